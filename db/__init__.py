@@ -1,0 +1,1 @@
+"""PostgreSQL, the owner of the truth: tables, transactions, repositories and migrations."""

@@ -1,0 +1,1 @@
+"""The public GraphQL API: schema, resolvers, subscriptions and their websocket handler."""

@@ -1,0 +1,1 @@
+"""Follows the exchange's execution stream into the database."""

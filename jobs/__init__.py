@@ -1,0 +1,1 @@
+"""Background work: the SAQ queue, the jobs that bring orders to the exchange, the loops that find what was missed."""

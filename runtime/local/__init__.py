@@ -1,0 +1,1 @@
+"""The local stack behind ./dev up: embedded servers, supervision, tokens for development."""

@@ -1,0 +1,1 @@
+"""Every test of Fillwire: one folder for each package, then whole flows through real servers."""

@@ -1,0 +1,1 @@
+"""Whole orders through real PostgreSQL, Valkey and the simulated exchange."""
