@@ -1,0 +1,140 @@
+"""A change: one step of one order, with the order as it stood right after it.
+
+Changes are what the history keeps, what is published, and what a subscriber sees: each one exactly once, in the order
+of the account's sequence.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from domain.executions import Execution
+from domain.order import Order, OrderStatus, leaves_quantity
+from domain.values import Reason, Terms, average_price
+
+
+class ChangeKind(StrEnum):
+    """What happened to the order; the names of the public schema."""
+
+    RECEIVED = "RECEIVED"
+    PLACEMENT_IN_DOUBT = "PLACEMENT_IN_DOUBT"
+    PLACED = "PLACED"
+    FILL = "FILL"
+    CANCEL_REQUESTED = "CANCEL_REQUESTED"
+    CANCEL_REFUSED = "CANCEL_REFUSED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+    CORRECTED = "CORRECTED"
+
+
+class Anomaly(StrEnum):
+    """What should not happen and did. It never stops an order; it is counted, logged, and looked at by people."""
+
+    OVERFILL = "OVERFILL"
+    MISSED_FILL = "MISSED_FILL"
+    FILL_AFTER_END = "FILL_AFTER_END"
+    SEVERAL_ENDS = "SEVERAL_ENDS"
+    VENUE_ORDER_ID_CHANGED = "VENUE_ORDER_ID_CHANGED"
+    GIVEN_UP_YET_PLACED = "GIVEN_UP_YET_PLACED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementState:
+    """How placing goes, for people to see. It is bookkeeping: it changes without a new version of the order."""
+
+    attempts: int = 0
+    last_attempt_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSnapshot:
+    """An order as people see it at one version: what is stored in a history row, published, and shown."""
+
+    id: UUID
+    account_id: str
+    terms: Terms
+    status: OrderStatus
+    filled_quantity: Decimal
+    notional: Decimal
+    reason: Reason | None
+    venue_order_id: str | None
+    placement: PlacementState
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Notional divided by filled quantity; None before the first fill."""
+        return average_price(notional=self.notional, quantity=self.filled_quantity)
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        """What can still fill: zero once the order is final."""
+        return leaves_quantity(status=self.status, quantity=self.terms.quantity, filled_quantity=self.filled_quantity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One effective change, before it has a place in its account's sequence."""
+
+    kind: ChangeKind
+    order: Order
+    execution: Execution | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionView:
+    """An execution as people see it in a change: what it counted for at that moment."""
+
+    id: UUID
+    quantity: Decimal
+    price: Decimal
+    executed_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedChange:
+    """A committed change: its place in the account's gapless sequence, and the order as it stood."""
+
+    sequence: int
+    kind: ChangeKind
+    at: datetime
+    order: OrderSnapshot
+    execution: ExecutionView | None
+
+
+def snapshot(order: Order, *, placement: PlacementState) -> OrderSnapshot:
+    """The order as people see it, from its facts."""
+    return OrderSnapshot(
+        id=order.id,
+        account_id=order.account_id,
+        terms=order.terms,
+        status=order.status,
+        filled_quantity=order.facts.filled_quantity,
+        notional=order.facts.notional,
+        reason=order.reason,
+        venue_order_id=order.facts.venue_order_id,
+        placement=placement,
+        version=order.version,
+        created_at=order.created_at,
+        updated_at=order.updated_at,
+    )
+
+
+def view(execution: Execution) -> ExecutionView:
+    """The execution as people see it."""
+    return ExecutionView(
+        id=execution.id,
+        quantity=execution.trade.quantity,
+        price=execution.trade.price,
+        executed_at=execution.executed_at,
+        received_at=execution.received_at,
+    )

@@ -1,0 +1,128 @@
+"""Every error of the domain, split by what the caller can do.
+
+FillwireError
+├── MendTheInput               the client sent what cannot be taken; nothing was stored
+│   ├── InvalidOrder           fields that break a rule, each with its path and code
+│   ├── ClientOrderIdConflict  the id is taken by an order with other content
+│   ├── OrderDenied            a limit of ours: denied by us, before it was stored
+│   ├── OrderNotFound          no such order in this account
+│   └── NotCancelable          the order is already final
+├── TryAgain                   the same call may succeed later
+│   ├── Unavailable            the database cannot be reached; nothing was stored
+│   ├── StaleWrite             somebody else wrote first: read again, decide again
+│   └── VenueUnreachable       the venue gave no usable answer to a question
+└── HistoryGone                the changes asked for are no longer kept: take a snapshot
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from domain.changes import OrderSnapshot
+
+UNAVAILABLE_RETRY_AFTER_MS = 1_000
+
+
+class IssueCode(StrEnum):
+    """Stable codes of what can be wrong with a field."""
+
+    REQUIRED = "REQUIRED"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    BAD_TICK = "BAD_TICK"
+    BAD_LOT = "BAD_LOT"
+    UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT"
+    BAD_FORMAT = "BAD_FORMAT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputIssue:
+    """What is wrong with one field; `path` leads from the mutation's arguments to it."""
+
+    path: tuple[str, ...]
+    code: IssueCode
+    message: str
+
+
+class FillwireError(Exception):
+    """The root of all."""
+
+
+class MendTheInput(FillwireError):  # noqa: N818 - read as a sentence: raise InvalidOrder
+    """The client sent what cannot be taken; nothing was stored."""
+
+
+class TryAgain(FillwireError):  # noqa: N818 - read as a sentence: raise Unavailable
+    """The same call may succeed later."""
+
+
+class InvalidOrder(MendTheInput):
+    """Fields that break a rule."""
+
+    def __init__(self, issues: Sequence[InputIssue]) -> None:
+        self.issues = tuple(issues)
+        super().__init__("; ".join(f"{'.'.join(issue.path)}: {issue.message}" for issue in self.issues))
+
+
+class ClientOrderIdConflict(MendTheInput):
+    """The client order id is taken by an order with other content."""
+
+    def __init__(self, existing: "OrderSnapshot") -> None:
+        self.existing = existing
+        super().__init__(
+            f"clientOrderId {existing.terms.client_order_id} was used before with other content; "
+            "choose a new one for a new intent"
+        )
+
+
+class OrderDenied(MendTheInput):
+    """Refused by us before it is stored."""
+
+    def __init__(self, *, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class OrderNotFound(MendTheInput):
+    """No such order in this account; whether another account has it cannot be told."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such order.")
+
+
+class NotCancelable(MendTheInput):
+    """The order is already final."""
+
+    def __init__(self, order: "OrderSnapshot") -> None:
+        self.order = order
+        super().__init__(f"The order is {order.status}: there is nothing left to cancel.")
+
+
+class Unavailable(TryAgain):
+    """The database cannot be reached or does not answer in time. Nothing was stored, or a repeat will find it."""
+
+    def __init__(
+        self, message: str = "Orders cannot be stored at the moment. Try again with the same clientOrderId."
+    ) -> None:
+        self.retry_after_ms = UNAVAILABLE_RETRY_AFTER_MS
+        super().__init__(message)
+
+
+class StaleWrite(TryAgain):
+    """An order changed between reading and writing: read again, decide again."""
+
+    def __init__(self) -> None:
+        super().__init__("the order changed since it was read")
+
+
+class VenueUnreachable(TryAgain):
+    """The venue gave no usable answer to a question. A question changes nothing there, so it may be asked again."""
+
+
+class HistoryGone(FillwireError):  # noqa: N818 - read as a sentence
+    """The changes asked for are no longer kept."""
+
+    def __init__(self) -> None:
+        super().__init__("the changes asked for are no longer kept")

@@ -1,0 +1,269 @@
+"""How evidence changes an order: each report adds its facts, and what people can see of it becomes a change.
+
+A report that adds nothing is a repeat and changes nothing. One that adds a fact which nobody can see (a rank that
+rises behind a fill) is kept quietly, without a new version.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from domain.changes import Anomaly, Change, ChangeKind
+from domain.executions import Correction, Execution, with_bust, with_correction, with_fill
+from domain.order import End, Facts, Order, OrderStatus, PlacingPhase, VenueRank, with_facts
+from domain.reports import (
+    CancelAsked,
+    CancelRefused,
+    CancelSent,
+    ExecutionBusted,
+    ExecutionCorrected,
+    OrderAccepted,
+    OrderEnded,
+    OrderFilled,
+    PlacementBecameUnknown,
+    PlacementGivenUp,
+    Report,
+)
+from domain.values import EXACT, Reason, ReasonSource
+
+STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus]] = {
+    # A refused cancel gives the order back the life it had.
+    (OrderStatus.PENDING_CANCEL, ChangeKind.CANCEL_REFUSED): frozenset(
+        {OrderStatus.PENDING, OrderStatus.IN_DOUBT, OrderStatus.PLACED, OrderStatus.PARTIALLY_FILLED}
+    ),
+    # The venue's evidence beats ours: an order that was given up and turns out to exist goes on as what it is.
+    (OrderStatus.FAILED, ChangeKind.PLACED): frozenset({OrderStatus.PLACED}),
+    (OrderStatus.FAILED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED}),
+    # A bust or a correction takes quantity away, whatever the status was (None stands for any).
+    (None, ChangeKind.CORRECTED): frozenset(OrderStatus),
+}
+"""The steps back that are right: (status before, kind of change) to the statuses after. Every other step goes up."""
+
+PROGRESS: Mapping[OrderStatus, int] = {
+    OrderStatus.PENDING: 0,
+    OrderStatus.IN_DOUBT: 1,
+    OrderStatus.PLACED: 2,
+    OrderStatus.PARTIALLY_FILLED: 3,
+    OrderStatus.PENDING_CANCEL: 4,
+    OrderStatus.FAILED: 5,
+    OrderStatus.REJECTED: 5,
+    OrderStatus.EXPIRED: 6,
+    OrderStatus.CANCELED: 7,
+    OrderStatus.FILLED: 8,
+}
+"""How far along a status is; a change never lowers it, but for STEPS_BACK."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """An order after some reports: its changes in order, the executions that are new or differ, what looks wrong."""
+
+    order: Order
+    changes: Sequence[Change]
+    executions: Sequence[Execution]
+    anomalies: Sequence[Anomaly]
+
+
+def apply_reports(
+    order: Order,
+    reports: Iterable[Report],
+    *,
+    known: Iterable[Execution],
+    now: datetime,
+    new_id: Callable[[], UUID],
+) -> Applied:
+    """Apply the reports, in their order, to one order.
+
+    `known` must hold every stored execution of the order that a report could repeat or amend (by the venue's
+    execution id or by cumulative quantity). `now` becomes the time of the changes; `new_id` names new executions.
+    """
+    state = _State(order=order, now=now, new_id=new_id)
+    for execution in known:
+        state.remember(execution)
+    for report in reports:
+        state.apply(report)
+    return Applied(
+        order=state.order, changes=state.changes, executions=list(state.touched.values()), anomalies=state.anomalies
+    )
+
+
+@dataclass(slots=True)
+class _State:
+    """The work in progress of one call of `apply_reports`."""
+
+    order: Order
+    now: datetime
+    new_id: Callable[[], UUID]
+    executions: dict[str, Execution] = field(default_factory=dict)
+    by_cumulative: dict[Decimal, str] = field(default_factory=dict)
+    touched: dict[str, Execution] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    anomalies: list[Anomaly] = field(default_factory=list)
+
+    def remember(self, execution: Execution) -> None:
+        self.executions[execution.venue_execution_id] = execution
+        if execution.cumulative_quantity is not None:
+            self.by_cumulative[execution.cumulative_quantity] = execution.venue_execution_id
+
+    def apply(self, report: Report) -> None:
+        before = self.order
+        kind, facts, execution = self._facts_after(report)
+        if facts == before.facts:
+            return
+        after = with_facts(before, facts, at=self.now)
+        if _visible(after) == _visible(before):
+            self.order = replace(before, facts=facts)
+            return
+        self.order = after
+        self.changes.append(Change(kind=kind, order=after, execution=execution))
+
+    def _facts_after(self, report: Report) -> tuple[ChangeKind, Facts, Execution | None]:
+        facts = self.order.facts
+        match report:
+            case OrderAccepted():
+                return ChangeKind.PLACED, self._accepted(facts, report), None
+            case OrderFilled():
+                return ChangeKind.FILL, *self._filled(facts, report)
+            case ExecutionCorrected() | ExecutionBusted():
+                return ChangeKind.CORRECTED, *self._amended(facts, report)
+            case OrderEnded():
+                return _END_KINDS[report.end], self._ended(facts, report), None
+            case CancelAsked() | CancelSent() | CancelRefused():
+                return _CANCEL_KINDS[type(report)], _canceling(facts, report, status=self.order.status), None
+            case PlacementBecameUnknown():
+                return ChangeKind.PLACEMENT_IN_DOUBT, _phase(facts, PlacingPhase.SENT_UNKNOWN, report.reason), None
+            case PlacementGivenUp():
+                return ChangeKind.FAILED, _phase(facts, PlacingPhase.GIVEN_UP, report.reason), None
+
+    def _accepted(self, facts: Facts, report: OrderAccepted) -> Facts:
+        if facts.phase is PlacingPhase.GIVEN_UP and not facts.venue_has_shown_something:
+            self.anomalies.append(Anomaly.GIVEN_UP_YET_PLACED)
+        facts = self._with_venue_order_id(facts, report.venue_order_id)
+        return replace(facts, rank=max(facts.rank, report.rank))
+
+    def _filled(self, facts: Facts, report: OrderFilled) -> tuple[Facts, Execution | None]:
+        before = self._find(report.venue_execution_id, report.cumulative_quantity)
+        if before is not None and before.filled is not None:
+            return facts, None
+        start = before or self._new_execution(
+            report.venue_execution_id, cumulative_quantity=report.cumulative_quantity, executed_at=report.at
+        )
+        after = with_fill(start, report.trade)
+        if facts.ends:
+            self.anomalies.append(Anomaly.FILL_AFTER_END)
+        facts = self._with_venue_order_id(facts, report.venue_order_id)
+        facts = replace(self._with_execution(facts, before=start, after=after), rank=VenueRank.WORKING)
+        if report.cumulative_quantity is not None and report.cumulative_quantity > facts.filled_quantity:
+            self.anomalies.append(Anomaly.MISSED_FILL)
+        if facts.filled_quantity > self.order.terms.quantity:
+            self.anomalies.append(Anomaly.OVERFILL)
+        return facts, after
+
+    def _amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> tuple[Facts, Execution | None]:
+        start = self.executions.get(report.venue_execution_id) or self._new_execution(
+            report.venue_execution_id, cumulative_quantity=None, executed_at=report.at
+        )
+        if isinstance(report, ExecutionBusted):
+            after = with_bust(start)
+        else:
+            after = with_correction(start, Correction(trade=report.trade, corrected_at=report.at))
+        if after == start:
+            return facts, None
+        return self._with_execution(facts, before=start, after=after), after
+
+    def _ended(self, facts: Facts, report: OrderEnded) -> Facts:
+        if facts.ends - {report.end}:
+            self.anomalies.append(Anomaly.SEVERAL_ENDS)
+        # Two reports of one end may word it differently; the smaller reason holds, so that their order is irrelevant.
+        reason = min(facts.end_reasons.get(report.end, report.reason), report.reason)
+        facts = self._with_venue_order_id(facts, report.venue_order_id)
+        at_venue = report.reason.source is ReasonSource.VENUE and report.end is not End.REJECTED
+        return replace(
+            facts,
+            ends=facts.ends | {report.end},
+            end_reasons={**facts.end_reasons, report.end: reason},
+            rank=max(facts.rank, VenueRank.ACCEPTED) if at_venue else facts.rank,
+        )
+
+    def _with_venue_order_id(self, facts: Facts, venue_order_id: str | None) -> Facts:
+        if venue_order_id is None or venue_order_id == facts.venue_order_id:
+            return facts
+        if facts.venue_order_id is not None:
+            self.anomalies.append(Anomaly.VENUE_ORDER_ID_CHANGED)
+            venue_order_id = min(venue_order_id, facts.venue_order_id)
+        return replace(facts, venue_order_id=venue_order_id)
+
+    def _find(self, venue_execution_id: str, cumulative_quantity: Decimal | None) -> Execution | None:
+        found = self.executions.get(venue_execution_id)
+        if found is None and cumulative_quantity is not None and cumulative_quantity in self.by_cumulative:
+            found = self.executions[self.by_cumulative[cumulative_quantity]]
+        return found
+
+    def _new_execution(
+        self, venue_execution_id: str, *, cumulative_quantity: Decimal | None, executed_at: datetime
+    ) -> Execution:
+        return Execution(
+            id=self.new_id(),
+            venue_execution_id=venue_execution_id,
+            cumulative_quantity=cumulative_quantity,
+            executed_at=executed_at,
+            received_at=self.now,
+        )
+
+    def _with_execution(self, facts: Facts, *, before: Execution, after: Execution) -> Facts:
+        self.remember(after)
+        self.touched[after.venue_execution_id] = after
+        filled = EXACT.subtract(EXACT.add(facts.filled_quantity, after.trade.quantity), before.trade.quantity)
+        notional = EXACT.subtract(EXACT.add(facts.notional, after.notional), before.notional)
+        return replace(facts, filled_quantity=filled, notional=notional)
+
+
+def _phase(facts: Facts, phase: PlacingPhase, reason: Reason) -> Facts:
+    reasons = facts.phase_reasons if phase in facts.phase_reasons else {**facts.phase_reasons, phase: reason}
+    return replace(facts, phase=max(facts.phase, phase), phase_reasons=reasons)
+
+
+def _canceling(facts: Facts, report: CancelAsked | CancelSent | CancelRefused, *, status: OrderStatus) -> Facts:
+    cancel = facts.cancel
+    match report:
+        case CancelAsked():
+            if cancel.is_open or status.is_final:
+                return facts
+            cancel = replace(cancel, asked=cancel.asked + 1)
+        case CancelSent():
+            cancel = replace(cancel, sent=max(cancel.sent, report.request))
+        case CancelRefused():
+            if cancel.refused_at is not None and report.request is None and report.at <= cancel.refused_at:
+                return facts
+            refused = report.request if report.request is not None else cancel.sent
+            moments = [moment for moment in (cancel.refused_at, report.at) if moment is not None]
+            cancel = replace(cancel, refused=max(cancel.refused, refused), refused_at=max(moments))
+    return replace(facts, cancel=cancel)
+
+
+def _visible(order: Order) -> tuple[object, ...]:
+    facts = order.facts
+    return (
+        order.status,
+        order.reason,
+        facts.filled_quantity,
+        facts.notional,
+        facts.venue_order_id,
+        facts.cancel.asked,
+        facts.cancel.refused,
+    )
+
+
+_END_KINDS: Mapping[End, ChangeKind] = {
+    End.CANCELED: ChangeKind.CANCELED,
+    End.REPLACED: ChangeKind.CANCELED,
+    End.EXPIRED: ChangeKind.EXPIRED,
+    End.REJECTED: ChangeKind.REJECTED,
+}
+_CANCEL_KINDS: Mapping[type, ChangeKind] = {
+    CancelAsked: ChangeKind.CANCEL_REQUESTED,
+    CancelSent: ChangeKind.CANCEL_REQUESTED,
+    CancelRefused: ChangeKind.CANCEL_REFUSED,
+}

@@ -1,0 +1,82 @@
+"""One execution of an order, with the busts and corrections that the venue may send for it later.
+
+What an execution contributes to its order is a function of everything known about it, so the order in which a fill,
+its correction and its bust arrive does not matter.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from domain.values import EXACT, ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """How much traded at which price."""
+
+    quantity: Decimal
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A later statement of the venue on what an execution really was. The newest one holds."""
+
+    trade: Trade
+    corrected_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """An execution as the facts about it stand.
+
+    `cumulative_quantity` is the order's filled quantity after it, by the venue's count: the second way to recognise
+    an execution, for a venue whose REST history and stream name it differently.
+    """
+
+    id: UUID
+    venue_execution_id: str
+    cumulative_quantity: Decimal | None
+    filled: Trade | None = None
+    correction: Correction | None = None
+    is_busted: bool = False
+    executed_at: datetime
+    received_at: datetime
+
+    @property
+    def trade(self) -> Trade:
+        """What the execution counts for now: nothing when busted or not yet seen, else its newest statement."""
+        if self.is_busted:
+            return Trade(quantity=ZERO, price=ZERO)
+        if self.correction is not None:
+            return self.correction.trade
+        return self.filled or Trade(quantity=ZERO, price=ZERO)
+
+    @property
+    def notional(self) -> Decimal:
+        """Quantity times price, exact."""
+        return EXACT.multiply(self.trade.quantity, self.trade.price)
+
+
+def with_fill(execution: Execution, trade: Trade) -> Execution:
+    """The execution with its fill known; the first statement of a fill stays."""
+    return execution if execution.filled is not None else replace(execution, filled=trade)
+
+
+def with_correction(execution: Execution, correction: Correction) -> Execution:
+    """The execution corrected, unless a newer correction is known (of two at one moment the larger one holds)."""
+    known = execution.correction
+    if known is not None and _rank(known) >= _rank(correction):
+        return execution
+    return replace(execution, correction=correction)
+
+
+def with_bust(execution: Execution) -> Execution:
+    """The execution undone. A bust is for ever."""
+    return execution if execution.is_busted else replace(execution, is_busted=True)
+
+
+def _rank(correction: Correction) -> tuple[datetime, Decimal, Decimal]:
+    return (correction.corrected_at, correction.trade.quantity, correction.trade.price)

@@ -1,0 +1,207 @@
+"""The order and the whole rule about its state: facts that only grow, and the status derived from them.
+
+The venue's messages come late, twice, out of order or not at all. So no message ever overwrites a status. Each one
+adds a fact, and one pure function reads the status off the facts. Then messages commute and repeat harmlessly: any
+permutation, with duplicates, of a list of reports gives the same order (tests/domain/test_order_properties.py).
+
+The facts:
+
+- the placing phase (waiting, sent and unknown, given up) and the venue's rank (none, accepted, working) only rise;
+- executions are a set of legs known by the venue's execution id; filled quantity and notional are their exact sums;
+- ends (canceled, expired, replaced, rejected) are a set;
+- a cancel request is open while more requests were asked than refused.
+
+What surprises: a fill may come before the acknowledgement, during a cancel, and after the end. It always counts. The
+venue's evidence beats ours: an order that was given up and turns out to exist goes on as what it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from uuid import UUID
+
+from domain.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
+
+
+class OrderStatus(StrEnum):
+    """What people see of an order; the meaning of each is in the public schema."""
+
+    PENDING = "PENDING"
+    IN_DOUBT = "IN_DOUBT"
+    PLACED = "PLACED"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the order's life is over. A late fill can still raise the filled quantity."""
+        return self in FINAL_STATUSES
+
+
+FINAL_STATUSES = frozenset(
+    {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.FAILED}
+)
+
+
+class PlacingPhase(IntEnum):
+    """How far bringing the order to the venue has come, as far as we know by ourselves."""
+
+    WAITING = 0
+    SENT_UNKNOWN = 1
+    GIVEN_UP = 2
+
+
+class VenueRank(IntEnum):
+    """What the venue has shown of the order."""
+
+    NONE = 0
+    ACCEPTED = 1
+    WORKING = 2
+
+
+class End(StrEnum):
+    """A way in which the venue (or, before anything was sent, the account) ended the order."""
+
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    REPLACED = "REPLACED"
+    REJECTED = "REJECTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequests:
+    """Cancel requests by number: how many were asked for, sent, and up to which one the venue refused."""
+
+    asked: int = 0
+    sent: int = 0
+    refused: int = 0
+    refused_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request was asked for that the venue has not refused."""
+        return self.asked > self.refused
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether the newest request still has to be brought to the venue."""
+        return self.is_open and self.sent < self.asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that is known of an order's fate. Nothing in here is ever taken back, except by a bust or correction."""
+
+    phase: PlacingPhase = PlacingPhase.WAITING
+    rank: VenueRank = VenueRank.NONE
+    venue_order_id: str | None = None
+    filled_quantity: Decimal = ZERO
+    notional: Decimal = ZERO
+    ends: frozenset[End] = frozenset()
+    cancel: CancelRequests = CancelRequests()
+    end_reasons: Mapping[End, Reason] = field(default_factory=dict)
+    phase_reasons: Mapping[PlacingPhase, Reason] = field(default_factory=dict)
+
+    @property
+    def venue_has_shown_something(self) -> bool:
+        """Whether there is any evidence that the venue knows the order; then it is never sent again."""
+        return self.rank > VenueRank.NONE or bool(self.ends) or self.filled_quantity > ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An accepted order: its terms, its facts, and the number of changes it has seen."""
+
+    id: UUID
+    account_id: str
+    terms: Terms
+    created_at: datetime
+    updated_at: datetime
+    version: int = 1
+    facts: Facts = Facts()
+
+    @property
+    def status(self) -> OrderStatus:
+        """The status that the facts give (see `derive_status`)."""
+        return derive_status(self.facts, quantity=self.terms.quantity)
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the order stands where it stands, where its status asks for a reason."""
+        return derive_reason(self.facts, status=self.status)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Notional divided by filled quantity; None before the first fill."""
+        return average_price(notional=self.facts.notional, quantity=self.facts.filled_quantity)
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        """What can still fill: zero once the order is final or overfilled."""
+        return leaves_quantity(
+            status=self.status, quantity=self.terms.quantity, filled_quantity=self.facts.filled_quantity
+        )
+
+
+def is_placing_over(facts: Facts) -> bool:
+    """Whether nothing is left to do to bring the order to the venue: it is there, it ended, or we gave up."""
+    return facts.venue_has_shown_something or facts.phase is PlacingPhase.GIVEN_UP
+
+
+def derive_status(facts: Facts, *, quantity: Decimal) -> OrderStatus:
+    """Read the status off the facts: the first rule that matches, in the design's order."""
+    rules = (
+        (facts.filled_quantity >= quantity, OrderStatus.FILLED),
+        (bool(facts.ends & {End.CANCELED, End.REPLACED}), OrderStatus.CANCELED),
+        (End.EXPIRED in facts.ends, OrderStatus.EXPIRED),
+        (End.REJECTED in facts.ends and facts.filled_quantity == ZERO, OrderStatus.REJECTED),
+        # A venue that rejects after a fill has ended what was left: it is over, and it did fill.
+        (End.REJECTED in facts.ends, OrderStatus.CANCELED),
+        (facts.cancel.is_open, OrderStatus.PENDING_CANCEL),
+        (facts.filled_quantity > ZERO, OrderStatus.PARTIALLY_FILLED),
+        (facts.rank >= VenueRank.ACCEPTED, OrderStatus.PLACED),
+        (facts.phase == PlacingPhase.SENT_UNKNOWN, OrderStatus.IN_DOUBT),
+        (facts.phase == PlacingPhase.GIVEN_UP, OrderStatus.FAILED),
+    )
+    return next((status for holds, status in rules if holds), OrderStatus.PENDING)
+
+
+def derive_reason(facts: Facts, *, status: OrderStatus) -> Reason | None:
+    """Find the reason that belongs to the status, by the same precedence as the status itself."""
+    if status is OrderStatus.IN_DOUBT:
+        return facts.phase_reasons.get(PlacingPhase.SENT_UNKNOWN)
+    if status is OrderStatus.FAILED:
+        return facts.phase_reasons.get(PlacingPhase.GIVEN_UP)
+    if status is OrderStatus.CANCELED and End.CANCELED in facts.ends and facts.cancel.is_open:
+        return CANCELED_AS_ASKED
+    ends = _ENDS_BEHIND.get(status, ())
+    return next((facts.end_reasons[end] for end in ends if end in facts.end_reasons), None)
+
+
+CANCELED_AS_ASKED = Reason(
+    source=ReasonSource.ACCOUNT, code="CANCEL_REQUESTED", message="Canceled as the account asked."
+)
+_ENDS_BEHIND: Mapping[OrderStatus, tuple[End, ...]] = {
+    OrderStatus.CANCELED: (End.CANCELED, End.REPLACED, End.REJECTED),
+    OrderStatus.EXPIRED: (End.EXPIRED,),
+    OrderStatus.REJECTED: (End.REJECTED,),
+}
+
+
+def leaves_quantity(*, status: OrderStatus, quantity: Decimal, filled_quantity: Decimal) -> Decimal:
+    """What can still fill (FIX tag 151): zero for a final order, never negative."""
+    if status.is_final:
+        return ZERO
+    return max(EXACT.subtract(quantity, filled_quantity), ZERO)
+
+
+def with_facts(order: Order, facts: Facts, *, at: datetime) -> Order:
+    """The order one version later, with new facts."""
+    return replace(order, facts=facts, version=order.version + 1, updated_at=at)

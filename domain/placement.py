@@ -1,0 +1,173 @@
+"""The first story: accept an order. Check it, store it for good, wake a worker, answer. The venue plays no part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from domain.changes import OrderSnapshot
+from domain.errors import ClientOrderIdConflict, InputIssue, InvalidOrder, IssueCode, OrderDenied
+from domain.order import Order
+from domain.ports import ChangePublisher, Clock, InstrumentCatalog, NewId, OrderStore, WakeUps
+from domain.telemetry import Metric, Telemetry
+from domain.values import (
+    CLIENT_ORDER_ID_MAX_CHARACTERS,
+    ZERO,
+    Instrument,
+    OrderType,
+    Side,
+    Terms,
+    TimeInForce,
+    is_client_order_id,
+    is_isin,
+    is_multiple,
+)
+
+INSTRUMENT_NOT_TRADABLE = "INSTRUMENT_NOT_TRADABLE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder:
+    """The command, as the client sent it; nothing but its types has been checked."""
+
+    account_id: str
+    client_order_id: str
+    isin: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    limit_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The stored order. `replayed` is True when this client order id had been used before with the same content."""
+
+    order: OrderSnapshot
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Accepts orders."""
+
+    orders: OrderStore
+    catalog: InstrumentCatalog
+    publisher: ChangePublisher
+    wake_ups: WakeUps
+    telemetry: Telemetry
+    clock: Clock
+    new_id: NewId
+
+    async def place(self, command: PlaceOrder) -> Accepted:
+        """Store the order and return; it is placed behind.
+
+        Raises InvalidOrder, OrderDenied, ClientOrderIdConflict, and Unavailable when it cannot be stored.
+        """
+        terms = await self._checked_terms(command)
+        now = self.clock()
+        order = Order(id=self.new_id(), account_id=command.account_id, terms=terms, created_at=now, updated_at=now)
+        stored = await self.orders.accept(order)
+        if stored.change is None:
+            return self._replayed(stored.order, terms)
+        self.telemetry.count(Metric.ORDERS_ACCEPTED)
+        self.publisher.publish([stored.change])
+        self.wake_ups.placement_due([order.id], within=timedelta(0))
+        return Accepted(order=stored.order, replayed=False)
+
+    async def _checked_terms(self, command: PlaceOrder) -> Terms:
+        instrument = await self.catalog.find(command.isin) if is_isin(command.isin) else None
+        issues = find_issues(command, instrument)
+        if issues or instrument is None:
+            raise InvalidOrder(issues)
+        if not instrument.tradable:
+            self.telemetry.count(Metric.ORDERS_DENIED, code=INSTRUMENT_NOT_TRADABLE)
+            raise OrderDenied(
+                code=INSTRUMENT_NOT_TRADABLE, message=f"{instrument.symbol} ({instrument.isin}) is not tradable."
+            )
+        return Terms(
+            client_order_id=command.client_order_id,
+            isin=instrument.isin,
+            symbol=instrument.symbol,
+            side=command.side,
+            type=command.type,
+            time_in_force=command.time_in_force,
+            quantity=command.quantity,
+            limit_price=command.limit_price,
+        )
+
+    def _replayed(self, existing: OrderSnapshot, terms: Terms) -> Accepted:
+        if not is_same_content(existing.terms, terms):
+            raise ClientOrderIdConflict(existing)
+        self.telemetry.count(Metric.ORDERS_REPLAYED)
+        return Accepted(order=existing, replayed=True)
+
+
+def is_same_content(one: Terms, other: Terms) -> bool:
+    """Whether two orders ask for the same. The symbol is ours, not the client's: a renamed listing changes nothing."""
+
+    def content(terms: Terms) -> tuple[object, ...]:
+        return (terms.isin, terms.side, terms.type, terms.time_in_force, terms.quantity, terms.limit_price)
+
+    return one.client_order_id == other.client_order_id and content(one) == content(other)
+
+
+def find_issues(command: PlaceOrder, instrument: Instrument | None) -> Sequence[InputIssue]:
+    """Everything that is wrong with the command, field by field, so that a form can show it all at once."""
+    issues = [
+        *_client_order_id_issues(command),
+        *_instrument_issues(command, instrument),
+        *_quantity_issues(command, instrument),
+        *_price_issues(command, instrument),
+    ]
+    return tuple(issues)
+
+
+def _client_order_id_issues(command: PlaceOrder) -> Sequence[InputIssue]:
+    if is_client_order_id(command.client_order_id):
+        return ()
+    return (
+        _issue(
+            "clientOrderId",
+            IssueCode.BAD_FORMAT,
+            f"Use 1 to {CLIENT_ORDER_ID_MAX_CHARACTERS} characters of A-Z a-z 0-9 . _ : -",
+        ),
+    )
+
+
+def _instrument_issues(command: PlaceOrder, instrument: Instrument | None) -> Sequence[InputIssue]:
+    if instrument is not None:
+        return ()
+    if not is_isin(command.isin):
+        return (_issue("isin", IssueCode.BAD_FORMAT, "Not an ISIN: 12 characters whose check digit is right."),)
+    return (_issue("isin", IssueCode.UNKNOWN_INSTRUMENT, f"No instrument with ISIN {command.isin} is known."),)
+
+
+def _quantity_issues(command: PlaceOrder, instrument: Instrument | None) -> Sequence[InputIssue]:
+    if command.quantity <= ZERO:
+        return (_issue("quantity", IssueCode.OUT_OF_RANGE, "The quantity must be more than zero."),)
+    if instrument is not None and not is_multiple(command.quantity, instrument.lot_size):
+        step = f"The quantity must be a multiple of the lot size {instrument.lot_size:f}."
+        return (_issue("quantity", IssueCode.BAD_LOT, step),)
+    return ()
+
+
+def _price_issues(command: PlaceOrder, instrument: Instrument | None) -> Sequence[InputIssue]:
+    price = command.limit_price
+    if command.type is OrderType.MARKET:
+        if price is None:
+            return ()
+        return (_issue("limitPrice", IssueCode.NOT_ALLOWED, "A MARKET order has no limit price."),)
+    if price is None:
+        return (_issue("limitPrice", IssueCode.REQUIRED, "A LIMIT order needs a limit price."),)
+    if price <= ZERO:
+        return (_issue("limitPrice", IssueCode.OUT_OF_RANGE, "The limit price must be more than zero."),)
+    if instrument is not None and not is_multiple(price, instrument.tick_size):
+        step = f"The limit price must be a multiple of the tick size {instrument.tick_size:f}."
+        return (_issue("limitPrice", IssueCode.BAD_TICK, step),)
+    return ()
+
+
+def _issue(field: str, code: IssueCode, message: str) -> InputIssue:
+    return InputIssue(path=("input", field), code=code, message=message)

@@ -1,0 +1,115 @@
+"""What can become known about an order after it was accepted: the venue's reports and our own findings.
+
+Each is a fact in the past tense. They arrive at least once, late and in any order; `domain.evidence` says what each
+does to an order.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from domain.executions import Trade
+from domain.order import End, VenueRank
+from domain.values import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAccepted:
+    """The venue has the order. `rank` tells whether it is already working in the market."""
+
+    venue_order_id: str
+    rank: VenueRank
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilled:
+    """One execution. `cumulative_quantity` is the venue's filled quantity after it, where the venue tells it."""
+
+    venue_execution_id: str
+    trade: Trade
+    cumulative_quantity: Decimal | None
+    venue_order_id: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionCorrected:
+    """The venue changed an execution after the fact."""
+
+    venue_execution_id: str
+    trade: Trade
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionBusted:
+    """The venue undid an execution after the fact."""
+
+    venue_execution_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEnded:
+    """The order's life is over at the venue; or, with an ACCOUNT reason, it was canceled before it was ever sent."""
+
+    end: End
+    reason: Reason
+    venue_order_id: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRefused:
+    """The venue refused to cancel. `request` is the number of the refused request, or None when the venue does not
+    tell: then it refuses whatever had been sent."""
+
+    reason: Reason
+    request: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAsked:
+    """The account asked for a cancellation."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelSent:
+    """A cancel request, by its number, was brought to the venue."""
+
+    request: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementBecameUnknown:
+    """The order was sent and the answer was lost."""
+
+    reason: Reason
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementGivenUp:
+    """Every attempt was used up, and the venue is known not to have the order."""
+
+    reason: Reason
+    at: datetime
+
+
+Report = (
+    OrderAccepted
+    | OrderFilled
+    | ExecutionCorrected
+    | ExecutionBusted
+    | OrderEnded
+    | CancelRefused
+    | CancelAsked
+    | CancelSent
+    | PlacementBecameUnknown
+    | PlacementGivenUp
+)

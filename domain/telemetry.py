@@ -1,0 +1,71 @@
+"""What the system counts and says about itself: the names, and the port behind which they are kept.
+
+The names stand here once; `runtime` turns them into Prometheus series and log lines. Durations are in seconds.
+"""
+
+from enum import StrEnum
+from typing import Protocol
+
+
+class Metric(StrEnum):
+    """Every series, without the `fillwire_` prefix and Prometheus' unit suffixes; labels are in `runtime.metrics`."""
+
+    # Accept
+    ORDERS_ACCEPTED = "orders_accepted"
+    ORDERS_REPLAYED = "orders_replayed"
+    ORDERS_DENIED = "orders_denied"  # label: code
+    ACCEPT_BATCH_SIZE = "accept_batch_size"
+    # Place
+    PLACEMENT_ATTEMPTS = "placement_attempts"  # label: outcome
+    ORDERS_PLACED = "orders_placed"
+    PLACEMENTS_RETRIED = "placements_retried"
+    ORDERS_IN_DOUBT = "orders_in_doubt"
+    ORDERS_FAILED = "orders_failed"
+    ORDERS_REJECTED = "orders_rejected"
+    CANCEL_ATTEMPTS = "cancel_attempts"  # label: outcome
+    ACCEPT_TO_PLACED_SECONDS = "accept_to_placed_seconds"
+    OLDEST_DUE_SECONDS = "oldest_due_seconds"  # how overdue the most overdue order is
+    JOB_SECONDS = "job_seconds"  # label: job
+    WAKE_UPS_FAILED = "wake_ups_failed"
+    SWEPT_ORDERS = "swept_orders"
+    RECONCILED_ORDERS = "reconciled_orders"
+    # Record
+    REPORTS_RECORDED = "reports_recorded"
+    REPORTS_REPEATED = "reports_repeated"
+    REPORTS_UNREADABLE = "reports_unreadable"
+    REPORTS_FOREIGN = "reports_foreign"
+    RECORD_BATCH_SIZE = "record_batch_size"
+    RECORD_SECONDS = "record_seconds"
+    VENUE_LAG_SECONDS = "venue_lag_seconds"
+    STREAM_CONNECTED = "stream_connected"
+    STREAM_RECONNECTS = "stream_reconnects"
+    CATCH_UPS = "catch_ups"  # label: cause
+    ANOMALIES = "anomalies"  # label: kind
+    # Deliver
+    CHANGES_PUBLISHED = "changes_published"
+    PUBLISHES_FAILED = "publishes_failed"
+    SUBSCRIBERS = "subscribers"
+    DELIVERIES = "deliveries"
+    REREADS = "rereads"  # label: cause
+
+
+class Telemetry(Protocol):
+    """Counts, measures, and says what happened. No call waits or raises."""
+
+    def count(self, metric: Metric, amount: int = 1, **labels: str) -> None:
+        """Add to a counter."""
+
+    def observe(self, metric: Metric, value: float, **labels: str) -> None:
+        """Put a value into a histogram; seconds or items, as the metric's name says."""
+
+    def set(self, metric: Metric, value: float, **labels: str) -> None:
+        """Set a gauge."""
+
+    def info(self, event: str, **fields: object) -> None:
+        """Log a fact of normal life, with its fields."""
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Log what went wrong and is being repaired without help; say what happens next."""
+
+    def error(self, event: str, **fields: object) -> None:
+        """Log what people must look at; say what to do."""

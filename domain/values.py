@@ -1,0 +1,149 @@
+"""The words of the trade as values: sides, types, decimals, ISINs and the ids that clients choose.
+
+Nothing here knows an order; everything here is exact and in the form that the public contract fixes.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Clamped, Context, Decimal, Inexact, InvalidOperation, Overflow, Underflow
+from enum import StrEnum
+
+from stdnum import isin as isin_number
+
+DECIMAL_DIGITS = 18
+"""Digits that a quantity or price may have on each side of the point (NUMERIC(36, 18) in the database)."""
+AVERAGE_PRICE_DIGITS = 18
+CLIENT_ORDER_ID_MAX_CHARACTERS = 48
+
+_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
+_CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,48}", re.ASCII)
+_ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]", re.ASCII)
+
+# Sums of products of 36-digit numbers stay far below 200 digits: whatever would not be exact raises.
+EXACT = Context(prec=200, traps=[Clamped, Inexact, InvalidOperation, Overflow, Underflow])
+_ROUNDING = Context(prec=80)
+ZERO = Decimal(0)
+
+
+class Side(StrEnum):
+    """Which way an order trades (FIX tag 54)."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(StrEnum):
+    """How an order is priced (FIX tag 40)."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+
+
+class TimeInForce(StrEnum):
+    """How long an order works (FIX tag 59)."""
+
+    DAY = "DAY"
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class ReasonSource(StrEnum):
+    """Who caused a state: the venue, this system, or the account's own request."""
+
+    VENUE = "VENUE"
+    SYSTEM = "SYSTEM"
+    ACCOUNT = "ACCOUNT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Reason:
+    """Why an order is in doubt, rejected, failed, canceled or expired."""
+
+    source: ReasonSource
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """What is traded. `tick_size` and `lot_size` are the steps of limit prices and quantities."""
+
+    isin: str
+    symbol: str
+    name: str
+    currency: str
+    tick_size: Decimal
+    lot_size: Decimal
+    tradable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the client asked for. It never changes after the order is accepted."""
+
+    client_order_id: str
+    isin: str
+    symbol: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    limit_price: Decimal | None
+
+
+def parse_decimal(text: str) -> Decimal:
+    """Read the contract's Decimal: at most 18 digits on each side of the point, ASCII, no exponent.
+
+    Raises ValueError for anything else; NaN, Infinity, `1e9` and `1_000` among it.
+    """
+    if _DECIMAL.fullmatch(text) is None:
+        raise ValueError("expected a decimal such as 12.50, at most 18 digits on each side of the point")
+    return Decimal(text)
+
+
+def format_decimal(value: Decimal) -> str:
+    """Write a finite decimal without exponent and without trailing zeros, so that equal values read alike."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def is_isin(text: str) -> bool:
+    """Tell whether the text is an ISO 6166 number, its check digit included."""
+    return _ISIN.fullmatch(text) is not None and isin_number.is_valid(text)
+
+
+def is_client_order_id(text: str) -> bool:
+    """Tell whether the text may be a client order id: 1 to 48 characters of A-Z a-z 0-9 . _ : -."""
+    return _CLIENT_ORDER_ID.fullmatch(text) is not None
+
+
+def is_multiple(value: Decimal, step: Decimal) -> bool:
+    """Tell whether the value is an exact multiple of the step."""
+    return EXACT.remainder(value, step) == ZERO
+
+
+def exact_sum(values: Sequence[Decimal]) -> Decimal:
+    """Add without ever rounding."""
+    total = ZERO
+    for value in values:
+        total = EXACT.add(total, value)
+    return total
+
+
+def average_price(*, notional: Decimal, quantity: Decimal) -> Decimal | None:
+    """The price at which the quantity was filled on average, to 18 digits after the point; None when nothing was."""
+    if quantity <= ZERO:
+        return None
+    quotient = _ROUNDING.divide(notional, quantity)
+    return quotient.quantize(Decimal(1).scaleb(-AVERAGE_PRICE_DIGITS), context=_ROUNDING)
+
+
+def require_aware(moment: datetime) -> datetime:
+    """Give back the moment; AssertionError when it carries no zone (only a bug could do that)."""
+    assert moment.tzinfo is not None, "every moment in the domain is aware"  # noqa: S101 - what only a bug could break
+    return moment
