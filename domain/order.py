@@ -188,6 +188,9 @@ def derive_reason(facts: Facts, *, status: OrderStatus) -> Reason | None:
 CANCELED_AS_ASKED = Reason(
     source=ReasonSource.ACCOUNT, code="CANCEL_REQUESTED", message="Canceled as the account asked."
 )
+CANCELED_BEFORE_SENDING = Reason(
+    source=ReasonSource.ACCOUNT, code="CANCEL_REQUESTED", message="Canceled before it reached the venue."
+)
 _ENDS_BEHIND: Mapping[OrderStatus, tuple[End, ...]] = {
     OrderStatus.CANCELED: (End.CANCELED, End.REPLACED, End.REJECTED),
     OrderStatus.EXPIRED: (End.EXPIRED,),

@@ -1,0 +1,200 @@
+"""The third story: record what the exchange says. Read the orders, apply the rule, write in one statement, tell.
+
+No lock is held while the rule is applied. Whoever wrote in between makes the write stale; then everything is read and
+decided again, and since reports commute and repeat harmlessly, the result is the same.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from domain.changes import Anomaly, ChangeKind, RecordedChange
+from domain.errors import StaleWrite
+from domain.evidence import Applied, apply_reports
+from domain.order import VenueRank
+from domain.ports import (
+    AttemptEnd,
+    ChangePublisher,
+    Clock,
+    ExecutionKey,
+    LoadedOrder,
+    NewId,
+    OrderStore,
+    OrderWrite,
+    WakeUps,
+)
+from domain.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
+from domain.telemetry import Metric, Telemetry
+
+STALE_WRITES_MAX = 20
+"""How often a decision is made again. Each time somebody else made progress, so this many means a bug."""
+
+ReportsByOrder = Mapping[UUID, Sequence[Report]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What came of a batch: the committed changes, the order ids nobody here knows, and whether a fill was missed."""
+
+    changes: Sequence[RecordedChange]
+    unknown: frozenset[UUID]
+    missed_fill: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the rule made of one order as it was read, and what goes with it into the same write (see OrderWrite)."""
+
+    row: LoadedOrder
+    applied: Applied
+    attempt_end: AttemptEnd | None = None
+    unclaimed: bool = False
+    cancel_in: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """Applies reports to stored orders, and tells the world what changed."""
+
+    orders: OrderStore
+    publisher: ChangePublisher
+    wake_ups: WakeUps
+    telemetry: Telemetry
+    clock: Clock
+    new_id: NewId
+
+    async def record(self, reports: ReportsByOrder) -> Recorded:
+        """Record a batch, all or nothing, and publish it. Repeats change nothing.
+
+        Raises Unavailable when the database does not answer; then a repeat is safe, whether it was written or not.
+        """
+        for _ in range(STALE_WRITES_MAX):
+            rows = await self.orders.load(reports.keys(), list(execution_keys(reports)))
+            decisions = [self.decide(row, reports[order_id]) for order_id, row in rows.items()]
+            try:
+                changes = await self.commit(decisions)
+            except StaleWrite:
+                continue
+            self.telemetry.count(Metric.REPORTS_RECORDED, sum(len(reports[order_id]) for order_id in rows))
+            return Recorded(
+                changes=changes,
+                unknown=frozenset(reports.keys() - rows.keys()),
+                missed_fill=any(Anomaly.MISSED_FILL in decision.applied.anomalies for decision in decisions),
+            )
+        raise StaleWrite
+
+    def decide(
+        self,
+        row: LoadedOrder,
+        reports: Iterable[Report],
+        *,
+        attempt_end: AttemptEnd | None = None,
+        unclaimed: bool = False,
+        cancel_in: timedelta | None = None,
+    ) -> Decision:
+        """Apply the rule to one order as it was read."""
+        applied = apply_reports(row.order, reports, known=row.executions, now=self.clock(), new_id=self.new_id)
+        if cancel_in is None and _is_cancel_ready(applied):
+            cancel_in = timedelta(0)
+        return Decision(row=row, applied=applied, attempt_end=attempt_end, unclaimed=unclaimed, cancel_in=cancel_in)
+
+    async def commit(self, decisions: Sequence[Decision]) -> Sequence[RecordedChange]:
+        """Write the decisions, all or nothing; then publish, count, log, and wake what became due.
+
+        Raises StaleWrite and Unavailable as `OrderStore.write` does.
+        """
+        writes = [_write(decision) for decision in sorted(decisions, key=_order_id) if _differs(decision)]
+        changes = await self.orders.write(writes) if writes else ()
+        if changes:
+            self.publisher.publish(changes)
+        for change in changes:
+            note_change(self.telemetry, change)
+        self._note_anomalies(decisions)
+        ready = [_order_id(decision) for decision in decisions if _is_cancel_ready(decision.applied)]
+        if ready:
+            self.wake_ups.cancel_due(ready)
+        return changes
+
+    def _note_anomalies(self, decisions: Sequence[Decision]) -> None:
+        for decision in decisions:
+            for anomaly in decision.applied.anomalies:
+                self.telemetry.count(Metric.ANOMALIES, kind=anomaly)
+                if anomaly is not Anomaly.MISSED_FILL:
+                    self.telemetry.error("order_anomaly", order_id=str(_order_id(decision)), kind=anomaly)
+
+
+def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:
+    """The executions that the reports name, so that repeats are seen and amendments find what they amend."""
+    for order_id, of_order in reports.items():
+        for report in of_order:
+            if isinstance(report, OrderFilled):
+                yield ExecutionKey(
+                    order_id=order_id,
+                    venue_execution_id=report.venue_execution_id,
+                    cumulative_quantity=report.cumulative_quantity,
+                )
+            elif isinstance(report, ExecutionCorrected | ExecutionBusted):
+                yield ExecutionKey(
+                    order_id=order_id, venue_execution_id=report.venue_execution_id, cumulative_quantity=None
+                )
+
+
+def _write(decision: Decision) -> OrderWrite:
+    return OrderWrite(
+        order=decision.applied.order,
+        read_version=decision.row.order.version,
+        changes=decision.applied.changes,
+        executions=decision.applied.executions,
+        attempt_end=decision.attempt_end,
+        unclaimed=decision.unclaimed,
+        cancel_in=decision.cancel_in,
+    )
+
+
+def _differs(decision: Decision) -> bool:
+    """Whether there is anything to write. A repeat, or a report that adds nothing, costs no write at all."""
+    return (
+        decision.attempt_end is not None
+        or decision.cancel_in is not None
+        or bool(decision.applied.executions)
+        or decision.applied.order != decision.row.order
+    )
+
+
+def _order_id(decision: Decision) -> UUID:
+    return decision.row.order.id
+
+
+def _is_cancel_ready(applied: Applied) -> bool:
+    """Whether a cancel request waited for the order to reach the venue, and can be sent now."""
+    facts = applied.order.facts
+    is_new = bool(applied.changes)
+    return is_new and facts.cancel.is_unsent and facts.rank > VenueRank.NONE and not applied.order.status.is_final
+
+
+def note_change(telemetry: Telemetry, change: RecordedChange) -> None:
+    """Count and log what a committed change means for the people who run this."""
+    order = change.order
+    reason = order.reason.message if order.reason else None
+    match change.kind:
+        case ChangeKind.PLACED:
+            telemetry.count(Metric.ORDERS_PLACED)
+            telemetry.observe(Metric.ACCEPT_TO_PLACED_SECONDS, (change.at - order.created_at).total_seconds())
+        case ChangeKind.PLACEMENT_IN_DOUBT:
+            telemetry.count(Metric.ORDERS_IN_DOUBT)
+            telemetry.warning("order_in_doubt", order_id=str(order.id), reason=reason, next="looked up at the venue")
+        case ChangeKind.REJECTED:
+            telemetry.count(Metric.ORDERS_REJECTED)
+            telemetry.info("order_rejected", order_id=str(order.id), reason=reason)
+        case ChangeKind.FAILED:
+            telemetry.count(Metric.ORDERS_FAILED)
+            telemetry.error(
+                "order_failed",
+                order_id=str(order.id),
+                attempts=order.placement.attempts,
+                reason=reason,
+                next="nothing more is sent; mend the connection to the venue, then place a new order",
+            )
+        case _:
+            pass

@@ -1,0 +1,106 @@
+"""What the stream missed: ask the venue, and record the answers through the same code as the stream's reports.
+
+The stream has no sequence numbers and no replay, so after every connect (and whenever something looks missed) the
+fills since the last position are read, and our open orders are compared with the venue's list. Everything repeats
+harmlessly, so the questions may overlap with the stream and with each other.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from domain.execution import Recording
+from domain.order import OrderStatus
+from domain.ports import Clock, OrderStore, StreamPositions, Venue, VenueOrder, VenueReport
+from domain.reports import Report
+from domain.telemetry import Metric, Telemetry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUpPolicy:
+    """How far back questions reach: `overlap` covers clocks that differ and reports under way, `first_look_back` is
+    asked for when there is no position yet. `look_ups_max` bounds the single look-ups of one run."""
+
+    overlap: timedelta
+    first_look_back: timedelta
+    look_ups_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """Brings what is recorded here up to what the venue knows."""
+
+    venue: Venue
+    orders: OrderStore
+    positions: StreamPositions
+    recording: Recording
+    telemetry: Telemetry
+    clock: Clock
+    policy: CatchUpPolicy
+
+    async def catch_up(self, *, cause: str) -> None:
+        """Record every fill since the last position and the end of every order that closed unheard.
+
+        Raises VenueUnreachable or Unavailable; then the position stays, and the next run asks again.
+        """
+        self.telemetry.count(Metric.CATCH_UPS, cause=cause)
+        started_at = self.clock()
+        position = await self.positions.read(self.venue.name)
+        await self.record_fills(since=position or started_at - self.policy.first_look_back)
+        await self.compare_open_orders()
+        await self.positions.advance(self.venue.name, started_at - self.policy.overlap)
+
+    async def record_fills(self, *, since: datetime) -> None:
+        """Record all fills since that moment, page by page."""
+        async for page in self.venue.fills(since=since):
+            await self.record_reports(page)
+
+    async def record_reports(self, reports: Sequence[VenueReport]) -> bool:
+        """Record reports of any order, in their order; True when a checksum shows that a fill was missed."""
+        names = {report.venue_order_id for report in reports if report.order_id is None}
+        ours = await self._ids_of(names) if names else {}
+        by_order: defaultdict[UUID, list[Report]] = defaultdict(list)
+        foreign = 0
+        for report in reports:
+            order_id = report.order_id or ours.get(report.venue_order_id)
+            if order_id is None:
+                foreign += 1
+            else:
+                by_order[order_id].extend(report.reports)
+        if by_order:
+            recorded = await self.recording.record(by_order)
+            foreign += len(recorded.unknown)
+        else:
+            recorded = None
+        self.telemetry.count(Metric.REPORTS_FOREIGN, foreign)
+        return recorded is not None and recorded.missed_fill
+
+    async def compare_open_orders(self) -> None:
+        """Record the venue's open orders, then look up those that are open here and no longer there."""
+        listed = await self.venue.open_orders()
+        await self._record_orders(listed)
+        open_there = {order.order_id for order in listed}
+        rows = await self.orders.open_at_venue(silent_for=timedelta(0), limit=self.policy.look_ups_max)
+        for row in rows:
+            if row.order.id in open_there or row.order.status is OrderStatus.IN_DOUBT:
+                continue
+            found = await self.venue.find(row.order.id)
+            if found is not None:
+                await self._record_orders([found])
+        self.telemetry.count(Metric.RECONCILED_ORDERS, len(rows))
+
+    async def _record_orders(self, orders: Iterable[VenueOrder]) -> None:
+        by_order = {order.order_id: order.reports for order in orders if order.order_id is not None}
+        if by_order:
+            await self.recording.record(by_order)
+
+    async def _ids_of(self, venue_order_ids: set[str]) -> dict[str, UUID]:
+        """Our ids for the venue's; a fill may come before the acknowledgement, so the venue is asked for the rest."""
+        ours = dict(await self.orders.ids_by_venue_order_id(venue_order_ids))
+        for venue_order_id in sorted(venue_order_ids - ours.keys()):
+            found = await self.venue.find_by_venue_order_id(venue_order_id)
+            if found is not None and found.order_id is not None:
+                ours[venue_order_id] = found.order_id
+        return ours

@@ -1,0 +1,298 @@
+"""The second story: bring an accepted order to the exchange. Claim, look up, send once, conclude from the answer.
+
+An order is sent only under a claim that was committed before, with the order's own id as the venue's client order id,
+for ever the same. Every attempt but a first one looks it up first. What the venue answers is concluded under the
+attempt's number: an older attempt that wakes up late writes nothing. Unknown stays unknown until there is evidence.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from domain.errors import StaleWrite, VenueUnreachable
+from domain.execution import STALE_WRITES_MAX, Recording
+from domain.order import CANCELED_BEFORE_SENDING, End, OrderStatus
+from domain.ports import (
+    AlreadyPlaced,
+    AttemptEnd,
+    Claim,
+    LoadedOrder,
+    NotExecuted,
+    OrderStore,
+    OutcomeUnknown,
+    Placed,
+    PlacementOutcome,
+    RateLimited,
+    Refused,
+    Unauthorized,
+    Venue,
+    VenueOrder,
+    WakeUps,
+)
+from domain.reports import OrderEnded, PlacementBecameUnknown, PlacementGivenUp, Report
+from domain.telemetry import Metric, Telemetry
+from domain.values import Reason, ReasonSource, Terms
+
+AT_ONCE = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionPolicy:
+    """How patient placing is. `settle` is how long the venue may hide a fresh order from a look-up; `lease` must be
+    longer than two look-ups and one send can take."""
+
+    max_attempts: int
+    backoff: timedelta
+    backoff_max: timedelta
+    settle: timedelta
+    lease: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one attempt found out: the reports for the order, and how the attempt ended."""
+
+    outcome: str
+    reports: Sequence[Report] = ()
+    error: str | None = None
+    counts: bool = True
+    may_have_been_sent: bool = False
+    next_in: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Places orders. `random` gives a number from 0 to 1 for the jitter of the back-off; `slots` bounds the attempts
+    that this process makes at once."""
+
+    orders: OrderStore
+    venue: Venue
+    recording: Recording
+    wake_ups: WakeUps
+    telemetry: Telemetry
+    policy: SubmissionPolicy
+    random: Callable[[], float]
+    slots: asyncio.Semaphore
+
+    async def place(self, order_ids: Collection[UUID]) -> int:
+        """Make one attempt for each of the orders that is due; gives how many were.
+
+        Raises Unavailable when the database does not answer.
+        """
+        claims = await self.orders.claim(order_ids, lease=self.policy.lease)
+        await self._attempt_all(claims)
+        return len(claims)
+
+    async def sweep(self, *, limit: int, overdue_by: timedelta) -> int:
+        """Make one attempt for each of the most overdue orders, whatever became of their wake-up; gives how many."""
+        claims = await self.orders.claim_due(limit=limit, overdue_by=overdue_by, lease=self.policy.lease)
+        await self._attempt_all(claims)
+        return len(claims)
+
+    async def _attempt_all(self, claims: Sequence[Claim]) -> None:
+        # The monotonic clock: a wall clock may jump, and a paused process must notice that its lease is gone.
+        send_before = asyncio.get_running_loop().time() + self.policy.lease.total_seconds() / 2
+        async with asyncio.TaskGroup() as tasks:
+            for claim in claims:
+                tasks.create_task(self._attempt(claim, send_before=send_before))
+
+    async def _attempt(self, claim: Claim, *, send_before: float) -> None:
+        try:
+            async with self.slots:
+                finding = await self._find_out(claim, send_before=send_before)
+                self.telemetry.count(Metric.PLACEMENT_ATTEMPTS, outcome=finding.outcome)
+                await self._conclude(claim, finding)
+        except Exception as error:  # noqa: BLE001 - whatever happens to one order must not cancel the others' sends
+            self.telemetry.error(
+                "attempt_not_concluded",
+                order_id=str(claim.order.id),
+                attempt=claim.attempts,
+                error=repr(error),
+                next="looked up at the venue when its lease has ended",
+            )
+
+    async def _find_out(self, claim: Claim, *, send_before: float) -> Finding:
+        if claim.attempt > 1:
+            known = await self._look_up(claim)
+            if known is not None:
+                return known
+        if claim.order.facts.cancel.is_open:
+            return _canceled_before_sending(claim)
+        if claim.attempts > self.policy.max_attempts:
+            return self._given_up(claim, error="every attempt was used up")
+        if asyncio.get_running_loop().time() > send_before:
+            return Finding(
+                outcome="too_late", error="the lease ran low before it was sent", counts=False, next_in=AT_ONCE
+            )
+        outcome = await self.venue.place(claim.order.id, claim.order.terms)
+        if isinstance(outcome, AlreadyPlaced):
+            return await self._look_up(claim) or self._judge(claim, outcome)
+        return self._judge(claim, outcome)
+
+    async def _look_up(self, claim: Claim) -> Finding | None:
+        """Ask the venue whether it has the order. None means: it has not, for certain, and it may be sent."""
+        try:
+            found = await self.venue.find(claim.order.id)
+        except VenueUnreachable as error:
+            return self._not_looked_up(claim, str(error))
+        if found is not None:
+            return self._adopted(claim, found)
+        if claim.maybe_sent_at is None:
+            return None
+        wait = claim.maybe_sent_at + self.policy.settle - claim.claimed_at
+        if wait <= timedelta(0):
+            return None
+        return Finding(
+            outcome="settling",
+            reports=[_became_unknown(claim, "The answer to the placement was lost.")],
+            error="not found at the venue yet; too early to be sure",
+            counts=False,
+            next_in=wait,
+        )
+
+    def _adopted(self, claim: Claim, found: VenueOrder) -> Finding:
+        if is_same_at_venue(claim.order.terms, found.terms):
+            return Finding(outcome="found", reports=found.reports)
+        self.telemetry.error(
+            "venue_order_mismatch",
+            order_id=str(claim.order.id),
+            venue_order_id=found.venue_order_id,
+            next="not adopted and not sent again; compare both orders and decide by hand",
+        )
+        error = "the venue has a different order under this order's id"
+        return Finding(
+            outcome="mismatch",
+            reports=[_became_unknown(claim, "The venue has a different order under this order's id.")],
+            error=error,
+            counts=False,
+            next_in=self.policy.backoff_max,
+        )
+
+    def _not_looked_up(self, claim: Claim, error: str) -> Finding:
+        """The look-up itself failed: that proves nothing new. What was never sent may be given up all the same."""
+        if claim.maybe_sent_at is not None:
+            return self._unknown(claim, error)
+        return self._not_executed(claim, error)
+
+    def _judge(self, claim: Claim, outcome: PlacementOutcome) -> Finding:
+        """The venue's table: what each answer proves, and what follows."""
+        match outcome:
+            case Placed(report=report):
+                return Finding(outcome="placed", reports=[report])
+            case Refused(reason=reason):
+                end = OrderEnded(end=End.REJECTED, reason=reason, venue_order_id=None, at=claim.claimed_at)
+                return Finding(outcome="refused", reports=[end])
+            case NotExecuted(error=error):
+                return self._not_executed(claim, error)
+            case OutcomeUnknown(error=error):
+                return self._unknown(claim, error, may_have_been_sent=True)
+            case RateLimited(retry_after=retry_after):
+                error = f"too many requests for the venue; waiting {retry_after.total_seconds():.1f} s"
+                return Finding(outcome="rate_limited", error=error, counts=False, next_in=retry_after)
+            case Unauthorized(error=error):
+                self.telemetry.error("venue_unauthorized", error=error, next="the order waits; mend EXCHANGE_KEY")
+                return Finding(outcome="unauthorized", error=error, counts=False, next_in=self.policy.backoff_max)
+            case AlreadyPlaced():
+                error = "the venue has it, but does not show it yet"
+                return self._unknown(claim, error, may_have_been_sent=True)
+
+    def _not_executed(self, claim: Claim, error: str) -> Finding:
+        if claim.attempts >= self.policy.max_attempts:
+            return self._given_up(claim, error=error)
+        return Finding(outcome="not_executed", error=error, next_in=self._backoff(claim))
+
+    def _unknown(self, claim: Claim, error: str, *, may_have_been_sent: bool = False) -> Finding:
+        return Finding(
+            outcome="unknown",
+            reports=[_became_unknown(claim, f"The outcome of the placement is not known: {error}.")],
+            error=error,
+            may_have_been_sent=may_have_been_sent,
+            next_in=self._backoff(claim),
+        )
+
+    def _given_up(self, claim: Claim, *, error: str) -> Finding:
+        message = (
+            f"Not placed after {self.policy.max_attempts} attempts; the venue does not have it. Last error: {error}"
+        )
+        reason = Reason(source=ReasonSource.SYSTEM, code="ATTEMPTS_USED_UP", message=message)
+        report = PlacementGivenUp(reason=reason, at=claim.claimed_at)
+        return Finding(outcome="given_up", reports=[report], error=error)
+
+    def _backoff(self, claim: Claim) -> timedelta:
+        """Exponential, capped, and jittered between half and the whole, so that orders do not come back in step."""
+        exponent = min(max(claim.attempts - 1, 0), 30)
+        delay: timedelta = min(self.policy.backoff * 2**exponent, self.policy.backoff_max)
+        return timedelta(seconds=delay.total_seconds() * (0.5 + self.random() / 2))
+
+    async def _conclude(self, claim: Claim, finding: Finding) -> None:
+        """Write what was found under the attempt's number; an attempt that lost its claim writes nothing."""
+        row: LoadedOrder | None = _as_claimed(claim)
+        for _ in range(STALE_WRITES_MAX):
+            if row is None or row.attempt != claim.attempt:
+                self.telemetry.warning("attempt_fenced", order_id=str(claim.order.id), attempt=claim.attempt)
+                return
+            decision = self.recording.decide(row, finding.reports, attempt_end=self._attempt_end(claim, finding))
+            try:
+                await self.recording.commit([decision])
+            except StaleWrite:
+                row = (await self.orders.load([claim.order.id], [])).get(claim.order.id)
+                continue
+            self._schedule_next(claim, finding, status=decision.applied.order.status)
+            return
+        raise StaleWrite
+
+    def _attempt_end(self, claim: Claim, finding: Finding) -> AttemptEnd:
+        return AttemptEnd(
+            attempt=claim.attempt,
+            error=finding.error,
+            counts=finding.counts and claim.attempts <= self.policy.max_attempts,
+            may_have_been_sent=finding.may_have_been_sent,
+            next_in=finding.next_in,
+        )
+
+    def _schedule_next(self, claim: Claim, finding: Finding, *, status: OrderStatus) -> None:
+        if finding.next_in is None or status.is_final:
+            return
+        self.telemetry.count(Metric.PLACEMENTS_RETRIED)
+        self.telemetry.warning(
+            "placement_postponed",
+            order_id=str(claim.order.id),
+            attempt=claim.attempts,
+            status=status,
+            error=finding.error,
+            delay_seconds=round(finding.next_in.total_seconds(), 3),
+        )
+        self.wake_ups.placement_due([claim.order.id], within=finding.next_in)
+
+
+def is_same_at_venue(sent: Terms, found: Terms) -> bool:
+    """Whether the venue's order is the one that was sent. The venue names instruments by symbol, not by ISIN."""
+
+    def content(terms: Terms) -> tuple[object, ...]:
+        return (terms.symbol, terms.side, terms.type, terms.time_in_force, terms.quantity, terms.limit_price)
+
+    return content(sent) == content(found)
+
+
+def _as_claimed(claim: Claim) -> LoadedOrder:
+    """The row as the claim returned it; no need to read it again."""
+    return LoadedOrder(
+        order=claim.order,
+        executions=(),
+        attempt=claim.attempt,
+        attempts=claim.attempts,
+        maybe_sent_at=claim.maybe_sent_at,
+        lease_until=None,
+    )
+
+
+def _canceled_before_sending(claim: Claim) -> Finding:
+    report = OrderEnded(end=End.CANCELED, reason=CANCELED_BEFORE_SENDING, venue_order_id=None, at=claim.claimed_at)
+    return Finding(outcome="canceled", reports=[report], counts=False)
+
+
+def _became_unknown(claim: Claim, message: str) -> PlacementBecameUnknown:
+    reason = Reason(source=ReasonSource.SYSTEM, code="OUTCOME_UNKNOWN", message=message)
+    return PlacementBecameUnknown(reason=reason, at=claim.claimed_at)
