@@ -47,9 +47,9 @@ class Reconciliation:
         """
         self.telemetry.count(Metric.CATCH_UPS, cause=cause)
         started_at = self.clock()
-        position = await self.positions.read(self.venue.name)
+        position: datetime | None = await self.positions.read(self.venue.name)
         await self.record_fills(since=position or started_at - self.policy.first_look_back)
-        await self.compare_open_orders()
+        await self.compare_open_orders(silent_for=timedelta(0))
         await self.positions.advance(self.venue.name, started_at - self.policy.overlap)
 
     async def record_fills(self, *, since: datetime) -> None:
@@ -77,12 +77,15 @@ class Reconciliation:
         self.telemetry.count(Metric.REPORTS_FOREIGN, foreign)
         return recorded is not None and recorded.missed_fill
 
-    async def compare_open_orders(self) -> None:
-        """Record the venue's open orders, then look up those that are open here and no longer there."""
+    async def compare_open_orders(self, *, silent_for: timedelta) -> None:
+        """Record the venue's open orders, then look up those that are open here, silent for that long, and not there.
+
+        Raises VenueUnreachable and Unavailable.
+        """
         listed = await self.venue.open_orders()
         await self._record_orders(listed)
         open_there = {order.order_id for order in listed}
-        rows = await self.orders.open_at_venue(silent_for=timedelta(0), limit=self.policy.look_ups_max)
+        rows = await self.orders.open_at_venue(silent_for=silent_for, limit=self.policy.look_ups_max)
         for row in rows:
             if row.order.id in open_there or row.order.status is OrderStatus.IN_DOUBT:
                 continue

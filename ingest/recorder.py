@@ -1,0 +1,66 @@
+"""Records batches of the stream. Nothing that a venue sends can stop it: what cannot be recorded is kept raw."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from domain.errors import TryAgain
+from domain.ports import Clock, DeadLetters, UnreadableReport, VenueReport
+from domain.reconciliation import Reconciliation
+from domain.telemetry import Metric, Telemetry
+
+DEAD_LETTER_SOURCE = "stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorder:
+    """Brings one batch into the database, however often that has to be tried."""
+
+    reconciliation: Reconciliation
+    dead_letters: DeadLetters
+    telemetry: Telemetry
+    clock: Clock
+    retry: timedelta
+
+    async def record(self, batch: Sequence[VenueReport | UnreadableReport]) -> bool:
+        """Record the batch; True when a checksum shows that a fill was missed. Waits while the database is away."""
+        started = asyncio.get_running_loop().time()
+        for item in batch:
+            if isinstance(item, UnreadableReport):
+                await self._keep(item.error, item.raw)
+        reports = [item for item in batch if isinstance(item, VenueReport)]
+        missed_fill = await self._record(reports) if reports else False
+        self.telemetry.observe(Metric.RECORD_BATCH_SIZE, len(batch))
+        self.telemetry.observe(Metric.RECORD_SECONDS, asyncio.get_running_loop().time() - started)
+        if reports:
+            self.telemetry.observe(Metric.VENUE_LAG_SECONDS, (self.clock() - reports[-1].at).total_seconds())
+        return missed_fill
+
+    async def _record(self, reports: Sequence[VenueReport]) -> bool:
+        failing = False
+        while True:
+            try:
+                return await self.reconciliation.record_reports(reports)
+            except TryAgain as error:
+                if not failing:
+                    self.telemetry.warning("recording_failing", error=str(error), next="tried again until it works")
+                failing = True
+                await asyncio.sleep(self.retry.total_seconds())
+            except Exception as error:  # noqa: BLE001 - one report that breaks the rule must not stop all others
+                return await self._record_one_by_one(reports, error)
+
+    async def _record_one_by_one(self, reports: Sequence[VenueReport], error: Exception) -> bool:
+        if len(reports) == 1:
+            await self._keep(repr(error), repr(reports[0]).encode())
+            return False
+        outcomes = [await self._record([report]) for report in reports]
+        return any(outcomes)
+
+    async def _keep(self, error: str, raw: bytes) -> None:
+        self.telemetry.count(Metric.REPORTS_UNREADABLE)
+        self.telemetry.error("dead_letter", error=error, next="kept raw in dead_letters; the rest goes on")
+        try:
+            await self.dead_letters.keep(source=DEAD_LETTER_SOURCE, error=error, raw=raw)
+        except TryAgain as failure:
+            self.telemetry.error("dead_letter_lost", error=str(failure), raw=raw[:1000].decode(errors="replace"))

@@ -1,0 +1,94 @@
+"""The plain loops of every worker. They must not depend on what they repair, so they are not SAQ crons.
+
+The sweeper finds orders whose wake-up was lost; the reconciler finds orders of which the venue has been silent.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from domain.cancellation import CancelDelivery
+from domain.errors import TryAgain
+from domain.ports import OrderStore
+from domain.reconciliation import Reconciliation
+from domain.submission import Submission
+from domain.telemetry import Metric, Telemetry
+
+SWEEP_ORDERS_MAX = 64
+SWEEPS_AT_ONCE_MAX = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeper:
+    """Places and cancels what has been due for longer than `overdue_by`. A slow exchange holds up one sweep, and up
+    to SWEEPS_AT_ONCE_MAX go on at once."""
+
+    orders: OrderStore
+    submission: Submission
+    delivery: CancelDelivery
+    telemetry: Telemetry
+    interval: timedelta
+    overdue_by: timedelta
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(SWEEPS_AT_ONCE_MAX):
+                tasks.create_task(repeat(self.sweep, every=self.interval, name="sweep", telemetry=self.telemetry))
+            tasks.create_task(repeat(self.measure, every=self.interval, name="measure_due", telemetry=self.telemetry))
+
+    async def sweep(self) -> bool:
+        """Sweep once; True when there may be more."""
+        placed = await self.submission.sweep(limit=SWEEP_ORDERS_MAX, overdue_by=self.overdue_by)
+        canceled = await self.delivery.sweep(limit=SWEEP_ORDERS_MAX, overdue_by=self.overdue_by)
+        if placed or canceled:
+            self.telemetry.count(Metric.SWEPT_ORDERS, placed + canceled)
+            self.telemetry.info("swept", placements=placed, cancels=canceled)
+        return SWEEP_ORDERS_MAX in (placed, canceled)
+
+    async def measure(self) -> bool:
+        """Measure how overdue the most overdue order is."""
+        oldest = await self.orders.oldest_due()
+        self.telemetry.set(Metric.OLDEST_DUE_SECONDS, oldest.total_seconds() if oldest else 0.0)
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciler:
+    """Compares our open orders with the venue's list, whoever else follows the stream."""
+
+    reconciliation: Reconciliation
+    telemetry: Telemetry
+    interval: timedelta
+    silent_for: timedelta
+
+    async def run(self) -> None:
+        """Compare until cancelled."""
+        await repeat(self.compare, every=self.interval, name="reconcile", telemetry=self.telemetry)
+
+    async def compare(self) -> bool:
+        """Compare once."""
+        await self.reconciliation.compare_open_orders(silent_for=self.silent_for)
+        return False
+
+
+async def repeat(step: Callable[[], Awaitable[bool]], *, every: timedelta, name: str, telemetry: Telemetry) -> None:
+    """Run the step, wait, and so on until cancelled; a step that returns True is run again at once.
+
+    A failure that may pass is logged when it begins and when it ends, not at every turn.
+    """
+    failing = False
+    while True:
+        try:
+            more = await step()
+            if failing:
+                telemetry.info("loop_recovered", loop=name)
+            failing = False
+        except TryAgain as error:
+            more = False
+            if not failing:
+                telemetry.warning("loop_failing", loop=name, error=str(error), next="tried again until it works")
+            failing = True
+        if not more:
+            await asyncio.sleep(every.total_seconds())

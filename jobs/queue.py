@@ -1,0 +1,74 @@
+"""The SAQ queue: its name, its jobs, and every option written out.
+
+SAQ wakes workers; it never owns an order. It can lose a job or run it twice without any crash, so a job names orders
+and nothing more, and running it twice or never changes nothing but the time at which an order is placed.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from redis.asyncio import Redis
+from saq import Job
+from saq.queue.redis import RedisQueue
+from uuid_utils import uuid7
+
+QUEUE_NAME = "fillwire"
+PLACE_ORDERS = "place_orders"
+CANCEL_ORDERS = "cancel_orders"
+ORDERS_PER_JOB_MAX = 50
+
+_ENQUEUES_AT_ONCE_MAX = 20
+_RESULT_KEPT_DISABLED = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeUp:
+    """Orders that need one of the jobs, at the earliest `due_at` (seconds of the Unix epoch; 0 for now)."""
+
+    function: str
+    order_ids: Sequence[UUID]
+    due_at: int
+
+
+def open_queue(redis: Redis) -> RedisQueue:
+    """The queue over a client whose `socket_timeout` must be longer than the worker's dequeue time-out."""
+    return RedisQueue(
+        redis,
+        name=QUEUE_NAME,
+        dump=_dump,
+        load=orjson.loads,
+        max_concurrent_ops=_ENQUEUES_AT_ONCE_MAX,
+        swept_error_message="the worker died or did not finish in time; the sweeper takes the orders over",
+    )
+
+
+def due_at(within: timedelta) -> int:
+    """When a job is to run, for SAQ: whole seconds of the epoch, never early; 0 runs it at once."""
+    return math.ceil(time.time() + within.total_seconds()) if within > timedelta(0) else 0
+
+
+def as_job(wake_up: WakeUp, *, timeout_seconds: int) -> Job:
+    """The job for a wake-up. PostgreSQL does the retries, so SAQ does none and keeps no result."""
+    return Job(
+        function=wake_up.function,
+        kwargs={"order_ids": [str(order_id) for order_id in wake_up.order_ids]},
+        # A key of its own: SAQ drops a job whose key is still known, and an old stuck job must not block a new one.
+        key=str(uuid7()),
+        timeout=timeout_seconds,
+        heartbeat=0,
+        retries=1,
+        ttl=_RESULT_KEPT_DISABLED,
+        retry_delay=0.0,
+        retry_backoff=False,
+        scheduled=wake_up.due_at,
+    )
+
+
+def _dump(job: Mapping[Any, Any]) -> bytes:
+    return orjson.dumps(job, default=str)

@@ -1,0 +1,86 @@
+"""Wakes workers: gathers what is due in this process and enqueues it, several orders to a job.
+
+A caller never waits for Redis. While one enqueue is under way the next wake-ups gather; when Redis is down they are
+counted and dropped, since the sweeper finds the orders in the database.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from redis.exceptions import RedisError
+from saq.queue.redis import RedisQueue
+
+from domain.telemetry import Metric, Telemetry
+from jobs.queue import CANCEL_ORDERS, ORDERS_PER_JOB_MAX, PLACE_ORDERS, WakeUp, as_job, due_at
+
+WAITING_ORDERS_MAX = 10_000
+
+
+class SaqWakeUps:
+    """The domain's `WakeUps` over SAQ. It works while `run` does."""
+
+    def __init__(
+        self,
+        queue: RedisQueue,
+        telemetry: Telemetry,
+        *,
+        enqueue_timeout_seconds: float,
+        job_timeout_seconds: int,
+    ) -> None:
+        self._queue = queue
+        self._telemetry = telemetry
+        self._enqueue_timeout_seconds = enqueue_timeout_seconds
+        self._job_timeout_seconds = job_timeout_seconds
+        self._waiting: defaultdict[tuple[str, int], list[UUID]] = defaultdict(list)
+        self._waiting_count = 0
+        self._something_waits = asyncio.Event()
+
+    def placement_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
+        """The orders are to be placed, after that delay."""
+        self._gather(PLACE_ORDERS, order_ids, within)
+
+    def cancel_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
+        """Their cancel requests are to be sent, after that delay."""
+        self._gather(CANCEL_ORDERS, order_ids, within)
+
+    async def run(self) -> None:
+        """Enqueue what gathers, until cancelled."""
+        while True:
+            await self._something_waits.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Enqueue what has gathered so far; on a failure drop and count it."""
+        self._something_waits.clear()
+        waiting, self._waiting, self._waiting_count = self._waiting, defaultdict(list), 0
+        wake_ups = list(_in_jobs(waiting))
+        try:
+            async with asyncio.timeout(self._enqueue_timeout_seconds):
+                await asyncio.gather(*(self._enqueue(wake_up) for wake_up in wake_ups))
+        except (RedisError, OSError, TimeoutError) as error:
+            orders = sum(len(wake_up.order_ids) for wake_up in wake_ups)
+            self._telemetry.count(Metric.WAKE_UPS_FAILED, orders)
+            self._telemetry.warning(
+                "wake_up_failed", orders=orders, error=repr(error), next="the sweeper takes them from the database"
+            )
+
+    async def _enqueue(self, wake_up: WakeUp) -> None:
+        await self._queue.enqueue(as_job(wake_up, timeout_seconds=self._job_timeout_seconds))
+
+    def _gather(self, function: str, order_ids: Sequence[UUID], within: timedelta) -> None:
+        if self._waiting_count + len(order_ids) > WAITING_ORDERS_MAX:
+            self._telemetry.count(Metric.WAKE_UPS_FAILED, len(order_ids))
+            return
+        self._waiting[function, due_at(within)].extend(order_ids)
+        self._waiting_count += len(order_ids)
+        self._something_waits.set()
+
+
+def _in_jobs(waiting: dict[tuple[str, int], list[UUID]]) -> Iterator[WakeUp]:
+    for (function, moment), order_ids in waiting.items():
+        unique = list(dict.fromkeys(order_ids))
+        for start in range(0, len(unique), ORDERS_PER_JOB_MAX):
+            yield WakeUp(function=function, order_ids=unique[start : start + ORDERS_PER_JOB_MAX], due_at=moment)

@@ -1,0 +1,114 @@
+"""The worker: SAQ's loop with our jobs. PostgreSQL decides what is due; a job only says where to look."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from saq.queue.redis import RedisQueue
+from saq.worker import Worker
+
+from domain.cancellation import CancelDelivery
+from domain.errors import TryAgain
+from domain.submission import Submission
+from domain.telemetry import Metric, Telemetry
+from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
+
+SCHEDULE_SECONDS = 1
+WORKER_INFO_SECONDS = 10
+SWEEP_SECONDS = 15
+ABORT_CHECK_SECONDS = 1
+CANCELLATION_DEADLINE_SECONDS = 1.0
+
+
+class _Worker(Worker[Any]):
+    """SAQ's worker without its signal handlers (the process head decides when to stop), and with a stop that lets
+    running jobs finish: SAQ's own grace period is always waited out in full, even when nothing runs."""
+
+    SIGNALS = []  # noqa: RUF012 - SAQ reads it as a class attribute
+
+    def __init__(self, *arguments: Any, stop_within_seconds: float, **options: Any) -> None:  # noqa: ANN401 - SAQ's own
+        super().__init__(*arguments, **options)
+        self._stop_within_seconds = stop_within_seconds
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @asynccontextmanager
+    async def running_job(self) -> AsyncIterator[None]:
+        self._running += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+    async def stop(self) -> None:
+        self.event.set()  # From here on a finished job is not followed by another.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._stop_within_seconds):
+                await self._idle.wait()
+        await super().stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacingWorker:
+    """Runs jobs until stopped. `dequeue_timeout_seconds` bounds how long a dead connection can go unnoticed, and
+    `stop_within_seconds` how long running placements may take to finish when the process stops."""
+
+    queue: RedisQueue
+    submission: Submission
+    delivery: CancelDelivery
+    telemetry: Telemetry
+    jobs_at_once: int
+    dequeue_timeout_seconds: float
+    stop_within_seconds: float
+
+    async def run(self) -> None:
+        """Run jobs until cancelled; then take no more and let the running ones finish, within the bound."""
+        worker = _Worker(
+            self.queue,
+            [
+                (PLACE_ORDERS, self._job(PLACE_ORDERS, self.submission.place)),
+                (CANCEL_ORDERS, self._job(CANCEL_ORDERS, self.delivery.deliver)),
+            ],
+            concurrency=self.jobs_at_once,
+            cron_jobs=[],
+            timers={
+                "schedule": SCHEDULE_SECONDS,
+                "worker_info": WORKER_INFO_SECONDS,
+                "sweep": SWEEP_SECONDS,
+                "abort": ABORT_CHECK_SECONDS,
+            },
+            dequeue_timeout=self.dequeue_timeout_seconds,
+            burst=False,
+            shutdown_grace_period_s=None,
+            cancellation_hard_deadline_s=CANCELLATION_DEADLINE_SECONDS,
+            stop_within_seconds=self.stop_within_seconds,
+        )
+        running = asyncio.create_task(worker.start())
+        try:
+            await asyncio.shield(running)
+        finally:
+            worker.event.set()
+            await running
+
+    def _job(self, name: str, work: Callable[[Collection[UUID]], Awaitable[int]]) -> Callable[..., Awaitable[None]]:
+        async def job(context: dict[str, Any], *, order_ids: list[str]) -> None:
+            started = time.perf_counter()
+            try:
+                async with context["worker"].running_job():
+                    await work([UUID(order_id) for order_id in order_ids])
+            except TryAgain as error:
+                self.telemetry.warning(
+                    "job_failed", job=name, orders=len(order_ids), error=str(error), next="the sweeper repeats it"
+                )
+            finally:
+                self.telemetry.observe(Metric.JOB_SECONDS, time.perf_counter() - started, job=name)
+
+        return job
