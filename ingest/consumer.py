@@ -62,16 +62,17 @@ class Consumer:
 
     async def _session(self) -> str:
         """One connection from its opening to its end; gives the reason of the end."""
+        reason = "the stream ended"
         try:
             async with self.stream.connect() as reports:
                 self.telemetry.info("stream_connected")
                 self.telemetry.set(Metric.STREAM_CONNECTED, 1)
                 await self._follow(reports)
         except* (TryAgain, SessionEnded, BufferFull) as errors:
-            return "; ".join(str(error) or type(error).__name__ for error in errors.exceptions)
+            reason = "; ".join(str(error) or type(error).__name__ for error in errors.exceptions)
         finally:
             self.telemetry.set(Metric.STREAM_CONNECTED, 0)
-        return "the stream ended"
+        return reason
 
     async def _follow(self, reports: AsyncIterator[Item]) -> None:
         buffer: Buffer[Item] = Buffer(items_max=self.policy.buffer_items_max)
