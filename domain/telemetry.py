@@ -10,6 +10,10 @@ from typing import Protocol
 class Metric(StrEnum):
     """Every series, without the `fillwire_` prefix and Prometheus' unit suffixes; labels are in `runtime.metrics`."""
 
+    # Answer
+    OPERATION_SECONDS = "operation_seconds"  # label: type
+    UNEXPECTED_ERRORS = "unexpected_errors"
+    SOCKETS = "sockets"
     # Accept
     ORDERS_ACCEPTED = "orders_accepted"
     ORDERS_REPLAYED = "orders_replayed"
@@ -31,7 +35,6 @@ class Metric(StrEnum):
     RECONCILED_ORDERS = "reconciled_orders"
     # Record
     REPORTS_RECORDED = "reports_recorded"
-    REPORTS_REPEATED = "reports_repeated"
     REPORTS_UNREADABLE = "reports_unreadable"
     REPORTS_FOREIGN = "reports_foreign"
     RECORD_BATCH_SIZE = "record_batch_size"

@@ -1,0 +1,52 @@
+"""`python -m runtime …`: the head of each process, and the operators' commands. `--help` lists them.
+
+A head is imported only when it is asked for: a process pays for what it runs.
+"""
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from runtime.process import run_process
+
+HEADS = {
+    "api": "serve GraphQL, /healthz, /readyz and /metrics on PORT",
+    "worker": "place and cancel orders at the exchange",
+    "ingest": "follow the exchange's execution stream",
+    "exchange": "run the simulated exchange on EXCHANGE_PORT",
+    "migrate": "bring the database's tables up to date, then end",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what the arguments say; gives the exit code."""
+    parsed = _parser().parse_args(arguments)
+    if parsed.command == "settings":
+        return int(import_module("runtime.settings_table").show())
+    if parsed.command == "instruments":
+        module = import_module("runtime.instruments")
+        head = module.sync if parsed.action == "sync" else module.importing(parsed.file)
+        return run_process("instruments", head, requires=module.REQUIRES)
+    module = import_module(f"runtime.heads.{parsed.command}")
+    return run_process(parsed.command, module.run, requires=module.REQUIRES)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m runtime", description="One process of Fillwire.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in HEADS.items():
+        commands.add_parser(name, help=summary, description=summary)
+    commands.add_parser("settings", help="print every setting with its unit, default and current value")
+    instruments = commands.add_parser("instruments", help="bring in what can be traded")
+    actions = instruments.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("sync", help="read the venue's assets that tell their ISIN")
+    importing = actions.add_parser("import", help="add instruments from a CSV file")
+    importing.add_argument(
+        "file", type=Path, help="columns: isin, symbol, name, currency, tick_size, lot_size, tradable"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

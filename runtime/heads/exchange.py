@@ -1,0 +1,19 @@
+"""The simulated exchange as a process of its own."""
+
+from exchange.simulator.server import SimulatorConfig, serve
+from runtime.process import Process, until_stopped
+
+REQUIRES = ()
+
+
+async def run(process: Process) -> None:
+    """Serve the venue's protocol and the controls on EXCHANGE_PORT until stopped."""
+    settings = process.settings
+    config = SimulatorConfig(
+        host=settings.host,
+        port=settings.exchange_port,
+        key=settings.exchange_key.get_secret_value(),
+        secret=settings.exchange_secret.get_secret_value(),
+    )
+    process.telemetry.info("exchange_listening", host=settings.host, port=settings.exchange_port)
+    await until_stopped(process, lambda: serve(config))

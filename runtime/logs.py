@@ -1,0 +1,103 @@
+"""Log lines: events with fields, plain on a terminal and JSON otherwise. No secret ever reaches them.
+
+Libraries that log through the standard library come out in the same form. What they repeat while something is down is
+said once in a while instead of every time.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+REPEATS_SILENCED_SECONDS = 10.0
+MASK = "***"
+
+_QUIET_LIBRARIES = ("saq", "uvicorn.access", "aiohttp.access", "alembic", "websockets", "asyncio")
+
+
+def configure_logs(*, process: str, log_format: str, level: str, secrets: Sequence[str]) -> None:
+    """Set up the process' logs on stdout. `log_format` is auto, plain or json; `secrets` are masked wherever they
+    appear."""
+    plain = log_format == "plain" or (log_format == "auto" and sys.stdout.isatty())
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ExtraAdder(),
+    ]
+    renderer: list[Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0)]
+        if plain
+        else [structlog.processors.format_exc_info, _process_name(process), structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        _MaskingFormatter(
+            secrets=secrets,
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in _QUIET_LIBRARIES:
+        library = logging.getLogger(name)
+        library.setLevel(logging.WARNING)
+        library.addFilter(_OncePerWhile(REPEATS_SILENCED_SECONDS))
+
+
+def get_logger() -> FilteringBoundLogger:
+    """The logger of this process."""
+    logger: FilteringBoundLogger = structlog.get_logger("fillwire")
+    return logger
+
+
+class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
+    """Formats a record and masks every secret in the result, wherever it came from."""
+
+    def __init__(
+        self, *, secrets: Sequence[str], foreign_pre_chain: list[Processor], processors: list[Processor]
+    ) -> None:
+        super().__init__(processors=processors, foreign_pre_chain=foreign_pre_chain)
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+
+class _OncePerWhile(logging.Filter):
+    """Lets each message of a library through once in a while, without its traceback."""
+
+    def __init__(self, silenced_seconds: float) -> None:
+        super().__init__()
+        self._silenced_seconds = silenced_seconds
+        self._last: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        key = (record.name, record.lineno)
+        now = time.monotonic()
+        if now - self._last.get(key, -self._silenced_seconds) < self._silenced_seconds:
+            return False
+        self._last[key] = now
+        if record.exc_info and record.exc_info[1] is not None:
+            record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r}", ()
+            record.exc_info = None
+        return True
+
+
+def _process_name(process: str) -> Processor:
+    def add(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+        event["process"] = process
+        return event
+
+    return add

@@ -1,0 +1,116 @@
+"""The Prometheus series behind the domain's telemetry: name, kind, help, labels and buckets of each, in one table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from domain.telemetry import Metric
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+_ITEMS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """How one metric is kept."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: Sequence[str] = ()
+    buckets: Sequence[float] = _SECONDS
+
+
+def _counter(help_text: str, *labels: str) -> Series:
+    return Series(kind="counter", help=help_text, labels=labels)
+
+
+def _gauge(help_text: str) -> Series:
+    return Series(kind="gauge", help=help_text)
+
+
+def _seconds(help_text: str, *labels: str) -> Series:
+    return Series(kind="histogram", help=help_text, labels=labels)
+
+
+def _items(help_text: str) -> Series:
+    return Series(kind="histogram", help=help_text, buckets=_ITEMS)
+
+
+SERIES: Mapping[Metric, Series] = {
+    Metric.OPERATION_SECONDS: _seconds("How long a GraphQL operation took.", "type"),
+    Metric.UNEXPECTED_ERRORS: _counter("Errors that a client saw masked; the log has each by its id."),
+    Metric.SOCKETS: _gauge("Open GraphQL websockets."),
+    Metric.ORDERS_ACCEPTED: _counter("Orders stored for good."),
+    Metric.ORDERS_REPLAYED: _counter("Repeats of a client order id that gave back the stored order."),
+    Metric.ORDERS_DENIED: _counter("Orders denied by us before they were stored.", "code"),
+    Metric.ACCEPT_BATCH_SIZE: _items("Orders stored by one statement."),
+    Metric.PLACEMENT_ATTEMPTS: _counter("Attempts to place an order, by what they found out.", "outcome"),
+    Metric.ORDERS_PLACED: _counter("Orders that the exchange took."),
+    Metric.PLACEMENTS_RETRIED: _counter("Attempts that are followed by another."),
+    Metric.ORDERS_IN_DOUBT: _counter("Orders whose placement had an unknown outcome."),
+    Metric.ORDERS_FAILED: _counter("Orders given up after every attempt."),
+    Metric.ORDERS_REJECTED: _counter("Orders that the exchange refused."),
+    Metric.CANCEL_ATTEMPTS: _counter("Cancel requests sent, by the exchange's answer.", "outcome"),
+    Metric.ACCEPT_TO_PLACED_SECONDS: _seconds("From storing an order to knowing that the exchange has it."),
+    Metric.OLDEST_DUE_SECONDS: _gauge("How overdue the most overdue order is, in seconds; 0 when none is."),
+    Metric.JOB_SECONDS: _seconds("How long a job took.", "job"),
+    Metric.WAKE_UPS_FAILED: _counter("Orders whose wake-up was dropped; the sweeper finds them."),
+    Metric.SWEPT_ORDERS: _counter("Orders that the sweeper took over."),
+    Metric.RECONCILED_ORDERS: _counter("Open orders compared with the exchange's list."),
+    Metric.REPORTS_RECORDED: _counter("Reports of the exchange applied to orders."),
+    Metric.REPORTS_UNREADABLE: _counter("Reports that could not be understood; kept in dead_letters."),
+    Metric.REPORTS_FOREIGN: _counter("Reports about orders that were not placed here."),
+    Metric.RECORD_BATCH_SIZE: _items("Reports recorded by one statement."),
+    Metric.RECORD_SECONDS: _seconds("How long recording a batch took."),
+    Metric.VENUE_LAG_SECONDS: _seconds("From the exchange's clock to the commit, for the newest report of a batch."),
+    Metric.STREAM_CONNECTED: _gauge("1 while the exchange's stream is followed."),
+    Metric.STREAM_RECONNECTS: _counter("Sessions of the stream that ended."),
+    Metric.CATCH_UPS: _counter("Times the exchange was asked for what was missed.", "cause"),
+    Metric.ANOMALIES: _counter("What should not happen and did.", "kind"),
+    Metric.CHANGES_PUBLISHED: _counter("Changes published to the API processes."),
+    Metric.PUBLISHES_FAILED: _counter("Changes whose message was dropped; subscribers read them from the database."),
+    Metric.SUBSCRIBERS: _gauge("Live subscribers of this process."),
+    Metric.DELIVERIES: _counter("Changes given to subscribers."),
+    Metric.REREADS: _counter("Times changes were read again from the database.", "cause"),
+}
+
+
+class Metrics:
+    """The series of one process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._series: dict[Metric, Counter | Gauge | Histogram] = {
+            metric: _make(metric, series, self.registry) for metric, series in SERIES.items()
+        }
+
+    def counter(self, metric: Metric, labels: Mapping[str, str]) -> Counter:
+        """The counter with these labels."""
+        found = self._series[metric]
+        assert isinstance(found, Counter), metric  # noqa: S101 - what only a bug could break
+        return found.labels(**labels) if labels else found
+
+    def gauge(self, metric: Metric, labels: Mapping[str, str]) -> Gauge:
+        """The gauge with these labels."""
+        found = self._series[metric]
+        assert isinstance(found, Gauge), metric  # noqa: S101 - what only a bug could break
+        return found.labels(**labels) if labels else found
+
+    def histogram(self, metric: Metric, labels: Mapping[str, str]) -> Histogram:
+        """The histogram with these labels."""
+        found = self._series[metric]
+        assert isinstance(found, Histogram), metric  # noqa: S101 - what only a bug could break
+        return found.labels(**labels) if labels else found
+
+
+def _make(metric: Metric, series: Series, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    name = f"fillwire_{metric}"
+    match series.kind:
+        case "counter":
+            return Counter(name, series.help, series.labels, registry=registry)
+        case "gauge":
+            return Gauge(name, series.help, series.labels, registry=registry)
+        case "histogram":
+            return Histogram(name, series.help, series.labels, registry=registry, buckets=series.buckets)

@@ -1,0 +1,182 @@
+"""Every setting, limit and time-out, with its unit as the last word of its name. Read from the environment, once.
+
+`python -m runtime settings` prints them all, secrets masked. A process refuses to start on a value that is wrong.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+HOW_TO_SET = "Set it in the environment, or use ./dev up, which sets everything."
+
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class SettingsError(Exception):
+    """The environment holds something that cannot be used; the message says what to mend."""
+
+
+class Settings(BaseSettings):
+    """The settings of one process."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False, env_ignore_empty=True)
+
+    # Where everything is
+    database_url: SecretStr | None = Field(None, description="PostgreSQL: postgresql://user:password@host:port/name")
+    redis_url: SecretStr | None = Field(None, description="Redis or Valkey: redis://:password@host:port/0")
+    host: str = Field("127.0.0.1", description="Address that the API, the simulated exchange and the probes listen on")
+    port: int = Field(8000, ge=0, le=65535, description="Port of the API")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port of /healthz, /readyz, /metrics of a worker; 0: none")
+    fillwire_env: Literal["development", "production"] = Field(
+        "production", description="development allows GraphiQL and introspection"
+    )
+    log_format: Literal["auto", "plain", "json"] = Field("auto", description="auto: plain on a terminal, else JSON")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # Who may come in
+    token_secret: SecretStr | None = Field(None, description="HS256 secret of the tokens, 32 bytes or more")
+    token_jwks_file: str | None = Field(None, description="File with the JWKS of the tokens' issuer")
+    token_jwks_url: str | None = Field(None, description="Address of the JWKS of the tokens' issuer")
+    token_audience: str | None = Field(None, description="Required `aud` of a token, when set")
+    token_issuer: str | None = Field(None, description="Required `iss` of a token, when set")
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins of front ends on other addresses, separated by commas"
+    )
+    local_token_file: str | None = Field(None, description="Development: the token that GraphiQL is prefilled with")
+
+    # The exchange
+    exchange_url: str = Field("http://127.0.0.1:8001", description="REST address of the exchange, without /v2")
+    exchange_stream_url: str = Field("ws://127.0.0.1:8001/stream", description="Its execution stream")
+    exchange_key: SecretStr = Field(SecretStr("simulator"), description="Key id at the exchange")
+    exchange_secret: SecretStr = Field(SecretStr("simulator"), description="Secret at the exchange")
+    exchange_port: int = Field(8001, ge=0, le=65535, description="Port of the simulated exchange")
+    exchange_connect_timeout_seconds: Seconds = 2.0
+    exchange_connections_max: Count = 200
+
+    # Placing
+    placement_max_attempts: Count = Field(5, description="Attempts to place an order before it is FAILED")
+    placement_backoff_seconds: Seconds = Field(0.5, description="Pause before the second attempt; doubled and jittered")
+    placement_backoff_max_seconds: Seconds = 30.0
+    placement_timeout_seconds: Seconds = Field(10.0, description="How long the exchange may take to answer")
+    placement_settle_seconds: Seconds = Field(5.0, description="How long the exchange may hide a fresh order")
+    placement_slots: Count = Field(128, description="Attempts that one worker makes at once")
+    cancel_retry_seconds: Seconds = 1.0
+    cancel_confirm_seconds: Seconds = Field(5.0, description="How long the stream may take to confirm a cancel")
+
+    # Jobs
+    worker_jobs_at_once: Count = Field(64, description="SAQ jobs that one worker runs at once")
+    worker_dequeue_timeout_seconds: Seconds = 2.0
+    wake_up_timeout_seconds: Seconds = Field(0.5, description="How long Redis may take before a wake-up is dropped")
+    sweep_every_seconds: Seconds = 1.0
+    sweep_overdue_seconds: Seconds = Field(2.5, description="How overdue an order is when the sweeper takes it over")
+    reconcile_every_seconds: Seconds = 60.0
+    reconcile_silent_seconds: Seconds = Field(30.0, description="Silence after which an open order is looked up")
+    reconcile_look_ups_max: Count = Field(500, description="Look-ups in one run of the reconciler")
+    stop_within_seconds: Seconds = Field(12.0, description="How long running work may take to finish at a stop")
+
+    # Following the stream
+    ingest_buffer_reports_max: Count = 200_000
+    ingest_batch_reports_max: Count = 500
+    ingest_batch_within_ms: Seconds = 5.0
+    ingest_retry_seconds: Seconds = 0.5
+    stream_reconnect_seconds: Seconds = 0.2
+    stream_reconnect_max_seconds: Seconds = 10.0
+    stream_session_min_seconds: Seconds = Field(5.0, description="A shorter session makes the next pause longer")
+    catch_up_every_seconds: Seconds = 60.0
+    catch_up_pause_seconds: Seconds = 1.0
+    catch_up_overlap_seconds: Seconds = Field(60.0, description="How far each catch-up reaches back before the last")
+    catch_up_first_seconds: Seconds = Field(86_400.0, description="How far the very first catch-up reaches back")
+
+    # The database
+    database_pool_connections_max: Count = 10
+    database_connect_timeout_seconds: Seconds = 1.0
+    database_statement_timeout_seconds: Seconds = 5.0
+    database_pool_wait_seconds: Seconds = 1.5
+    accept_timeout_seconds: Seconds = Field(2.0, description="How long storing an order may take before Unavailable")
+    accept_batch_orders_max: Count = 200
+    accept_waiting_orders_max: Count = Field(10_000, description="Requests that may wait to be stored")
+    instrument_cache_seconds: Seconds = 5.0
+
+    # Live updates
+    publish_timeout_seconds: Seconds = 1.0
+    publish_waiting_changes_max: Count = 50_000
+    positions_compared_every_seconds: Seconds = 5.0
+    subscriber_buffer_changes_max: Count = 256
+    subscriber_send_timeout_seconds: Seconds = Field(10.0, description="A peer that does not read is cut off after")
+    subscriptions_per_socket_max: Count = 100
+
+    # Requests
+    request_body_max_bytes: Count = 65_536
+    operation_timeout_seconds: Seconds = 15.0
+    socket_init_timeout_seconds: Seconds = 10.0
+    document_max_characters: Count = 15_000
+    document_max_tokens: Count = 1_000
+    document_max_depth: Count = 12
+    document_max_aliases: Count = 30
+    sockets_max: Count = Field(10_000, description="Connections that one API process serves at once")
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _keys_are_long_enough(self) -> Self:
+        if self.token_secret is not None and len(self.token_secret.get_secret_value().encode()) < 32:  # noqa: PLR2004 - RFC 7518, 3.2
+            raise ValueError("TOKEN_SECRET must be 32 bytes or longer (RFC 7518, section 3.2)")
+        return self
+
+    @property
+    def is_development(self) -> bool:
+        """Whether GraphiQL and introspection are allowed."""
+        return self.fillwire_env == "development"
+
+    @property
+    def placement_lease(self) -> timedelta:
+        """How long an attempt holds its order: twice what one look-up, one send and one more look-up can take, since
+        nothing is sent any more in a lease's second half."""
+        return timedelta(seconds=2 * 3 * self.placement_timeout_seconds)
+
+    def require(self, *names: str) -> None:
+        """Raises SettingsError with a sentence for each of these that is not set."""
+        missing = [name for name in names if getattr(self, name) is None]
+        if missing:
+            raise SettingsError("\n".join(f"{name.upper()} is not set. {HOW_TO_SET}" for name in missing))
+
+    @property
+    def database_address(self) -> str:
+        """DATABASE_URL, its password included. A process that uses it has required it."""
+        assert self.database_url is not None  # noqa: S101 - what only a bug could break
+        return self.database_url.get_secret_value()
+
+    @property
+    def redis_address(self) -> str:
+        """REDIS_URL, its password included. A process that uses it has required it."""
+        assert self.redis_url is not None  # noqa: S101 - what only a bug could break
+        return self.redis_url.get_secret_value()
+
+    def secrets(self) -> tuple[str, ...]:
+        """The values that must never be seen in a log: keys, and the passwords inside addresses."""
+        keys = (self.token_secret, self.exchange_secret, self.exchange_key)
+        texts = [key.get_secret_value() for key in keys if key is not None]
+        addresses = [url.get_secret_value() for url in (self.database_url, self.redis_url) if url is not None]
+        texts += [urlsplit(address).password or "" for address in addresses]
+        return tuple(text for text in texts if text and text != "simulator")
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises SettingsError with a sentence for each thing to mend."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(dict(problem)) for problem in error.errors())) from None
+
+
+def _sentence(problem: dict[str, object]) -> str:
+    location = problem["loc"]
+    name = "_".join(str(part) for part in location).upper() if isinstance(location, tuple) else ""
+    return f"{name}: {problem['msg']}" if name else str(problem["msg"])

@@ -1,0 +1,96 @@
+"""Wake-ups over a real Valkey: several orders to a job, later ones later, and never in anybody's way."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
+
+from domain.telemetry import Metric
+from jobs.queue import ORDERS_PER_JOB_MAX, PLACE_ORDERS, open_queue
+from jobs.wake_ups import WAITING_ORDERS_MAX, SaqWakeUps
+from tests.memory import RecordingTelemetry
+
+NOBODY_LISTENS = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
+    async with Redis.from_url(redis_url, socket_timeout=5.0) as redis:
+        yield open_queue(redis)
+
+
+def _wake_ups(queue: RedisQueue, telemetry: RecordingTelemetry | None = None) -> SaqWakeUps:
+    return SaqWakeUps(queue, telemetry or RecordingTelemetry(), enqueue_timeout_seconds=0.5, job_timeout_seconds=60)
+
+
+def _ids(count: int) -> list[UUID]:
+    return [UUID(int=number + 1) for number in range(count)]
+
+
+async def test_orders_that_gather_are_named_by_one_job_each_once(queue: RedisQueue) -> None:
+    wake_ups = _wake_ups(queue)
+    first, second = _ids(2)
+
+    wake_ups.placement_due([first])
+    wake_ups.placement_due([second, first])
+    await wake_ups.flush()
+
+    job = await queue.dequeue(timeout=1.0)
+    assert job is not None
+    assert (job.function, job.kwargs) == (PLACE_ORDERS, {"order_ids": [str(first), str(second)]})
+    assert await queue.count("queued") == 0
+
+
+async def test_a_job_names_no_more_orders_than_its_bound(queue: RedisQueue) -> None:
+    wake_ups = _wake_ups(queue)
+
+    wake_ups.placement_due(_ids(ORDERS_PER_JOB_MAX + 1))
+    await wake_ups.flush()
+
+    assert await queue.count("queued") == 2
+
+
+async def test_a_later_attempt_is_scheduled_and_not_queued(queue: RedisQueue) -> None:
+    wake_ups = _wake_ups(queue)
+
+    wake_ups.placement_due(_ids(1), within=timedelta(seconds=30))
+    await wake_ups.flush()
+
+    assert await queue.count("queued") == 0
+    assert await queue.count("incomplete") == 1
+
+
+async def test_saq_is_told_to_leave_the_retries_to_the_database(queue: RedisQueue) -> None:
+    wake_ups = _wake_ups(queue)
+
+    wake_ups.cancel_due(_ids(1))
+    await wake_ups.flush()
+
+    job = await queue.dequeue(timeout=1.0)
+    assert job is not None
+    assert (job.retries, job.timeout, job.ttl) == (1, 60, -1)
+
+
+async def test_a_wake_up_is_counted_and_dropped_while_redis_is_down() -> None:
+    telemetry = RecordingTelemetry()
+
+    async with Redis.from_url(NOBODY_LISTENS, socket_connect_timeout=0.2) as redis:
+        wake_ups = _wake_ups(open_queue(redis), telemetry)
+        wake_ups.placement_due(_ids(3))
+        await wake_ups.flush()
+
+    assert telemetry.counts[(Metric.WAKE_UPS_FAILED,)] == 3
+    assert telemetry.named("wake_up_failed")[0]["orders"] == 3
+
+
+async def test_what_gathers_is_bounded(queue: RedisQueue) -> None:
+    telemetry = RecordingTelemetry()
+    wake_ups = _wake_ups(queue, telemetry)
+
+    wake_ups.placement_due(_ids(WAITING_ORDERS_MAX))
+    wake_ups.placement_due(_ids(1))
+
+    assert telemetry.counts[(Metric.WAKE_UPS_FAILED,)] == 1

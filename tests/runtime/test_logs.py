@@ -1,0 +1,64 @@
+"""The logs: one event a line, with its fields, and never a secret."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from runtime.logs import configure_logs, get_logger
+
+SECRET = "a-very-secret-password"
+
+
+@pytest.fixture
+def _restored_logs() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    for name in ("saq", "uvicorn.access", "aiohttp.access", "alembic", "websockets", "asyncio"):
+        logging.getLogger(name).filters.clear()
+
+
+@pytest.mark.usefixtures("_restored_logs")
+def test_an_event_is_one_line_of_json_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(process="worker", log_format="json", level="INFO", secrets=())
+
+    get_logger().warning("placement_postponed", order_id="o-1", attempt=2, delay_seconds=0.7)
+
+    line = json.loads(capsys.readouterr().out)
+    assert line["event"] == "placement_postponed"
+    assert (line["order_id"], line["attempt"], line["delay_seconds"]) == ("o-1", 2, 0.7)
+    assert (line["level"], line["process"]) == ("warning", "worker")
+    assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.usefixtures("_restored_logs")
+@pytest.mark.parametrize("log_format", ["json", "plain"])
+def test_a_secret_is_masked_wherever_it_appears(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+    configure_logs(process="api", log_format=log_format, level="INFO", secrets=(SECRET,))
+
+    get_logger().error("database_lost", error=f"cannot connect to postgresql://user:{SECRET}@host")
+    logging.getLogger("some.library").warning("password is %s", SECRET)
+
+    output = capsys.readouterr().out
+    assert SECRET not in output
+    assert output.count("***") == 2
+
+
+@pytest.mark.usefixtures("_restored_logs")
+def test_a_library_that_repeats_itself_while_redis_is_down_is_heard_once(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(process="worker", log_format="json", level="INFO", secrets=())
+    library = logging.getLogger("saq")
+
+    for _ in range(100):
+        library.error("Upkeep task failed unexpectedly", exc_info=ConnectionError("refused"))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert "refused" in lines[0]
+    assert "Traceback" not in lines[0]

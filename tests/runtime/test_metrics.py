@@ -1,0 +1,29 @@
+"""The metrics: each name of the domain has one series, and can be read as Prometheus text."""
+
+from prometheus_client import generate_latest
+
+from domain.telemetry import Metric
+from runtime.logs import get_logger
+from runtime.metrics import SERIES, Metrics
+from runtime.telemetry import ProcessTelemetry
+
+
+def test_every_metric_of_the_domain_has_its_series() -> None:
+    assert set(SERIES) == set(Metric)
+
+
+def test_every_metric_can_be_written_and_read() -> None:
+    telemetry = ProcessTelemetry(Metrics(), get_logger())
+
+    for metric, series in SERIES.items():
+        labels = dict.fromkeys(series.labels, "x")
+        match series.kind:
+            case "counter":
+                telemetry.count(metric, **labels)
+            case "gauge":
+                telemetry.set(metric, 1, **labels)
+            case "histogram":
+                telemetry.observe(metric, 1, **labels)
+
+    text = generate_latest(telemetry.metrics.registry).decode()
+    assert all(f"fillwire_{metric}" in text for metric in Metric)

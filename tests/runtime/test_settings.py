@@ -1,0 +1,70 @@
+"""The settings: what they take, what they refuse, and what they never show."""
+
+import pytest
+
+from runtime.settings import Settings, SettingsError, load_settings
+from runtime.settings_table import show
+
+SECRET = "s" * 32
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_a_process_that_needs_a_missing_setting_is_told_its_name_and_what_to_do() -> None:
+    with pytest.raises(SettingsError, match=r"DATABASE_URL is not set\. Set it in the environment"):
+        load_settings().require("database_url")
+
+
+def test_a_value_out_of_range_is_refused_by_the_name_of_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACEMENT_MAX_ATTEMPTS", "0")
+
+    with pytest.raises(SettingsError, match=r"PLACEMENT_MAX_ATTEMPTS: .*greater than 0"):
+        load_settings()
+
+
+def test_a_short_token_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_SECRET", "short")
+
+    with pytest.raises(SettingsError, match="TOKEN_SECRET must be 32 bytes or longer"):
+        load_settings()
+
+
+def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_ORIGINS", "http://one.example, http://two.example")
+
+    assert load_settings().allowed_origins == ("http://one.example", "http://two.example")
+
+
+def test_the_table_of_settings_masks_every_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOKEN_SECRET", SECRET)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:hidden@127.0.0.1/orders")
+
+    code = show()
+
+    output = capsys.readouterr().out
+    assert code == 0
+    assert "PLACEMENT_BACKOFF_SECONDS" in output
+    assert SECRET not in output
+    assert "hidden" not in output
+
+
+def test_the_lease_outlasts_two_look_ups_and_a_send() -> None:
+    settings = Settings(placement_timeout_seconds=10)
+
+    assert settings.placement_lease.total_seconds() / 2 >= 3 * settings.placement_timeout_seconds
+
+
+def test_every_limit_and_time_out_ends_with_its_unit() -> None:
+    units = ("_seconds", "_ms", "_bytes", "_max", "_slots", "_characters", "_tokens", "_depth", "_aliases", "_attempts")
+    unitless = {"port", "metrics_port", "exchange_port", "worker_jobs_at_once"}
+    numbers = {name for name, field in Settings.model_fields.items() if isinstance(field.default, int | float)}
+
+    without_unit = {name for name in numbers - unitless if not name.endswith(units)}
+
+    assert without_unit == set()
