@@ -1,0 +1,179 @@
+"""Everything the simulated exchange knows about orders, executions and positions, with the indexes to find it.
+
+Look-ups by an id take constant time, lists start by binary search on the submission time, which is unique. Orders are
+never forgotten: a client order id stays taken for ever.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import islice
+from typing import TypeVar
+
+from exchange.simulator.orders import Execution, Order, Side, shared
+from exchange.simulator.positions import Position
+
+COMPACTION_MIN_ORDERS = 1024
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderQuery:
+    """A page of orders. `is_open` None means all; `after` and `until` are exclusive bounds of the submission time."""
+
+    is_open: bool | None
+    limit: int
+    after: datetime | None
+    until: datetime | None
+    newest_first: bool
+    symbols: frozenset[str] | None
+    side: Side | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionQuery:
+    """A page of executions. `from_execution` is the last one of the page before; the times are exclusive bounds."""
+
+    limit: int
+    after: datetime | None
+    until: datetime | None
+    newest_first: bool
+    from_execution: Execution | None
+
+
+class OrderBook:
+    """The orders of the account."""
+
+    def __init__(self) -> None:
+        self.positions: dict[str, Position] = {}
+        self._by_id: dict[str, Order] = {}
+        self._by_client_order_id: dict[str, Order] = {}
+        self._submitted: list[Order] = []
+        # The open orders by submission; closed ones stay in it until they are more than half, then it is compacted.
+        self._open: list[Order] = []
+        self._closed_in_open = 0
+        self._executions: list[Execution] = []
+        self._execution_by_id: dict[str, Execution] = {}
+
+    def __len__(self) -> int:
+        return len(self._submitted)
+
+    def is_taken(self, client_order_id: str) -> bool:
+        return client_order_id in self._by_client_order_id
+
+    def add(self, order: Order) -> None:
+        """Takes an order whose submission time is later than that of every order before it."""
+        self._by_id[order.id] = order
+        self._by_client_order_id[order.terms.client_order_id] = order
+        self._submitted.append(order)
+        self._open.append(order)
+
+    def find(self, order_id: str) -> Order | None:
+        return self._by_id.get(order_id)
+
+    def find_by_client_order_id(self, client_order_id: str) -> Order | None:
+        return self._by_client_order_id.get(client_order_id)
+
+    def note_closed(self) -> None:
+        """One order of the open ones has ended."""
+        self._closed_in_open += 1
+        if self._closed_in_open * 2 > len(self._open) > COMPACTION_MIN_ORDERS:
+            self._open = [order for order in self._open if order.is_open]
+            self._closed_in_open = 0
+
+    def open_orders(self) -> list[Order]:
+        return [order for order in self._open if order.is_open]
+
+    def list_orders(self, query: OrderQuery, *, now: datetime) -> list[Order]:
+        """One page. Orders that are still hidden are left out."""
+        found = (order for order in self._range(query) if order.visible_at <= now and _matches(query, order))
+        return list(islice(found, query.limit))
+
+    def _range(self, query: OrderQuery) -> Iterator[Order]:
+        orders = self._open if query.is_open else self._submitted
+        start = 0 if query.after is None else bisect_right(orders, query.after, key=_submitted_at)
+        stop = len(orders) if query.until is None else bisect_left(orders, query.until, key=_submitted_at)
+        return _span(orders, start, stop, newest_first=query.newest_first)
+
+    def record_execution(
+        self, order: Order, *, execution_id: str, quantity: Decimal, price: Decimal, at: datetime
+    ) -> Execution:
+        """Counts one execution in its order and in the position."""
+        quantity, price = shared(quantity), shared(price)
+        order.fill(quantity=quantity, price=price, at=at)
+        position = self._trade(order, quantity=quantity, price=price)
+        execution = Execution(
+            id=execution_id,
+            number=len(self._executions),
+            order=order,
+            quantity=quantity,
+            price=price,
+            at=at,
+            cumulative_quantity=order.filled_quantity,
+            position_quantity=position.quantity,
+        )
+        self._executions.append(execution)
+        self._execution_by_id[execution_id] = execution
+        return execution
+
+    def revise_execution(self, execution: Execution, *, quantity: Decimal, price: Decimal, at: datetime) -> None:
+        """Changes an execution after the fact; a quantity of zero busts it."""
+        quantity_change = quantity - execution.quantity
+        notional_change = quantity * price - execution.quantity * execution.price
+        execution.order.revise(quantity_change=quantity_change, notional_change=notional_change, at=at)
+        self._trade(execution.order, quantity=-execution.quantity, price=execution.price)
+        position = self._trade(execution.order, quantity=quantity, price=price)
+        execution.position_quantity = position.quantity
+        if quantity:
+            execution.quantity, execution.price = quantity, price
+            execution.cumulative_quantity += quantity_change
+        else:
+            # What was undone stays readable: the event and the journal tell its quantity and price.
+            execution.is_busted = True
+
+    def _trade(self, order: Order, *, quantity: Decimal, price: Decimal) -> Position:
+        position = self.positions.setdefault(order.terms.instrument.symbol, Position())
+        signed_quantity = quantity if order.terms.side is Side.BUY else -quantity
+        position.trade(signed_quantity=signed_quantity, price=price)
+        return position
+
+    def find_execution(self, execution_id: str) -> Execution | None:
+        return self._execution_by_id.get(execution_id)
+
+    def list_executions(self, query: ExecutionQuery) -> list[Execution]:
+        """One page, without the busted ones."""
+        executions = self._executions
+        start = 0 if query.after is None else bisect_right(executions, query.after, key=_executed_at)
+        stop = len(executions) if query.until is None else bisect_left(executions, query.until, key=_executed_at)
+        if query.from_execution is not None:
+            if query.newest_first:
+                stop = min(stop, query.from_execution.number)
+            else:
+                start = max(start, query.from_execution.number + 1)
+        page = (item for item in _span(executions, start, stop, newest_first=query.newest_first) if not item.is_busted)
+        return list(islice(page, query.limit))
+
+
+def _submitted_at(order: Order) -> datetime:
+    return order.submitted_at
+
+
+def _executed_at(execution: Execution) -> datetime:
+    return execution.at
+
+
+def _matches(query: OrderQuery, order: Order) -> bool:
+    return (
+        (query.is_open is None or order.is_open is query.is_open)
+        and (query.side is None or order.terms.side is query.side)
+        and (query.symbols is None or order.terms.instrument.symbol in query.symbols)
+    )
+
+
+def _span(items: list[_Item], start: int, stop: int, *, newest_first: bool) -> Iterator[_Item]:
+    """The items of a range one after the other, without a copy of it."""
+    positions = range(stop - 1, start - 1, -1) if newest_first else range(start, stop)
+    return (items[position] for position in positions)

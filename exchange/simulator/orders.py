@@ -1,0 +1,160 @@
+"""An order at the simulated exchange and what can happen to it.
+
+Pure: prices, times and ids come in as arguments. Nothing here knows the wire, the stream or the faults.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache
+
+from exchange.simulator.instruments import Instrument
+
+ZERO = Decimal(0)
+SHARED_DECIMALS_MAX = 50_000
+
+
+@lru_cache(maxsize=SHARED_DECIMALS_MAX)
+def shared(value: Decimal) -> Decimal:
+    """One object for equal numbers: a million orders hold few different quantities and prices."""
+    return value
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+
+
+class TimeInForce(StrEnum):
+    DAY = "day"
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class Status(StrEnum):
+    """The broker's words for an order's state, as far as the simulated exchange uses them."""
+
+    ACCEPTED = "accepted"
+    NEW = "new"
+    PARTIALLY_FILLED = "partially_filled"
+    PENDING_CANCEL = "pending_cancel"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+    REJECTED = "rejected"
+
+
+OPEN_STATUSES = frozenset({Status.ACCEPTED, Status.NEW, Status.PARTIALLY_FILLED, Status.PENDING_CANCEL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OrderTerms:
+    """What the client asked for."""
+
+    client_order_id: str
+    instrument: Instrument
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    quantity: Decimal
+    limit_price: Decimal | None
+    extended_hours: bool = False
+
+    @property
+    def must_execute_at_once(self) -> bool:
+        return self.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}
+
+    def is_marketable(self, price: Decimal) -> bool:
+        """Whether the order may execute at this price."""
+        if self.limit_price is None:
+            return True
+        return price <= self.limit_price if self.side is Side.BUY else price >= self.limit_price
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Order:
+    """An accepted order. Look-ups do not show it before `visible_at`; `fills_left` counts the planned executions."""
+
+    id: str
+    terms: OrderTerms
+    submitted_at: datetime
+    visible_at: datetime
+    updated_at: datetime
+    fills_left: int
+    replaces: str | None = None
+    status: Status = Status.ACCEPTED
+    filled_quantity: Decimal = ZERO
+    notional: Decimal = ZERO
+    filled_at: datetime | None = None
+    ended_at: datetime | None = None
+    replaced_by: str | None = None
+    is_scheduled: bool = field(default=False, repr=False)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        return max(self.terms.quantity - self.filled_quantity, ZERO)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        return self.notional / self.filled_quantity if self.filled_quantity else None
+
+    def start_working(self, *, at: datetime) -> None:
+        self.status = Status.NEW
+        self.updated_at = at
+
+    def fill(self, *, quantity: Decimal, price: Decimal, at: datetime) -> None:
+        """Counts one execution. A fill of an order that has ended counts too and leaves its end as it was."""
+        self.filled_quantity = shared(self.filled_quantity + quantity)
+        self.notional += quantity * price
+        self.updated_at = at
+        if self.filled_quantity >= self.terms.quantity:
+            self.status = Status.FILLED
+            self.filled_at = at
+        elif self.status in {Status.ACCEPTED, Status.NEW}:
+            self.status = Status.PARTIALLY_FILLED
+
+    def revise(self, *, quantity_change: Decimal, notional_change: Decimal, at: datetime) -> None:
+        """Counts the bust or correction of an execution. It does not put an ended order back to work."""
+        self.filled_quantity += quantity_change
+        self.notional += notional_change
+        self.updated_at = at
+
+    def ask_cancel(self, *, at: datetime) -> None:
+        self.status = Status.PENDING_CANCEL
+        self.updated_at = at
+
+    def end(self, status: Status, *, at: datetime) -> None:
+        self.status = status
+        self.ended_at = at
+        self.updated_at = at
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Execution:
+    """One execution. `number` is its place among all; the cumulative and position quantities are those right after."""
+
+    id: str
+    number: int
+    order: Order
+    quantity: Decimal
+    price: Decimal
+    at: datetime
+    cumulative_quantity: Decimal
+    position_quantity: Decimal
+    is_busted: bool = False
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        return max(self.order.terms.quantity - self.cumulative_quantity, ZERO)

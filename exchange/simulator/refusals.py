@@ -1,0 +1,46 @@
+"""The answers with which the exchange refuses a request: HTTP status, the broker's code, a message for people."""
+
+from enum import Enum
+
+NOT_EXECUTED_CODE = 50310000
+
+
+class RequestRefusedError(Exception):
+    """A request is refused. Nothing was changed by it."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Code(Enum):
+    """HTTP status and code number. The broker's numbers are generic: several refusals share one."""
+
+    BAD_REQUEST = (400, 40010000)
+    UNAUTHORIZED = (401, 40110000)
+    FORBIDDEN = (403, 40310000)
+    NOT_FOUND = (404, 40410000)
+    METHOD_NOT_ALLOWED = (405, 40510000)
+    INVALID = (422, 40010001)
+    UNPROCESSABLE = (422, 42210000)
+    TOO_MANY_REQUESTS = (429, 42910000)
+    # Our declared proof that nothing was executed: this code together with a message that starts "not executed:".
+    NOT_EXECUTED = (503, NOT_EXECUTED_CODE)
+
+
+def refusal(code: Code, message: str) -> RequestRefusedError:
+    return RequestRefusedError(*code.value, message)
+
+
+def order_not_found(wanted: str) -> RequestRefusedError:
+    return refusal(Code.NOT_FOUND, f"order not found for {wanted}")
+
+
+def exchange_is_down() -> RequestRefusedError:
+    return refusal(Code.NOT_EXECUTED, "not executed: the exchange is down")
+
+
+def exchange_refused() -> RequestRefusedError:
+    return refusal(Code.NOT_EXECUTED, "not executed: the exchange refused the request")

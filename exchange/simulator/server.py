@@ -1,0 +1,155 @@
+"""Runs the simulated exchange on one port: REST under /v2, the stream at /stream, controls under /simulator.
+
+aiohttp's low-level server is used without its application, router and middleware: a placement at no latency costs half
+of what it costs through them.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from aiohttp import web
+from uuid_utils import uuid7
+
+from exchange.simulator.answers import refused_answer
+from exchange.simulator.clock import Clock
+from exchange.simulator.controls import Controls
+from exchange.simulator.faults import Faults
+from exchange.simulator.journal import Entry, Journal
+from exchange.simulator.matching import Matching
+from exchange.simulator.memory import keep_collections_short
+from exchange.simulator.refusals import Code, RequestRefusedError, exchange_is_down, refusal
+from exchange.simulator.rest import Rest
+from exchange.simulator.restoring import restore
+from exchange.simulator.scheduler import Scheduler
+from exchange.simulator.stream import Frames, TradeUpdates
+from exchange.simulator.venue import Venue
+
+SHUTDOWN_TIMEOUT_SECONDS = 1.0
+KEEPALIVE_TIMEOUT_SECONDS = 75.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorConfig:
+    """How to run the exchange. Port 0 takes a free one; `frames` is how the stream sends its JSON.
+
+    With a `journal_path` the exchange goes on from that file's end; without one it begins and ends empty.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8001
+    key: str = "simulator"
+    secret: str = "simulator"  # noqa: S105  # The documented key of a server without anything to protect.
+    faults: Faults = field(default_factory=Faults)
+    matching: Matching = field(default_factory=Matching)
+    frames: Frames = "binary"
+    journal_path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningSimulator:
+    """A simulator that answers at these addresses."""
+
+    url: str
+    stream_url: str
+    venue: Venue
+    journal: Journal
+
+
+async def serve(config: SimulatorConfig) -> None:
+    """Runs the exchange until cancelled.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    async with running_simulator(config):
+        await keep_collections_short()
+
+
+@asynccontextmanager
+async def running_simulator(config: SimulatorConfig) -> AsyncIterator[RunningSimulator]:
+    """The exchange in this process, answering from entry to exit.
+
+    Raises:
+        OSError: the port is taken, or the journal file cannot be written.
+        JournalDamagedError: the journal file cannot be read.
+    """
+    async with AsyncExitStack() as stack:
+        journal = Journal(config.journal_path)
+        stack.callback(journal.close)
+        scheduler = Scheduler()
+        stack.callback(scheduler.close)
+        updates = TradeUpdates(key=config.key, secret=config.secret, frames=config.frames, journal=journal)
+        venue = _open_venue(config, journal=journal, scheduler=scheduler, updates=updates)
+        runner = _runner(_Gate(config, venue=venue, updates=updates, journal=journal))
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, config.host, config.port, reuse_address=True).start()
+        stack.callback(partial(updates.disconnect, hold_slot_seconds=0))
+        host, port = runner.addresses[0][:2]
+        yield RunningSimulator(
+            url=f"http://{host}:{port}", stream_url=f"ws://{host}:{port}/stream", venue=venue, journal=journal
+        )
+
+
+def _open_venue(config: SimulatorConfig, *, journal: Journal, scheduler: Scheduler, updates: TradeUpdates) -> Venue:
+    """The exchange, empty or as its journal file left it."""
+
+    def publish(entry: Entry) -> None:
+        updates.publish(entry, faults=venue.faults.stream, draw=venue.dice.draw_delivery)
+
+    venue = Venue(
+        faults=config.faults,
+        matching=config.matching,
+        journal=journal,
+        scheduler=scheduler,
+        now=Clock().now,
+        new_id=_new_id,
+        publish=publish,
+    )
+    if config.journal_path is not None:
+        restore(config.journal_path, book=venue.book, journal=journal, instruments=venue.instruments)
+        venue.go_on()
+    return venue
+
+
+def _runner(gate: "_Gate") -> web.ServerRunner:
+    return web.ServerRunner(
+        web.Server(gate.handle, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT_SECONDS),
+        handle_signals=False,
+        shutdown_timeout=SHUTDOWN_TIMEOUT_SECONDS,
+    )
+
+
+class _Gate:
+    """Sends each request to the part that answers it."""
+
+    def __init__(self, config: SimulatorConfig, *, venue: Venue, updates: TradeUpdates, journal: Journal) -> None:
+        self._venue = venue
+        self._updates = updates
+        self._rest = Rest(venue, key=config.key, secret=config.secret, new_id=_new_id)
+        self._controls = Controls(venue, updates=updates, journal=journal)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        if path.startswith("/v2/"):
+            return await self._rest.handle(request, path)
+        if path == "/stream":
+            return await self._stream(request)
+        if path.startswith("/simulator/"):
+            return await self._controls.handle(request, path)
+        return refused_answer(refusal(Code.NOT_FOUND, f"endpoint not found: {path}"))
+
+    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._venue.faults.down:
+            return refused_answer(exchange_is_down())
+        try:
+            return await self._updates.handle(request)
+        except RequestRefusedError as error:
+            return refused_answer(error)
+
+
+def _new_id() -> str:
+    return str(uuid7())

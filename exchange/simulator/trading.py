@@ -1,0 +1,172 @@
+"""The way of an order through the market: it starts to work, executes slice by slice, rests, or ends.
+
+Every step is an event: it goes to the journal and, through `publish`, to the listener. Everything here runs on one
+event loop and never awaits, so each method is one step of the exchange.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+
+from exchange.simulator.book import OrderBook
+from exchange.simulator.journal import Entry, Journal
+from exchange.simulator.matching import Market, Matching, next_slice
+from exchange.simulator.orders import Execution, Order, Status
+from exchange.simulator.scheduler import Scheduler
+
+WALK_INTERVAL_SECONDS = 1.0
+
+
+class Trading:
+    """Brings orders from acceptance to their end. `publish` notes in the entry what was withheld."""
+
+    def __init__(
+        self,
+        *,
+        book: OrderBook,
+        market: Market,
+        matching: Matching,
+        journal: Journal,
+        scheduler: Scheduler,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+        publish: Callable[[Entry], None],
+    ) -> None:
+        self.market = market
+        self.matching = matching
+        self._book = book
+        self._journal = journal
+        self._scheduler = scheduler
+        self._now = now
+        self._new_id = new_id
+        self._publish = publish
+        scheduler.after(WALK_INTERVAL_SECONDS, self._walk)
+
+    def set_matching(self, matching: Matching) -> None:
+        """Replaces the matching. Back in auto mode, open orders go on."""
+        was_manual, self.matching = self.matching.mode == "manual", matching
+        if was_manual and matching.mode == "auto":
+            for order in self._book.open_orders():
+                if order.status is not Status.ACCEPTED:
+                    self._work(order)
+
+    def start_soon(self, order: Order) -> None:
+        """The answer tells that the order is accepted; that it works follows by the stream, as at the broker."""
+        self._scheduler.after(0, partial(self.start, order))
+
+    def start(self, order: Order) -> None:
+        """Puts an accepted order to work, or takes up one that worked before a restart."""
+        # Somebody may have filled or canceled it by hand already.
+        if order.status is Status.ACCEPTED:
+            order.start_working(at=self._now())
+            self._emit("new", order)
+        self._work(order)
+
+    def reject_later(self, order: Order) -> None:
+        """The order is accepted and will never work: the market refuses it in the time of an execution."""
+        action = partial(self.end, order, Status.REJECTED, "rejected by the market")
+        self._scheduler.after(self.matching.fill_delay_ms / 1000, action)
+
+    def execute(self, order: Order, *, quantity: Decimal, price: Decimal) -> Execution:
+        """Makes one execution now, whatever the order's state is: the caller decides what is allowed."""
+        was_open = order.is_open
+        execution = self._book.record_execution(
+            order, execution_id=self._new_id(), quantity=quantity, price=price, at=self._now()
+        )
+        if was_open and not order.is_open:
+            self._book.note_closed()
+        event = "fill" if order.status is Status.FILLED else "partial_fill"
+        self._emit(event, order, execution=execution, quantity=execution.quantity, price=execution.price)
+        return execution
+
+    def revise(self, execution: Execution, *, quantity: Decimal, price: Decimal) -> None:
+        """Corrects an execution, or busts it when the quantity is zero."""
+        is_bust = not quantity
+        self._book.revise_execution(execution, quantity=quantity, price=price, at=self._now())
+        self._emit(
+            "trade_bust" if is_bust else "trade_correct",
+            execution.order,
+            execution=execution,
+            quantity=execution.quantity,
+            price=execution.price,
+            reason="TRADE_BUST" if is_bust else None,
+        )
+
+    def end(self, order: Order, status: Status, reason: str | None = None) -> None:
+        """Ends the order, unless it has ended already."""
+        if not order.is_open:
+            return
+        order.end(status, at=self._now())
+        self._book.note_closed()
+        self._emit(status.value, order, reason=reason)
+
+    def _work(self, order: Order) -> None:
+        """Brings a working order to its next step: an execution in time, an end at once, or rest."""
+        if self.matching.mode == "manual" or order.is_scheduled or not order.is_open:
+            return
+        if order.terms.must_execute_at_once:
+            self._execute_or_cancel(order)
+        elif order.terms.is_marketable(self.market.price(order.terms.instrument)):
+            order.is_scheduled = True
+            self._scheduler.after(self.matching.fill_delay_ms / 1000, partial(self._fill_next, order))
+        else:
+            self.market.rest(order)
+
+    def _execute_or_cancel(self, order: Order) -> None:
+        """An immediate order executes whole at the present price, which has unlimited depth here, or is canceled."""
+        price = self.market.price(order.terms.instrument)
+        if order.terms.is_marketable(price):
+            self.execute(order, quantity=order.leaves_quantity, price=price)
+        else:
+            self.end(order, Status.CANCELED)
+
+    def _fill_next(self, order: Order) -> None:
+        order.is_scheduled = False
+        if self.matching.mode == "manual" or not order.is_open:
+            return
+        price = self.market.walk(order.terms.instrument)
+        if order.terms.is_marketable(price):
+            quantity = next_slice(order)
+            order.fills_left -= 1
+            self.execute(order, quantity=quantity, price=price)
+        self._work(order)
+        for reached in self.market.take_reached(order.terms.instrument):
+            self._work(reached)
+
+    def cancel_later(self, order: Order) -> None:
+        """Takes a cancel request that is carried out after the matching's cancel delay."""
+        order.ask_cancel(at=self._now())
+        self._emit("pending_cancel", order)
+        self._scheduler.after(self.matching.cancel_delay_ms / 1000, partial(self.carry_out_cancel, order))
+
+    def carry_out_cancel(self, order: Order) -> None:
+        """Cancels the order, or tells that it was too late."""
+        if order.is_open:
+            self.end(order, Status.CANCELED)
+        else:
+            self._emit("order_cancel_rejected", order, reason="TOO_LATE_TO_CANCEL", at=self._now())
+
+    def _walk(self) -> None:
+        """The market's own life: it moves the prices for which somebody waits."""
+        if self.matching.mode == "auto":
+            for reached in self.market.walk_resting():
+                self._work(reached)
+        self._scheduler.after(WALK_INTERVAL_SECONDS, self._walk)
+
+    def _emit(
+        self,
+        event: str,
+        order: Order,
+        *,
+        execution: Execution | None = None,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        reason: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        entry = self._journal.record_event(
+            event, order, at=at or order.updated_at, execution=execution, quantity=quantity, price=price, reason=reason
+        )
+        self._publish(entry)
+        self._journal.write(entry)

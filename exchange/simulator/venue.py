@@ -1,0 +1,175 @@
+"""The simulated exchange itself: what may be asked of it, and the faults and settings that hold.
+
+It accepts orders and hands them to `Trading`, which brings them to their end. Everything here runs on one event loop
+and never awaits, so each method is one step of the exchange.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+
+from exchange.simulator.book import OrderBook
+from exchange.simulator.faults import Answer, FaultDice, Faults
+from exchange.simulator.instruments import Instrument, listed_instruments
+from exchange.simulator.journal import Entry, Journal
+from exchange.simulator.matching import Market, Matching
+from exchange.simulator.orders import Order, OrderTerms, Status, TimeInForce
+from exchange.simulator.refusals import Code, order_not_found, refusal
+from exchange.simulator.rendering import BUYING_POWER, next_close
+from exchange.simulator.requests import Replacement
+from exchange.simulator.scheduler import Scheduler
+from exchange.simulator.trading import Trading
+
+
+class Venue:
+    """One account's exchange. `publish` hands an event to the listener and notes in the entry what was withheld."""
+
+    def __init__(
+        self,
+        *,
+        faults: Faults,
+        matching: Matching,
+        journal: Journal,
+        scheduler: Scheduler,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+        publish: Callable[[Entry], None],
+    ) -> None:
+        self.faults = faults
+        self.dice = FaultDice(faults.seed)
+        self.book = OrderBook()
+        self.trading = Trading(
+            book=self.book,
+            market=Market(Random(f"{faults.seed}:market")),  # noqa: S311  # Prices must repeat by seed.
+            matching=matching,
+            journal=journal,
+            scheduler=scheduler,
+            now=now,
+            new_id=new_id,
+            publish=publish,
+        )
+        self.instruments: dict[str, Instrument] = {each.symbol: each for each in listed_instruments()}
+        self.now = now
+        self.opened_at = now()
+        self._new_id = new_id
+        self._journal = journal
+        self._scheduler = scheduler
+        self._schedule_close()
+
+    def place(self, terms: OrderTerms, *, answer: Answer = Answer.GIVEN, is_rejected_later: bool = False) -> Order:
+        """Accepts an order. `answer` is what the client will be told, for the journal.
+
+        Raises:
+            RequestRefusedError: the client order id was used before, or the order is worth more than the account.
+        """
+        self._check_acceptable(terms)
+        order = self._accept(terms, answer=answer, replaces=None)
+        if is_rejected_later:
+            self.trading.reject_later(order)
+        else:
+            self.trading.start_soon(order)
+        return order
+
+    def cancel(self, order: Order) -> None:
+        """Takes a cancel request; it is carried out at once, or after the matching's cancel delay.
+
+        Raises:
+            RequestRefusedError: the order has ended or is being canceled already.
+        """
+        if not order.is_open or order.status is Status.PENDING_CANCEL:
+            raise refusal(Code.UNPROCESSABLE, f'order is already in "{order.status}" state')
+        if self.trading.matching.cancel_delay_ms:
+            self.trading.cancel_later(order)
+        else:
+            self.trading.end(order, Status.CANCELED)
+
+    def replace(self, order: Order, change: Replacement) -> Order:
+        """Ends the order as replaced and accepts a new one, by default for what was left of it.
+
+        Raises:
+            RequestRefusedError: the order has ended, or the new terms are not acceptable.
+        """
+        if order.status not in {Status.NEW, Status.PARTIALLY_FILLED}:
+            raise refusal(Code.UNPROCESSABLE, f'order cannot be replaced in "{order.status}" state')
+        terms = replace(
+            order.terms,
+            client_order_id=change.client_order_id or self._new_id(),
+            quantity=change.quantity or order.leaves_quantity,
+            limit_price=change.limit_price or order.terms.limit_price,
+            time_in_force=change.time_in_force or order.terms.time_in_force,
+        )
+        self._check_acceptable(terms)
+        successor = self._accept(terms, answer=Answer.GIVEN, replaces=order.id)
+        order.replaced_by = successor.id
+        self.trading.end(order, Status.REPLACED)
+        self.trading.start_soon(successor)
+        return successor
+
+    def find_visible(self, order: Order | None, *, wanted: str) -> Order:
+        """The order, unless it does not exist or look-ups do not show it yet.
+
+        Raises:
+            RequestRefusedError: 404.
+        """
+        if order is None or order.visible_at > self.now():
+            raise order_not_found(wanted)
+        return order
+
+    def _check_acceptable(self, terms: OrderTerms) -> None:
+        if self.book.is_taken(terms.client_order_id):
+            raise refusal(Code.INVALID, "client_order_id must be unique")
+        if terms.quantity * (terms.limit_price or self.trading.market.price(terms.instrument)) > BUYING_POWER:
+            raise refusal(Code.FORBIDDEN, "insufficient buying power")
+
+    def _accept(self, terms: OrderTerms, *, answer: Answer, replaces: str | None) -> Order:
+        now = self.now()
+        hide_seconds = self.faults.hide_seconds
+        order = Order(
+            id=self._new_id(),
+            terms=terms,
+            submitted_at=now,
+            visible_at=now + timedelta(seconds=hide_seconds) if hide_seconds else now,
+            updated_at=now,
+            fills_left=self.trading.matching.fills_per_order,
+            replaces=replaces,
+        )
+        self.book.add(order)
+        self._journal.record_order(order, answer=answer)
+        return order
+
+    def set_faults(self, faults: Faults, *, is_reseeded: bool) -> None:
+        """Replaces the faults. While the exchange is down the matching stands still."""
+        if is_reseeded:
+            self.dice = FaultDice(faults.seed)
+        if faults.down and not self.faults.down:
+            self._scheduler.pause()
+        elif self.faults.down and not faults.down:
+            self._scheduler.resume()
+        self.faults = faults
+
+    def go_on(self) -> None:
+        """Takes up the open orders after a restart; DAY orders of a day that is over expire."""
+        now = self.now()
+        for order in self.book.open_orders():
+            if order.terms.time_in_force is TimeInForce.DAY and next_close(order.submitted_at) <= now:
+                self.trading.end(order, Status.EXPIRED)
+            elif order.status is Status.PENDING_CANCEL:
+                self.trading.carry_out_cancel(order)
+            else:
+                self.trading.start(order)
+
+    def close_day(self) -> int:
+        """Ends the trading day: every open DAY order expires. Returns how many did."""
+        expiring = [order for order in self.book.open_orders() if order.terms.time_in_force is TimeInForce.DAY]
+        for order in expiring:
+            self.trading.end(order, Status.EXPIRED)
+        return len(expiring)
+
+    def _schedule_close(self) -> None:
+        now = self.now()
+        self._scheduler.after((next_close(now) - now).total_seconds(), self._close_day_and_go_on)
+
+    def _close_day_and_go_on(self) -> None:
+        self.close_day()
+        self._schedule_close()
