@@ -1,0 +1,76 @@
+"""Becomes another program that dies with its parent, and that is not root where it refuses to be.
+
+Run as a script by `running.launch_command`, in isolated mode: it knows only the standard library. A program of its own,
+not a function between fork and exec, because forking a process that has threads can deadlock (Python 3.12 warns of it).
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+CLONE_NEWUSER = 0x10000000
+NOBODY_ID = 65534
+CANNOT_BECOME = 97
+
+
+def main(arguments: list[str]) -> None:
+    """`PARENT_PID SIGNAL IDENTITY PROGRAM…`: exits with 97 when the identity is refused or the program cannot run."""
+    parent, death_signal, identity, *program = arguments
+    # Python ignores SIGPIPE and turns SIGINT into a traceback; the program gets what a shell would give it.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        become(identity)
+        die_with_parent(int(parent), signal.Signals(int(death_signal)))
+        os.execv(program[0], program)  # noqa: S606  # No shell is wanted: the arguments are passed as they are.
+    except OSError as error:
+        print(f"cannot start {program[0]} as {identity!r}: {error}", file=sys.stderr)
+        raise SystemExit(CANNOT_BECOME) from error
+
+
+def become(identity: str) -> None:
+    """Take on `own` (no change), `mapped` (nobody inside a user namespace of our own) or `nobody` (the account)."""
+    if identity == "mapped":
+        map_to_nobody()
+    elif identity == "nobody":
+        os.setgroups([])
+        os.setgid(NOBODY_ID)
+        os.setuid(NOBODY_ID)
+
+
+def map_to_nobody() -> None:
+    """Look like nobody to ourselves and stay who we are to the file system: PostgreSQL only asks for its own id.
+
+    Raises OSError where seccomp (a container) or AppArmor forbids user namespaces.
+    """
+    user, group = os.geteuid(), os.getegid()
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.unshare(CLONE_NEWUSER) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"no user namespace: {os.strerror(number)}")
+    for name, text in (
+        ("setgroups", "deny"),  # The kernel accepts an unprivileged gid_map only after this.
+        ("uid_map", f"{NOBODY_ID} {user} 1"),
+        ("gid_map", f"{NOBODY_ID} {group} 1"),
+    ):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123  # pathlib costs 10 ms a start.
+            file.write(text)
+
+
+def die_with_parent(parent: int, death_signal: signal.Signals) -> None:
+    """Ask the kernel for a signal at the parent's death; other systems than Linux have no such thing.
+
+    Asked after `become`, since a change of identity forgets it.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+    if os.getppid() != parent:
+        # The parent died before we asked.
+        raise SystemExit(CANNOT_BECOME)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

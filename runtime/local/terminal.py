@@ -1,0 +1,59 @@
+"""The one voice of `./dev up`: the lines of all programs, each behind the name of who wrote it."""
+
+import os
+import signal
+import sys
+from itertools import cycle
+
+NAME_WIDTH = 11
+COLORS = (
+    "36",
+    "33",
+    "32",
+    "35",
+    "34",
+    "96",
+    "93",
+    "92",
+    "95",
+    "94",
+)  # ANSI foregrounds that read well on dark and light.
+OWN_NAME = "dev"
+
+
+class Terminal:
+    """Writes to standard output; with colors when a person reads it and NO_COLOR is not set."""
+
+    def __init__(self) -> None:
+        self._out = sys.stdout
+        self._colored = self._out.isatty() and not os.environ.get("NO_COLOR")
+        self._next_color = cycle(COLORS)
+        self._colors: dict[str, str] = {}
+
+    def write(self, name: str, line: str) -> None:
+        """One line of the program `name`."""
+        self._print(f"{self._prefix(name)} {line}")
+
+    def say(self, line: str) -> None:
+        """One line of our own."""
+        self.write(OWN_NAME, line)
+
+    def show(self, text: str) -> None:
+        """A text without a prefix, set off from the lines around it."""
+        self._print(f"\n{text}\n")
+
+    def _prefix(self, name: str) -> str:
+        padded = f"{name:<{NAME_WIDTH}} |"
+        if not self._colored:
+            return padded
+        color = self._colors.setdefault(name, next(self._next_color))
+        return f"\033[{color}m{padded}\033[0m"
+
+    def _print(self, text: str) -> None:
+        try:
+            print(text, file=self._out, flush=True)
+        except BrokenPipeError:
+            # Nobody reads us any more (`./dev up | head`): go on without a voice, and stop everything in order.
+            self._out = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # Used until the process ends.
+            sys.stdout = self._out
+            signal.raise_signal(signal.SIGTERM)

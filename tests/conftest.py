@@ -1,0 +1,50 @@
+"""What every test may ask for: real servers, a migrated database of its own, an empty Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.servers import PostgresServer, TestServer, running_postgres, running_valkey
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A real PostgreSQL for the whole run, never the one that DATABASE_URL names."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """A real Valkey for the whole run, never the one that REDIS_URL names."""
+    with running_valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres_server: PostgresServer) -> str:
+    """The URL of a database with Fillwire's tables, migrated once and copied for each test."""
+    from db.migrate import upgrade  # noqa: PLC0415  # Tests without a database need not wait for these imports.
+
+    url = await postgres_server.create_database()
+    # In a thread, because migrations run an event loop of their own.
+    await asyncio.to_thread(upgrade, url)
+    return url
+
+
+@pytest.fixture
+async def database_url(postgres_server: PostgresServer, migrated_template: str) -> AsyncIterator[str]:
+    """A fresh database with Fillwire's tables, deleted after the test."""
+    url = await postgres_server.create_database(template=migrated_template)
+    yield url
+    await postgres_server.drop_database(url)
+
+
+@pytest.fixture
+async def redis_url(valkey_server: TestServer) -> str:
+    """An emptied Valkey."""
+    async with Redis.from_url(valkey_server.url) as redis:
+        await redis.flushall()
+    return valkey_server.url

@@ -1,0 +1,30 @@
+"""A project folder whose `python -m runtime …` is a stand-in: enough of each head to try the local stack's own work."""
+
+from pathlib import Path
+
+HEADS = """
+import json, os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *arguments):
+        pass
+
+head = sys.argv[1]
+print(json.dumps({"head": sys.argv[1:], "environment": dict(os.environ)}), flush=True)
+port = {"api": "PORT", "exchange": "EXCHANGE_PORT", "worker": "METRICS_PORT", "ingest": "METRICS_PORT"}.get(head)
+if port:
+    HTTPServer(("127.0.0.1", int(os.environ[port])), Answer).serve_forever()
+"""
+
+
+def project_with_stand_ins(root: Path) -> Path:
+    """Make the folder under `root` and return it."""
+    package = root / "runtime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(HEADS)
+    return root
