@@ -1,1 +1,4 @@
-"""Live changes: one message format, the publisher after a commit, and the hub that serves a process's subscribers."""
+"""How a committed change reaches every subscriber: one message format, the publisher, the hub, the live feed.
+
+Redis pub/sub is a hint, at most once. Sequences say what a hint missed, and the change log supplies it.
+"""

@@ -11,13 +11,15 @@ FillwireError
 │   ├── Unavailable            the database cannot be reached; nothing was stored
 │   ├── StaleWrite             somebody else wrote first: read again, decide again
 │   └── VenueUnreachable       the venue gave no usable answer to a question
+├── ExecutionIdTaken           the venue gave one execution id to two orders: set the report aside, tell people
 └── HistoryGone                the changes asked for are no longer kept: take a snapshot
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 if TYPE_CHECKING:
     from domain.changes import OrderSnapshot
@@ -119,6 +121,15 @@ class StaleWrite(TryAgain):
 
 class VenueUnreachable(TryAgain):
     """The venue gave no usable answer to a question. A question changes nothing there, so it may be asked again."""
+
+
+class ExecutionIdTaken(FillwireError):  # noqa: N818 - read as a sentence
+    """Executions that belong to other orders already; nothing was written. `owners`: their orders, by execution id."""
+
+    def __init__(self, owners: Mapping[str, UUID]) -> None:
+        self.owners = owners
+        named = ", ".join(f"{execution_id} of order {order_id}" for execution_id, order_id in owners.items())
+        super().__init__(f"the venue's execution id is another order's already: {named}")
 
 
 class HistoryGone(FillwireError):  # noqa: N818 - read as a sentence

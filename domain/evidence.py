@@ -11,7 +11,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain.changes import Anomaly, Change, ChangeKind
-from domain.executions import Correction, Execution, with_bust, with_correction, with_fill
+from domain.executions import Correction, Execution, Trade, with_bust, with_correction, with_fill
 from domain.order import End, Facts, Order, OrderStatus, PlacingPhase, VenueRank, with_facts
 from domain.reports import (
     CancelAsked,
@@ -26,7 +26,7 @@ from domain.reports import (
     PlacementGivenUp,
     Report,
 )
-from domain.values import EXACT, Reason, ReasonSource
+from domain.values import EXACT, ZERO, Reason, ReasonSource
 
 STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus]] = {
     # A refused cancel gives the order back the life it had.
@@ -34,8 +34,12 @@ STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus
         {OrderStatus.PENDING, OrderStatus.IN_DOUBT, OrderStatus.PLACED, OrderStatus.PARTIALLY_FILLED}
     ),
     # The venue's evidence beats ours: an order that was given up and turns out to exist goes on as what it is.
-    (OrderStatus.FAILED, ChangeKind.PLACED): frozenset({OrderStatus.PLACED}),
-    (OrderStatus.FAILED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED}),
+    (OrderStatus.FAILED, ChangeKind.PLACED): frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL}),
+    (OrderStatus.FAILED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
+    # The same for one that we canceled ourselves, because the venue did not seem to have it.
+    (OrderStatus.CANCELED, ChangeKind.PLACED): frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL}),
+    (OrderStatus.CANCELED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
+    (OrderStatus.CANCELED, ChangeKind.EXPIRED): frozenset({OrderStatus.EXPIRED}),
     # A bust or a correction takes quantity away, whatever the status was (None stands for any).
     (None, ChangeKind.CORRECTED): frozenset(OrderStatus),
 }
@@ -84,6 +88,9 @@ def apply_reports(
         state.remember(execution)
     for report in reports:
         state.apply(report)
+    # Looked at in the end: a batch may bring the later of two fills first.
+    if state.missed_up_to > state.order.facts.filled_quantity:
+        state.anomalies.append(Anomaly.MISSED_FILL)
     return Applied(
         order=state.order, changes=state.changes, executions=list(state.touched.values()), anomalies=state.anomalies
     )
@@ -97,21 +104,25 @@ class _State:
     now: datetime
     new_id: Callable[[], UUID]
     executions: dict[str, Execution] = field(default_factory=dict)
-    by_cumulative: dict[Decimal, str] = field(default_factory=dict)
+    by_cumulative: dict[tuple[Decimal, Trade], str] = field(default_factory=dict)
     touched: dict[str, Execution] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     anomalies: list[Anomaly] = field(default_factory=list)
+    missed_up_to: Decimal = ZERO
 
     def remember(self, execution: Execution) -> None:
         self.executions[execution.venue_execution_id] = execution
-        if execution.cumulative_quantity is not None:
-            self.by_cumulative[execution.cumulative_quantity] = execution.venue_execution_id
+        if execution.cumulative_quantity is not None and execution.filled is not None:
+            key = (execution.cumulative_quantity, execution.filled)
+            self.by_cumulative[key] = execution.venue_execution_id
 
     def apply(self, report: Report) -> None:
         before = self.order
         kind, facts, execution = self._facts_after(report)
         if facts == before.facts:
             return
+        if before.status in _BELIEVED_ABSENT and before.facts.rank is VenueRank.NONE and facts.rank > VenueRank.NONE:
+            self.anomalies.append(Anomaly.GIVEN_UP_YET_PLACED)
         after = with_facts(before, facts, at=self.now)
         if _visible(after) == _visible(before):
             self.order = replace(before, facts=facts)
@@ -125,7 +136,9 @@ class _State:
             case OrderAccepted():
                 return ChangeKind.PLACED, self._accepted(facts, report), None
             case OrderFilled():
-                return ChangeKind.FILL, *self._filled(facts, report)
+                facts, execution = self._filled(facts, report)
+                # A repeat may still be the first to tell the venue's id of the order.
+                return ChangeKind.FILL if execution else ChangeKind.PLACED, facts, execution
             case ExecutionCorrected() | ExecutionBusted():
                 return ChangeKind.CORRECTED, *self._amended(facts, report)
             case OrderEnded():
@@ -138,32 +151,30 @@ class _State:
                 return ChangeKind.FAILED, _phase(facts, PlacingPhase.GIVEN_UP, report.reason), None
 
     def _accepted(self, facts: Facts, report: OrderAccepted) -> Facts:
-        if facts.phase is PlacingPhase.GIVEN_UP and not facts.venue_has_shown_something:
-            self.anomalies.append(Anomaly.GIVEN_UP_YET_PLACED)
         facts = self._with_venue_order_id(facts, report.venue_order_id)
         return replace(facts, rank=max(facts.rank, report.rank))
 
     def _filled(self, facts: Facts, report: OrderFilled) -> tuple[Facts, Execution | None]:
-        before = self._find(report.venue_execution_id, report.cumulative_quantity)
+        facts = self._with_venue_order_id(facts, report.venue_order_id)
+        before = self._find(report)
         if before is not None and before.filled is not None:
             return facts, None
-        start = before or self._new_execution(
-            report.venue_execution_id, cumulative_quantity=report.cumulative_quantity, executed_at=report.at
-        )
+        start = before or self._new_execution(report.venue_execution_id, executed_at=report.at)
+        # What was known only by its amendment gets its moment and its total now.
+        start = replace(start, cumulative_quantity=report.cumulative_quantity, executed_at=report.at)
         after = with_fill(start, report.trade)
         if facts.ends:
             self.anomalies.append(Anomaly.FILL_AFTER_END)
-        facts = self._with_venue_order_id(facts, report.venue_order_id)
         facts = replace(self._with_execution(facts, before=start, after=after), rank=VenueRank.WORKING)
         if report.cumulative_quantity is not None and report.cumulative_quantity > facts.filled_quantity:
-            self.anomalies.append(Anomaly.MISSED_FILL)
+            self.missed_up_to = max(self.missed_up_to, report.cumulative_quantity)
         if facts.filled_quantity > self.order.terms.quantity:
             self.anomalies.append(Anomaly.OVERFILL)
         return facts, after
 
     def _amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> tuple[Facts, Execution | None]:
         start = self.executions.get(report.venue_execution_id) or self._new_execution(
-            report.venue_execution_id, cumulative_quantity=None, executed_at=report.at
+            report.venue_execution_id, executed_at=report.at
         )
         if isinstance(report, ExecutionBusted):
             after = with_bust(start)
@@ -171,13 +182,16 @@ class _State:
             after = with_correction(start, Correction(trade=report.trade, corrected_at=report.at))
         if after == start:
             return facts, None
+        # Only what the venue has can be amended, even if its fill was not heard of.
+        facts = replace(facts, rank=VenueRank.WORKING)
         return self._with_execution(facts, before=start, after=after), after
 
     def _ended(self, facts: Facts, report: OrderEnded) -> Facts:
-        if facts.ends - {report.end}:
+        if facts.ends and report.end not in facts.ends:
             self.anomalies.append(Anomaly.SEVERAL_ENDS)
-        # Two reports of one end may word it differently; the smaller reason holds, so that their order is irrelevant.
-        reason = min(facts.end_reasons.get(report.end, report.reason), report.reason)
+        # Two reports of one end may word it differently; the larger reason holds, so that their order is irrelevant.
+        # By the sources' names the venue's reason is larger than ours: its end is never mistaken for ours.
+        reason = max(facts.end_reasons.get(report.end, report.reason), report.reason)
         facts = self._with_venue_order_id(facts, report.venue_order_id)
         at_venue = report.reason.source is ReasonSource.VENUE and report.end is not End.REJECTED
         return replace(
@@ -195,19 +209,21 @@ class _State:
             venue_order_id = min(venue_order_id, facts.venue_order_id)
         return replace(facts, venue_order_id=venue_order_id)
 
-    def _find(self, venue_execution_id: str, cumulative_quantity: Decimal | None) -> Execution | None:
-        found = self.executions.get(venue_execution_id)
-        if found is None and cumulative_quantity is not None and cumulative_quantity in self.by_cumulative:
-            found = self.executions[self.by_cumulative[cumulative_quantity]]
-        return found
+    def _find(self, report: OrderFilled) -> Execution | None:
+        """The execution by its id; else by the total after it and its trade, for a venue with two names for one fill.
 
-    def _new_execution(
-        self, venue_execution_id: str, *, cumulative_quantity: Decimal | None, executed_at: datetime
-    ) -> Execution:
+        The total alone is not enough: after a bust or a correction the venue comes to the same total again.
+        """
+        name = report.venue_execution_id
+        if name not in self.executions and report.cumulative_quantity is not None:
+            name = self.by_cumulative.get((report.cumulative_quantity, report.trade), name)
+        return self.executions.get(name)
+
+    def _new_execution(self, venue_execution_id: str, *, executed_at: datetime) -> Execution:
         return Execution(
             id=self.new_id(),
             venue_execution_id=venue_execution_id,
-            cumulative_quantity=cumulative_quantity,
+            cumulative_quantity=None,
             executed_at=executed_at,
             received_at=self.now,
         )
@@ -256,6 +272,7 @@ def _visible(order: Order) -> tuple[object, ...]:
     )
 
 
+_BELIEVED_ABSENT = frozenset({OrderStatus.FAILED, OrderStatus.CANCELED})
 _END_KINDS: Mapping[End, ChangeKind] = {
     End.CANCELED: ChangeKind.CANCELED,
     End.REPLACED: ChangeKind.CANCELED,

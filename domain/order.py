@@ -12,7 +12,8 @@ The facts:
 - a cancel request is open while more requests were asked than refused.
 
 What surprises: a fill may come before the acknowledgement, during a cancel, and after the end. It always counts. The
-venue's evidence beats ours: an order that was given up and turns out to exist goes on as what it is.
+venue's evidence beats ours: an order that was given up, or that we canceled because the venue did not seem to have it,
+and that turns out to exist goes on as what it is.
 """
 
 from collections.abc import Mapping
@@ -159,18 +160,28 @@ def derive_status(facts: Facts, *, quantity: Decimal) -> OrderStatus:
     """Read the status off the facts: the first rule that matches, in the design's order."""
     rules = (
         (facts.filled_quantity >= quantity, OrderStatus.FILLED),
-        (bool(facts.ends & {End.CANCELED, End.REPLACED}), OrderStatus.CANCELED),
+        (_is_canceled(facts), OrderStatus.CANCELED),
         (End.EXPIRED in facts.ends, OrderStatus.EXPIRED),
         (End.REJECTED in facts.ends and facts.filled_quantity == ZERO, OrderStatus.REJECTED),
         # A venue that rejects after a fill has ended what was left: it is over, and it did fill.
         (End.REJECTED in facts.ends, OrderStatus.CANCELED),
+        # What the venue does not have, it will never confirm as canceled.
+        (facts.phase == PlacingPhase.GIVEN_UP and not facts.venue_has_shown_something, OrderStatus.FAILED),
         (facts.cancel.is_open, OrderStatus.PENDING_CANCEL),
         (facts.filled_quantity > ZERO, OrderStatus.PARTIALLY_FILLED),
         (facts.rank >= VenueRank.ACCEPTED, OrderStatus.PLACED),
         (facts.phase == PlacingPhase.SENT_UNKNOWN, OrderStatus.IN_DOUBT),
-        (facts.phase == PlacingPhase.GIVEN_UP, OrderStatus.FAILED),
     )
     return next((status for holds, status in rules if holds), OrderStatus.PENDING)
+
+
+def _is_canceled(facts: Facts) -> bool:
+    """Canceled by the venue; or by us in the belief that it never got there, until the venue shows that it has it."""
+    if End.REPLACED in facts.ends:
+        return True
+    reason = facts.end_reasons.get(End.CANCELED)
+    by_us = reason is not None and reason.source is ReasonSource.ACCOUNT
+    return End.CANCELED in facts.ends and not (by_us and facts.rank > VenueRank.NONE)
 
 
 def derive_reason(facts: Facts, *, status: OrderStatus) -> Reason | None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from domain.changes import OrderSnapshot
 from domain.errors import ClientOrderIdConflict, InputIssue, InvalidOrder, IssueCode, OrderDenied
 from domain.order import Order
-from domain.ports import ChangePublisher, Clock, InstrumentCatalog, NewId, OrderStore, WakeUps
+from domain.ports import ChangePublisher, Clock, InstrumentCatalog, NewId, OrderReader, OrderStore, WakeUps
 from domain.telemetry import Metric, Telemetry
 from domain.values import (
     CLIENT_ORDER_ID_MAX_CHARACTERS,
@@ -53,6 +53,7 @@ class Placement:
     """Accepts orders."""
 
     orders: OrderStore
+    reader: OrderReader
     catalog: InstrumentCatalog
     publisher: ChangePublisher
     wake_ups: WakeUps
@@ -65,7 +66,10 @@ class Placement:
 
         Raises InvalidOrder, OrderDenied, ClientOrderIdConflict, and Unavailable when it cannot be stored.
         """
-        terms = await self._checked_terms(command)
+        try:
+            terms = await self._checked_terms(command)
+        except (InvalidOrder, OrderDenied) as refusal:
+            return await self._stored_before(command, refusal)
         now = self.clock()
         order = Order(id=self.new_id(), account_id=command.account_id, terms=terms, created_at=now, updated_at=now)
         stored = await self.orders.accept(order)
@@ -86,22 +90,42 @@ class Placement:
             raise OrderDenied(
                 code=INSTRUMENT_NOT_TRADABLE, message=f"{instrument.symbol} ({instrument.isin}) is not tradable."
             )
-        return Terms(
-            client_order_id=command.client_order_id,
-            isin=instrument.isin,
-            symbol=instrument.symbol,
-            side=command.side,
-            type=command.type,
-            time_in_force=command.time_in_force,
-            quantity=command.quantity,
-            limit_price=command.limit_price,
-        )
+        return _terms(command, symbol=instrument.symbol)
+
+    async def _stored_before(self, command: PlaceOrder, refusal: InvalidOrder | OrderDenied) -> Accepted:
+        """The order that this intent became before the instrument changed; else the refusal holds, and is raised.
+
+        Nobody may be told that nothing was stored, only because the instrument was halted before the repeat came.
+        """
+        if isinstance(refusal, InvalidOrder) and any(one.code not in _OF_THE_INSTRUMENT for one in refusal.issues):
+            raise refusal
+        existing = await self.reader.by_client_order_id(command.client_order_id, account_id=command.account_id)
+        if existing is None:
+            raise refusal
+        return self._replayed(existing, _terms(command, symbol=existing.terms.symbol))
 
     def _replayed(self, existing: OrderSnapshot, terms: Terms) -> Accepted:
         if not is_same_content(existing.terms, terms):
             raise ClientOrderIdConflict(existing)
         self.telemetry.count(Metric.ORDERS_REPLAYED)
         return Accepted(order=existing, replayed=True)
+
+
+_OF_THE_INSTRUMENT = frozenset({IssueCode.UNKNOWN_INSTRUMENT, IssueCode.BAD_LOT, IssueCode.BAD_TICK})
+"""What can become wrong with an order that was right: the instrument changes, the other rules do not."""
+
+
+def _terms(command: PlaceOrder, *, symbol: str) -> Terms:
+    return Terms(
+        client_order_id=command.client_order_id,
+        isin=command.isin,
+        symbol=symbol,
+        side=command.side,
+        type=command.type,
+        time_in_force=command.time_in_force,
+        quantity=command.quantity,
+        limit_price=command.limit_price,
+    )
 
 
 def is_same_content(one: Terms, other: Terms) -> bool:

@@ -120,7 +120,8 @@ class OrderStore(Protocol):
     async def write(self, writes: Sequence[OrderWrite]) -> Sequence[RecordedChange]:
         """Write all or nothing, in one statement; give back the changes with their place in the sequence.
 
-        Raises StaleWrite when any order was written since it was read, or any fence does not hold.
+        Raises StaleWrite when any order was written since it was read, or any fence does not hold, and
+        ExecutionIdTaken when an execution's id is another order's already.
         """
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:

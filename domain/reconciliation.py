@@ -85,10 +85,13 @@ class Reconciliation:
         listed = await self.venue.open_orders()
         await self._record_orders(listed)
         open_there = {order.order_id for order in listed}
-        rows = await self.orders.open_at_venue(silent_for=silent_for, limit=self.policy.look_ups_max)
-        for row in rows:
-            if row.order.id in open_there or row.order.status is OrderStatus.IN_DOUBT:
-                continue
+        # At most so many of the rows are open on both sides: orders that rest for long hide none that closed unheard.
+        limit = len(open_there) + self.policy.look_ups_max
+        rows = await self.orders.open_at_venue(silent_for=silent_for, limit=limit)
+        closed = [
+            row for row in rows if row.order.id not in open_there and row.order.status is not OrderStatus.IN_DOUBT
+        ]
+        for row in closed[: self.policy.look_ups_max]:
             found = await self.venue.find(row.order.id)
             if found is not None:
                 await self._record_orders([found])

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.errors import StaleWrite, VenueUnreachable
 from domain.execution import STALE_WRITES_MAX, Recording
-from domain.order import CANCELED_BEFORE_SENDING, End, OrderStatus
+from domain.order import CANCELED_BEFORE_SENDING, End, Order, is_placing_over
 from domain.ports import (
     AlreadyPlaced,
     AttemptEnd,
@@ -23,7 +23,6 @@ from domain.ports import (
     OrderStore,
     OutcomeUnknown,
     Placed,
-    PlacementOutcome,
     RateLimited,
     Refused,
     Unauthorized,
@@ -36,6 +35,8 @@ from domain.telemetry import Metric, Telemetry
 from domain.values import Reason, ReasonSource, Terms
 
 AT_ONCE = timedelta(0)
+ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
+"""Every outcome that is judged by itself; AlreadyPlaced asks for a look-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +82,27 @@ class Submission:
 
         Raises Unavailable when the database does not answer.
         """
+        send_before = self._send_before()
         claims = await self.orders.claim(order_ids, lease=self.policy.lease)
-        await self._attempt_all(claims)
+        await self._attempt_all(claims, send_before=send_before)
         return len(claims)
 
     async def sweep(self, *, limit: int, overdue_by: timedelta) -> int:
         """Make one attempt for each of the most overdue orders, whatever became of their wake-up; gives how many."""
+        send_before = self._send_before()
         claims = await self.orders.claim_due(limit=limit, overdue_by=overdue_by, lease=self.policy.lease)
-        await self._attempt_all(claims)
+        await self._attempt_all(claims, send_before=send_before)
         return len(claims)
 
-    async def _attempt_all(self, claims: Sequence[Claim]) -> None:
-        # The monotonic clock: a wall clock may jump, and a paused process must notice that its lease is gone.
-        send_before = asyncio.get_running_loop().time() + self.policy.lease.total_seconds() / 2
+    def _send_before(self) -> float:
+        """The last moment to send under leases that are claimed now; to be asked before claiming.
+
+        By the monotonic clock: a wall clock may jump, and a process that stood still, even between the claim's commit
+        and its answer, must notice that its lease is gone.
+        """
+        return asyncio.get_running_loop().time() + self.policy.lease.total_seconds() / 2
+
+    async def _attempt_all(self, claims: Sequence[Claim], *, send_before: float) -> None:
         async with asyncio.TaskGroup() as tasks:
             for claim in claims:
                 tasks.create_task(self._attempt(claim, send_before=send_before))
@@ -128,8 +137,18 @@ class Submission:
             )
         outcome = await self.venue.place(claim.order.id, claim.order.terms)
         if isinstance(outcome, AlreadyPlaced):
-            return await self._look_up(claim) or self._judge(claim, outcome)
+            return await self._adopt(claim)
         return self._judge(claim, outcome)
+
+    async def _adopt(self, claim: Claim) -> Finding:
+        """The venue says that it has the order: until a look-up shows it, that is all that is known."""
+        try:
+            found = await self.venue.find(claim.order.id)
+        except VenueUnreachable as error:
+            return self._unknown(claim, f"the venue has it, and cannot be asked: {error}", may_have_been_sent=True)
+        if found is None:
+            return self._unknown(claim, "the venue has it, but does not show it yet", may_have_been_sent=True)
+        return self._adopted(claim, found)
 
     async def _look_up(self, claim: Claim) -> Finding | None:
         """Ask the venue whether it has the order. None means: it has not, for certain, and it may be sent."""
@@ -176,7 +195,7 @@ class Submission:
             return self._unknown(claim, error)
         return self._not_executed(claim, error)
 
-    def _judge(self, claim: Claim, outcome: PlacementOutcome) -> Finding:
+    def _judge(self, claim: Claim, outcome: ProvingOutcome) -> Finding:
         """The venue's table: what each answer proves, and what follows."""
         match outcome:
             case Placed(report=report):
@@ -194,9 +213,6 @@ class Submission:
             case Unauthorized(error=error):
                 self.telemetry.error("venue_unauthorized", error=error, next="the order waits; mend EXCHANGE_KEY")
                 return Finding(outcome="unauthorized", error=error, counts=False, next_in=self.policy.backoff_max)
-            case AlreadyPlaced():
-                error = "the venue has it, but does not show it yet"
-                return self._unknown(claim, error, may_have_been_sent=True)
 
     def _not_executed(self, claim: Claim, error: str) -> Finding:
         if claim.attempts >= self.policy.max_attempts:
@@ -239,7 +255,7 @@ class Submission:
             except StaleWrite:
                 row = (await self.orders.load([claim.order.id], [])).get(claim.order.id)
                 continue
-            self._schedule_next(claim, finding, status=decision.applied.order.status)
+            self._schedule_next(claim, finding, decision.applied.order)
             return
         raise StaleWrite
 
@@ -252,15 +268,15 @@ class Submission:
             next_in=finding.next_in,
         )
 
-    def _schedule_next(self, claim: Claim, finding: Finding, *, status: OrderStatus) -> None:
-        if finding.next_in is None or status.is_final:
+    def _schedule_next(self, claim: Claim, finding: Finding, order: Order) -> None:
+        if finding.next_in is None or is_placing_over(order.facts):
             return
         self.telemetry.count(Metric.PLACEMENTS_RETRIED)
         self.telemetry.warning(
             "placement_postponed",
             order_id=str(claim.order.id),
             attempt=claim.attempts,
-            status=status,
+            status=order.status,
             error=finding.error,
             delay_seconds=round(finding.next_in.total_seconds(), 3),
         )

@@ -4,10 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from runtime.process import Process
+from runtime.serving import serve
+
+HEALTH_MESSAGE_MAX_BYTES = 1_024
+HEALTH_CONNECTIONS_MAX = 100
 CHECK_TIMEOUT_SECONDS = 1.5
 
 Check = Callable[[], Awaitable[object]]
@@ -33,6 +39,24 @@ def health_routes(*, registry: CollectorRegistry, checks: Mapping[str, Check], s
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+async def serve_health(process: Process, *, checks: Mapping[str, Check]) -> None:
+    """Serve the routes on METRICS_PORT until the process stops; without such a port do nothing until then."""
+    settings = process.settings
+    if not settings.metrics_port:
+        await process.stop.wait()
+        return
+    routes = health_routes(registry=process.telemetry.metrics.registry, checks=checks, stop=process.stop)
+    await serve(
+        Starlette(routes=list(routes)),
+        host=settings.host,
+        port=settings.metrics_port,
+        stop=process.stop,
+        stop_within_seconds=1.0,
+        message_max_bytes=HEALTH_MESSAGE_MAX_BYTES,
+        connections_max=HEALTH_CONNECTIONS_MAX,
+    )
 
 
 async def _state(check: Check) -> str:

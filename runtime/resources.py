@@ -1,0 +1,234 @@
+"""Opens what processes work with, each with `async with`, and wires the stories of the domain over it.
+
+This is the one place where ports meet their adapters. A process head opens what it needs on one exit stack, so that a
+half-opened thing does not exist and everything closes in the reverse order.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
+
+from broadcast.publisher import RedisPublisher, open_publisher
+from broadcast.settings import PublisherSettings
+from db.change_log import PostgresChangeLog
+from db.dead_letters import PostgresDeadLetters
+from db.engine import open_database as open_engine
+from db.instrument_catalog import PostgresInstrumentCatalog
+from db.order_reader import PostgresOrderReader
+from db.order_store import PostgresOrderStore
+from db.stream_positions import PostgresStreamPositions
+from domain.cancellation import CancelDelivery, CancelPolicy
+from domain.execution import Recording
+from domain.reconciliation import CatchUpPolicy, Reconciliation
+from domain.submission import Submission, SubmissionPolicy
+from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
+from exchange.alpaca.settings import AlpacaSettings
+from jobs.queue import open_queue
+from jobs.wake_ups import SaqWakeUps
+from runtime.process import Process, new_id, utc_now
+from runtime.settings import Settings
+
+QUEUE_CONNECT_TIMEOUT_SECONDS = 2.0
+QUEUE_HEALTH_CHECK_SECONDS = 15
+QUEUE_SOCKET_MARGIN_SECONDS = 10.0
+QUEUE_OTHER_CONNECTIONS_MAX = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """Everything that is kept in PostgreSQL."""
+
+    orders: PostgresOrderStore
+    reader: PostgresOrderReader
+    changes: PostgresChangeLog
+    catalog: PostgresInstrumentCatalog
+    positions: PostgresStreamPositions
+    dead_letters: PostgresDeadLetters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """What a process tells others with: wake-ups to workers, changes to the API processes."""
+
+    queue: RedisQueue
+    redis: Redis
+    wake_ups: SaqWakeUps
+    publisher: RedisPublisher
+
+    async def check(self) -> None:
+        """Raises what Redis raises when it does not answer."""
+        await self.redis.ping()  # type: ignore[misc] # redis types its async commands as perhaps synchronous
+
+
+@asynccontextmanager
+async def open_database(process: Process) -> AsyncIterator[Database]:
+    """The database. It opens also while PostgreSQL is down: its calls raise Unavailable then."""
+    settings = process.settings
+    async with open_engine(
+        settings.database_address,
+        application_name=f"fillwire {process.name}",
+        pool_max_connections=settings.database_pool_connections_max,
+        connect_timeout_seconds=settings.database_connect_timeout_seconds,
+        call_timeout_seconds=settings.database_call_timeout_seconds,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
+        lock_timeout_seconds=settings.database_lock_timeout_seconds,
+    ) as database:
+        yield Database(
+            orders=PostgresOrderStore(
+                database,
+                venue=AlpacaVenue.name,
+                telemetry=process.telemetry,
+                accept_batch_max_orders=settings.accept_batch_orders_max,
+                accept_queue_max_orders=settings.accept_waiting_orders_max,
+            ),
+            reader=PostgresOrderReader(database),
+            changes=PostgresChangeLog(database),
+            catalog=PostgresInstrumentCatalog(database, cache_seconds=settings.instrument_cache_seconds),
+            positions=PostgresStreamPositions(database),
+            dead_letters=PostgresDeadLetters(database),
+        )
+
+
+@asynccontextmanager
+async def open_venue(process: Process) -> AsyncIterator[AlpacaVenue]:
+    """The exchange by request and answer."""
+    async with open_alpaca_venue(
+        alpaca_settings(process.settings), clock=utc_now, telemetry=process.telemetry
+    ) as venue:
+        yield venue
+
+
+@asynccontextmanager
+async def open_signals(process: Process) -> AsyncIterator[Signals]:
+    """Wake-ups and publishing, with the tasks that send them. They open also while Redis is down."""
+    settings = process.settings
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(_queue_redis(settings))
+        queue = open_queue(redis)
+        wake_ups = SaqWakeUps(
+            queue,
+            process.telemetry,
+            enqueue_timeout_seconds=settings.wake_up_timeout_seconds,
+            job_timeout_seconds=int(settings.placement_lease.total_seconds()),
+        )
+        publisher = await stack.enter_async_context(
+            open_publisher(
+                settings.redis_address,
+                settings=PublisherSettings(
+                    buffer_max_changes=settings.publish_waiting_changes_max,
+                    send_timeout_seconds=settings.publish_timeout_seconds,
+                ),
+                telemetry=process.telemetry,
+            )
+        )
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        sending = tasks.create_task(wake_ups.run(), name="wake-ups")
+        stack.callback(sending.cancel)
+        stack.push_async_callback(wake_ups.flush)
+        yield Signals(queue=queue, redis=redis, wake_ups=wake_ups, publisher=publisher)
+
+
+def make_recording(process: Process, database: Database, signals: Signals) -> Recording:
+    """The story of recording over this process' database and signals."""
+    return Recording(
+        orders=database.orders,
+        publisher=signals.publisher,
+        wake_ups=signals.wake_ups,
+        telemetry=process.telemetry,
+        clock=utc_now,
+        new_id=new_id,
+    )
+
+
+def make_submission(
+    process: Process, database: Database, signals: Signals, venue: AlpacaVenue, recording: Recording
+) -> Submission:
+    """The story of placing."""
+    settings = process.settings
+    return Submission(
+        orders=database.orders,
+        venue=venue,
+        recording=recording,
+        wake_ups=signals.wake_ups,
+        telemetry=process.telemetry,
+        policy=SubmissionPolicy(
+            max_attempts=settings.placement_max_attempts,
+            backoff=timedelta(seconds=settings.placement_backoff_seconds),
+            backoff_max=timedelta(seconds=settings.placement_backoff_max_seconds),
+            settle=timedelta(seconds=settings.placement_settle_seconds),
+            lease=settings.placement_lease,
+        ),
+        random=random.random,
+        slots=asyncio.Semaphore(settings.placement_slots),
+    )
+
+
+def make_cancel_delivery(
+    process: Process, database: Database, signals: Signals, venue: AlpacaVenue, recording: Recording
+) -> CancelDelivery:
+    """The story of canceling, on the worker's side."""
+    settings = process.settings
+    return CancelDelivery(
+        orders=database.orders,
+        venue=venue,
+        recording=recording,
+        wake_ups=signals.wake_ups,
+        telemetry=process.telemetry,
+        policy=CancelPolicy(
+            retry=timedelta(seconds=settings.cancel_retry_seconds),
+            confirm_within=timedelta(seconds=settings.cancel_confirm_seconds),
+            lease=settings.placement_lease,
+        ),
+        slots=asyncio.Semaphore(settings.placement_slots),
+    )
+
+
+def make_reconciliation(
+    process: Process, database: Database, venue: AlpacaVenue, recording: Recording
+) -> Reconciliation:
+    """The story of what the stream missed."""
+    settings = process.settings
+    return Reconciliation(
+        venue=venue,
+        orders=database.orders,
+        positions=database.positions,
+        recording=recording,
+        telemetry=process.telemetry,
+        clock=utc_now,
+        policy=CatchUpPolicy(
+            overlap=timedelta(seconds=settings.catch_up_overlap_seconds),
+            first_look_back=timedelta(seconds=settings.catch_up_first_seconds),
+            look_ups_max=settings.reconcile_look_ups_max,
+        ),
+    )
+
+
+def alpaca_settings(settings: Settings) -> AlpacaSettings:
+    """How to reach the exchange."""
+    return AlpacaSettings(
+        url=settings.exchange_url,
+        stream_url=settings.exchange_stream_url,
+        key=settings.exchange_key.get_secret_value(),
+        secret=settings.exchange_secret.get_secret_value(),
+        connect_timeout_seconds=settings.exchange_connect_timeout_seconds,
+        request_timeout_seconds=settings.placement_timeout_seconds,
+        connections_max=settings.exchange_connections_max,
+    )
+
+
+def _queue_redis(settings: Settings) -> Redis:
+    return Redis.from_url(
+        settings.redis_address,
+        # SAQ blocks on it for its dequeue time-out; a shorter socket time-out would cut that off.
+        socket_timeout=settings.worker_dequeue_timeout_seconds + QUEUE_SOCKET_MARGIN_SECONDS,
+        socket_connect_timeout=QUEUE_CONNECT_TIMEOUT_SECONDS,
+        socket_keepalive=True,
+        health_check_interval=QUEUE_HEALTH_CHECK_SECONDS,
+        max_connections=settings.worker_jobs_at_once + QUEUE_OTHER_CONNECTIONS_MAX,
+    )

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     exchange_key: SecretStr = Field(SecretStr("simulator"), description="Key id at the exchange")
     exchange_secret: SecretStr = Field(SecretStr("simulator"), description="Secret at the exchange")
     exchange_port: int = Field(8001, ge=0, le=65535, description="Port of the simulated exchange")
+    exchange_journal_file: str | None = Field(None, description="Simulated exchange: where its book outlives a restart")
     exchange_connect_timeout_seconds: Seconds = 2.0
     exchange_connections_max: Count = 200
 
@@ -95,8 +96,8 @@ class Settings(BaseSettings):
     database_pool_connections_max: Count = 10
     database_connect_timeout_seconds: Seconds = 1.0
     database_statement_timeout_seconds: Seconds = 5.0
-    database_pool_wait_seconds: Seconds = 1.5
-    accept_timeout_seconds: Seconds = Field(2.0, description="How long storing an order may take before Unavailable")
+    database_call_timeout_seconds: Seconds = Field(1.8, description="How long a call may take before Unavailable")
+    database_lock_timeout_seconds: Seconds = 1.5
     accept_batch_orders_max: Count = 200
     accept_waiting_orders_max: Count = Field(10_000, description="Requests that may wait to be stored")
     instrument_cache_seconds: Seconds = 5.0

@@ -15,7 +15,7 @@ from domain.changes import (
     snapshot,
     view,
 )
-from domain.errors import StaleWrite, Unavailable, VenueUnreachable
+from domain.errors import ExecutionIdTaken, StaleWrite, Unavailable, VenueUnreachable
 from domain.executions import Execution
 from domain.order import Order, VenueRank, is_placing_over
 from domain.ports import (
@@ -134,6 +134,7 @@ class MemoryOrderStore:
             await self.interruptions.popleft()()
         if not all(_fences_hold(self.rows[write.order.id], write) for write in writes):
             raise StaleWrite
+        self._require_own_executions(writes)
         self.writes.append(writes)
         return [change for write in writes for change in self._written(self.rows[write.order.id], write)]
 
@@ -185,6 +186,13 @@ class MemoryOrderStore:
         if not self.is_available:
             raise Unavailable
 
+    def _require_own_executions(self, writes: Sequence[OrderWrite]) -> None:
+        owners = {name: order_id for order_id, row in self.rows.items() for name in row.executions}
+        named = [(one.venue_execution_id, write.order.id) for write in writes for one in write.executions]
+        taken = {name: owners[name] for name, order_id in named if owners.get(name, order_id) != order_id}
+        if taken:
+            raise ExecutionIdTaken(taken)
+
     def _written(self, row: OrderRow, write: OrderWrite) -> Sequence[RecordedChange]:
         row.order = write.order
         row.executions.update({execution.venue_execution_id: execution for execution in write.executions})
@@ -192,7 +200,7 @@ class MemoryOrderStore:
             _end_attempt(row, write.attempt_end, now=self.clock())
         facts = write.order.facts
         if is_placing_over(facts):
-            row.place_due_at = None
+            row.place_due_at = row.lease_until = None
         if not facts.cancel.is_open or write.order.status.is_final:
             row.cancel_due_at = None
         elif write.cancel_in is not None:
@@ -241,8 +249,26 @@ def _loaded(row: OrderRow, *, keys: Collection[ExecutionKey]) -> LoadedOrder:
 
 def _fences_hold(row: OrderRow, write: OrderWrite) -> bool:
     is_newest = write.attempt_end is None or row.attempt == write.attempt_end.attempt
-    is_free = not write.unclaimed or row.lease_until is None
-    return row.order.version == write.read_version and is_newest and is_free
+    is_free = not write.unclaimed or (row.lease_until is None and row.maybe_sent_at is None)
+    is_unchanged = row.order.version == write.read_version and not _takes_back(row, write)
+    return is_newest and is_free and is_unchanged
+
+
+def _takes_back(row: OrderRow, write: OrderWrite) -> bool:
+    """Whether the write lacks what is known: facts may grow without a version, so the version does not tell it all."""
+    known, written = row.order.facts, write.order.facts
+    shrinks = (
+        known.phase > written.phase
+        or known.rank > written.rank
+        or known.cancel.sent > written.cancel.sent
+        or not known.ends <= written.ends
+        or (known.cancel.refused_at or MIDNIGHT) > (written.cancel.refused_at or MIDNIGHT)
+    )
+    before = ((row.executions.get(one.venue_execution_id, one), one) for one in write.executions)
+    return shrinks or any(
+        (old.filled and not new.filled) or old.is_busted > new.is_busted or (old.correction and not new.correction)
+        for old, new in before
+    )
 
 
 def _claimed(row: OrderRow, *, now: datetime, lease: timedelta) -> Claim:

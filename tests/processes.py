@@ -26,12 +26,12 @@ Result = TypeVar("Result")
 
 @overload
 async def eventually(
-    condition: Callable[[], Awaitable[Result]], *, within_seconds: float, what: str = ""
+    condition: Callable[[], Awaitable[Result | None]], *, within_seconds: float, what: str = ""
 ) -> Result: ...
 
 
 @overload
-async def eventually(condition: Callable[[], Result], *, within_seconds: float, what: str = "") -> Result: ...
+async def eventually(condition: Callable[[], Result | None], *, within_seconds: float, what: str = "") -> Result: ...
 
 
 async def eventually(condition: Callable[[], Any], *, within_seconds: float, what: str = "") -> Any:

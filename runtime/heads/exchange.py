@@ -1,5 +1,7 @@
 """The simulated exchange as a process of its own."""
 
+from pathlib import Path
+
 from exchange.simulator.server import SimulatorConfig, serve
 from runtime.process import Process, until_stopped
 
@@ -14,6 +16,7 @@ async def run(process: Process) -> None:
         port=settings.exchange_port,
         key=settings.exchange_key.get_secret_value(),
         secret=settings.exchange_secret.get_secret_value(),
+        journal_path=Path(settings.exchange_journal_file) if settings.exchange_journal_file else None,
     )
     process.telemetry.info("exchange_listening", host=settings.host, port=settings.exchange_port)
     await until_stopped(process, lambda: serve(config))

@@ -19,7 +19,7 @@ def test_every_metric_can_be_written_and_read() -> None:
         labels = dict.fromkeys(series.labels, "x")
         match series.kind:
             case "counter":
-                telemetry.count(metric, **labels)
+                telemetry.count(metric, 1, **labels)
             case "gauge":
                 telemetry.set(metric, 1, **labels)
             case "histogram":

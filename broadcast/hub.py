@@ -1,0 +1,255 @@
+"""The hub of a process: one link to Redis, fanned out to every subscriber; what hints missed is read from the database.
+
+Three things tell that a hint was missed: a gap in an account's sequence, a new link (or a newly confirmed shard), and
+the comparison of all followed accounts' positions with the database. The last closes "committed, then died before
+publishing", which nothing else can see. A catch-up is one shared read for the process and account.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from uuid import UUID
+
+from broadcast.account import AccountStream
+from broadcast.followed import FollowedAccounts
+from broadcast.link import LINK_ERRORS, Message, RedisLink, Subscribed, open_link
+from broadcast.messages import MessageError, decode, open_envelope
+from broadcast.rereading import PatientLog
+from broadcast.settings import HubSettings
+from broadcast.shards import shard_of
+from broadcast.subscriber import Cause, Subscriber
+from domain.errors import HistoryGone, Unavailable
+from domain.ports import ChangeLog
+from domain.telemetry import Metric, Telemetry
+
+MESSAGES_IN_A_ROW_MAX = 64
+"""A flood of messages must not keep the event loop from everything else."""
+
+
+@asynccontextmanager
+async def open_hub(
+    redis_url: str, *, log: ChangeLog, settings: HubSettings, telemetry: Telemetry
+) -> AsyncIterator["ChangeHub"]:
+    """Open the hub with its tasks. It opens also while Redis is down, and then works from the database alone."""
+    async with asyncio.TaskGroup() as tasks:
+        hub = ChangeHub(redis_url, log=log, settings=settings, telemetry=telemetry, tasks=tasks)
+        running = [
+            tasks.create_task(hub.stay_linked(), name="hub link"),
+            tasks.create_task(hub.compare_for_ever(), name="hub comparison"),
+        ]
+        try:
+            yield hub
+        finally:
+            for task in running:
+                task.cancel()
+            hub.stop_catching_up()
+
+
+class ChangeHub:
+    """Hands the changes of followed accounts to their subscribers, in order and once."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        *,
+        log: ChangeLog,
+        settings: HubSettings,
+        telemetry: Telemetry,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._redis_url = redis_url
+        self._log = log
+        self._settings = settings
+        self._telemetry = telemetry
+        self._tasks = tasks
+        self.patient_log = PatientLog(log, settings=settings, telemetry=telemetry)
+        self._clock = asyncio.get_running_loop().time
+        self._followed = FollowedAccounts(settings, clock=self._clock)
+        self._catching_up: dict[AccountStream, asyncio.Task[None]] = {}
+        self._confirmed_shards: set[int] = set()
+        self._compare_soon = asyncio.Event()
+        self._asked_shards: frozenset[int] = frozenset()
+        self._shards_changed = asyncio.Event()
+        self.is_linked = False
+
+    @property
+    def followed_accounts(self) -> int:
+        """How many accounts have a subscriber."""
+        return len(self._followed)
+
+    @contextmanager
+    def follow(self, account_id: str, *, order_id: UUID | None = None) -> Iterator[Subscriber]:
+        """A subscriber of the account, or of one of its orders, until the block ends.
+
+        It buffers from the start. Read the position then, and give it to `start`.
+        """
+        stream, subscriber = self._followed.add(account_id, order_id=order_id)
+        self._note_subscribers()
+        if shard_of(account_id) not in self._asked_shards:
+            self._shards_changed.set()
+        try:
+            yield subscriber
+        finally:
+            self._followed.remove(stream, subscriber, order_id=order_id)
+            if not stream.is_followed and (task := self._catching_up.pop(stream, None)) is not None:
+                task.cancel()
+            self._note_subscribers()
+
+    def start(self, account_id: str, position: int) -> None:
+        """Tell a followed account's position, read after its subscriber was registered."""
+        stream = self._followed.get(account_id)
+        assert stream is not None, "start is called inside follow"  # noqa: S101 - only a bug could break it
+        stream.start(position)
+        self._mend(stream, Cause.GAP)
+
+    def hear(self, raw: bytes) -> None:
+        """Take one published message: new, late, repeated, early, or for an account that nobody follows here."""
+        try:
+            envelope = open_envelope(raw)
+            stream = self._followed.get(envelope.account_id)
+            if stream is None:
+                return
+            stream.hear(decode(envelope), newest=envelope.newest)
+        except MessageError as error:
+            self._telemetry.warning("message_unreadable", error=str(error), next="read from the database")
+            return
+        self._mend(stream, Cause.GAP)
+
+    async def stay_linked(self) -> None:
+        """Keep a link to Redis; after a loss wait longer and longer, until a link has shown a sign of life."""
+        delay = self._settings.reconnect_delay_seconds
+        while True:
+            try:
+                async with open_link(self._redis_url, self._settings) as link, asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._hear_for_ever(link))
+                    tasks.create_task(self._keep(link))
+            except* LINK_ERRORS as errors:
+                delay = self._settings.reconnect_delay_seconds if self.is_linked else delay * 2
+                delay = min(delay, self._settings.reconnect_delay_max_seconds)
+                self._note_loss(errors, delay_seconds=delay)
+            await asyncio.sleep(delay)
+
+    async def compare_for_ever(self) -> None:
+        """Compare positions with the database, at the settings' pace and whenever a shard's subscription is new."""
+        compared_all_at = self._clock()
+        while True:
+            is_due = await self._wait_for_comparison(since=compared_all_at)
+            shards, self._confirmed_shards = self._confirmed_shards, set()
+            try:
+                await self._compare(self._followed.started(shards=shards), Cause.RECONNECT)
+                if is_due:
+                    compared_all_at = self._clock()
+                    await self._compare(self._followed.started(), Cause.COMPARISON)
+            except Unavailable as error:
+                self._telemetry.warning("comparison_failed", error=str(error), next="compared again")
+                self._confirmed_shards |= shards
+                await asyncio.sleep(self._settings.comparison_without_link_seconds)
+
+    def stop_catching_up(self) -> None:
+        """Cancel the reads that are under way."""
+        for task in list(self._catching_up.values()):
+            task.cancel()
+
+    async def _hear_for_ever(self, link: RedisLink) -> None:
+        in_a_row = 0
+        while True:
+            event = await link.read()
+            if not self.is_linked:
+                self.is_linked = True
+                self._telemetry.info("hub_linked")
+            if isinstance(event, Message):
+                self.hear(event.raw)
+            elif isinstance(event, Subscribed):
+                self._confirmed_shards.add(event.shard)
+                self._compare_soon.set()
+            in_a_row += 1
+            if in_a_row >= MESSAGES_IN_A_ROW_MAX:
+                in_a_row = 0
+                await asyncio.sleep(0)
+
+    async def _keep(self, link: RedisLink) -> None:
+        """Follow the wanted shards and check the link, once a ping interval and whenever shards change."""
+        while True:
+            self._shards_changed.clear()
+            await link.check()
+            self._asked_shards = self._followed.wanted_shards()
+            await link.listen_to(self._asked_shards)
+            await _set_or_time_out(self._shards_changed, seconds=self._settings.ping_seconds)
+
+    async def _compare(self, streams: Sequence[AccountStream], cause: Cause) -> None:
+        size = self._settings.comparison_max_accounts
+        for start in range(0, len(streams), size):
+            by_account = {stream.account_id: stream for stream in streams[start : start + size]}
+            for account_id, newest in (await self._log.positions(by_account.keys())).items():
+                by_account[account_id].hear((), newest=newest)
+                self._mend(by_account[account_id], cause)
+
+    def _mend(self, stream: AccountStream, cause: Cause) -> None:
+        """See to it that a stream that is behind catches up: one task for it at a time."""
+        if stream.is_behind and stream not in self._catching_up and self._followed.is_current(stream):
+            task = self._tasks.create_task(self._catch_up(stream, cause), name=f"catch up {stream.account_id}")
+            self._catching_up[stream] = task
+
+    async def _catch_up(self, stream: AccountStream, cause: Cause) -> None:
+        try:
+            if cause is not Cause.RECONNECT:
+                # The missing change may be on its way, by a slower publisher.
+                await asyncio.sleep(self._settings.settle_seconds)
+            if stream.is_behind:
+                self._telemetry.count(Metric.REREADS, cause=cause)
+            while stream.is_behind:
+                await self._read_page(stream)
+        finally:
+            # Here and not in a callback: a change that comes right after the last look must start a new task.
+            self._catching_up.pop(stream, None)
+
+    async def _read_page(self, stream: AccountStream) -> None:
+        position, newest = stream.position or 0, stream.newest
+        try:
+            page = await self.patient_log.account_page(stream.account_id, after=position)
+        except HistoryGone:
+            stream.jump(await self.patient_log.position(stream.account_id))
+            return
+        stream.hear(page, newest=0)
+        if (stream.position, stream.newest) == (position, newest):
+            # Whoever said that there is more was wrong: the database would have it, since it is written first.
+            stream.forget_unproved()
+
+    async def _wait_for_comparison(self, *, since: float) -> bool:
+        """Wait until a comparison of some shards or of all is due; True when it is all."""
+        settings = self._settings
+        pace = settings.comparison_seconds if self.is_linked else settings.comparison_without_link_seconds
+        await _set_or_time_out(self._compare_soon, seconds=max(since + pace - self._clock(), 0))
+        self._compare_soon.clear()
+        return self._clock() >= since + pace
+
+    def _note_loss(self, errors: BaseExceptionGroup[Exception], *, delay_seconds: float) -> None:
+        if self.is_linked:
+            first = next(_leaves(errors))
+            self._telemetry.warning(
+                "hub_link_lost",
+                error=f"{type(first).__name__}: {first}",
+                delay_seconds=delay_seconds,
+                next="subscribers are served from the database until the link is back",
+            )
+        self.is_linked = False
+        self._compare_soon.set()
+
+    def _note_subscribers(self) -> None:
+        self._telemetry.set(Metric.SUBSCRIBERS, self._followed.subscribers)
+
+
+async def _set_or_time_out(event: asyncio.Event, *, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+def _leaves(errors: BaseExceptionGroup[Exception]) -> Iterator[BaseException]:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

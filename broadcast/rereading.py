@@ -1,0 +1,69 @@
+"""The change log as those read it who missed something: page by page, patiently, a bounded number at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from broadcast.settings import HubSettings
+from domain.changes import RecordedChange
+from domain.errors import Unavailable
+from domain.ports import ChangeLog, Position
+from domain.telemetry import Telemetry
+
+_Read = TypeVar("_Read")
+
+
+class PatientLog:
+    """Asks until the database answers. Whoever waits loses nothing, since what it missed stays stored.
+
+    The pages raise HistoryGone as the port ChangeLog says.
+    """
+
+    def __init__(self, log: ChangeLog, *, settings: HubSettings, telemetry: Telemetry) -> None:
+        self._log = log
+        self._settings = settings
+        self._telemetry = telemetry
+        self._slots = asyncio.Semaphore(settings.reads_at_once)
+        self._is_failing = False
+
+    async def account_page(self, account_id: str, *, after: int) -> Sequence[RecordedChange]:
+        """The account's next changes; a page that is not full is the last one."""
+        limit = self._settings.page_max_changes
+        return await self._ask(lambda: self._log.changes_after(account_id, after, limit=limit))
+
+    async def order_page(self, order_id: UUID, *, after_version: int) -> Sequence[RecordedChange]:
+        """The order's next changes; a page that is not full is the last one."""
+        limit = self._settings.page_max_changes
+        return await self._ask(lambda: self._log.order_changes_after(order_id, after_version, limit=limit))
+
+    async def position(self, account_id: str) -> int:
+        """The sequence of the account's newest change."""
+        return await self._ask(lambda: self._log.position(account_id))
+
+    async def order_position(self, order_id: UUID, *, account_id: str) -> Position | None:
+        """The order and its account's sequence."""
+        return await self._ask(lambda: self._log.order_position(order_id, account_id=account_id))
+
+    def is_last_page(self, page: Sequence[RecordedChange]) -> bool:
+        """Whether nothing followed this page when it was read."""
+        return len(page) < self._settings.page_max_changes
+
+    async def _ask(self, question: Callable[[], Awaitable[_Read]]) -> _Read:
+        delay = self._settings.read_retry_delay_seconds
+        while True:
+            try:
+                async with self._slots:
+                    answer = await question()
+            except Unavailable as error:
+                self._note_failure(error)
+            else:
+                self._is_failing = False
+                return answer
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, self._settings.read_retry_delay_max_seconds)
+
+    def _note_failure(self, error: Unavailable) -> None:
+        if not self._is_failing:
+            self._is_failing = True
+            self._telemetry.warning("change_log_unavailable", error=str(error), next="subscribers wait; asked again")

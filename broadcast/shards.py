@@ -1,0 +1,27 @@
+"""Which channel an account's changes are published on: one of a fixed number of shards. Pure."""
+
+import zlib
+
+SHARD_COUNT = 64
+"""Every process must agree on it: a change of it is a change of the message format."""
+
+_PREFIX = "fillwire:changes:"
+
+
+def shard_of(account_id: str) -> int:
+    """The account's shard, the same in every process and release (the built-in hash differs by process)."""
+    return zlib.crc32(account_id.encode()) % SHARD_COUNT
+
+
+def channel_of(shard: int) -> str:
+    """The channel of a shard."""
+    return f"{_PREFIX}{shard}"
+
+
+def shard_of_channel(channel: bytes) -> int | None:
+    """The shard of a channel, or None when it is none of ours."""
+    name = channel.decode(errors="replace")
+    number = name.removeprefix(_PREFIX)
+    if number == name or not (number.isascii() and number.isdigit()):
+        return None
+    return int(number)

@@ -1,0 +1,69 @@
+"""One subscriber's place in the fan-out: a bounded buffer, and the knowledge that it fell behind. No I/O."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from enum import StrEnum
+
+from domain.changes import RecordedChange
+
+
+class Cause(StrEnum):
+    """Why changes are read from the database instead of coming by a hint."""
+
+    GAP = "gap"
+    RECONNECT = "reconnect"
+    COMPARISON = "comparison"
+    OVERFLOW = "overflow"
+    RESUME = "resume"
+
+
+class Subscriber:
+    """Takes changes as they come until its buffer is full; from then on it is behind and must catch up by itself."""
+
+    def __init__(self, *, buffer_max_changes: int) -> None:
+        self._buffer: deque[RecordedChange] = deque()
+        self._buffer_max_changes = buffer_max_changes
+        self._behind: Cause | None = None
+        self._woken = asyncio.Event()
+
+    def __len__(self) -> int:
+        """How many changes are buffered."""
+        return len(self._buffer)
+
+    @property
+    def behind(self) -> Cause | None:
+        """Why the buffer does not hold everything that is new, or None when it does."""
+        return self._behind
+
+    def offer(self, change: RecordedChange) -> None:
+        """Take a change; those that come while it is behind are left to the catch-up."""
+        if self._behind is not None:
+            return
+        if len(self._buffer) >= self._buffer_max_changes:
+            self.fall_behind(Cause.OVERFLOW)
+            return
+        self._buffer.append(change)
+        self._woken.set()
+
+    def fall_behind(self, cause: Cause) -> None:
+        """Give up the buffer: what is new has to be read."""
+        self._buffer.clear()
+        self._behind = cause
+        self._woken.set()
+
+    def catch_up(self) -> None:
+        """Start to buffer again. Call it before reading, so that nothing can fall between the read and the buffer."""
+        self._behind = None
+
+    def take(self) -> Sequence[RecordedChange]:
+        """Everything that is buffered, in order."""
+        taken = tuple(self._buffer)
+        self._buffer.clear()
+        return taken
+
+    async def wait(self) -> None:
+        """Wait for something to take or to read. A quiet account may take for ever: there is no time-out."""
+        if not self._buffer and self._behind is None:
+            self._woken.clear()
+            await self._woken.wait()

@@ -1,0 +1,30 @@
+"""What could not be understood, raw, for people to look at."""
+
+import hashlib
+from dataclasses import dataclass
+
+from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, RAW_MAX_BYTES, storable
+from db.database import Database
+from domain.ports import DeadLetters
+
+KEEP = """
+INSERT INTO dead_letters AS d (digest, source, error, raw, first_at, last_at) VALUES ($1, $2, $3, $4, now(), now())
+ON CONFLICT (digest) DO UPDATE SET count = d.count + 1, error = excluded.error, last_at = excluded.last_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDeadLetters(DeadLetters):
+    """One row for each source and content, however often it comes; of a huge one the beginning."""
+
+    database: Database
+
+    async def keep(self, *, source: str, error: str, raw: bytes) -> None:
+        digest = hashlib.sha256(source.encode("utf-8", "replace") + b"\0" + raw).digest()
+        await self.database.fetch(
+            KEEP,
+            digest,
+            storable(source, max_characters=CODE_MAX_CHARACTERS),
+            storable(error, max_characters=MESSAGE_MAX_CHARACTERS),
+            raw[:RAW_MAX_BYTES],
+        )

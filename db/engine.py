@@ -1,0 +1,96 @@
+"""Opens the database: an engine over asyncpg whose every connection has the same limits, and closes it again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from db.database import Database
+
+CLOSE_TIMEOUT_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def open_database(
+    url: str,
+    *,
+    application_name: str,
+    pool_max_connections: int = 10,
+    connect_timeout_seconds: float = 1.0,
+    call_timeout_seconds: float = 1.8,
+    statement_timeout_seconds: float = 5.0,
+    lock_timeout_seconds: float = 1.5,
+    idle_in_transaction_timeout_seconds: float = 10.0,
+) -> AsyncIterator[Database]:
+    """The database at a plain `postgresql://` URL (asyncpg's dialect of it: `sslmode` and the like work).
+
+    Nothing is connected until it is used, so this never fails because PostgreSQL is away. `call_timeout_seconds` bounds
+    a whole call with its wait for a connection; the statement's, lock's and transaction's limits hold at the server.
+    """
+    settings = {
+        "application_name": application_name,
+        "statement_timeout": _milliseconds(statement_timeout_seconds),
+        "lock_timeout": _milliseconds(lock_timeout_seconds),
+        "idle_in_transaction_session_timeout": _milliseconds(idle_in_transaction_timeout_seconds),
+        # Compiling a statement costs more than running any of ours.
+        "jit": "off",
+    }
+    engine = _engine(
+        url,
+        settings,
+        pool_max_connections=pool_max_connections,
+        connect_timeout_seconds=connect_timeout_seconds,
+        pool_timeout_seconds=call_timeout_seconds,
+    )
+    database = Database(engine, call_timeout_seconds=call_timeout_seconds)
+    try:
+        yield database
+    finally:
+        await database.stop()
+        # A server that hangs would never say goodbye; asyncpg cuts the connection when it is not waited for.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
+                await engine.dispose()
+
+
+def _engine(
+    url: str,
+    settings: dict[str, str],
+    *,
+    pool_max_connections: int,
+    connect_timeout_seconds: float,
+    pool_timeout_seconds: float,
+) -> AsyncEngine:
+    async def connect() -> "asyncpg.Connection[asyncpg.Record]":
+        return await asyncpg.connect(url, timeout=connect_timeout_seconds, server_settings=settings)
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        json_deserializer=orjson.loads,
+        # Every statement of ours is a transaction of its own: no BEGIN and COMMIT around it, one round trip.
+        isolation_level="AUTOCOMMIT",
+        pool_size=pool_max_connections,
+        max_overflow=0,
+        pool_timeout=pool_timeout_seconds,
+        # The connection used last is warm: its statements are prepared, its process at the server is in the caches.
+        pool_use_lifo=True,
+    )
+    event.listen(engine.sync_engine, "checkout", _require_open)
+    return engine
+
+
+def _require_open(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's own hook
+    """Replace a connection that died in the pool. asyncpg saw its end at once: no ping, no round trip."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1_000))

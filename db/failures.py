@@ -1,0 +1,53 @@
+"""Tells what a failure of the database means for the caller: repeat it at once, try later, or mend the code."""
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+_RETRY_AT_ONCE = frozenset(
+    {
+        "40001",  # serialization_failure
+        "40P01",  # deadlock_detected
+    }
+)
+_TRY_LATER = frozenset(
+    {
+        "25006",  # read_only_sql_transaction: after a fail-over this is no longer the primary
+        "25P03",  # idle_in_transaction_session_timeout
+        "55P03",  # lock_not_available: lock_timeout
+        "57014",  # query_canceled: statement_timeout
+        "57P01",  # admin_shutdown
+        "57P02",  # crash_shutdown
+        "57P03",  # cannot_connect_now: it starts or stops
+        "57P05",  # idle_session_timeout
+    }
+)
+_TRY_LATER_CLASSES = frozenset(
+    {
+        "08",  # connection exceptions
+        "53",  # too many connections, out of memory, disk full
+        "58",  # system errors: I/O
+    }
+)
+
+
+def is_worth_repeating(error: Exception) -> bool:
+    """Whether the database undid the statement for the sake of another one: the same again may well succeed."""
+    return _sqlstate(error) in _RETRY_AT_ONCE
+
+
+def is_unavailability(error: Exception) -> bool:
+    """Whether the database cannot be reached, is overloaded, or did not answer in time."""
+    if isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError):
+        # asyncpg's complaints about a URL are InterfaceErrors too: no waiting mends those.
+        return not isinstance(error, ValueError)
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, OSError)):
+        return True
+    state = _sqlstate(error)
+    return state in _RETRY_AT_ONCE or state in _TRY_LATER or state[:2] in _TRY_LATER_CLASSES
+
+
+def _sqlstate(error: Exception) -> str:
+    """The SQLSTATE of asyncpg's own error, or of one that SQLAlchemy wrapped; empty when it has none."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlstate", None) or ""

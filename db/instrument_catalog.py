@@ -1,0 +1,124 @@
+"""The instruments that can be traded, with a short memory: every new order looks one up."""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, collate, func, literal, or_, select
+
+from db.columns import NAME
+from db.database import Database, Row
+from db.group_commit import GroupCommit
+from db.keyset import Keyset, read_page
+from db.tables import instruments
+from domain.ports import InstrumentCatalog
+from domain.reading import Page, PageRequest
+from domain.values import Instrument
+
+REMEMBERED_MAX_INSTRUMENTS = 10_000
+LOOKUP_BATCH_MAX_INSTRUMENTS = 256
+LOOKUP_QUEUE_MAX_CALLS = 4_096
+
+FIND = "SELECT i.* FROM instruments AS i WHERE i.isin = ANY($1::text[])"
+SAVE = """
+INSERT INTO instruments AS i (isin, symbol, name, currency, tick_size, lot_size, tradable)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::numeric[], $7::bool[])
+ON CONFLICT (isin) DO UPDATE SET
+    symbol = excluded.symbol, name = excluded.name, currency = excluded.currency,
+    tick_size = excluded.tick_size, lot_size = excluded.lot_size, tradable = excluded.tradable
+WHERE (i.symbol, i.name, i.currency, i.tick_size, i.lot_size, i.tradable) IS DISTINCT FROM (
+    excluded.symbol, excluded.name, excluded.currency, excluded.tick_size, excluded.lot_size, excluded.tradable
+)
+RETURNING i.isin
+"""
+_BY_ISIN: Keyset[str] = Keyset(columns=(instruments.c.isin,), values=lambda key: (literal(key, NAME),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    instrument: Instrument
+    until: float
+
+
+class PostgresInstrumentCatalog(InstrumentCatalog):
+    """Instruments in PostgreSQL. What was found is believed for `cache_seconds`, by the monotonic `clock`."""
+
+    def __init__(
+        self, database: Database, *, cache_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database = database
+        self._cache_seconds = cache_seconds
+        self._clock = clock
+        self._remembered: dict[str, _Remembered] = {}
+        # Calls at one moment share one look-up, or each end of a memory would be a stampede.
+        self._lookups: GroupCommit[str, Instrument | None] = GroupCommit(
+            self._look_up, batch_max_items=LOOKUP_BATCH_MAX_INSTRUMENTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
+        )
+
+    async def find(self, isin: str) -> Instrument | None:
+        return self._recall(isin) or await self._lookups.submit(isin)
+
+    async def find_many(self, isins: Collection[str]) -> Mapping[str, Instrument]:
+        known = {isin: instrument for isin in isins if (instrument := self._recall(isin)) is not None}
+        unknown = [isin for isin in isins if isin not in known]
+        return {**known, **(await self._read(unknown) if unknown else {})}
+
+    async def page(self, request: PageRequest[str], *, search: str | None) -> Page[Instrument]:
+        rows = select(*instruments.columns)
+        if search:
+            columns = (instruments.c.isin, instruments.c.symbol, instruments.c.name)
+            rows = rows.where(or_(*(_starts_with(column, search) for column in columns)))
+        return await read_page(self._database, rows, request, keyset=_BY_ISIN, item_of=_instrument_of)
+
+    async def save(self, instruments: Sequence[Instrument]) -> int:
+        # Sorted, so that two that save at once lock in one order.
+        distinct = sorted({one.isin: one for one in instruments}.values(), key=lambda one: one.isin)
+        rows = await self._database.fetch(
+            SAVE,
+            [one.isin for one in distinct],
+            [one.symbol for one in distinct],
+            [one.name for one in distinct],
+            [one.currency for one in distinct],
+            [one.tick_size for one in distinct],
+            [one.lot_size for one in distinct],
+            [one.tradable for one in distinct],
+        )
+        for row in rows:
+            self._remembered.pop(row["isin"], None)
+        return len(rows)
+
+    def _recall(self, isin: str) -> Instrument | None:
+        remembered = self._remembered.get(isin)
+        return remembered.instrument if remembered is not None and self._clock() < remembered.until else None
+
+    async def _look_up(self, isins: Sequence[str]) -> Sequence[Instrument | None]:
+        found = await self._read(isins)
+        return [found.get(isin) for isin in isins]
+
+    async def _read(self, isins: Collection[str]) -> Mapping[str, Instrument]:
+        found = {row["isin"]: _instrument_of(row) for row in await self._database.fetch(FIND, list(set(isins)))}
+        if len(self._remembered) + len(found) > REMEMBERED_MAX_INSTRUMENTS:
+            self._remembered.clear()
+        until = self._clock() + self._cache_seconds
+        for isin, instrument in found.items():
+            self._remembered[isin] = _Remembered(instrument, until)
+        return found
+
+
+def _starts_with(column: ColumnElement[str], search: str) -> ColumnElement[bool]:
+    """Whatever the case, by the database's own rules for letters on both sides."""
+    text: ColumnElement[Any] = collate(column, "default")
+    return func.starts_with(func.lower(text), func.lower(collate(literal(search), "default")))
+
+
+def _instrument_of(row: Row) -> Instrument:
+    return Instrument(
+        isin=row["isin"],
+        symbol=row["symbol"],
+        name=row["name"],
+        currency=row["currency"],
+        tick_size=row["tick_size"],
+        lot_size=row["lot_size"],
+        tradable=row["tradable"],
+    )

@@ -1,0 +1,86 @@
+"""Pages cut by the key of a row, never by an offset: rows that come meanwhile neither repeat nor hide others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, literal, tuple_
+
+from db.database import Database, Row
+from domain.reading import PAGE_MAX_ROWS, Page, PageRequest
+
+Key = TypeVar("Key")
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyset(Generic[Key]):
+    """The columns by which rows are sorted, all in one direction, and what a key says about each of them.
+
+    Together the columns are unique, and they stand in the selected rows.
+    """
+
+    columns: Sequence[ColumnElement[Any]]
+    values: Callable[[Key], Sequence[ColumnElement[Any]]]
+    descending: bool = False
+
+    def behind(self, key: Key) -> ColumnElement[bool]:
+        """The rows that follow the key's."""
+        return self._position < self._at(key) if self.descending else self._position > self._at(key)
+
+    def in_front_of(self, key: Key) -> ColumnElement[bool]:
+        """The rows that come before the key's."""
+        return self._position > self._at(key) if self.descending else self._position < self._at(key)
+
+    def order(self, *, backwards: bool) -> Sequence[ColumnElement[Any]]:
+        """What to sort by to read from one end."""
+        descending = self.descending != backwards
+        return [column.desc() if descending else column.asc() for column in self.columns]
+
+    @property
+    def _position(self) -> ColumnElement[Any]:
+        return _together(self.columns)
+
+    def _at(self, key: Key) -> ColumnElement[Any]:
+        return _together(self.values(key))
+
+
+def _together(columns: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+    return columns[0] if len(columns) == 1 else tuple_(*columns)
+
+
+async def read_page(
+    database: Database,
+    rows: Select[Any],
+    request: PageRequest[Key],
+    *,
+    keyset: Keyset[Key],
+    item_of: Callable[[Row], Item],
+) -> Page[Item]:
+    """The page of the selected rows that is asked for. Raises ValueError for a limit out of range, and Unavailable."""
+    if not 1 <= request.limit <= PAGE_MAX_ROWS:
+        raise ValueError(f"a page has 1 to {PAGE_MAX_ROWS} rows")
+    within = rows
+    if request.after is not None:
+        within = within.where(keyset.behind(request.after))
+    if request.before is not None:
+        within = within.where(keyset.in_front_of(request.before))
+    ordered = within.order_by(*keyset.order(backwards=request.backwards))
+    # One more than asked for tells whether there are more.
+    found = await database.select(ordered.limit(request.limit + 1))
+    items = [item_of(row) for row in found[: request.limit]]
+    more = len(found) > request.limit
+    outside_front = await _outside(database, rows, None if request.after is None else ~keyset.behind(request.after))
+    outside_back = await _outside(
+        database, rows, None if request.before is None else ~keyset.in_front_of(request.before)
+    )
+    if request.backwards:
+        return Page(rows=items[::-1], has_next=outside_back, has_previous=more or outside_front)
+    return Page(rows=items, has_next=more or outside_back, has_previous=outside_front)
+
+
+async def _outside(database: Database, rows: Select[Any], beyond: ColumnElement[bool] | None) -> bool:
+    """Whether there is any row on the other side of one of the page's two keys."""
+    if beyond is None:
+        return False
+    return bool(await database.select(rows.where(beyond).with_only_columns(literal(1).label("one")).limit(1)))

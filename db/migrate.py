@@ -1,0 +1,44 @@
+"""Brings a database to the newest shape of the tables. Needs no alembic.ini and no working directory."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+LOCK_TIMEOUT_SECONDS = 60
+_LOCK_KEY = 0x46_49_4C_4C  # "FILL"
+
+
+def upgrade(database_url: str) -> None:
+    """Migrate the database at the plain `postgresql://` URL to the newest shape; quick when it has it already.
+
+    Several processes may do so at once: one works, the others wait for it. All or nothing: everything happens in one
+    transaction. Runs an event loop, so it must not be called inside one (`asyncio.to_thread` serves there).
+    """
+    asyncio.run(_upgrade(database_url))
+
+
+async def _upgrade(database_url: str) -> None:
+    async def connect() -> "asyncpg.Connection[asyncpg.Record]":
+        return await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_SECONDS)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
+        # Bound to the transaction, so that it is let go of however this process ends.
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
+        await connection.run_sync(_run_migrations)
+
+
+def _run_migrations(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("path_separator", "newline")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,1 @@
+"""The steps by which the tables got their shape, run by Alembic."""

@@ -1,0 +1,90 @@
+"""Which orders a page shows and in what order: the filters and the three sorts, each with the index that serves it.
+
+CREATED_* walk `orders_account_created` (`orders_created` for every account).
+
+UPDATED_DESC has no index on the moment of the update, because every fill changes it. The account's changes are an index
+already: walked from the newest down, each order is met where its newest change stands. So the sort is the account's
+sequence, the order of commits. It equals the order of the moments, but where the clocks of two writers differ; and
+unlike it, nothing can appear behind a page that was read. An account's page costs as many rows as changes it passes.
+Without an account (operators) there is no such sequence: the orders that pass the filter are sorted.
+"""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Uuid, func, literal, select
+
+from db.columns import MOMENT
+from db.keyset import Keyset
+from db.tables import order_changes, orders
+from domain.order import FINAL_STATUSES
+from domain.reading import OrderFilter, OrderKey, OrderSort
+
+
+def orders_like(wanted: OrderFilter, *, sort: OrderSort) -> tuple[Select[Any], Keyset[OrderKey]]:
+    """The rows of orders that pass the filter, and how they are sorted and cut into pages."""
+    conditions = _conditions(wanted)
+    if sort is OrderSort.UPDATED_DESC and wanted.account_id is not None:
+        changes = order_changes.c
+        rows = select(*orders.columns).join_from(
+            order_changes,
+            orders,
+            (orders.c.id == changes.order_id)
+            & (orders.c.version == changes.version)
+            & (orders.c.account_id == changes.account_id),
+        )
+        return (
+            rows.where(changes.account_id == wanted.account_id, *conditions),
+            _by_sequence(wanted.account_id),
+        )
+    return select(*orders.columns).where(*conditions), _by_moment(sort)
+
+
+def _by_moment(sort: OrderSort) -> Keyset[OrderKey]:
+    moment = orders.c.updated_at if sort is OrderSort.UPDATED_DESC else orders.c.created_at
+    return Keyset(
+        columns=(moment, orders.c.id),
+        values=lambda key: (literal(key.at, MOMENT), literal(key.id, Uuid)),
+        descending=sort is not OrderSort.CREATED_ASC,
+    )
+
+
+def _by_sequence(account_id: str) -> Keyset[OrderKey]:
+    def sequence_of(key: OrderKey) -> tuple[ColumnElement[Any]]:
+        """Where the order stood when the key was made. It may have moved on since; its history has not."""
+        changes = order_changes.alias()
+        return (
+            select(func.max(changes.c.sequence))
+            .where(changes.c.order_id == key.id, changes.c.at == key.at, changes.c.account_id == account_id)
+            .scalar_subquery(),
+        )
+
+    return Keyset(columns=(order_changes.c.sequence,), values=sequence_of, descending=True)
+
+
+def _conditions(wanted: OrderFilter) -> list[ColumnElement[bool]]:
+    columns = orders.c
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.account_id is not None:
+        conditions.append(columns.account_id == wanted.account_id)
+    if wanted.statuses is not None:
+        conditions.append(columns.status.in_(sorted(wanted.statuses)))
+    if wanted.is_final is not None:
+        final = columns.status.in_(sorted(FINAL_STATUSES))
+        conditions.append(final if wanted.is_final else ~final)
+    if wanted.isins is not None:
+        conditions.append(columns.isin.in_(sorted(wanted.isins)))
+    if wanted.side is not None:
+        conditions.append(columns.side == wanted.side)
+    return [*conditions, *_moments(wanted)]
+
+
+def _moments(wanted: OrderFilter) -> list[ColumnElement[bool]]:
+    columns = orders.c
+    conditions = []
+    if wanted.created_from is not None:
+        conditions.append(columns.created_at >= wanted.created_from)
+    if wanted.created_before is not None:
+        conditions.append(columns.created_at < wanted.created_before)
+    if wanted.updated_from is not None:
+        conditions.append(columns.updated_at >= wanted.updated_from)
+    return conditions

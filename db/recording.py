@@ -1,0 +1,137 @@
+"""Recording what became known: read orders without a lock, and write what was decided in one statement, or nothing."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from db.database import Database, Row
+from db.rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement_of
+from db.write_arrays import NumberedChange, numbered, write_arguments
+from db.write_statement import WRITE
+from domain.changes import PlacementState, RecordedChange, snapshot, view
+from domain.errors import ExecutionIdTaken, StaleWrite
+from domain.executions import Execution
+from domain.ports import ExecutionKey, LoadedOrder, OrderWrite
+
+LOAD = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = ANY($1::uuid[])"  # noqa: S608 - our own columns
+# Key by key (OFFSET 0 forbids anything else): as a plain join the planner, when its figures for a young table are old,
+# reads all executions of the venue for each key (measured: 110 ms instead of 2 for 200 keys).
+LOAD_EXECUTIONS = """
+SELECT e.*
+FROM unnest($2::uuid[], $3::text[]) AS k (order_id, venue_execution_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM executions AS x
+    WHERE x.venue = $1 AND x.venue_execution_id = k.venue_execution_id AND x.order_id = k.order_id
+    OFFSET 0
+) AS e
+UNION
+SELECT e.*
+FROM unnest($4::uuid[], $5::numeric[]) AS k (order_id, cumulative_quantity)
+CROSS JOIN LATERAL (
+    SELECT * FROM executions AS x
+    WHERE x.order_id = k.order_id AND x.cumulative_quantity = k.cumulative_quantity
+    OFFSET 0
+) AS e
+WHERE e.venue = $1
+"""
+FOREIGN_EXECUTIONS = """
+SELECT e.venue_execution_id, e.order_id
+FROM unnest($2::uuid[], $3::text[]) AS k (order_id, venue_execution_id)
+JOIN executions AS e ON e.venue = $1 AND e.venue_execution_id = k.venue_execution_id AND e.order_id <> k.order_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Reads and writes orders whose executions come from one venue."""
+
+    database: Database
+    venue: str
+
+    async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
+        """The orders that exist, with their stored executions that one of the keys names."""
+        rows = await self.database.fetch(LOAD, list(order_ids))
+        # After the orders, never before: an execution that comes in between is then known to an order that does not
+        # count it, and writing that order fails as stale. The other way round it would be counted twice.
+        executions = await self._executions(keys)
+        return {row["id"]: loaded_order_of(row, executions=executions.get(row["id"], ())) for row in rows}
+
+    async def write(self, writes: Sequence[OrderWrite]) -> Sequence[RecordedChange]:
+        """Write all or nothing; the changes in their order. Raises StaleWrite and ExecutionIdTaken."""
+        if not writes:
+            return ()
+        _require_distinct(writes)
+        changes = numbered([change for write in writes for change in write.changes])
+        try:
+            (row,) = await self.database.fetch(WRITE, *write_arguments(writes, changes, venue=self.venue))
+        except asyncpg.NotNullViolationError as error:
+            await self._explain(error, writes)
+            raise
+        if not row["holds"]:
+            raise StaleWrite
+        placements = _placements(row)
+        return [_recorded(change, placements[change.change.order.id], row["sequences"]) for change in changes]
+
+    async def _executions(self, keys: Collection[ExecutionKey]) -> Mapping[UUID, tuple[Execution, ...]]:
+        if not keys:
+            return {}
+        counted = [key for key in keys if key.cumulative_quantity is not None]
+        rows = await self.database.fetch(
+            LOAD_EXECUTIONS,
+            self.venue,
+            [key.order_id for key in keys],
+            [key.venue_execution_id for key in keys],
+            [key.order_id for key in counted],
+            [key.cumulative_quantity for key in counted],
+        )
+        found: dict[UUID, tuple[Execution, ...]] = {}
+        for row in rows:
+            found[row["order_id"]] = (*found.get(row["order_id"], ()), execution_of(row))
+        return found
+
+    async def _explain(self, error: asyncpg.NotNullViolationError, writes: Sequence[OrderWrite]) -> None:
+        """Say which of its two reasons the statement had for writing a NULL (see `db.write_statement`)."""
+        if error.table_name == "executions" and error.column_name == "received_at":
+            raise StaleWrite from error
+        if error.table_name == "executions" and error.column_name == "order_id":
+            keys = [(write.order.id, execution) for write in writes for execution in write.executions]
+            rows = await self.database.fetch(
+                FOREIGN_EXECUTIONS,
+                self.venue,
+                [order_id for order_id, _ in keys],
+                [execution.venue_execution_id for _, execution in keys],
+            )
+            raise ExecutionIdTaken({row["venue_execution_id"]: row["order_id"] for row in rows}) from error
+
+
+def _require_distinct(writes: Sequence[OrderWrite]) -> None:
+    if len({write.order.id for write in writes}) != len(writes):
+        raise ValueError("an order can be written only once in a batch")
+    owners: dict[str, UUID] = {}
+    for write in writes:
+        for execution in write.executions:
+            owner = owners.setdefault(execution.venue_execution_id, write.order.id)
+            if owner != write.order.id:
+                raise ExecutionIdTaken({execution.venue_execution_id: owner})
+
+
+def _placements(row: Row) -> Mapping[UUID, PlacementState]:
+    names = ("attempts", "last_attempt_at", "place_due_at", "lease_until", "last_error")
+    columns = zip(*(row[name] for name in names), strict=True)
+    return {
+        order_id: placement_of(dict(zip(names, values, strict=True)))
+        for order_id, values in zip(row["ids"], columns, strict=True)
+    }
+
+
+def _recorded(numbered_change: NumberedChange, placement: PlacementState, ends: Sequence[int]) -> RecordedChange:
+    change = numbered_change.change
+    return RecordedChange(
+        sequence=numbered_change.sequence(ends),
+        kind=change.kind,
+        at=change.order.updated_at,
+        order=snapshot(change.order, placement=placement),
+        execution=None if change.execution is None else view(change.execution),
+    )

@@ -1,0 +1,133 @@
+"""The one statement that writes decided orders, their executions and their changes: everything or nothing."""
+
+# Why it is as it is:
+# - `locked` takes the orders by id and compares: FOR UPDATE gives the newest rows, not those of the snapshot. Besides
+#   the version it compares the facts that may grow without a version (a rank behind a fill, an end behind another):
+#   facts only grow, so a row that holds one which the new order lacks was written since that one was read. (Whether
+#   the venue or we canceled counts for the status: of two reasons the venue's holds, and its name sorts last.)
+# - Without the verdict nothing at all is written. Accounts come last (orders, then accounts, each by id: nobody
+#   deadlocks) and are held only until the commit right behind.
+# - An execution is inserted or, known already, completed. The row that a rival has just committed can be seen only
+#   there, in DO UPDATE, so what must not be is written as NULL, which the columns forbid: the whole statement fails.
+#   NULL order_id: the execution is another order's. NULL received_at: the row knows something that the new one lacks.
+# - Per-account numbers come from the client as arrays. The planner knows nothing of what a CTE holds, and a join of two
+#   compares every row with every row; here every join is of one CTE with a table's primary key.
+WRITE = """
+WITH locked AS MATERIALIZED (
+    SELECT w.*,
+        o.version = w.read_version
+        AND (w.attempt IS NULL OR w.attempt = o.attempt)
+        AND NOT (w.unclaimed AND (o.lease_until IS NOT NULL OR o.maybe_sent_at IS NOT NULL))
+        AND o.phase <= w.phase AND o.rank <= w.rank AND o.cancel_sent <= w.cancel_sent
+        AND o.ends <@ w.ends::text[]
+        AND (o.end_reasons #>> '{CANCELED,source}' > w.end_reasons::jsonb #>> '{CANCELED,source}') IS NOT TRUE
+        AND (o.cancel_refused_at IS NULL OR o.cancel_refused_at <= w.cancel_refused_at) IS TRUE AS holds
+    FROM unnest(
+        $1::uuid[], $2::text[], $3::int[], $4::int[], $5::smallint[], $6::smallint[], $7::text[], $8::numeric[],
+        $9::numeric[], $10::text[], $11::int[], $12::int[], $13::int[], $14::timestamptz[], $15::text[], $16::text[],
+        $17::text[], $18::timestamptz[], $19::bool[], $20::bool[], $21::bool[],
+        $22::int[], $23::text[], $24::bool[], $25::bool[], $26::interval[], $27::bool[], $28::interval[]
+    ) AS w (
+        id, account_id, read_version, version, phase, rank, venue_order_id, filled_quantity,
+        notional, ends, cancel_asked, cancel_sent, cancel_refused, cancel_refused_at, end_reasons, phase_reasons,
+        status, updated_at, is_placing_over, is_cancel_open, is_open_at_venue,
+        attempt, error, counts, may_have_been_sent, next_in, unclaimed, cancel_in
+    )
+    JOIN orders AS o ON o.id = w.id AND o.account_id = w.account_id
+    ORDER BY o.id
+    FOR UPDATE OF o
+), verdict AS MATERIALIZED (
+    SELECT count(*) FILTER (WHERE l.holds) = cardinality($1::uuid[]) AS holds FROM locked AS l
+), updated AS (
+    UPDATE orders AS o SET
+        version = w.version, updated_at = w.updated_at, status = w.status,
+        phase = w.phase, rank = w.rank, venue_order_id = w.venue_order_id,
+        filled_quantity = w.filled_quantity, notional = w.notional, ends = w.ends::text[],
+        cancel_asked = w.cancel_asked, cancel_sent = w.cancel_sent, cancel_refused = w.cancel_refused,
+        cancel_refused_at = w.cancel_refused_at,
+        end_reasons = w.end_reasons::jsonb, phase_reasons = w.phase_reasons::jsonb || o.phase_reasons,
+        is_open_at_venue = w.is_open_at_venue,
+        place_due_at = CASE
+            WHEN w.is_placing_over THEN NULL
+            WHEN w.next_in IS NOT NULL THEN now() + w.next_in
+            ELSE o.place_due_at
+        END,
+        lease_until = CASE WHEN w.is_placing_over OR w.attempt IS NOT NULL THEN NULL ELSE o.lease_until END,
+        attempts = o.attempts - CASE WHEN w.counts THEN 0 ELSE 1 END,
+        maybe_sent_at = CASE WHEN w.may_have_been_sent THEN now() ELSE o.maybe_sent_at END,
+        last_error = CASE WHEN w.attempt IS NOT NULL THEN w.error ELSE o.last_error END,
+        cancel_due_at = CASE
+            WHEN NOT w.is_cancel_open THEN NULL
+            WHEN w.cancel_in IS NOT NULL THEN now() + w.cancel_in
+            ELSE o.cancel_due_at
+        END
+    FROM locked AS w
+    WHERE o.id = w.id AND (SELECT v.holds FROM verdict AS v)
+    RETURNING o.id, o.attempts, o.last_attempt_at, o.place_due_at, o.lease_until, o.last_error
+), executed AS (
+    INSERT INTO executions AS e (
+        id, account_id, order_id, venue, venue_execution_id, cumulative_quantity, fill_quantity, fill_price,
+        correction_quantity, correction_price, corrected_at, is_busted, executed_at, received_at
+    )
+    SELECT x.id, x.account_id, x.order_id, $29::text, x.venue_execution_id, x.cumulative_quantity, x.fill_quantity,
+        x.fill_price, x.correction_quantity, x.correction_price, x.corrected_at, x.is_busted, x.executed_at,
+        x.received_at
+    FROM unnest(
+        $30::uuid[], $31::text[], $32::uuid[], $33::text[], $34::numeric[], $35::numeric[], $36::numeric[],
+        $37::numeric[], $38::numeric[], $39::timestamptz[], $40::bool[], $41::timestamptz[], $42::timestamptz[]
+    ) AS x (
+        id, account_id, order_id, venue_execution_id, cumulative_quantity, fill_quantity, fill_price,
+        correction_quantity, correction_price, corrected_at, is_busted, executed_at, received_at
+    )
+    WHERE (SELECT v.holds FROM verdict AS v)
+    ORDER BY x.venue_execution_id COLLATE "C"
+    ON CONFLICT (venue, venue_execution_id) DO UPDATE SET
+        order_id = CASE WHEN e.order_id = excluded.order_id THEN e.order_id END,
+        received_at = CASE
+            WHEN (e.fill_quantity IS NULL OR excluded.fill_quantity IS NOT NULL)
+                AND (e.corrected_at IS NULL OR excluded.corrected_at >= e.corrected_at)
+                AND e.is_busted <= excluded.is_busted
+            THEN e.received_at
+        END,
+        cumulative_quantity = excluded.cumulative_quantity, executed_at = excluded.executed_at,
+        fill_quantity = excluded.fill_quantity, fill_price = excluded.fill_price,
+        correction_quantity = excluded.correction_quantity, correction_price = excluded.correction_price,
+        corrected_at = excluded.corrected_at, is_busted = excluded.is_busted
+    RETURNING e.id
+), advanced AS (
+    INSERT INTO accounts AS a (id, sequence)
+    SELECT n.id, n.changes
+    FROM unnest($43::text[], $44::bigint[]) AS n (id, changes)
+    WHERE (SELECT v.holds FROM verdict AS v)
+        AND (SELECT count(*) FROM updated) + (SELECT count(*) FROM executed) >= 0
+    ORDER BY n.id COLLATE "C"
+    ON CONFLICT (id) DO UPDATE SET sequence = a.sequence + excluded.sequence
+    RETURNING a.id, a.sequence
+), ends AS MATERIALIZED (
+    SELECT array_agg(a.sequence ORDER BY a.id) AS sequences FROM advanced AS a
+), recorded AS (
+    INSERT INTO order_changes (
+        account_id, sequence, order_id, version, kind, at, status, filled_quantity, notional, reason_source,
+        reason_code, reason_message, venue_order_id, execution_id, execution_quantity, execution_price, executed_at,
+        received_at
+    )
+    SELECT c.account_id, (SELECT e.sequences FROM ends AS e)[c.account_number] - c.behind, c.order_id, c.version,
+        c.kind, c.at, c.status, c.filled_quantity, c.notional, c.reason_source, c.reason_code, c.reason_message,
+        c.venue_order_id, c.execution_id, c.execution_quantity, c.execution_price, c.executed_at, c.received_at
+    FROM unnest(
+        $45::text[], $46::int[], $47::int[], $48::uuid[], $49::int[], $50::text[], $51::timestamptz[], $52::text[],
+        $53::numeric[], $54::numeric[], $55::text[], $56::text[], $57::text[], $58::text[],
+        $59::uuid[], $60::numeric[], $61::numeric[], $62::timestamptz[], $63::timestamptz[]
+    ) AS c (
+        account_id, account_number, behind, order_id, version, kind, at, status,
+        filled_quantity, notional, reason_source, reason_code, reason_message, venue_order_id,
+        execution_id, execution_quantity, execution_price, executed_at, received_at
+    )
+    WHERE (SELECT v.holds FROM verdict AS v)
+)
+SELECT (SELECT v.holds FROM verdict AS v) AS holds, (SELECT e.sequences FROM ends AS e) AS sequences,
+    array_agg(u.id) AS ids, array_agg(u.attempts) AS attempts, array_agg(u.last_attempt_at) AS last_attempt_at,
+    array_agg(u.place_due_at) AS place_due_at, array_agg(u.lease_until) AS lease_until,
+    array_agg(u.last_error) AS last_error
+FROM updated AS u
+"""

@@ -1,0 +1,119 @@
+"""What the venue tells about an order as it happens: trade updates of the stream, and FILL activities. Pure."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from domain.executions import Trade
+from domain.order import VenueRank
+from domain.ports import VenueReport
+from domain.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderFilled, Report
+from domain.values import ZERO, Reason, ReasonSource
+from exchange.alpaca.fields import (
+    Json,
+    as_object,
+    moment,
+    not_negative,
+    optional_text,
+    our_order_id,
+    positive,
+    text,
+)
+from exchange.alpaca.orders import ENDS, ended, told_reason
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_trade_update(data: Json) -> VenueReport:
+    """One trade update. Events that change nothing here, and events not in the documents, carry no reports.
+
+    Raises WireError.
+    """
+    event, order, at = text(data, "event"), as_object(data.get("order"), what="order"), moment(data, "timestamp")
+    parse = _EVENTS.get(event)
+    return VenueReport(
+        order_id=our_order_id(optional_text(order, "client_order_id")),
+        venue_order_id=text(order, "id"),
+        reports=() if parse is None else (parse(data, order, at),),
+        at=at,
+    )
+
+
+def parse_fill_activity(data: Json) -> VenueReport:
+    """One FILL activity. It names its order only by the venue's id. Raises WireError."""
+    venue_order_id, at = text(data, "order_id"), moment(data, "transaction_time")
+    report = OrderFilled(
+        # "20190524113406977::<uuid>": the time in front is of the activity, the rest names the execution.
+        venue_execution_id=text(data, "id").rpartition("::")[2],
+        trade=_trade(data),
+        cumulative_quantity=positive(data, "cum_qty") if data.get("cum_qty") is not None else None,
+        venue_order_id=venue_order_id,
+        at=at,
+    )
+    return VenueReport(order_id=None, venue_order_id=venue_order_id, reports=(report,), at=at)
+
+
+def activity_order(report: VenueReport) -> tuple[int, Decimal]:
+    """How activities are sorted: by millisecond, and within one, where the venue keeps no order, by `cum_qty`."""
+    cumulative = [fill.cumulative_quantity for fill in report.reports if isinstance(fill, OrderFilled)]
+    milliseconds = (report.at - _EPOCH) // timedelta(milliseconds=1)
+    return (milliseconds, next((each for each in cumulative if each is not None), ZERO))
+
+
+def _accepted(rank: VenueRank) -> Callable[[Json, Json, datetime], Report]:
+    def parse(_data: Json, order: Json, at: datetime) -> OrderAccepted:
+        return OrderAccepted(venue_order_id=text(order, "id"), rank=rank, at=at)
+
+    return parse
+
+
+def _filled(data: Json, order: Json, at: datetime) -> OrderFilled:
+    return OrderFilled(
+        venue_execution_id=text(data, "execution_id"),
+        trade=_trade(data),
+        cumulative_quantity=positive(order, "filled_qty"),
+        venue_order_id=text(order, "id"),
+        at=at,
+    )
+
+
+def _ended(data: Json, order: Json, at: datetime) -> Report:
+    told = told_reason(data) or told_reason(order)
+    return ended(ENDS[text(data, "event")], venue_order_id=text(order, "id"), at=at, told=told)
+
+
+def _cancel_refused(data: Json, _order: Json, at: datetime) -> CancelRefused:
+    message = told_reason(data) or "The venue refused to cancel the order."
+    reason = Reason(source=ReasonSource.VENUE, code="VENUE_CANCEL_REFUSED", message=message)
+    return CancelRefused(reason=reason, request=None, at=at)
+
+
+def _busted(data: Json, _order: Json, at: datetime) -> ExecutionBusted:
+    return ExecutionBusted(venue_execution_id=_amended_execution_id(data), at=at)
+
+
+def _corrected(data: Json, _order: Json, at: datetime) -> ExecutionCorrected:
+    return ExecutionCorrected(venue_execution_id=_amended_execution_id(data), trade=_trade(data), at=at)
+
+
+def _amended_execution_id(data: Json) -> str:
+    """The execution that is undone or changed; the broker documents `previous_execution_id` for its partners only."""
+    return optional_text(data, "previous_execution_id") or text(data, "execution_id")
+
+
+def _trade(data: Json) -> Trade:
+    return Trade(quantity=positive(data, "qty"), price=not_negative(data, "price"))
+
+
+_EVENTS: Mapping[str, Callable[[Json, Json, datetime], Report]] = {
+    "accepted": _accepted(VenueRank.ACCEPTED),
+    "pending_new": _accepted(VenueRank.ACCEPTED),
+    "new": _accepted(VenueRank.WORKING),
+    "partial_fill": _filled,
+    "fill": _filled,
+    **dict.fromkeys(ENDS, _ended),
+    "order_cancel_rejected": _cancel_refused,
+    "trade_bust": _busted,
+    "trade_correct": _corrected,
+}
+"""Events by name. `done_for_day`, `pending_cancel` and the like are rare, are not the end, and say nothing new."""

@@ -1,0 +1,134 @@
+"""Reads single fields of the venue's JSON: texts, decimals, times, ids. Pure; whatever is wrong raises WireError.
+
+It knows no message: which fields belong together is in `orders`, `events` and `assets`.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import orjson
+
+from domain.values import DECIMAL_DIGITS, ZERO
+
+TEXT_MAX_CHARACTERS = 4096
+
+Json = Mapping[str, object]
+
+# Python's SDK of the broker sends JSON numbers, which may come back as 1e-07.
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,12})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class WireError(ValueError):
+    """A message or a part of it is not what the protocol says."""
+
+
+def parse_json(raw: bytes | str) -> object:
+    """Read JSON, or raise WireError."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise WireError(f"not JSON: {error}") from None
+
+
+def as_object(value: object, *, what: str) -> Json:
+    """The value as a JSON object."""
+    if not isinstance(value, dict):
+        raise WireError(f"{what} is not an object")
+    return value
+
+
+def as_list(value: object, *, what: str) -> list[object]:
+    """The value as a JSON array."""
+    if not isinstance(value, list):
+        raise WireError(f"{what} is not an array")
+    return value
+
+
+def text(data: Json, key: str) -> str:
+    """A text that is there and not empty."""
+    value = optional_text(data, key)
+    if not value:
+        raise WireError(f"{key} is missing or not a text")
+    return value
+
+
+def optional_text(data: Json, key: str) -> str | None:
+    """A text, or None where it is absent, null, empty or something else."""
+    value = data.get(key)
+    if not isinstance(value, str) or not value:
+        return None
+    if len(value) > TEXT_MAX_CHARACTERS or "\0" in value:
+        raise WireError(f"{key} is too long, or holds what no database stores")
+    return value
+
+
+def decimal(data: Json, key: str) -> Decimal:
+    """An exact number given as text or as a JSON number, with at most 18 digits on each side of the point."""
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise WireError(f"{key} is missing or not a number")
+    written = str(value)
+    if _NUMBER.fullmatch(written) is None:
+        raise WireError(f"{key} is not a decimal number")
+    number = Decimal(written)
+    _, digits, exponent = number.normalize().as_tuple()
+    assert isinstance(exponent, int), "the pattern lets only finite numbers pass"  # noqa: S101 - only a bug could break it
+    if -exponent > DECIMAL_DIGITS or len(digits) + exponent > DECIMAL_DIGITS:
+        raise WireError(f"{key} has more than {DECIMAL_DIGITS} digits on one side of the point")
+    return number
+
+
+def positive(data: Json, key: str) -> Decimal:
+    """A number above zero."""
+    number = decimal(data, key)
+    if number <= ZERO:
+        raise WireError(f"{key} is not above zero")
+    return number
+
+
+def not_negative(data: Json, key: str) -> Decimal:
+    """A number that is zero or above."""
+    number = decimal(data, key)
+    if number < ZERO:
+        raise WireError(f"{key} is below zero")
+    return number
+
+
+def moment(data: Json, key: str) -> datetime:
+    """An RFC 3339 time as aware UTC; what is finer than a microsecond is cut off."""
+    written = text(data, key)
+    if _RFC3339.fullmatch(written) is None:
+        raise WireError(f"{key} is not an RFC 3339 time")
+    try:
+        return datetime.fromisoformat(written.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise WireError(f"{key} is not a time that exists") from None
+
+
+def first_moment(data: Json, *keys: str) -> datetime:
+    """The first of several times that is given."""
+    for key in keys:
+        if data.get(key) is not None:
+            return moment(data, key)
+    raise WireError(f"none of {', '.join(keys)} is given")
+
+
+def write_moment(value: datetime) -> str:
+    """The time as the venue reads it: RFC 3339 in UTC with microseconds."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def our_order_id(client_order_id: str | None) -> UUID | None:
+    """Our order's id when the venue's client order id is one that we could have sent, else None."""
+    if client_order_id is None:
+        return None
+    try:
+        order_id = UUID(client_order_id)
+    except ValueError:
+        return None
+    # UUID() also reads braces, a missing dash and capitals; we never send those.
+    return order_id if str(order_id) == client_order_id else None

@@ -1,0 +1,71 @@
+"""Frames of the execution stream: what is sent to open it, and what a received frame is. Pure."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from domain.ports import UnreadableReport, VenueReport
+from exchange.alpaca.events import parse_trade_update
+from exchange.alpaca.fields import Json, WireError, as_list, as_object, optional_text, parse_json
+
+TRADE_UPDATES = "trade_updates"
+AUTHORIZATION = "authorization"
+LISTENING = "listening"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NullFrame:
+    """A frame without data. It has been seen for days in the field; it says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlFrame:
+    """A frame of another stream than the trade updates."""
+
+    stream: str
+    data: Json
+
+
+Frame = VenueReport | UnreadableReport | NullFrame | ControlFrame
+
+
+def authenticate_frame(*, key: str, secret: str) -> str:
+    """The first frame of a connection."""
+    return _frame({"action": "authenticate", "data": {"key_id": key, "secret_key": secret}})
+
+
+def listen_frame() -> str:
+    """The frame that sets the list of streams."""
+    return _frame({"action": "listen", "data": {"streams": [TRADE_UPDATES]}})
+
+
+def parse_frame(raw: bytes | str) -> Frame:
+    """What a text or binary frame says. Never raises."""
+    try:
+        message = as_object(parse_json(raw), what="message")
+        stream, data = optional_text(message, "stream"), message.get("data")
+        if stream is None:
+            raise WireError("the message names no stream")  # noqa: TRY301 - all that is unreadable ends in one place
+        if data is None:
+            return NullFrame()
+        content = as_object(data, what="data")
+        return parse_trade_update(content) if stream == TRADE_UPDATES else ControlFrame(stream=stream, data=content)
+    except WireError as error:
+        return UnreadableReport(raw=raw.encode(errors="replace") if isinstance(raw, str) else raw, error=str(error))
+
+
+def is_authorized(frame: ControlFrame) -> bool:
+    """Whether the venue took the key."""
+    return frame.data.get("status") == "authorized"
+
+
+def is_listening(frame: ControlFrame) -> bool:
+    """Whether the venue will send trade updates."""
+    try:
+        return TRADE_UPDATES in as_list(frame.data.get("streams"), what="streams")
+    except WireError:
+        return False
+
+
+def _frame(content: object) -> str:
+    return orjson.dumps(content).decode()

@@ -1,0 +1,201 @@
+"""What each answer of this venue proves: the table for placements, and the smaller one for cancel requests. Pure.
+
+| answer to a placement | proves |
+| --- | --- |
+| 2xx with the order | placed |
+| 422 "client_order_id must be unique" | placed earlier |
+| the connection was never made | not sent |
+| 503, code 50310000, "not executed: …" | not executed: an extension that our simulated exchange declares |
+| 429 | not executed: too many requests |
+| 401; 403 about the key | refused for a reason that is not the order's |
+| 400, 403, 404, 422 in the venue's own form | refused |
+| everything else: 408, 5xx, lost answers, answers that cannot be read | nothing |
+
+The code numbers are generic, one number stands for several refusals, so the message is matched. A 4xx that is not in
+the venue's form (a page of a gateway, say) is not the venue's word, and an order is rejected only on evidence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from uuid import UUID
+
+import aiohttp
+
+from domain.ports import (
+    AlreadyPlaced,
+    CancelNotPossible,
+    CancelOutcome,
+    CancelTaken,
+    CancelUnknown,
+    NotExecuted,
+    OutcomeUnknown,
+    Placed,
+    PlacementOutcome,
+    RateLimited,
+    Refused,
+    Unauthorized,
+)
+from domain.values import Reason, ReasonSource
+from exchange.alpaca.fields import WireError, as_object, optional_text, parse_json
+from exchange.alpaca.orders import parse_acceptance
+
+DUPLICATE_MESSAGE = "client_order_id must be unique"
+NOT_EXECUTED_CODE = 50310000
+NOT_EXECUTED_MESSAGE = "not executed:"
+UNAUTHORIZED_CODE = 40110000
+FORBIDDEN_KEY_MESSAGE = "forbidden."
+"""The broker answers a wrong key with 403 and this message; 403 otherwise means missing funds or shares."""
+RATE_LIMIT_WAIT_MIN = timedelta(seconds=1)
+
+OK = 200
+MULTIPLE_CHOICES = 300
+BAD_REQUEST = 400
+UNAUTHORIZED = 401
+FORBIDDEN = 403
+NOT_FOUND = 404
+UNPROCESSABLE = 422
+TOO_MANY_REQUESTS = 429
+UNAVAILABLE = 503
+
+_REFUSALS = frozenset({BAD_REQUEST, FORBIDDEN, NOT_FOUND, UNPROCESSABLE})
+
+# What aiohttp raises before it has a connection to write to. All else may have come after the request was sent; also
+# on a kept connection that the server was just closing, for aiohttp does not tell whether anything had been written.
+_NEVER_CONNECTED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.InvalidURL,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP answer, read to its end. Header names are in lower case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return OK <= self.status < MULTIPLE_CHOICES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """The venue's form of an error: a generic number and a message."""
+
+    code: int | None
+    message: str
+
+
+def complaint_of(answer: Answer) -> Complaint | None:
+    """The error that the body tells, or None when it is not in the venue's form."""
+    try:
+        data = as_object(parse_json(answer.body), what="body")
+        message = optional_text(data, "message")
+    except WireError:
+        return None
+    if message is None:
+        return None
+    code = data.get("code")
+    return Complaint(code=code if isinstance(code, int) else None, message=message)
+
+
+def placement_outcome(answer: Answer, *, order_id: UUID, now: datetime, wait_max: timedelta) -> PlacementOutcome:
+    """What an answer to a placement proves; `wait_max` bounds what a 429 may ask for."""
+    if answer.is_success:
+        return _placed(answer, order_id)
+    complaint = complaint_of(answer)
+    if answer.status == TOO_MANY_REQUESTS:
+        return RateLimited(retry_after=retry_after(answer, now=now, wait_max=wait_max))
+    if answer.status == UNAUTHORIZED or _is_about_the_key(answer, complaint):
+        return Unauthorized(error=describe(answer))
+    if complaint is None:
+        return OutcomeUnknown(error=describe(answer))
+    if answer.status == UNPROCESSABLE and DUPLICATE_MESSAGE in complaint.message:
+        return AlreadyPlaced()
+    if answer.status in _REFUSALS:
+        return Refused(reason=_reason(complaint))
+    if _is_declared_not_executed(answer, complaint):
+        return NotExecuted(error=complaint.message)
+    return OutcomeUnknown(error=describe(answer))
+
+
+def placement_failure(error: Exception) -> NotExecuted | OutcomeUnknown:
+    """What it proves that there was no answer: NotExecuted only if the connection was never made."""
+    if isinstance(error, _NEVER_CONNECTED):
+        return NotExecuted(error=describe_failure(error))
+    return OutcomeUnknown(error=describe_failure(error))
+
+
+def cancel_outcome(answer: Answer) -> CancelOutcome:
+    """What an answer to a cancel request proves."""
+    if answer.is_success:
+        return CancelTaken()
+    complaint = complaint_of(answer)
+    if complaint is not None and answer.status in {NOT_FOUND, UNPROCESSABLE}:
+        return CancelNotPossible(reason=_reason(complaint))
+    return CancelUnknown(error=describe(answer))
+
+
+def retry_after(answer: Answer, *, now: datetime, wait_max: timedelta) -> timedelta:
+    """How long a 429 asks to wait: from the venue's own clock to its reset, one second at least."""
+    try:
+        reset = float(answer.headers["x-ratelimit-reset"])
+        wait = timedelta(seconds=reset - _venue_time(answer, now=now).timestamp())
+    except (KeyError, ValueError, OverflowError):
+        return min(RATE_LIMIT_WAIT_MIN, wait_max)
+    return min(max(wait, RATE_LIMIT_WAIT_MIN), wait_max)
+
+
+def describe(answer: Answer) -> str:
+    """The answer in one short sentence, for people."""
+    complaint = complaint_of(answer)
+    return f"HTTP {answer.status}" if complaint is None else f"HTTP {answer.status}: {complaint.message}"
+
+
+def describe_failure(error: Exception) -> str:
+    """The failure in one short sentence; some of aiohttp's have no text of their own."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _placed(answer: Answer, order_id: UUID) -> Placed | OutcomeUnknown:
+    try:
+        data = as_object(parse_json(answer.body), what="order")
+        return Placed(report=parse_acceptance(data, order_id=order_id))
+    except WireError as error:
+        return OutcomeUnknown(error=f"HTTP {answer.status} that cannot be read: {error}")
+
+
+def _is_about_the_key(answer: Answer, complaint: Complaint | None) -> bool:
+    if answer.status != FORBIDDEN or complaint is None:
+        return False
+    return complaint.code == UNAUTHORIZED_CODE or complaint.message == FORBIDDEN_KEY_MESSAGE
+
+
+def _is_declared_not_executed(answer: Answer, complaint: Complaint) -> bool:
+    return (
+        answer.status == UNAVAILABLE
+        and complaint.code == NOT_EXECUTED_CODE
+        and complaint.message.startswith(NOT_EXECUTED_MESSAGE)
+    )
+
+
+def _reason(complaint: Complaint) -> Reason:
+    code = "VENUE_REFUSED" if complaint.code is None else f"VENUE_{complaint.code}"
+    return Reason(source=ReasonSource.VENUE, code=code, message=complaint.message)
+
+
+def _venue_time(answer: Answer, *, now: datetime) -> datetime:
+    """The venue's clock where it tells it, since ours may differ by more than the wait."""
+    try:
+        told = parsedate_to_datetime(answer.headers["date"])
+    except (KeyError, ValueError):
+        return now
+    return told if told.tzinfo is not None else now

@@ -1,0 +1,193 @@
+"""The port Venue by the broker's REST interface. It decides nothing: what an answer proves is in `outcomes`."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import TypeVar
+from urllib.parse import quote
+from uuid import UUID
+
+import aiohttp
+
+from domain.errors import VenueUnreachable
+from domain.ports import CancelOutcome, CancelUnknown, Clock, PlacementOutcome, VenueOrder, VenueReport
+from domain.telemetry import Metric, Telemetry
+from domain.values import Instrument, Terms
+from exchange.alpaca.assets import parse_asset
+from exchange.alpaca.events import activity_order, parse_fill_activity
+from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, text, write_moment
+from exchange.alpaca.orders import order_json, parse_order
+from exchange.alpaca.outcomes import (
+    NOT_FOUND,
+    Answer,
+    cancel_outcome,
+    complaint_of,
+    describe,
+    describe_failure,
+    placement_failure,
+    placement_outcome,
+)
+from exchange.alpaca.settings import AlpacaSettings
+from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_session
+
+ORDERS_PAGE_ROWS = 500
+FILLS_PAGE_ROWS = 100
+
+# The venue's `after` is exclusive and its times are finer than ours: a step back repeats rows, and never skips one.
+STEP_BACK = timedelta(microseconds=1)
+FILLS_STEP_BACK = timedelta(milliseconds=1)
+
+_Parsed = TypeVar("_Parsed")
+
+
+@asynccontextmanager
+async def open_alpaca_venue(
+    settings: AlpacaSettings, *, clock: Clock, telemetry: Telemetry
+) -> AsyncIterator["AlpacaVenue"]:
+    """Open the venue with a pool of connections of its own."""
+    async with open_session(settings) as session:
+        yield AlpacaVenue(session=session, settings=settings, clock=clock, telemetry=telemetry)
+
+
+class AlpacaVenue:
+    """The venue by request and answer."""
+
+    name = "alpaca"
+
+    def __init__(
+        self, *, session: aiohttp.ClientSession, settings: AlpacaSettings, clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self._transport = Transport(session, settings)
+        self._settings = settings
+        self._rate_limit_wait_max = timedelta(seconds=settings.rate_limit_wait_max_seconds)
+        self._clock = clock
+        self._telemetry = telemetry
+
+    async def place(self, order_id: UUID, terms: Terms) -> PlacementOutcome:
+        """Send the order once. Never raises for what a venue can do."""
+        try:
+            answer = await self._transport.send("POST", "/v2/orders", body=order_json(order_id, terms))
+        except TRANSPORT_ERRORS as error:
+            return placement_failure(error)
+        return placement_outcome(answer, order_id=order_id, now=self._clock(), wait_max=self._rate_limit_wait_max)
+
+    async def cancel(self, venue_order_id: str) -> CancelOutcome:
+        """Ask for the cancellation once. Never raises for what a venue can do."""
+        try:
+            answer = await self._transport.send("DELETE", _order_path(venue_order_id))
+        except TRANSPORT_ERRORS as error:
+            return CancelUnknown(error=describe_failure(error))
+        return cancel_outcome(answer)
+
+    async def find(self, order_id: UUID) -> VenueOrder | None:
+        """Look an order up by our id; None when the venue has none. Raises VenueUnreachable."""
+        return await self._find("/v2/orders:by_client_order_id", {"client_order_id": str(order_id)})
+
+    async def find_by_venue_order_id(self, venue_order_id: str) -> VenueOrder | None:
+        """The same by the venue's own id. Raises VenueUnreachable."""
+        return await self._find(_order_path(venue_order_id), {})
+
+    async def open_orders(self) -> Sequence[VenueOrder]:
+        """Every open order, by submission time. Raises VenueUnreachable.
+
+        Orders of kinds that this system never sends are left out: they cannot be ours.
+        """
+        found: dict[str, VenueOrder] = {}
+        seen: set[str] = set()
+        query = {"status": "open", "limit": str(ORDERS_PAGE_ROWS), "direction": "asc", "nested": "false"}
+        for _ in range(self._settings.pages_max):
+            rows = await self._rows("/v2/orders", query)
+            ids = {_row_id(row) for row in rows}
+            orders = self._parsed(rows, parse_order)
+            found.update((order.venue_order_id, order) for order in orders)
+            if len(rows) < ORDERS_PAGE_ROWS:
+                return list(found.values())
+            if ids <= seen or not orders:
+                break
+            seen |= ids
+            query["after"] = write_moment(max(order.submitted_at for order in orders) - STEP_BACK)
+        raise VenueUnreachable("the venue's list of open orders has no end")
+
+    async def fills(self, *, since: datetime) -> AsyncIterator[Sequence[VenueReport]]:
+        """Pages of fills, oldest first. Raises VenueUnreachable."""
+        query = {
+            "after": write_moment(since - FILLS_STEP_BACK),
+            "direction": "asc",
+            "page_size": str(FILLS_PAGE_ROWS),
+        }
+        for _ in range(self._settings.pages_max):
+            rows = await self._rows("/v2/account/activities/FILL", query)
+            if rows:
+                yield sorted(self._parsed(rows, parse_fill_activity), key=activity_order)
+            if len(rows) < FILLS_PAGE_ROWS:
+                return
+            token = _row_id(rows[-1])
+            if token == query.get("page_token"):
+                break
+            query["page_token"] = token
+        raise VenueUnreachable("the venue's list of fills has no end")
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """What the venue trades, where it tells the ISIN. Raises VenueUnreachable."""
+        rows = await self._rows("/v2/assets", {}, response_max_bytes=self._settings.assets_max_bytes)
+        return [instrument for instrument in self._parsed(rows, parse_asset) if instrument is not None]
+
+    async def _find(self, path: str, query: Mapping[str, str]) -> VenueOrder | None:
+        answer = await self._ask(path, query)
+        if answer.status == NOT_FOUND and complaint_of(answer) is not None:
+            return None
+        try:
+            return parse_order(as_object(_content(answer), what="order"))
+        except WireError as error:
+            raise VenueUnreachable(f"the venue's order cannot be read: {error}") from error
+
+    async def _rows(
+        self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None
+    ) -> Sequence[Json]:
+        answer = await self._ask(path, query, response_max_bytes=response_max_bytes)
+        try:
+            rows = as_list(_content(answer), what="list")
+            return [as_object(row, what="row") for row in rows]
+        except WireError as error:
+            raise VenueUnreachable(f"the venue's list cannot be read: {error}") from error
+
+    async def _ask(self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None) -> Answer:
+        try:
+            return await self._transport.send("GET", path, query=query, response_max_bytes=response_max_bytes)
+        except TRANSPORT_ERRORS as error:
+            raise VenueUnreachable(describe_failure(error)) from error
+
+    def _parsed(self, rows: Sequence[Json], parse: Callable[[Json], _Parsed]) -> Sequence[_Parsed]:
+        """Parse row by row: one that cannot be read must not hide the others for ever."""
+        parsed: list[_Parsed] = []
+        for row in rows:
+            try:
+                parsed.append(parse(row))
+            except WireError as error:
+                self._telemetry.count(Metric.REPORTS_UNREADABLE)
+                self._telemetry.error(
+                    "venue_row_unreadable",
+                    venue=self.name,
+                    row_id=str(row.get("id")),
+                    error=str(error),
+                    next="the row is left out; look at it at the venue",
+                )
+        return parsed
+
+
+def _content(answer: Answer) -> object:
+    """The JSON of a good answer. Raises VenueUnreachable for any other, WireError when it is not JSON."""
+    if not answer.is_success:
+        raise VenueUnreachable(describe(answer))
+    return parse_json(answer.body)
+
+
+def _row_id(row: Json) -> str:
+    try:
+        return text(row, "id")
+    except WireError as error:
+        raise VenueUnreachable(f"the venue's list cannot be paged: {error}") from error
+
+
+def _order_path(venue_order_id: str) -> str:
+    return f"/v2/orders/{quote(venue_order_id, safe='')}"

@@ -1,0 +1,139 @@
+"""The port VenueStream by the broker's websocket: open, authenticate, listen, then yield what comes.
+
+There are no sequence numbers and no replay; recovering what was missed is the business of whoever connects.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from domain.errors import VenueUnreachable
+from domain.ports import UnreadableReport, VenueReport
+from domain.telemetry import Metric, Telemetry
+from exchange.alpaca.frames import (
+    AUTHORIZATION,
+    LISTENING,
+    ControlFrame,
+    Frame,
+    NullFrame,
+    authenticate_frame,
+    is_authorized,
+    is_listening,
+    listen_frame,
+    parse_frame,
+)
+from exchange.alpaca.outcomes import TOO_MANY_REQUESTS
+from exchange.alpaca.settings import AlpacaSettings
+
+EARLY_FRAMES_MAX = 10_000
+"""Reports that may come between `listen` and its answer; more means that the answer will not come."""
+
+
+class AlpacaStream:
+    """The execution stream of the account. The venue allows one connection at a time."""
+
+    def __init__(self, *, settings: AlpacaSettings, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncIterator[VenueReport | UnreadableReport]]:
+        """Open, authenticate and listen; the iterator then yields until the connection ends.
+
+        Raises VenueUnreachable; so does the iterator when the connection is lost.
+        """
+        connection = await self._open()
+        try:
+            early = await self._listen(connection)
+            yield self._reports(connection, early)
+        finally:
+            await connection.close()
+
+    async def _open(self) -> ClientConnection:
+        settings = self._settings
+        try:
+            return await _connect_once(
+                settings.stream_url,
+                proxy=None,
+                compression=None,
+                open_timeout=settings.stream_open_timeout_seconds,
+                close_timeout=settings.stream_close_timeout_seconds,
+                ping_interval=settings.stream_ping_seconds,
+                ping_timeout=settings.stream_ping_seconds,
+                max_size=settings.stream_message_max_bytes,
+                max_queue=settings.stream_queue_max_frames,
+            )
+        except InvalidStatus as error:
+            raise VenueUnreachable(_refused_handshake(error.response.status_code)) from error
+        except (WebSocketException, OSError) as error:
+            raise VenueUnreachable(f"the stream cannot be opened: {str(error) or type(error).__name__}") from error
+
+    async def _listen(self, connection: ClientConnection) -> list[Frame]:
+        """Authenticate and ask for the trade updates; gives those that came before the answer did."""
+        settings = self._settings
+        early: list[Frame] = []
+        try:
+            async with asyncio.timeout(settings.stream_answer_timeout_seconds):
+                await connection.send(authenticate_frame(key=settings.key, secret=settings.secret))
+                if not is_authorized(await _answer(connection, AUTHORIZATION, early)):
+                    raise VenueUnreachable("the venue does not accept the key for its stream")
+                await connection.send(listen_frame())
+                if not is_listening(await _answer(connection, LISTENING, early)):
+                    raise VenueUnreachable("the venue does not send trade updates to this key")
+        except TimeoutError as error:
+            raise VenueUnreachable("the stream is open but the venue does not answer on it") from error
+        except ConnectionClosed as error:
+            raise VenueUnreachable(f"the stream was closed while it was being opened: {error}") from error
+        return early
+
+    async def _reports(
+        self, connection: ClientConnection, early: list[Frame]
+    ) -> AsyncIterator[VenueReport | UnreadableReport]:
+        for frame in early:
+            if isinstance(report := self._report(frame), VenueReport | UnreadableReport):
+                yield report
+        try:
+            async for raw in connection:
+                if (report := self._report(parse_frame(raw))) is not None:
+                    yield report
+        except ConnectionClosed as error:
+            raise VenueUnreachable(f"the stream was lost: {error}") from error
+
+    def _report(self, frame: Frame) -> VenueReport | UnreadableReport | None:
+        match frame:
+            case VenueReport() | UnreadableReport():
+                return frame
+            case NullFrame():
+                self._telemetry.count(Metric.REPORTS_UNREADABLE)
+            case ControlFrame():
+                self._telemetry.info("stream_control_frame", stream=frame.stream)
+        return None
+
+
+class _connect_once(connect):  # noqa: N801 - a variant of a library's class that is used as a function
+    """A connect that follows no redirect: the key must not be sent to another place than the configured one."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def _answer(connection: ClientConnection, stream: str, early: list[Frame]) -> ControlFrame:
+    """The next frame of that stream; the others are kept for later."""
+    while len(early) < EARLY_FRAMES_MAX:
+        frame = parse_frame(await connection.recv())
+        if isinstance(frame, ControlFrame) and frame.stream == stream:
+            return frame
+        early.append(frame)
+    raise VenueUnreachable(f"the venue sends much on its stream, but no answer on {stream}")
+
+
+def _refused_handshake(status: int) -> str:
+    if status == TOO_MANY_REQUESTS:
+        return (
+            "HTTP 429: the venue allows one stream for the account, and another connection holds the place "
+            "(a dead one for up to 90 s)"
+        )
+    return f"the venue refuses the stream: HTTP {status}"

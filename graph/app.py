@@ -1,0 +1,50 @@
+"""The routes of the API, for the runtime to mount beside health and metrics."""
+
+from collections.abc import Sequence
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+
+from graph.context import Services
+from graph.graphiql import STATIC_PATH, GraphiQL
+from graph.http import HttpEndpoint
+from graph.schema import build_schema
+from graph.settings import GraphSettings
+from graph.tokens import TokenVerifier
+from graph.websocket import WebSocketEndpoint
+
+GRAPHQL_PATH = "/graphql"
+PREFLIGHT_MAX_AGE_SECONDS = 600
+
+
+def create_graphql_routes(services: Services, *, tokens: TokenVerifier) -> Sequence[BaseRoute]:
+    """The routes: /graphql over HTTP and websocket, and in development the files of GraphiQL."""
+    settings = services.settings
+    schema = build_schema(settings)
+    graphiql = GraphiQL(settings, services.telemetry) if settings.is_development else None
+    http = HttpEndpoint(schema=schema, services=services, tokens=tokens, graphiql=graphiql)
+    routes: list[BaseRoute] = [
+        Route(GRAPHQL_PATH, http, middleware=_cross_origin(settings)),
+        WebSocketRoute(GRAPHQL_PATH, WebSocketEndpoint(schema=schema, services=services, tokens=tokens)),
+    ]
+    if graphiql is not None and graphiql.is_installed:
+        routes.append(Mount("/graphiql", StaticFiles(directory=STATIC_PATH)))
+    return routes
+
+
+def _cross_origin(settings: GraphSettings) -> Sequence[Middleware]:
+    """Let pages of the allowed origins call; tokens travel in a header, so credentials are never asked for."""
+    if not settings.allowed_origins:
+        return ()
+    return (
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=("POST",),
+            allow_headers=("authorization", "content-type"),
+            allow_credentials=False,
+            max_age=PREFLIGHT_MAX_AGE_SECONDS,
+        ),
+    )

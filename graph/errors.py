@@ -1,0 +1,91 @@
+"""What clients see of errors outside of the result unions: a message and a stable code, never a traceback.
+
+An error that nobody foresaw is masked: the client gets an id, and the log has the traceback under that id.
+"""
+
+import secrets
+
+from graphql import GraphQLError
+
+from domain.errors import OrderNotFound, Unavailable
+from domain.telemetry import Metric, Telemetry
+
+ERROR_ID_BYTES = 8
+
+
+class ClientError(Exception):
+    """The client can mend this: it becomes a top-level error with this code and message."""
+
+    def __init__(self, *, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class OperationTimedOut(Exception):  # noqa: N818 - a fact in the past tense, like the domain's
+    """The operation took longer than the settings allow."""
+
+
+def bad_input(message: str) -> ClientError:
+    """The error for an argument that cannot be used."""
+    return ClientError(code="BAD_USER_INPUT", message=message)
+
+
+def with_code(error: GraphQLError, code: str) -> GraphQLError:
+    """The error with a code, unless it has one already."""
+    if error.extensions and "code" in error.extensions:
+        return error
+    return _replaced(error, error.message, {**(error.extensions or {}), "code": code})
+
+
+def public_error(error: GraphQLError, telemetry: Telemetry) -> GraphQLError:
+    """The error as the client may see it; logs what was not expected, once, under an error id."""
+    cause = _cause(error)
+    match cause:
+        case None:
+            # GraphQL's own complaint about the request, made without any of our code: a variable that does not fit.
+            return with_code(error, "BAD_USER_INPUT")
+        case ClientError():
+            return _replaced(error, str(cause), {"code": cause.code})
+        case OrderNotFound():
+            return _replaced(error, str(cause), {"code": "ORDER_NOT_FOUND"})
+        case Unavailable():
+            message = "This cannot be answered at the moment. Try again."
+            return _replaced(error, message, {"code": "UNAVAILABLE", "retryAfterMs": cause.retry_after_ms})
+        case OperationTimedOut():
+            message = "The operation took too long. Try again, with the same clientOrderId if it places an order."
+            return _replaced(error, message, {"code": "TIMED_OUT"})
+    return _masked(error, cause, telemetry)
+
+
+def log_unexpected(cause: BaseException, telemetry: Telemetry, **fields: object) -> str:
+    """Log an error that nobody foresaw, with its traceback; gives the id under which it can be found."""
+    error_id = secrets.token_hex(ERROR_ID_BYTES)
+    telemetry.count(Metric.UNEXPECTED_ERRORS)
+    telemetry.error("unexpected_error", error_id=error_id, exc_info=cause, **fields)
+    return error_id
+
+
+def _masked(error: GraphQLError, cause: BaseException, telemetry: Telemetry) -> GraphQLError:
+    path = ".".join(map(str, error.path)) if error.path else None
+    error_id = log_unexpected(cause, telemetry, path=path)
+    message = f"Something went wrong here. It was logged under the id {error_id}."
+    return _replaced(error, message, {"code": "INTERNAL", "errorId": error_id})
+
+
+def _cause(error: GraphQLError) -> BaseException | None:
+    cause: BaseException | None = error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    return cause
+
+
+def _replaced(error: GraphQLError, message: str, extensions: dict[str, object]) -> GraphQLError:
+    """A new error at the same place. The original is left out on purpose: nothing of it may reach the client."""
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )

@@ -1,0 +1,50 @@
+"""The ids of nodes: readable and prefixed, so that people recognise them in logs. A malformed one is nobody's id."""
+
+import re
+from uuid import UUID
+
+import strawberry
+
+from domain.values import is_isin
+
+ORDER = "ord"
+EXECUTION = "exe"
+INSTRUMENT = "ins"
+
+_UUID_HEX = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+def order_node_id(order_id: UUID) -> strawberry.ID:
+    """For example ord_0199aa…"""
+    return strawberry.ID(f"{ORDER}_{order_id.hex}")
+
+
+def execution_node_id(execution_id: UUID) -> strawberry.ID:
+    """For example exe_0199aa…"""
+    return strawberry.ID(f"{EXECUTION}_{execution_id.hex}")
+
+
+def instrument_node_id(isin: str) -> strawberry.ID:
+    """For example ins_US0378331005."""
+    return strawberry.ID(f"{INSTRUMENT}_{isin}")
+
+
+def read_order_id(node_id: str) -> UUID | None:
+    """The order's id, or None when it is not the id of an order."""
+    return _read_uuid(node_id, kind=ORDER)
+
+
+def read_execution_id(node_id: str) -> UUID | None:
+    """The execution's id, or None when it is not the id of an execution."""
+    return _read_uuid(node_id, kind=EXECUTION)
+
+
+def read_isin_of(node_id: str) -> str | None:
+    """The instrument's ISIN, or None when it is not the id of an instrument."""
+    kind, _, isin = node_id.partition("_")
+    return isin if kind == INSTRUMENT and is_isin(isin) else None
+
+
+def _read_uuid(node_id: str, *, kind: str) -> UUID | None:
+    prefix, _, text = node_id.partition("_")
+    return UUID(hex=text) if prefix == kind and _UUID_HEX.fullmatch(text) else None

@@ -1,0 +1,72 @@
+"""From `first`, `after`, `last`, `before` to one bounded page, as Relay's specification says.
+
+Without `first` and `last` the default size counts from the start. With both, `last` takes the end of what `first` took.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from domain.reading import Page, PageRequest
+from graph.errors import ClientError, bad_input
+from graph.settings import GraphSettings
+
+Row = TypeVar("Row")
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageArguments(Generic[Key]):
+    """What a client asked for, with its cursors already read."""
+
+    first: int | None
+    after: Key | None = None
+    last: int | None = None
+    before: Key | None = None
+
+
+async def read_page(
+    arguments: PageArguments[Key], read: Callable[[PageRequest[Key]], Awaitable[Page[Row]]], *, settings: GraphSettings
+) -> Page[Row]:
+    """Read the page; raises BAD_USER_INPUT for a negative size and PAGE_TOO_LARGE for one beyond the limit."""
+    first, last = arguments.first, arguments.last
+    if first is None and last is None:
+        first = settings.page_default_rows
+    _check_size("first", first, settings.page_max_rows)
+    _check_size("last", last, settings.page_max_rows)
+
+    size = last if first is None else first
+    request = PageRequest(
+        # A page of no rows still has to know whether there are any.
+        limit=max(size or 0, 1),
+        after=arguments.after,
+        before=arguments.before,
+        backwards=first is None,
+    )
+    page = await read(request)
+    if first is not None:
+        page = _first_of(page, first)
+    if last is not None:
+        page = _last_of(page, last)
+    return page
+
+
+def _first_of(page: Page[Row], count: int) -> Page[Row]:
+    if len(page.rows) <= count:
+        return page
+    return replace(page, rows=page.rows[:count], has_next=True)
+
+
+def _last_of(page: Page[Row], count: int) -> Page[Row]:
+    if len(page.rows) <= count:
+        return page
+    return replace(page, rows=page.rows[len(page.rows) - count :], has_previous=True)
+
+
+def _check_size(name: str, size: int | None, limit: int) -> None:
+    if size is None:
+        return
+    if size < 0:
+        raise bad_input(f"{name} must not be negative.")
+    if size > limit:
+        raise ClientError(code="PAGE_TOO_LARGE", message=f"{name} must be at most {limit}.")

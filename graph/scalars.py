@@ -1,0 +1,123 @@
+"""The three scalars of the contract: Decimal, DateTime and ISIN.
+
+Bad text in an order must become an InvalidOrder with a path, not GraphQL's own coercion error. So where a client may
+write a Decimal or an ISIN, parsing never fails: it gives a `Given…` value that says whether it could be read, and the
+resolver decides (docs/decisions/0005-malformed-input-is-an-invalid-order.md).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NewType
+
+import strawberry
+from graphql import GraphQLError, StringValueNode, ValueNode
+from strawberry.types.scalar import ScalarDefinition
+
+from domain.values import format_decimal, is_isin, parse_decimal
+from graph.errors import bad_input
+
+GIVEN_TEXT_MAX_CHARACTERS = 64
+
+Isin = NewType("Isin", str)
+"""An ISIN on its way out."""
+
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenDecimal:
+    """What a client gave for a Decimal: its value, or None when it is not a decimal in the contract's form."""
+
+    value: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenIsin:
+    """What a client gave for an ISIN: text cut to a bounded length, empty when it was no text at all."""
+
+    text: str
+
+    def checked(self) -> str:
+        """The ISIN; raises BAD_USER_INPUT when it is none."""
+        if not is_isin(self.text):
+            raise bad_input("Not an ISIN: 12 characters whose check digit is right.")
+        return self.text
+
+
+def read_decimal(given: object) -> GivenDecimal:
+    """Read a JSON value where a Decimal belongs. Only a string can be one."""
+    if not isinstance(given, str):
+        return GivenDecimal(None)
+    try:
+        return GivenDecimal(parse_decimal(given))
+    except ValueError:
+        return GivenDecimal(None)
+
+
+def read_isin(given: object) -> GivenIsin:
+    """Read a JSON value where an ISIN belongs. Only a string can be one."""
+    return GivenIsin(given[:GIVEN_TEXT_MAX_CHARACTERS] if isinstance(given, str) else "")
+
+
+def read_date_time(given: object) -> datetime:
+    """Read an RFC 3339 instant with any offset; what is finer than a microsecond is cut."""
+    if not isinstance(given, str) or _DATE_TIME.fullmatch(given) is None:
+        raise GraphQLError("Expected an RFC 3339 instant such as 2026-11-20T12:00:00.123456Z.")
+    try:
+        return datetime.fromisoformat(given.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise GraphQLError("There is no such moment.") from None
+
+
+def write_date_time(moment: datetime) -> str:
+    """Write an instant in UTC, always with six digits after the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def _literal(read: Callable[[object], object]) -> Callable[[ValueNode, dict[str, Any] | None], object]:
+    """How to read a literal in a document: the text of a string, None for any other kind, numbers among them."""
+
+    def parse(node: ValueNode, _variables: dict[str, Any] | None = None) -> object:
+        return read(node.value if isinstance(node, StringValueNode) else None)
+
+    return parse
+
+
+DECIMAL = strawberry.scalar(
+    name="Decimal",
+    description=(
+        "Exact decimal as a JSON string, ^-?[0-9]{1,18}(\\.[0-9]{1,18})?$ in ASCII. "
+        "JSON numbers, exponents, NaN and Infinity are refused; output has no exponent."
+    ),
+    serialize=format_decimal,
+    parse_value=read_decimal,
+    parse_literal=_literal(read_decimal),
+)
+DATE_TIME = strawberry.scalar(
+    name="DateTime",
+    description="RFC 3339 instant in UTC with microseconds, for example 2026-11-20T12:00:00.123456Z.",
+    serialize=write_date_time,
+    parse_value=read_date_time,
+    parse_literal=_literal(read_date_time),
+)
+ISIN = strawberry.scalar(
+    name="ISIN",
+    description="ISO 6166 number of an instrument: 12 characters, the check digit is verified.",
+    serialize=str,
+    parse_value=read_isin,
+    parse_literal=_literal(read_isin),
+)
+
+SCALARS: dict[Any, ScalarDefinition] = {
+    Decimal: DECIMAL,
+    GivenDecimal: DECIMAL,
+    datetime: DATE_TIME,
+    Isin: ISIN,
+    GivenIsin: ISIN,
+}
+"""Which Python type stands for which scalar: what goes out is exact, what comes in may be malformed."""

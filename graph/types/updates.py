@@ -1,0 +1,43 @@
+"""What subscriptions send."""
+
+import strawberry
+
+from domain.changes import OrderSnapshot, RecordedChange
+from domain.ports import Checkpoint, Reset
+from graph.cursors import write_stream_cursor
+from graph.enums import OrderStreamKind, OrderUpdateKind
+from graph.types.change import OrderChange, change_from
+from graph.types.order import Order, order_from
+
+
+@strawberry.type
+class OrderUpdate:
+    kind: OrderUpdateKind
+    order: Order
+    change: OrderChange | None
+
+
+@strawberry.type
+class OrderStreamUpdate:
+    kind: OrderStreamKind
+    cursor: str
+    order: Order | None
+    change: OrderChange | None
+
+
+def order_update_from(item: OrderSnapshot | RecordedChange) -> OrderUpdate:
+    """One message of `orderStatus`."""
+    if isinstance(item, OrderSnapshot):
+        return OrderUpdate(kind=OrderUpdateKind.SNAPSHOT, order=order_from(item), change=None)
+    return OrderUpdate(kind=OrderUpdateKind.CHANGE, order=order_from(item.order), change=change_from(item))
+
+
+def stream_update_from(item: Checkpoint | Reset | RecordedChange) -> OrderStreamUpdate:
+    """One message of `orderUpdates`."""
+    cursor = write_stream_cursor(item.sequence)
+    if isinstance(item, RecordedChange):
+        return OrderStreamUpdate(
+            kind=OrderStreamKind.CHANGE, cursor=cursor, order=order_from(item.order), change=change_from(item)
+        )
+    kind = OrderStreamKind.CHECKPOINT if isinstance(item, Checkpoint) else OrderStreamKind.RESET
+    return OrderStreamUpdate(kind=kind, cursor=cursor, order=None, change=None)

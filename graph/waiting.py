@@ -1,0 +1,48 @@
+"""Waiting for the first placing attempt of an order that is already stored. Waiting never turns into an error."""
+
+import asyncio
+from contextlib import aclosing
+from datetime import timedelta
+
+from domain.changes import OrderSnapshot
+from domain.order import OrderStatus
+from graph.context import Services
+
+STORED_READ_TIMEOUT_SECONDS = 1.0
+
+
+async def wait_for_first_attempt(order: OrderSnapshot, *, wait: timedelta, services: Services) -> OrderSnapshot:
+    """The order once it is no longer PENDING, or as it stands when the time is up or the feed fails."""
+    if order.status is not OrderStatus.PENDING:
+        return order
+    try:
+        async with asyncio.timeout(wait.total_seconds()):
+            return await _follow(order, services)
+    except TimeoutError:
+        pass
+    except Exception as error:  # noqa: BLE001 - whatever the feed does, the order is stored and can be shown
+        services.telemetry.warning("wait_failed", order_id=str(order.id), error=repr(error), next="answer as stored")
+    return await _as_stored(order, services)
+
+
+async def _follow(order: OrderSnapshot, services: Services) -> OrderSnapshot:
+    changes = services.feed.order(order.id, account_id=order.account_id, after_version=order.version)
+    newest = order
+    async with aclosing(changes):
+        async for item in changes:
+            newest = item if isinstance(item, OrderSnapshot) else item.order
+            if newest.status is not OrderStatus.PENDING:
+                return newest
+    return newest
+
+
+async def _as_stored(order: OrderSnapshot, services: Services) -> OrderSnapshot:
+    try:
+        async with asyncio.timeout(STORED_READ_TIMEOUT_SECONDS):
+            stored = await services.reader.order(order.id, account_id=order.account_id)
+    except Exception as error:  # noqa: BLE001 - as above: what was stored a moment ago is a right answer too
+        services.telemetry.warning(
+            "reread_failed", order_id=str(order.id), error=repr(error), next="answer as accepted"
+        )
+        return order
+    return stored or order

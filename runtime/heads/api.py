@@ -1,0 +1,121 @@
+"""The API: GraphQL over HTTP and websocket, health and metrics, on one port."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from broadcast.feed import HubFeed
+from broadcast.hub import open_hub
+from broadcast.settings import HubSettings
+from domain.cancellation import Cancellation
+from domain.placement import Placement
+from graph.app import create_graphql_routes
+from graph.context import Services
+from graph.settings import GraphSettings
+from graph.tokens import ExpectedClaims, HmacTokens, TokenVerifier, read_key_set
+from runtime.health import health_routes
+from runtime.process import Process, new_id, until_stopped, utc_now
+from runtime.resources import make_recording, open_database, open_signals
+from runtime.serving import serve
+from runtime.settings import Settings, SettingsError
+
+REQUIRES = ("database_url", "redis_url")
+NO_TOKEN_KEY = "TOKEN_SECRET, TOKEN_JWKS_FILE or TOKEN_JWKS_URL must be set: without one nobody could be let in."  # noqa: S105 - a sentence
+
+
+async def run(process: Process) -> None:
+    """Serve until stopped. Raises SettingsError without a token key."""
+    settings = process.settings
+    tokens = make_token_verifier(settings)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(process))
+        signals = await stack.enter_async_context(open_signals(process))
+        hub = await stack.enter_async_context(
+            open_hub(
+                settings.redis_address,
+                log=database.changes,
+                settings=HubSettings(
+                    comparison_seconds=settings.positions_compared_every_seconds,
+                    subscriber_buffer_max_changes=settings.subscriber_buffer_changes_max,
+                ),
+                telemetry=process.telemetry,
+            )
+        )
+        services = Services(
+            placement=Placement(
+                orders=database.orders,
+                reader=database.reader,
+                catalog=database.catalog,
+                publisher=signals.publisher,
+                wake_ups=signals.wake_ups,
+                telemetry=process.telemetry,
+                clock=utc_now,
+                new_id=new_id,
+            ),
+            cancellation=Cancellation(
+                orders=database.orders,
+                reader=database.reader,
+                recording=make_recording(process, database, signals),
+                wake_ups=signals.wake_ups,
+            ),
+            reader=database.reader,
+            catalog=database.catalog,
+            feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),
+            telemetry=process.telemetry,
+            clock=utc_now,
+            settings=graph_settings(settings),
+        )
+        health = health_routes(
+            registry=process.telemetry.metrics.registry,
+            checks={"database": database.orders.oldest_due, "redis": signals.check},
+            stop=process.stop,
+        )
+        application = Starlette(routes=[*health, *create_graphql_routes(services, tokens=tokens)])
+        process.telemetry.info("api_listening", host=settings.host, port=settings.port)
+        await until_stopped(process, lambda: _serve(process, application))
+
+
+def make_token_verifier(settings: Settings) -> TokenVerifier:
+    """The verifier for the configured key. Raises SettingsError when there is none or it cannot be read."""
+    expected = ExpectedClaims(audience=settings.token_audience, issuer=settings.token_issuer)
+    if settings.token_secret is not None:
+        return HmacTokens(secret=settings.token_secret.get_secret_value(), expected=expected)
+    if settings.token_jwks_file is not None:
+        try:
+            return read_key_set(Path(settings.token_jwks_file), expected=expected)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"TOKEN_JWKS_FILE: {settings.token_jwks_file} cannot be used: {error}") from error
+    raise SettingsError(NO_TOKEN_KEY)
+
+
+def graph_settings(settings: Settings) -> GraphSettings:
+    """The API's limits."""
+    return GraphSettings(
+        max_attempts=settings.placement_max_attempts,
+        operation_timeout_seconds=settings.operation_timeout_seconds,
+        body_max_bytes=settings.request_body_max_bytes,
+        max_depth=settings.document_max_depth,
+        max_aliases=settings.document_max_aliases,
+        max_tokens=settings.document_max_tokens,
+        max_document_characters=settings.document_max_characters,
+        subscriptions_per_socket=settings.subscriptions_per_socket_max,
+        socket_init_timeout_seconds=settings.socket_init_timeout_seconds,
+        socket_send_timeout_seconds=settings.subscriber_send_timeout_seconds,
+        allowed_origins=settings.allowed_origins,
+        is_development=settings.is_development,
+        development_token_path=Path(settings.local_token_file) if settings.local_token_file else None,
+    )
+
+
+async def _serve(process: Process, application: Starlette) -> None:
+    settings = process.settings
+    await serve(
+        application,
+        host=settings.host,
+        port=settings.port,
+        stop=process.stop,
+        stop_within_seconds=settings.stop_within_seconds,
+        message_max_bytes=settings.request_body_max_bytes,
+        connections_max=settings.sockets_max,
+    )

@@ -1,0 +1,160 @@
+"""A whole gateway in memory: the domain's stories over the fakes of their ports."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.execution import Recorded, Recording
+from domain.order import Order
+from domain.placement import Placement
+from domain.reconciliation import CatchUpPolicy, Reconciliation
+from domain.reports import Report
+from domain.submission import Submission, SubmissionPolicy
+from tests.domain.examples import ISIN, ORDER_ID, an_instrument, an_order
+from tests.memory import (
+    CountingIds,
+    MemoryInstrumentCatalog,
+    MemoryOrderReader,
+    MemoryOrderStore,
+    MemoryStreamPositions,
+    OrderRow,
+    RecordingPublisher,
+    RecordingTelemetry,
+    RecordingWakeUps,
+    ScriptedVenue,
+    SettableClock,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(slots=True)
+class Desk:
+    """Every story and every fake, wired as the worker wires them."""
+
+    max_attempts: int = 3
+    jitter: float = 1.0
+    look_ups_max: int = 10
+    clock: SettableClock = field(default_factory=SettableClock)
+    publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
+    wake_ups: RecordingWakeUps = field(default_factory=RecordingWakeUps)
+    telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
+    positions: MemoryStreamPositions = field(default_factory=MemoryStreamPositions)
+    new_id: CountingIds = field(default_factory=CountingIds)
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    orders: MemoryOrderStore = field(init=False)
+    venue: ScriptedVenue = field(init=False)
+    catalog: MemoryInstrumentCatalog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.orders = MemoryOrderStore(self.clock)
+        self.venue = ScriptedVenue(self.clock)
+        self.catalog = MemoryInstrumentCatalog({ISIN: an_instrument()})
+
+    @property
+    def recording(self) -> Recording:
+        return Recording(
+            orders=self.orders,
+            publisher=self.publisher,
+            wake_ups=self.wake_ups,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            new_id=self.new_id,
+        )
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(
+            orders=self.orders,
+            reader=MemoryOrderReader(self.orders),
+            catalog=self.catalog,
+            publisher=self.publisher,
+            wake_ups=self.wake_ups,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            new_id=self.new_id,
+        )
+
+    @property
+    def submission(self) -> Submission:
+        policy = SubmissionPolicy(
+            max_attempts=self.max_attempts,
+            backoff=SECOND,
+            backoff_max=60 * SECOND,
+            settle=5 * SECOND,
+            lease=30 * SECOND,
+        )
+        return Submission(
+            orders=self.orders,
+            venue=self.venue,
+            recording=self.recording,
+            wake_ups=self.wake_ups,
+            telemetry=self.telemetry,
+            policy=policy,
+            random=lambda: self.jitter,
+            slots=self.slots,
+        )
+
+    @property
+    def cancellation(self) -> Cancellation:
+        return Cancellation(
+            orders=self.orders,
+            reader=MemoryOrderReader(self.orders),
+            recording=self.recording,
+            wake_ups=self.wake_ups,
+        )
+
+    @property
+    def delivery(self) -> CancelDelivery:
+        return CancelDelivery(
+            orders=self.orders,
+            venue=self.venue,
+            recording=self.recording,
+            wake_ups=self.wake_ups,
+            telemetry=self.telemetry,
+            policy=CancelPolicy(retry=2 * SECOND, confirm_within=10 * SECOND, lease=30 * SECOND),
+            slots=self.slots,
+        )
+
+    @property
+    def reconciliation(self) -> Reconciliation:
+        policy = CatchUpPolicy(overlap=10 * SECOND, first_look_back=3600 * SECOND, look_ups_max=self.look_ups_max)
+        return Reconciliation(
+            venue=self.venue,
+            orders=self.orders,
+            positions=self.positions,
+            recording=self.recording,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            policy=policy,
+        )
+
+    async def accept(self, order_id: UUID = ORDER_ID, *, client_order_id: str = "intent-1") -> Order:
+        """Accept an order of 10."""
+        order = an_order(order_id=order_id, client_order_id=client_order_id)
+        await self.orders.accept(order)
+        return order
+
+    async def attempt(self, *, after: timedelta = timedelta(0)) -> int:
+        """Let time pass, then make one attempt, if one is due."""
+        self.clock.advance(after)
+        return await self.submission.place([ORDER_ID])
+
+    async def report(self, *reports: Report, order_id: UUID = ORDER_ID) -> Recorded:
+        """Record reports of the venue."""
+        return await self.recording.record({order_id: reports})
+
+    def row(self, order_id: UUID = ORDER_ID) -> OrderRow:
+        """The order's row."""
+        return self.orders.rows[order_id]
+
+    def order(self, order_id: UUID = ORDER_ID) -> Order:
+        """The order as it stands."""
+        return self.row(order_id).order
+
+    def kinds(self) -> Sequence[str]:
+        """The kinds of everything published so far."""
+        return [change.kind for change in self.publisher.changes]

@@ -1,0 +1,178 @@
+"""What each answer of the venue proves, row by row of the table."""
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+
+from domain.order import VenueRank
+from domain.ports import (
+    AlreadyPlaced,
+    CancelNotPossible,
+    CancelTaken,
+    CancelUnknown,
+    NotExecuted,
+    OutcomeUnknown,
+    Placed,
+    PlacementOutcome,
+    RateLimited,
+    Refused,
+    Unauthorized,
+)
+from domain.values import ReasonSource
+from exchange.alpaca.outcomes import Answer, cancel_outcome, placement_failure, placement_outcome
+from exchange.alpaca.transport import AnswerTooLargeError
+
+ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+NOW = datetime(2026, 1, 5, 8, 0, 30, tzinfo=UTC)
+TARGET = ConnectionKey(
+    host="venue.example", port=443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
+)
+GATEWAY_PAGE = b"<html>gateway</html>"
+
+
+def complaint(message: str, *, code: int = 40010001) -> bytes:
+    return orjson.dumps({"code": code, "message": message})
+
+
+def outcome(status: int, body: bytes = b"", **headers: str) -> PlacementOutcome:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return placement_outcome(
+        Answer(status=status, body=body, headers=named), order_id=ORDER_ID, now=NOW, wait_max=timedelta(seconds=60)
+    )
+
+
+def order_body(client_order_id: str = str(ORDER_ID)) -> bytes:
+    order = {"id": "v1", "client_order_id": client_order_id, "status": "accepted"}
+    return orjson.dumps(order | {"submitted_at": "2026-01-05T08:00:00.123456789Z"})
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_success_with_the_order_proves_that_it_was_placed(status: int) -> None:
+    found = outcome(status, order_body())
+
+    assert isinstance(found, Placed)
+    assert found.report.venue_order_id == "v1"
+    assert found.report.rank is VenueRank.ACCEPTED
+    assert found.report.at == datetime(2026, 1, 5, 8, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b"null", GATEWAY_PAGE, order_body("another"), b"\xff"])
+def test_a_success_that_cannot_be_read_or_names_another_order_proves_nothing(body: bytes) -> None:
+    assert isinstance(outcome(200, body), OutcomeUnknown)
+
+
+def test_a_client_order_id_that_is_taken_proves_an_earlier_placement() -> None:
+    assert outcome(422, complaint("client_order_id must be unique")) == AlreadyPlaced()
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+def test_a_refusal_in_the_venues_words_refuses_the_order(status: int) -> None:
+    found = outcome(status, complaint("insufficient buying power", code=40310000))
+
+    assert isinstance(found, Refused)
+    assert found.reason.source is ReasonSource.VENUE
+    assert found.reason.code == "VENUE_40310000"
+    assert found.reason.message == "insufficient buying power"
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 413, 422, 451])
+@pytest.mark.parametrize("body", [b"", GATEWAY_PAGE, b"{}", b'{"message": ""}', b'{"message": 7}'])
+def test_a_refusal_that_is_not_in_the_venues_form_proves_nothing(status: int, body: bytes) -> None:
+    assert isinstance(outcome(status, body), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 405, 408, 409, 425, 500, 502, 503, 504, 520])
+@pytest.mark.parametrize("body", [b"", GATEWAY_PAGE, complaint("something went wrong")])
+def test_time_outs_server_errors_and_redirects_prove_nothing(status: int, body: bytes) -> None:
+    assert isinstance(outcome(status, body), OutcomeUnknown)
+
+
+def test_only_the_declared_refusal_of_a_server_proves_that_nothing_happened() -> None:
+    declared = complaint("not executed: the exchange is down", code=50310000)
+
+    assert outcome(503, declared) == NotExecuted(error="not executed: the exchange is down")
+    assert isinstance(outcome(500, declared), OutcomeUnknown)
+    assert isinstance(outcome(503, complaint("not executed: really", code=50310001)), OutcomeUnknown)
+    assert isinstance(outcome(503, complaint("it was not executed: maybe", code=50310000)), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("body", [b"", GATEWAY_PAGE, complaint("request is not authorized", code=40110000)])
+def test_a_401_refuses_us_and_not_the_order(body: bytes) -> None:
+    assert isinstance(outcome(401, body), Unauthorized)
+
+
+def test_a_403_about_the_key_refuses_us_and_not_the_order() -> None:
+    assert isinstance(outcome(403, b'{"message": "forbidden."}'), Unauthorized)
+    assert isinstance(outcome(403, complaint("request is not authorized", code=40110000)), Unauthorized)
+
+
+def test_too_many_requests_wait_until_the_reset_by_the_venues_clock() -> None:
+    reset = str(int(NOW.timestamp()) + 20)
+
+    assert outcome(429, x_ratelimit_reset=reset) == RateLimited(retry_after=timedelta(seconds=20))
+    late = outcome(429, x_ratelimit_reset=reset, date="Mon, 05 Jan 2026 08:00:45 GMT")
+    assert late == RateLimited(retry_after=timedelta(seconds=5))
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [("0", 1), ("9" * 12, 60), ("1e400", 1), ("nan", 1), ("soon", 1), ("-5", 1), ("9" * 400, 1)],
+)
+def test_whatever_reset_the_venue_tells_the_wait_stays_between_a_second_and_the_limit(reset: str, seconds: int) -> None:
+    assert outcome(429, x_ratelimit_reset=reset) == RateLimited(retry_after=timedelta(seconds=seconds))
+
+
+def test_too_many_requests_without_a_reset_wait_a_second() -> None:
+    assert outcome(429, GATEWAY_PAGE) == RateLimited(retry_after=timedelta(seconds=1))
+    assert outcome(429, x_ratelimit_reset="5", date="yesterday") == RateLimited(retry_after=timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        aiohttp.ClientConnectorError(TARGET, OSError("refused")),
+        aiohttp.ClientConnectorDNSError(TARGET, OSError("unknown host")),
+        aiohttp.ClientConnectorSSLError(TARGET, ssl.SSLError("handshake")),
+        aiohttp.ClientConnectorCertificateError(TARGET, ssl.SSLCertVerificationError("expired")),
+        aiohttp.ConnectionTimeoutError("connect"),
+        aiohttp.ServerFingerprintMismatch(b"a", b"b", "venue.example", 443),
+        aiohttp.InvalidURL("nowhere"),
+    ],
+)
+def test_a_connection_that_was_never_made_proves_that_nothing_was_sent(error: Exception) -> None:
+    assert isinstance(placement_failure(error), NotExecuted)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError(),
+        aiohttp.ServerTimeoutError(),
+        aiohttp.SocketTimeoutError(),
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.ClientOSError(104, "reset"),
+        aiohttp.ClientConnectionResetError("closing"),
+        aiohttp.ClientPayloadError("cut"),
+        AnswerTooLargeError("large"),
+        aiohttp.ClientConnectionError(),
+        ConnectionResetError(),
+        BrokenPipeError(),
+    ],
+)
+def test_a_lost_answer_proves_nothing(error: Exception) -> None:
+    assert isinstance(placement_failure(error), OutcomeUnknown)
+
+
+def test_a_cancel_request_is_taken_refused_or_unknown() -> None:
+    assert cancel_outcome(Answer(status=204, body=b"")) == CancelTaken()
+    for status in (404, 422):
+        refused = cancel_outcome(Answer(status=status, body=complaint("order is not cancelable")))
+        assert isinstance(refused, CancelNotPossible)
+        assert refused.reason.message == "order is not cancelable"
+    for status in (302, 400, 401, 403, 404, 408, 422, 429, 500, 503):
+        assert isinstance(cancel_outcome(Answer(status=status, body=GATEWAY_PAGE)), CancelUnknown)

@@ -1,0 +1,320 @@
+"""The adapter against the simulated exchange, through real sockets: the ports Venue and VenueStream kept."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import aiohttp
+import pytest
+
+from domain.errors import VenueUnreachable
+from domain.ports import (
+    AlreadyPlaced,
+    CancelNotPossible,
+    CancelTaken,
+    NotExecuted,
+    OutcomeUnknown,
+    Placed,
+    Refused,
+    Unauthorized,
+    UnreadableReport,
+    Venue,
+    VenueReport,
+    VenueStream,
+)
+from domain.reports import OrderAccepted, OrderEnded, OrderFilled
+from domain.values import OrderType, Side, Terms, TimeInForce
+from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
+from exchange.alpaca.settings import AlpacaSettings
+from exchange.alpaca.stream import AlpacaStream
+from exchange.simulator.faults import NO_FAULTS, Faults, StreamFaults
+from exchange.simulator.matching import Matching
+from exchange.simulator.server import SimulatorConfig, running_simulator
+from exchange.simulator.stream import Frames
+from tests.broadcast.fakes import RememberingTelemetry
+
+WAIT_SECONDS = 10.0
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """The simulator, and the adapter that reaches it."""
+
+    venue: AlpacaVenue
+    stream: AlpacaStream
+    settings: AlpacaSettings
+    telemetry: RememberingTelemetry
+    session: aiohttp.ClientSession
+
+    async def control(self, method: str, path: str, **body: object) -> None:
+        url = f"{self.settings.url}/simulator/{path}"
+        async with self.session.request(method, url, json=body) as response:
+            assert response.status < 300, await response.text()
+
+    async def fill(self, order_id: UUID, *, qty: str, price: str) -> None:
+        await self.control("POST", "fills", client_order_id=str(order_id), qty=qty, price=price)
+
+
+@asynccontextmanager
+async def an_exchange(
+    *, faults: Faults = NO_FAULTS, mode: str = "manual", frames: Frames = "binary", secret: str = "simulator"
+) -> AsyncIterator[Exchange]:
+    matching = Matching(mode="auto" if mode == "auto" else "manual")
+    config = SimulatorConfig(port=0, faults=faults, matching=matching, frames=frames)
+    telemetry = RememberingTelemetry()
+    async with AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(running_simulator(config))
+        settings = AlpacaSettings(
+            url=simulator.url,
+            stream_url=simulator.stream_url,
+            key="simulator",
+            secret=secret,
+            request_timeout_seconds=5,
+        )
+        venue = open_alpaca_venue(settings, clock=lambda: datetime.now(UTC), telemetry=telemetry)
+        yield Exchange(
+            venue=await stack.enter_async_context(venue),
+            stream=AlpacaStream(settings=settings, telemetry=telemetry),
+            settings=settings,
+            telemetry=telemetry,
+            session=await stack.enter_async_context(aiohttp.ClientSession()),
+        )
+
+
+async def terms(venue: AlpacaVenue, **changes: object) -> Terms:
+    instrument = next(each for each in await venue.instruments() if each.tradable)
+    market = Terms(
+        client_order_id="mine",
+        isin=instrument.isin,
+        symbol=instrument.symbol,
+        side=Side.BUY,
+        type=OrderType.MARKET,
+        time_in_force=TimeInForce.DAY,
+        quantity=instrument.lot_size * 10,
+        limit_price=None,
+    )
+    return replace(market, **changes)  # type: ignore[arg-type] # a test changes any field
+
+
+async def take(
+    reports: AsyncIterator[VenueReport | UnreadableReport], count: int
+) -> list[VenueReport | UnreadableReport]:
+    async with asyncio.timeout(WAIT_SECONDS):
+        return [await anext(reports) for _ in range(count)]
+
+
+async def test_the_adapter_is_a_venue_and_a_venue_stream() -> None:
+    async with an_exchange() as exchange:
+        venue: Venue = exchange.venue
+        stream: VenueStream = exchange.stream
+
+        assert venue.name == "alpaca"
+        assert stream is exchange.stream
+
+
+async def test_every_instrument_with_an_isin_is_listed() -> None:
+    async with an_exchange() as exchange:
+        instruments = await exchange.venue.instruments()
+
+    assert len({instrument.isin for instrument in instruments}) == len(instruments) > 10
+    assert {instrument.tradable for instrument in instruments} == {True, False}
+
+
+async def test_an_order_is_placed_once_and_found_by_both_ids() -> None:
+    async with an_exchange() as exchange:
+        order_id, wanted = uuid4(), await terms(exchange.venue)
+
+        first = await exchange.venue.place(order_id, wanted)
+        again = await exchange.venue.place(order_id, wanted)
+
+        assert isinstance(first, Placed)
+        assert again == AlreadyPlaced()
+        found = await exchange.venue.find(order_id)
+        assert found is not None
+        assert found.order_id == order_id
+        assert found.venue_order_id == first.report.venue_order_id
+        assert replace(found.terms, isin=wanted.isin, client_order_id="mine") == wanted
+        assert await exchange.venue.find_by_venue_order_id(found.venue_order_id) == found
+        assert await exchange.venue.open_orders() == [found]
+
+
+async def test_an_order_that_the_venue_does_not_have_is_not_found() -> None:
+    async with an_exchange() as exchange:
+        assert await exchange.venue.find(uuid4()) is None
+        assert await exchange.venue.find_by_venue_order_id(str(uuid4())) is None
+        assert await exchange.venue.open_orders() == []
+
+
+async def test_a_fresh_order_may_be_hidden_from_look_ups() -> None:
+    async with an_exchange(faults=replace(NO_FAULTS, hide_seconds=60)) as exchange:
+        order_id = uuid4()
+        assert isinstance(await exchange.venue.place(order_id, await terms(exchange.venue)), Placed)
+
+        assert await exchange.venue.find(order_id) is None
+
+
+async def test_an_order_that_breaks_a_rule_is_refused() -> None:
+    async with an_exchange() as exchange:
+        unknown = await exchange.venue.place(uuid4(), await terms(exchange.venue, symbol="NOSUCH"))
+
+        assert isinstance(unknown, Refused)
+        assert "NOSUCH" in unknown.reason.message
+
+
+async def test_a_declared_refusal_proves_that_nothing_happened() -> None:
+    async with an_exchange(faults=replace(NO_FAULTS, refuse_rate=1)) as exchange:
+        order_id = uuid4()
+
+        assert isinstance(await exchange.venue.place(order_id, await terms(exchange.venue)), NotExecuted)
+        assert await exchange.venue.find(order_id) is None
+
+
+async def test_an_exchange_that_is_down_says_so() -> None:
+    async with an_exchange() as exchange:
+        wanted = await terms(exchange.venue)
+        await exchange.control("PUT", "faults", down=True)
+
+        assert isinstance(await exchange.venue.place(uuid4(), wanted), NotExecuted)
+        with pytest.raises(VenueUnreachable, match="down"):
+            await exchange.venue.find(uuid4())
+        with pytest.raises(VenueUnreachable, match="503"):
+            await exchange.stream.connect().__aenter__()
+
+
+async def test_an_answer_that_is_lost_leaves_the_order_at_the_venue() -> None:
+    faults = replace(NO_FAULTS, ambiguous_rate=1, ambiguous_delay_ms=60_000)
+    async with an_exchange(faults=faults) as exchange:
+        quick = replace(exchange.settings, request_timeout_seconds=0.5)
+        clock, wanted = lambda: datetime.now(UTC), await terms(exchange.venue)
+        async with open_alpaca_venue(quick, clock=clock, telemetry=exchange.telemetry) as venue:
+            for _ in range(8):
+                order_id = uuid4()
+                assert isinstance(await venue.place(order_id, wanted), OutcomeUnknown)
+                assert await exchange.venue.find(order_id) is not None
+
+
+async def test_a_gateway_error_proves_nothing() -> None:
+    async with an_exchange(faults=replace(NO_FAULTS, error_rate=1)) as exchange:
+        assert isinstance(await exchange.venue.place(uuid4(), await terms(exchange.venue)), OutcomeUnknown)
+
+
+async def test_a_wrong_key_is_told_apart() -> None:
+    async with an_exchange() as right, an_exchange(secret="wrong") as wrong:
+        assert isinstance(await wrong.venue.place(uuid4(), await terms(right.venue)), Unauthorized)
+        with pytest.raises(VenueUnreachable, match="key"):
+            await wrong.stream.connect().__aenter__()
+
+
+@pytest.mark.parametrize("frames", ["binary", "text"])
+async def test_an_orders_life_comes_by_the_stream_and_its_fills_once_more_by_rest(frames: Frames) -> None:
+    async with an_exchange(frames=frames) as exchange, exchange.stream.connect() as reports:
+        order_id = uuid4()
+        placed = await exchange.venue.place(order_id, await terms(exchange.venue, quantity=Decimal(10)))
+        assert isinstance(placed, Placed)
+        accepted = await take(reports, 1)
+        await exchange.fill(order_id, qty="4", price="12.5")
+        await exchange.fill(order_id, qty="6", price="12.6")
+        filled = await take(reports, 2)
+
+        seen = [report for each in accepted + filled if isinstance(each, VenueReport) for report in each.reports]
+        by_rest = [report async for page in exchange.venue.fills(since=LONG_AGO) for report in page]
+        found = await exchange.venue.find(order_id)
+        open_orders = await exchange.venue.open_orders()
+
+    assert [type(report) for report in seen] == [OrderAccepted, OrderFilled, OrderFilled]
+    fills = [report for report in seen if isinstance(report, OrderFilled)]
+    assert [(fill.trade.quantity, fill.cumulative_quantity) for fill in fills] == [
+        (Decimal(4), Decimal(4)),
+        (Decimal(6), Decimal(10)),
+    ]
+    assert [report.reports for report in by_rest] == [(fill,) for fill in fills]
+    assert {report.venue_order_id for report in by_rest} == {placed.report.venue_order_id}
+    assert found is not None
+    assert (found.is_open, found.filled_quantity) == (False, Decimal(10))
+    assert open_orders == []
+
+
+async def test_fills_are_read_page_by_page_from_a_moment_on() -> None:
+    async with an_exchange() as exchange:
+        order_id = uuid4()
+        await exchange.venue.place(order_id, await terms(exchange.venue, quantity=Decimal(1000)))
+        for _ in range(205):
+            await exchange.fill(order_id, qty="1", price="10")
+
+        pages = [page async for page in exchange.venue.fills(since=LONG_AGO)]
+        everything = [report for page in pages for report in page]
+        later = [report async for page in exchange.venue.fills(since=everything[150].at) for report in page]
+        future = [page async for page in exchange.venue.fills(since=datetime.now(UTC) + timedelta(hours=1))]
+
+    assert [len(page) for page in pages] == [100, 100, 5]
+    totals = [fill.cumulative_quantity for each in everything for fill in each.reports if isinstance(fill, OrderFilled)]
+    assert totals == [Decimal(n) for n in range(1, 206)]
+    assert everything[150:] == later[-len(everything[150:]) :]
+    assert future == []
+
+
+async def test_a_canceled_order_tells_its_end_by_the_stream_and_by_rest() -> None:
+    async with an_exchange() as exchange, exchange.stream.connect() as reports:
+        order_id = uuid4()
+        placed = await exchange.venue.place(order_id, await terms(exchange.venue))
+        assert isinstance(placed, Placed)
+
+        assert await exchange.venue.cancel(placed.report.venue_order_id) == CancelTaken()
+
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not any(isinstance(each, OrderEnded) for each in _reports(await anext(reports))):
+                pass
+        found = await exchange.venue.find(order_id)
+        again = await exchange.venue.cancel(placed.report.venue_order_id)
+        unknown = await exchange.venue.cancel(str(uuid4()))
+    assert found is not None
+    assert [type(report) for report in found.reports] == [OrderAccepted, OrderEnded]
+    assert isinstance(again, CancelNotPossible)
+    assert isinstance(unknown, CancelNotPossible)
+
+
+async def test_an_order_that_is_rejected_later_tells_only_its_end() -> None:
+    faults = replace(NO_FAULTS, reject_rate=1)
+    async with an_exchange(faults=faults) as exchange, exchange.stream.connect() as reports:
+        order_id = uuid4()
+        await exchange.venue.place(order_id, await terms(exchange.venue))
+
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not any(isinstance(each, OrderEnded) for each in _reports(await anext(reports))):
+                pass
+        found = await exchange.venue.find(order_id)
+
+    assert found is not None
+    assert [type(report) for report in found.reports] == [OrderEnded]
+
+
+async def test_null_frames_are_skipped_and_counted() -> None:
+    faults = replace(NO_FAULTS, stream=StreamFaults(null_rate=1))
+    async with an_exchange(faults=faults) as exchange, exchange.stream.connect() as reports:
+        await exchange.venue.place(uuid4(), await terms(exchange.venue))
+
+        assert all(isinstance(each, VenueReport) for each in await take(reports, 1))
+    assert exchange.telemetry.counts.total() > 0
+
+
+async def test_the_second_stream_is_told_that_the_place_is_taken() -> None:
+    async with an_exchange() as exchange, exchange.stream.connect():
+        with pytest.raises(VenueUnreachable, match="429"):
+            await exchange.stream.connect().__aenter__()
+
+
+async def test_a_stream_that_is_cut_says_so() -> None:
+    async with an_exchange() as exchange, exchange.stream.connect() as reports:
+        await exchange.control("POST", "disconnect")
+
+        with pytest.raises(VenueUnreachable, match="lost"):
+            await take(reports, 1)
+
+
+def _reports(report: VenueReport | UnreadableReport) -> tuple[object, ...]:
+    return tuple(report.reports) if isinstance(report, VenueReport) else ()

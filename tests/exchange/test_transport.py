@@ -1,0 +1,335 @@
+"""What the adapter concludes from a venue that misbehaves on the wire, against a real server on this machine."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from aiohttp import web
+
+from domain.errors import VenueUnreachable
+from domain.ports import CancelUnknown, NotExecuted, OutcomeUnknown, Placed, PlacementOutcome, RateLimited, Unauthorized
+from domain.values import OrderType, Side, Terms, TimeInForce
+from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
+from exchange.alpaca.settings import AlpacaSettings
+from tests.broadcast.fakes import RememberingTelemetry
+
+ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+TERMS = Terms(
+    client_order_id="mine",
+    isin="US0378331005",
+    symbol="AAPL",
+    side=Side.BUY,
+    type=OrderType.MARKET,
+    time_in_force=TimeInForce.DAY,
+    quantity=Decimal(1),
+    limit_price=None,
+)
+ORDER: dict[str, object] = {
+    "id": "v1",
+    "client_order_id": str(ORDER_ID),
+    "status": "new",
+    "submitted_at": "2026-01-05T08:00:00Z",
+    "symbol": "AAPL",
+    "qty": "1",
+    "filled_qty": "0",
+    "type": "market",
+    "side": "buy",
+    "time_in_force": "day",
+}
+NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def settings(url: str) -> AlpacaSettings:
+    return AlpacaSettings(
+        url=url, stream_url="", key="k", secret="s", connect_timeout_seconds=1, request_timeout_seconds=3
+    )
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def reaching(used: AlpacaSettings) -> AsyncIterator[AlpacaVenue]:
+    async with open_alpaca_venue(used, clock=lambda: NOW, telemetry=RememberingTelemetry()) as venue:
+        yield venue
+
+
+async def placed_at(handler: Handler) -> PlacementOutcome:
+    async with serving(handler) as url, reaching(settings(url)) as venue:
+        return await venue.place(ORDER_ID, TERMS)
+
+
+def answering(response: Callable[[], web.Response]) -> Handler:
+    async def answer(_request: web.BaseRequest) -> web.StreamResponse:
+        return response()
+
+    return answer
+
+
+async def drop(request: web.BaseRequest) -> web.StreamResponse:
+    """Take the request and cut the connection without an answer."""
+    await request.read()
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def test_a_good_answer_places_the_order_with_the_key_in_the_headers() -> None:
+    seen: list[tuple[str, str | None, bytes]] = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append((request.path, request.headers.get("APCA-API-KEY-ID"), await request.read()))
+        return web.json_response(ORDER)
+
+    outcome = await placed_at(answer)
+
+    assert isinstance(outcome, Placed)
+    [(path, key, body)] = seen
+    assert (path, key) == ("/v2/orders", "k")
+    assert str(ORDER_ID).encode() in body
+
+
+async def test_a_refused_port_proves_that_nothing_was_sent() -> None:
+    async with reaching(settings(f"http://127.0.0.1:{free_port()}")) as venue:
+        assert isinstance(await venue.place(ORDER_ID, TERMS), NotExecuted)
+        assert isinstance(await venue.cancel("v1"), CancelUnknown)
+        with pytest.raises(VenueUnreachable):
+            await venue.find(ORDER_ID)
+
+
+async def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent() -> None:
+    async with reaching(settings("http://venue.invalid")) as venue:
+        assert isinstance(await venue.place(ORDER_ID, TERMS), NotExecuted)
+
+
+async def test_a_failed_tls_handshake_proves_that_nothing_was_sent() -> None:
+    async with serving(answering(web.Response)) as url, reaching(settings(url.replace("http", "https"))) as venue:
+        assert isinstance(await venue.place(ORDER_ID, TERMS), NotExecuted)
+
+
+async def test_a_connection_that_is_not_taken_in_time_proves_that_nothing_was_sent() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        port = deaf.getsockname()[1]
+        # Fill the queue of connections that nobody takes, so that the next one is not even answered.
+        waiting = [socket.socket() for _ in range(4)]
+        try:
+            for each in waiting:
+                each.setblocking(False)
+                each.connect_ex(("127.0.0.1", port))
+            quick = replace(settings(f"http://127.0.0.1:{port}"), connect_timeout_seconds=0.2)
+            async with reaching(quick) as venue:
+                assert isinstance(await venue.place(ORDER_ID, TERMS), NotExecuted)
+        finally:
+            for each in waiting:
+                each.close()
+
+
+async def test_an_order_that_got_no_connection_from_the_pool_in_time_was_not_sent() -> None:
+    never, first_came = asyncio.Event(), asyncio.Event()
+
+    async def hold(request: web.BaseRequest) -> web.StreamResponse:
+        await request.read()
+        first_came.set()
+        await never.wait()
+        return web.Response()
+
+    async with serving(hold) as url:
+        narrow = replace(settings(url), connections_max=1, connect_timeout_seconds=0.2, request_timeout_seconds=1)
+        async with reaching(narrow) as venue, asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(venue.place(ORDER_ID, TERMS))
+            await asyncio.wait_for(first_came.wait(), timeout=5)
+            second = tasks.create_task(venue.place(ORDER_ID, TERMS))
+        assert isinstance(first.result(), OutcomeUnknown)
+        assert isinstance(second.result(), NotExecuted)
+
+
+async def test_a_connection_dropped_after_the_request_proves_nothing() -> None:
+    assert isinstance(await placed_at(drop), OutcomeUnknown)
+
+
+async def test_a_placement_is_sent_once_also_on_a_kept_connection_that_is_dropped() -> None:
+    requests = 0
+
+    async def answer_then_drop(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal requests
+        requests += 1
+        return web.json_response(ORDER) if requests == 1 else await drop(request)
+
+    async with serving(answer_then_drop) as url, reaching(settings(url)) as venue:
+        assert isinstance(await venue.place(ORDER_ID, TERMS), Placed)
+        assert isinstance(await venue.place(ORDER_ID, TERMS), OutcomeUnknown)
+
+    assert requests == 2
+
+
+async def test_an_answer_that_comes_too_late_proves_nothing() -> None:
+    never = asyncio.Event()
+
+    async def hang(request: web.BaseRequest) -> web.StreamResponse:
+        await request.read()
+        await never.wait()
+        return web.Response()
+
+    async with serving(hang) as url, reaching(replace(settings(url), request_timeout_seconds=0.2)) as venue:
+        assert isinstance(await venue.place(ORDER_ID, TERMS), OutcomeUnknown)
+
+
+async def test_an_answer_cut_in_the_middle_proves_nothing() -> None:
+    async def half(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b'{"id":')
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    assert isinstance(await placed_at(half), OutcomeUnknown)
+
+
+async def test_an_answer_larger_than_allowed_proves_nothing() -> None:
+    large = answering(lambda: web.json_response(ORDER | {"x": "y" * 10_000}))
+    async with serving(large) as url, reaching(replace(settings(url), response_max_bytes=1_000)) as venue:
+        assert isinstance(await venue.place(ORDER_ID, TERMS), OutcomeUnknown)
+
+
+async def test_what_does_not_speak_http_proves_nothing() -> None:
+    async def babble(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x00\xff not http at all\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with reaching(settings(f"http://127.0.0.1:{port}")) as venue:
+            assert isinstance(await venue.place(ORDER_ID, TERMS), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("status", [200, 500, 502, 503, 504])
+async def test_gateway_pages_prove_nothing(status: int) -> None:
+    page = answering(lambda: web.Response(status=status, text="<html>", content_type="text/html"))
+
+    assert isinstance(await placed_at(page), OutcomeUnknown)
+
+
+async def test_a_redirect_is_not_followed_and_proves_nothing() -> None:
+    requests = 0
+
+    async def redirect(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal requests
+        requests += 1
+        return web.Response(status=307, headers={"Location": str(request.url)})
+
+    assert isinstance(await placed_at(redirect), OutcomeUnknown)
+    assert requests == 1
+
+
+async def test_too_many_requests_tell_how_long_to_wait() -> None:
+    headers = {"X-Ratelimit-Reset": str(int(NOW.timestamp()) + 7), "Date": "Mon, 05 Jan 2026 08:00:00 GMT"}
+
+    outcome = await placed_at(answering(lambda: web.Response(status=429, headers=headers)))
+
+    assert outcome == RateLimited(retry_after=timedelta(seconds=7))
+
+
+async def test_a_wrong_key_is_our_fault() -> None:
+    answer = answering(lambda: web.json_response({"message": "forbidden."}, status=403))
+
+    assert isinstance(await placed_at(answer), Unauthorized)
+
+
+async def test_cancelling_a_placement_is_not_swallowed() -> None:
+    came, never = asyncio.Event(), asyncio.Event()
+
+    async def hang(_request: web.BaseRequest) -> web.StreamResponse:
+        came.set()
+        await never.wait()
+        return web.Response()
+
+    async with serving(hang) as url, reaching(settings(url)) as venue:
+        placing = asyncio.create_task(venue.place(ORDER_ID, TERMS))
+        await asyncio.wait_for(came.wait(), timeout=5)
+        placing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await placing
+
+
+async def test_only_the_venues_own_404_says_that_there_is_no_such_order() -> None:
+    own = answering(lambda: web.json_response({"code": 40410000, "message": "order not found"}, status=404))
+    foreign = answering(lambda: web.Response(status=404, text="no such page"))
+
+    async with serving(own) as url, reaching(settings(url)) as venue:
+        assert await venue.find(ORDER_ID) is None
+    async with serving(foreign) as url, reaching(settings(url)) as venue:
+        with pytest.raises(VenueUnreachable, match="404"):
+            await venue.find(ORDER_ID)
+
+
+async def test_an_order_that_cannot_be_read_is_not_taken_for_a_missing_one() -> None:
+    async with serving(answering(lambda: web.json_response({"id": "v1"}))) as url, reaching(settings(url)) as venue:
+        with pytest.raises(VenueUnreachable, match="cannot be read"):
+            await venue.find_by_venue_order_id("v1/../../etc")
+
+
+def paged_orders(total: int) -> tuple[list[dict[str, object]], Handler]:
+    """A list of open orders, two of which always share their submission time, and a server that pages through it."""
+    orders: list[dict[str, object]] = [
+        ORDER | {"id": f"v{n}", "submitted_at": f"2026-01-05T08:00:00.{n // 2:06d}500Z"} for n in range(total)
+    ]
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        after = request.query.get("after", "")
+        newer = [order for order in orders if str(order["submitted_at"]) > after.replace("Z", "000Z")]
+        return web.json_response(newer[: int(request.query["limit"])])
+
+    return orders, answer
+
+
+@pytest.mark.parametrize("total", [0, 1, 499, 500, 501, 1203])
+async def test_all_pages_of_open_orders_are_read_also_when_submission_times_are_equal(total: int) -> None:
+    orders, answer = paged_orders(total)
+
+    async with serving(answer) as url, reaching(settings(url)) as venue:
+        found = await venue.open_orders()
+
+    assert [order.venue_order_id for order in found] == [order["id"] for order in orders]
+
+
+async def test_a_list_without_an_end_is_given_up() -> None:
+    endless = answering(lambda: web.json_response([ORDER | {"id": f"v{n}"} for n in range(500)]))
+
+    async with serving(endless) as url, reaching(settings(url)) as venue:
+        with pytest.raises(VenueUnreachable, match="no end"):
+            await venue.open_orders()
+
+
+async def test_a_row_that_cannot_be_read_does_not_hide_the_others() -> None:
+    rows = [ORDER | {"type": "stop"}, ORDER | {"id": "v2"}]
+
+    async with serving(answering(lambda: web.json_response(rows))) as url, reaching(settings(url)) as venue:
+        assert [order.venue_order_id for order in await venue.open_orders()] == ["v2"]

@@ -1,0 +1,347 @@
+"""The venue's JSON and the domain's words for it, right and wrong."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.executions import Trade
+from domain.order import End, VenueRank
+from domain.ports import UnreadableReport, VenueReport
+from domain.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderEnded, OrderFilled
+from domain.values import OrderType, ReasonSource, Side, Terms, TimeInForce
+from exchange.alpaca.assets import parse_asset
+from exchange.alpaca.events import activity_order, parse_fill_activity, parse_trade_update
+from exchange.alpaca.fields import WireError, decimal, moment, our_order_id, write_moment
+from exchange.alpaca.frames import ControlFrame, NullFrame, parse_frame
+from exchange.alpaca.orders import order_json, parse_order
+
+ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+AT = datetime(2026, 1, 5, 8, 0, 1, 234567, tzinfo=UTC)
+AT_TEXT = "2026-01-05T08:00:01.234567891Z"
+
+
+def order(**changes: object) -> dict[str, object]:
+    return {
+        "id": "v1",
+        "client_order_id": str(ORDER_ID),
+        "created_at": AT_TEXT,
+        "submitted_at": AT_TEXT,
+        "updated_at": AT_TEXT,
+        "symbol": "AAPL",
+        "qty": "10",
+        "filled_qty": "0",
+        "type": "limit",
+        "side": "buy",
+        "time_in_force": "day",
+        "limit_price": "12.50",
+        "status": "new",
+        **changes,
+    }
+
+
+def update(event: str, **changes: object) -> dict[str, object]:
+    return {"event": event, "order": order(), "timestamp": AT_TEXT, **changes}
+
+
+def only_report(event: str, **changes: object) -> object:
+    [report] = parse_trade_update(update(event, **changes)).reports
+    return report
+
+
+def test_an_order_is_sent_with_our_id_and_exact_texts() -> None:
+    terms = Terms(
+        client_order_id="mine",
+        isin="US0378331005",
+        symbol="AAPL",
+        side=Side.SELL,
+        type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        quantity=Decimal("1E+2"),
+        limit_price=Decimal("12.500"),
+    )
+
+    assert order_json(ORDER_ID, terms) == {
+        "client_order_id": str(ORDER_ID),
+        "symbol": "AAPL",
+        "side": "sell",
+        "type": "limit",
+        "time_in_force": "gtc",
+        "qty": "100",
+        "limit_price": "12.5",
+    }
+
+
+def test_an_order_of_the_venue_tells_its_terms_and_that_it_was_accepted() -> None:
+    found = parse_order(order(filled_qty=2.5))
+
+    assert found.order_id == ORDER_ID
+    assert found.terms.client_order_id == str(ORDER_ID)
+    assert (found.terms.symbol, found.terms.isin) == ("AAPL", "")
+    assert (found.terms.quantity, found.terms.limit_price) == (Decimal(10), Decimal("12.50"))
+    assert found.filled_quantity == Decimal("2.5")
+    assert found.is_open
+    assert found.reports == (OrderAccepted(venue_order_id="v1", rank=VenueRank.WORKING, at=AT),)
+
+
+@pytest.mark.parametrize(
+    ("status", "rank"),
+    [
+        ("accepted", VenueRank.ACCEPTED),
+        ("pending_new", VenueRank.ACCEPTED),
+        ("pending_cancel", VenueRank.ACCEPTED),
+        ("held", VenueRank.ACCEPTED),
+        ("a status of next year", VenueRank.ACCEPTED),
+        ("new", VenueRank.WORKING),
+        ("partially_filled", VenueRank.WORKING),
+        ("done_for_day", VenueRank.WORKING),
+    ],
+)
+def test_an_order_that_has_not_ended_is_open_whatever_its_status_is_called(status: str, rank: VenueRank) -> None:
+    found = parse_order(order(status=status))
+
+    assert found.is_open
+    assert found.reports == (OrderAccepted(venue_order_id="v1", rank=rank, at=AT),)
+
+
+def test_a_filled_order_is_over_without_an_end_of_its_own() -> None:
+    found = parse_order(order(status="filled", filled_qty="10"))
+
+    assert not found.is_open
+    assert [type(report) for report in found.reports] == [OrderAccepted]
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "end"),
+    [
+        ("canceled", "canceled_at", End.CANCELED),
+        ("expired", "expired_at", End.EXPIRED),
+        ("replaced", "replaced_at", End.REPLACED),
+        ("rejected", "failed_at", End.REJECTED),
+    ],
+)
+def test_an_ended_order_tells_its_end_and_when(status: str, key: str, end: End) -> None:
+    found = parse_order(order(status=status, **{key: "2026-01-05T10:00:00+01:00"}))
+
+    over = found.reports[-1]
+    assert not found.is_open
+    assert isinstance(over, OrderEnded)
+    assert (over.end, over.at) == (end, datetime(2026, 1, 5, 9, tzinfo=UTC))
+    assert over.reason.source is ReasonSource.VENUE
+    assert len(found.reports) == (1 if end is End.REJECTED else 2)
+
+
+@pytest.mark.parametrize("client_order_id", [None, "", "by-hand", f"{{{ORDER_ID}}}", str(ORDER_ID).upper()])
+def test_a_client_order_id_that_we_never_send_is_not_ours(client_order_id: str | None) -> None:
+    assert our_order_id(client_order_id) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"type": "stop"}, {"qty": None, "notional": "100"}, {"time_in_force": "opg"}, {"id": ""}, {"filled_qty": "-1"}],
+)
+def test_an_order_of_a_kind_that_is_never_sent_is_a_wire_error(changes: dict[str, object]) -> None:
+    with pytest.raises(WireError):
+        parse_order(order(**changes))
+
+
+@pytest.mark.parametrize(
+    ("event", "rank"),
+    [("accepted", VenueRank.ACCEPTED), ("pending_new", VenueRank.ACCEPTED), ("new", VenueRank.WORKING)],
+)
+def test_the_first_events_say_how_far_the_order_is(event: str, rank: VenueRank) -> None:
+    expected = OrderAccepted(venue_order_id="v1", rank=rank, at=AT)
+
+    assert only_report(event, execution_id="not a fill") == expected
+
+
+@pytest.mark.parametrize("event", ["partial_fill", "fill"])
+def test_a_fill_tells_this_execution_and_the_cumulative_quantity(event: str) -> None:
+    fill = only_report(event, execution_id="e1", qty="3", price=12.25, order=order(filled_qty="7"))
+
+    assert fill == OrderFilled(
+        venue_execution_id="e1",
+        trade=Trade(quantity=Decimal(3), price=Decimal("12.25")),
+        cumulative_quantity=Decimal(7),
+        venue_order_id="v1",
+        at=AT,
+    )
+
+
+def test_an_end_tells_the_venues_own_reason_where_it_gives_one() -> None:
+    told, untold = only_report("canceled", reason="CORPORATE_ACTION"), only_report("expired")
+
+    assert isinstance(told, OrderEnded)
+    assert isinstance(untold, OrderEnded)
+    assert (told.end, told.reason.message) == (End.CANCELED, "CORPORATE_ACTION")
+    assert (untold.end, untold.reason.code) == (End.EXPIRED, "VENUE_EXPIRED")
+
+
+def test_a_refused_cancel_does_not_know_which_request_it_refuses() -> None:
+    refused = only_report("order_cancel_rejected", reason="TOO_LATE_TO_CANCEL")
+
+    assert isinstance(refused, CancelRefused)
+    assert (refused.request, refused.reason.message, refused.at) == (None, "TOO_LATE_TO_CANCEL", AT)
+
+
+def test_busts_and_corrections_name_the_execution_by_either_field() -> None:
+    bust = only_report("trade_bust", execution_id="e1")
+    correction = only_report("trade_correct", execution_id="e9", previous_execution_id="e1", qty="2", price="3")
+
+    assert bust == ExecutionBusted(venue_execution_id="e1", at=AT)
+    trade = Trade(quantity=Decimal(2), price=Decimal(3))
+    assert correction == ExecutionCorrected(venue_execution_id="e1", trade=trade, at=AT)
+
+
+@pytest.mark.parametrize("event", ["done_for_day", "pending_cancel", "calculated", "restated", "an event of next year"])
+def test_other_events_say_nothing_new(event: str) -> None:
+    report = parse_trade_update(update(event))
+
+    assert (report.order_id, report.venue_order_id, report.reports) == (ORDER_ID, "v1", ())
+
+
+def activity(**changes: object) -> dict[str, object]:
+    return {
+        "activity_type": "FILL",
+        "id": "20260105080001234::e1",
+        "cum_qty": "7",
+        "qty": "3",
+        "price": "12.25",
+        "transaction_time": AT_TEXT,
+        "order_id": "v1",
+        **changes,
+    }
+
+
+def test_a_fill_activity_names_its_execution_behind_the_time_and_its_order_by_the_venues_id() -> None:
+    report = parse_fill_activity(activity())
+
+    [fill] = report.reports
+    assert (report.order_id, report.venue_order_id, report.at) == (None, "v1", AT)
+    assert isinstance(fill, OrderFilled)
+    assert (fill.venue_execution_id, fill.cumulative_quantity) == ("e1", Decimal(7))
+
+
+def test_activities_of_one_millisecond_are_sorted_by_cumulative_quantity() -> None:
+    times = ["2026-01-05T08:00:01.234999Z", "2026-01-05T08:00:01.234001Z", "2026-01-05T08:00:01.233Z"]
+    rows = [activity(transaction_time=time, cum_qty=cum) for time, cum in zip(times, "129", strict=True)]
+
+    ordered = sorted((parse_fill_activity(row) for row in rows), key=activity_order)
+
+    fills = [fill for report in ordered for fill in report.reports if isinstance(fill, OrderFilled)]
+    assert [fill.cumulative_quantity for fill in fills] == [Decimal(9), Decimal(1), Decimal(2)]
+
+
+def test_an_asset_becomes_an_instrument_only_if_it_tells_its_isin() -> None:
+    asset: dict[str, Any] = {"symbol": "AAPL", "name": "Apple", "status": "active", "tradable": True}
+
+    instrument = parse_asset(asset | {"isin": "US0378331005", "tick_size": "0.05", "lot_size": 1, "currency": "EUR"})
+
+    assert parse_asset(asset) is None
+    assert instrument is not None
+    assert (instrument.tick_size, instrument.lot_size, instrument.currency) == (Decimal("0.05"), Decimal(1), "EUR")
+    assert instrument.tradable
+    gone = parse_asset(asset | {"isin": "US0378331005", "status": "inactive"})
+    assert gone is not None
+    assert not gone.tradable
+    with pytest.raises(WireError, match="not an ISIN"):
+        parse_asset(asset | {"isin": "US0378331006"})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, "", "x", "NaN", "Infinity", "1_000", "\u0661", " 1", "0x1", "1e99", 1e300, "0." + "1" * 19, [], {}],
+)
+def test_what_is_no_exact_number_is_refused(value: object) -> None:
+    with pytest.raises(WireError):
+        decimal({"qty": value}, "qty")
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [("12.50", "12.5"), (7, "7"), (0.1, "0.1"), (1e-07, "0.0000001"), ("0.000", "0"), ("-3", "-3")]
+)
+def test_numbers_are_exact_whether_text_or_number(value: object, number: str) -> None:
+    assert decimal({"qty": value}, "qty") == Decimal(number)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        5,
+        "",
+        "today",
+        "20260105T080001Z",
+        "2026-01-05",
+        "2026-13-05T08:00:01Z",
+        "2026-01-05T08:00:61Z",
+        "2026-01-05T08:00:01",
+        "0001-01-01T00:00:00+23:59",
+    ],
+)
+def test_what_is_no_time_is_refused(value: object) -> None:
+    with pytest.raises(WireError):
+        moment({"at": value}, "at")
+
+
+@given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001 - made aware below
+def test_a_time_that_is_written_is_read_back(naive: datetime) -> None:
+    aware = naive.replace(tzinfo=UTC)
+
+    assert moment({"at": write_moment(aware)}, "at") == aware
+
+
+def test_frames_are_read_as_text_and_as_bytes() -> None:
+    raw = orjson.dumps({"stream": "trade_updates", "data": update("new")})
+
+    assert parse_frame(raw) == parse_frame(raw.decode())
+    assert isinstance(parse_frame(raw), VenueReport)
+    assert parse_frame(b'{"stream":"trade_updates","data":null}') == NullFrame()
+    assert isinstance(parse_frame(b'{"stream":"listening","data":{}}'), ControlFrame)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"[]", b'{"data":{}}', b'{"stream":"trade_updates","data":[]}', b"\xff", "é{"]
+)
+def test_a_frame_that_cannot_be_read_is_kept_raw(raw: bytes | str) -> None:
+    frame = parse_frame(raw)
+
+    assert isinstance(frame, UnreadableReport)
+    assert frame.raw == (raw if isinstance(raw, bytes) else raw.encode())
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from([AT_TEXT, "v1", "1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=6,
+)
+KEYS = sorted({*order(), *update("fill"), *activity(), "isin", "tick_size", "reason", "execution_id", "status"})
+EVENTS = ["new", "fill", "canceled", "rejected", "order_cancel_rejected", "trade_bust", "trade_correct"]
+
+
+@pytest.mark.parametrize("parse", [parse_order, parse_trade_update, parse_fill_activity, parse_asset])
+@given(base=st.sampled_from([{}, order(), activity(), *map(update, EVENTS)]), data=st.data())
+def test_whatever_the_json_parsing_raises_nothing_but_a_wire_error(
+    parse: Callable[[dict[str, object]], object], base: dict[str, object], data: st.DataObject
+) -> None:
+    changes = data.draw(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4))
+
+    with suppress(WireError):
+        parse({**base, **changes})
+
+
+@given(st.binary(max_size=40) | st.text(max_size=40))
+def test_whatever_the_bytes_a_frame_never_raises(raw: bytes | str) -> None:
+    parse_frame(raw)

@@ -1,0 +1,20 @@
+"""One whole system for the tests that disturb nothing; those that do start their own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.flow.system import System, open_system
+from tests.servers import PostgresServer, TestServer
+
+
+@pytest.fixture(scope="session")
+async def system(
+    postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
+) -> AsyncIterator[System]:
+    """Everything running, over a database and a Redis number that no other test empties."""
+    database_url = await postgres_server.create_database(template=migrated_template)
+    redis_url = valkey_server.url.rsplit("/", 1)[0] + "/1"
+    async with open_system(database_url=database_url, redis_url=redis_url) as system:
+        await system.start("api", "worker", "ingest")
+        yield system

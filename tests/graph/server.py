@@ -1,0 +1,240 @@
+"""The API on a free port, with the domain's ports in memory, and the clients that tests talk to it with."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import aiohttp
+import jwt
+import orjson
+import uvicorn
+import websockets
+from starlette.applications import Starlette
+from websockets.asyncio.client import ClientConnection
+
+from domain.cancellation import Cancellation
+from domain.changes import RecordedChange
+from domain.placement import Placement
+from domain.ports import OrderStore
+from graph.app import create_graphql_routes
+from graph.context import Services
+from graph.settings import GraphSettings
+from graph.tokens import HmacTokens
+from tests.graph.catalog import APPLE, HALTED, SAP, MemoryCatalog
+from tests.graph.fakes import MemoryOrders
+from tests.graph.feeds import MemoryFeed
+from tests.graph.telemetry import MemoryTelemetry
+
+SECRET = "a secret of at least thirty-two bytes, for tests"
+ALL_SCOPES = ("orders:read", "orders:place", "orders:cancel")
+DEADLINE_SECONDS = 5.0
+SUBPROTOCOL = websockets.Subprotocol("graphql-transport-ws")
+
+Json = dict[str, Any]
+
+
+def token(
+    account: str = "alice", *, scopes: Sequence[str] = ALL_SCOPES, ttl: timedelta = timedelta(hours=1), **claims: object
+) -> str:
+    """A token of the account."""
+    expires_at = datetime.now(UTC) + ttl
+    return jwt.encode(
+        {"sub": account, "scope": " ".join(scopes), "exp": expires_at.timestamp(), **claims}, SECRET, algorithm="HS256"
+    )
+
+
+class Quiet:
+    """Wake-ups and publishing: nobody listens here."""
+
+    def __init__(self) -> None:
+        self.due: list[UUID] = []
+
+    def placement_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:  # noqa: ARG002 - the port's
+        self.due += order_ids
+
+    cancel_due = placement_due
+
+    def publish(self, changes: Sequence[RecordedChange]) -> None:
+        """The feed reads the changes where they are stored."""
+
+
+@dataclass(kw_only=True)
+class World:
+    """Everything behind the API."""
+
+    settings: GraphSettings = field(default_factory=GraphSettings)
+    orders: MemoryOrders = field(default_factory=MemoryOrders)
+    catalog: MemoryCatalog = field(default_factory=lambda: MemoryCatalog(APPLE, SAP, HALTED))
+    telemetry: MemoryTelemetry = field(default_factory=MemoryTelemetry)
+    feed: MemoryFeed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.feed = MemoryFeed(self.orders)
+
+    def clear(self) -> None:
+        """Start anew, behind a server that goes on."""
+        self.orders.clear()
+        self.feed.clear()
+        self.catalog.clear()
+        self.telemetry.clear()
+
+    def services(self) -> Services:
+        """The services as the runtime would build them."""
+        quiet = Quiet()
+        placement = Placement(
+            orders=cast("OrderStore", self.orders),
+            reader=self.orders,
+            catalog=self.catalog,
+            publisher=quiet,
+            wake_ups=quiet,
+            telemetry=self.telemetry,
+            clock=self.orders.now,
+            new_id=self.orders.new_id,
+        )
+        return Services(
+            placement=placement,
+            cancellation=cast("Cancellation", self.orders),
+            reader=self.orders,
+            catalog=self.catalog,
+            feed=self.feed,
+            telemetry=self.telemetry,
+            clock=lambda: datetime.now(UTC),
+            settings=self.settings,
+        )
+
+
+@dataclass(kw_only=True)
+class Api:
+    """A client of one running server."""
+
+    world: World
+    port: int
+    http: aiohttp.ClientSession
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/graphql"
+
+    async def post(self, body: object, *, bearer: str | None = None, **headers: str) -> aiohttp.ClientResponse:
+        """Post the body as JSON, or as it is when it is bytes."""
+        sent = {"content-type": "application/json", "authorization": f"Bearer {bearer or token()}"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        content = body if isinstance(body, bytes) else orjson.dumps(body)
+        response = await self.http.post(self.url, data=content, headers={k: v for k, v in sent.items() if v})
+        await response.read()
+        return response
+
+    async def answer(self, document: str, variables: Json | None = None, *, bearer: str | None = None) -> Json:
+        """The whole answer to a document."""
+        response = await self.post({"query": document, "variables": variables}, bearer=bearer)
+        answer: Json = await response.json()
+        return answer
+
+    async def data(self, document: str, variables: Json | None = None, *, bearer: str | None = None) -> Json:
+        """The data of an answer without errors."""
+        answer = await self.answer(document, variables, bearer=bearer)
+        assert "errors" not in answer, answer["errors"]
+        data: Json = answer["data"]
+        return data
+
+    async def error(self, document: str, variables: Json | None = None, *, bearer: str | None = None) -> Json:
+        """The only error of an answer."""
+        (error,) = (await self.answer(document, variables, bearer=bearer))["errors"]
+        return cast("Json", error)
+
+    @asynccontextmanager
+    async def socket(self, *, subprotocols: Iterable[str] = (SUBPROTOCOL,), **options: Any) -> "AsyncIterator[Socket]":
+        """A websocket on which nothing was said yet."""
+        protocols = [websockets.Subprotocol(name) for name in subprotocols]
+        async with websockets.connect(
+            self.url.replace("http", "ws"), subprotocols=protocols or None, **options
+        ) as connection:
+            yield Socket(connection)
+
+    @asynccontextmanager
+    async def conversation(self, bearer: str | None = None) -> "AsyncIterator[Socket]":
+        """A websocket whose bearer was let in."""
+        async with self.socket() as opened:
+            await opened.introduce(bearer or token())
+            yield opened
+
+
+class Socket:
+    """Raw frames of graphql-transport-ws."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    async def introduce(self, bearer: str) -> None:
+        await self.send({"type": "connection_init", "payload": {"Authorization": f"Bearer {bearer}"}})
+        assert await self.receive() == {"type": "connection_ack"}
+
+    async def send(self, message: object) -> None:
+        await self.connection.send(orjson.dumps(message).decode())
+
+    async def subscribe(self, document: str, variables: Json | None = None, *, key: str = "1") -> None:
+        await self.send({"id": key, "type": "subscribe", "payload": {"query": document, "variables": variables}})
+
+    async def receive(self) -> Json:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            message: Json = orjson.loads(await self.connection.recv())
+        return message
+
+    async def next_data(self) -> Json:
+        """The data of the next message, which must be a `next` without errors."""
+        message = await self.receive()
+        assert message["type"] == "next", message
+        assert "errors" not in message["payload"], message
+        data: Json = message["payload"]["data"]
+        return data
+
+    async def closed(self) -> int | None:
+        """The code with which the server closes."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await self.connection.wait_closed()
+        return self.connection.close_code
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for the condition under the deadline."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in a server that sets no event for tests
+            await asyncio.sleep(0.005)
+
+
+class Server(uvicorn.Server):
+    """A server that leaves the signals of the test run alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, world: World) -> AsyncIterator[int]:
+        """Serve until the block ends; gives the port."""
+        app = Starlette(routes=create_graphql_routes(world.services(), tokens=HmacTokens(secret=SECRET)))
+        # By host and port: on a socket made here asyncio would not set TCP_NODELAY, and each answer would cost 40 ms.
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=0, http="httptools", ws="websockets-sansio", lifespan="off", log_config=None
+        )
+        server = cls(config)
+        serving = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        try:
+            yield server.servers[0].sockets[0].getsockname()[1]
+        finally:
+            server.should_exit = True
+            await serving
+
+
+@asynccontextmanager
+async def running_api(world: World | None = None) -> AsyncIterator[Api]:
+    """The API, running until the block ends."""
+    behind = world or World()
+    async with Server.running(behind) as port, aiohttp.ClientSession() as http:
+        yield Api(world=behind, port=port, http=http)

@@ -1,0 +1,87 @@
+"""The life of a socket: what ends it, and that whatever it held is freed then."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from domain.telemetry import Metric
+from graph.settings import GraphSettings
+from tests.graph.catalog import APPLE
+from tests.graph.orders import key_of, placed_id
+from tests.graph.server import Api, World, running_api, token, until
+
+UPDATES = "subscription { orderUpdates { kind } }"
+
+
+async def test_a_completed_subscription_frees_its_feed_and_its_id(api: Api) -> None:
+    async with api.conversation() as socket:
+        await socket.subscribe(UPDATES)
+        await socket.next_data()
+        await socket.send({"id": "1", "type": "complete"})
+        await until(lambda: api.world.feed.open_feeds == 0)
+
+        await socket.subscribe(UPDATES)
+        assert (await socket.next_data())["orderUpdates"] == {"kind": "CHECKPOINT"}
+
+
+async def test_a_peer_that_vanishes_frees_everything_that_it_held(api: Api) -> None:
+    async with api.conversation() as socket:
+        for key in ("1", "2", "3"):
+            await socket.subscribe(UPDATES, key=key)
+            await socket.next_data()
+        assert api.world.feed.open_feeds == 3
+        socket.connection.transport.abort()
+
+        await until(lambda: api.world.feed.open_feeds == 0)
+    await until(lambda: api.world.telemetry.gauges[Metric.SOCKETS] == 0)
+
+
+async def test_a_socket_closes_with_4401_at_the_moment_its_token_expires(api: Api) -> None:
+    async with api.conversation(token(ttl=timedelta(seconds=1))) as socket:
+        await socket.subscribe(UPDATES)
+        await socket.next_data()
+
+        assert await socket.closed() == 4401
+    await until(lambda: api.world.feed.open_feeds == 0)
+
+
+async def test_a_token_that_is_valid_only_by_leeway_opens_no_socket_for_long(api: Api) -> None:
+    async with api.conversation(token(ttl=timedelta(seconds=-1))) as socket:
+        assert await socket.closed() == 4401
+
+
+async def test_a_socket_that_never_introduces_itself_closes_with_4408() -> None:
+    settings = GraphSettings(socket_init_timeout_seconds=0.05)
+    async with running_api(World(settings=settings)) as api, api.socket() as socket:
+        await socket.send({"type": "ping"})
+
+        assert await socket.receive() == {"type": "pong"}
+        assert await socket.closed() == 4408
+
+
+async def test_a_socket_holds_no_more_operations_than_allowed() -> None:
+    settings = GraphSettings(subscriptions_per_socket=2)
+    async with running_api(World(settings=settings)) as api, api.conversation() as socket:
+        for key in ("1", "2"):
+            await socket.subscribe(UPDATES, key=key)
+            await socket.next_data()
+        await socket.subscribe(UPDATES, key="3")
+
+        message = await socket.receive()
+
+    assert (message["id"], message["type"]) == ("3", "error")
+    assert message["payload"][0]["extensions"] == {"code": "TOO_MANY_OPERATIONS"}
+
+
+async def test_a_peer_that_stops_reading_is_cut_off() -> None:
+    settings = GraphSettings(socket_send_timeout_seconds=0.2)
+    async with running_api(World(settings=settings)) as api, api.conversation() as socket:
+        await api.world.catalog.save([replace(APPLE, name="A" * 200_000)])
+        order_id = await placed_id(api)
+        await socket.subscribe("subscription { orderUpdates { kind order { instrument { name } } } }")
+        await socket.next_data()
+        socket.connection.transport.pause_reading()
+        await api.world.orders.flood(key_of(order_id), changes=500)
+
+        await until(lambda: api.world.telemetry.said("socket_stalled"))
+        await until(lambda: api.world.feed.open_feeds == 0)
+        socket.connection.transport.abort()
