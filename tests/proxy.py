@@ -43,15 +43,18 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._pipes.add(task)
+        writers = [writer]
         try:
             there_reader, there_writer = await asyncio.open_connection(*self.target)
+            writers.append(there_writer)
             async with asyncio.TaskGroup() as pipes:
                 pipes.create_task(self._pump(reader, there_writer))
                 pipes.create_task(self._pump(there_reader, writer))
         except* (OSError, asyncio.CancelledError):
             pass
         finally:
-            writer.transport.abort()
+            for one in writers:
+                one.transport.abort()
             self._pipes.discard(task)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -1,7 +1,9 @@
 """Fakes of our own ports: telemetry that remembers, and a change log in memory."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -114,37 +116,44 @@ class MemoryChangeLog:
     async def changes_after(
         self, account_id: str, sequence: int, *, limit: int, order_id: UUID | None = None
     ) -> Sequence[RecordedChange]:
-        self._read()
-        if sequence < self._pruned.get(account_id, 0):
-            raise HistoryGone
-        newer = self.changes.get(account_id, [])[sequence:]
-        return [change for change in newer if order_id in {None, change.order.id}][:limit]
+        async with self._reading():
+            if sequence < self._pruned.get(account_id, 0):
+                raise HistoryGone
+            newer = self.changes.get(account_id, [])[sequence:]
+            return [change for change in newer if order_id in {None, change.order.id}][:limit]
 
     async def order_changes_after(self, order_id: UUID, version: int, *, limit: int) -> Sequence[RecordedChange]:
-        self._read()
-        account_id = self.orders[order_id].account_id
-        changes = [change for change in self.changes[account_id] if change.order.id == order_id]
-        newer = [change for change in changes if change.order.version > version]
-        if newer and newer[0].sequence <= self._pruned.get(account_id, 0):
-            raise HistoryGone
+        async with self._reading():
+            account_id = self.orders[order_id].account_id
+            changes = [change for change in self.changes[account_id] if change.order.id == order_id]
+            newer = [change for change in changes if change.order.version > version]
+            if newer and newer[0].sequence <= self._pruned.get(account_id, 0):
+                raise HistoryGone
         return newer[:limit]
 
     async def position(self, account_id: str) -> int:
-        self._read()
-        return len(self.changes.get(account_id, []))
+        async with self._reading():
+            return len(self.changes.get(account_id, []))
 
     async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
-        self._read()
-        return {account_id: len(self.changes.get(account_id, [])) for account_id in account_ids}
+        async with self._reading():
+            return {account_id: len(self.changes.get(account_id, [])) for account_id in account_ids}
 
     async def order_position(self, order_id: UUID, *, account_id: str | None) -> Position | None:
-        self._read()
-        order = self.orders.get(order_id)
-        if order is None or account_id not in {None, order.account_id}:
-            return None
-        return Position(order=order, sequence=len(self.changes[order.account_id]))
+        found = None
+        async with self._reading():
+            order = self.orders.get(order_id)
+            if order is not None and account_id in {None, order.account_id}:
+                found = Position(order=order, sequence=len(self.changes[order.account_id]))
+        return found
 
-    def _read(self) -> None:
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[None]:
+        """A question that is on its way for a while, and so is its answer."""
         self.reads += 1
+        await asyncio.sleep(0)
         if self.is_down:
             raise Unavailable
+        yield
+        for _ in range(3):
+            await asyncio.sleep(0)

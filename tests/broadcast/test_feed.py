@@ -1,5 +1,6 @@
 """One subscriber: what it is given first, what then, and when it ends. Hints are handed to the hub by hand."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -137,6 +138,60 @@ async def test_changes_between_registering_and_reading_come_once() -> None:
         await subscriber.has(2)
 
         assert subscriber.items == [Checkpoint(sequence=1), log.changes["demo"][1]]
+
+
+async def test_a_gap_that_opens_before_the_position_is_known_is_read() -> None:
+    class Crossing(MemoryChangeLog):
+        async def position(self, account_id: str) -> int:
+            position = await super().position(account_id)
+            self.append(ORDER)
+            tell(listening, self.append(ORDER))
+            return position
+
+    log = Crossing()
+    async with a_feed(log, settings=UNHURRIED) as listening, following(listening) as subscriber:
+        await subscriber.has(3)
+
+        assert subscriber.items == [Checkpoint(sequence=0), *log.changes["demo"]]
+
+
+async def test_a_change_that_comes_while_the_missed_ones_are_read_is_told_too() -> None:
+    class Crossing(MemoryChangeLog):
+        async def changes_after(
+            self, account_id: str, sequence: int, *, limit: int, order_id: UUID | None = None
+        ) -> Sequence[RecordedChange]:
+            page = await super().changes_after(account_id, sequence, limit=limit, order_id=order_id)
+            tell(listening, self.append(ORDER))
+            return page
+
+    log = Crossing()
+    log.append(ORDER)
+    log.append(ORDER)
+    async with a_feed(log, settings=UNHURRIED) as listening, following(listening, after=1) as subscriber:
+        await subscriber.has(3)
+
+        assert subscriber.items == [Checkpoint(sequence=1), *log.changes["demo"][1:]]
+
+
+async def test_a_position_from_a_replica_that_lags_behind_loses_nothing() -> None:
+    class Lagging(MemoryChangeLog):
+        lag = 0
+
+        async def position(self, account_id: str) -> int:
+            return await super().position(account_id) - self.lag
+
+    log = Lagging()
+    async with a_feed(log, settings=UNHURRIED) as listening, following(listening) as first:
+        await first.has(1)
+        tell(listening, *(log.append(ORDER) for _ in range(4)))
+        log.lag = 2
+        async with following(listening) as second:
+            await second.has(1)
+            tell(listening, log.append(ORDER))
+
+            await second.has(4)
+
+            assert second.items == [Checkpoint(sequence=2), *log.changes["demo"][2:]]
 
 
 async def test_an_order_that_changes_while_its_snapshot_is_read_is_told_once() -> None:

@@ -79,7 +79,11 @@ class Desk:
         return [one.order.id for one in stored]
 
     async def decide(
-        self, reports: Mapping[UUID, Sequence[Report]], *, attempt_end: AttemptEnd | None = None, unclaimed: bool = False
+        self,
+        reports: Mapping[UUID, Sequence[Report]],
+        *,
+        attempt_end: AttemptEnd | None = None,
+        unclaimed: bool = False,
     ) -> list[OrderWrite]:
         """Read the orders and apply the reports, without writing yet."""
         keys = [key for order_id, said in reports.items() for key in _keys(order_id, said)]
@@ -115,8 +119,6 @@ def _keys(order_id: UUID, reports: Sequence[Report]) -> list[ExecutionKey]:
         if isinstance(report, OrderFilled | ExecutionCorrected | ExecutionBusted):
             total = report.cumulative_quantity if isinstance(report, OrderFilled) else None
             keys.append(
-                ExecutionKey(
-                    order_id=order_id, venue_execution_id=report.venue_execution_id, cumulative_quantity=total
-                )
+                ExecutionKey(order_id=order_id, venue_execution_id=report.venue_execution_id, cumulative_quantity=total)
             )
     return keys

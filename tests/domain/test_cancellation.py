@@ -9,7 +9,7 @@ import pytest
 from domain.changes import ChangeKind
 from domain.errors import NotCancelable, OrderNotFound
 from domain.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderStatus
-from domain.ports import CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, OutcomeUnknown
+from domain.ports import CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, OutcomeUnknown, RateLimited
 from domain.reports import OrderEnded
 from domain.telemetry import Metric
 from tests.domain.desk import SECOND, Desk
@@ -75,6 +75,14 @@ async def test_an_order_in_doubt_is_not_canceled_here(desk: Desk) -> None:
 async def test_an_order_whose_attempt_died_may_have_been_sent(desk: Desk) -> None:
     await desk.orders.claim([ORDER_ID], lease=SECOND)
     desk.clock.advance(60 * SECOND)
+
+    assert await ask(desk) is OrderStatus.PENDING_CANCEL
+
+
+async def test_an_order_that_an_attempt_before_the_last_may_have_sent_is_not_canceled_here(desk: Desk) -> None:
+    await desk.orders.claim([ORDER_ID], lease=SECOND)
+    desk.venue.will_answer(RateLimited(retry_after=SECOND))
+    await desk.attempt(after=60 * SECOND)
 
     assert await ask(desk) is OrderStatus.PENDING_CANCEL
 

@@ -19,7 +19,7 @@ async def test_the_same_client_order_id_a_hundred_times_at_once_is_one_order_pla
     [order_id] = {result["order"]["id"] for result in results}
     assert [result["replayed"] for result in results].count(False) == 1
     placed = await system.becomes(order_id, "PLACED")
-    accepted = [one for one in await system.journal("order") if one["order"]["id"] == placed["venueOrderId"]]
+    accepted = [one for one in await system.journal("order") if one["order_id"] == placed["venueOrderId"]]
     assert len(accepted) == 1
 
 

@@ -220,7 +220,14 @@ class Server(uvicorn.Server):
         app = Starlette(routes=create_graphql_routes(world.services(), tokens=HmacTokens(secret=SECRET)))
         # By host and port: on a socket made here asyncio would not set TCP_NODELAY, and each answer would cost 40 ms.
         config = uvicorn.Config(
-            app, host="127.0.0.1", port=0, http="httptools", ws="websockets-sansio", lifespan="off", log_config=None
+            app,
+            host="127.0.0.1",
+            port=0,
+            http="httptools",
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            ws_per_message_deflate=False,
         )
         server = cls(config)
         serving = asyncio.create_task(server.serve())
