@@ -65,8 +65,8 @@ class FollowedAccounts:
         }
         return frozenset(self._by_shard.keys() | self._emptied_at.keys())
 
-    def started(self, *, shards: Collection[int] | None = None) -> Sequence[AccountStream]:
-        """The streams with a position: those of some shards, or all."""
-        ids = self._streams if shards is None else [each for shard in shards for each in self._by_shard.get(shard, ())]
-        streams = [self._streams[account_id] for account_id in ids]
-        return [stream for stream in streams if stream.position is not None]
+    def streams(self, *, shards: Collection[int] | None = None) -> Sequence[AccountStream]:
+        """The streams of some shards, or all."""
+        if shards is None:
+            return list(self._streams.values())
+        return [self._streams[account_id] for shard in shards for account_id in self._by_shard.get(shard, ())]

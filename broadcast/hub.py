@@ -136,10 +136,10 @@ class ChangeHub:
             is_due = await self._wait_for_comparison(since=compared_all_at)
             shards, self._confirmed_shards = self._confirmed_shards, set()
             try:
-                await self._compare(self._followed.started(shards=shards), Cause.RECONNECT)
+                await self._compare(self._followed.streams(shards=shards), Cause.RECONNECT)
                 if is_due:
                     compared_all_at = self._clock()
-                    await self._compare(self._followed.started(), Cause.COMPARISON)
+                    await self._compare(self._followed.streams(), Cause.COMPARISON)
             except Unavailable as error:
                 self._telemetry.warning("comparison_failed", error=str(error), next="compared again")
                 self._confirmed_shards |= shards
@@ -225,7 +225,7 @@ class ChangeHub:
 
     def _note_loss(self, errors: BaseExceptionGroup[Exception], *, delay_seconds: float) -> None:
         if self.is_linked:
-            first = next(_leaves(errors))
+            first = errors.exceptions[0]
             self._telemetry.warning(
                 "hub_link_lost",
                 error=f"{type(first).__name__}: {first}",
@@ -245,11 +245,3 @@ async def _set_or_time_out(event: asyncio.Event, *, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         return
-
-
-def _leaves(errors: BaseExceptionGroup[Exception]) -> Iterator[BaseException]:
-    for error in errors.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -86,6 +86,7 @@ class MemoryChangeLog:
         self.orders: dict[UUID, OrderSnapshot] = {}
         self.is_down = False
         self.reads = 0
+        self.comparisons = 0
         self._pruned: dict[str, int] = {}
 
     def append(self, order: OrderSnapshot, *, status: OrderStatus = OrderStatus.PARTIALLY_FILLED) -> RecordedChange:
@@ -137,6 +138,7 @@ class MemoryChangeLog:
 
     async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
         async with self._reading():
+            self.comparisons += 1
             return {account_id: len(self.changes.get(account_id, [])) for account_id in account_ids}
 
     async def order_position(self, order_id: UUID, *, account_id: str | None) -> Position | None:

@@ -187,6 +187,29 @@ async def test_a_publisher_goes_on_when_redis_is_back(own_valkey: TestServer) ->
         await eventually(lambda: telemetry.counted(Metric.CHANGES_PUBLISHED) == 1, within_seconds=WITHIN_SECONDS)
 
 
+async def test_a_change_just_before_the_shard_is_heard_is_read_also_when_the_position_comes_later(
+    redis_url: str,
+) -> None:
+    class Slow(MemoryChangeLog):
+        """Gives the account's position only when the shard is heard and compared; a change was published before."""
+
+        async def position(self, account_id: str) -> int:
+            position = await super().position(account_id)
+            self.append(ORDER)
+            await linked(listening, redis_url, account_id)
+            await eventually(lambda: self.comparisons > 0, within_seconds=WITHIN_SECONDS)
+            return position
+
+    log = Slow()
+    async with (
+        a_feed(log, settings=UNHURRIED, redis_url=redis_url) as listening,
+        following(listening) as subscriber,
+    ):
+        await subscriber.has(2)
+
+        assert subscriber.items == [Checkpoint(sequence=0), *log.changes["demo"]]
+
+
 async def test_a_killed_connection_loses_no_change(redis_url: str) -> None:
     log = MemoryChangeLog()
     async with (
