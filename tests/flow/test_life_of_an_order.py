@@ -1,6 +1,7 @@
 """An order from its mutation to its last change, watched live."""
 
 from tests.flow.system import System
+from tests.processes import eventually
 
 WATCH = """
 subscription Watch($id: ID!, $afterVersion: Int) {
@@ -172,3 +173,25 @@ async def _accepted(system: System, venue_order_id: str) -> int:
     orders = await system.journal("order")
     [name] = {one["client_order_id"] for one in orders if one["order_id"] == venue_order_id}
     return [one["client_order_id"] for one in orders].count(name)
+
+
+async def test_a_client_that_has_seen_everything_is_told_only_what_comes_next(system: System) -> None:
+    order_id = await system.placed_id()
+    await system.becomes(order_id, "PLACED")
+
+    async with system.socket() as socket:
+        watching = await socket.subscribe(WATCH, {"id": order_id, "afterVersion": 2})
+        await _open_subscription(system)
+        await _fill(system, order_id, quantity="90", price="190.10")
+        updates = [data["orderStatus"] for data in await watching.rest()]
+
+    assert [(update["kind"], update["change"]["version"]) for update in updates] == [("CHANGE", 3)]
+
+
+async def _open_subscription(system: System) -> None:
+    """Wait until the API counts a live subscriber."""
+
+    async def counted() -> bool:
+        return await system.metric("subscribers") >= 1
+
+    await eventually(counted, within_seconds=5, what="a live subscriber")
