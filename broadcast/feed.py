@@ -13,7 +13,7 @@ from broadcast.hub import ChangeHub
 from broadcast.pursuit import AccountPursuit, OrderPursuit
 from domain.changes import OrderSnapshot, RecordedChange
 from domain.errors import HistoryGone, OrderNotFound
-from domain.ports import ChangeLog, Checkpoint, Position, Reset
+from domain.ports import ChangeLog, Checkpoint, Position, Reset, UpToDate
 from domain.telemetry import Telemetry
 
 
@@ -31,7 +31,7 @@ class HubFeed:
 
     async def order(
         self, order_id: UUID, *, account_id: str | None, after_version: int | None
-    ) -> AsyncGenerator[OrderSnapshot | RecordedChange]:
+    ) -> AsyncGenerator[OrderSnapshot | UpToDate | RecordedChange]:
         """One order: its snapshot, or the changes after a version; then each later change until a final status.
 
         A snapshot comes again in place of missed changes that are no longer kept. Raises OrderNotFound.
@@ -47,6 +47,8 @@ class HubFeed:
                 yield order
             else:
                 pursuit.resume_at(after_version)
+                if after_version == order.version and not order.status.is_final:
+                    yield UpToDate(version=after_version)
             # A final status ends it, unless what was missed goes on behind it: then that is told first.
             while not (order.status.is_final and pursuit.at >= told_until):
                 for item in await self._order_items(pursuit, order_id, owner=owner):

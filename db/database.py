@@ -39,7 +39,8 @@ class Database:
     async def fetch(self, statement: str, *arguments: object) -> Sequence[Row]:
         """Run one statement with `$1` parameters by asyncpg's own prepared statement, and commit.
 
-        Measured: this takes 0.6 of the time of SQLAlchemy's execution. So it is the way of the hot statements.
+        The way of the hot statements. Measured against `select`: 100 us instead of 142 for the smallest statement. For
+        a batch of 64 it makes no difference any more.
         """
 
         async def run(connection: AsyncConnection) -> Sequence[Row]:

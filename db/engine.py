@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from db.database import Database
 
 CLOSE_TIMEOUT_SECONDS = 2.0
+CLIENT_CHECK_SECONDS = 0.5
 
 
 @asynccontextmanager
@@ -38,6 +39,8 @@ async def open_database(
         "statement_timeout": _milliseconds(statement_timeout_seconds),
         "lock_timeout": _milliseconds(lock_timeout_seconds),
         "idle_in_transaction_session_timeout": _milliseconds(idle_in_transaction_timeout_seconds),
+        # A statement whose caller is gone (killed, or out of patience) ends soon, and keeps no lock and no old row.
+        "client_connection_check_interval": _milliseconds(CLIENT_CHECK_SECONDS),
         # Compiling a statement costs more than running any of ours.
         "jit": "off",
     }

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -53,27 +54,27 @@ orders = Table(
     Column("quantity", Numeric, nullable=False),
     Column("limit_price", Numeric),
     # The facts: they only grow (see domain.order).
-    Column("phase", SmallInteger, nullable=False, server_default="0"),
-    Column("rank", SmallInteger, nullable=False, server_default="0"),
+    Column("phase", SmallInteger, nullable=False, server_default=text("0")),
+    Column("rank", SmallInteger, nullable=False, server_default=text("0")),
     Column("venue_order_id", NAME),
-    Column("filled_quantity", Numeric, nullable=False, server_default="0"),
-    Column("notional", Numeric, nullable=False, server_default="0"),
+    Column("filled_quantity", Numeric, nullable=False, server_default=text("0")),
+    Column("notional", Numeric, nullable=False, server_default=text("0")),
     Column("ends", ARRAY(Text), nullable=False, server_default="{}"),
-    Column("cancel_asked", Integer, nullable=False, server_default="0"),
-    Column("cancel_sent", Integer, nullable=False, server_default="0"),
-    Column("cancel_refused", Integer, nullable=False, server_default="0"),
+    Column("cancel_asked", Integer, nullable=False, server_default=text("0")),
+    Column("cancel_sent", Integer, nullable=False, server_default=text("0")),
+    Column("cancel_refused", Integer, nullable=False, server_default=text("0")),
     Column("cancel_refused_at", MOMENT),
     Column("end_reasons", JSONB, nullable=False, server_default="{}"),
     Column("phase_reasons", JSONB, nullable=False, server_default="{}"),
     # What the facts give: a cache for filters, written in the same statement as they are.
     Column("status", Text, nullable=False),
-    Column("version", Integer, nullable=False, server_default="1"),
+    Column("version", Integer, nullable=False, server_default=text("1")),
     Column("created_at", MOMENT, nullable=False),
     Column("updated_at", MOMENT, nullable=False),
     # Placing: not null as long as the order still has to be brought to the venue.
     Column("place_due_at", MOMENT),
-    Column("attempt", Integer, nullable=False, server_default="0"),
-    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("last_attempt_at", MOMENT),
     Column("maybe_sent_at", MOMENT),
     Column("lease_until", MOMENT),
@@ -81,7 +82,7 @@ orders = Table(
     # Canceling: not null as long as a request still has to be brought to the venue or be answered.
     Column("cancel_due_at", MOMENT),
     # Changes twice in an order's life: when the venue has it, and when it is over.
-    Column("is_open_at_venue", Boolean, nullable=False, server_default="false"),
+    Column("is_open_at_venue", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("account_id", "client_order_id"),
     at_most("account_id", ID_MAX_CHARACTERS),
@@ -131,7 +132,7 @@ executions = Table(
     Column("correction_quantity", Numeric),
     Column("correction_price", Numeric),
     Column("corrected_at", MOMENT),
-    Column("is_busted", Boolean, nullable=False, server_default="false"),
+    Column("is_busted", Boolean, nullable=False, server_default=text("false")),
     Column("executed_at", MOMENT, nullable=False),
     Column("received_at", MOMENT, nullable=False),
     PrimaryKeyConstraint("id"),
@@ -227,7 +228,7 @@ stream_positions = Table(
     Column("venue", NAME, nullable=False),
     Column("moment", MOMENT, nullable=False),
     # The fence of the process that leads: it rises with every new leader.
-    Column("epoch", BigInteger, nullable=False, server_default="0"),
+    Column("epoch", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("venue"),
     at_most("venue", ID_MAX_CHARACTERS),
 )
@@ -239,7 +240,7 @@ dead_letters = Table(
     Column("source", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
-    Column("count", BigInteger, nullable=False, server_default="1"),
+    Column("count", BigInteger, nullable=False, server_default=text("1")),
     Column("first_at", MOMENT, nullable=False),
     Column("last_at", MOMENT, nullable=False),
     PrimaryKeyConstraint("digest"),

@@ -162,8 +162,9 @@ class CancelDelivery:
                 found = await self._look_up(row)
                 if found is None:
                     return (), self.policy.retry
-                refused = CancelRefused(reason=reason, request=request, at=now)
-                return [*found.reports, refused], self.policy.retry
+                if not found.is_open:
+                    return found.reports, self.policy.retry  # It ended by itself; its last fills come by the stream.
+                return [*found.reports, CancelRefused(reason=reason, request=request, at=now)], self.policy.retry
 
     async def _look_up(self, row: LoadedOrder) -> VenueOrder | None:
         try:

@@ -105,7 +105,7 @@ class Placement:
         return self._replayed(existing, _terms(command, symbol=existing.terms.symbol))
 
     def _replayed(self, existing: OrderSnapshot, terms: Terms) -> Accepted:
-        if not is_same_content(existing.terms, terms):
+        if not existing.terms.asks_the_same_as(terms):
             raise ClientOrderIdConflict(existing)
         self.telemetry.count(Metric.ORDERS_REPLAYED)
         return Accepted(order=existing, replayed=True)
@@ -126,15 +126,6 @@ def _terms(command: PlaceOrder, *, symbol: str) -> Terms:
         quantity=command.quantity,
         limit_price=command.limit_price,
     )
-
-
-def is_same_content(one: Terms, other: Terms) -> bool:
-    """Whether two orders ask for the same. The symbol is ours, not the client's: a renamed listing changes nothing."""
-
-    def content(terms: Terms) -> tuple[object, ...]:
-        return (terms.isin, terms.side, terms.type, terms.time_in_force, terms.quantity, terms.limit_price)
-
-    return one.client_order_id == other.client_order_id and content(one) == content(other)
 
 
 def find_issues(command: PlaceOrder, instrument: Instrument | None) -> Sequence[InputIssue]:

@@ -278,6 +278,13 @@ class Reset:
     sequence: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpToDate:
+    """The stream of an order is open, and the subscriber has seen everything so far."""
+
+    version: int
+
+
 class LiveFeed(Protocol):
     """Every change exactly once and in order to one subscriber, whatever happens to the hints in between.
 
@@ -286,9 +293,10 @@ class LiveFeed(Protocol):
 
     def order(
         self, order_id: UUID, *, account_id: str | None, after_version: int | None
-    ) -> AsyncGenerator[OrderSnapshot | RecordedChange]:
+    ) -> AsyncGenerator[OrderSnapshot | UpToDate | RecordedChange]:
         """One order: its snapshot (or, with `after_version`, the changes since, if still kept), then each later change
-        in version order. Ends after a final status. Raises OrderNotFound before the first item; `account_id` None
+        in version order. The first item comes as soon as the stream is open: where `after_version` is the newest one
+        it is UpToDate. Ends after a final status. Raises OrderNotFound before the first item; `account_id` None
         sees every account."""
 
     def account(self, account_id: str, *, after: int | None) -> AsyncGenerator[Checkpoint | Reset | RecordedChange]:

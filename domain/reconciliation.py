@@ -7,15 +7,17 @@ harmlessly, so the questions may overlap with the stream and with each other.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.execution import Recording
 from domain.order import OrderStatus
-from domain.ports import Clock, OrderStore, StreamPositions, Venue, VenueOrder, VenueReport
+from domain.ports import Clock, LoadedOrder, OrderStore, StreamPositions, Venue, VenueOrder, VenueReport
 from domain.reports import Report
 from domain.telemetry import Metric, Telemetry
+
+FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,8 @@ class CatchUpPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """Brings what is recorded here up to what the venue knows."""
+    """Brings what is recorded here up to what the venue knows. `foreign` remembers orders that are not ours, so that
+    the venue is asked for each of them once."""
 
     venue: Venue
     orders: OrderStore
@@ -39,6 +42,7 @@ class Reconciliation:
     telemetry: Telemetry
     clock: Clock
     policy: CatchUpPolicy
+    foreign: dict[str, None] = field(default_factory=dict)
 
     async def catch_up(self, *, cause: str) -> None:
         """Record every fill since the last position and the end of every order that closed unheard.
@@ -98,15 +102,41 @@ class Reconciliation:
         self.telemetry.count(Metric.RECONCILED_ORDERS, len(rows))
 
     async def _record_orders(self, orders: Iterable[VenueOrder]) -> None:
-        by_order = {order.order_id: order.reports for order in orders if order.order_id is not None}
-        if by_order:
-            await self.recording.record(by_order)
+        """Record what the venue shows of our orders, and ask for the fills where it has filled more than we know."""
+        ours = {order.order_id: order for order in orders if order.order_id is not None}
+        rows = await self.orders.load(ours.keys(), []) if ours else {}
+        same = {order_id: ours[order_id] for order_id, row in rows.items() if self._is_same(row, ours[order_id])}
+        if not same:
+            return
+        await self.recording.record({order_id: order.reports for order_id, order in same.items()})
+        rows = await self.orders.load(same.keys(), [])
+        behind = [
+            row for order_id, row in rows.items() if row.order.facts.filled_quantity < same[order_id].filled_quantity
+        ]
+        if behind:
+            # No later fill would tell that the last one was missed: this comparison is what does.
+            await self.record_fills(since=min(row.order.created_at for row in behind) - self.policy.overlap)
+
+    def _is_same(self, row: LoadedOrder, found: VenueOrder) -> bool:
+        if row.order.terms.is_at_venue_as(found.terms):
+            return True
+        self.telemetry.error(
+            "venue_order_mismatch",
+            order_id=str(row.order.id),
+            venue_order_id=found.venue_order_id,
+            next="not adopted; compare both orders and decide by hand",
+        )
+        return False
 
     async def _ids_of(self, venue_order_ids: set[str]) -> dict[str, UUID]:
         """Our ids for the venue's; a fill may come before the acknowledgement, so the venue is asked for the rest."""
         ours = dict(await self.orders.ids_by_venue_order_id(venue_order_ids))
-        for venue_order_id in sorted(venue_order_ids - ours.keys()):
+        for venue_order_id in sorted(venue_order_ids - ours.keys() - self.foreign.keys()):
             found = await self.venue.find_by_venue_order_id(venue_order_id)
-            if found is not None and found.order_id is not None:
+            if found is None:
+                continue  # Perhaps a fresh order of ours that the venue still hides: the next catch-up asks again.
+            if found.order_id is not None:
                 ours[venue_order_id] = found.order_id
+            elif len(self.foreign) < FOREIGN_ORDERS_REMEMBERED_MAX:
+                self.foreign[venue_order_id] = None
         return ours

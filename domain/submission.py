@@ -32,7 +32,7 @@ from domain.ports import (
 )
 from domain.reports import OrderEnded, PlacementBecameUnknown, PlacementGivenUp, Report
 from domain.telemetry import Metric, Telemetry
-from domain.values import Reason, ReasonSource, Terms
+from domain.values import Reason, ReasonSource
 
 AT_ONCE = timedelta(0)
 ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
@@ -123,6 +123,8 @@ class Submission:
             )
 
     async def _find_out(self, claim: Claim, *, send_before: float) -> Finding:
+        if claim.order.facts.cancel.is_open and claim.maybe_sent_at is None:
+            return _canceled_before_sending(claim)
         if claim.attempt > 1:
             known = await self._look_up(claim)
             if known is not None:
@@ -172,7 +174,7 @@ class Submission:
         )
 
     def _adopted(self, claim: Claim, found: VenueOrder) -> Finding:
-        if is_same_at_venue(claim.order.terms, found.terms):
+        if claim.order.terms.is_at_venue_as(found.terms):
             return Finding(outcome="found", reports=found.reports)
         self.telemetry.error(
             "venue_order_mismatch",
@@ -281,15 +283,6 @@ class Submission:
             delay_seconds=round(finding.next_in.total_seconds(), 3),
         )
         self.wake_ups.placement_due([claim.order.id], within=finding.next_in)
-
-
-def is_same_at_venue(sent: Terms, found: Terms) -> bool:
-    """Whether the venue's order is the one that was sent. The venue names instruments by symbol, not by ISIN."""
-
-    def content(terms: Terms) -> tuple[object, ...]:
-        return (terms.symbol, terms.side, terms.type, terms.time_in_force, terms.quantity, terms.limit_price)
-
-    return content(sent) == content(found)
 
 
 def _as_claimed(claim: Claim) -> LoadedOrder:

@@ -5,7 +5,7 @@ Nothing here knows an order; everything here is exact and in the form that the p
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Clamped, Context, Decimal, Inexact, InvalidOperation, Overflow, Underflow
 from enum import StrEnum
@@ -92,6 +92,14 @@ class Terms:
     time_in_force: TimeInForce
     quantity: Decimal
     limit_price: Decimal | None
+
+    def asks_the_same_as(self, other: "Terms") -> bool:
+        """Whether a client asks for the same with both. The symbol is ours: a renamed listing changes nothing."""
+        return replace(self, symbol="") == replace(other, symbol="")
+
+    def is_at_venue_as(self, found: "Terms") -> bool:
+        """Whether the venue's order is this one. It names instruments by symbol, and the order by an id of ours."""
+        return self == replace(found, client_order_id=self.client_order_id, isin=self.isin)
 
 
 def parse_decimal(text: str) -> Decimal:

@@ -9,12 +9,14 @@ Message = TypeVar("Message")
 
 
 class Delivery(AsyncIterator[Message], Generic[Item, Message]):
-    """A feed's items as messages. Closing it closes the feed, also when not one message was taken.
+    """A feed's items as messages; `show` gives None for an item that is no news to the client.
+
+    Closing it closes the feed, also when not one message was taken.
 
     A generator would not do: one that is closed before its first step never runs its `finally`.
     """
 
-    def __init__(self, feed: AsyncGenerator[Item], show: Callable[[Item], Message]) -> None:
+    def __init__(self, feed: AsyncGenerator[Item], show: Callable[[Item], Message | None]) -> None:
         self._feed = feed
         self._show = show
         self._waiting: list[Item] = []
@@ -26,8 +28,10 @@ class Delivery(AsyncIterator[Message], Generic[Item, Message]):
         return self
 
     async def __anext__(self) -> Message:
-        item = self._waiting.pop() if self._waiting else await anext(self._feed)
-        return self._show(item)
+        message = None
+        while message is None:
+            message = self._show(self._waiting.pop() if self._waiting else await anext(self._feed))
+        return message
 
     async def aclose(self) -> None:
         """Free what the feed holds."""

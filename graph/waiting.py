@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from domain.changes import OrderSnapshot
 from domain.order import OrderStatus
+from domain.ports import UpToDate
 from graph.context import Services
 
 STORED_READ_TIMEOUT_SECONDS = 1.0
@@ -30,6 +31,8 @@ async def _follow(order: OrderSnapshot, services: Services) -> OrderSnapshot:
     newest = order
     async with aclosing(changes):
         async for item in changes:
+            if isinstance(item, UpToDate):
+                continue
             newest = item if isinstance(item, OrderSnapshot) else item.order
             if newest.status is not OrderStatus.PENDING:
                 return newest

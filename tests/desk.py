@@ -13,7 +13,7 @@ from domain.placement import Placement
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.reports import Report
 from domain.submission import Submission, SubmissionPolicy
-from tests.domain.examples import ISIN, ORDER_ID, an_instrument, an_order
+from tests.examples import ISIN, ORDER_ID, an_instrument, an_order
 from tests.memory import (
     CountingIds,
     MemoryInstrumentCatalog,

@@ -3,7 +3,7 @@
 import strawberry
 
 from domain.changes import OrderSnapshot, RecordedChange
-from domain.ports import Checkpoint, Reset
+from domain.ports import Checkpoint, Reset, UpToDate
 from graph.cursors import write_stream_cursor
 from graph.enums import OrderStreamKind, OrderUpdateKind
 from graph.types.change import OrderChange, change_from
@@ -25,8 +25,10 @@ class OrderStreamUpdate:
     change: OrderChange | None
 
 
-def order_update_from(item: OrderSnapshot | RecordedChange) -> OrderUpdate:
-    """One message of `orderStatus`."""
+def order_update_from(item: OrderSnapshot | UpToDate | RecordedChange) -> OrderUpdate | None:
+    """One message of `orderStatus`; None when the client has seen everything so far."""
+    if isinstance(item, UpToDate):
+        return None
     if isinstance(item, OrderSnapshot):
         return OrderUpdate(kind=OrderUpdateKind.SNAPSHOT, order=order_from(item), change=None)
     return OrderUpdate(kind=OrderUpdateKind.CHANGE, order=order_from(item.order), change=change_from(item))

@@ -10,7 +10,7 @@ from broadcast.feed import HubFeed
 from broadcast.hub import ChangeHub, open_hub
 from broadcast.settings import HubSettings
 from domain.changes import OrderSnapshot, RecordedChange
-from domain.ports import ChangeLog, Checkpoint, Reset
+from domain.ports import ChangeLog, Checkpoint, Reset, UpToDate
 from tests.broadcast.fakes import RememberingTelemetry
 from tests.processes import eventually
 
@@ -58,7 +58,7 @@ async def a_feed(
 class Collected:
     """A subscriber that reads as fast as it can; `read` may be cleared to make it stop reading."""
 
-    def __init__(self, items: AsyncGenerator[Item]) -> None:
+    def __init__(self, items: AsyncGenerator[Item | UpToDate]) -> None:
         self.items: list[Item] = []
         self.read = asyncio.Event()
         self.read.set()
@@ -67,7 +67,8 @@ class Collected:
 
     async def _collect(self) -> None:
         async for item in self._generator:
-            self.items.append(item)
+            if not isinstance(item, UpToDate):
+                self.items.append(item)
             await self.read.wait()
 
     @property

@@ -1,4 +1,4 @@
-"""When PostgreSQL is away, hangs or is killed: the callers know within two seconds, and it is noticed when it is back."""
+"""When PostgreSQL is away, hangs or is killed: callers know within two seconds, and its return is noticed."""
 
 import asyncio
 import os
@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from db.database import Database
 from db.engine import open_database
 from db.order_store import PostgresOrderStore
 from domain.errors import Unavailable
-from tests.db.desk import Desk, make_store
+from tests.db.desk import Desk, accepted, make_store
 from tests.orders import new_order
 from tests.processes import eventually
 from tests.servers import PostgresServer
@@ -25,10 +26,10 @@ RECOVERY_SECONDS = 10.0
 
 async def test_a_server_that_is_not_there_is_unavailable_at_once() -> None:
     # A port of the reserved range, where nobody listens.
-    async with open_database("postgresql://nobody@127.0.0.1:1/none", application_name="test") as database:
-        async with _answering_in_time():
-            with pytest.raises(Unavailable):
-                await make_store(database).accept(new_order())
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    async with open_database(url, application_name="test") as database, _answering_in_time():
+        with pytest.raises(Unavailable):
+            await make_store(database).accept(new_order())
 
 
 async def test_a_killed_server_is_unavailable_and_its_successor_is_used_at_once(
@@ -76,33 +77,36 @@ async def test_a_caller_that_is_cancelled_while_the_server_hangs_is_let_go_at_on
 
 
 async def test_a_lock_that_somebody_keeps_makes_a_write_unavailable_in_time(
-    database_url: str, database: Database, desk: Desk
+    database_url: str, store: PostgresOrderStore, desk: Desk
 ) -> None:
     (order_id,) = await desk.accept(1)
-    async with open_database(database_url, application_name="the one who keeps it", call_timeout_seconds=10) as other:
-        keeping = asyncio.create_task(other.fetch("SELECT pg_sleep(3) FROM orders FOR UPDATE"))
-        await eventually(lambda: _is_kept(database), within_seconds=5)
+    keeper = await asyncpg.connect(database_url)
+    try:
+        async with keeper.transaction():
+            await keeper.execute("SELECT FROM orders FOR UPDATE")
 
-        async with _answering_in_time():
-            with pytest.raises(Unavailable):
-                await database.fetch("UPDATE orders SET attempt = 1 WHERE id = $1", order_id)
+            async with _answering_in_time():
+                with pytest.raises(Unavailable):
+                    await desk.record({order_id: [accepted()]})
+    finally:
+        await keeper.close()
 
-        keeping.cancel()
-        await asyncio.wait([keeping])
+    assert await store.oldest_due() is not None
 
 
-async def test_too_many_connections_are_unavailable(database_url: str) -> None:
+async def test_a_call_that_gets_no_connection_is_unavailable_and_what_was_given_up_ends(
+    database_url: str, database: Database
+) -> None:
     async with open_database(
         database_url, application_name="small pool", pool_max_connections=1, call_timeout_seconds=0.3
-    ) as database:
-        sleeping = asyncio.create_task(database.fetch("SELECT pg_sleep(0.2)"))
-        await asyncio.wait([sleeping], timeout=0.1)
-        busy = [database.fetch("SELECT pg_sleep(0.29)") for _ in range(3)]
+    ) as small:
+        answers = await asyncio.gather(*(small.fetch("SELECT pg_sleep(4)") for _ in range(3)), return_exceptions=True)
 
-        answers = await asyncio.gather(*busy, return_exceptions=True)
-
-        assert Unavailable in {type(answer) for answer in answers}
-        await sleeping
+        assert [type(answer) for answer in answers] == [Unavailable] * 3
+        # The connection in the middle of its statement was cut, and another one takes its place.
+        await eventually(lambda: _answers(small), within_seconds=RECOVERY_SECONDS)
+        # The server notices too: nothing of the given up statement holds others up.
+        await eventually(lambda: _nobody_sleeps(database), within_seconds=2)
 
 
 async def _is_back(store: PostgresOrderStore) -> bool:
@@ -112,8 +116,15 @@ async def _is_back(store: PostgresOrderStore) -> bool:
         return False
 
 
-async def _is_kept(database: Database) -> bool:
-    return bool(await database.fetch("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
+async def _nobody_sleeps(database: Database) -> bool:
+    return not await database.fetch("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+
+
+async def _answers(database: Database) -> bool:
+    try:
+        return bool(await database.fetch("SELECT 1"))
+    except Unavailable:
+        return False
 
 
 @asynccontextmanager

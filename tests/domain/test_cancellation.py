@@ -12,8 +12,8 @@ from domain.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderS
 from domain.ports import CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, OutcomeUnknown, RateLimited
 from domain.reports import OrderEnded
 from domain.telemetry import Metric
-from tests.domain.desk import SECOND, Desk
-from tests.domain.examples import ORDER_ID, VENUE_SAYS, ended, filled
+from tests.desk import SECOND, Desk
+from tests.examples import ORDER_ID, VENUE_SAYS, ended, filled
 
 OTHER = UUID(int=100)
 
@@ -301,3 +301,29 @@ def close_at_venue(desk: Desk, end: OrderEnded) -> None:
     """End the order in the venue's book, unheard."""
     order = desk.venue.orders[ORDER_ID]
     desk.venue.orders[ORDER_ID] = replace(order, is_open=False, reports=[*order.reports, end])
+
+
+async def test_an_order_that_cannot_have_been_sent_is_canceled_without_asking_a_venue_that_is_down(desk: Desk) -> None:
+    await desk.accept()
+    desk.venue.will_answer(NotExecuted(error="refused"))
+    desk.venue.during_place = lambda: desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.attempt()
+    desk.venue.is_reachable = False
+
+    await desk.attempt(after=60 * SECOND)
+
+    assert desk.order().status is OrderStatus.CANCELED
+
+
+async def test_a_request_that_is_refused_because_the_order_is_over_leaves_no_refusal_in_its_history(
+    placed: Desk,
+) -> None:
+    await placed.cancellation.request(ORDER_ID, account_id="alice")
+    placed.venue.cancel_answers.append(CancelNotPossible(reason=VENUE_SAYS))
+    order = placed.venue.orders[ORDER_ID]
+    placed.venue.orders[ORDER_ID] = replace(order, is_open=False, reports=[*order.reports, ended(End.EXPIRED)])
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.order().status is OrderStatus.EXPIRED
+    assert placed.kinds()[-1] == "EXPIRED"

@@ -11,8 +11,8 @@ from domain.execution import STALE_WRITES_MAX
 from domain.order import End, OrderStatus, VenueRank
 from domain.reports import Report
 from domain.telemetry import Metric
-from tests.domain.desk import Desk
-from tests.domain.examples import (
+from tests.desk import Desk
+from tests.examples import (
     ORDER_ID,
     accepted,
     busted,

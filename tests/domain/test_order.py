@@ -18,7 +18,7 @@ from domain.order import (
     is_placing_over,
 )
 from domain.values import Reason, ReasonSource
-from tests.domain.examples import (
+from tests.examples import (
     VENUE_SAYS,
     WE_SAY,
     accepted,

@@ -20,7 +20,7 @@ from domain.executions import Execution, Trade
 from domain.order import CANCELED_BEFORE_SENDING, End, Order, OrderStatus, VenueRank
 from domain.reports import ExecutionBusted, ExecutionCorrected, OrderEnded, OrderFilled, Report
 from domain.values import Reason, ReasonSource
-from tests.domain.examples import (
+from tests.examples import (
     VENUE_SAYS,
     accepted,
     an_order,

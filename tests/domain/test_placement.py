@@ -11,8 +11,8 @@ from domain.order import OrderStatus
 from domain.placement import INSTRUMENT_NOT_TRADABLE, PlaceOrder, find_issues
 from domain.telemetry import Metric
 from domain.values import Instrument, OrderType, Side, TimeInForce
-from tests.domain.desk import Desk
-from tests.domain.examples import ISIN, an_instrument
+from tests.desk import Desk
+from tests.examples import ISIN, an_instrument
 
 COMMAND = PlaceOrder(
     account_id="alice",

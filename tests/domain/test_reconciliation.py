@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -11,10 +12,11 @@ from domain.order import End, OrderStatus
 from domain.ports import OutcomeUnknown, VenueReport
 from domain.reports import Report
 from domain.telemetry import Metric
-from tests.domain.desk import SECOND, Desk
-from tests.domain.examples import ORDER_ID, accepted, at, ended, filled, some_terms
+from tests.desk import SECOND, Desk
+from tests.examples import ORDER_ID, accepted, at, ended, filled, some_terms
 
 AT_ONCE = timedelta(0)
+OTHER_ID = UUID(int=0xDEF)
 
 
 @pytest.fixture
@@ -202,3 +204,34 @@ async def test_one_run_makes_no_more_look_ups_than_allowed() -> None:
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
     assert desk.venue.asked == ["find"] * 3
+
+
+async def test_a_last_fill_that_nobody_heard_is_found_by_comparing_the_quantities(desk: Desk) -> None:
+    desk.venue.orders[ORDER_ID] = replace(desk.venue.orders[ORDER_ID], filled_quantity=Decimal(3))
+    desk.venue.fill_pages = [[heard(filled("3", cumulative="3"))]]
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().facts.filled_quantity == 3
+
+
+async def test_a_different_order_under_our_id_is_an_alarm_and_never_adopted() -> None:
+    desk = Desk()
+    await desk.accept()
+    desk.venue.keep(ORDER_ID, some_terms(quantity="11"))
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().status is OrderStatus.PENDING
+    assert desk.telemetry.named("venue_order_mismatch")
+
+
+async def test_the_venue_is_asked_for_a_strange_order_once(desk: Desk) -> None:
+    desk.venue.keep(OTHER_ID, some_terms())
+    desk.venue.orders[OTHER_ID] = replace(desk.venue.orders[OTHER_ID], order_id=None)
+    reconciliation = desk.reconciliation
+
+    for _ in range(2):
+        await reconciliation.record_reports([heard(filled("1"), venue_order_id="V2")])
+
+    assert desk.venue.asked.count("find V2") == 1

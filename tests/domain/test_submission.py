@@ -23,8 +23,8 @@ from domain.ports import (
 )
 from domain.telemetry import Metric
 from domain.values import Reason, ReasonSource
-from tests.domain.desk import SECOND, Desk
-from tests.domain.examples import ORDER_ID, VENUE_SAYS, accepted, busted, cancel_asked, filled, renamed, some_terms
+from tests.desk import SECOND, Desk
+from tests.examples import ORDER_ID, VENUE_SAYS, accepted, busted, cancel_asked, filled, renamed, some_terms
 from tests.memory import MemoryOrderStore
 
 REFUSED_CONNECTION = NotExecuted(error="connection refused")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.changes import OrderSnapshot, RecordedChange
 from domain.errors import OrderNotFound
-from domain.ports import Checkpoint, Reset
+from domain.ports import Checkpoint, Reset, UpToDate
 from tests.graph.fakes import MemoryOrders
 
 
@@ -25,7 +25,7 @@ class MemoryFeed:
 
     async def order(
         self, order_id: UUID, *, account_id: str | None, after_version: int | None
-    ) -> AsyncGenerator[OrderSnapshot | RecordedChange]:
+    ) -> AsyncGenerator[OrderSnapshot | UpToDate | RecordedChange]:
         async with self._open():
             now = await self.orders.order(order_id, account_id=account_id)
             if now is None:
@@ -34,6 +34,8 @@ class MemoryFeed:
             if version is None:
                 version = now.version
                 yield now
+            elif version == now.version:
+                yield UpToDate(version=version)
             while True:
                 for change in [row for row in self.orders.changes_of(order_id) if row.order.version > version]:
                     version = change.order.version

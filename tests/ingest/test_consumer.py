@@ -15,10 +15,10 @@ from domain.reports import OrderAccepted, OrderFilled, Report
 from domain.telemetry import Metric
 from ingest.consumer import Consumer, ConsumerPolicy
 from ingest.recorder import Recorder
+from tests.desk import Desk
 from tests.memory import MIDNIGHT
 from tests.orders import new_order
 from tests.processes import eventually
-from tests.stories import Stories
 
 Item = VenueReport | UnreadableReport
 SHORTLY = timedelta(milliseconds=1)
@@ -62,22 +62,22 @@ class KeptLetters:
 class Following:
     """A consumer at work, and what it works with."""
 
-    stories: Stories
+    desk: Desk
     stream: ScriptedStream
     letters: KeptLetters
 
     def status(self, order: Order) -> OrderStatus:
-        return self.stories.store.rows[order.id].order.status
+        return self.desk.orders.rows[order.id].order.status
 
 
 @asynccontextmanager
-async def _following(stories: Stories, *, buffer_items_max: int = 1000) -> AsyncIterator[Following]:
+async def _following(desk: Desk, *, buffer_items_max: int = 1000) -> AsyncIterator[Following]:
     stream, letters = ScriptedStream(), KeptLetters()
     recorder = Recorder(
-        reconciliation=stories.reconciliation,
+        reconciliation=desk.reconciliation,
         dead_letters=letters,
-        telemetry=stories.telemetry,
-        clock=stories.clock,
+        telemetry=desk.telemetry,
+        clock=desk.clock,
         retry=SHORTLY,
     )
     policy = ConsumerPolicy(
@@ -93,22 +93,22 @@ async def _following(stories: Stories, *, buffer_items_max: int = 1000) -> Async
     consumer = Consumer(
         stream=stream,
         recorder=recorder,
-        reconciliation=stories.reconciliation,
-        telemetry=stories.telemetry,
+        reconciliation=desk.reconciliation,
+        telemetry=desk.telemetry,
         policy=policy,
     )
     running = asyncio.create_task(consumer.run())
     try:
-        yield Following(stories=stories, stream=stream, letters=letters)
+        yield Following(desk=desk, stream=stream, letters=letters)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def _placed(stories: Stories) -> Order:
+async def _placed(desk: Desk) -> Order:
     order = new_order()
-    await stories.store.accept(order)
-    await stories.submission.place([order.id])
+    await desk.orders.accept(order)
+    await desk.submission.place([order.id])
     return order
 
 
@@ -131,79 +131,79 @@ async def _soon(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], w
 
 
 async def test_fills_from_the_stream_are_recorded_and_published_in_order() -> None:
-    stories = Stories()
-    order = await _placed(stories)
+    desk = Desk()
+    order = await _placed(desk)
 
-    async with _following(stories) as following:
+    async with _following(desk) as following:
         following.stream.live.put_nowait(_report(order, _fill(1, quantity=40, cumulative=40)))
         following.stream.live.put_nowait(_report(order, _fill(2, quantity=60, cumulative=100)))
         await _soon(lambda: following.status(order) is OrderStatus.FILLED, "filled")
 
-    assert [change.order.filled_quantity for change in stories.publisher.changes[-2:]] == [40, 100]
+    assert [change.order.filled_quantity for change in desk.publisher.changes[-2:]] == [40, 100]
 
 
 async def test_a_repeated_report_changes_and_publishes_nothing() -> None:
-    stories = Stories()
-    order = await _placed(stories)
+    desk = Desk()
+    order = await _placed(desk)
     fill = _report(order, _fill(1, quantity=40, cumulative=40))
 
-    async with _following(stories) as following:
+    async with _following(desk) as following:
         following.stream.live.put_nowait(fill)
         await _soon(lambda: following.status(order) is OrderStatus.PARTIALLY_FILLED, "partially filled")
-        published = len(stories.publisher.changes)
+        published = len(desk.publisher.changes)
         following.stream.live.put_nowait(fill)
         following.stream.live.put_nowait(UnreadableReport(raw=b"{", error="a mark that the repeat was read"))
         await _soon(lambda: bool(following.letters.letters), "the repeat was read")
 
-    assert len(stories.publisher.changes) == published
-    assert stories.store.rows[order.id].order.facts.filled_quantity == 40
+    assert len(desk.publisher.changes) == published
+    assert desk.orders.rows[order.id].order.facts.filled_quantity == 40
 
 
 async def test_fills_missed_before_the_connection_are_caught_up_over_rest() -> None:
-    stories = Stories()
-    order = await _placed(stories)
-    stories.venue.fill_pages = [[_report(order, _fill(1, quantity=100, cumulative=100))]]
+    desk = Desk()
+    order = await _placed(desk)
+    desk.venue.fill_pages = [[_report(order, _fill(1, quantity=100, cumulative=100))]]
 
-    async with _following(stories) as following:
+    async with _following(desk) as following:
         await _soon(lambda: following.status(order) is OrderStatus.FILLED, "filled")
 
-    assert stories.telemetry.counts[(Metric.CATCH_UPS, "connect")] == 1
+    assert desk.telemetry.counts[(Metric.CATCH_UPS, "connect")] == 1
 
 
 async def test_a_checksum_that_shows_a_missed_fill_starts_a_catch_up() -> None:
-    stories = Stories()
-    order = await _placed(stories)
+    desk = Desk()
+    order = await _placed(desk)
     missed, seen = _fill(1, quantity=40, cumulative=40), _fill(2, quantity=60, cumulative=100)
 
-    async with _following(stories) as following:
-        await _soon(lambda: (Metric.CATCH_UPS, "connect") in stories.telemetry.counts, "the first catch-up")
-        stories.venue.fill_pages = [[_report(order, missed)]]
+    async with _following(desk) as following:
+        await _soon(lambda: (Metric.CATCH_UPS, "connect") in desk.telemetry.counts, "the first catch-up")
+        desk.venue.fill_pages = [[_report(order, missed)]]
         following.stream.live.put_nowait(_report(order, seen))
         await _soon(lambda: following.status(order) is OrderStatus.FILLED, "filled")
 
-    assert stories.telemetry.counts[(Metric.CATCH_UPS, "missed_fill")] == 1
+    assert desk.telemetry.counts[(Metric.CATCH_UPS, "missed_fill")] == 1
 
 
 async def test_a_stream_that_ends_is_followed_again_and_caught_up() -> None:
-    stories = Stories()
-    order = await _placed(stories)
+    desk = Desk()
+    order = await _placed(desk)
 
-    async with _following(stories) as following:
+    async with _following(desk) as following:
         await _soon(lambda: following.stream.sessions == 1, "connected")
-        stories.venue.fill_pages = [[_report(order, _fill(1, quantity=100, cumulative=100))]]
+        desk.venue.fill_pages = [[_report(order, _fill(1, quantity=100, cumulative=100))]]
         following.stream.refused_sessions = 2
         following.stream.live.put_nowait(None)
         await _soon(lambda: following.status(order) is OrderStatus.FILLED, "filled")
 
     assert following.stream.sessions == 2
-    assert stories.telemetry.counts[(Metric.STREAM_RECONNECTS,)] == 3
+    assert desk.telemetry.counts[(Metric.STREAM_RECONNECTS,)] == 3
 
 
 async def test_a_report_that_cannot_be_understood_is_kept_raw_and_the_rest_goes_on() -> None:
-    stories = Stories()
-    order = await _placed(stories)
+    desk = Desk()
+    order = await _placed(desk)
 
-    async with _following(stories) as following:
+    async with _following(desk) as following:
         following.stream.live.put_nowait(UnreadableReport(raw=b'{"event": 7}', error="no such event"))
         following.stream.live.put_nowait(_report(order, _fill(1, quantity=100, cumulative=100)))
         await _soon(lambda: following.status(order) is OrderStatus.FILLED, "filled")
@@ -212,41 +212,41 @@ async def test_a_report_that_cannot_be_understood_is_kept_raw_and_the_rest_goes_
 
 
 async def test_reports_wait_for_a_database_that_is_away() -> None:
-    stories = Stories()
-    order = await _placed(stories)
+    desk = Desk()
+    order = await _placed(desk)
 
-    async with _following(stories) as following:
-        await _soon(lambda: (Metric.CATCH_UPS, "connect") in stories.telemetry.counts, "the first catch-up")
-        stories.store.is_available = False
+    async with _following(desk) as following:
+        await _soon(lambda: (Metric.CATCH_UPS, "connect") in desk.telemetry.counts, "the first catch-up")
+        desk.orders.is_available = False
         following.stream.live.put_nowait(_report(order, _fill(1, quantity=100, cumulative=100)))
-        await _soon(lambda: bool(stories.telemetry.named("recording_failing")), "recording fails")
-        stories.store.is_available = True
+        await _soon(lambda: bool(desk.telemetry.named("recording_failing")), "recording fails")
+        desk.orders.is_available = True
         await _soon(lambda: following.status(order) is OrderStatus.FILLED, "filled")
 
 
 async def test_a_buffer_that_overflows_ends_the_session_and_nothing_is_lost() -> None:
-    stories = Stories()
-    order = await _placed(stories)
+    desk = Desk()
+    order = await _placed(desk)
 
-    async with _following(stories, buffer_items_max=2) as following:
+    async with _following(desk, buffer_items_max=2) as following:
         await _soon(lambda: following.stream.sessions == 1, "connected")
-        stories.store.is_available = False
-        stories.venue.fill_pages = [[_report(order, _fill(1, quantity=100, cumulative=100))]]
+        desk.orders.is_available = False
+        desk.venue.fill_pages = [[_report(order, _fill(1, quantity=100, cumulative=100))]]
         for _ in range(10):
             following.stream.live.put_nowait(
                 _report(order, OrderAccepted(venue_order_id="V1", rank=VenueRank.WORKING, at=MIDNIGHT))
             )
         await _soon(lambda: following.stream.sessions >= 2, "a new session")
-        stories.store.is_available = True
+        desk.orders.is_available = True
         await _soon(lambda: following.status(order) is OrderStatus.FILLED, "filled")
 
 
 async def test_a_report_of_an_order_placed_elsewhere_is_counted_and_left_alone() -> None:
-    stories = Stories()
+    desk = Desk()
     foreign = VenueReport(order_id=None, venue_order_id="V9", reports=[_fill(9, quantity=1, cumulative=1)], at=MIDNIGHT)
 
-    async with _following(stories) as following:
+    async with _following(desk) as following:
         following.stream.live.put_nowait(foreign)
-        await _soon(lambda: stories.telemetry.counts[(Metric.REPORTS_FOREIGN,)] == 1, "counted")
+        await _soon(lambda: desk.telemetry.counts[(Metric.REPORTS_FOREIGN,)] == 1, "counted")
 
-    assert stories.publisher.changes == []
+    assert desk.publisher.changes == []

@@ -7,66 +7,66 @@ from domain.errors import Unavailable
 from domain.order import OrderStatus
 from domain.telemetry import Metric
 from jobs.loops import SWEEP_ORDERS_MAX, Sweeper, repeat
+from tests.desk import Desk
 from tests.memory import RecordingTelemetry
 from tests.orders import new_order
 from tests.processes import eventually
-from tests.stories import Stories
 
 OVERDUE = timedelta(seconds=2)
 
 
-def _sweeper(stories: Stories) -> Sweeper:
+def _sweeper(desk: Desk) -> Sweeper:
     return Sweeper(
-        orders=stories.store,
-        submission=stories.submission,
-        delivery=stories.delivery,
-        telemetry=stories.telemetry,
+        orders=desk.orders,
+        submission=desk.submission,
+        delivery=desk.delivery,
+        telemetry=desk.telemetry,
         interval=timedelta(milliseconds=10),
         overdue_by=OVERDUE,
     )
 
 
 async def test_an_order_whose_wake_up_was_lost_is_swept_up_and_placed() -> None:
-    stories = Stories()
+    desk = Desk()
     order = new_order()
-    await stories.store.accept(order)
-    stories.clock.advance(OVERDUE)
+    await desk.orders.accept(order)
+    desk.clock.advance(OVERDUE)
 
-    await _sweeper(stories).sweep()
+    await _sweeper(desk).sweep()
 
-    assert stories.store.rows[order.id].order.status is OrderStatus.PLACED
-    assert stories.telemetry.counts[(Metric.SWEPT_ORDERS,)] == 1
+    assert desk.orders.rows[order.id].order.status is OrderStatus.PLACED
+    assert desk.telemetry.counts[(Metric.SWEPT_ORDERS,)] == 1
 
 
 async def test_a_fresh_order_is_left_to_its_wake_up() -> None:
-    stories = Stories()
-    await stories.store.accept(new_order())
+    desk = Desk()
+    await desk.orders.accept(new_order())
 
-    await _sweeper(stories).sweep()
+    await _sweeper(desk).sweep()
 
-    assert stories.venue.asked == []
+    assert desk.venue.asked == []
 
 
 async def test_a_full_sweep_is_followed_by_another_at_once() -> None:
-    stories = Stories()
+    desk = Desk()
     for number in range(SWEEP_ORDERS_MAX + 1):
-        await stories.store.accept(new_order(client_order_id=f"c-{number}"))
-    stories.clock.advance(OVERDUE)
-    sweeper = _sweeper(stories)
+        await desk.orders.accept(new_order(client_order_id=f"c-{number}"))
+    desk.clock.advance(OVERDUE)
+    sweeper = _sweeper(desk)
 
     assert await sweeper.sweep()
     assert not await sweeper.sweep()
-    assert stories.venue.asked.count("place") == SWEEP_ORDERS_MAX + 1
+    assert desk.venue.asked.count("place") == SWEEP_ORDERS_MAX + 1
 
 
 async def test_how_overdue_the_oldest_order_is_can_be_seen() -> None:
-    stories = Stories()
-    await stories.store.accept(new_order())
-    stories.clock.advance(timedelta(seconds=7))
+    desk = Desk()
+    await desk.orders.accept(new_order())
+    desk.clock.advance(timedelta(seconds=7))
 
-    await _sweeper(stories).measure()
+    await _sweeper(desk).measure()
 
-    assert (Metric.OLDEST_DUE_SECONDS, 7.0) in stories.telemetry.values
+    assert (Metric.OLDEST_DUE_SECONDS, 7.0) in desk.telemetry.values
 
 
 async def test_a_loop_outlives_a_database_that_goes_away_and_says_so_once() -> None:

@@ -11,9 +11,9 @@ from domain.order import OrderStatus
 from jobs.queue import open_queue
 from jobs.wake_ups import SaqWakeUps
 from jobs.worker import PlacingWorker
+from tests.desk import Desk
 from tests.orders import new_order
 from tests.processes import eventually
-from tests.stories import Stories
 
 
 @pytest.fixture
@@ -22,21 +22,21 @@ async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
         yield open_queue(redis)
 
 
-def _worker(queue: RedisQueue, stories: Stories) -> PlacingWorker:
+def _worker(queue: RedisQueue, desk: Desk) -> PlacingWorker:
     return PlacingWorker(
         queue=queue,
-        submission=stories.submission,
-        delivery=stories.delivery,
-        telemetry=stories.telemetry,
+        submission=desk.submission,
+        delivery=desk.delivery,
+        telemetry=desk.telemetry,
         jobs_at_once=4,
         dequeue_timeout_seconds=1.0,
         stop_within_seconds=5.0,
     )
 
 
-async def _wake(queue: RedisQueue, stories: Stories) -> None:
-    wake_ups = SaqWakeUps(queue, stories.telemetry, enqueue_timeout_seconds=1.0, job_timeout_seconds=60)
-    wake_ups.placement_due(list(stories.store.rows))
+async def _wake(queue: RedisQueue, desk: Desk) -> None:
+    wake_ups = SaqWakeUps(queue, desk.telemetry, enqueue_timeout_seconds=1.0, job_timeout_seconds=60)
+    wake_ups.placement_due(list(desk.orders.rows))
     await wake_ups.flush()
 
 
@@ -46,46 +46,46 @@ async def _stop(running: "asyncio.Task[None]") -> None:
 
 
 async def test_a_woken_worker_places_the_order(queue: RedisQueue) -> None:
-    stories = Stories()
+    desk = Desk()
     order = new_order()
-    await stories.store.accept(order)
-    running = asyncio.create_task(_worker(queue, stories).run())
+    await desk.orders.accept(order)
+    running = asyncio.create_task(_worker(queue, desk).run())
 
-    await _wake(queue, stories)
+    await _wake(queue, desk)
     await eventually(
-        lambda: stories.store.rows[order.id].order.status is OrderStatus.PLACED, within_seconds=5, what="placed"
+        lambda: desk.orders.rows[order.id].order.status is OrderStatus.PLACED, within_seconds=5, what="placed"
     )
 
     await _stop(running)
-    assert stories.venue.asked == ["place"]
+    assert desk.venue.asked == ["place"]
 
 
 async def test_a_job_that_is_run_twice_places_once(queue: RedisQueue) -> None:
-    stories = Stories()
-    await stories.store.accept(new_order())
-    await _wake(queue, stories)
-    await _wake(queue, stories)
-    running = asyncio.create_task(_worker(queue, stories).run())
+    desk = Desk()
+    await desk.orders.accept(new_order())
+    await _wake(queue, desk)
+    await _wake(queue, desk)
+    running = asyncio.create_task(_worker(queue, desk).run())
 
-    await eventually(lambda: len(stories.telemetry.values) >= 2, within_seconds=5, what="both jobs ran")
+    await eventually(lambda: len(desk.telemetry.values) >= 2, within_seconds=5, what="both jobs ran")
 
     await _stop(running)
-    assert stories.venue.asked == ["place"]
+    assert desk.venue.asked == ["place"]
 
 
 async def test_a_stopping_worker_lets_a_running_placement_finish(queue: RedisQueue) -> None:
-    stories = Stories()
+    desk = Desk()
     order = new_order()
-    await stories.store.accept(order)
+    await desk.orders.accept(order)
     sending, answered = asyncio.Event(), asyncio.Event()
 
     async def slow_venue() -> None:
         sending.set()
         await answered.wait()
 
-    stories.venue.during_place = slow_venue
-    running = asyncio.create_task(_worker(queue, stories).run())
-    await _wake(queue, stories)
+    desk.venue.during_place = slow_venue
+    running = asyncio.create_task(_worker(queue, desk).run())
+    await _wake(queue, desk)
     async with asyncio.timeout(5):
         await sending.wait()
 
@@ -93,11 +93,11 @@ async def test_a_stopping_worker_lets_a_running_placement_finish(queue: RedisQue
     answered.set()
     await asyncio.gather(running, return_exceptions=True)
 
-    assert stories.store.rows[order.id].order.status is OrderStatus.PLACED
+    assert desk.orders.rows[order.id].order.status is OrderStatus.PLACED
 
 
 async def test_an_idle_worker_stops_at_once(queue: RedisQueue) -> None:
-    running = asyncio.create_task(_worker(queue, Stories()).run())
+    running = asyncio.create_task(_worker(queue, Desk()).run())
     await asyncio.sleep(0)
 
     async with asyncio.timeout(3):

@@ -1,0 +1,87 @@
+"""The change log: what a subscriber missed, where accounts stand, and when history is gone."""
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from db.change_log import PostgresChangeLog
+from db.database import Database
+from domain.errors import HistoryGone
+from tests.db.desk import Desk, accepted, fill
+
+
+@pytest.fixture
+def log(database: Database) -> PostgresChangeLog:
+    """The change log under test."""
+    return PostgresChangeLog(database)
+
+
+async def test_missed_changes_come_in_the_accounts_order_as_they_were_recorded(
+    log: PostgresChangeLog, desk: Desk
+) -> None:
+    first, second = await desk.accept(2)
+    recorded = await desk.record({first: [accepted("v-1"), fill("e-1")], second: [accepted("v-2")]})
+    in_order = sorted(recorded, key=lambda change: change.sequence)
+
+    assert list(await log.changes_after("demo", 2, limit=10)) == in_order
+    assert list(await log.changes_after("demo", 3, limit=1)) == in_order[1:2]
+    assert await log.changes_after("demo", 5, limit=10) == []
+    assert await log.changes_after("nobody", 0, limit=10) == []
+
+
+async def test_missed_changes_of_one_order_leave_the_others_out(log: PostgresChangeLog, desk: Desk) -> None:
+    first, second = await desk.accept(2)
+    await desk.record({first: [accepted("v-1")]})
+    (mine,) = await desk.record({second: [fill("e-1")]})
+
+    assert await log.changes_after("demo", 2, limit=10, order_id=second) == [mine]
+    assert await log.changes_after("demo", 4, limit=10, order_id=second) == []
+    assert await log.order_changes_after(second, 1, limit=10) == [mine]
+    assert await log.order_changes_after(second, 2, limit=10) == []
+
+
+async def test_history_that_is_no_longer_kept_is_gone(log: PostgresChangeLog, desk: Desk, database: Database) -> None:
+    (order_id,) = await desk.accept(1)
+    await desk.record({order_id: [accepted(), fill("e-1")]})
+    await database.fetch("DELETE FROM order_changes WHERE sequence <= 2")
+
+    assert [change.sequence for change in await log.changes_after("demo", 2, limit=10)] == [3]
+    assert [change.order.version for change in await log.order_changes_after(order_id, 2, limit=10)] == [3]
+    with pytest.raises(HistoryGone):
+        await log.changes_after("demo", 1, limit=10)
+    with pytest.raises(HistoryGone):
+        await log.changes_after("demo", 0, limit=10, order_id=order_id)
+    with pytest.raises(HistoryGone):
+        await log.order_changes_after(order_id, 1, limit=10)
+
+
+async def test_history_that_is_gone_entirely_is_gone_too(
+    log: PostgresChangeLog, desk: Desk, database: Database
+) -> None:
+    (order_id,) = await desk.accept(1)
+    await database.fetch("DELETE FROM order_changes")
+
+    with pytest.raises(HistoryGone):
+        await log.changes_after("demo", 0, limit=10)
+    with pytest.raises(HistoryGone):
+        await log.order_changes_after(order_id, 0, limit=10)
+
+
+async def test_positions_tell_where_accounts_stand(log: PostgresChangeLog, desk: Desk) -> None:
+    await desk.accept(3, accounts=("a", "b", "a"))
+
+    assert await log.position("a") == 2
+    assert await log.position("nobody") == 0
+    assert await log.positions(["a", "b", "nobody"]) == {"a": 2, "b": 1, "nobody": 0}
+    assert await log.positions([]) == {}
+
+
+async def test_an_order_and_its_accounts_position_belong_together(log: PostgresChangeLog, desk: Desk) -> None:
+    order_id, _ = await desk.accept(2)
+    (change,) = await desk.record({order_id: [accepted()]})
+
+    position = await log.order_position(order_id, account_id="demo")
+
+    assert position is not None
+    assert (position.order, position.sequence) == (change.order, change.sequence)
+    assert await log.order_position(order_id, account_id="other") is None
+    assert await log.order_position(uuid7(), account_id=None) is None

@@ -1,0 +1,110 @@
+"""Migrations give the tables of `db.tables`, exactly; run twice or at once they do no harm."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from db.columns import metadata
+from db.migrate import upgrade
+from tests.servers import PostgresServer
+
+CATALOG = (
+    """
+    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attcollation,
+        pg_get_expr(d.adbin, d.adrelid)
+    FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+    LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> ALL ($1) AND c.relkind = 'r'
+    ORDER BY c.relname, a.attnum
+    """,
+    """
+    SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> ALL ($1) ORDER BY 1, 2
+    """,
+    """
+    SELECT tablename, indexname, indexdef FROM pg_indexes
+    WHERE schemaname = 'public' AND tablename <> ALL ($1) ORDER BY 1, 2
+    """,
+    """
+    SELECT relname, reloptions FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relname <> ALL ($1) ORDER BY 1
+    """,
+)
+OUTSIDE = ["alembic_version", "alembic_version_pkc"]
+
+
+async def test_migrating_gives_the_tables_that_the_code_describes(
+    postgres_server: PostgresServer, migrated_template: str
+) -> None:
+    described = await postgres_server.create_database()
+    async with _connected(described) as connection:
+        await connection.run_sync(metadata.create_all)
+
+    for migrated, by_code in zip(await _catalog(migrated_template), await _catalog(described), strict=True):
+        assert migrated == by_code
+    await postgres_server.drop_database(described)
+
+
+async def test_alembic_finds_no_difference_either(migrated_template: str) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with _connected(migrated_template) as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_migrating_again_is_quick_and_changes_nothing(migrated_template: str) -> None:
+    before = await _catalog(migrated_template)
+    start = time.monotonic()
+
+    await asyncio.to_thread(upgrade, migrated_template)
+
+    assert time.monotonic() - start < 2
+    assert await _catalog(migrated_template) == before
+
+
+async def test_several_processes_may_migrate_at_once(postgres_server: PostgresServer, migrated_template: str) -> None:
+    fresh = await postgres_server.create_database()
+
+    await asyncio.gather(*(asyncio.to_thread(upgrade, fresh) for _ in range(4)))
+
+    assert await _catalog(fresh) == await _catalog(migrated_template)
+    await postgres_server.drop_database(fresh)
+
+
+async def test_migrating_needs_no_working_directory(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    fresh = await postgres_server.create_database()
+
+    await asyncio.to_thread(upgrade, fresh)
+
+    assert await _catalog(fresh) != [[], [], [], []]
+    await postgres_server.drop_database(fresh)
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
+    """A connection with a transaction that is committed in the end."""
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    async with engine.begin() as connection:
+        yield connection
+
+
+async def _catalog(url: str) -> list[list[tuple[object, ...]]]:
+    """Columns, constraints, indexes and storage options, as PostgreSQL itself describes them."""
+    connection = await asyncpg.connect(url)
+    try:
+        return [[tuple(row) for row in await connection.fetch(query, OUTSIDE)] for query in CATALOG]
+    finally:
+        await connection.close()

@@ -1,0 +1,91 @@
+"""Whatever the venue says in whatever order: the stored status is the one that the stored facts give."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from db.database import Database
+from domain.executions import Trade
+from domain.order import End, VenueRank
+from domain.reports import (
+    CancelAsked,
+    CancelRefused,
+    CancelSent,
+    ExecutionBusted,
+    ExecutionCorrected,
+    OrderAccepted,
+    OrderEnded,
+    OrderFilled,
+    PlacementBecameUnknown,
+    PlacementGivenUp,
+    Report,
+)
+from domain.values import Reason, ReasonSource
+from tests.db.desk import Desk, make_store
+from tests.memory import MIDNIGHT
+
+REPORTS_MAX = 12
+CASES = 25
+LATEST_CHANGES = """
+SELECT o.id FROM orders AS o
+JOIN order_changes AS c ON c.order_id = o.id AND c.version = o.version
+WHERE (c.status, c.filled_quantity, c.notional, c.venue_order_id, c.at)
+    IS DISTINCT FROM (o.status, o.filled_quantity, o.notional, o.venue_order_id, o.updated_at)
+"""
+
+names = st.sampled_from(["e-1", "e-2", "e-3"])
+moments = st.integers(0, 5).map(lambda second: MIDNIGHT + timedelta(seconds=second))
+trades = st.builds(Trade, quantity=st.decimals("0.5", 60, places=1), price=st.decimals(1, 9, places=2))
+reasons = st.builds(Reason, source=st.sampled_from(ReasonSource), code=st.sampled_from("ab"), message=st.just("m\x00"))
+numbers = st.integers(0, 3)
+venue_ids = st.sampled_from([None, "v-1"])
+
+reports: st.SearchStrategy[Report] = st.one_of(
+    st.builds(OrderAccepted, venue_order_id=st.just("v-1"), rank=st.sampled_from(VenueRank), at=moments),
+    st.builds(
+        OrderFilled,
+        venue_execution_id=names,
+        trade=trades,
+        cumulative_quantity=st.sampled_from([None, Decimal(10), Decimal(20)]),
+        venue_order_id=venue_ids,
+        at=moments,
+    ),
+    st.builds(ExecutionCorrected, venue_execution_id=names, trade=trades, at=moments),
+    st.builds(ExecutionBusted, venue_execution_id=names, at=moments),
+    st.builds(OrderEnded, end=st.sampled_from(End), reason=reasons, venue_order_id=venue_ids, at=moments),
+    st.builds(CancelAsked, at=moments),
+    st.builds(CancelSent, request=numbers, at=moments),
+    st.builds(CancelRefused, reason=reasons, request=st.none() | numbers, at=moments),
+    st.builds(PlacementBecameUnknown, reason=reasons, at=moments),
+    st.builds(PlacementGivenUp, reason=reasons, at=moments),
+)
+
+
+@settings(
+    max_examples=CASES,
+    deadline=None,
+    derandomize=True,
+    # The database is shared by the examples on purpose: each works with orders of its own.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(batches=st.lists(st.lists(reports, max_size=4), min_size=1, max_size=REPORTS_MAX // 4))
+async def test_the_stored_status_is_always_what_the_facts_give(
+    database: Database, batches: Sequence[Sequence[Report]]
+) -> None:
+    desk = Desk(make_store(database))
+    first, second = await desk.accept(2)
+
+    for batch in batches:
+        # The venue's ids belong to one order each.
+        await desk.record({first: batch})
+    loaded = await desk.store.load([first, second], [])
+
+    rows = await database.fetch("SELECT id, status FROM orders WHERE id = ANY($1)", [first, second])
+    assert {row["id"]: row["status"] for row in rows} == {
+        order_id: read.order.status.value for order_id, read in loaded.items()
+    }
+    assert await database.fetch(LATEST_CHANGES) == []
+    await database.fetch("DELETE FROM executions")
