@@ -196,11 +196,7 @@ accounts = Table(
     PrimaryKeyConstraint("id"),
     at_most("id", ID_MAX_CHARACTERS),
     # Few rows, each changed all the time: room for heap-only updates.
-    postgresql_with={
-        "fillfactor": "50",
-        "autovacuum_vacuum_scale_factor": "0.02",
-        "autovacuum_vacuum_cost_delay": "0",
-    },
+    postgresql_with={"fillfactor": "50", "autovacuum_vacuum_scale_factor": "0.02", "autovacuum_vacuum_cost_delay": "0"},
 )
 
 instruments = Table(

@@ -29,7 +29,7 @@ def create_graphql_routes(services: Services, *, tokens: TokenVerifier) -> Seque
         Route(GRAPHQL_PATH, http, middleware=_cross_origin(settings)),
         WebSocketRoute(GRAPHQL_PATH, WebSocketEndpoint(schema=schema, services=services, tokens=tokens)),
     ]
-    if graphiql is not None and graphiql.is_installed:
+    if graphiql is not None:
         routes.append(Mount("/graphiql", StaticFiles(directory=STATIC_PATH)))
     return routes
 

@@ -1,6 +1,7 @@
 """GraphiQL, for development: our own page over files that set-up put into place, so that it works without internet.
 
-Without those files (no node at set-up) it is Strawberry's page, which loads GraphiQL from a CDN.
+Without those files (no node at set-up) the same page loads them from a CDN. The page holds each one's hash, so what the
+browser runs beside the token is the same in both cases.
 """
 
 from html import escape
@@ -8,41 +9,49 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from strawberry.http.ides import get_graphql_ide_html
 
 from domain.telemetry import Telemetry
 from graph.settings import GraphSettings
 
-STATIC_PATH = Path(__file__).parent / "static"
-LIBRARIES = ("react.js", "react-dom.js", "graphiql.js", "graphiql.css", "explorer.js", "explorer.css")
-LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src data:; img-src 'self' data:; "
-    "connect-src 'self' ws://127.0.0.1:* ws://localhost:*; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+PAGE_PATH = Path(__file__).parent / "static" / "index.html"
+STATIC_PATH = PAGE_PATH.parent
 CDN = "https://unpkg.com"
-CDN_POLICY = (
-    f"default-src 'none'; script-src 'unsafe-inline' {CDN}; style-src 'unsafe-inline' {CDN}; font-src data: {CDN}; "
-    f"img-src 'self' data: {CDN}; connect-src 'self' ws://127.0.0.1:* ws://localhost:*; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
+LIBRARIES = {
+    "react.js": "react@18.3.1/umd/react.production.min.js",
+    "react-dom.js": "react-dom@18.3.1/umd/react-dom.production.min.js",
+    "graphiql.js": "graphiql@4.1.2/graphiql.min.js",
+    "graphiql.css": "graphiql@4.1.2/graphiql.min.css",
+    "explorer.js": "@graphiql/plugin-explorer@4.0.6/dist/index.umd.js",
+    "explorer.css": "@graphiql/plugin-explorer@4.0.6/dist/style.css",
+}
+"""Each file by its name here: where the CDN has it. The versions are those of tools/graphiql/package.json."""
+
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+POLICY = (
+    "default-src 'none'; script-src 'self'{cdn}; style-src 'self' 'unsafe-inline'{cdn}; font-src data:; "
+    "img-src 'self' data:; connect-src 'self' ws://127.0.0.1:* ws://localhost:*; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
 
 
 class GraphiQL:
-    """The page and its files."""
+    """The page."""
 
     def __init__(self, settings: GraphSettings, telemetry: Telemetry) -> None:
         self._token_path = settings.development_token_path
-        self.is_installed = all((STATIC_PATH / "graphiql" / name).is_file() for name in LIBRARIES)
-        if not self.is_installed:
-            telemetry.info("graphiql_from_cdn", next="run tools/graphiql/install.py to have it without internet")
+        self._telemetry = telemetry
 
     def page(self, request: Request) -> Response:
         """The page for a browser, with the development token in it when the browser came by a local name."""
-        if not self.is_installed:
-            return _html(get_graphql_ide_html(graphql_ide="graphiql"), CDN_POLICY)
-        page = (STATIC_PATH / "index.html").read_text(encoding="utf-8")
-        return _html(page.replace("{{token}}", escape(self._token_for(request), quote=True)), PAGE_POLICY)
+        # Asked each time: set-up may put the files into place while this process runs.
+        is_installed = all((STATIC_PATH / "graphiql" / name).is_file() for name in LIBRARIES)
+        if not is_installed:
+            self._telemetry.info("graphiql_from_cdn", next="run tools/graphiql/install.py to have it without internet")
+        page = PAGE_PATH.read_text(encoding="utf-8")
+        for name, path in LIBRARIES.items():
+            page = page.replace(f"{{{{{name}}}}}", f"/graphiql/graphiql/{name}" if is_installed else f"{CDN}/{path}")
+        page = page.replace("{{token}}", escape(self._token_for(request), quote=True))
+        return _html(page, POLICY.format(cdn="" if is_installed else f" {CDN}"))
 
     def _token_for(self, request: Request) -> str:
         # A page of a foreign name that points to this machine (DNS rebinding) must not be able to read the token.

@@ -48,6 +48,13 @@ function exampleOrder() {
 }
 
 function start() {
+  const container = document.getElementById("graphiql");
+  if (typeof GraphiQLPluginExplorer === "undefined") {
+    container.textContent =
+      "GraphiQL could not be loaded: its files are neither here nor could they be fetched from the internet. " +
+      "With node and npm installed, run: python3 tools/graphiql/install.py";
+    return;
+  }
   const token = document.querySelector('meta[name="fillwire-token"]').content;
   const authorization = token ? { Authorization: `Bearer ${token}` } : {};
   const headers = JSON.stringify(authorization, null, 2);
@@ -72,7 +79,7 @@ function start() {
     ],
     plugins: [GraphiQLPluginExplorer.explorerPlugin()],
   });
-  ReactDOM.createRoot(document.getElementById("graphiql")).render(page);
+  ReactDOM.createRoot(container).render(page);
 }
 
 start();

@@ -1,7 +1,10 @@
 """Subscriptions: the snapshot, then each change once and in order, from where the client asks."""
 
+from domain.telemetry import Metric
+from graph.settings import GraphSettings
 from tests.graph.orders import accepted, filled, key_of, placed_id
-from tests.graph.server import Api, Json, Socket
+from tests.graph.server import Api, Json, Socket, World, running_api
+from tests.processes import eventually
 
 STATUS = """
 subscription Follow($id: ID!, $after: Int) {
@@ -132,3 +135,20 @@ async def test_an_instrument_is_never_older_than_the_update_that_shows_it(api: A
 
 def _fields(instrument: object) -> Json:
     return {name: getattr(instrument, name) for name in instrument.__dataclass_fields__}  # type: ignore[attr-defined]  # a dataclass
+
+
+async def test_a_stream_opens_at_once_for_a_client_that_has_seen_everything() -> None:
+    async with running_api(World(settings=GraphSettings(operation_timeout_seconds=0.05))) as api:
+        order_id = await placed_id(api)
+        async with api.conversation() as socket:
+            opened = api.world.telemetry.counts[Metric.OPERATION_SECONDS] + 1
+            await socket.subscribe(STATUS, {"id": order_id, "after": 1})
+            await eventually(
+                lambda: api.world.telemetry.counts[Metric.OPERATION_SECONDS] == opened,
+                within_seconds=5,
+                what="the operation's start is over",
+            )
+            await api.world.orders.report(key_of(order_id), accepted())
+            (update,) = await updates(socket, 1, "orderStatus")
+
+    assert update["order"]["version"] == 2

@@ -1,11 +1,13 @@
 # ruff: noqa: INP001 - a script that is run by its path, not a package
 """Put GraphiQL's files where the API serves them in development, so that it works without internet.
 
-Standard library only, for ./dev to call: `python3 tools/graphiql/install.py`. It needs node and npm once; without them
-it says so and leaves the API to its fall-back, a page that loads GraphiQL from a CDN.
+Standard library only: `python3 tools/graphiql/install.py`, and `--quiet` when nothing is to be said of what is done
+already. It needs node and npm once; without them, or without a registry, it says so, and the page loads the same files
+from a CDN.
 """
 
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,53 +25,79 @@ FILES = {
     "@graphiql/plugin-explorer/dist/index.umd.js": "explorer.js",
     "@graphiql/plugin-explorer/dist/style.css": "explorer.css",
 }
+FALL_BACK = "Until it is, its page loads it from unpkg.com."
+
+
+def main(arguments: list[str]) -> int:
+    """Install unless it is done, and say in a sentence what happened; the exit code is 0 also when it could not."""
+    # As an exception, so that npm is ended and its folder deleted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if is_installed():
+        if "--quiet" not in arguments:
+            print("GraphiQL is in place.")
+        return 0
+    try:
+        problem = install()
+    except OSError as error:
+        problem = str(error)
+    print(f"GraphiQL is not installed: {problem}. {FALL_BACK}" if problem else "GraphiQL was installed.")
+    return 0
 
 
 def is_installed() -> bool:
     """Whether the files of this very lock are in place."""
     stamp = TARGET / STAMP
-    lock = HERE / "package-lock.json"
-    return stamp.is_file() and stamp.read_bytes() == lock.read_bytes()
+    return stamp.is_file() and stamp.read_bytes() == (HERE / "package-lock.json").read_bytes()
 
 
 def install() -> str:
-    """Install unless it is done; gives one sentence on what happened. It never raises for a missing network."""
-    if is_installed():
-        return "GraphiQL is in place."
+    """Fetch the locked packages and put their files into place, all or nothing; gives what kept it from that."""
     npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        return "GraphiQL was not installed: node and npm are missing. Its page will load from a CDN."
-    with tempfile.TemporaryDirectory() as folder:
+    missing = [name for name, path in (("node", shutil.which("node")), ("npm", npm)) if path is None]
+    if npm is None or missing:
+        return f"{' and '.join(missing)} not found"
+    with tempfile.TemporaryDirectory(prefix="fillwire-graphiql-") as folder:
         work = Path(folder)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, work / name)
         problem = _run(npm, work)
-        if problem:
-            return f"GraphiQL was not installed: {problem} Its page will load from a CDN."
-        _copy(work / "node_modules")
-    return "GraphiQL was installed."
+        if not problem:
+            _put_into_place(work / "node_modules")
+    return problem
 
 
 def _run(npm: str, work: Path) -> str:
     # Scripts of packages are never run; the lock's hashes say what is taken.
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = [npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]
     try:
-        subprocess.run(command, cwd=work, check=True, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS)
+        answer = subprocess.run(
+            command, cwd=work, check=False, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS
+        )
     except subprocess.TimeoutExpired:
-        return f"npm took longer than {INSTALL_TIMEOUT_SECONDS} seconds."
-    except subprocess.CalledProcessError as error:
-        last_line = (error.stderr.strip().splitlines() or ["npm failed."])[-1]
-        return f"{last_line}."
-    return ""
+        return f"npm took longer than {INSTALL_TIMEOUT_SECONDS} seconds"
+    return "" if answer.returncode == 0 else f"npm failed ({_reason(answer.stderr)})"
 
 
-def _copy(modules: Path) -> None:
-    TARGET.mkdir(parents=True, exist_ok=True)
-    for source, name in FILES.items():
-        shutil.copy(modules / source, TARGET / name)
-    # Last, so that a copy that was cut short is done again.
-    shutil.copy(HERE / "package-lock.json", TARGET / STAMP)
+def _reason(errors: str) -> str:
+    """npm's first line that says what went wrong; after it come hints, and where it logged."""
+    lines = [line.removeprefix("npm error").strip() for line in errors.splitlines()]
+    said = [line for line in lines if line and not line.startswith(("code ", "errno ", "syscall "))]
+    return (said or ["it did not say why"])[0].rstrip(".")
+
+
+def _put_into_place(modules: Path) -> None:
+    """Gather the files beside the target and rename, so that nobody is served a part of them."""
+    new = Path(tempfile.mkdtemp(prefix=f"{TARGET.name}.", dir=TARGET.parent))
+    try:
+        new.chmod(0o755)
+        for source, name in FILES.items():
+            shutil.copy(modules / source, new / name)
+        shutil.copy(HERE / "package-lock.json", new / STAMP)
+        shutil.rmtree(TARGET, ignore_errors=True)
+        new.rename(TARGET)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(install() + "\n")
+    sys.exit(main(sys.argv[1:]))
