@@ -3,7 +3,6 @@
 import asyncio
 
 from db.migrate import upgrade
-
 from runtime.process import Process
 
 REQUIRES = ("database_url",)
