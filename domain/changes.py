@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain.executions import Execution
-from domain.order import Order, OrderStatus, leaves_quantity
+from domain.order import Order, OrderStatus, derive_reason, leaves_quantity
 from domain.values import Reason, Terms, average_price
 
 
@@ -113,14 +113,15 @@ class RecordedChange:
 
 def snapshot(order: Order, *, placement: PlacementState) -> OrderSnapshot:
     """The order as people see it, from its facts."""
+    status = order.status
     return OrderSnapshot(
         id=order.id,
         account_id=order.account_id,
         terms=order.terms,
-        status=order.status,
+        status=status,
         filled_quantity=order.facts.filled_quantity,
         notional=order.facts.notional,
-        reason=order.reason,
+        reason=derive_reason(order.facts, status=status),
         venue_order_id=order.facts.venue_order_id,
         placement=placement,
         version=order.version,

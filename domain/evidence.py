@@ -12,7 +12,7 @@ from uuid import UUID
 
 from domain.changes import Anomaly, Change, ChangeKind
 from domain.executions import Correction, Execution, Trade, with_bust, with_correction, with_fill
-from domain.order import End, Facts, Order, OrderStatus, PlacingPhase, VenueRank, with_facts
+from domain.order import End, Facts, Order, OrderStatus, PlacingPhase, VenueRank, derive_reason, with_facts
 from domain.reports import (
     CancelAsked,
     CancelRefused,
@@ -37,7 +37,9 @@ STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus
     (OrderStatus.FAILED, ChangeKind.PLACED): frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL}),
     (OrderStatus.FAILED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
     # The same for one that we canceled ourselves, because the venue did not seem to have it.
-    (OrderStatus.CANCELED, ChangeKind.PLACED): frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL}),
+    (OrderStatus.CANCELED, ChangeKind.PLACED): frozenset(
+        {OrderStatus.PLACED, OrderStatus.PENDING_CANCEL, OrderStatus.REJECTED}
+    ),
     (OrderStatus.CANCELED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
     (OrderStatus.CANCELED, ChangeKind.EXPIRED): frozenset({OrderStatus.EXPIRED}),
     # A bust or a correction takes quantity away, whatever the status was (None stands for any).
@@ -260,10 +262,10 @@ def _canceling(facts: Facts, report: CancelAsked | CancelSent | CancelRefused, *
 
 
 def _visible(order: Order) -> tuple[object, ...]:
-    facts = order.facts
+    facts, status = order.facts, order.status
     return (
-        order.status,
-        order.reason,
+        status,
+        derive_reason(facts, status=status),
         facts.filled_quantity,
         facts.notional,
         facts.venue_order_id,

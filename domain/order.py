@@ -157,22 +157,35 @@ def is_placing_over(facts: Facts) -> bool:
 
 
 def derive_status(facts: Facts, *, quantity: Decimal) -> OrderStatus:
-    """Read the status off the facts: the first rule that matches, in the design's order."""
-    rules = (
-        (facts.filled_quantity >= quantity, OrderStatus.FILLED),
-        (_is_canceled(facts), OrderStatus.CANCELED),
-        (End.EXPIRED in facts.ends, OrderStatus.EXPIRED),
-        (End.REJECTED in facts.ends and facts.filled_quantity == ZERO, OrderStatus.REJECTED),
-        # A venue that rejects after a fill has ended what was left: it is over, and it did fill.
-        (End.REJECTED in facts.ends, OrderStatus.CANCELED),
-        # What the venue does not have, it will never confirm as canceled.
-        (facts.phase == PlacingPhase.GIVEN_UP and not facts.venue_has_shown_something, OrderStatus.FAILED),
-        (facts.cancel.is_open, OrderStatus.PENDING_CANCEL),
-        (facts.filled_quantity > ZERO, OrderStatus.PARTIALLY_FILLED),
-        (facts.rank >= VenueRank.ACCEPTED, OrderStatus.PLACED),
-        (facts.phase == PlacingPhase.SENT_UNKNOWN, OrderStatus.IN_DOUBT),
-    )
-    return next((status for holds, status in rules if holds), OrderStatus.PENDING)
+    """Read the status off the facts: the first rule that matches, in the design's order.
+
+    Plain branches and no table: this runs several times for each report that is recorded.
+    """
+    if facts.filled_quantity >= quantity:
+        return OrderStatus.FILLED
+    if facts.ends and (ended := _status_of_the_end(facts)) is not None:
+        return ended
+    # What the venue does not have, it will never confirm as canceled.
+    if facts.phase is PlacingPhase.GIVEN_UP and not facts.venue_has_shown_something:
+        return OrderStatus.FAILED
+    if facts.cancel.is_open:
+        return OrderStatus.PENDING_CANCEL
+    if facts.filled_quantity > ZERO:
+        return OrderStatus.PARTIALLY_FILLED
+    if facts.rank >= VenueRank.ACCEPTED:
+        return OrderStatus.PLACED
+    return OrderStatus.IN_DOUBT if facts.phase is PlacingPhase.SENT_UNKNOWN else OrderStatus.PENDING
+
+
+def _status_of_the_end(facts: Facts) -> OrderStatus | None:
+    if _is_canceled(facts):
+        return OrderStatus.CANCELED
+    if End.EXPIRED in facts.ends:
+        return OrderStatus.EXPIRED
+    if End.REJECTED not in facts.ends:
+        return None
+    # A venue that rejects after a fill has ended what was left: it is over, and it did fill.
+    return OrderStatus.REJECTED if facts.filled_quantity == ZERO else OrderStatus.CANCELED
 
 
 def _is_canceled(facts: Facts) -> bool:

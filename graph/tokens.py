@@ -3,6 +3,7 @@
 The algorithms are fixed by the kind of key, never taken from the token.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -68,12 +69,17 @@ class KeySetTokens:
 
 
 def read_key_set(path: Path, *, expected: ExpectedClaims | None = None) -> KeySetTokens:
-    """The verifier for a JWKS file. Keys without id, or for another algorithm than ours, are left out.
+    """The verifier for a JWKS file. Raises OSError when it cannot be read, and ValueError as `parse_key_set` does."""
+    return parse_key_set(path.read_text(encoding="utf-8"), expected=expected)
 
-    Raises OSError when it cannot be read, and ValueError when no key in it can be used.
+
+def parse_key_set(text: str | bytes, *, expected: ExpectedClaims | None = None) -> KeySetTokens:
+    """The verifier for the text of a JWKS. Keys without id, or for another algorithm than ours, are left out.
+
+    Raises ValueError when no key in it can be used.
     """
     try:
-        key_set = jwt.PyJWKSet.from_json(path.read_text(encoding="utf-8"))
+        key_set = jwt.PyJWKSet.from_dict(json.loads(text))
     except (jwt.PyJWTError, AttributeError, TypeError) as error:
         raise ValueError(f"no usable key set: {error}") from error
     keys = {key.key_id: key for key in key_set.keys if key.key_id and key.algorithm_name in KEY_SET_ALGORITHMS}

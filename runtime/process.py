@@ -93,6 +93,9 @@ async def _run(name: str, head: Head, settings: Settings) -> int:
     process.telemetry.info("started", process=name)
     try:
         await head(process)
+    except SettingsError as error:
+        process.telemetry.error("cannot_start", process=name, error=str(error))
+        return EXIT_BAD_SETTINGS
     except FillwireError as error:
         process.telemetry.error("ended", process=name, error=str(error))
         return EXIT_FAILED

@@ -1,27 +1,71 @@
-// Starts GraphiQL with the development token and three tabs: place an order, follow it, look at all orders.
+// Starts GraphiQL with the development token and four tabs: place an order, follow it, follow all, look back.
 "use strict";
 
-const PLACE = `# Each run with the same clientOrderId gives the same order back: change it for a new one.
+const PLACE = `# Stored and answered at once; now run the next tab.
+# The same clientOrderId again gives the same order back:
+# change it, below, for a new one.
 mutation PlaceOrder($input: PlaceOrderInput!) {
-  placeOrder(input: $input, waitMs: 2000) {
+  placeOrder(input: $input) {
     __typename
     ... on PlaceOrderSuccess {
       replayed
-      order { id status filledQuantity leavesQuantity version instrument { symbol name } }
+      order {
+        id
+        status
+        version
+        instrument { symbol name }
+      }
     }
     ... on UserError { code message path }
-    ... on InvalidOrder { issues { path code message } }
+    ... on InvalidOrder {
+      issues { path code message }
+    }
   }
 }
 `;
 
-const FOLLOW = `# Run this first, then place orders in the first tab: every change arrives here, once and in order.
-subscription FollowOrders {
+const LAST = "last";
+const FOLLOW = `# The order as it stands, then each change as it comes.
+# "${LAST}" is this page's word for your newest order.
+subscription FollowOrder($orderId: ID!) {
+  orderStatus(orderId: $orderId) {
+    kind
+    order {
+      clientOrderId
+      status
+      version
+      filledQuantity
+      averagePrice
+      history {
+        nodes {
+          kind
+          at
+          execution { quantity price }
+        }
+      }
+    }
+  }
+}
+`;
+
+const FOLLOW_ALL = `# Run it, and place a new order in another window:
+# every change of every order, once and in order.
+subscription FollowAccount {
   orderUpdates {
     kind
     cursor
-    order { id clientOrderId status filledQuantity averagePrice version }
-    change { kind at execution { quantity price } }
+    order {
+      clientOrderId
+      status
+      version
+      filledQuantity
+      averagePrice
+    }
+    change {
+      kind
+      at
+      execution { quantity price }
+    }
   }
 }
 `;
@@ -29,22 +73,47 @@ subscription FollowOrders {
 const ORDERS = `query Orders {
   viewer { accountId scopes tokenExpiresAt }
   orders(first: 10) {
-    nodes { id clientOrderId side quantity limitPrice status filledQuantity averagePrice createdAt }
+    nodes {
+      id
+      clientOrderId
+      side
+      quantity
+      status
+      filledQuantity
+      averagePrice
+      createdAt
+    }
     pageInfo { hasNextPage endCursor }
   }
 }
 `;
+
+const NEWEST_ORDER = "{ orders(first: 1) { nodes { id } } }";
 
 function exampleOrder() {
   const input = {
     clientOrderId: `graphiql-${Date.now()}`,
     isin: "US0378331005",
     side: "BUY",
-    type: "LIMIT",
-    quantity: "10",
-    limitPrice: "150.00",
+    type: "MARKET",
+    quantity: "100",
   };
   return JSON.stringify({ input }, null, 2);
+}
+
+// Puts the newest order's id where the variables say "last".
+function knowingTheLastOrder(fetcher) {
+  return async (request, options) => {
+    if (request.variables?.orderId !== LAST) {
+      return fetcher(request, options);
+    }
+    const answer = await fetcher({ query: NEWEST_ORDER }, { headers: options?.headers });
+    const order = answer.data?.orders.nodes[0];
+    if (!order) {
+      return answer.errors ? answer : { errors: [{ message: "There is no order yet: place one in the first tab." }] };
+    }
+    return fetcher({ ...request, variables: { ...request.variables, orderId: order.id } }, options);
+  };
 }
 
 function start() {
@@ -56,26 +125,27 @@ function start() {
     return;
   }
   const token = document.querySelector('meta[name="fillwire-token"]').content;
+  // What is typed into the headers editor goes on top of this, over HTTP and over the websocket. It is not written
+  // there, because the editor's content reaches the browser's storage.
   const authorization = token ? { Authorization: `Bearer ${token}` } : {};
-  const headers = JSON.stringify(authorization, null, 2);
   const { host, protocol } = window.location;
   const fetcher = GraphiQL.createFetcher({
     url: "/graphql",
     subscriptionUrl: `${protocol === "https:" ? "wss" : "ws"}://${host}/graphql`,
-    // What the headers editor holds goes on top of these, over HTTP and over the websocket.
     headers: authorization,
     wsConnectionParams: authorization,
+    enableIncrementalDelivery: false,
   });
   const page = React.createElement(GraphiQL, {
-    fetcher,
-    defaultHeaders: headers,
-    // Tokens stay out of the browser's storage.
+    fetcher: knowingTheLastOrder(fetcher),
     shouldPersistHeaders: false,
     isHeadersEditorEnabled: true,
+    defaultEditorToolsVisibility: "variables",
     defaultTabs: [
-      { query: PLACE, variables: exampleOrder(), headers },
-      { query: FOLLOW, headers },
-      { query: ORDERS, headers },
+      { query: PLACE, variables: exampleOrder() },
+      { query: FOLLOW, variables: JSON.stringify({ orderId: LAST }, null, 2) },
+      { query: FOLLOW_ALL },
+      { query: ORDERS },
     ],
     plugins: [GraphiQLPluginExplorer.explorerPlugin()],
   });

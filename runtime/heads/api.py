@@ -1,6 +1,7 @@
 """The API: GraphQL over HTTP and websocket, health and metrics, on one port."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -15,6 +16,7 @@ from graph.context import Services
 from graph.settings import GraphSettings
 from graph.tokens import ExpectedClaims, HmacTokens, TokenVerifier, read_key_set
 from runtime.health import health_routes
+from runtime.key_set import open_key_set
 from runtime.process import Process, new_id, until_stopped, utc_now
 from runtime.resources import make_recording, open_database, open_signals
 from runtime.serving import serve
@@ -27,8 +29,8 @@ NO_TOKEN_KEY = "TOKEN_SECRET, TOKEN_JWKS_FILE or TOKEN_JWKS_URL must be set: wit
 async def run(process: Process) -> None:
     """Serve until stopped. Raises SettingsError without a token key."""
     settings = process.settings
-    tokens = make_token_verifier(settings)
     async with AsyncExitStack() as stack:
+        tokens = await stack.enter_async_context(open_token_verifier(process))
         database = await stack.enter_async_context(open_database(process))
         signals = await stack.enter_async_context(open_signals(process))
         hub = await stack.enter_async_context(
@@ -76,17 +78,27 @@ async def run(process: Process) -> None:
         await until_stopped(process, lambda: _serve(process, application))
 
 
-def make_token_verifier(settings: Settings) -> TokenVerifier:
+@asynccontextmanager
+async def open_token_verifier(process: Process) -> AsyncIterator[TokenVerifier]:
     """The verifier for the configured key. Raises SettingsError when there is none or it cannot be read."""
+    settings = process.settings
     expected = ExpectedClaims(audience=settings.token_audience, issuer=settings.token_issuer)
     if settings.token_secret is not None:
-        return HmacTokens(secret=settings.token_secret.get_secret_value(), expected=expected)
-    if settings.token_jwks_file is not None:
-        try:
-            return read_key_set(Path(settings.token_jwks_file), expected=expected)
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"TOKEN_JWKS_FILE: {settings.token_jwks_file} cannot be used: {error}") from error
-    raise SettingsError(NO_TOKEN_KEY)
+        yield HmacTokens(secret=settings.token_secret.get_secret_value(), expected=expected)
+    elif settings.token_jwks_file is not None:
+        yield _keys_of_file(settings.token_jwks_file, expected)
+    elif settings.token_jwks_url is not None:
+        async with open_key_set(settings.token_jwks_url, expected=expected, telemetry=process.telemetry) as tokens:
+            yield tokens
+    else:
+        raise SettingsError(NO_TOKEN_KEY)
+
+
+def _keys_of_file(path: str, expected: ExpectedClaims) -> TokenVerifier:
+    try:
+        return read_key_set(Path(path), expected=expected)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"TOKEN_JWKS_FILE: {path} cannot be used: {error}") from error
 
 
 def graph_settings(settings: Settings) -> GraphSettings:

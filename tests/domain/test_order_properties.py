@@ -282,6 +282,7 @@ STEPS: Sequence[tuple[Sequence[Report], Report, OrderStatus]] = [
     ((cancel_asked(), given_up()), filled("1"), OrderStatus.PENDING_CANCEL),
     ((canceled_by_us(),), accepted(), OrderStatus.PLACED),
     ((cancel_asked(), canceled_by_us()), accepted(), OrderStatus.PENDING_CANCEL),
+    ((canceled_by_us(), ended(End.REJECTED)), accepted(), OrderStatus.REJECTED),
     ((canceled_by_us(),), filled("1"), OrderStatus.PARTIALLY_FILLED),
     ((cancel_asked(), canceled_by_us()), filled("1"), OrderStatus.PENDING_CANCEL),
     ((canceled_by_us(),), ended(End.EXPIRED), OrderStatus.EXPIRED),

@@ -1,0 +1,81 @@
+"""The token issuer's public keys at an address: fetched at the start, now and then, and when a token names a new one.
+
+A key that cannot be fetched again stays in force: an issuer that is down for an hour must not lock everybody out.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+
+from domain.telemetry import Telemetry
+from graph.tokens import ExpectedClaims, InvalidToken, KeySetTokens, parse_key_set
+from graph.viewer import Viewer
+from runtime.settings import SettingsError
+
+FETCH_TIMEOUT_SECONDS = 5.0
+KEY_SET_MAX_BYTES = 262_144
+REFRESH_EVERY_SECONDS = 600.0
+REFRESH_PAUSE_SECONDS = 10.0
+"""At least this long between two fetches, however many tokens name keys that are not known."""
+
+
+class FetchedKeySet:
+    """A TokenVerifier over the keys that were fetched last."""
+
+    def __init__(self, keys: KeySetTokens) -> None:
+        self.keys = keys
+        self.unknown_key_seen = asyncio.Event()
+
+    def verify(self, token: str) -> Viewer:
+        """The bearer; raises InvalidToken. A token with an unknown key is refused, and has the keys fetched again."""
+        try:
+            return self.keys.verify(token)
+        except InvalidToken:
+            self.unknown_key_seen.set()
+            raise
+
+
+@asynccontextmanager
+async def open_key_set(url: str, *, expected: ExpectedClaims, telemetry: Telemetry) -> AsyncIterator[FetchedKeySet]:
+    """The keys at the address, kept fresh until the block ends. Raises SettingsError when there are none at first."""
+    timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        try:
+            tokens = FetchedKeySet(await _fetch(session, url, expected))
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise SettingsError(f"TOKEN_JWKS_URL: the keys cannot be read: {error!r}") from error
+        async with asyncio.TaskGroup() as tasks:
+            refreshing = tasks.create_task(_refresh(tokens, session, url, expected, telemetry))
+            try:
+                yield tokens
+            finally:
+                refreshing.cancel()
+
+
+async def _refresh(
+    tokens: FetchedKeySet, session: aiohttp.ClientSession, url: str, expected: ExpectedClaims, telemetry: Telemetry
+) -> None:
+    while True:
+        await asyncio.sleep(REFRESH_PAUSE_SECONDS)
+        try:
+            async with asyncio.timeout(REFRESH_EVERY_SECONDS):
+                await tokens.unknown_key_seen.wait()
+        except TimeoutError:
+            pass
+        tokens.unknown_key_seen.clear()
+        try:
+            tokens.keys = await _fetch(session, url, expected)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            telemetry.warning("token_keys_not_refreshed", error=repr(error), next="the known keys stay in force")
+
+
+async def _fetch(session: aiohttp.ClientSession, url: str, expected: ExpectedClaims) -> KeySetTokens:
+    async with session.get(url, allow_redirects=False, raise_for_status=True) as response:
+        text = bytearray()
+        async for chunk in response.content.iter_any():
+            text += chunk
+            if len(text) > KEY_SET_MAX_BYTES:
+                raise ValueError(f"the key set is larger than {KEY_SET_MAX_BYTES} bytes")
+    return parse_key_set(bytes(text), expected=expected)
