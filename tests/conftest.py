@@ -1,12 +1,20 @@
 """What every test may ask for: real servers, a migrated database of its own, an empty Redis."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 
 from tests.servers import PostgresServer, TestServer, running_postgres, running_valkey
+
+# Two shared cores make the time of one example meaningless. In CI the examples are the same every time, so that a
+# change is judged by what it does; a developer's runs look further, and keep what they find in .hypothesis.
+hypothesis.settings.register_profile("developer", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 @pytest.fixture(scope="session")
