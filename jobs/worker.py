@@ -30,7 +30,7 @@ class _Worker(Worker[Any]):
 
     SIGNALS = []  # noqa: RUF012 - SAQ reads it as a class attribute
 
-    def __init__(self, *arguments: Any, stop_within_seconds: float, **options: Any) -> None:  # noqa: ANN401 - SAQ's own
+    def __init__(self, *arguments: Any, stop_within_seconds: float, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._stop_within_seconds = stop_within_seconds
         self._running = 0

@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
@@ -15,7 +16,11 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 REPEATS_SILENCED_SECONDS = 10.0
 MASK = "***"
 
+# Uvicorn's own greetings repeat what our events say; its errors keep their tracebacks.
+_WARNINGS_ONLY = ("uvicorn.error",)
 _QUIET_LIBRARIES = ("saq", "uvicorn.access", "aiohttp.access", "alembic", "websockets", "asyncio")
+# SAQ says this at every stop: our worker has waited for its jobs by then, and what is cancelled are SAQ's own waits.
+_SAYS_NOTHING = "Some tasks did not finish within the shutdown grace period, requesting cancellation"
 
 
 def configure_logs(*, process: str, log_format: str, level: str, secrets: Sequence[str]) -> None:
@@ -24,11 +29,11 @@ def configure_logs(*, process: str, log_format: str, level: str, secrets: Sequen
     plain = log_format == "plain" or (log_format == "auto" and sys.stdout.isatty())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _time_of_day if plain else structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
     ]
     renderer: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0)]
+        [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0, pad_level=False)]
         if plain
         else [structlog.processors.format_exc_info, _process_name(process), structlog.processors.JSONRenderer()]
     )
@@ -47,6 +52,8 @@ def configure_logs(*, process: str, log_format: str, level: str, secrets: Sequen
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in _WARNINGS_ONLY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     for name in _QUIET_LIBRARIES:
         library = logging.getLogger(name)
         library.setLevel(logging.WARNING)
@@ -84,6 +91,8 @@ class _OncePerWhile(logging.Filter):
         self._last: dict[tuple[str, int], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.msg == _SAYS_NOTHING:
+            return False
         key = (record.name, record.lineno)
         now = time.monotonic()
         if now - self._last.get(key, -self._silenced_seconds) < self._silenced_seconds:
@@ -93,6 +102,12 @@ class _OncePerWhile(logging.Filter):
             record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r}", ()
             record.exc_info = None
         return True
+
+
+def _time_of_day(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """For a person who watches: the date is known, and the line stays short. UTC, as everywhere."""
+    event["timestamp"] = datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3]
+    return event
 
 
 def _process_name(process: str) -> Processor:

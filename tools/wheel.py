@@ -1,4 +1,4 @@
-"""Starts the built wheel where it was installed, outside of the tree, and asks it one question over GraphQL.
+"""Starts the built wheel where it was installed, outside of the tree, and asks it for its page and one answer.
 
 `python -m tools.wheel PYTHON`, where PYTHON is the interpreter of a clean environment that holds the wheel and the
 production lock. PostgreSQL and Valkey are the development environment's embedded ones.
@@ -15,6 +15,7 @@ from runtime.local.ports import free_port
 from tests.processes import running
 from tests.servers import running_postgres, running_valkey
 
+PAGE_PATHS = ("/graphql", "/graphiql/boot.js", "/graphiql/page.css")
 QUERY = "{ viewer { accountId } instruments(first: 1) { nodes { isin } } }"
 ANSWER_TIMEOUT_SECONDS = 10
 START_TIMEOUT_SECONDS = 60
@@ -45,7 +46,15 @@ async def _start_and_ask(python: str, folder: Path, servers: dict[str, str]) -> 
         ["-m", "runtime.local", "up"], environment=environment, python=python, directory=folder
     ) as stack:
         await stack.shows("Fillwire is up", within_seconds=START_TIMEOUT_SECONDS)
+        await asyncio.to_thread(_read_page, port)
         return await asyncio.to_thread(_ask, port, (local / "token").read_text().strip())
+
+
+def _read_page(port: int) -> None:
+    """Raises HTTPError when a file of the page is not in the wheel."""
+    for path in PAGE_PATHS:
+        request = Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "text/html"})
+        urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS).close()  # noqa: S310  # Our own address, from the line above.
 
 
 def _ask(port: int, token: str) -> dict[str, dict[str, dict[str, object]]]:

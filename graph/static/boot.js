@@ -1,9 +1,9 @@
 // Starts GraphiQL with the development token and four tabs: place an order, follow it, follow all, look back.
 "use strict";
 
-const PLACE = `# Stored and answered at once; now run the next tab.
-# The same clientOrderId again gives the same order back:
-# change it, below, for a new one.
+const PLACE = `# Answered at once. Then run the next tab.
+# The same clientOrderId gives the same order back:
+# for a new order change it below.
 mutation PlaceOrder($input: PlaceOrderInput!) {
   placeOrder(input: $input) {
     __typename
@@ -25,8 +25,8 @@ mutation PlaceOrder($input: PlaceOrderInput!) {
 `;
 
 const LAST = "last";
-const FOLLOW = `# The order as it stands, then each change as it comes.
-# "${LAST}" is this page's word for your newest order.
+const FOLLOW = `# The order now, then each change as it comes.
+# "${LAST}" stands for your newest order.
 subscription FollowOrder($orderId: ID!) {
   orderStatus(orderId: $orderId) {
     kind
@@ -48,8 +48,8 @@ subscription FollowOrder($orderId: ID!) {
 }
 `;
 
-const FOLLOW_ALL = `# Run it, and place a new order in another window:
-# every change of every order, once and in order.
+const FOLLOW_ALL = `# Run it, then place a new order in a new window:
+# each change of each order, once and in order.
 subscription FollowAccount {
   orderUpdates {
     kind
@@ -116,6 +116,15 @@ function knowingTheLastOrder(fetcher) {
   };
 }
 
+// GraphiQL shows the first tab's query from `defaultTabs`, but its variables only from where it keeps them itself.
+function firstVariables() {
+  const variables = exampleOrder();
+  if (window.localStorage.getItem("graphiql:tabState") === null) {
+    window.localStorage.setItem("graphiql:variables", variables);
+  }
+  return variables;
+}
+
 function start() {
   const container = document.getElementById("graphiql");
   if (typeof GraphiQLPluginExplorer === "undefined") {
@@ -142,7 +151,7 @@ function start() {
     isHeadersEditorEnabled: true,
     defaultEditorToolsVisibility: "variables",
     defaultTabs: [
-      { query: PLACE, variables: exampleOrder() },
+      { query: PLACE, variables: firstVariables() },
       { query: FOLLOW, variables: JSON.stringify({ orderId: LAST }, null, 2) },
       { query: FOLLOW_ALL },
       { query: ORDERS },

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+from exchange.simulator.restoring import JournalDamagedError
 from exchange.simulator.server import SimulatorConfig, serve
 from runtime.process import Process, until_stopped
+from runtime.settings import SettingsError
 
 REQUIRES = ()
 
 
 async def run(process: Process) -> None:
-    """Serve the venue's protocol and the controls on EXCHANGE_PORT until stopped."""
+    """Serve the venue's protocol and the controls on EXCHANGE_PORT until stopped. Raises SettingsError when the
+    journal file cannot be read."""
     settings = process.settings
     config = SimulatorConfig(
         host=settings.host,
@@ -19,4 +22,10 @@ async def run(process: Process) -> None:
         journal_path=Path(settings.exchange_journal_file) if settings.exchange_journal_file else None,
     )
     process.telemetry.info("exchange_listening", host=settings.host, port=settings.exchange_port)
-    await until_stopped(process, lambda: serve(config))
+    damage = ""
+    try:
+        await until_stopped(process, lambda: serve(config))
+    except* JournalDamagedError as errors:
+        damage = str(errors.exceptions[0])
+    if damage:
+        raise SettingsError(f"EXCHANGE_JOURNAL_FILE: {damage}. Move it away to start with an empty exchange.")

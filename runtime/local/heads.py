@@ -1,6 +1,7 @@
 """Fillwire's own processes as programs to supervise: their commands, settings and questions of readiness."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -16,6 +17,8 @@ HEADS_RANK, EXCHANGE_RANK, VALKEY_RANK, POSTGRES_RANK = range(4)
 """The order of the end: first who uses, then who is used."""
 
 SIMULATOR_KEY = "simulator"
+JOURNAL_NAME = "exchange-journal.jsonl"
+GRAPHIQL_INSTALLER = "tools/graphiql/install.py"
 
 
 def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
@@ -36,6 +39,8 @@ def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
             "EXCHANGE_KEY": SIMULATOR_KEY,
             "EXCHANGE_SECRET": SIMULATOR_KEY,
             "EXCHANGE_PORT": str(addresses.exchange.number),
+            # The database outlives a restart, so the venue's book must too: an open order would have no venue else.
+            "EXCHANGE_JOURNAL_FILE": str(folder / JOURNAL_NAME),
         }
     given = {name: value for name, value in os.environ.items() if value or name not in defaults}
     return defaults | given
@@ -60,6 +65,21 @@ def migrate(environment: Mapping[str, str]) -> Program:
 def instruments_sync(environment: Mapping[str, str]) -> Program:
     """Reads the venue's instruments, and ends."""
     return _once("instruments", ["instruments", "sync"], environment)
+
+
+def graphiql_files() -> Program | None:
+    """Puts GraphiQL's files into place, once, and ends; none in an installed wheel, which has no tools."""
+    installer = ROOT / GRAPHIQL_INSTALLER
+    if not installer.is_file():
+        return None
+    return Program(
+        name="graphiql",
+        command=[sys.executable, str(installer), "--quiet"],
+        environment=os.environ,
+        directory=ROOT,
+        death_signal=signal.SIGTERM,  # It ends npm then, and deletes what is half fetched.
+        restarts=False,
+    )
 
 
 def lasting_heads(addresses: Addresses, environment: Mapping[str, str]) -> Iterator[Program]:

@@ -33,6 +33,16 @@ SETTINGS = {
     "max_connections": str(MAX_CONNECTIONS),
     "log_checkpoints": "off",
 }
+ROUTINE = (
+    "starting PostgreSQL",
+    "listening on",
+    "database system was shut down at",
+    "database system is ready",
+    "aborting any active transactions",
+    'background worker "logical replication launcher"',
+    "shutting down",
+)
+"""What it logs at every start and stop; of an end its first and last line are enough."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,8 +81,14 @@ async def prepare_postgres(folder: Path, *, say: Callable[[str], None], stop_ran
         stop_signal=signal.SIGINT,
         death_signal=signal.SIGINT,
         deaths_allowed=DEATHS_ALLOWED,
+        hides=_is_routine,
     )
     return PostgresServer(program=program, url=f"postgresql://{USER}:{password}@{HOST}:{port}/{DATABASE}")
+
+
+def _is_routine(line: str) -> bool:
+    _, found, message = line.partition("LOG:  ")
+    return bool(found) and message.startswith(ROUTINE)
 
 
 def _require_same_major(data: Path, major: int) -> None:

@@ -15,8 +15,8 @@ from runtime.local.tokens import DEMO_ACCOUNT, TOKEN_NAME, keep_demo_token
 from runtime.local.valkey import prepare_valkey
 
 NEXT_STEP = (
-    'curl -s {graphql} -H "Authorization: Bearer $(cat {token})" '
-    '--json \'{{"query":"{{ instruments(first: 3) {{ nodes {{ isin symbol }} }} }}"}}\''
+    'curl -s {graphql} -H "Authorization: Bearer $(cat {token})" -H "Content-Type: application/json" '
+    '-d \'{{"query": "{{ instruments(first: 3) {{ nodes {{ isin symbol }} }} }}"}}\''
 )
 
 
@@ -42,6 +42,9 @@ async def up(folder: Path, *, apis: int, workers: int) -> None:
 
 async def _start(supervisor: Supervisor, terminal: Terminal, folder: Path, addresses: Addresses) -> None:
     environment = heads.shared_environment(folder, addresses)
+    if graphiql_files := heads.graphiql_files():
+        # Not waited for: the page takes them from a CDN until they are here.
+        supervisor.begin(graphiql_files)
     async with asyncio.TaskGroup() as foundations:
         if addresses.exchange is not None:
             foundations.create_task(supervisor.start(heads.exchange(addresses.exchange, environment)))

@@ -38,6 +38,10 @@ async def _nothing() -> None:
     return None
 
 
+def _none(_line: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
     """One program to run."""
@@ -54,6 +58,7 @@ class Program:
     death_signal: signal.Signals = signal.SIGKILL  # What it gets when the supervisor is killed.
     deaths_allowed: int = DEATHS_ALLOWED  # Within DEATHS_WINDOW_SECONDS; one more stops everything.
     restarts: bool = True
+    hides: Callable[[str], bool] = _none  # Which of its lines tell nobody anything.
 
 
 @dataclass(slots=True)
@@ -102,6 +107,10 @@ class Supervisor:
                 await self._wait_for(run.ready.wait())
         except TimeoutError as error:
             raise LocalStackError(f"{program.name} was not ready within {READY_TIMEOUT_SECONDS:.0f} s.") from error
+
+    def begin(self, program: Program) -> None:
+        """Start a program that ends by itself, and wait neither for it nor for its exit code."""
+        self._watch(program)
 
     async def run(self, program: Program) -> None:
         """Run a program that ends by itself; raises LocalStackError when its exit code is not 0."""
@@ -187,7 +196,7 @@ class Supervisor:
             # The order to stop came between the two lines above, when there was no process to end.
             await self._end(run)
         async with asyncio.TaskGroup() as tasks:
-            output = tasks.create_task(self._forward_output(program.name, process))
+            output = tasks.create_task(self._forward_output(program, process))
             probe = tasks.create_task(_set_when_ready(run))
             exit_code = await process.wait()
             probe.cancel()
@@ -207,7 +216,7 @@ class Supervisor:
             start_new_session=True,
         )
 
-    async def _forward_output(self, name: str, process: asyncio.subprocess.Process) -> None:
+    async def _forward_output(self, program: Program, process: asyncio.subprocess.Process) -> None:
         if process.stdout is None:
             return
         rest = b""
@@ -216,9 +225,14 @@ class Supervisor:
             if len(rest) >= LINE_MAX_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                self._write(name, line.decode(errors="replace").rstrip("\r"))
+                self._write_line(program, line)
         if rest:
-            self._write(name, rest.decode(errors="replace"))
+            self._write_line(program, rest)
+
+    def _write_line(self, program: Program, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip("\r")
+        if not program.hides(text):
+            self._write(program.name, text)
 
     async def _end(self, run: _Run) -> None:
         """Ask the program's process to end, and kill it with all of its session when it does not."""

@@ -16,6 +16,8 @@ DATA_NAME = "valkey"
 PASSWORD_NAME = "valkey-password"  # noqa: S105  # A file's name.
 CONFIGURATION_NAME = "valkey.conf"
 LEFTOVER_TIMEOUT_SECONDS = 15.0
+# Advice for a machine that runs nothing but Valkey, and the first of two lines about each end.
+ROUTINE = ("WARNING Memory overcommit must be enabled", "scheduling shutdown")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +48,7 @@ def prepare_valkey(folder: Path, *, stop_rank: int = 0) -> ValkeyServer:
         stop_rank=stop_rank,
         stop_signal=signal.SIGTERM,
         death_signal=signal.SIGTERM,
+        hides=lambda line: any(text in line for text in ROUTINE),
     )
     return ValkeyServer(program=program, url=f"redis://:{password}@{HOST}:{port}/0")
 

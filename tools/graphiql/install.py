@@ -67,8 +67,11 @@ def install() -> str:
 
 
 def _run(npm: str, work: Path) -> str:
-    # Scripts of packages are never run; the lock's hashes say what is taken.
-    command = [npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]
+    # Scripts of packages are never run; the lock's hashes say what is taken. One quick retry: by npm's own settings a
+    # machine without a network is told so after minutes.
+    retry = ["--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=500"]
+    quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
+    command = [npm, "ci", "--ignore-scripts", "--prefer-offline", *retry, *quiet]
     try:
         answer = subprocess.run(
             command, cwd=work, check=False, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS
