@@ -132,6 +132,7 @@ class ChangeHub:
     async def compare_for_ever(self) -> None:
         """Compare positions with the database, at the settings' pace and whenever a shard's subscription is new."""
         compared_all_at = self._clock()
+        is_failing = False
         while True:
             is_due = await self._wait_for_comparison(since=compared_all_at)
             shards, self._confirmed_shards = self._confirmed_shards, set()
@@ -139,11 +140,18 @@ class ChangeHub:
                 await self._compare(self._followed.streams(shards=shards), Cause.RECONNECT)
                 if is_due:
                     compared_all_at = self._clock()
-                    await self._compare(self._followed.streams(), Cause.COMPARISON)
+                    await self.compare_all()
+                is_failing = False
             except Unavailable as error:
-                self._telemetry.warning("comparison_failed", error=str(error), next="compared again")
+                if not is_failing:
+                    self._telemetry.warning("comparison_failed", error=str(error), next="compared again until it works")
+                is_failing = True
                 self._confirmed_shards |= shards
                 await asyncio.sleep(self._settings.comparison_without_link_seconds)
+
+    async def compare_all(self) -> None:
+        """Compare the positions of all followed accounts with the database. Raises Unavailable."""
+        await self._compare(self._followed.streams(), Cause.COMPARISON)
 
     def stop_catching_up(self) -> None:
         """Cancel the reads that are under way."""

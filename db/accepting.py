@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from db.database import Database, Row
-from db.rows import ORDER_COLUMN_NAMES, snapshot_of
+from db.rows import HELD_COLUMN_NAMES, ORDER_COLUMN_NAMES, snapshot_of
 from domain.changes import ChangeKind, PlacementState, RecordedChange, snapshot
 from domain.order import Order
 from domain.ports import Stored
@@ -54,7 +54,7 @@ RETURNING c.order_id, c.sequence, now() AS place_due_at
 
 # A second statement, because the first one's snapshot does not show a row that was committed while it waited for it.
 FIND = f"""
-SELECT {ORDER_COLUMN_NAMES}
+SELECT {ORDER_COLUMN_NAMES}, {HELD_COLUMN_NAMES}
 FROM unnest($1::text[], $2::text[]) AS k (account_id, client_order_id)
 JOIN orders AS o ON o.account_id = k.account_id AND o.client_order_id = k.client_order_id
 """  # noqa: S608 - the names of our own columns

@@ -8,7 +8,7 @@ from sqlalchemy import Select, exists, select
 
 from db.change_rows import changes
 from db.database import Database
-from db.rows import change_of, snapshot_of
+from db.rows import HELD_COLUMNS, change_of, snapshot_of
 from db.tables import accounts, order_changes, orders
 from domain.changes import RecordedChange
 from domain.errors import HistoryGone
@@ -57,7 +57,7 @@ class PostgresChangeLog(ChangeLog):
 
     async def order_position(self, order_id: UUID, *, account_id: str | None) -> Position | None:
         rows = (
-            select(*orders.columns, accounts.c.sequence)
+            select(*orders.columns, *HELD_COLUMNS, accounts.c.sequence)
             .join_from(orders, accounts, accounts.c.id == orders.c.account_id)
             .where(orders.c.id == order_id)
         )

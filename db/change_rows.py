@@ -2,6 +2,7 @@
 
 from sqlalchemy import Select, select
 
+from db.rows import HELD_COLUMNS
 from db.tables import order_changes, orders
 
 _CHANGE = order_changes.c
@@ -43,4 +44,5 @@ def changes() -> Select[tuple[object, ...]]:
         _ORDER.place_due_at,
         _ORDER.lease_until,
         _ORDER.last_error,
+        *HELD_COLUMNS,
     ).join_from(order_changes, orders, (_ORDER.id == _CHANGE.order_id) & (_ORDER.account_id == _CHANGE.account_id))

@@ -12,25 +12,40 @@ from domain.ports import Claim, LoadedOrder
 # Whoever is named is waited for: a lock lasts as long as one statement, and the row says afterwards whether it is still
 # due. Whoever is swept is skipped when another holds it: a sweep that waits would be no help. An order of which the
 # venue has shown something is never due (a CHECK of the table).
-_NAMED = "o.id = ANY($2::uuid[]) AND {due} <= now() ORDER BY o.id FOR UPDATE"
-_OVERDUE = "{due} < now() - $2::interval ORDER BY {due} LIMIT $3::int FOR UPDATE SKIP LOCKED"
+_NAMED = "o.id = ANY($3::uuid[]) AND {due} <= now() ORDER BY o.id LIMIT {most} FOR UPDATE"
+_OVERDUE = "{due} < now() - $3::interval ORDER BY {due} LIMIT least($4::int, {most}) FOR UPDATE SKIP LOCKED"
 
-# An attempt whose lease ended without an end of its own may have sent the order until that moment.
+# The venue's gate ($2) comes first. Shut, nothing is claimed and no order is looked at. With an open circuit the one
+# order that is due takes the gate's row, by moving the next probe to when this attempt is over for certain (half a
+# lease): of several workers the first gets it, and for the others the row says no. An attempt whose lease ended
+# without an end of its own may have sent the order until that moment. (The ids go through an array: how many rows a
+# computed LIMIT lets through the planner cannot know, and for a join it reads the whole table.)
 _PLACE = f"""
-WITH due AS MATERIALIZED (
-    SELECT o.id FROM orders AS o WHERE {{which}}
+WITH gate AS MATERIALIZED (
+    SELECT g.failures, g.probe_at IS NOT NULL AS is_open,
+        greatest(g.paused_until, g.probe_at) > now() IS TRUE AS is_shut
+    FROM venue_gates AS g WHERE g.venue = $2
+), due AS MATERIALIZED (
+    SELECT o.id FROM orders AS o WHERE NOT EXISTS (SELECT FROM gate WHERE is_shut) AND {{which}}
+), probe AS (
+    UPDATE venue_gates AS g SET probe_at = now() + $1::interval / 2
+    WHERE g.venue = $2 AND g.probe_at <= now() AND EXISTS (SELECT FROM due)
+    RETURNING g.venue
 )
 UPDATE orders AS o SET
     attempt = o.attempt + 1, attempts = o.attempts + 1, last_attempt_at = now(),
     maybe_sent_at = greatest(o.maybe_sent_at, o.lease_until),
     lease_until = now() + $1::interval, place_due_at = now() + $1::interval
-FROM due
-WHERE o.id = due.id
-RETURNING {ORDER_COLUMN_NAMES}
+WHERE o.id = ANY (ARRAY(SELECT id FROM due)) AND ((SELECT is_open FROM gate) IS NOT TRUE OR EXISTS (SELECT FROM probe))
+RETURNING {ORDER_COLUMN_NAMES}, coalesce((SELECT is_open FROM gate), false) AS is_probe,
+    coalesce((SELECT failures FROM gate), 0) AS venue_failures
 """  # noqa: S608 - the names of our own columns
+_ONE_PROBE = "(SELECT CASE WHEN is_open THEN 1 END FROM gate)"
+# A pause that the venue asks for holds for these too; an open circuit does not: to cancel may still work.
 _CANCEL = f"""
 WITH due AS MATERIALIZED (
-    SELECT o.id FROM orders AS o WHERE {{which}}
+    SELECT o.id FROM orders AS o
+    WHERE NOT EXISTS (SELECT FROM venue_gates AS g WHERE g.venue = $2 AND g.paused_until > now()) AND {{which}}
 )
 UPDATE orders AS o SET cancel_due_at = now() + $1::interval
 FROM due
@@ -38,10 +53,10 @@ WHERE o.id = due.id
 RETURNING {ORDER_COLUMN_NAMES}
 """  # noqa: S608 - the names of our own columns
 
-CLAIM = _PLACE.format(which=_NAMED.format(due="o.place_due_at"))
-CLAIM_DUE = _PLACE.format(which=_OVERDUE.format(due="o.place_due_at"))
-CLAIM_CANCELS = _CANCEL.format(which=_NAMED.format(due="o.cancel_due_at"))
-CLAIM_DUE_CANCELS = _CANCEL.format(which=_OVERDUE.format(due="o.cancel_due_at"))
+CLAIM = _PLACE.format(which=_NAMED.format(due="o.place_due_at", most=_ONE_PROBE))
+CLAIM_DUE = _PLACE.format(which=_OVERDUE.format(due="o.place_due_at", most=_ONE_PROBE))
+CLAIM_CANCELS = _CANCEL.format(which=_NAMED.format(due="o.cancel_due_at", most="ALL"))
+CLAIM_DUE_CANCELS = _CANCEL.format(which=_OVERDUE.format(due="o.cancel_due_at", most="NULL"))
 
 OLDEST_DUE = """
 SELECT now() - min(o.place_due_at) AS overdue FROM orders AS o WHERE o.place_due_at <= now()
@@ -49,9 +64,11 @@ SELECT now() - min(o.place_due_at) AS overdue FROM orders AS o WHERE o.place_due
 IDS_BY_VENUE_ORDER_ID = """
 SELECT o.venue_order_id, o.id FROM orders AS o WHERE o.venue_order_id = ANY($1::text[])
 """
+# A moment in the future was written by a process whose clock is off: it says nothing about silence. (Without this an
+# order whose end the stream dropped stayed open for as long as the clock was ahead.)
 OPEN_AT_VENUE = f"""
 SELECT {ORDER_COLUMN_NAMES} FROM orders AS o
-WHERE o.is_open_at_venue AND o.updated_at < now() - $1::interval
+WHERE o.is_open_at_venue AND (o.updated_at < now() - $1::interval OR o.updated_at > now())
 ORDER BY o.updated_at, o.id
 LIMIT $2::int
 """  # noqa: S608 - the names of our own columns
@@ -59,26 +76,28 @@ LIMIT $2::int
 
 @dataclass(frozen=True, slots=True)
 class Claiming:
-    """Finds and claims orders that something has to be done about."""
+    """Finds and claims orders that something has to be done about at one venue."""
 
     database: Database
+    venue: str
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         """Claim those of the orders that are due to be placed."""
-        return [_claim_of(row) for row in await self.database.fetch(CLAIM, lease, list(order_ids))]
+        return [_claim_of(row) for row in await self.database.fetch(CLAIM, lease, self.venue, list(order_ids))]
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         """Claim whatever has been due for longer than that, the longest first."""
-        rows = await self.database.fetch(CLAIM_DUE, lease, overdue_by, limit)
+        rows = await self.database.fetch(CLAIM_DUE, lease, self.venue, overdue_by, limit)
         return [_claim_of(row) for row in rows]
 
     async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
         """Take those of the orders whose cancel request is due."""
-        return [loaded_order_of(row) for row in await self.database.fetch(CLAIM_CANCELS, lease, list(order_ids))]
+        rows = await self.database.fetch(CLAIM_CANCELS, lease, self.venue, list(order_ids))
+        return [loaded_order_of(row) for row in rows]
 
     async def claim_due_cancels(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[LoadedOrder]:
         """Take whatever cancel request has been due for longer than that, the longest first."""
-        rows = await self.database.fetch(CLAIM_DUE_CANCELS, lease, overdue_by, limit)
+        rows = await self.database.fetch(CLAIM_DUE_CANCELS, lease, self.venue, overdue_by, limit)
         return [loaded_order_of(row) for row in rows]
 
     async def oldest_due(self) -> timedelta | None:
@@ -104,4 +123,6 @@ def _claim_of(row: Row) -> Claim:
         attempts=row["attempts"],
         maybe_sent_at=row["maybe_sent_at"],
         claimed_at=row["last_attempt_at"],
+        is_probe=row["is_probe"],
+        venue_failures=row["venue_failures"],
     )

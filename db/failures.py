@@ -41,6 +41,10 @@ def is_unavailability(error: Exception) -> bool:
     if isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError):
         # asyncpg's complaints about a URL are InterfaceErrors too: no waiting mends those.
         return not isinstance(error, ValueError)
+    if isinstance(error, asyncpg.InternalClientError):
+        # A connection that lay in the pool while the server said its last words on it, and whose end has not come yet:
+        # asyncpg does not take it for closed, and cannot use it.
+        return True
     if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, OSError)):
         return True
     state = _sqlstate(error)

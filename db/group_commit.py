@@ -65,8 +65,10 @@ class GroupCommit(Generic[Item, Result]):
             results = await self._flush([waiting.item for waiting in batch])
             settled = list(zip(batch, results, strict=True))
         except TryAgain as error:
-            # The database's trouble, not an item's: one by one it would only take longer.
-            self._fail(batch, error)
+            # The database's trouble, not an item's: one by one it would only take longer. Nor is it any use to those
+            # who wait behind: when the database hangs they would wait for one whole time-out more, or for several.
+            self._fail([*batch, *self._queue], error)
+            self._queue.clear()
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes to the callers
             if len(batch) == 1:
                 self._fail(batch, error)

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, Uuid, func, literal, select
 
 from db.columns import MOMENT
 from db.keyset import Keyset
+from db.rows import HELD_COLUMNS
 from db.tables import order_changes, orders
 from domain.order import FINAL_STATUSES
 from domain.reading import OrderFilter, OrderKey, OrderSort
@@ -25,7 +26,7 @@ def orders_like(wanted: OrderFilter, *, sort: OrderSort) -> tuple[Select[Any], K
     conditions = _conditions(wanted)
     if sort is OrderSort.UPDATED_DESC and wanted.account_id is not None:
         changes = order_changes.c
-        rows = select(*orders.columns).join_from(
+        rows = select(*orders.columns, *HELD_COLUMNS).join_from(
             order_changes,
             orders,
             (orders.c.id == changes.order_id)
@@ -36,7 +37,7 @@ def orders_like(wanted: OrderFilter, *, sort: OrderSort) -> tuple[Select[Any], K
             rows.where(changes.account_id == wanted.account_id, *conditions),
             _by_sequence(wanted.account_id),
         )
-    return select(*orders.columns).where(*conditions), _by_moment(sort)
+    return select(*orders.columns, *HELD_COLUMNS).where(*conditions), _by_moment(sort)
 
 
 def _by_moment(sort: OrderSort) -> Keyset[OrderKey]:

@@ -11,7 +11,7 @@ from db.change_rows import changes
 from db.database import Database
 from db.keyset import Keyset, read_page
 from db.order_pages import orders_like
-from db.rows import change_of, execution_view_of, snapshot_of
+from db.rows import HELD_COLUMNS, change_of, execution_view_of, snapshot_of
 from db.tables import executions, order_changes, orders
 from domain.changes import ExecutionView, OrderSnapshot, RecordedChange
 from domain.ports import OrderReader
@@ -35,13 +35,15 @@ class PostgresOrderReader(OrderReader):
     async def orders_by_id(
         self, order_ids: Collection[UUID], *, account_id: str | None
     ) -> Mapping[UUID, OrderSnapshot]:
-        rows = _visible(select(*orders.columns), account_id).where(
+        rows = _visible(select(*orders.columns, *HELD_COLUMNS), account_id).where(
             orders.c.id == any_(literal(list(order_ids), ARRAY(Uuid)))
         )
         return {row["id"]: snapshot_of(row) for row in await self.database.select(rows)}
 
     async def by_client_order_id(self, client_order_id: str, *, account_id: str) -> OrderSnapshot | None:
-        rows = _visible(select(*orders.columns), account_id).where(orders.c.client_order_id == client_order_id)
+        rows = _visible(select(*orders.columns, *HELD_COLUMNS), account_id).where(
+            orders.c.client_order_id == client_order_id
+        )
         return next((snapshot_of(row) for row in await self.database.select(rows)), None)
 
     async def page(

@@ -11,7 +11,7 @@ from db.group_commit import GroupCommit
 from db.recording import Recording
 from domain.changes import RecordedChange
 from domain.order import Order
-from domain.ports import Claim, ExecutionKey, LoadedOrder, OrderStore, OrderWrite, Stored
+from domain.ports import Claim, ExecutionKey, Fence, LoadedOrder, OrderStore, OrderWrite, Stored
 from domain.telemetry import Metric, Telemetry
 
 ACCEPT_BATCH_MAX_ORDERS = 256
@@ -32,7 +32,7 @@ class PostgresOrderStore(OrderStore):
     ) -> None:
         self._accepting = Accepting(database)
         self._recording = Recording(database, venue)
-        self._claiming = Claiming(database)
+        self._claiming = Claiming(database, venue)
         self._telemetry = telemetry
         self._waiting = GroupCommit(
             self._accept_batch, batch_max_items=accept_batch_max_orders, queue_max_items=accept_queue_max_orders
@@ -44,8 +44,8 @@ class PostgresOrderStore(OrderStore):
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         return await self._recording.load(order_ids, keys)
 
-    async def write(self, writes: Sequence[OrderWrite]) -> Sequence[RecordedChange]:
-        return await self._recording.write(writes)
+    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+        return await self._recording.write(writes, fence=fence)
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         return await self._claiming.claim(order_ids, lease=lease)

@@ -11,9 +11,9 @@ from db.rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
 from db.write_arrays import NumberedChange, numbered, write_arguments
 from db.write_statement import WRITE
 from domain.changes import PlacementState, RecordedChange, snapshot, view
-from domain.errors import ExecutionIdTaken, StaleWrite
+from domain.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
 from domain.executions import Execution
-from domain.ports import ExecutionKey, LoadedOrder, OrderWrite
+from domain.ports import ExecutionKey, Fence, LoadedOrder, OrderWrite
 
 LOAD = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = ANY($1::uuid[])"  # noqa: S608 - our own columns
 # Key by key (OFFSET 0 forbids anything else): as a plain join the planner, when its figures for a young table are old,
@@ -58,17 +58,19 @@ class Recording:
         executions = await self._executions(keys)
         return {row["id"]: loaded_order_of(row, executions=executions.get(row["id"], ())) for row in rows}
 
-    async def write(self, writes: Sequence[OrderWrite]) -> Sequence[RecordedChange]:
-        """Write all or nothing; the changes in their order. Raises StaleWrite and ExecutionIdTaken."""
+    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+        """Write all or nothing; the changes in their order. Raises LeadershipLost, StaleWrite and ExecutionIdTaken."""
         if not writes:
             return ()
         _require_distinct(writes)
         changes = numbered([change for write in writes for change in write.changes])
         try:
-            (row,) = await self.database.fetch(WRITE, *write_arguments(writes, changes, venue=self.venue))
+            (row,) = await self.database.fetch(WRITE, *write_arguments(writes, changes, venue=self.venue, fence=fence))
         except asyncpg.NotNullViolationError as error:
             await self._explain(error, writes)
             raise
+        if fence is not None and not row["is_led"]:
+            raise LeadershipLost(fence.epoch)
         if not row["holds"]:
             raise StaleWrite
         placements = _placements(row)

@@ -1,13 +1,15 @@
 """Rows and the domain's values: what stands in which column, both ways. The only place that knows both."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import orjson
+from sqlalchemy import Text, literal_column
 
-from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
+from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, MOMENT, storable
 from db.database import Row
 from db.tables import orders
 from domain.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, snapshot, view
@@ -21,6 +23,18 @@ UNNAMED = "UNNAMED"
 
 ORDER_COLUMN_NAMES = ", ".join(f"o.{column.name}" for column in orders.columns)
 """Every column of orders, for a statement in SQL that calls the table `o`."""
+
+_SHUT = "FROM venue_gates AS g WHERE greatest(g.paused_until, g.probe_at) > now()"
+_HELD_UNTIL = f"(SELECT max(greatest(g.paused_until, g.probe_at)) {_SHUT})"
+_HELD_REASON = f"(SELECT max(g.reason) {_SHUT})"
+HELD_COLUMN_NAMES = f"{_HELD_UNTIL} AS held_until, {_HELD_REASON} AS held_reason"
+"""Until when a gate lets nothing be claimed, and why; NULL when none is shut. Orders name no venue: there is one."""
+
+HELD_COLUMNS = (
+    literal_column(_HELD_UNTIL, MOMENT).label("held_until"),
+    literal_column(_HELD_REASON, Text).label("held_reason"),
+)
+"""The same for SQLAlchemy Core."""
 
 
 def terms_of(row: Row) -> Terms:
@@ -72,9 +86,21 @@ def placement_of(row: Row) -> PlacementState:
     )
 
 
+def held_placement_of(row: Row) -> PlacementState:
+    """The same from a row that was read with HELD_COLUMNS: no attempt comes before a gate opens."""
+    placement = placement_of(row)
+    if placement.next_attempt_at is None or row["held_until"] is None:
+        return placement
+    return replace(
+        placement,
+        next_attempt_at=max(placement.next_attempt_at, row["held_until"]),
+        last_error=placement.last_error or row["held_reason"],
+    )
+
+
 def snapshot_of(row: Row) -> OrderSnapshot:
-    """The order as people see it, from a row of orders."""
-    return snapshot(order_of(row), placement=placement_of(row))
+    """The order as people see it, from a row of orders with HELD_COLUMNS."""
+    return snapshot(order_of(row), placement=held_placement_of(row))
 
 
 def execution_of(row: Row) -> Execution:
@@ -107,7 +133,7 @@ def change_of(row: Row) -> RecordedChange:
         notional=row["change_notional"],
         reason=_change_reason_of(row),
         venue_order_id=row["change_venue_order_id"],
-        placement=placement_of(row),
+        placement=held_placement_of(row),
         version=row["change_version"],
         created_at=row["created_at"],
         updated_at=row["at"],

@@ -1,21 +1,45 @@
-"""Up to which moment of each venue's clock everything was recorded."""
+"""Up to which moment of each venue's clock everything was recorded, and which process leads: one row for each venue."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from db.database import Database
-from domain.ports import StreamPositions
+from domain.ports import Fence, LeadershipLease, StreamPositions
 
 READ = "SELECT p.moment FROM stream_positions AS p WHERE p.venue = $1"
 ADVANCE = """
 INSERT INTO stream_positions AS p (venue, moment) VALUES ($1, $2)
-ON CONFLICT (venue) DO UPDATE SET moment = excluded.moment WHERE p.moment < excluded.moment
+ON CONFLICT (venue) DO UPDATE SET moment = excluded.moment
+WHERE (p.moment IS NULL OR p.moment < excluded.moment) AND ($3::bigint IS NULL OR p.epoch = $3::bigint)
 """
+# Whoever stands by asks often. An UPDATE whose condition does not hold locks nothing, so it holds up no batch of the
+# leader; one whose condition holds waits for the batch that is being written, and every later one finds the new epoch.
+# A process may take over from itself: it does when it never heard the answer to an earlier call.
+TAKE = """
+WITH taken AS (
+    UPDATE stream_positions AS p SET epoch = p.epoch + 1, leader_id = $2, lease_until = now() + $3::interval
+    WHERE p.venue = $1 AND (p.lease_until IS NULL OR p.lease_until <= now() OR p.leader_id = $2)
+    RETURNING p.epoch
+), first AS (
+    INSERT INTO stream_positions AS p (venue, epoch, leader_id, lease_until)
+    SELECT $1, 1, $2, now() + $3::interval
+    WHERE NOT EXISTS (SELECT FROM stream_positions AS other WHERE other.venue = $1)
+    ON CONFLICT (venue) DO NOTHING
+    RETURNING p.epoch
+)
+SELECT t.epoch FROM taken AS t UNION ALL SELECT f.epoch FROM first AS f
+"""
+RENEW = """
+UPDATE stream_positions AS p SET lease_until = now() + $3::interval WHERE p.venue = $1 AND p.epoch = $2
+RETURNING p.epoch
+"""
+GIVE_BACK = "UPDATE stream_positions AS p SET lease_until = NULL WHERE p.venue = $1 AND p.epoch = $2"
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresStreamPositions(StreamPositions):
-    """One row for each venue."""
+    """Positions as a column."""
 
     database: Database
 
@@ -23,5 +47,22 @@ class PostgresStreamPositions(StreamPositions):
         rows = await self.database.fetch(READ, venue)
         return next((row["moment"] for row in rows), None)
 
-    async def advance(self, venue: str, moment: datetime) -> None:
-        await self.database.fetch(ADVANCE, venue, moment)
+    async def advance(self, venue: str, moment: datetime, *, fence: Fence | None = None) -> None:
+        await self.database.fetch(ADVANCE, venue, moment, fence and fence.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresLeadershipLease(LeadershipLease):
+    """Leases by the database's clock; their epochs are what `db.write_statement` compares."""
+
+    database: Database
+
+    async def take(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
+        rows = await self.database.fetch(TAKE, venue, leader_id, lease)
+        return next((Fence(venue=venue, epoch=row["epoch"]) for row in rows), None)
+
+    async def renew(self, fence: Fence, *, lease: timedelta) -> bool:
+        return bool(await self.database.fetch(RENEW, fence.venue, fence.epoch, lease))
+
+    async def give_back(self, fence: Fence) -> None:
+        await self.database.fetch(GIVE_BACK, fence.venue, fence.epoch)

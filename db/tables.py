@@ -222,11 +222,31 @@ stream_positions = Table(
     "stream_positions",
     metadata,
     Column("venue", NAME, nullable=False),
-    Column("moment", MOMENT, nullable=False),
-    # The fence of the process that leads: it rises with every new leader.
+    # Up to here everything was recorded; null before the first catch-up.
+    Column("moment", MOMENT),
+    # The fence of the process that leads: it rises with every new leader. Nobody leads when the lease is over or null.
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
+    Column("leader_id", Uuid),
+    Column("lease_until", MOMENT),
     PrimaryKeyConstraint("venue"),
     at_most("venue", ID_MAX_CHARACTERS),
+)
+
+venue_gates = Table(
+    "venue_gates",
+    metadata,
+    Column("venue", NAME, nullable=False),
+    # Failures in a row, over all workers. The circuit is open while `probe_at` is set: from then on one order is tried.
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("probe_at", MOMENT),
+    # The venue asked for a pause until then.
+    Column("paused_until", MOMENT),
+    Column("reason", Text),
+    PrimaryKeyConstraint("venue"),
+    at_most("venue", ID_MAX_CHARACTERS),
+    CheckConstraint(f"char_length(reason) <= {MESSAGE_MAX_CHARACTERS}", name="reason"),
+    # One row that changes often: room for heap-only updates.
+    postgresql_with={"fillfactor": "50"},
 )
 
 dead_letters = Table(

@@ -9,7 +9,7 @@ from db.rows import reasons_as_json, storable_reason
 from domain.changes import Change
 from domain.executions import Execution
 from domain.order import Order, VenueRank, derive_reason, is_placing_over
-from domain.ports import AttemptEnd, OrderWrite
+from domain.ports import AttemptEnd, Fence, OrderWrite
 from domain.values import Reason
 
 ORDER_COLUMNS = 28
@@ -45,7 +45,9 @@ def numbered(changes: Sequence[Change]) -> Sequence[NumberedChange]:
     return places
 
 
-def write_arguments(writes: Sequence[OrderWrite], changes: Sequence[NumberedChange], *, venue: str) -> Sequence[object]:
+def write_arguments(
+    writes: Sequence[OrderWrite], changes: Sequence[NumberedChange], *, venue: str, fence: Fence | None
+) -> Sequence[object]:
     """The statement's arguments, in order."""
     executions = [_execution_row(write.order, execution) for write in writes for execution in write.executions]
     counts = Counter(change.change.order.account_id for change in changes)
@@ -57,6 +59,8 @@ def write_arguments(writes: Sequence[OrderWrite], changes: Sequence[NumberedChan
         accounts,
         [counts[account_id] for account_id in accounts],
         *_columns([_change_row(change) for change in changes], count=CHANGE_COLUMNS),
+        fence and fence.venue,
+        fence and fence.epoch,
     )
 
 

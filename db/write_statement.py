@@ -5,6 +5,8 @@
 #   the version it compares the facts that may grow without a version (a rank behind a fill, an end behind another):
 #   facts only grow, so a row that holds one which the new order lacks was written since that one was read. (Whether
 #   the venue or we canceled counts for the status: of two reasons the venue's holds, and its name sorts last.)
+# - `led` reads the epoch under a lock that a takeover waits for: no leader writes after its successor has begun,
+#   however long it was paused in between. Without a fence ($64 is NULL) nobody's leadership is looked at.
 # - Without the verdict nothing at all is written. Accounts come last (orders, then accounts, each by id: nobody
 #   deadlocks) and are held only until the commit right behind.
 # - An execution is inserted or, known already, completed. The row that a rival has just committed can be seen only
@@ -13,7 +15,9 @@
 # - Per-account numbers come from the client as arrays. The planner knows nothing of what a CTE holds, and a join of two
 #   compares every row with every row; here every join is of one CTE with a table's primary key.
 WRITE = """
-WITH locked AS MATERIALIZED (
+WITH led AS MATERIALIZED (
+    SELECT p.epoch = $65::bigint AS holds FROM stream_positions AS p WHERE p.venue = $64::text FOR SHARE
+), locked AS MATERIALIZED (
     SELECT w.*,
         o.version = w.read_version
         AND (w.attempt IS NULL OR w.attempt = o.attempt)
@@ -37,7 +41,9 @@ WITH locked AS MATERIALIZED (
     ORDER BY o.id
     FOR UPDATE OF o
 ), verdict AS MATERIALIZED (
-    SELECT count(*) FILTER (WHERE l.holds) = cardinality($1::uuid[]) AS holds FROM locked AS l
+    SELECT count(*) FILTER (WHERE l.holds) = cardinality($1::uuid[])
+        AND ($64::text IS NULL OR (SELECT p.holds FROM led AS p) IS TRUE) AS holds
+    FROM locked AS l
 ), updated AS (
     UPDATE orders AS o SET
         version = w.version, updated_at = w.updated_at, status = w.status,
@@ -125,7 +131,8 @@ WITH locked AS MATERIALIZED (
     )
     WHERE (SELECT v.holds FROM verdict AS v)
 )
-SELECT (SELECT v.holds FROM verdict AS v) AS holds, (SELECT e.sequences FROM ends AS e) AS sequences,
+SELECT (SELECT v.holds FROM verdict AS v) AS holds, (SELECT p.holds FROM led AS p) AS is_led,
+    (SELECT e.sequences FROM ends AS e) AS sequences,
     array_agg(u.id) AS ids, array_agg(u.attempts) AS attempts, array_agg(u.last_attempt_at) AS last_attempt_at,
     array_agg(u.place_due_at) AS place_due_at, array_agg(u.lease_until) AS lease_until,
     array_agg(u.last_error) AS last_error

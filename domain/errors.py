@@ -11,12 +11,16 @@ FillwireError
 │   ├── Unavailable            the database cannot be reached; nothing was stored
 │   ├── StaleWrite             somebody else wrote first: read again, decide again
 │   └── VenueUnreachable       the venue gave no usable answer to a question
+│       ├── VenueBusy          because there were too many: ask again when it says so
+│       └── KeyRefused         because of our key: people must mend it
+├── LeadershipLost             another process follows the venue's stream now: write nothing more, stand by
 ├── ExecutionIdTaken           the venue gave one execution id to two orders: set the report aside, tell people
 └── HistoryGone                the changes asked for are no longer kept: take a snapshot
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -80,7 +84,7 @@ class ClientOrderIdConflict(MendTheInput):
 
 
 class OrderDenied(MendTheInput):
-    """Refused by us before it is stored."""
+    """Denied by us before it is stored."""
 
     def __init__(self, *, code: str, message: str) -> None:
         self.code = code
@@ -121,6 +125,26 @@ class StaleWrite(TryAgain):
 
 class VenueUnreachable(TryAgain):
     """The venue gave no usable answer to a question. A question changes nothing there, so it may be asked again."""
+
+
+class LeadershipLost(FillwireError):  # noqa: N818 - read as a sentence
+    """Another process follows the venue's stream, or may by now. Nothing was written."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        super().__init__(f"the leadership of epoch {epoch} is over")
+
+
+class VenueBusy(VenueUnreachable):
+    """Too many requests; `retry_after` is how long the venue asks to wait."""
+
+    def __init__(self, message: str, *, retry_after: timedelta) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class KeyRefused(VenueUnreachable):
+    """The venue does not accept our key; no order is to blame."""
 
 
 class ExecutionIdTaken(FillwireError):  # noqa: N818 - read as a sentence

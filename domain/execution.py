@@ -18,6 +18,7 @@ from domain.ports import (
     ChangePublisher,
     Clock,
     ExecutionKey,
+    Fence,
     LoadedOrder,
     NewId,
     OrderStore,
@@ -55,7 +56,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Applies reports to stored orders, and tells the world what changed."""
+    """Applies reports to stored orders, and tells the world what changed. With a fence, only while that holds: writing
+    raises LeadershipLost once it does not."""
 
     orders: OrderStore
     publisher: ChangePublisher
@@ -63,6 +65,7 @@ class Recording:
     telemetry: Telemetry
     clock: Clock
     new_id: NewId
+    fence: Fence | None = None
 
     async def record(self, reports: ReportsByOrder) -> Recorded:
         """Record a batch, all or nothing, and publish it. Repeats change nothing.
@@ -105,7 +108,7 @@ class Recording:
         Raises StaleWrite and Unavailable as `OrderStore.write` does.
         """
         writes = [_write(decision) for decision in sorted(decisions, key=_order_id) if _differs(decision)]
-        changes = await self.orders.write(writes) if writes else ()
+        changes = await self.orders.write(writes, fence=self.fence) if writes else ()
         if changes:
             self.publisher.publish(changes)
         for change in changes:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -64,7 +64,7 @@ class Claim:
 
     `attempt` is the fence that every write of this attempt carries; `attempts` counts this one too.
     `maybe_sent_at` is as in LoadedOrder; an earlier attempt that died under its lease counts as sent at its end.
-    `claimed_at` is the database's clock.
+    `claimed_at` is the database's clock. `is_probe` and `venue_failures` are what the venue's gate said then.
     """
 
     order: Order
@@ -72,6 +72,8 @@ class Claim:
     attempts: int
     maybe_sent_at: datetime | None
     claimed_at: datetime
+    is_probe: bool = False
+    venue_failures: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,14 @@ class OrderWrite:
     cancel_in: timedelta | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """The right to write what a venue's stream says. It holds until another process leads, under a higher epoch."""
+
+    venue: str
+    epoch: int
+
+
 class OrderStore(Protocol):
     """The orders table and what hangs on it. Every method raises Unavailable when the database does not answer."""
 
@@ -117,21 +127,30 @@ class OrderStore(Protocol):
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         """Read orders, and of their executions those that match one of the keys. Unknown ids are left out."""
 
-    async def write(self, writes: Sequence[OrderWrite]) -> Sequence[RecordedChange]:
+    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
         """Write all or nothing, in one statement; give back the changes with their place in the sequence.
 
-        Raises StaleWrite when any order was written since it was read, or any fence does not hold, and
-        ExecutionIdTaken when an execution's id is another order's already.
+        Raises LeadershipLost when the fence does not hold, StaleWrite when any order was written since it was read or
+        its attempt is not the newest any more, and ExecutionIdTaken when an execution's id is another order's already.
         """
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
-        """Claim those that are due and of which the venue has shown nothing; commit before returning."""
+        """Claim those that are due and of which the venue has shown nothing; commit before returning.
+
+        Nothing is claimed while the venue's gate is shut, and only one order, a probe, while its circuit is open.
+        """
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
-        """Claim what has been due for longer than `overdue_by`, oldest first, skipping what others hold."""
+        """Claim what has been due for longer than `overdue_by`, oldest first, skipping what others hold.
+
+        The gate holds as for `claim`.
+        """
 
     async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
-        """Take those whose cancel request is due, and push their due time to the end of the lease."""
+        """Take those whose cancel request is due, and push their due time to the end of the lease.
+
+        Nothing is taken while the venue asks for a pause; an open circuit holds no cancel request up.
+        """
 
     async def claim_due_cancels(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[LoadedOrder]:
         """The same for whatever cancel request has been due for longer than `overdue_by`."""
@@ -146,14 +165,62 @@ class OrderStore(Protocol):
         """Orders that the venue has, not final here, without a change for that long; the most silent first."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateState:
+    """How a venue's gate stands: whether its circuit is open, and how long nothing at all is claimed."""
+
+    is_open: bool
+    held_for: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateNews:
+    """What came of telling the gate: how long it is shut now, and whether this call opened, closed or paused it."""
+
+    is_new: bool
+    held_for: timedelta
+
+
+class VenueGate(Protocol):
+    """The gate in front of one venue, kept in the database for all workers. Every method raises Unavailable."""
+
+    async def state(self) -> GateState:
+        """How it stands."""
+
+    async def failed(self, *, error: str, trips_at: int, open_for: timedelta) -> GateNews:
+        """One more failure in a row; from `trips_at` on the circuit is open, and shut until `open_for` from now."""
+
+    async def worked(self) -> GateNews:
+        """The run of failures is over; an open circuit is closed. A pause that the venue asked for goes on."""
+
+    async def pause(self, *, wait: timedelta, error: str) -> GateNews:
+        """Shut for that long, or longer if it already is; new when that is more than a second longer."""
+
+    async def let_another_probe(self) -> None:
+        """The probe showed nothing about the venue: the next order may be tried at once."""
+
+
 class StreamPositions(Protocol):
     """Up to which moment of the venue's clock everything was recorded: where the next catch-up starts."""
 
     async def read(self, venue: str) -> datetime | None:
         """The stored moment, or None before the first catch-up."""
 
-    async def advance(self, venue: str, moment: datetime) -> None:
-        """Move the position forward; it never goes back."""
+    async def advance(self, venue: str, moment: datetime, *, fence: Fence | None = None) -> None:
+        """Move the position forward, if the fence holds; it never goes back."""
+
+
+class LeadershipLease(Protocol):
+    """Which process follows a venue's stream: one at a time, until a moment of the database's clock."""
+
+    async def take(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
+        """Lead under a new epoch, unless somebody else does; None then."""
+
+    async def renew(self, fence: Fence, *, lease: timedelta) -> bool:
+        """Lead for that long from now; False when another one has taken over."""
+
+    async def give_back(self, fence: Fence) -> None:
+        """End the lease at once, if it is still this one."""
 
 
 class DeadLetters(Protocol):
@@ -399,13 +466,15 @@ class VenueOrder:
 class VenueReport:
     """Reports about one order from one message of the venue. `at` is the venue's clock.
 
-    `order_id` is None when the message names the order only by the venue's own id (`venue_order_id`).
+    `order_id` is None when the message names the order only by the venue's own id (`venue_order_id`). `raw` is the
+    message as it came, where it came by itself.
     """
 
     order_id: UUID | None
     venue_order_id: str
     reports: Sequence[Report]
     at: datetime
+    raw: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

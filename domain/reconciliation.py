@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.execution import Recording
+from domain.errors import TryAgain
+from domain.execution import Recorded, Recording
 from domain.order import OrderStatus
 from domain.ports import Clock, LoadedOrder, OrderStore, StreamPositions, Venue, VenueOrder, VenueReport
 from domain.reports import Report
 from domain.telemetry import Metric, Telemetry
 
 FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
+REPORT_SHOWN_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,25 +46,57 @@ class Reconciliation:
     policy: CatchUpPolicy
     foreign: dict[str, None] = field(default_factory=dict)
 
-    async def catch_up(self, *, cause: str) -> None:
+    async def catch_up(self, *, cause: str) -> int:
         """Record every fill since the last position and the end of every order that closed unheard.
 
-        Raises VenueUnreachable or Unavailable; then the position stays, and the next run asks again.
+        Gives how many changes that made. Raises VenueUnreachable or Unavailable; then the position stays, and the next
+        run asks again.
         """
         self.telemetry.count(Metric.CATCH_UPS, cause=cause)
         started_at = self.clock()
         position: datetime | None = await self.positions.read(self.venue.name)
-        await self.record_fills(since=position or started_at - self.policy.first_look_back)
-        await self.compare_open_orders(silent_for=timedelta(0))
-        await self.positions.advance(self.venue.name, started_at - self.policy.overlap)
+        changes = await self.record_fills(since=position or started_at - self.policy.first_look_back)
+        changes += await self.compare_open_orders(silent_for=timedelta(0))
+        await self.positions.advance(self.venue.name, started_at - self.policy.overlap, fence=self.recording.fence)
+        return changes
 
-    async def record_fills(self, *, since: datetime) -> None:
-        """Record all fills since that moment, page by page."""
+    async def has_open_orders(self) -> bool:
+        """Whether the venue has an order of which more can be expected. Raises Unavailable."""
+        return bool(await self.orders.open_at_venue(silent_for=timedelta(0), limit=1))
+
+    async def record_fills(self, *, since: datetime) -> int:
+        """Record all fills since that moment, page by page; gives how many changes that made."""
+        changes = 0
         async for page in self.venue.fills(since=since):
-            await self.record_reports(page)
+            changes += await self._record_page(page)
+        return changes
 
-    async def record_reports(self, reports: Sequence[VenueReport]) -> bool:
-        """Record reports of any order, in their order; True when a checksum shows that a fill was missed."""
+    async def _record_page(self, page: Sequence[VenueReport]) -> int:
+        """Record a page; a fill that cannot be recorded is told and set aside, for every later answer holds it too."""
+        try:
+            recorded = await self.record_reports(page)
+        except TryAgain:
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad fill must not keep the others, and every start, from passing
+            if len(page) > 1:
+                return sum([await self._record_page([report]) for report in page])
+            self._set_aside(page[0], error)
+            return 0
+        self.telemetry.count(Metric.REPORTS_FOREIGN, len(recorded.unknown))
+        return len(recorded.changes)
+
+    def _set_aside(self, report: VenueReport, error: Exception) -> None:
+        self.telemetry.count(Metric.REPORTS_UNREADABLE)
+        self.telemetry.error(
+            "fill_set_aside",
+            error=repr(error),
+            venue_order_id=report.venue_order_id,
+            report=repr(report.reports)[:REPORT_SHOWN_CHARACTERS],
+            next="compare the order's executions with the venue's; all other fills were recorded",
+        )
+
+    async def record_reports(self, reports: Sequence[VenueReport]) -> Recorded:
+        """Record reports of any order, in their order. Those of orders that were not placed here are counted."""
         names = {report.venue_order_id for report in reports if report.order_id is None}
         ours = await self._ids_of(names) if names else {}
         by_order: defaultdict[UUID, list[Report]] = defaultdict(list)
@@ -73,21 +107,18 @@ class Reconciliation:
                 foreign += 1
             else:
                 by_order[order_id].extend(report.reports)
-        if by_order:
-            recorded = await self.recording.record(by_order)
-            foreign += len(recorded.unknown)
-        else:
-            recorded = None
         self.telemetry.count(Metric.REPORTS_FOREIGN, foreign)
-        return recorded is not None and recorded.missed_fill
+        if not by_order:
+            return Recorded(changes=(), unknown=frozenset(), missed_fill=False)
+        return await self.recording.record(by_order)
 
-    async def compare_open_orders(self, *, silent_for: timedelta) -> None:
+    async def compare_open_orders(self, *, silent_for: timedelta) -> int:
         """Record the venue's open orders, then look up those that are open here, silent for that long, and not there.
 
-        Raises VenueUnreachable and Unavailable.
+        Gives how many changes that made. Raises VenueUnreachable and Unavailable.
         """
         listed = await self.venue.open_orders()
-        await self._record_orders(listed)
+        changes = await self._record_orders(listed)
         open_there = {order.order_id for order in listed}
         # At most so many of the rows are open on both sides: orders that rest for long hide none that closed unheard.
         limit = len(open_there) + self.policy.look_ups_max
@@ -98,24 +129,27 @@ class Reconciliation:
         for row in closed[: self.policy.look_ups_max]:
             found = await self.venue.find(row.order.id)
             if found is not None:
-                await self._record_orders([found])
+                changes += await self._record_orders([found])
         self.telemetry.count(Metric.RECONCILED_ORDERS, len(rows))
+        return changes
 
-    async def _record_orders(self, orders: Iterable[VenueOrder]) -> None:
+    async def _record_orders(self, orders: Iterable[VenueOrder]) -> int:
         """Record what the venue shows of our orders, and ask for the fills where it has filled more than we know."""
         ours = {order.order_id: order for order in orders if order.order_id is not None}
         rows = await self.orders.load(ours.keys(), []) if ours else {}
         same = {order_id: ours[order_id] for order_id, row in rows.items() if self._is_same(row, ours[order_id])}
         if not same:
-            return
-        await self.recording.record({order_id: order.reports for order_id, order in same.items()})
+            return 0
+        recorded = await self.recording.record({order_id: order.reports for order_id, order in same.items()})
+        changes = len(recorded.changes)
         rows = await self.orders.load(same.keys(), [])
         behind = [
             row for order_id, row in rows.items() if row.order.facts.filled_quantity < same[order_id].filled_quantity
         ]
         if behind:
             # No later fill would tell that the last one was missed: this comparison is what does.
-            await self.record_fills(since=min(row.order.created_at for row in behind) - self.policy.overlap)
+            changes += await self.record_fills(since=min(row.order.created_at for row in behind) - self.policy.overlap)
+        return changes
 
     def _is_same(self, row: LoadedOrder, found: VenueOrder) -> bool:
         if row.order.terms.is_at_venue_as(found.terms):

@@ -7,12 +7,13 @@ attempt's number: an older attempt that wakes up late writes nothing. Unknown st
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain.errors import StaleWrite, VenueUnreachable
+from domain.errors import KeyRefused, StaleWrite, VenueBusy, VenueUnreachable
 from domain.execution import STALE_WRITES_MAX, Recording
+from domain.gate import Gatekeeper, VenueSign
 from domain.order import CANCELED_BEFORE_SENDING, End, Order, is_placing_over
 from domain.ports import (
     AlreadyPlaced,
@@ -42,20 +43,22 @@ ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Refused |
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionPolicy:
     """How patient placing is. `settle` is how long the venue may hide a fresh order from a look-up; `lease` must be
-    longer than two look-ups and one send can take."""
+    longer than two look-ups and one send can take. An order older than `max_age` is not sent any more."""
 
     max_attempts: int
     backoff: timedelta
     backoff_max: timedelta
     settle: timedelta
     lease: timedelta
+    max_age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one attempt found out: the reports for the order, and how the attempt ended."""
+    """What one attempt found out: the reports for the order, how the attempt ended, what it shows of the venue."""
 
     outcome: str
+    sign: VenueSign = VenueSign.NOTHING
     reports: Sequence[Report] = ()
     error: str | None = None
     counts: bool = True
@@ -70,6 +73,7 @@ class Submission:
 
     orders: OrderStore
     venue: Venue
+    gatekeeper: Gatekeeper
     recording: Recording
     wake_ups: WakeUps
     telemetry: Telemetry
@@ -82,36 +86,38 @@ class Submission:
 
         Raises Unavailable when the database does not answer.
         """
-        send_before = self._send_before()
+        claimed_at = self._now()
         claims = await self.orders.claim(order_ids, lease=self.policy.lease)
-        await self._attempt_all(claims, send_before=send_before)
+        await self._attempt_all(claims, claimed_at=claimed_at)
         return len(claims)
 
     async def sweep(self, *, limit: int, overdue_by: timedelta) -> int:
         """Make one attempt for each of the most overdue orders, whatever became of their wake-up; gives how many."""
-        send_before = self._send_before()
+        claimed_at = self._now()
         claims = await self.orders.claim_due(limit=limit, overdue_by=overdue_by, lease=self.policy.lease)
-        await self._attempt_all(claims, send_before=send_before)
+        await self._attempt_all(claims, claimed_at=claimed_at)
         return len(claims)
 
-    def _send_before(self) -> float:
-        """The last moment to send under leases that are claimed now; to be asked before claiming.
+    def _now(self) -> float:
+        """The moment by the monotonic clock, to be asked before claiming.
 
-        By the monotonic clock: a wall clock may jump, and a process that stood still, even between the claim's commit
-        and its answer, must notice that its lease is gone.
+        A wall clock may jump, and a process that stood still, even between the claim's commit and its answer, must
+        notice that its lease is gone.
         """
-        return asyncio.get_running_loop().time() + self.policy.lease.total_seconds() / 2
+        return asyncio.get_running_loop().time()
 
-    async def _attempt_all(self, claims: Sequence[Claim], *, send_before: float) -> None:
+    async def _attempt_all(self, claims: Sequence[Claim], *, claimed_at: float) -> None:
         async with asyncio.TaskGroup() as tasks:
             for claim in claims:
-                tasks.create_task(self._attempt(claim, send_before=send_before))
+                tasks.create_task(self._attempt(claim, claimed_at=claimed_at))
 
-    async def _attempt(self, claim: Claim, *, send_before: float) -> None:
+    async def _attempt(self, claim: Claim, *, claimed_at: float) -> None:
         try:
             async with self.slots:
-                finding = await self._find_out(claim, send_before=send_before)
+                finding = await self._find_out(claim, claimed_at=claimed_at)
                 self.telemetry.count(Metric.PLACEMENT_ATTEMPTS, outcome=finding.outcome)
+                # First the gate: when the order is due again, it must be shut already.
+                await self.gatekeeper.note(finding.sign, claim, error=finding.error, wait=finding.next_in)
                 await self._conclude(claim, finding)
         except Exception as error:  # noqa: BLE001 - whatever happens to one order must not cancel the others' sends
             self.telemetry.error(
@@ -122,21 +128,39 @@ class Submission:
                 next="looked up at the venue when its lease has ended",
             )
 
-    async def _find_out(self, claim: Claim, *, send_before: float) -> Finding:
+    async def _find_out(self, claim: Claim, *, claimed_at: float) -> Finding:
         if claim.order.facts.cancel.is_open and claim.maybe_sent_at is None:
             return _canceled_before_sending(claim)
+        held_for = self.gatekeeper.held_for(claimed_at=claimed_at)
+        if held_for > AT_ONCE:
+            return Finding(
+                outcome="held_back",
+                reports=_doubts(claim),
+                error=self.gatekeeper.reason,
+                counts=False,
+                next_in=held_for,
+            )
         if claim.attempt > 1:
             known = await self._look_up(claim)
             if known is not None:
                 return known
+        return self._not_to_be_sent(claim, claimed_at=claimed_at) or await self._send(claim)
+
+    def _not_to_be_sent(self, claim: Claim, *, claimed_at: float) -> Finding | None:
+        """Why an order that the venue does not have is not sent now; None when it is."""
         if claim.order.facts.cancel.is_open:
             return _canceled_before_sending(claim)
+        if self._is_too_old(claim):
+            return self._too_old(claim)
         if claim.attempts > self.policy.max_attempts:
-            return self._given_up(claim, error="every attempt was used up")
-        if asyncio.get_running_loop().time() > send_before:
+            return self._used_up(claim, error="every attempt was used up")
+        if self._now() - claimed_at > self.policy.lease.total_seconds() / 2:
             return Finding(
                 outcome="too_late", error="the lease ran low before it was sent", counts=False, next_in=AT_ONCE
             )
+        return None
+
+    async def _send(self, claim: Claim) -> Finding:
         outcome = await self.venue.place(claim.order.id, claim.order.terms)
         if isinstance(outcome, AlreadyPlaced):
             return await self._adopt(claim)
@@ -149,13 +173,18 @@ class Submission:
         except VenueUnreachable as error:
             return self._unknown(claim, f"the venue has it, and cannot be asked: {error}", may_have_been_sent=True)
         if found is None:
-            return self._unknown(claim, "the venue has it, but does not show it yet", may_have_been_sent=True)
+            hidden = self._unknown(claim, "the venue has it, but does not show it yet", may_have_been_sent=True)
+            return replace(hidden, sign=VenueSign.NOTHING)
         return self._adopted(claim, found)
 
     async def _look_up(self, claim: Claim) -> Finding | None:
         """Ask the venue whether it has the order. None means: it has not, for certain, and it may be sent."""
         try:
             found = await self.venue.find(claim.order.id)
+        except VenueBusy as error:
+            return _rate_limited(error.retry_after, reports=_doubts(claim))
+        except KeyRefused as error:
+            return self._unauthorized(str(error), reports=_doubts(claim))
         except VenueUnreachable as error:
             return self._not_looked_up(claim, str(error))
         if found is not None:
@@ -167,7 +196,7 @@ class Submission:
             return None
         return Finding(
             outcome="settling",
-            reports=[_became_unknown(claim, "The answer to the placement was lost.")],
+            reports=_doubts(claim),
             error="not found at the venue yet; too early to be sure",
             counts=False,
             next_in=wait,
@@ -175,7 +204,7 @@ class Submission:
 
     def _adopted(self, claim: Claim, found: VenueOrder) -> Finding:
         if claim.order.terms.is_at_venue_as(found.terms):
-            return Finding(outcome="found", reports=found.reports)
+            return Finding(outcome="found", sign=VenueSign.WORKS, reports=found.reports)
         self.telemetry.error(
             "venue_order_mismatch",
             order_id=str(claim.order.id),
@@ -195,48 +224,67 @@ class Submission:
         """The look-up itself failed: that proves nothing new. What was never sent may be given up all the same."""
         if claim.maybe_sent_at is not None:
             return self._unknown(claim, error)
+        if self._is_too_old(claim):
+            return self._too_old(claim, sign=VenueSign.FAILS)
         return self._not_executed(claim, error)
 
     def _judge(self, claim: Claim, outcome: ProvingOutcome) -> Finding:
         """The venue's table: what each answer proves, and what follows."""
         match outcome:
             case Placed(report=report):
-                return Finding(outcome="placed", reports=[report])
+                return Finding(outcome="placed", sign=VenueSign.WORKS, reports=[report])
             case Refused(reason=reason):
                 end = OrderEnded(end=End.REJECTED, reason=reason, venue_order_id=None, at=claim.claimed_at)
-                return Finding(outcome="refused", reports=[end])
+                return Finding(outcome="refused", sign=VenueSign.WORKS, reports=[end])
             case NotExecuted(error=error):
                 return self._not_executed(claim, error)
             case OutcomeUnknown(error=error):
                 return self._unknown(claim, error, may_have_been_sent=True)
             case RateLimited(retry_after=retry_after):
-                error = f"too many requests for the venue; waiting {retry_after.total_seconds():.1f} s"
-                return Finding(outcome="rate_limited", error=error, counts=False, next_in=retry_after)
+                return _rate_limited(retry_after)
             case Unauthorized(error=error):
-                self.telemetry.error("venue_unauthorized", error=error, next="the order waits; mend EXCHANGE_KEY")
-                return Finding(outcome="unauthorized", error=error, counts=False, next_in=self.policy.backoff_max)
+                return self._unauthorized(error)
+
+    def _unauthorized(self, error: str, *, reports: Sequence[Report] = ()) -> Finding:
+        self.telemetry.error("venue_unauthorized", error=error, next="the order waits; mend EXCHANGE_KEY")
+        return Finding(
+            outcome="unauthorized",
+            sign=VenueSign.FAILS,
+            reports=reports,
+            error=error,
+            counts=False,
+            next_in=self.policy.backoff_max,
+        )
 
     def _not_executed(self, claim: Claim, error: str) -> Finding:
         if claim.attempts >= self.policy.max_attempts:
-            return self._given_up(claim, error=error)
-        return Finding(outcome="not_executed", error=error, next_in=self._backoff(claim))
+            return self._used_up(claim, error=error, sign=VenueSign.FAILS)
+        return Finding(outcome="not_executed", sign=VenueSign.FAILS, error=error, next_in=self._backoff(claim))
 
     def _unknown(self, claim: Claim, error: str, *, may_have_been_sent: bool = False) -> Finding:
         return Finding(
             outcome="unknown",
+            sign=VenueSign.FAILS,
             reports=[_became_unknown(claim, f"The outcome of the placement is not known: {error}.")],
             error=error,
             may_have_been_sent=may_have_been_sent,
             next_in=self._backoff(claim),
         )
 
-    def _given_up(self, claim: Claim, *, error: str) -> Finding:
+    def _used_up(self, claim: Claim, *, error: str, sign: VenueSign = VenueSign.NOTHING) -> Finding:
         message = (
             f"Not placed after {self.policy.max_attempts} attempts; the venue does not have it. Last error: {error}"
         )
-        reason = Reason(source=ReasonSource.SYSTEM, code="ATTEMPTS_USED_UP", message=message)
-        report = PlacementGivenUp(reason=reason, at=claim.claimed_at)
-        return Finding(outcome="given_up", reports=[report], error=error)
+        return _given_up(claim, code="ATTEMPTS_USED_UP", message=message, error=error, sign=sign)
+
+    def _is_too_old(self, claim: Claim) -> bool:
+        max_age = self.policy.max_age
+        return max_age is not None and claim.claimed_at - claim.order.created_at > max_age
+
+    def _too_old(self, claim: Claim, *, sign: VenueSign = VenueSign.NOTHING) -> Finding:
+        age = (claim.claimed_at - claim.order.created_at).total_seconds()
+        message = f"Not sent any more: the order is {age:.0f} s old; the venue does not have it."
+        return _given_up(claim, code="TOO_OLD", message=message, error="too old to be sent", sign=sign)
 
     def _backoff(self, claim: Claim) -> timedelta:
         """Exponential, capped, and jittered between half and the whole, so that orders do not come back in step."""
@@ -297,9 +345,34 @@ def _as_claimed(claim: Claim) -> LoadedOrder:
     )
 
 
+def _rate_limited(retry_after: timedelta, *, reports: Sequence[Report] = ()) -> Finding:
+    return Finding(
+        outcome="rate_limited",
+        sign=VenueSign.BUSY,
+        reports=reports,
+        error=f"too many requests for the venue; waiting {retry_after.total_seconds():.1f} s",
+        counts=False,
+        next_in=retry_after,
+    )
+
+
+def _given_up(claim: Claim, *, code: str, message: str, error: str, sign: VenueSign) -> Finding:
+    reason = Reason(source=ReasonSource.SYSTEM, code=code, message=message)
+    report = PlacementGivenUp(reason=reason, at=claim.claimed_at)
+    return Finding(outcome="given_up", sign=sign, reports=[report], error=error)
+
+
 def _canceled_before_sending(claim: Claim) -> Finding:
     report = OrderEnded(end=End.CANCELED, reason=CANCELED_BEFORE_SENDING, venue_order_id=None, at=claim.claimed_at)
     return Finding(outcome="canceled", reports=[report], counts=False)
+
+
+def _doubts(claim: Claim) -> Sequence[Report]:
+    """What has to be told of an order that an attempt leaves alone: whether an earlier one, perhaps a killed one, may
+    have sent it."""
+    if claim.maybe_sent_at is None:
+        return ()
+    return [_became_unknown(claim, "The answer to the placement was lost.")]
 
 
 def _became_unknown(claim: Claim, message: str) -> PlacementBecameUnknown:

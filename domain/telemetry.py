@@ -26,6 +26,9 @@ class Metric(StrEnum):
     ORDERS_IN_DOUBT = "orders_in_doubt"
     ORDERS_FAILED = "orders_failed"
     ORDERS_REJECTED = "orders_rejected"
+    VENUE_CIRCUIT = "venue_circuit_state"  # 0 closed, 1 probing, 2 open
+    VENUE_CIRCUIT_OPENED = "venue_circuit_opened"
+    VENUE_PAUSES = "venue_pauses"
     CANCEL_ATTEMPTS = "cancel_attempts"  # label: outcome
     ACCEPT_TO_PLACED_SECONDS = "accept_to_placed_seconds"
     OLDEST_DUE_SECONDS = "oldest_due_seconds"  # how overdue the most overdue order is
@@ -40,6 +43,7 @@ class Metric(StrEnum):
     RECORD_BATCH_SIZE = "record_batch_size"
     RECORD_SECONDS = "record_seconds"
     VENUE_LAG_SECONDS = "venue_lag_seconds"
+    INGEST_LEADER = "ingest_leader"
     STREAM_CONNECTED = "stream_connected"
     STREAM_RECONNECTS = "stream_reconnects"
     CATCH_UPS = "catch_ups"  # label: cause
@@ -50,6 +54,9 @@ class Metric(StrEnum):
     SUBSCRIBERS = "subscribers"
     DELIVERIES = "deliveries"
     REREADS = "rereads"  # label: cause
+    # Tell people
+    ALERTS = "alerts"  # label: kind
+    ALERT_MESSAGES = "alert_messages"  # label: outcome
 
 
 class Telemetry(Protocol):

@@ -4,9 +4,7 @@ Nothing here knows an order; everything here is exact and in the form that the p
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Clamped, Context, Decimal, Inexact, InvalidOperation, Overflow, Underflow
 from enum import StrEnum
 
@@ -135,23 +133,9 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
     return EXACT.remainder(value, step) == ZERO
 
 
-def exact_sum(values: Sequence[Decimal]) -> Decimal:
-    """Add without ever rounding."""
-    total = ZERO
-    for value in values:
-        total = EXACT.add(total, value)
-    return total
-
-
 def average_price(*, notional: Decimal, quantity: Decimal) -> Decimal | None:
     """The price at which the quantity was filled on average, to 18 digits after the point; None when nothing was."""
     if quantity <= ZERO:
         return None
     quotient = _ROUNDING.divide(notional, quantity)
     return quotient.quantize(Decimal(1).scaleb(-AVERAGE_PRICE_DIGITS), context=_ROUNDING)
-
-
-def require_aware(moment: datetime) -> datetime:
-    """Give back the moment; AssertionError when it carries no zone (only a bug could do that)."""
-    assert moment.tzinfo is not None, "every moment in the domain is aware"  # noqa: S101 - what only a bug could break
-    return moment

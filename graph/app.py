@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from graph.context import Services
+from graph.draining import OpenSockets
 from graph.graphiql import STATIC_PATH, GraphiQL
 from graph.http import HttpEndpoint
 from graph.schema import build_schema
@@ -19,15 +20,22 @@ GRAPHQL_PATH = "/graphql"
 PREFLIGHT_MAX_AGE_SECONDS = 600
 
 
-def create_graphql_routes(services: Services, *, tokens: TokenVerifier) -> Sequence[BaseRoute]:
-    """The routes: /graphql over HTTP and websocket, and in development the files of GraphiQL."""
+def create_graphql_routes(
+    services: Services, *, tokens: TokenVerifier, sockets: OpenSockets | None = None
+) -> Sequence[BaseRoute]:
+    """The routes: /graphql over HTTP and websocket, and in development the files of GraphiQL.
+
+    Whoever stops the process ends the open ones of `sockets` first.
+    """
     settings = services.settings
     schema = build_schema(settings)
     graphiql = GraphiQL(settings, services.telemetry) if settings.is_development else None
     http = HttpEndpoint(schema=schema, services=services, tokens=tokens, graphiql=graphiql)
+    sockets = OpenSockets() if sockets is None else sockets
+    websocket = WebSocketEndpoint(schema=schema, services=services, tokens=tokens, sockets=sockets)
     routes: list[BaseRoute] = [
         Route(GRAPHQL_PATH, http, middleware=_cross_origin(settings)),
-        WebSocketRoute(GRAPHQL_PATH, WebSocketEndpoint(schema=schema, services=services, tokens=tokens)),
+        WebSocketRoute(GRAPHQL_PATH, websocket),
     ]
     if graphiql is not None:
         routes.append(Mount("/graphiql", StaticFiles(directory=STATIC_PATH)))

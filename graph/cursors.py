@@ -16,6 +16,8 @@ from domain.values import is_isin
 from graph.errors import ClientError
 
 CURSOR_MAX_CHARACTERS = 128
+VERSION_MAX = 2**31 - 1
+"""The largest Int of GraphQL, and of the column that versions are kept in."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -66,7 +68,10 @@ def write_history_cursor(version: int) -> str:
 
 def read_history_cursor(cursor: str) -> int:
     """The version; raises BAD_CURSOR."""
-    return _read_natural(cursor, "h1")
+    version = _read_natural(cursor, "h1")
+    if version > VERSION_MAX:
+        raise _bad_cursor()
+    return version
 
 
 def write_instrument_cursor(isin: str) -> str:

@@ -1,7 +1,8 @@
-"""How much a document may ask for: depth, aliases and directives, counted as they count when fragments are spread.
+"""How much a document may ask for: depth, aliases, directives, repeats, counted as they are when fragments are spread.
 
 Each fragment is measured once, so a chain of fragments that spread each other costs what it is long, not what it
-stands for.
+stands for. A repeat is a field that stands beside another of the same name: to validate that the two agree, every one
+is compared with every other (240 repeats in 4 kB took 0.2 s, in which the process does nothing else).
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,6 +31,7 @@ class Measure:
     depth: int = 0
     aliases: int = 0
     directives: int = 0
+    repeats: int = 0
 
     @classmethod
     def of_all(cls, parts: Iterable["Measure"]) -> "Measure":
@@ -39,6 +41,7 @@ class Measure:
             depth=max((part.depth for part in parts), default=0),
             aliases=sum(part.aliases for part in parts),
             directives=sum(part.directives for part in parts),
+            repeats=sum(part.repeats for part in parts),
         )
 
 
@@ -49,6 +52,7 @@ def find_excess(document: DocumentNode, settings: GraphSettings) -> GraphQLError
         ("levels of fields", measured.depth, settings.max_depth),
         ("aliases", measured.aliases, settings.max_aliases),
         ("directives", measured.directives, settings.max_directives),
+        ("repeated fields", measured.repeats, settings.max_repeats),
     ):
         if value > limit:
             return too_large(f"The document has {value} {name}; {limit} are allowed.")
@@ -79,7 +83,10 @@ class _Counter:
     def selections(self, selection_set: SelectionSetNode | None) -> Measure:
         if selection_set is None:
             return Measure()
-        return Measure.of_all(self._selection(node) for node in selection_set.selections)
+        fields = [node for node in selection_set.selections if isinstance(node, FieldNode)]
+        names = {node.alias.value if node.alias else node.name.value for node in fields}
+        repeats = Measure(repeats=len(fields) - len(names))
+        return Measure.of_all((repeats, Measure.of_all(self._selection(node) for node in selection_set.selections)))
 
     def _selection(self, node: SelectionNode) -> Measure:
         own = Measure(directives=len(node.directives or ()))
@@ -107,4 +114,5 @@ def _under_field(node: FieldNode, inner: Measure) -> Measure:
         depth=0 if is_introspection else inner.depth + 1,
         aliases=inner.aliases + (node.alias is not None),
         directives=inner.directives,
+        repeats=inner.repeats,
     )

@@ -7,7 +7,16 @@ good documents are kept, and both their number and their total length are bounde
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, specified_rules
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    parse,
+    specified_rules,
+)
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
@@ -103,6 +112,13 @@ def _no_operation(message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"code": "OPERATION_RESOLUTION_FAILURE"})
 
 
+def _rules(settings: GraphSettings) -> tuple[type[ASTValidationRule], ...]:
+    """What a document must keep to. In production the schema is not told to whoever asks; it is published as a file."""
+    if settings.is_development:
+        return tuple(specified_rules)
+    return (*specified_rules, NoSchemaIntrospectionCustomRule)
+
+
 def _read_document(text: str, schema: GraphQLSchema, settings: GraphSettings) -> DocumentNode:
     if len(text) > settings.max_document_characters:
         raise UnusableDocument([too_large(f"A document may have {settings.max_document_characters} characters.")])
@@ -112,7 +128,7 @@ def _read_document(text: str, schema: GraphQLSchema, settings: GraphSettings) ->
         raise UnusableDocument([with_code(error, "GRAPHQL_PARSE_FAILED")]) from None
     try:
         excess = find_excess(document, settings)
-        errors = [] if excess else validate_document(schema, document, tuple(specified_rules))
+        errors = [] if excess else validate_document(schema, document, _rules(settings))
     except RecursionError:
         # A long chain of fragments; the parser bounds only what is nested in one another directly.
         excess, errors = too_large("The document is nested too deeply."), []

@@ -20,6 +20,7 @@ class GraphSettings:
     max_depth: int = 10
     max_aliases: int = 15
     max_directives: int = 50
+    max_repeats: int = 50
     max_tokens: int = 2_000
     max_document_characters: int = 15_000
     document_cache_max_documents: int = 500

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLError
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 UNAUTHORIZED = 4401
 TOO_MANY_INITS = 4429
+SERVICE_RESTART = 1012
+ANSWERS_TIMEOUT_SECONDS = 2.0
+"""How long queries and mutations of a socket may take to answer when the process stops."""
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
@@ -35,6 +39,26 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
 
     view: "WebSocketEndpoint"
     _expiry: asyncio.Task[None] | None = None
+    _is_ending: bool = False
+
+    async def handle(self) -> None:
+        """Talk until the socket ends."""
+        with self.view.sockets.holding(self):
+            await super().handle()
+
+    async def end_for_restart(self) -> None:
+        """End the subscriptions, let the rest answer, and close with 1012: clients come back and resume."""
+        self._is_ending = True
+        for operation in list(self.operations.values()):
+            # A document without the word has no subscription in it; one that is wrongly taken for one is sent again.
+            if "subscription" in operation.query:
+                await self.cleanup_operation(operation.id)
+        answering = [operation.task for operation in self.operations.values() if operation.task]
+        if answering:
+            await asyncio.wait(answering, timeout=ANSWERS_TIMEOUT_SECONDS)
+        for operation_id in list(self.operations):
+            await self.cleanup_operation(operation_id)
+        await self.websocket.close(code=SERVICE_RESTART, reason="The service restarts")
 
     async def handle_message(self, message: Message) -> None:
         """Act on one message of the client; one that breaks the protocol closes the socket."""
@@ -66,7 +90,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         self.connection_acknowledged = True
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """Start an operation, unless the socket has as many as it may."""
+        """Start an operation, unless the socket has as many as it may. One that is about to close starts nothing."""
+        if self._is_ending:
+            return
         is_new = message["id"] not in self.operations
         if self.connection_acknowledged and is_new and len(self.operations) >= self._operations_max():
             error = GraphQLError(
@@ -77,7 +103,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         await super().handle_subscribe(message)
 
     async def handle_task_exception(self, error: Exception) -> None:
-        """Log what no operation should end with."""
+        """Log what no operation should end with. That the peer goes away while it is told something, many do."""
+        if isinstance(error, WebSocketDisconnected):
+            return
         log_unexpected(error, self.view.services.telemetry)
 
     async def shutdown(self) -> None:

@@ -11,15 +11,17 @@ from datetime import timedelta
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnected as AlreadyDisconnected
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from domain.telemetry import Metric
 from graph.context import Context, Services
+from graph.draining import OpenSockets
 from graph.schema import Schema
 from graph.socket_handler import SocketHandler
 from graph.tokens import TokenVerifier
@@ -43,6 +45,9 @@ class Socket(ASGIWebSocketAdapter):
         except TimeoutError:
             self._give_up()
             raise WebSocketDisconnected from None
+        except AlreadyDisconnected:
+            # Starlette's, and not Strawberry's: another send, or a close, has met the end of the socket before.
+            raise WebSocketDisconnected from None
 
     async def close(self, code: int, reason: str) -> None:
         """Close, or give the peer up. A socket that is closed already stays so."""
@@ -54,6 +59,8 @@ class Socket(ASGIWebSocketAdapter):
         except RuntimeError:
             # Starlette's complaint that a close was sent before: two tasks had a reason to close.
             self._telemetry.info("socket_closed_twice", code=code)
+        except WebSocketDisconnect:
+            return  # The peer was faster.
 
     def _give_up(self) -> None:
         if not self._is_stalled and self._owner is not None:
@@ -63,6 +70,7 @@ class Socket(ASGIWebSocketAdapter):
 
 
 STALLED = "the peer does not read"
+STOPPING = "This process is about to stop. Connect again."
 
 
 class WebSocketEndpoint(GraphQL[Context | None, None]):
@@ -71,7 +79,7 @@ class WebSocketEndpoint(GraphQL[Context | None, None]):
     websocket_adapter_class = Socket  # type: ignore[assignment]  # it takes this view only, and gets no other
     graphql_transport_ws_handler_class = SocketHandler
 
-    def __init__(self, *, schema: Schema, services: Services, tokens: TokenVerifier) -> None:
+    def __init__(self, *, schema: Schema, services: Services, tokens: TokenVerifier, sockets: OpenSockets) -> None:
         settings = services.settings
         super().__init__(
             schema,
@@ -84,10 +92,14 @@ class WebSocketEndpoint(GraphQL[Context | None, None]):
         )
         self.services = services
         self.tokens = tokens
+        self.sockets = sockets
         self._open_sockets = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one websocket until it ends."""
+        """Serve one websocket until it ends. A process that is about to stop opens none."""
+        if not self.sockets.is_admitting:
+            await WebSocket(scope, receive, send).send_denial_response(PlainTextResponse(STOPPING, status_code=503))
+            return
         self._count(+1)
         try:
             await super().__call__(scope, receive, send)

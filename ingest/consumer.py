@@ -1,7 +1,8 @@
 """Follows the exchange's stream: connect, catch up what was missed while nobody listened, record what comes.
 
 One task reads the socket into the buffer, one records batches from it, one asks the venue whenever something may have
-been missed. A session that ends, for whatever reason, is followed by the next after a pause that grows.
+been missed, one ends a session that says nothing. A session that ends, for whatever reason, is followed by the next
+after a pause that grows; as long as none can be opened, the venue is asked instead.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from domain.reconciliation import Reconciliation
 from domain.telemetry import Metric, Telemetry
 from ingest.buffer import Buffer, BufferFull
 from ingest.recorder import Recorder
+from ingest.silence import Hearing, SilenceWatch
 
 Item = VenueReport | UnreadableReport
 
@@ -25,7 +27,11 @@ class SessionEnded(FillwireError):  # noqa: N818 - read as a sentence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerPolicy:
-    """Bounds of following the stream. `session_min` keeps a venue that accepts and closes from being stormed."""
+    """Bounds of following the stream. `session_min` keeps a venue that accepts and closes from being stormed.
+
+    `catch_up_unheard` is the pace of asking while no session can be opened, `silence` how long one may say nothing
+    while orders are open, and `waiting_retry` the pace of trying reports again whose orders are not known yet.
+    """
 
     buffer_items_max: int
     batch_items_max: int
@@ -35,11 +41,14 @@ class ConsumerPolicy:
     session_min: timedelta
     catch_up_every: timedelta
     catch_up_pause: timedelta
+    catch_up_unheard: timedelta
+    silence: timedelta
+    waiting_retry: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
-    """Follows one stream until cancelled."""
+    """Follows one stream until cancelled. Raises LeadershipLost when what it writes is not wanted any more."""
 
     stream: VenueStream
     recorder: Recorder
@@ -49,22 +58,36 @@ class Consumer:
 
     async def run(self) -> None:
         """Connect, follow, and connect again, until cancelled."""
-        pause = self.policy.reconnect_first
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._record_waiting())
+            tasks.create_task(self._follow_for_ever())
+
+    async def _follow_for_ever(self) -> None:
+        pause, clock = self.policy.reconnect_first, asyncio.get_running_loop().time
+        caught_up_at = float("-inf")
         while True:
-            started = asyncio.get_running_loop().time()
-            error = await self._session()
-            lasted = timedelta(seconds=asyncio.get_running_loop().time() - started)
-            pause = self.policy.reconnect_first if lasted >= self.policy.session_min else pause
+            started = clock()
+            was_open, error = await self._session()
+            pause = (
+                self.policy.reconnect_first if clock() - started >= self.policy.session_min.total_seconds() else pause
+            )
             self.telemetry.count(Metric.STREAM_RECONNECTS)
             self.telemetry.warning("stream_lost", error=error, delay_seconds=pause.total_seconds(), next="reconnects")
+            if was_open:
+                caught_up_at = clock()
+            elif clock() - caught_up_at >= self.policy.catch_up_unheard.total_seconds():
+                # A place that a dead connection holds may stay taken for a minute and more; fills do not wait for it.
+                await self._catch_up(cause="unheard")
+                caught_up_at = clock()
             await asyncio.sleep(pause.total_seconds())
             pause = min(pause * 2, self.policy.reconnect_max)
 
-    async def _session(self) -> str:
-        """One connection from its opening to its end; gives the reason of the end."""
-        reason = "the stream ended"
+    async def _session(self) -> tuple[bool, str]:
+        """One connection from its opening to its end; gives whether it was open, and the reason of the end."""
+        was_open, reason = False, "the stream ended"
         try:
             async with self.stream.connect() as reports:
+                was_open = True
                 self.telemetry.info("stream_connected")
                 self.telemetry.set(Metric.STREAM_CONNECTED, 1)
                 await self._follow(reports)
@@ -72,21 +95,24 @@ class Consumer:
             reason = "; ".join(str(error) or type(error).__name__ for error in errors.exceptions)
         finally:
             self.telemetry.set(Metric.STREAM_CONNECTED, 0)
-        return reason
+        return was_open, reason
 
     async def _follow(self, reports: AsyncIterator[Item]) -> None:
         buffer: Buffer[Item] = Buffer(items_max=self.policy.buffer_items_max)
+        hearing = Hearing(clock=asyncio.get_running_loop().time)
         something_missed = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._read(reports, buffer))
+            tasks.create_task(self._read(reports, buffer, hearing))
             # The stream is buffered meanwhile, so that people see what they missed before what is new.
             if not await self._catch_up(cause="connect"):
                 something_missed.set()
             tasks.create_task(self._record(buffer, something_missed))
             tasks.create_task(self._catch_up_when_needed(something_missed))
+            tasks.create_task(self._end_when_silent(hearing))
 
-    async def _read(self, reports: AsyncIterator[Item], buffer: Buffer[Item]) -> None:
+    async def _read(self, reports: AsyncIterator[Item], buffer: Buffer[Item], hearing: Hearing) -> None:
         async for report in reports:
+            hearing.mark()
             buffer.put(report)
         raise SessionEnded("the venue closed the stream")
 
@@ -95,6 +121,11 @@ class Consumer:
             batch = await buffer.take(items_max=self.policy.batch_items_max, within=self.policy.batch_within)
             if await self.recorder.record(batch):
                 something_missed.set()
+
+    async def _record_waiting(self) -> None:
+        while True:
+            await asyncio.sleep(self.policy.waiting_retry.total_seconds())
+            await self.recorder.record_waiting()
 
     async def _catch_up_when_needed(self, something_missed: asyncio.Event) -> None:
         while True:
@@ -108,6 +139,15 @@ class Consumer:
             if not await self._catch_up(cause=cause):
                 something_missed.set()
             await asyncio.sleep(self.policy.catch_up_pause.total_seconds())
+
+    async def _end_when_silent(self, hearing: Hearing) -> None:
+        watch = SilenceWatch(
+            hearing=hearing,
+            reconciliation=self.reconciliation,
+            telemetry=self.telemetry,
+            silence_seconds=self.policy.silence.total_seconds(),
+        )
+        raise SessionEnded(await watch.reason_to_end())
 
     async def _catch_up(self, *, cause: str) -> bool:
         try:

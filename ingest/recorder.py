@@ -1,24 +1,27 @@
 """Records batches of the stream. Nothing that a venue sends can stop it: what cannot be recorded is kept raw."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.errors import TryAgain
+from domain.errors import LeadershipLost, TryAgain
 from domain.ports import Clock, DeadLetters, UnreadableReport, VenueReport
 from domain.reconciliation import Reconciliation
 from domain.telemetry import Metric, Telemetry
+from ingest.waiting import WaitingReports, is_ours
 
 DEAD_LETTER_SOURCE = "stream"
+UNKNOWN_ORDER = "a report about an order of ours that is not in the database"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorder:
-    """Brings one batch into the database, however often that has to be tried."""
+    """Brings one batch into the database, however often that has to be tried. Every method raises LeadershipLost."""
 
     reconciliation: Reconciliation
     dead_letters: DeadLetters
+    waiting: WaitingReports
     telemetry: Telemetry
     clock: Clock
     retry: timedelta
@@ -37,25 +40,49 @@ class Recorder:
             self.telemetry.observe(Metric.VENUE_LAG_SECONDS, (self.clock() - reports[-1].at).total_seconds())
         return missed_fill
 
+    async def record_waiting(self) -> None:
+        """Try the reports again whose orders were not known; keep those raw that have waited long enough."""
+        tried = self.waiting.reports()
+        if not tried:
+            return
+        try:
+            recorded = await self.reconciliation.record_reports(tried)
+        except TryAgain:
+            return
+        now = asyncio.get_running_loop().time()
+        await self._give_up(self.waiting.take_out(tried, unknown=recorded.unknown, now=now))
+
     async def _record(self, reports: Sequence[VenueReport]) -> bool:
         failing = False
         while True:
             try:
-                return await self.reconciliation.record_reports(reports)
+                recorded = await self.reconciliation.record_reports(reports)
             except TryAgain as error:
                 if not failing:
                     self.telemetry.warning("recording_failing", error=str(error), next="tried again until it works")
                 failing = True
                 await asyncio.sleep(self.retry.total_seconds())
+            except LeadershipLost:
+                raise
             except Exception as error:  # noqa: BLE001 - one report that breaks the rule must not stop all others
                 return await self._record_one_by_one(reports, error)
+            else:
+                now = asyncio.get_running_loop().time()
+                strange = [order_id for order_id in recorded.unknown if not is_ours(order_id)]
+                self.telemetry.count(Metric.REPORTS_FOREIGN, len(strange))
+                await self._give_up(self.waiting.put(reports, recorded.unknown, now=now))
+                return recorded.missed_fill
 
     async def _record_one_by_one(self, reports: Sequence[VenueReport], error: Exception) -> bool:
         if len(reports) == 1:
-            await self._keep(repr(error), repr(reports[0]).encode())
+            await self._keep(repr(error), _raw(reports[0]))
             return False
         outcomes = [await self._record([report]) for report in reports]
         return any(outcomes)
+
+    async def _give_up(self, reports: Iterable[VenueReport]) -> None:
+        for report in reports:
+            await self._keep(f"{UNKNOWN_ORDER}: {report.order_id}", _raw(report))
 
     async def _keep(self, error: str, raw: bytes) -> None:
         self.telemetry.count(Metric.REPORTS_UNREADABLE)
@@ -64,3 +91,7 @@ class Recorder:
             await self.dead_letters.keep(source=DEAD_LETTER_SOURCE, error=error, raw=raw)
         except TryAgain as failure:
             self.telemetry.error("dead_letter_lost", error=str(failure), raw=raw[:1000].decode(errors="replace"))
+
+
+def _raw(report: VenueReport) -> bytes:
+    return report.raw or repr(report).encode()

@@ -4,7 +4,7 @@ The sweeper finds orders whose wake-up was lost; the reconciler finds orders of 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ SWEEPS_AT_ONCE_MAX = 4
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:
     """Places and cancels what has been due for longer than `overdue_by`. A slow exchange holds up one sweep, and up
-    to SWEEPS_AT_ONCE_MAX go on at once."""
+    to SWEEPS_AT_ONCE_MAX go on at once. A sweep under way may take `stop_within` to finish when the process stops."""
 
     orders: OrderStore
     submission: Submission
@@ -30,13 +30,19 @@ class Sweeper:
     telemetry: Telemetry
     interval: timedelta
     overdue_by: timedelta
+    stop_within: timedelta
 
     async def run(self) -> None:
-        """Sweep until cancelled."""
+        """Sweep until cancelled; then finish what is being sent, within the bound."""
         async with asyncio.TaskGroup() as tasks:
             for _ in range(SWEEPS_AT_ONCE_MAX):
-                tasks.create_task(repeat(self.sweep, every=self.interval, name="sweep", telemetry=self.telemetry))
+                tasks.create_task(
+                    repeat(self._whole_sweep, every=self.interval, name="sweep", telemetry=self.telemetry)
+                )
             tasks.create_task(repeat(self.measure, every=self.interval, name="measure_due", telemetry=self.telemetry))
+
+    async def _whole_sweep(self) -> bool:
+        return await to_its_end(self.sweep(), within=self.stop_within)
 
     async def sweep(self) -> bool:
         """Sweep once; True when there may be more."""
@@ -48,9 +54,10 @@ class Sweeper:
         return SWEEP_ORDERS_MAX in (placed, canceled)
 
     async def measure(self) -> bool:
-        """Measure how overdue the most overdue order is."""
+        """Measure how overdue the most overdue order is, and how the venue's gate stands."""
         oldest = await self.orders.oldest_due()
         self.telemetry.set(Metric.OLDEST_DUE_SECONDS, oldest.total_seconds() if oldest else 0.0)
+        await self.submission.gatekeeper.measure()
         return False
 
 
@@ -90,5 +97,21 @@ async def repeat(step: Callable[[], Awaitable[bool]], *, every: timedelta, name:
             if not failing:
                 telemetry.warning("loop_failing", loop=name, error=str(error), next="tried again until it works")
             failing = True
+        except Exception as error:  # noqa: BLE001 - what repairs others must outlive a surprise of its own
+            more = False
+            telemetry.error("loop_surprised", loop=name, error=repr(error), next="goes on; report this with the log")
         if not more:
             await asyncio.sleep(every.total_seconds())
+
+
+async def to_its_end(step: Coroutine[None, None, bool], *, within: timedelta) -> bool:
+    """The step's result. When the caller is cancelled the step goes on to its end, within the bound, before that."""
+    running = asyncio.create_task(step)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running], timeout=within.total_seconds())
+        raise
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -37,6 +37,7 @@ class SaqWakeUps:
         self._waiting: defaultdict[tuple[str, int], list[UUID]] = defaultdict(list)
         self._waiting_count = 0
         self._something_waits = asyncio.Event()
+        self._is_failing = False
 
     def placement_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
         """The orders are to be placed, after that delay."""
@@ -61,10 +62,20 @@ class SaqWakeUps:
             async with asyncio.timeout(self._enqueue_timeout_seconds):
                 await asyncio.gather(*(self._enqueue(wake_up) for wake_up in wake_ups))
         except (RedisError, OSError, TimeoutError) as error:
-            orders = sum(len(wake_up.order_ids) for wake_up in wake_ups)
-            self._telemetry.count(Metric.WAKE_UPS_FAILED, orders)
+            self._note_failure(error, orders=sum(len(wake_up.order_ids) for wake_up in wake_ups))
+        else:
+            self._is_failing = False
+
+    def _note_failure(self, error: Exception, *, orders: int) -> None:
+        """Count it; log it when it begins. While Redis is down it happens with every order."""
+        self._telemetry.count(Metric.WAKE_UPS_FAILED, orders)
+        if not self._is_failing:
+            self._is_failing = True
             self._telemetry.warning(
-                "wake_up_failed", orders=orders, error=repr(error), next="the sweeper takes them from the database"
+                "wake_up_failed",
+                orders=orders,
+                error=repr(error),
+                next="dropped until Redis answers; the sweeper takes the orders from the database",
             )
 
     async def _enqueue(self, wake_up: WakeUp) -> None:

@@ -24,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     if parsed.command == "settings":
         return int(import_module("runtime.settings_table").show())
+    if parsed.command == "alerts":
+        return int(import_module("runtime.alerts.command").test())
     if parsed.command == "instruments":
         module = import_module("runtime.instruments")
         head = module.sync if parsed.action == "sync" else module.importing(parsed.file)
@@ -45,6 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument(
         "file", type=Path, help="columns: isin, symbol, name, currency, tick_size, lot_size, tradable"
     )
+    alerts = commands.add_parser("alerts", help="try the channels of ALERT_URLS")
+    trying = alerts.add_subparsers(dest="action", required=True, metavar="ACTION")
+    sends = "send a test message to every channel of ALERT_URLS; exit code 1 when one did not take it"
+    trying.add_parser("test", help=sends, description=sends)
     return parser
 
 

@@ -52,7 +52,6 @@ async def serve_health(process: Process, *, checks: Mapping[str, Check]) -> None
         Starlette(routes=list(routes)),
         host=settings.host,
         port=settings.metrics_port,
-        stop=process.stop,
         stop_within_seconds=1.0,
         message_max_bytes=HEALTH_MESSAGE_MAX_BYTES,
         connections_max=HEALTH_CONNECTIONS_MAX,

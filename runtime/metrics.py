@@ -52,6 +52,9 @@ SERIES: Mapping[Metric, Series] = {
     Metric.ORDERS_IN_DOUBT: _counter("Orders whose placement had an unknown outcome."),
     Metric.ORDERS_FAILED: _counter("Orders given up after every attempt."),
     Metric.ORDERS_REJECTED: _counter("Orders that the exchange refused."),
+    Metric.VENUE_CIRCUIT: _gauge("The circuit to the exchange: 0 closed, 1 probing with one order, 2 open."),
+    Metric.VENUE_CIRCUIT_OPENED: _counter("Times the circuit opened after a run of failures."),
+    Metric.VENUE_PAUSES: _counter("Times the exchange asked all workers to wait."),
     Metric.CANCEL_ATTEMPTS: _counter("Cancel requests sent, by the exchange's answer.", "outcome"),
     Metric.ACCEPT_TO_PLACED_SECONDS: _seconds("From storing an order to knowing that the exchange has it."),
     Metric.OLDEST_DUE_SECONDS: _gauge("How overdue the most overdue order is, in seconds; 0 when none is."),
@@ -65,6 +68,7 @@ SERIES: Mapping[Metric, Series] = {
     Metric.RECORD_BATCH_SIZE: _items("Reports recorded by one statement."),
     Metric.RECORD_SECONDS: _seconds("How long recording a batch took."),
     Metric.VENUE_LAG_SECONDS: _seconds("From the exchange's clock to the commit, for the newest report of a batch."),
+    Metric.INGEST_LEADER: _gauge("1 in the ingest that leads, 0 in those that stand by."),
     Metric.STREAM_CONNECTED: _gauge("1 while the exchange's stream is followed."),
     Metric.STREAM_RECONNECTS: _counter("Sessions of the stream that ended."),
     Metric.CATCH_UPS: _counter("Times the exchange was asked for what was missed.", "cause"),
@@ -74,6 +78,8 @@ SERIES: Mapping[Metric, Series] = {
     Metric.SUBSCRIBERS: _gauge("Live subscribers of this process."),
     Metric.DELIVERIES: _counter("Changes given to subscribers."),
     Metric.REREADS: _counter("Times changes were read again from the database.", "cause"),
+    Metric.ALERTS: _counter("What people are to be told of, whether or not ALERT_URLS is set.", "kind"),
+    Metric.ALERT_MESSAGES: _counter("Messages to a channel of ALERT_URLS: sent, failed, dropped.", "outcome"),
 }
 
 

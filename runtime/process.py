@@ -11,6 +11,7 @@ from uuid import UUID
 import uuid_utils.compat
 
 from domain.errors import FillwireError
+from runtime.alerts.alerter import open_alerts
 from runtime.logs import configure_logs, get_logger
 from runtime.metrics import Metrics
 from runtime.settings import Settings, SettingsError, load_settings
@@ -92,7 +93,8 @@ async def _run(name: str, head: Head, settings: Settings) -> int:
         loop.add_signal_handler(number, process.stop.set)
     process.telemetry.info("started", process=name)
     try:
-        await head(process)
+        async with open_alerts(settings, telemetry=process.telemetry, process_name=name):
+            await head(process)
     except SettingsError as error:
         process.telemetry.error("cannot_start", process=name, error=str(error))
         return EXIT_BAD_SETTINGS

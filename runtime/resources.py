@@ -22,15 +22,20 @@ from db.engine import open_database as open_engine
 from db.instrument_catalog import PostgresInstrumentCatalog
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
-from db.stream_positions import PostgresStreamPositions
+from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.venue_gate import PostgresVenueGate
+from db.waiting_orders import PostgresWaitingOrders
 from domain.cancellation import CancelDelivery, CancelPolicy
 from domain.execution import Recording
+from domain.gate import Gatekeeper, GatePolicy
+from domain.ports import Fence
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.submission import Submission, SubmissionPolicy
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
 from jobs.queue import open_queue
 from jobs.wake_ups import SaqWakeUps
+from runtime.crash_points import crashing
 from runtime.process import Process, new_id, utc_now
 from runtime.settings import Settings
 
@@ -49,7 +54,10 @@ class Database:
     changes: PostgresChangeLog
     catalog: PostgresInstrumentCatalog
     positions: PostgresStreamPositions
+    leadership: PostgresLeadershipLease
     dead_letters: PostgresDeadLetters
+    gate: PostgresVenueGate
+    waiting: PostgresWaitingOrders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,19 +87,23 @@ async def open_database(process: Process) -> AsyncIterator[Database]:
         statement_timeout_seconds=settings.database_statement_timeout_seconds,
         lock_timeout_seconds=settings.database_lock_timeout_seconds,
     ) as database:
+        orders = PostgresOrderStore(
+            database,
+            venue=AlpacaVenue.name,
+            telemetry=process.telemetry,
+            accept_batch_max_orders=settings.accept_batch_orders_max,
+            accept_queue_max_orders=settings.accept_waiting_orders_max,
+        )
         yield Database(
-            orders=PostgresOrderStore(
-                database,
-                venue=AlpacaVenue.name,
-                telemetry=process.telemetry,
-                accept_batch_max_orders=settings.accept_batch_orders_max,
-                accept_queue_max_orders=settings.accept_waiting_orders_max,
-            ),
+            orders=crashing(orders, settings.crash_at),
             reader=PostgresOrderReader(database),
             changes=PostgresChangeLog(database),
             catalog=PostgresInstrumentCatalog(database, cache_seconds=settings.instrument_cache_seconds),
             positions=PostgresStreamPositions(database),
+            leadership=PostgresLeadershipLease(database),
             dead_letters=PostgresDeadLetters(database),
+            gate=PostgresVenueGate(database, AlpacaVenue.name),
+            waiting=PostgresWaitingOrders(database),
         )
 
 
@@ -101,7 +113,7 @@ async def open_venue(process: Process) -> AsyncIterator[AlpacaVenue]:
     async with open_alpaca_venue(
         alpaca_settings(process.settings), clock=utc_now, telemetry=process.telemetry
     ) as venue:
-        yield venue
+        yield crashing(venue, process.settings.crash_at)
 
 
 @asynccontextmanager
@@ -131,11 +143,16 @@ async def open_signals(process: Process) -> AsyncIterator[Signals]:
         sending = tasks.create_task(wake_ups.run(), name="wake-ups")
         stack.callback(sending.cancel)
         stack.push_async_callback(wake_ups.flush)
-        yield Signals(queue=queue, redis=redis, wake_ups=wake_ups, publisher=publisher)
+        yield Signals(
+            queue=queue,
+            redis=redis,
+            wake_ups=crashing(wake_ups, settings.crash_at),
+            publisher=crashing(publisher, settings.crash_at),
+        )
 
 
-def make_recording(process: Process, database: Database, signals: Signals) -> Recording:
-    """The story of recording over this process' database and signals."""
+def make_recording(process: Process, database: Database, signals: Signals, *, fence: Fence | None = None) -> Recording:
+    """The story of recording over this process' database and signals; ingest's carries the fence of its leadership."""
     return Recording(
         orders=database.orders,
         publisher=signals.publisher,
@@ -143,6 +160,7 @@ def make_recording(process: Process, database: Database, signals: Signals) -> Re
         telemetry=process.telemetry,
         clock=utc_now,
         new_id=new_id,
+        fence=fence,
     )
 
 
@@ -151,9 +169,11 @@ def make_submission(
 ) -> Submission:
     """The story of placing."""
     settings = process.settings
+    max_age = settings.placement_max_age_seconds
     return Submission(
         orders=database.orders,
         venue=venue,
+        gatekeeper=make_gatekeeper(process, database),
         recording=recording,
         wake_ups=signals.wake_ups,
         telemetry=process.telemetry,
@@ -163,9 +183,23 @@ def make_submission(
             backoff_max=timedelta(seconds=settings.placement_backoff_max_seconds),
             settle=timedelta(seconds=settings.placement_settle_seconds),
             lease=settings.placement_lease,
+            max_age=None if max_age is None else timedelta(seconds=max_age),
         ),
         random=random.random,
         slots=asyncio.Semaphore(settings.placement_slots),
+    )
+
+
+def make_gatekeeper(process: Process, database: Database) -> Gatekeeper:
+    """What this process learns of the venue, for all of them."""
+    settings = process.settings
+    return Gatekeeper(
+        database.gate,
+        policy=GatePolicy(
+            failures=settings.placement_circuit_failures,
+            open_for=timedelta(seconds=settings.placement_circuit_open_seconds),
+        ),
+        telemetry=process.telemetry,
     )
 
 

@@ -3,16 +3,23 @@
 `python -m runtime settings` prints them all, secrets masked. A process refuses to start on a value that is wrong.
 """
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from runtime.crash_points import read_crash_at
 
 HOW_TO_SET = "Set it in the environment, or use ./dev up, which sets everything."
 
-Seconds = Annotated[float, Field(gt=0)]
+_BEFORE_ADDRESS = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://|$)")
+
+_SCHEMES = {"database_url": ("postgresql", "postgres"), "redis_url": ("redis", "rediss", "unix")}
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 
 
@@ -36,6 +43,7 @@ class Settings(BaseSettings):
     )
     log_format: Literal["auto", "plain", "json"] = Field("auto", description="auto: plain on a terminal, else JSON")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    crash_at: str | None = Field(None, description="Fault runs: where to crash, name:probability, separated by commas")
 
     # Who may come in
     token_secret: SecretStr | None = Field(None, description="HS256 secret of the tokens, 32 bytes or more")
@@ -65,6 +73,9 @@ class Settings(BaseSettings):
     placement_timeout_seconds: Seconds = Field(10.0, description="How long the exchange may take to answer")
     placement_settle_seconds: Seconds = Field(5.0, description="How long the exchange may hide a fresh order")
     placement_slots: Count = Field(128, description="Attempts that one worker makes at once")
+    placement_max_age_seconds: Seconds | None = Field(None, description="Older orders are FAILED, not sent any more")
+    placement_circuit_failures: Count = Field(20, description="Failures in a row that open the circuit of all workers")
+    placement_circuit_open_seconds: Seconds = Field(5.0, description="Then one order is tried, and again each so often")
     cancel_retry_seconds: Seconds = 1.0
     cancel_confirm_seconds: Seconds = Field(5.0, description="How long the stream may take to confirm a cancel")
 
@@ -85,9 +96,21 @@ class Settings(BaseSettings):
     ingest_batch_within_ms: Seconds = 5.0
     ingest_retry_seconds: Seconds = 0.5
     stream_reconnect_seconds: Seconds = 0.2
-    stream_reconnect_max_seconds: Seconds = 10.0
+    stream_reconnect_max_seconds: Seconds = 3.0
     stream_session_min_seconds: Seconds = Field(5.0, description="A shorter session makes the next pause longer")
+    stream_silence_seconds: Seconds = Field(
+        30.0, description="Silence with open orders after which the exchange is asked"
+    )
+    ingest_lease_seconds: Seconds = Field(5.0, description="How long a leader that died keeps the others from leading")
+    ingest_lease_renew_seconds: Seconds = 1.0
+    ingest_standby_ask_seconds: Seconds = Field(0.5, description="How often who stands by asks whether it may lead")
+    unknown_order_wait_seconds: Seconds = Field(30.0, description="How long a report waits for its order to be stored")
+    unknown_order_reports_max: Count = 10_000
+    unknown_order_retry_seconds: Seconds = 0.5
     catch_up_every_seconds: Seconds = 60.0
+    catch_up_unheard_seconds: Seconds = Field(
+        5.0, description="How often the exchange is asked while there is no stream"
+    )
     catch_up_pause_seconds: Seconds = 1.0
     catch_up_overlap_seconds: Seconds = Field(60.0, description="How far each catch-up reaches back before the last")
     catch_up_first_seconds: Seconds = Field(86_400.0, description="How far the very first catch-up reaches back")
@@ -108,6 +131,7 @@ class Settings(BaseSettings):
     positions_compared_every_seconds: Seconds = 5.0
     subscriber_buffer_changes_max: Count = 256
     subscriber_send_timeout_seconds: Seconds = Field(10.0, description="A peer that does not read is cut off after")
+    api_drain_seconds: Seconds = Field(3.0, description="Over how long a stopping API spreads the end of its sockets")
     subscriptions_per_socket_max: Count = 100
 
     # Requests
@@ -120,15 +144,51 @@ class Settings(BaseSettings):
     document_max_aliases: Count = 30
     sockets_max: Count = Field(10_000, description="Connections that one API process serves at once")
 
+    # Telling people
+    alert_urls: SecretStr | None = Field(None, description="Where alerts go: addresses of apprise, comma separated")
+    alert_repeat_seconds: Seconds = Field(3_600.0, description="How long the same case is not told again")
+    alert_gather_seconds: Seconds = Field(3.0, description="How long a burst is gathered into one message; doubles")
+    alert_gather_max_seconds: Seconds = 300.0
+    alert_timeout_seconds: Seconds = Field(15.0, description="How long a channel may take for one message")
+    alert_max_attempts: Count = Field(5, description="Attempts to send a message to one channel")
+    alert_retry_seconds: Seconds = Field(2.0, description="Pause before the second attempt; doubles")
+    alert_waiting_messages_max: Count = Field(100, description="Messages that may wait for one channel")
+    alert_in_doubt_seconds: Seconds = Field(120.0, description="Age at which an order in doubt is an alert")
+    alert_pending_seconds: Seconds = Field(120.0, description="Age at which an order not yet sent is an alert")
+    alert_stream_down_seconds: Seconds = Field(30.0, description="How long the stream may be down before an alert")
+    alert_check_every_seconds: Seconds = Field(15.0, description="How often a worker looks for such orders")
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _is_an_address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """A process must not start, or fail with a traceback much later, on what can never be connected to."""
+        schemes = _SCHEMES[str(info.field_name)]
+        if value is not None and not _is_address(value.get_secret_value(), schemes=schemes):
+            raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}, its port a number")
+        return value
+
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("crash_at")
+    @classmethod
+    def _crash_points_exist(cls, value: str | None) -> str | None:
+        if value:
+            read_crash_at(value)
+        return value
+
     @model_validator(mode="after")
     def _keys_are_long_enough(self) -> Self:
         if self.token_secret is not None and len(self.token_secret.get_secret_value().encode()) < 32:  # noqa: PLR2004 - RFC 7518, 3.2
             raise ValueError("TOKEN_SECRET must be 32 bytes or longer (RFC 7518, section 3.2)")
+        return self
+
+    @model_validator(mode="after")
+    def _leases_are_renewed_in_time(self) -> Self:
+        if self.ingest_lease_seconds < 2 * self.ingest_lease_renew_seconds:
+            raise ValueError("INGEST_LEASE_SECONDS must be at least twice INGEST_LEASE_RENEW_SECONDS")
         return self
 
     @property
@@ -160,12 +220,19 @@ class Settings(BaseSettings):
         assert self.redis_url is not None  # noqa: S101 - what only a bug could break
         return self.redis_url.get_secret_value()
 
+    @property
+    def alert_addresses(self) -> tuple[str, ...]:
+        """The addresses of ALERT_URLS, keys included. An address may hold commas: only one before `scheme://` parts."""
+        given = self.alert_urls.get_secret_value() if self.alert_urls is not None else ""
+        return tuple(part.strip() for part in _BEFORE_ADDRESS.split(given) if part.strip())
+
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be seen in a log: keys, and the passwords inside addresses."""
         keys = (self.token_secret, self.exchange_secret, self.exchange_key)
         texts = [key.get_secret_value() for key in keys if key is not None]
         addresses = [url.get_secret_value() for url in (self.database_url, self.redis_url) if url is not None]
         texts += [urlsplit(address).password or "" for address in addresses]
+        texts += self.alert_addresses
         return tuple(text for text in texts if text and text != "simulator")
 
 
@@ -175,6 +242,16 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(dict(problem)) for problem in error.errors())) from None
+
+
+def _is_address(text: str, *, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        # A port that is no number. Several hosts, each with a port, are for asyncpg to read.
+        return text.startswith("postgres") and "," in text
+    return parts.scheme in schemes and port != 0
 
 
 def _sentence(problem: dict[str, object]) -> str:

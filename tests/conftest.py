@@ -3,18 +3,31 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
+import asyncpg
 import hypothesis
 import pytest
 from redis.asyncio import Redis
 
 from tests.servers import PostgresServer, TestServer, running_postgres, running_valkey
 
+if TYPE_CHECKING:
+    from db.database import Database
+
+MODEL_HISTORIES = 100_000
 # Two shared cores make the time of one example meaningless. In CI the examples are the same every time, so that a
 # change is judged by what it does; a developer's runs look further, and keep what they find in .hypothesis.
 hypothesis.settings.register_profile("developer", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How far the model of the subscription protocol looks."""
+    parser.addoption(
+        "--model-histories", type=int, default=MODEL_HISTORIES, help="histories of the subscription model (%(default)s)"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +61,34 @@ async def database_url(postgres_server: PostgresServer, migrated_template: str) 
     url = await postgres_server.create_database(template=migrated_template)
     yield url
     await postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+async def kept_database_url(postgres_server: PostgresServer, migrated_template: str) -> str:
+    """One migrated database for all tests that ask for `database`."""
+    return await postgres_server.create_database(template=migrated_template)
+
+
+@pytest.fixture
+async def emptied_database_url(kept_database_url: str) -> str:
+    """The kept database, emptied: ten times quicker than a fresh one."""
+    from db.columns import metadata  # noqa: PLC0415  # As above.
+
+    connection = await asyncpg.connect(kept_database_url)
+    try:
+        await connection.execute(f"TRUNCATE {', '.join(table.name for table in metadata.sorted_tables)}")
+    finally:
+        await connection.close()
+    return kept_database_url
+
+
+@pytest.fixture
+async def database(emptied_database_url: str) -> AsyncIterator["Database"]:
+    """The emptied database, opened as a process would."""
+    from db.engine import open_database  # noqa: PLC0415  # As above.
+
+    async with open_database(emptied_database_url, application_name="test") as database:
+        yield database
 
 
 @pytest.fixture

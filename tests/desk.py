@@ -8,25 +8,22 @@ from uuid import UUID
 
 from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
 from domain.execution import Recorded, Recording
+from domain.gate import Gatekeeper, GatePolicy
 from domain.order import Order
 from domain.placement import Placement
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.reports import Report
 from domain.submission import Submission, SubmissionPolicy
 from tests.examples import ISIN, ORDER_ID, an_instrument, an_order
-from tests.memory import (
-    CountingIds,
-    MemoryInstrumentCatalog,
-    MemoryOrderReader,
-    MemoryOrderStore,
-    MemoryStreamPositions,
-    OrderRow,
-    RecordingPublisher,
-    RecordingTelemetry,
-    RecordingWakeUps,
-    ScriptedVenue,
-    SettableClock,
-)
+from tests.fakes.clock import CountingIds, SettableClock
+from tests.fakes.instrument_catalog import MemoryInstrumentCatalog
+from tests.fakes.order_reader import MemoryOrderReader
+from tests.fakes.order_row import OrderRow
+from tests.fakes.order_store import MemoryOrderStore
+from tests.fakes.signals import RecordingPublisher, RecordingWakeUps
+from tests.fakes.stream_positions import MemoryStreamPositions
+from tests.fakes.telemetry import RecordingTelemetry
+from tests.fakes.venue import ScriptedVenue
 
 SECOND = timedelta(seconds=1)
 
@@ -38,21 +35,31 @@ class Desk:
     max_attempts: int = 3
     jitter: float = 1.0
     look_ups_max: int = 10
+    circuit_failures: int = 1000
+    max_age: timedelta | None = None
     clock: SettableClock = field(default_factory=SettableClock)
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
     wake_ups: RecordingWakeUps = field(default_factory=RecordingWakeUps)
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
-    positions: MemoryStreamPositions = field(default_factory=MemoryStreamPositions)
+    positions: MemoryStreamPositions = field(init=False)
     new_id: CountingIds = field(default_factory=CountingIds)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     orders: MemoryOrderStore = field(init=False)
     venue: ScriptedVenue = field(init=False)
     catalog: MemoryInstrumentCatalog = field(init=False)
+    gatekeeper: Gatekeeper = field(init=False)
 
     def __post_init__(self) -> None:
-        self.orders = MemoryOrderStore(self.clock)
+        self.positions = MemoryStreamPositions(self.clock)
+        self.orders = MemoryOrderStore(self.clock, self.positions)
+        self.gatekeeper = self.new_gatekeeper()
         self.venue = ScriptedVenue(self.clock)
         self.catalog = MemoryInstrumentCatalog({ISIN: an_instrument()})
+
+    def new_gatekeeper(self) -> Gatekeeper:
+        """Another worker's knowledge of the same gate."""
+        policy = GatePolicy(failures=self.circuit_failures, open_for=5 * SECOND)
+        return Gatekeeper(self.orders.gate, policy=policy, telemetry=self.telemetry)
 
     @property
     def recording(self) -> Recording:
@@ -86,10 +93,12 @@ class Desk:
             backoff_max=60 * SECOND,
             settle=5 * SECOND,
             lease=30 * SECOND,
+            max_age=self.max_age,
         )
         return Submission(
             orders=self.orders,
             venue=self.venue,
+            gatekeeper=self.gatekeeper,
             recording=self.recording,
             wake_ups=self.wake_ups,
             telemetry=self.telemetry,

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from uuid import UUID
+
+from uuid_utils.compat import uuid7
 
 from domain.evidence import Applied, apply_reports
 from domain.executions import Execution, Trade
@@ -24,12 +26,17 @@ from domain.reports import (
     Report,
 )
 from domain.values import Instrument, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
-from tests.memory import MIDNIGHT
+from tests.fakes.clock import MIDNIGHT
 
 ISIN = "US0378331005"
 ORDER_ID = UUID(int=0xABC)
 VENUE_SAYS = Reason(source=ReasonSource.VENUE, code="VENUE_SAID_SO", message="The venue said so.")
 WE_SAY = Reason(source=ReasonSource.SYSTEM, code="WE_SAID_SO", message="We said so.")
+
+
+def now() -> datetime:
+    """The present moment, for stores whose clock no test can move."""
+    return datetime.now(UTC)
 
 
 def at(second: int) -> datetime:
@@ -64,15 +71,24 @@ def some_terms(*, quantity: str = "10", client_order_id: str = "intent-1") -> Te
     )
 
 
-def an_order(*, quantity: str = "10", order_id: UUID = ORDER_ID, client_order_id: str = "intent-1") -> Order:
+def an_order(
+    *,
+    quantity: str = "10",
+    order_id: UUID = ORDER_ID,
+    account_id: str = "alice",
+    client_order_id: str = "intent-1",
+    at: datetime = MIDNIGHT,
+) -> Order:
     """An order as it was accepted."""
-    return Order(
-        id=order_id,
-        account_id="alice",
-        terms=some_terms(quantity=quantity, client_order_id=client_order_id),
-        created_at=MIDNIGHT,
-        updated_at=MIDNIGHT,
-    )
+    terms = some_terms(quantity=quantity, client_order_id=client_order_id)
+    return Order(id=order_id, account_id=account_id, terms=terms, created_at=at, updated_at=at)
+
+
+def new_order(
+    *, account_id: str = "alice", client_order_id: str = "intent-1", at: datetime = MIDNIGHT, quantity: str = "100"
+) -> Order:
+    """An order with an id of its own."""
+    return an_order(order_id=uuid7(), account_id=account_id, client_order_id=client_order_id, at=at, quantity=quantity)
 
 
 def told(order: Order, *reports: Report, known: Iterable[Execution] = ()) -> Applied:
@@ -97,7 +113,7 @@ def filled(
     name: str = "E1",
     price: str = "12.5",
     cumulative: str | None = None,
-    venue_order_id: str | None = "V1",
+    venue_order_id: str | None = None,
 ) -> OrderFilled:
     """So much of it traded."""
     return OrderFilled(

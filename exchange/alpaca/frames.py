@@ -1,6 +1,6 @@
 """Frames of the execution stream: what is sent to open it, and what a received frame is. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -49,9 +49,11 @@ def parse_frame(raw: bytes | str) -> Frame:
         if data is None:
             return NullFrame()
         content = as_object(data, what="data")
-        return parse_trade_update(content) if stream == TRADE_UPDATES else ControlFrame(stream=stream, data=content)
+        if stream != TRADE_UPDATES:
+            return ControlFrame(stream=stream, data=content)
+        return replace(parse_trade_update(content), raw=_bytes(raw))
     except WireError as error:
-        return UnreadableReport(raw=raw.encode(errors="replace") if isinstance(raw, str) else raw, error=str(error))
+        return UnreadableReport(raw=_bytes(raw), error=str(error))
 
 
 def is_authorized(frame: ControlFrame) -> bool:
@@ -65,6 +67,10 @@ def is_listening(frame: ControlFrame) -> bool:
         return TRADE_UPDATES in as_list(frame.data.get("streams"), what="streams")
     except WireError:
         return False
+
+
+def _bytes(raw: bytes | str) -> bytes:
+    return raw.encode(errors="replace") if isinstance(raw, str) else raw
 
 
 def _frame(content: object) -> str:

@@ -23,6 +23,7 @@ from uuid import UUID
 
 import aiohttp
 
+from domain.errors import KeyRefused, VenueBusy, VenueUnreachable
 from domain.ports import (
     AlreadyPlaced,
     CancelNotPossible,
@@ -132,6 +133,15 @@ def placement_failure(error: Exception) -> NotExecuted | OutcomeUnknown:
     if isinstance(error, _NEVER_CONNECTED):
         return NotExecuted(error=describe_failure(error))
     return OutcomeUnknown(error=describe_failure(error))
+
+
+def question_failure(answer: Answer, *, now: datetime, wait_max: timedelta) -> VenueUnreachable | None:
+    """Why an answer to a question is none, where that concerns more than this question: too many, or a wrong key."""
+    if answer.status == TOO_MANY_REQUESTS:
+        return VenueBusy(describe(answer), retry_after=retry_after(answer, now=now, wait_max=wait_max))
+    if answer.status == UNAUTHORIZED or _is_about_the_key(answer, complaint_of(answer)):
+        return KeyRefused(describe(answer))
+    return None
 
 
 def cancel_outcome(answer: Answer) -> CancelOutcome:

@@ -26,6 +26,7 @@ from exchange.alpaca.outcomes import (
     describe_failure,
     placement_failure,
     placement_outcome,
+    question_failure,
 )
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_session
@@ -153,9 +154,13 @@ class AlpacaVenue:
 
     async def _ask(self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None) -> Answer:
         try:
-            return await self._transport.send("GET", path, query=query, response_max_bytes=response_max_bytes)
+            answer = await self._transport.send("GET", path, query=query, response_max_bytes=response_max_bytes)
         except TRANSPORT_ERRORS as error:
             raise VenueUnreachable(describe_failure(error)) from error
+        failure = question_failure(answer, now=self._clock(), wait_max=self._rate_limit_wait_max)
+        if failure is not None:
+            raise failure
+        return answer
 
     def _parsed(self, rows: Sequence[Json], parse: Callable[[Json], _Parsed]) -> Sequence[_Parsed]:
         """Parse row by row: one that cannot be read must not hide the others for ever."""

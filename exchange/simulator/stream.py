@@ -110,10 +110,6 @@ class TradeUpdates:
         connection.cut()
         return True
 
-    @property
-    def is_connected(self) -> bool:
-        return self._connection is not None
-
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serves one handshake and its connection.
 

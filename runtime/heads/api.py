@@ -1,7 +1,9 @@
 """The API: GraphQL over HTTP and websocket, health and metrics, on one port."""
 
+import asyncio
+import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -13,6 +15,7 @@ from domain.cancellation import Cancellation
 from domain.placement import Placement
 from graph.app import create_graphql_routes
 from graph.context import Services
+from graph.draining import OpenSockets
 from graph.settings import GraphSettings
 from graph.tokens import ExpectedClaims, HmacTokens, TokenVerifier, read_key_set
 from runtime.health import health_routes
@@ -23,6 +26,8 @@ from runtime.serving import serve
 from runtime.settings import Settings, SettingsError
 
 REQUIRES = ("database_url", "redis_url")
+CLOSING_SECONDS = 1.0
+"""How long after the last socket's moment a peer that answers nothing is waited for."""
 NO_TOKEN_KEY = "TOKEN_SECRET, TOKEN_JWKS_FILE or TOKEN_JWKS_URL must be set: without one nobody could be let in."  # noqa: S105 - a sentence
 
 
@@ -73,9 +78,10 @@ async def run(process: Process) -> None:
             checks={"database": database.orders.oldest_due, "redis": signals.check},
             stop=process.stop,
         )
-        application = Starlette(routes=[*health, *create_graphql_routes(services, tokens=tokens)])
+        sockets = OpenSockets()
+        application = Starlette(routes=[*health, *create_graphql_routes(services, tokens=tokens, sockets=sockets)])
         process.telemetry.info("api_listening", host=settings.host, port=settings.port)
-        await until_stopped(process, lambda: _serve(process, application))
+        await until_stopped(process, lambda: _serve(process, application, sockets))
 
 
 @asynccontextmanager
@@ -120,14 +126,22 @@ def graph_settings(settings: Settings) -> GraphSettings:
     )
 
 
-async def _serve(process: Process, application: Starlette) -> None:
+async def _serve(process: Process, application: Starlette, sockets: OpenSockets) -> None:
     settings = process.settings
+
+    async def drain() -> None:
+        """Readiness is off by now; new requests are served meanwhile, since not everybody has noticed yet."""
+        process.telemetry.info("draining", sockets=len(sockets), drain_seconds=settings.api_drain_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.api_drain_seconds + CLOSING_SECONDS):
+                await sockets.end_all(within_seconds=settings.api_drain_seconds, random=random.random)
+
     await serve(
         application,
         host=settings.host,
         port=settings.port,
-        stop=process.stop,
-        stop_within_seconds=settings.stop_within_seconds,
+        stop_within_seconds=settings.stop_within_seconds - settings.api_drain_seconds - CLOSING_SECONDS,
         message_max_bytes=settings.request_body_max_bytes,
         connections_max=settings.sockets_max,
+        drain=drain,
     )

@@ -1,14 +1,20 @@
-"""Ingest: follows the exchange's execution stream into the database."""
+"""Ingest: follows the exchange's execution stream into the database, or stands by while another one does."""
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+from domain.ports import Fence
+from exchange.alpaca.rest import AlpacaVenue
 from exchange.alpaca.stream import AlpacaStream
 from ingest.consumer import Consumer, ConsumerPolicy
+from ingest.leadership import Leadership, LeadershipPolicy
 from ingest.recorder import Recorder
+from ingest.waiting import WaitingReports
 from runtime.health import serve_health
-from runtime.process import Process, until_stopped, utc_now
+from runtime.process import Process, new_id, until_stopped, utc_now
 from runtime.resources import (
+    Database,
+    Signals,
     alpaca_settings,
     make_reconciliation,
     make_recording,
@@ -22,29 +28,56 @@ REQUIRES = ("database_url", "redis_url")
 
 
 async def run(process: Process) -> None:
-    """Follow the stream until stopped."""
+    """Lead or stand by until stopped; a leader gives its lease back then."""
     settings = process.settings
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(process))
         signals = await stack.enter_async_context(open_signals(process))
         venue = await stack.enter_async_context(open_venue(process))
-        recording = make_recording(process, database, signals)
-        reconciliation = make_reconciliation(process, database, venue, recording)
-        consumer = Consumer(
-            stream=AlpacaStream(settings=alpaca_settings(settings), telemetry=process.telemetry),
-            recorder=Recorder(
-                reconciliation=reconciliation,
-                dead_letters=database.dead_letters,
-                telemetry=process.telemetry,
-                clock=utc_now,
-                retry=timedelta(seconds=settings.ingest_retry_seconds),
-            ),
-            reconciliation=reconciliation,
+
+        async def follow(fence: Fence) -> None:
+            await make_consumer(process, database, signals, venue, fence=fence).run()
+
+        leadership = Leadership(
+            lease=database.leadership,
+            venue=venue.name,
+            leader_id=new_id(),
+            follow=follow,
             telemetry=process.telemetry,
-            policy=_policy(settings),
+            policy=LeadershipPolicy(
+                lease=timedelta(seconds=settings.ingest_lease_seconds),
+                renew_every=timedelta(seconds=settings.ingest_lease_renew_seconds),
+                ask_every=timedelta(seconds=settings.ingest_standby_ask_seconds),
+            ),
         )
         checks = {"database": database.orders.oldest_due, "redis": signals.check}
-        await until_stopped(process, consumer.run, lambda: serve_health(process, checks=checks))
+        await until_stopped(process, leadership.run, lambda: serve_health(process, checks=checks))
+
+
+def make_consumer(
+    process: Process, database: Database, signals: Signals, venue: AlpacaVenue, *, fence: Fence
+) -> Consumer:
+    """What follows the stream for one term of leadership."""
+    settings = process.settings
+    recording = make_recording(process, database, signals, fence=fence)
+    reconciliation = make_reconciliation(process, database, venue, recording)
+    waiting = WaitingReports(
+        reports_max=settings.unknown_order_reports_max, wait_seconds=settings.unknown_order_wait_seconds
+    )
+    return Consumer(
+        stream=AlpacaStream(settings=alpaca_settings(settings), telemetry=process.telemetry),
+        recorder=Recorder(
+            reconciliation=reconciliation,
+            dead_letters=database.dead_letters,
+            waiting=waiting,
+            telemetry=process.telemetry,
+            clock=utc_now,
+            retry=timedelta(seconds=settings.ingest_retry_seconds),
+        ),
+        reconciliation=reconciliation,
+        telemetry=process.telemetry,
+        policy=_policy(settings),
+    )
 
 
 def _policy(settings: Settings) -> ConsumerPolicy:
@@ -57,4 +90,7 @@ def _policy(settings: Settings) -> ConsumerPolicy:
         session_min=timedelta(seconds=settings.stream_session_min_seconds),
         catch_up_every=timedelta(seconds=settings.catch_up_every_seconds),
         catch_up_pause=timedelta(seconds=settings.catch_up_pause_seconds),
+        catch_up_unheard=timedelta(seconds=settings.catch_up_unheard_seconds),
+        silence=timedelta(seconds=settings.stream_silence_seconds),
+        waiting_retry=timedelta(seconds=settings.unknown_order_retry_seconds),
     )

@@ -1,10 +1,12 @@
 """A worker: places and cancels orders, sweeps up what no wake-up reached, compares open orders with the exchange."""
 
+import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from jobs.loops import Reconciler, Sweeper
 from jobs.worker import PlacingWorker
+from runtime.alerts.watch import OrderWatch
 from runtime.health import serve_health
 from runtime.process import Process, until_stopped
 from runtime.resources import (
@@ -46,6 +48,7 @@ async def run(process: Process) -> None:
             telemetry=process.telemetry,
             interval=timedelta(seconds=settings.sweep_every_seconds),
             overdue_by=timedelta(seconds=settings.sweep_overdue_seconds),
+            stop_within=timedelta(seconds=settings.stop_within_seconds),
         )
         reconciler = Reconciler(
             reconciliation=make_reconciliation(process, database, venue, recording),
@@ -53,7 +56,16 @@ async def run(process: Process) -> None:
             interval=timedelta(seconds=settings.reconcile_every_seconds),
             silent_for=timedelta(seconds=settings.reconcile_silent_seconds),
         )
+        watch = OrderWatch(
+            orders=database.waiting,
+            telemetry=process.telemetry,
+            clock=time.monotonic,
+            interval=timedelta(seconds=settings.alert_check_every_seconds),
+            in_doubt_for=timedelta(seconds=settings.alert_in_doubt_seconds),
+            pending_for=timedelta(seconds=settings.alert_pending_seconds),
+            again_after=timedelta(seconds=settings.alert_repeat_seconds + settings.alert_check_every_seconds),
+        )
         checks = {"database": database.orders.oldest_due, "redis": signals.check}
         await until_stopped(
-            process, worker.run, sweeper.run, reconciler.run, lambda: serve_health(process, checks=checks)
+            process, worker.run, sweeper.run, reconciler.run, watch.run, lambda: serve_health(process, checks=checks)
         )

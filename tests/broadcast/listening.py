@@ -11,7 +11,7 @@ from broadcast.hub import ChangeHub, open_hub
 from broadcast.settings import HubSettings
 from domain.changes import OrderSnapshot, RecordedChange
 from domain.ports import ChangeLog, Checkpoint, Reset, UpToDate
-from tests.broadcast.fakes import RememberingTelemetry
+from tests.fakes.telemetry import RecordingTelemetry
 from tests.processes import eventually
 
 DEADLINE_SECONDS = 15.0
@@ -43,14 +43,14 @@ class Listening:
 
     hub: ChangeHub
     feed: HubFeed
-    telemetry: RememberingTelemetry
+    telemetry: RecordingTelemetry
 
 
 @asynccontextmanager
 async def a_feed(
     log: ChangeLog, *, settings: HubSettings = QUICK, redis_url: str = NO_REDIS
 ) -> AsyncIterator[Listening]:
-    telemetry = RememberingTelemetry()
+    telemetry = RecordingTelemetry()
     async with open_hub(redis_url, log=log, settings=settings, telemetry=telemetry) as hub:
         yield Listening(hub=hub, feed=HubFeed(hub=hub, log=log, telemetry=telemetry), telemetry=telemetry)
 

@@ -12,16 +12,16 @@ from domain.errors import OrderNotFound, Unavailable
 from domain.order import OrderStatus
 from domain.ports import Checkpoint, LiveFeed, Position, Reset
 from domain.telemetry import Metric
-from tests.broadcast.fakes import MemoryChangeLog, an_order
+from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import UNHURRIED, Listening, a_feed, following, following_order
 from tests.processes import eventually
 
-ORDER = an_order()
-OTHER = an_order(2)
+ORDER = a_snapshot()
+OTHER = a_snapshot(2)
 
 
-def log_with(count: int) -> MemoryChangeLog:
-    log = MemoryChangeLog()
+def log_with(count: int) -> ChangeHistory:
+    log = ChangeHistory()
     for _ in range(count):
         log.append(ORDER)
     return log
@@ -32,7 +32,7 @@ def tell(listening: Listening, *changes: RecordedChange) -> None:
 
 
 async def test_the_feed_is_a_live_feed() -> None:
-    async with a_feed(MemoryChangeLog()) as listening:
+    async with a_feed(ChangeHistory()) as listening:
         feed: LiveFeed = listening.feed
 
         assert feed is listening.feed
@@ -124,7 +124,7 @@ async def test_messages_that_lie_or_cannot_be_read_harm_nobody() -> None:
 
 
 async def test_changes_between_registering_and_reading_come_once() -> None:
-    class Crossing(MemoryChangeLog):
+    class Crossing(ChangeHistory):
         """Commits and publishes another change right before and right after the position is read."""
 
         async def position(self, account_id: str) -> int:
@@ -141,7 +141,7 @@ async def test_changes_between_registering_and_reading_come_once() -> None:
 
 
 async def test_a_gap_that_opens_before_the_position_is_known_is_read() -> None:
-    class Crossing(MemoryChangeLog):
+    class Crossing(ChangeHistory):
         async def position(self, account_id: str) -> int:
             position = await super().position(account_id)
             self.append(ORDER)
@@ -156,7 +156,7 @@ async def test_a_gap_that_opens_before_the_position_is_known_is_read() -> None:
 
 
 async def test_a_change_that_comes_while_the_missed_ones_are_read_is_told_too() -> None:
-    class Crossing(MemoryChangeLog):
+    class Crossing(ChangeHistory):
         async def changes_after(
             self, account_id: str, sequence: int, *, limit: int, order_id: UUID | None = None
         ) -> Sequence[RecordedChange]:
@@ -174,7 +174,7 @@ async def test_a_change_that_comes_while_the_missed_ones_are_read_is_told_too() 
 
 
 async def test_a_position_from_a_replica_that_lags_behind_loses_nothing() -> None:
-    class Lagging(MemoryChangeLog):
+    class Lagging(ChangeHistory):
         lag = 0
 
         async def position(self, account_id: str) -> int:
@@ -195,7 +195,7 @@ async def test_a_position_from_a_replica_that_lags_behind_loses_nothing() -> Non
 
 
 async def test_an_order_that_changes_while_its_snapshot_is_read_is_told_once() -> None:
-    class Crossing(MemoryChangeLog):
+    class Crossing(ChangeHistory):
         async def order_position(self, order_id: UUID, *, account_id: str | None) -> Position | None:
             tell(listening, self.append(ORDER))
             position = await super().order_position(order_id, account_id=account_id)
@@ -232,7 +232,7 @@ async def test_an_order_that_is_final_already_gives_its_snapshot_and_ends() -> N
     async with a_feed(log) as listening, following_order(listening, ORDER.id, account_id=None) as subscriber:
         await subscriber.ends()
 
-        assert subscriber.items == [log.orders[ORDER.id]]
+        assert subscriber.items == [log.newest(ORDER.id)]
 
 
 @pytest.mark.parametrize(("after_version", "expected"), [(0, [1, 2, 3, 4]), (1, [2, 3, 4]), (3, [4]), (4, [])])
@@ -282,7 +282,7 @@ async def test_an_order_resumed_at_a_version_that_it_never_had_gives_its_snapsho
     async with a_feed(log) as listening, following_order(listening, ORDER.id, after_version=9) as subscriber:
         await subscriber.has(1)
 
-        assert subscriber.items == [log.orders[ORDER.id]]
+        assert subscriber.items == [log.newest(ORDER.id)]
 
 
 @pytest.mark.parametrize("account_id", [None, "demo", "another"])
@@ -322,7 +322,7 @@ async def test_an_account_whose_history_is_gone_or_another_one_is_reset(after: i
 
 
 async def test_an_account_without_any_change_starts_at_zero() -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with a_feed(log) as listening, following(listening, after=0) as subscriber:
         first = log.append(ORDER)
         await subscriber.has(2)
@@ -403,6 +403,21 @@ async def test_a_subscription_that_cannot_be_opened_says_so() -> None:
             await anext(listening.feed.order(ORDER.id, account_id="demo", after_version=None))
 
         assert listening.hub.followed_accounts == 0
+
+
+async def test_a_database_that_is_away_is_said_once_however_often_it_is_asked() -> None:
+    log = log_with(1)
+    async with a_feed(log) as listening, following(listening) as subscriber:
+        await subscriber.has(1)
+        log.is_down, reads = True, log.reads
+        await eventually(lambda: log.reads > reads + 5, within_seconds=5)
+        said_in_the_outage = len(listening.telemetry.said("comparison_failed"))
+        log.is_down, reads = False, log.reads
+        await eventually(lambda: log.reads > reads + 2, within_seconds=5)
+        log.is_down = True
+        await eventually(lambda: len(listening.telemetry.said("comparison_failed")) > 1, within_seconds=5)
+
+    assert said_in_the_outage == 1
 
 
 async def test_closing_a_subscriber_frees_all_it_held() -> None:

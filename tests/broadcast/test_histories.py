@@ -18,7 +18,7 @@ from broadcast.subscriber import Subscriber
 from domain.changes import OrderSnapshot, RecordedChange
 from domain.order import OrderStatus
 from domain.ports import Checkpoint, Reset
-from tests.broadcast.fakes import MemoryChangeLog, an_order
+from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import QUICK, Collected, Listening, a_feed
 
 HISTORIES = 40
@@ -32,14 +32,14 @@ ACCOUNTS = ("one", "two")
 class History:
     """One history, by its seed."""
 
-    def __init__(self, listening: Listening, log: MemoryChangeLog, seed: int) -> None:
+    def __init__(self, listening: Listening, log: ChangeHistory, seed: int) -> None:
         self.random = Random(seed)
         self._listening = listening
         self._log = log
         self._hints: list[bytes] = []
         self._closing: list[asyncio.Task[None]] = []
         self._orders = [
-            an_order(10 * n + m, account_id=account_id) for n, account_id in enumerate(ACCOUNTS) for m in range(1, 4)
+            a_snapshot(10 * n + m, account_id=account_id) for n, account_id in enumerate(ACCOUNTS) for m in range(1, 4)
         ]
         self.accounts: list[tuple[str, Collected]] = []
         self.orders: list[tuple[OrderSnapshot, int | None, Collected]] = []
@@ -65,7 +65,7 @@ class History:
             newest = len(self._log.changes[account_id])
             await subscriber.until(lambda subscriber=subscriber, newest=newest: _position(subscriber) >= newest)  # type: ignore[misc] # mypy cannot infer the defaults of a lambda
         for order, after, subscriber in self.orders:
-            version = self._log.orders[order.id].version
+            version = self._version(order)
             await subscriber.until(lambda seen=(subscriber, after), version=version: _version(*seen) >= version)  # type: ignore[misc] # as above
 
     async def close(self) -> None:
@@ -74,6 +74,11 @@ class History:
 
     def _subscribers(self) -> list[Collected]:
         return [subscriber for _, subscriber in self.accounts] + [subscriber for _, _, subscriber in self.orders]
+
+    def _version(self, order: OrderSnapshot) -> int:
+        newest = self._log.newest(order.id)
+        assert newest is not None
+        return newest.version
 
     def _commit(self) -> None:
         order = self.random.choice(self._orders)
@@ -97,7 +102,7 @@ class History:
 
     def _open_order(self) -> None:
         order = self.random.choice(self._orders)
-        after = self.random.choice([None, self.random.randint(0, self._log.orders[order.id].version)])
+        after = self.random.choice([None, self.random.randint(0, self._version(order))])
         if not self._log.is_down:
             feed = self._listening.feed.order(order.id, account_id=order.account_id, after_version=after)
             self.orders.append((order, after, Collected(feed)))
@@ -120,7 +125,7 @@ class History:
 
 @pytest.mark.parametrize("seed", range(HISTORIES))
 async def test_every_subscriber_sees_each_change_once_and_in_order(seed: int) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with a_feed(log, settings=TIGHT) as listening:
         history = History(listening, log, seed)
         try:
@@ -154,8 +159,8 @@ async def test_every_subscriber_sees_each_change_once_and_in_order(seed: int) ->
 def test_an_account_stream_hands_out_the_longest_run_that_it_can_and_knows_what_is_missing(
     deliveries: list[int], position: int, start_after: int
 ) -> None:
-    log = MemoryChangeLog()
-    changes = [log.append(an_order(), status=OrderStatus.PLACED) for _ in range(12)]
+    log = ChangeHistory()
+    changes = [log.append(a_snapshot(), status=OrderStatus.PLACED) for _ in range(12)]
     stream = AccountStream("demo", early_max_changes=100)
     subscriber = Subscriber(buffer_max_changes=100)
     stream.add(subscriber, order_id=None)

@@ -14,7 +14,7 @@ from broadcast.shards import SHARD_COUNT, channel_of, shard_of, shard_of_channel
 from domain.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange
 from domain.order import OrderStatus
 from domain.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
-from tests.broadcast.fakes import MemoryChangeLog, an_order
+from tests.broadcast.histories import ChangeHistory, a_snapshot
 
 zones = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-8))])
 moments = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=zones)  # noqa: DTZ001 - `timezones` makes them aware
@@ -81,7 +81,7 @@ def test_changes_are_read_back_exactly_as_they_were_written(changes: list[Record
 
 
 def a_message() -> dict[str, object]:
-    message: dict[str, object] = orjson.loads(encode([MemoryChangeLog().append(an_order())]))
+    message: dict[str, object] = orjson.loads(encode([ChangeHistory().append(a_snapshot())]))
     return message
 
 

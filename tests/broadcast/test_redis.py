@@ -20,15 +20,16 @@ from broadcast.shards import channel_of, shard_of
 from domain.changes import RecordedChange
 from domain.ports import ChangePublisher, Checkpoint
 from domain.telemetry import Metric
-from tests.broadcast.fakes import MemoryChangeLog, RememberingTelemetry, an_order
+from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import QUICK, UNHURRIED, Listening, a_feed, following
+from tests.fakes.telemetry import RecordingTelemetry
 from tests.processes import eventually
 from tests.servers import TestServer, running_valkey
 
 WITHIN_SECONDS = 20.0
 BRISK = PublisherSettings(connect_timeout_seconds=0.5, send_timeout_seconds=0.3, flush_timeout_seconds=2)
-ORDER = an_order()
-OTHER = an_order(2, account_id="acme")
+ORDER = a_snapshot()
+OTHER = a_snapshot(2, account_id="acme")
 # As UNHURRIED, but with the pace of a process that has lost its link.
 LINKED_ONLY = replace(UNHURRIED, comparison_without_link_seconds=0.02)
 
@@ -36,8 +37,8 @@ LINKED_ONLY = replace(UNHURRIED, comparison_without_link_seconds=0.02)
 @asynccontextmanager
 async def a_publisher(
     redis_url: str, *, settings: PublisherSettings = BRISK
-) -> AsyncIterator[tuple[RedisPublisher, RememberingTelemetry]]:
-    telemetry = RememberingTelemetry()
+) -> AsyncIterator[tuple[RedisPublisher, RecordingTelemetry]]:
+    telemetry = RecordingTelemetry()
     async with open_publisher(redis_url, settings=settings, telemetry=telemetry) as publisher:
         yield publisher, telemetry
 
@@ -98,7 +99,7 @@ def own_valkey(tmp_path: Path) -> Iterator[TestServer]:
 
 
 async def test_a_commit_becomes_one_message_for_each_account_in_order(redis_url: str) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with a_publisher(redis_url) as (publisher, telemetry), heard(redis_url, "demo") as messages:
         port: ChangePublisher = publisher
         commits = [[log.append(ORDER), log.append(OTHER), log.append(ORDER)] for _ in range(50)]
@@ -116,7 +117,7 @@ async def test_a_commit_becomes_one_message_for_each_account_in_order(redis_url:
 
 
 async def test_what_is_published_is_delivered_without_reading_the_database(redis_url: str) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with (
         a_publisher(redis_url) as (publisher, _),
         a_feed(log, settings=UNHURRIED, redis_url=redis_url) as listening,
@@ -139,7 +140,7 @@ async def test_what_is_published_is_delivered_without_reading_the_database(redis
 
 
 async def test_closing_the_publisher_sends_what_it_still_holds(redis_url: str) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with heard(redis_url, "demo") as messages:
         async with a_publisher(redis_url) as (publisher, telemetry):
             publisher.publish([log.append(ORDER) for _ in range(1_000)])
@@ -149,7 +150,7 @@ async def test_closing_the_publisher_sends_what_it_still_holds(redis_url: str) -
 
 
 async def test_a_publisher_without_redis_neither_waits_nor_fails() -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{nobody.getsockname()[1]}/0"
@@ -159,11 +160,11 @@ async def test_a_publisher_without_redis_neither_waits_nor_fails() -> None:
             publisher.publish([log.append(ORDER)])
             await eventually(lambda: telemetry.counted(Metric.PUBLISHES_FAILED) == 4, within_seconds=WITHIN_SECONDS)
 
-    assert [event for _, event, _ in telemetry.events] == ["publish_failed"]
+    assert [event for event, _ in telemetry.events] == ["publish_failed"]
 
 
 async def test_a_full_buffer_drops_what_is_newest_and_counts_it(redis_url: str) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     tight = replace(BRISK, buffer_max_changes=5)
     async with heard(redis_url, "demo") as messages, a_publisher(redis_url, settings=tight) as (publisher, telemetry):
         changes = [log.append(ORDER) for _ in range(9)]
@@ -177,7 +178,7 @@ async def test_a_full_buffer_drops_what_is_newest_and_counts_it(redis_url: str) 
 
 
 async def test_a_publisher_goes_on_when_redis_is_back(own_valkey: TestServer) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with a_publisher(own_valkey.url) as (publisher, telemetry):
         with stopped(own_valkey):
             publisher.publish([log.append(ORDER)])
@@ -190,7 +191,7 @@ async def test_a_publisher_goes_on_when_redis_is_back(own_valkey: TestServer) ->
 async def test_a_change_just_before_the_shard_is_heard_is_read_also_when_the_position_comes_later(
     redis_url: str,
 ) -> None:
-    class Slow(MemoryChangeLog):
+    class Slow(ChangeHistory):
         """Gives the account's position only when the shard is heard and compared; a change was published before."""
 
         async def position(self, account_id: str) -> int:
@@ -211,7 +212,7 @@ async def test_a_change_just_before_the_shard_is_heard_is_read_also_when_the_pos
 
 
 async def test_a_killed_connection_loses_no_change(redis_url: str) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with (
         a_publisher(redis_url) as (publisher, _),
         a_feed(log, settings=LINKED_ONLY, redis_url=redis_url) as listening,
@@ -230,7 +231,7 @@ async def test_a_killed_connection_loses_no_change(redis_url: str) -> None:
 
 
 async def test_a_new_link_reads_what_was_missed_while_it_was_away(redis_url: str) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with (
         a_feed(log, settings=UNHURRIED, redis_url=redis_url) as listening,
         following(listening) as subscriber,
@@ -248,7 +249,7 @@ async def test_a_new_link_reads_what_was_missed_while_it_was_away(redis_url: str
 
 
 async def test_a_server_that_is_killed_and_started_again_loses_no_change(own_valkey: TestServer) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with (
         a_publisher(own_valkey.url) as (publisher, _),
         a_feed(log, settings=LINKED_ONLY, redis_url=own_valkey.url) as listening,
@@ -269,7 +270,7 @@ async def test_a_server_that_is_killed_and_started_again_loses_no_change(own_val
 
 
 async def test_a_server_that_stands_still_is_found_by_its_silence(own_valkey: TestServer) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with (
         a_feed(log, settings=LINKED_ONLY, redis_url=own_valkey.url) as listening,
         following(listening) as subscriber,
@@ -283,12 +284,12 @@ async def test_a_server_that_stands_still_is_found_by_its_silence(own_valkey: Te
 
         await eventually(lambda: listening.hub.is_linked, within_seconds=WITHIN_SECONDS)
         assert subscriber.items[1:] == log.changes["demo"]
-        [lost] = [fields for _, event, fields in listening.telemetry.events if event == "hub_link_lost"]
+        [lost] = listening.telemetry.said("hub_link_lost")
         assert "nothing heard" in str(lost["error"])
 
 
 async def test_shards_are_subscribed_with_the_first_listener_and_left_after_the_last(redis_url: str) -> None:
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with a_feed(log, settings=QUICK, redis_url=redis_url) as listening:
         async with following(listening, "demo"), following(listening, "demo"):
             await linked(listening, redis_url, "demo")
@@ -306,7 +307,7 @@ async def test_shards_are_subscribed_with_the_first_listener_and_left_after_the_
 
 
 async def test_a_closed_hub_leaves_no_connection_behind(redis_url: str) -> None:
-    async with a_feed(MemoryChangeLog(), redis_url=redis_url) as listening, following(listening):
+    async with a_feed(ChangeHistory(), redis_url=redis_url) as listening, following(listening):
         await linked(listening, redis_url, "demo")
 
     async with Redis.from_url(redis_url) as redis:
@@ -322,7 +323,7 @@ async def test_a_password_that_is_wrong_is_a_link_that_does_not_come(redis_url: 
     with pytest.raises(RedisError):
         async with Redis.from_url(wrong) as redis:
             await redis.dbsize()
-    log = MemoryChangeLog()
+    log = ChangeHistory()
     async with a_feed(log, redis_url=wrong) as listening, following(listening) as subscriber:
         await subscriber.has(1)
         log.append(ORDER)

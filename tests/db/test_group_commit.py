@@ -114,3 +114,21 @@ async def test_a_cancelled_caller_disturbs_no_other(shelf: Shelf, waiting: Group
     assert await waiting.submit("d") == "D"
     assert first.cancelled()
     assert shelf.batches == [["a", "b"], ["d"]]
+
+
+async def test_who_waits_behind_a_database_that_hangs_is_told_with_the_first(
+    shelf: Shelf, waiting: GroupCommit[str, str]
+) -> None:
+    shelf.failure = Unavailable()
+    first = asyncio.create_task(waiting.submit("a"))
+    await eventually(lambda: shelf.batches, within_seconds=1)
+    others = [asyncio.create_task(waiting.submit(item)) for item in "bcde"]
+    await asyncio.wait(others, timeout=0)
+    shelf.let.set()
+
+    results = await asyncio.gather(first, *others, return_exceptions=True)
+    shelf.failure = None
+
+    assert [type(result) for result in results] == [Unavailable] * 5
+    assert shelf.batches == [["a"]]
+    assert await waiting.submit("f") == "F"

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -15,8 +16,9 @@ from db.database import Database
 from db.engine import open_database
 from db.order_store import PostgresOrderStore
 from domain.errors import Unavailable
-from tests.db.desk import Desk, accepted, make_store
-from tests.orders import new_order
+from tests.clerk import Clerk
+from tests.db.stores import make_store
+from tests.examples import accepted, new_order
 from tests.processes import eventually
 from tests.servers import PostgresServer
 
@@ -33,9 +35,9 @@ async def test_a_server_that_is_not_there_is_unavailable_at_once() -> None:
 
 
 async def test_a_killed_server_is_unavailable_and_its_successor_is_used_at_once(
-    postgres_server: PostgresServer, store: PostgresOrderStore, desk: Desk
+    postgres_server: PostgresServer, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    await desk.accept(10)
+    await clerk.accept(10)
     await postgres_server.server.crash()
 
     # The connections of the dead server lie in the pool still; nobody may be given one.
@@ -46,9 +48,9 @@ async def test_a_killed_server_is_unavailable_and_its_successor_is_used_at_once(
 
 
 async def test_a_server_that_hangs_is_unavailable_in_time_and_then_recovers(
-    postgres_server: PostgresServer, store: PostgresOrderStore, desk: Desk
+    postgres_server: PostgresServer, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await desk.accept(1)
+    (order_id,) = await clerk.accept(1)
     with _stopped(postgres_server):
         async with _answering_in_time():
             answers = await asyncio.gather(
@@ -62,9 +64,9 @@ async def test_a_server_that_hangs_is_unavailable_in_time_and_then_recovers(
 
 
 async def test_a_caller_that_is_cancelled_while_the_server_hangs_is_let_go_at_once(
-    postgres_server: PostgresServer, store: PostgresOrderStore, desk: Desk
+    postgres_server: PostgresServer, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await desk.accept(1)
+    (order_id,) = await clerk.accept(1)
     with _stopped(postgres_server):
         call = asyncio.create_task(store.load([order_id], []))
         await asyncio.wait([call], timeout=0.1)
@@ -77,9 +79,9 @@ async def test_a_caller_that_is_cancelled_while_the_server_hangs_is_let_go_at_on
 
 
 async def test_a_lock_that_somebody_keeps_makes_a_write_unavailable_in_time(
-    database_url: str, store: PostgresOrderStore, desk: Desk
+    database_url: str, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await desk.accept(1)
+    (order_id,) = await clerk.accept(1)
     keeper = await asyncpg.connect(database_url)
     try:
         async with keeper.transaction():
@@ -87,7 +89,7 @@ async def test_a_lock_that_somebody_keeps_makes_a_write_unavailable_in_time(
 
             async with _answering_in_time():
                 with pytest.raises(Unavailable):
-                    await desk.record({order_id: [accepted()]})
+                    await clerk.record({order_id: [accepted()]})
     finally:
         await keeper.close()
 
@@ -109,6 +111,19 @@ async def test_a_call_that_gets_no_connection_is_unavailable_and_what_was_given_
         await eventually(lambda: _nobody_sleeps(database), within_seconds=2)
 
 
+async def test_a_connection_on_which_the_server_has_said_its_last_words_is_unavailable_and_used_no_more(
+    database_url: str, database: Database
+) -> None:
+    async with _whose_ends_come_late(database_url) as url, open_database(url, application_name="idle") as idle:
+        await idle.fetch("SELECT 1")
+        await database.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'idle'")
+        await eventually(lambda: _nobody_is_called(database, "idle"), within_seconds=2)
+
+        with pytest.raises(Unavailable):
+            await idle.fetch("SELECT 1")
+        assert await _answers(idle)
+
+
 async def _is_back(store: PostgresOrderStore) -> bool:
     try:
         return await store.oldest_due() is not None
@@ -118,6 +133,32 @@ async def _is_back(store: PostgresOrderStore) -> bool:
 
 async def _nobody_sleeps(database: Database) -> bool:
     return not await database.fetch("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+
+
+async def _nobody_is_called(database: Database, name: str) -> bool:
+    return not await database.fetch("SELECT FROM pg_stat_activity WHERE application_name = $1", name)
+
+
+@asynccontextmanager
+async def _whose_ends_come_late(url: str) -> AsyncIterator[str]:
+    """A way to the server on which all that it says arrives, but not that it has closed a connection."""
+    parts = urlsplit(url)
+
+    async def forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            sink.write(data)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        try:
+            await asyncio.gather(forward(reader, there_writer), forward(there_reader, writer), return_exceptions=True)
+        finally:
+            there_writer.close()
+            writer.close()
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{port}"))
 
 
 async def _answers(database: Database) -> bool:

@@ -9,7 +9,9 @@ from typing import TypeVar
 
 from db.database import Database
 from db.engine import open_database
-from tests.db.desk import Desk, fill, make_store
+from tests.clerk import Clerk
+from tests.db.stores import make_store
+from tests.examples import filled
 
 ACCOUNTS = ("a", "b", "c")
 WRITERS = 16
@@ -34,15 +36,17 @@ Item = TypeVar("Item")
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
-async def test_sixteen_writers_leave_no_gap_at_any_moment(database_url: str, database: Database, desk: Desk) -> None:
-    ids = await desk.accept(WRITERS * 3, accounts=ACCOUNTS)
+async def test_sixteen_writers_leave_no_gap_at_any_moment(database_url: str, database: Database, clerk: Clerk) -> None:
+    ids = await clerk.accept(WRITERS * 3, accounts=ACCOUNTS)
     gaps: list[object] = []
-    async with _desks(database_url) as desks:
+    async with _clerks(database_url) as clerks:
 
         async def write(number: int) -> None:
             for round_number in range(8):
                 mine = ids[number * 3 : number * 3 + 3]
-                await desks[number % ENGINES].record({one: [fill(f"{one}-{round_number}", "1")] for one in mine})
+                await clerks[number % ENGINES].record(
+                    {one: [filled("1", name=f"{one}-{round_number}")] for one in mine}
+                )
                 # Seen in one snapshot while others write: whoever is visible has all before it visible too.
                 gaps.extend(await database.fetch(GAPS))
 
@@ -53,16 +57,16 @@ async def test_sixteen_writers_leave_no_gap_at_any_moment(database_url: str, dat
     assert await database.fetch(WRONG_SUMS) == []
 
 
-async def test_writers_of_the_same_orders_lose_nothing(database_url: str, database: Database, desk: Desk) -> None:
-    ids = await desk.accept(6, accounts=ACCOUNTS, quantity="1000000")
-    async with _desks(database_url) as desks:
+async def test_writers_of_the_same_orders_lose_nothing(database_url: str, database: Database, clerk: Clerk) -> None:
+    ids = await clerk.accept(6, accounts=ACCOUNTS, quantity="1000000")
+    async with _clerks(database_url) as clerks:
 
         async def write(number: int) -> None:
             chance = random.Random(number)
             for round_number in range(6):
                 mine = chance.sample(ids, 3)
-                reports = {one: [fill(f"{one}-{number}-{round_number}", "0.1", "3.3")] for one in mine}
-                await desks[number % ENGINES].record(reports)
+                reports = {one: [filled("0.1", name=f"{one}-{number}-{round_number}", price="3.3")] for one in mine}
+                await clerks[number % ENGINES].record(reports)
 
         await asyncio.gather(*(write(number) for number in range(6)))
 
@@ -73,23 +77,23 @@ async def test_writers_of_the_same_orders_lose_nothing(database_url: str, databa
 
 
 async def test_overlapping_batches_of_accepting_and_recording_never_deadlock(
-    database_url: str, database: Database, desk: Desk
+    database_url: str, database: Database, clerk: Clerk
 ) -> None:
-    ids = await desk.accept(200, accounts=ACCOUNTS, quantity="1000000")
+    ids = await clerk.accept(200, accounts=ACCOUNTS, quantity="1000000")
     (before,) = await database.fetch(DEADLOCKS)
-    async with _desks(database_url) as desks:
+    async with _clerks(database_url) as clerks:
 
         async def write(number: int) -> None:
             chance = random.Random(number)
             for round_number in range(5):
                 mine = _shuffled(ids[number * 20 : number * 20 + 60], chance)
-                await desks[number % ENGINES].record(
-                    {one: [fill(f"{one}-{number}-{round_number}", "1")] for one in mine}
+                await clerks[number % ENGINES].record(
+                    {one: [filled("1", name=f"{one}-{number}-{round_number}")] for one in mine}
                 )
 
         async def accept(number: int) -> None:
             for _ in range(8):
-                await desks[number % ENGINES].accept(30, accounts=_shuffled(ACCOUNTS, random.Random(number)))
+                await clerks[number % ENGINES].accept(30, accounts=_shuffled(ACCOUNTS, random.Random(number)))
 
         await asyncio.gather(*(write(number) for number in range(6)), *(accept(number) for number in range(4)))
 
@@ -99,8 +103,8 @@ async def test_overlapping_batches_of_accepting_and_recording_never_deadlock(
 
 
 @asynccontextmanager
-async def _desks(database_url: str) -> AsyncIterator[Sequence[Desk]]:
-    """Desks of several processes: each with an engine of its own."""
+async def _clerks(database_url: str) -> AsyncIterator[Sequence[Clerk]]:
+    """Clerks of several processes: each with an engine of its own."""
     async with AsyncExitStack() as stack:
         databases = [
             await stack.enter_async_context(
@@ -108,7 +112,7 @@ async def _desks(database_url: str) -> AsyncIterator[Sequence[Desk]]:
             )
             for number in range(ENGINES)
         ]
-        yield [Desk(make_store(database)) for database in databases]
+        yield [Clerk(make_store(database)) for database in databases]
 
 
 def _shuffled(items: Sequence[Item], chance: random.Random) -> list[Item]:

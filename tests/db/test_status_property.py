@@ -24,8 +24,9 @@ from domain.reports import (
     Report,
 )
 from domain.values import Reason, ReasonSource
-from tests.db.desk import Desk, make_store
-from tests.memory import MIDNIGHT
+from tests.clerk import Clerk
+from tests.db.stores import make_store
+from tests.fakes.clock import MIDNIGHT
 
 REPORTS_MAX = 12
 CASES = 25
@@ -75,13 +76,13 @@ reports: st.SearchStrategy[Report] = st.one_of(
 async def test_the_stored_status_is_always_what_the_facts_give(
     database: Database, batches: Sequence[Sequence[Report]]
 ) -> None:
-    desk = Desk(make_store(database))
-    first, second = await desk.accept(2)
+    clerk = Clerk(make_store(database))
+    first, second = await clerk.accept(2)
 
     for batch in batches:
         # The venue's ids belong to one order each.
-        await desk.record({first: batch})
-    loaded = await desk.store.load([first, second], [])
+        await clerk.record({first: batch})
+    loaded = await clerk.orders.load([first, second], [])
 
     rows = await database.fetch("SELECT id, status FROM orders WHERE id = ANY($1)", [first, second])
     assert {row["id"]: row["status"] for row in rows} == {

@@ -163,7 +163,7 @@ async def test_a_taken_request_leaves_the_order_pending_until_the_venue_says_so(
     assert placed.order().status is OrderStatus.PENDING_CANCEL
     assert placed.order().facts.cancel.sent == 1
     assert placed.row().cancel_due_at == placed.clock() + 10 * SECOND
-    assert placed.telemetry.counts[Metric.CANCEL_ATTEMPTS, CancelTaken.__name__] == 1
+    assert placed.telemetry.counted(Metric.CANCEL_ATTEMPTS, outcome=CancelTaken.__name__) == 1
 
     await placed.report(ended(End.CANCELED))
 
@@ -293,7 +293,7 @@ async def test_one_orders_bug_does_not_hold_up_the_others_requests(placed: Desk)
 
     await placed.delivery.deliver([ORDER_ID, OTHER])
 
-    assert placed.telemetry.named("cancel_not_concluded")
+    assert placed.telemetry.said("cancel_not_concluded")
     assert placed.order(OTHER).facts.cancel.sent == 1
 
 

@@ -44,7 +44,7 @@ async def test_a_batch_is_written_at_once_and_published_after_it(desk: Desk) -> 
     assert [change.sequence for change in recorded.changes] == [2, 3, 4]
     assert desk.publisher.commits == [recorded.changes]
     assert len(desk.orders.writes) == 1
-    assert desk.telemetry.counts[Metric.REPORTS_RECORDED,] == 3
+    assert desk.telemetry.counted(Metric.REPORTS_RECORDED) == 3
 
 
 async def test_each_change_shows_the_order_and_the_execution_as_they_stood(desk: Desk) -> None:
@@ -154,14 +154,14 @@ async def test_a_report_of_an_unknown_order_is_told_and_does_not_hold_up_the_oth
 
     assert recorded.unknown == {STRANGER}
     assert desk.order().facts.filled_quantity == 1
-    assert desk.telemetry.counts[Metric.REPORTS_RECORDED,] == 1
+    assert desk.telemetry.counted(Metric.REPORTS_RECORDED) == 1
 
 
 async def test_without_the_database_nothing_is_published_and_a_repeat_is_safe(desk: Desk) -> None:
-    desk.orders.is_available = False
+    desk.orders.failure = Unavailable()
     with pytest.raises(Unavailable):
         await desk.report(filled("1"))
-    desk.orders.is_available = True
+    desk.orders.failure = None
 
     await desk.report(filled("1"))
 
@@ -191,7 +191,7 @@ async def test_what_should_not_happen_is_counted_once_and_kept(
     await desk.report(report)
     await desk.report(report)
 
-    assert desk.telemetry.counts[Metric.ANOMALIES, anomaly] == 1
+    assert desk.telemetry.counted(Metric.ANOMALIES, kind=anomaly) == 1
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ async def test_what_should_not_happen_is_counted_once_and_kept(
 async def test_normal_life_in_any_order_raises_no_alarm(desk: Desk, reports: list[Report]) -> None:
     await desk.report(*reports)
 
-    assert not [key for key in desk.telemetry.counts if key[0] is Metric.ANOMALIES]
+    assert desk.telemetry.counted(Metric.ANOMALIES) == 0
 
 
 async def test_a_second_venue_order_id_is_an_alarm_and_the_same_one_holds_in_any_order(desk: Desk) -> None:
@@ -218,7 +218,7 @@ async def test_a_second_venue_order_id_is_an_alarm_and_the_same_one_holds_in_any
     await desk.report(accepted(venue_order_id="V2"))
 
     assert desk.order().facts.venue_order_id == "V1"
-    assert desk.telemetry.counts[Metric.ANOMALIES, Anomaly.VENUE_ORDER_ID_CHANGED] == 2
+    assert desk.telemetry.counted(Metric.ANOMALIES, kind=Anomaly.VENUE_ORDER_ID_CHANGED) == 2
 
 
 async def test_a_missed_fill_is_told_so_that_the_venue_is_asked(desk: Desk) -> None:
@@ -293,5 +293,5 @@ async def test_a_placed_order_is_measured_from_its_acceptance(desk: Desk) -> Non
 
     await desk.report(accepted())
 
-    assert (Metric.ACCEPT_TO_PLACED_SECONDS, 3.0) in desk.telemetry.values
-    assert desk.telemetry.counts[Metric.ORDERS_PLACED,] == 1
+    assert desk.telemetry.measured[Metric.ACCEPT_TO_PLACED_SECONDS] == [3.0]
+    assert desk.telemetry.counted(Metric.ORDERS_PLACED) == 1

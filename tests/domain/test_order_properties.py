@@ -35,7 +35,7 @@ from tests.examples import (
     filled,
     given_up,
 )
-from tests.memory import CountingIds
+from tests.fakes.clock import CountingIds
 
 OTHER_WORDING = Reason(source=ReasonSource.VENUE, code="OTHER", message="Another wording.")
 OUR_HISTORIES: Sequence[Sequence[Report]] = (

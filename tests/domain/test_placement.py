@@ -94,7 +94,7 @@ async def test_an_accepted_order_is_stored_published_and_woken_once(desk: Desk) 
     assert desk.kinds() == ["RECEIVED"]
     assert [change.sequence for change in desk.publisher.changes] == [1]
     assert desk.wake_ups.placements == [(accepted.order.id, timedelta(0))]
-    assert desk.telemetry.counts[Metric.ORDERS_ACCEPTED,] == 1
+    assert desk.telemetry.counted(Metric.ORDERS_ACCEPTED) == 1
 
 
 async def test_accepting_never_asks_the_venue(desk: Desk) -> None:
@@ -116,7 +116,7 @@ async def test_the_same_intent_sent_again_is_the_same_order_as_it_stands_now(des
     assert again.order.status is OrderStatus.PLACED
     assert len(desk.orders.rows) == 1
     assert len(desk.wake_ups.placements) == 1
-    assert desk.telemetry.counts[Metric.ORDERS_REPLAYED,] == 1
+    assert desk.telemetry.counted(Metric.ORDERS_REPLAYED) == 1
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ async def test_an_instrument_that_is_not_tradable_is_denied_before_anything_is_s
 
     assert denial.value.code == INSTRUMENT_NOT_TRADABLE
     assert not desk.orders.rows
-    assert desk.telemetry.counts[Metric.ORDERS_DENIED, INSTRUMENT_NOT_TRADABLE] == 1
+    assert desk.telemetry.counted(Metric.ORDERS_DENIED, code=INSTRUMENT_NOT_TRADABLE) == 1
 
 
 async def test_a_renamed_listing_does_not_turn_a_repeat_into_a_conflict(desk: Desk) -> None:
@@ -187,7 +187,7 @@ async def test_a_stored_order_is_replayed_even_if_it_would_not_be_accepted_today
 
 
 async def test_without_the_database_nothing_is_accepted_and_nobody_woken(desk: Desk) -> None:
-    desk.orders.is_available = False
+    desk.orders.failure = Unavailable()
 
     with pytest.raises(Unavailable):
         await desk.placement.place(COMMAND)

@@ -48,7 +48,7 @@ async def test_a_catch_up_records_the_fills_and_the_ends_that_nobody_heard(desk:
     assert desk.order().status is OrderStatus.EXPIRED
     assert desk.order().facts.filled_quantity == 3
     assert desk.kinds() == ["PLACED", "FILL", "FILL", "EXPIRED"]
-    assert desk.telemetry.counts[Metric.CATCH_UPS, "connected"] == 1
+    assert desk.telemetry.counted(Metric.CATCH_UPS, cause="connected") == 1
 
 
 async def test_a_catch_up_of_what_is_known_changes_nothing(desk: Desk) -> None:
@@ -69,7 +69,7 @@ async def test_the_first_catch_up_looks_back_as_far_as_it_is_told_and_the_next_o
     await desk.reconciliation.catch_up(cause="reconnected")
 
     assert desk.venue.fills_since == [start - 3600 * SECOND, start - 10 * SECOND]
-    assert desk.positions.moments == {"SCRIPTED": start + 50 * SECOND}
+    assert await desk.positions.read("SCRIPTED") == start + 50 * SECOND
 
 
 @pytest.mark.parametrize("error", [VenueUnreachable, Unavailable])
@@ -77,16 +77,16 @@ async def test_a_catch_up_that_failed_is_asked_for_again_from_the_same_moment(
     desk: Desk, error: type[Exception]
 ) -> None:
     await desk.reconciliation.catch_up(cause="started")
-    position = dict(desk.positions.moments)
+    position = await desk.positions.read("SCRIPTED")
     desk.clock.advance(60 * SECOND)
     desk.venue.fill_pages = [[heard(filled("1"))]]
     desk.venue.is_reachable = error is not VenueUnreachable
-    desk.orders.is_available = error is not Unavailable
+    desk.orders.failure = Unavailable() if error is Unavailable else None
 
     with pytest.raises(error):
         await desk.reconciliation.catch_up(cause="reconnected")
 
-    assert desk.positions.moments == position
+    assert await desk.positions.read("SCRIPTED") == position
 
 
 # --- Reports ----------------------------------------------------------------------------------------------------
@@ -118,16 +118,20 @@ async def test_reports_of_strange_orders_are_counted_and_do_no_harm(desk: Desk) 
         heard(accepted(), order_id=UUID(int=2)),
     ]
 
-    missed = await desk.reconciliation.record_reports([*strangers, heard(filled("1", name="E3"))])
+    recorded = await desk.reconciliation.record_reports([*strangers, heard(filled("1", name="E3"))])
 
-    assert not missed
+    assert not recorded.missed_fill
+    assert recorded.unknown == {UUID(int=1), UUID(int=2)}
     assert desk.order().facts.filled_quantity == 1
-    assert desk.telemetry.counts[Metric.REPORTS_FOREIGN,] == 3
+    assert desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1
 
 
 async def test_a_missed_fill_is_told_to_who_reads_the_stream(desk: Desk) -> None:
-    assert await desk.reconciliation.record_reports([heard(filled("1", cumulative="5"))])
-    assert not await desk.reconciliation.record_reports([heard(filled("4", name="E0", cumulative="4"))])
+    behind = await desk.reconciliation.record_reports([heard(filled("1", cumulative="5"))])
+    complete = await desk.reconciliation.record_reports([heard(filled("4", name="E0", cumulative="4"))])
+
+    assert behind.missed_fill
+    assert not complete.missed_fill
 
 
 # --- Comparing open orders --------------------------------------------------------------------------------------
@@ -223,7 +227,7 @@ async def test_a_different_order_under_our_id_is_an_alarm_and_never_adopted() ->
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
     assert desk.order().status is OrderStatus.PENDING
-    assert desk.telemetry.named("venue_order_mismatch")
+    assert desk.telemetry.said("venue_order_mismatch")
 
 
 async def test_the_venue_is_asked_for_a_strange_order_once(desk: Desk) -> None:
@@ -235,3 +239,15 @@ async def test_the_venue_is_asked_for_a_strange_order_once(desk: Desk) -> None:
         await reconciliation.record_reports([heard(filled("1"), venue_order_id="V2")])
 
     assert desk.venue.asked.count("find V2") == 1
+
+
+async def test_one_fill_that_cannot_be_recorded_keeps_no_other_from_being_caught_up(desk: Desk) -> None:
+    await desk.accept(OTHER_ID, client_order_id="intent-2")
+    await desk.report(filled("1", name="E1"), order_id=OTHER_ID)
+    desk.venue.fill_pages = [[heard(filled("1", name="E1")), heard(filled("2", name="E2", cumulative="2"))]]
+
+    await desk.reconciliation.catch_up(cause="started")
+
+    assert desk.order().facts.filled_quantity == 2
+    assert len(desk.telemetry.said("fill_set_aside")) == 1
+    assert await desk.positions.read("SCRIPTED") is not None

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from domain.changes import Anomaly
+from domain.errors import Unavailable
 from domain.order import End, OrderStatus, VenueRank
 from domain.ports import (
     AlreadyPlaced,
@@ -25,7 +26,7 @@ from domain.telemetry import Metric
 from domain.values import Reason, ReasonSource
 from tests.desk import SECOND, Desk
 from tests.examples import ORDER_ID, VENUE_SAYS, accepted, busted, cancel_asked, filled, renamed, some_terms
-from tests.memory import MemoryOrderStore
+from tests.fakes.order_store import MemoryOrderStore
 
 REFUSED_CONNECTION = NotExecuted(error="connection refused")
 LOST_ANSWER = OutcomeUnknown(error="read timed out")
@@ -118,7 +119,7 @@ async def test_a_refused_key_is_told_to_people(desk: Desk) -> None:
 
     await desk.attempt()
 
-    assert desk.telemetry.named("venue_unauthorized")
+    assert desk.telemetry.said("venue_unauthorized")
 
 
 async def test_an_order_that_the_venue_has_already_is_looked_up_and_adopted(desk: Desk) -> None:
@@ -167,7 +168,7 @@ async def test_each_attempt_is_counted_by_its_outcome(desk: Desk, outcome: Place
 
     await desk.attempt()
 
-    assert desk.telemetry.counts[Metric.PLACEMENT_ATTEMPTS, label] == 1
+    assert desk.telemetry.counted(Metric.PLACEMENT_ATTEMPTS, outcome=label) == 1
 
 
 # --- Looking up before sending again ----------------------------------------------------------------------------
@@ -252,7 +253,7 @@ async def test_the_venues_order_with_other_terms_is_an_alarm_and_neither_adopted
 
     assert desk.order().status is OrderStatus.IN_DOUBT
     assert desk.venue.asked.count("place") == 1
-    assert len(desk.telemetry.named("venue_order_mismatch")) == 5
+    assert len(desk.telemetry.said("venue_order_mismatch")) == 5
     assert desk.row().attempts == 1
 
 
@@ -387,7 +388,7 @@ async def test_an_attempt_that_lost_its_claim_writes_nothing(desk: Desk) -> None
     assert desk.row().attempt == 2
     assert desk.row().lease_until is not None
     assert not desk.publisher.commits
-    assert desk.telemetry.named("attempt_fenced")
+    assert desk.telemetry.said("attempt_fenced")
 
 
 async def test_nothing_is_sent_when_the_lease_ran_low_while_waiting_for_a_slot(
@@ -476,7 +477,7 @@ async def test_one_orders_bug_does_not_cancel_the_others_attempts(desk: Desk) ->
     await desk.submission.place([ORDER_ID, other])
 
     assert desk.order(other).status is OrderStatus.PLACED
-    assert desk.telemetry.named("attempt_not_concluded")
+    assert desk.telemetry.said("attempt_not_concluded")
     assert desk.row().lease_until is not None
 
     await desk.attempt(after=31 * SECOND)
@@ -487,11 +488,11 @@ async def test_one_orders_bug_does_not_cancel_the_others_attempts(desk: Desk) ->
 
 async def test_a_placed_order_whose_conclusion_was_lost_is_found_by_the_next_attempt(desk: Desk) -> None:
     async def lose_the_database() -> None:
-        desk.orders.is_available = False
+        desk.orders.failure = Unavailable()
 
     desk.venue.during_place = lose_the_database
     await desk.attempt()
-    desk.orders.is_available = True
+    desk.orders.failure = None
 
     await desk.attempt(after=31 * SECOND)
 
@@ -594,5 +595,5 @@ async def test_an_order_canceled_by_us_that_shows_at_the_venue_is_canceled_there
 
     assert desk.order().status is OrderStatus.PENDING_CANCEL
     assert desk.wake_ups.cancels == [(ORDER_ID, timedelta(0))]
-    assert desk.telemetry.counts[Metric.ANOMALIES, Anomaly.GIVEN_UP_YET_PLACED] == 1
+    assert desk.telemetry.counted(Metric.ANOMALIES, kind=Anomaly.GIVEN_UP_YET_PLACED) == 1
     assert End.CANCELED in desk.order().facts.ends

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from domain.values import (
     EXACT,
     average_price,
-    exact_sum,
     format_decimal,
     is_client_order_id,
     is_isin,
@@ -110,11 +109,6 @@ def test_equal_decimals_are_written_alike(text: str, zeros: int) -> None:
 )
 def test_a_decimal_is_written_without_exponent_or_idle_zeros(value: str, text: str) -> None:
     assert format_decimal(Decimal(value)) == text
-
-
-@given(st.lists(contract_decimals.map(Decimal), max_size=30))
-def test_a_sum_is_exact(values: list[Decimal]) -> None:
-    assert Fraction(exact_sum(values)) == sum(map(Fraction, values), Fraction(0))
 
 
 @given(st.integers(min_value=-(10**30), max_value=10**30), st.integers(min_value=1, max_value=10**6))

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
+from domain.errors import KeyRefused, VenueBusy
 from domain.order import VenueRank
 from domain.ports import (
     AlreadyPlaced,
@@ -24,7 +25,7 @@ from domain.ports import (
     Unauthorized,
 )
 from domain.values import ReasonSource
-from exchange.alpaca.outcomes import Answer, cancel_outcome, placement_failure, placement_outcome
+from exchange.alpaca.outcomes import Answer, cancel_outcome, placement_failure, placement_outcome, question_failure
 from exchange.alpaca.transport import AnswerTooLargeError
 
 ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
@@ -166,6 +167,29 @@ def test_a_connection_that_was_never_made_proves_that_nothing_was_sent(error: Ex
 )
 def test_a_lost_answer_proves_nothing(error: Exception) -> None:
     assert isinstance(placement_failure(error), OutcomeUnknown)
+
+
+def test_a_question_that_is_one_too_many_says_when_to_ask_again() -> None:
+    headers = {"x-ratelimit-reset": str(NOW.timestamp() + 7)}
+
+    failure = question_failure(Answer(status=429, body=b"", headers=headers), now=NOW, wait_max=timedelta(seconds=60))
+
+    assert isinstance(failure, VenueBusy)
+    assert failure.retry_after == timedelta(seconds=7)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(401, b""), (403, complaint("forbidden.")), (403, complaint("no", code=40110000))]
+)
+def test_a_question_under_a_wrong_key_blames_the_key(status: int, body: bytes) -> None:
+    answer = Answer(status=status, body=body)
+
+    assert isinstance(question_failure(answer, now=NOW, wait_max=timedelta(seconds=60)), KeyRefused)
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_any_other_answer_to_a_question_concerns_this_question_alone(status: int) -> None:
+    assert question_failure(Answer(status=status, body=b""), now=NOW, wait_max=timedelta(seconds=60)) is None
 
 
 def test_a_cancel_request_is_taken_refused_or_unknown() -> None:

@@ -2,18 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import aiohttp
 import pytest
 
 from domain.errors import VenueUnreachable
 from domain.ports import (
-    AlreadyPlaced,
     CancelNotPossible,
     CancelTaken,
     NotExecuted,
@@ -29,61 +26,12 @@ from domain.ports import (
 from domain.reports import OrderAccepted, OrderEnded, OrderFilled
 from domain.values import OrderType, Side, Terms, TimeInForce
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
-from exchange.alpaca.settings import AlpacaSettings
-from exchange.alpaca.stream import AlpacaStream
-from exchange.simulator.faults import NO_FAULTS, Faults, StreamFaults
-from exchange.simulator.matching import Matching
-from exchange.simulator.server import SimulatorConfig, running_simulator
+from exchange.simulator.faults import NO_FAULTS, StreamFaults
 from exchange.simulator.stream import Frames
-from tests.broadcast.fakes import RememberingTelemetry
+from tests.exchange.exchange import an_exchange
 
 WAIT_SECONDS = 10.0
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exchange:
-    """The simulator, and the adapter that reaches it."""
-
-    venue: AlpacaVenue
-    stream: AlpacaStream
-    settings: AlpacaSettings
-    telemetry: RememberingTelemetry
-    session: aiohttp.ClientSession
-
-    async def control(self, method: str, path: str, **body: object) -> None:
-        url = f"{self.settings.url}/simulator/{path}"
-        async with self.session.request(method, url, json=body) as response:
-            assert response.status < 300, await response.text()
-
-    async def fill(self, order_id: UUID, *, qty: str, price: str) -> None:
-        await self.control("POST", "fills", client_order_id=str(order_id), qty=qty, price=price)
-
-
-@asynccontextmanager
-async def an_exchange(
-    *, faults: Faults = NO_FAULTS, mode: str = "manual", frames: Frames = "binary", secret: str = "simulator"
-) -> AsyncIterator[Exchange]:
-    matching = Matching(mode="auto" if mode == "auto" else "manual")
-    config = SimulatorConfig(port=0, faults=faults, matching=matching, frames=frames)
-    telemetry = RememberingTelemetry()
-    async with AsyncExitStack() as stack:
-        simulator = await stack.enter_async_context(running_simulator(config))
-        settings = AlpacaSettings(
-            url=simulator.url,
-            stream_url=simulator.stream_url,
-            key="simulator",
-            secret=secret,
-            request_timeout_seconds=5,
-        )
-        venue = open_alpaca_venue(settings, clock=lambda: datetime.now(UTC), telemetry=telemetry)
-        yield Exchange(
-            venue=await stack.enter_async_context(venue),
-            stream=AlpacaStream(settings=settings, telemetry=telemetry),
-            settings=settings,
-            telemetry=telemetry,
-            session=await stack.enter_async_context(aiohttp.ClientSession()),
-        )
 
 
 async def terms(venue: AlpacaVenue, **changes: object) -> Terms:
@@ -123,31 +71,6 @@ async def test_every_instrument_with_an_isin_is_listed() -> None:
 
     assert len({instrument.isin for instrument in instruments}) == len(instruments) > 10
     assert {instrument.tradable for instrument in instruments} == {True, False}
-
-
-async def test_an_order_is_placed_once_and_found_by_both_ids() -> None:
-    async with an_exchange() as exchange:
-        order_id, wanted = uuid4(), await terms(exchange.venue)
-
-        first = await exchange.venue.place(order_id, wanted)
-        again = await exchange.venue.place(order_id, wanted)
-
-        assert isinstance(first, Placed)
-        assert again == AlreadyPlaced()
-        found = await exchange.venue.find(order_id)
-        assert found is not None
-        assert found.order_id == order_id
-        assert found.venue_order_id == first.report.venue_order_id
-        assert replace(found.terms, isin=wanted.isin, client_order_id="mine") == wanted
-        assert await exchange.venue.find_by_venue_order_id(found.venue_order_id) == found
-        assert await exchange.venue.open_orders() == [found]
-
-
-async def test_an_order_that_the_venue_does_not_have_is_not_found() -> None:
-    async with an_exchange() as exchange:
-        assert await exchange.venue.find(uuid4()) is None
-        assert await exchange.venue.find_by_venue_order_id(str(uuid4())) is None
-        assert await exchange.venue.open_orders() == []
 
 
 async def test_a_fresh_order_may_be_hidden_from_look_ups() -> None:

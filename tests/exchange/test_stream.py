@@ -14,8 +14,8 @@ from domain.errors import VenueUnreachable
 from domain.ports import UnreadableReport, VenueReport
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.stream import AlpacaStream
-from tests.broadcast.fakes import RememberingTelemetry
 from tests.exchange.test_wire import update
+from tests.fakes.telemetry import RecordingTelemetry
 
 AUTHORIZED = b'{"stream":"authorization","data":{"status":"authorized","action":"authenticate"}}'
 LISTENING = b'{"stream":"listening","data":{"streams":["trade_updates"]}}'
@@ -34,7 +34,7 @@ async def a_stream(talk: Talk) -> AsyncIterator[AlpacaStream]:
 def a_stream_at(url: str) -> AlpacaStream:
     settings = AlpacaSettings(url="", stream_url=url, key="k", secret="s")
     quick = replace(settings, stream_answer_timeout_seconds=0.3, stream_open_timeout_seconds=1)
-    return AlpacaStream(settings=quick, telemetry=RememberingTelemetry())
+    return AlpacaStream(settings=quick, telemetry=RecordingTelemetry())
 
 
 async def opened(stream: AlpacaStream) -> None:

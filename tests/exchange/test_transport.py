@@ -17,7 +17,7 @@ from domain.ports import CancelUnknown, NotExecuted, OutcomeUnknown, Placed, Pla
 from domain.values import OrderType, Side, Terms, TimeInForce
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
-from tests.broadcast.fakes import RememberingTelemetry
+from tests.fakes.telemetry import RecordingTelemetry
 
 ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 TERMS = Terms(
@@ -67,7 +67,7 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def reaching(used: AlpacaSettings) -> AsyncIterator[AlpacaVenue]:
-    async with open_alpaca_venue(used, clock=lambda: NOW, telemetry=RememberingTelemetry()) as venue:
+    async with open_alpaca_venue(used, clock=lambda: NOW, telemetry=RecordingTelemetry()) as venue:
         yield venue
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -60,35 +61,39 @@ class GraphQLSocket:
 
     async def read(self) -> None:
         """Hand messages to their operations until the connection ends; all that are open end with it."""
-        async for frame in self.connection:
-            message = json.loads(frame)
-            subscription = self._subscriptions.get(message.get("id"))
-            if subscription is None:
-                continue
-            match message["type"]:
-                case "next":
-                    subscription.received.put_nowait(message["payload"])
-                case "error":
-                    subscription.errors.extend(message["payload"])
-                    subscription.received.put_nowait(None)
-                case "complete":
-                    subscription.received.put_nowait(None)
-        for subscription in self._subscriptions.values():
-            subscription.received.put_nowait(None)
+        try:
+            async for frame in self.connection:
+                self._take(json.loads(frame))
+        finally:
+            for subscription in self._subscriptions.values():
+                subscription.received.put_nowait(None)
+
+    def _take(self, message: Json) -> None:
+        subscription = self._subscriptions.get(message.get("id", ""))
+        if subscription is None:
+            return
+        match message["type"]:
+            case "next":
+                subscription.received.put_nowait(message["payload"])
+            case "error":
+                subscription.errors.extend(message["payload"])
+                subscription.received.put_nowait(None)
+            case "complete":
+                subscription.received.put_nowait(None)
 
 
 @asynccontextmanager
-async def open_socket(url: str, *, token: str) -> AsyncIterator[GraphQLSocket]:
-    """Connect, introduce oneself, and be acknowledged."""
-    async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], proxy=None) as connection:
+async def open_socket(url: str, *, token: str, sock: socket.socket | None = None) -> AsyncIterator[GraphQLSocket]:
+    """Connect (over a socket of the test's own, when given), introduce oneself, and be acknowledged."""
+    async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], proxy=None, sock=sock) as connection:
         await connection.send(json.dumps({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}}))
         async with asyncio.timeout(MESSAGE_TIMEOUT_SECONDS):
             answer = json.loads(await connection.recv())
         assert answer["type"] == "connection_ack", answer
-        socket = GraphQLSocket(connection)
-        reading = asyncio.create_task(socket.read())
+        conversation = GraphQLSocket(connection)
+        reading = asyncio.create_task(conversation.read())
         try:
-            yield socket
+            yield conversation
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

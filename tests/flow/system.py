@@ -73,6 +73,14 @@ class System:
         await self._stacks.pop(head).aclose()
         del self.processes[head]
 
+    async def end(self, head: str, *, within_seconds: float = 15.0) -> RunningProcess:
+        """Ask a process to stop (SIGTERM); gives it with its exit code and its last words. TimeoutError when it does
+        not stop."""
+        ended = self.processes[head]
+        await ended.stop(within_seconds=within_seconds)
+        await self.stop(head)
+        return ended
+
     async def kill(self, head: str) -> None:
         """Kill a process as a crash would."""
         await self.processes[head].kill()
@@ -86,18 +94,25 @@ class System:
     def exchange_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['exchange']}"
 
-    async def ask(self, query: str, variables: Json | None = None, *, account: str = "demo") -> Json:
+    async def ask(self, query: str, variables: Json | None = None, *, account: str = "demo", head: str = "api") -> Json:
         """One GraphQL operation; its data. AssertionError when it has errors."""
         body = {"query": query, "variables": variables or {}}
         headers = {"Authorization": f"Bearer {token(account)}"}
-        async with self.session.post(f"{self.api_url}/graphql", json=body, headers=headers) as response:
+        url = f"http://127.0.0.1:{self.ports[head]}/graphql"
+        async with self.session.post(url, json=body, headers=headers) as response:
             answer: Json = await response.json()
         assert "errors" not in answer, answer
         data: Json = answer["data"]
         return data
 
     async def place(
-        self, *, client_order_id: str | None = None, account: str = "demo", wait_ms: int = 0, **changed: Any
+        self,
+        *,
+        client_order_id: str | None = None,
+        account: str = "demo",
+        wait_ms: int = 0,
+        head: str = "api",
+        **changed: Any,
     ) -> Json:
         """Place an order of 90 Apple at the market, changed as the test says; the mutation's result."""
         order = {
@@ -107,7 +122,7 @@ class System:
             "type": "MARKET",
             "quantity": "90",
         } | changed
-        data = await self.ask(PLACE + ORDER_FIELDS, {"input": order, "waitMs": wait_ms}, account=account)
+        data = await self.ask(PLACE + ORDER_FIELDS, {"input": order, "waitMs": wait_ms}, account=account, head=head)
         result: Json = data["placeOrder"]
         return result
 
@@ -140,9 +155,9 @@ class System:
         return await eventually(reached, within_seconds=within_seconds, what=f"{order_id} is {status}")
 
     @asynccontextmanager
-    async def socket(self, *, account: str = "demo") -> AsyncIterator[GraphQLSocket]:
+    async def socket(self, *, account: str = "demo", head: str = "api") -> AsyncIterator[GraphQLSocket]:
         """A graphql-transport-ws connection that has been acknowledged."""
-        url = f"ws://127.0.0.1:{self.ports['api']}/graphql"
+        url = f"ws://127.0.0.1:{self.ports[head]}/graphql"
         async with open_socket(url, token=token(account)) as socket:
             yield socket
 
@@ -167,7 +182,7 @@ class System:
 
     async def _start(self, head: str) -> None:
         port = self.ports[head]
-        own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(head, "METRICS_PORT")
+        own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(head.partition("-")[0], "METRICS_PORT")
         ready = "/simulator/faults" if head == "exchange" else "/healthz"
         stack = AsyncExitStack()
         self.processes[head] = await stack.enter_async_context(
@@ -187,7 +202,7 @@ async def open_system(
 ) -> AsyncIterator[System]:
     """A system with its instruments, nothing running yet but the exchange, which takes orders at once and fills by
     hand."""
-    ports = {head: free_port() for head in ("exchange", "api", "api-2", "worker", "worker-2", "ingest")}
+    ports = {head: free_port() for head in ("exchange", "api", "api-2", "worker", "worker-2", "ingest", "ingest-2")}
     exchange = f"127.0.0.1:{ports['exchange']}"
     environment = {
         "DATABASE_URL": database_url,

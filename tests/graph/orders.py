@@ -1,13 +1,8 @@
-"""Placing orders in tests, and what the venue says of them."""
+"""Placing orders in tests."""
 
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from domain.executions import Trade
-from domain.order import VenueRank
-from domain.reports import OrderAccepted, OrderFilled
-from tests.graph.fakes import START
 from tests.graph.server import Api, Json
 
 PLACE = """
@@ -55,16 +50,3 @@ async def placed_id(api: Api, client_order_id: str = "one", *, bearer: str | Non
 def key_of(node_id: str) -> UUID:
     """The id behind a node id."""
     return UUID(hex=node_id.partition("_")[2])
-
-
-def accepted() -> OrderAccepted:
-    """The venue took it."""
-    return OrderAccepted(venue_order_id="venue-1", rank=VenueRank.ACCEPTED, at=START)
-
-
-def filled(quantity: str, *, price: str = "150.25", name: str = "fill-1") -> OrderFilled:
-    """One execution."""
-    trade = Trade(quantity=Decimal(quantity), price=Decimal(price))
-    return OrderFilled(
-        venue_execution_id=name, trade=trade, cumulative_quantity=None, venue_order_id="venue-1", at=START
-    )

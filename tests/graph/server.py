@@ -1,12 +1,11 @@
-"""The API on a free port, with the domain's ports in memory, and the clients that tests talk to it with."""
+"""The API on a free port, and the clients that tests talk to it with."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
-from uuid import UUID
 
 import aiohttp
 import jwt
@@ -16,18 +15,9 @@ import websockets
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection
 
-from domain.cancellation import Cancellation
-from domain.changes import RecordedChange
-from domain.placement import Placement
-from domain.ports import OrderStore
 from graph.app import create_graphql_routes
-from graph.context import Services
-from graph.settings import GraphSettings
 from graph.tokens import HmacTokens
-from tests.graph.catalog import APPLE, HALTED, SAP, MemoryCatalog
-from tests.graph.fakes import MemoryOrders
-from tests.graph.feeds import MemoryFeed
-from tests.graph.telemetry import MemoryTelemetry
+from tests.graph.world import World
 
 SECRET = "a secret of at least thirty-two bytes, for tests"
 ALL_SCOPES = ("orders:read", "orders:place", "orders:cancel")
@@ -45,66 +35,6 @@ def token(
     return jwt.encode(
         {"sub": account, "scope": " ".join(scopes), "exp": expires_at.timestamp(), **claims}, SECRET, algorithm="HS256"
     )
-
-
-class Quiet:
-    """Wake-ups and publishing: nobody listens here."""
-
-    def __init__(self) -> None:
-        self.due: list[UUID] = []
-
-    def placement_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:  # noqa: ARG002 - the port's
-        self.due += order_ids
-
-    cancel_due = placement_due
-
-    def publish(self, changes: Sequence[RecordedChange]) -> None:
-        """The feed reads the changes where they are stored."""
-
-
-@dataclass(kw_only=True)
-class World:
-    """Everything behind the API."""
-
-    settings: GraphSettings = field(default_factory=GraphSettings)
-    orders: MemoryOrders = field(default_factory=MemoryOrders)
-    catalog: MemoryCatalog = field(default_factory=lambda: MemoryCatalog(APPLE, SAP, HALTED))
-    telemetry: MemoryTelemetry = field(default_factory=MemoryTelemetry)
-    feed: MemoryFeed = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.feed = MemoryFeed(self.orders)
-
-    def clear(self) -> None:
-        """Start anew, behind a server that goes on."""
-        self.orders.clear()
-        self.feed.clear()
-        self.catalog.clear()
-        self.telemetry.clear()
-
-    def services(self) -> Services:
-        """The services as the runtime would build them."""
-        quiet = Quiet()
-        placement = Placement(
-            orders=cast("OrderStore", self.orders),
-            reader=self.orders,
-            catalog=self.catalog,
-            publisher=quiet,
-            wake_ups=quiet,
-            telemetry=self.telemetry,
-            clock=self.orders.now,
-            new_id=self.orders.new_id,
-        )
-        return Services(
-            placement=placement,
-            cancellation=cast("Cancellation", self.orders),
-            reader=self.orders,
-            catalog=self.catalog,
-            feed=self.feed,
-            telemetry=self.telemetry,
-            clock=lambda: datetime.now(UTC),
-            settings=self.settings,
-        )
 
 
 @dataclass(kw_only=True)

@@ -3,7 +3,8 @@
 import pytest
 
 from domain.errors import StaleWrite, Unavailable
-from tests.graph.orders import accepted, filled, key_of, placed_id
+from tests.examples import accepted, filled
+from tests.graph.orders import key_of, placed_id
 from tests.graph.server import Api, Json, token
 
 CANCEL = """
@@ -26,7 +27,7 @@ async def cancel(api: Api, order_id: str, *, bearer: str | None = None) -> Json:
 
 async def test_a_placed_order_waits_for_the_venue_to_cancel_it(api: Api) -> None:
     order_id = await placed_id(api)
-    await api.world.orders.report(key_of(order_id), accepted())
+    await api.world.report(key_of(order_id), accepted())
 
     answer = await cancel(api, order_id)
 
@@ -38,7 +39,7 @@ async def test_a_placed_order_waits_for_the_venue_to_cancel_it(api: Api) -> None
 
 async def test_a_final_order_is_not_cancelable(api: Api) -> None:
     order_id = await placed_id(api)
-    await api.world.orders.report(key_of(order_id), filled("10"))
+    await api.world.report(key_of(order_id), filled("10"))
 
     answer = await cancel(api, order_id)
 

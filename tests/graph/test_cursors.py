@@ -62,6 +62,7 @@ def test_a_cursor_of_one_sort_is_refused_in_another() -> None:
         encoded("x1:xyz"),
         encoded("h1:-1"),
         encoded("h1:1_0"),
+        encoded(f"h1:{2**31}"),
         encoded("i1:US0378331006"),
         encoded("s1:\u0661"),
         encoded("s2:1"),

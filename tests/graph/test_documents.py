@@ -1,13 +1,14 @@
 """Documents: what they may ask for, and that each is read once."""
 
 import pytest
-from graphql import parse
+from graphql import get_introspection_query, parse
 
 from graph.document_limits import measure
 from graph.documents import DocumentCache, UnusableDocument
 from graph.schema import build_schema
 from graph.settings import GraphSettings
-from tests.graph.server import Api
+from tests.graph.server import Api, running_api
+from tests.graph.world import World
 
 SETTINGS = GraphSettings(document_cache_max_documents=3, document_cache_max_characters=200)
 SCHEMA = build_schema(SETTINGS)._schema  # noqa: SLF001 - Strawberry offers no other way to graphql-core's schema
@@ -59,6 +60,7 @@ def test_a_chain_of_fragments_is_measured_in_its_length_not_in_what_it_stands_fo
         aliases(16),
         fragments(10),
         chain(200),
+        "{ " + "viewer { accountId } " * 52 + "}",
         "{ viewer " + "@include(if: true) " * 51 + "{ accountId } }",
         "{ orders { nodes { " * 6 + "id" + " } } }" * 6,
         "{ " + "__typename " * 2_001 + "}",
@@ -76,12 +78,18 @@ async def test_a_document_within_the_limits_is_run(api: Api, document: str) -> N
     await api.data(document)
 
 
-async def test_introspection_as_graphiql_does_it_is_within_the_limits(api: Api) -> None:
-    from graphql import get_introspection_query  # noqa: PLC0415 - only here
-
-    data = await api.data(get_introspection_query(input_value_deprecation=True))
+async def test_introspection_as_graphiql_does_it_is_within_the_limits_in_development() -> None:
+    async with running_api(World(settings=GraphSettings(is_development=True))) as api:
+        data = await api.data(get_introspection_query(input_value_deprecation=True))
 
     assert len(data["__schema"]["types"]) > 40
+
+
+@pytest.mark.parametrize("document", ["{ __schema { types { name } } }", '{ __type(name: "Order") { name } }'])
+async def test_in_production_the_schema_is_not_told_to_whoever_asks(api: Api, document: str) -> None:
+    error = (await api.answer(document))["errors"][0]
+
+    assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
 def test_a_document_is_read_once() -> None:

@@ -2,9 +2,10 @@
 
 from domain.errors import Unavailable
 from graph.settings import GraphSettings
-from tests.graph.catalog import APPLE
+from tests.graph.instruments import APPLE
 from tests.graph.orders import placed_id
-from tests.graph.server import Api, World, running_api
+from tests.graph.server import Api, running_api
+from tests.graph.world import World
 
 ORDERS = "{ orders { nodes { id } } }"
 

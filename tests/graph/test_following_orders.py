@@ -2,8 +2,10 @@
 
 from domain.telemetry import Metric
 from graph.settings import GraphSettings
-from tests.graph.orders import accepted, filled, key_of, placed_id
-from tests.graph.server import Api, Json, Socket, World, running_api
+from tests.examples import accepted, filled
+from tests.graph.orders import key_of, placed_id
+from tests.graph.server import Api, Json, Socket, running_api
+from tests.graph.world import World
 from tests.processes import eventually
 
 STATUS = """
@@ -31,8 +33,8 @@ async def test_an_order_is_followed_from_its_snapshot_to_its_end(api: Api) -> No
     async with api.conversation() as socket:
         await socket.subscribe(STATUS, {"id": order_id})
         (snapshot,) = await updates(socket, 1, "orderStatus")
-        await api.world.orders.report(key_of(order_id), accepted())
-        await api.world.orders.report(key_of(order_id), filled("4"), filled("6", name="fill-2"))
+        await api.world.report(key_of(order_id), accepted())
+        await api.world.report(key_of(order_id), filled("4"), filled("6", name="fill-2"))
         changes = await updates(socket, 3, "orderStatus")
         end = await socket.receive()
 
@@ -60,7 +62,7 @@ async def test_an_order_is_followed_from_its_snapshot_to_its_end(api: Api) -> No
 
 async def test_missed_changes_come_instead_of_the_snapshot(api: Api) -> None:
     order_id = await placed_id(api)
-    await api.world.orders.report(key_of(order_id), accepted(), filled("4"))
+    await api.world.report(key_of(order_id), accepted(), filled("4"))
     async with api.conversation() as socket:
         await socket.subscribe(STATUS, {"id": order_id, "after": 1})
 
@@ -71,7 +73,7 @@ async def test_missed_changes_come_instead_of_the_snapshot(api: Api) -> None:
 
 async def test_a_final_order_gives_its_snapshot_and_completes(api: Api) -> None:
     order_id = await placed_id(api)
-    await api.world.orders.report(key_of(order_id), filled("10"))
+    await api.world.report(key_of(order_id), filled("10"))
     async with api.conversation() as socket:
         await socket.subscribe(STATUS, {"id": order_id})
 
@@ -86,7 +88,7 @@ async def test_the_stream_of_an_account_starts_at_a_checkpoint_and_can_be_resume
         (checkpoint,) = await updates(socket, 1, "orderUpdates")
         first = await placed_id(api, "first")
         await placed_id(api, "second")
-        await api.world.orders.report(key_of(first), accepted())
+        await api.world.report(key_of(first), accepted())
         seen = await updates(socket, 3, "orderUpdates")
     async with api.conversation() as socket:
         await socket.subscribe(UPDATES, {"after": seen[0]["cursor"]})
@@ -126,7 +128,7 @@ async def test_an_instrument_is_never_older_than_the_update_that_shows_it(api: A
         await socket.next_data()
         apple = api.world.catalog.instruments["US0378331005"]
         await api.world.catalog.save([type(apple)(**{**_fields(apple), "symbol": "APPL"})])
-        await api.world.orders.report(key_of(order_id), accepted())
+        await api.world.report(key_of(order_id), accepted())
 
         (update,) = await updates(socket, 1, "orderStatus")
 
@@ -141,14 +143,14 @@ async def test_a_stream_opens_at_once_for_a_client_that_has_seen_everything() ->
     async with running_api(World(settings=GraphSettings(operation_timeout_seconds=0.05))) as api:
         order_id = await placed_id(api)
         async with api.conversation() as socket:
-            opened = api.world.telemetry.counts[Metric.OPERATION_SECONDS] + 1
+            opened = len(api.world.telemetry.measured[Metric.OPERATION_SECONDS]) + 1
             await socket.subscribe(STATUS, {"id": order_id, "after": 1})
             await eventually(
-                lambda: api.world.telemetry.counts[Metric.OPERATION_SECONDS] == opened,
+                lambda: len(api.world.telemetry.measured[Metric.OPERATION_SECONDS]) == opened,
                 within_seconds=5,
                 what="the operation's start is over",
             )
-            await api.world.orders.report(key_of(order_id), accepted())
+            await api.world.report(key_of(order_id), accepted())
             (update,) = await updates(socket, 1, "orderStatus")
 
     assert update["order"]["version"] == 2

@@ -8,7 +8,8 @@ import pytest
 
 from graph import graphiql
 from graph.settings import GraphSettings
-from tests.graph.server import Api, World, running_api, token
+from tests.graph.server import Api, running_api, token
+from tests.graph.world import World
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
 

@@ -4,7 +4,8 @@ import pytest
 
 from graph.responses import negotiate
 from graph.settings import GraphSettings
-from tests.graph.server import Api, World, running_api, token
+from tests.graph.server import Api, running_api, token
+from tests.graph.world import World
 
 NEWER = "application/graphql-response+json"
 OLDER = "application/json"

@@ -9,7 +9,8 @@ import pytest
 from graphql import GraphQLField, GraphQLObjectType, build_schema, get_named_type
 
 from graph.export import schema_text
-from tests.graph.orders import filled, key_of, limit_order, place, placed_id
+from tests.examples import filled
+from tests.graph.orders import key_of, limit_order, place, placed_id
 from tests.graph.server import Api, Json, token
 
 SCHEMA = build_schema(schema_text())
@@ -58,7 +59,7 @@ QUERIES = list(operations(root("Query"), "query"))
 
 async def order_with_execution(api: Api) -> tuple[str, str]:
     order_id = await placed_id(api)
-    await api.world.orders.report(key_of(order_id), filled("4"))
+    await api.world.report(key_of(order_id), filled("4"))
     document = "query ($id: ID!) { order(id: $id) { executions { nodes { id } } } }"
     order = (await api.data(document, {"id": order_id}))["order"]
     return order_id, order["executions"]["nodes"][0]["id"]

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from graph.scalars import write_date_time
-from tests.graph.catalog import SAP
-from tests.graph.fakes import START
-from tests.graph.orders import filled, key_of, limit_order, place, placed_id
+from tests.examples import filled
+from tests.graph.instruments import SAP
+from tests.graph.orders import key_of, limit_order, place, placed_id
 from tests.graph.server import Api, Json
+from tests.graph.world import START
 
 PAGE = """
 query Page($first: Int, $after: String, $last: Int, $before: String, $filter: OrderFilter, $sort: OrderSort) {
@@ -127,8 +128,8 @@ async def test_arguments_of_a_page_that_cannot_be_used_are_an_error_with_a_code(
 async def test_orders_are_filtered_and_sorted_as_asked(api: Api) -> None:
     ids = await five_orders(api)
     await place(api, limit_order("6", isin=SAP.isin, side="SELL"))
-    await api.world.orders.report(key_of(ids[1]), filled("10"))
-    second = api.world.orders.orders[key_of(ids[1])]
+    await api.world.report(key_of(ids[1]), filled("10"))
+    second = api.world.orders.rows[key_of(ids[1])].order
 
     assert names(await page(api, sort="CREATED_ASC")) == ["1", "2", "3", "4", "5", "6"]
     assert names(await page(api, sort="UPDATED_DESC"))[0] == "2"

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import Unavailable
-from tests.graph.catalog import APPLE, HALTED
-from tests.graph.orders import PLACE, accepted, key_of, limit_order, place, placed_id
+from tests.examples import accepted
+from tests.graph.instruments import APPLE, HALTED
+from tests.graph.orders import PLACE, key_of, limit_order, place, placed_id
 from tests.graph.server import Api, Json, token
 
 
@@ -18,18 +19,18 @@ async def test_a_good_order_is_stored_and_comes_back_pending(api: Api) -> None:
     assert answer["order"]["status"] == "PENDING"
     assert answer["order"]["version"] == 1
     assert answer["orderEdge"]["node"]["id"] == answer["order"]["id"]
-    assert list(api.world.orders.orders) == [key_of(answer["order"]["id"])]
+    assert list(api.world.orders.rows) == [key_of(answer["order"]["id"])]
 
 
 async def test_the_same_order_sent_again_comes_back_as_it_stands_now(api: Api) -> None:
     first = await place(api)
-    await api.world.orders.report(key_of(first["order"]["id"]), accepted())
+    await api.world.report(key_of(first["order"]["id"]), accepted())
 
     second = await place(api)
 
     assert second["replayed"] is True
     assert second["order"] == {**first["order"], "status": "PLACED", "version": 2}
-    assert len(api.world.orders.orders) == 1
+    assert len(api.world.orders.rows) == 1
 
 
 async def test_numbers_that_are_equal_are_the_same_order(api: Api) -> None:
@@ -75,7 +76,7 @@ async def test_an_instrument_that_is_not_tradable_is_denied(api: Api) -> None:
 
     assert answer["__typename"] == "OrderDenied"
     assert answer["code"] == "INSTRUMENT_NOT_TRADABLE"
-    assert not api.world.orders.orders
+    assert not api.world.orders.rows
 
 
 async def test_a_database_that_does_not_answer_is_said_so_and_can_be_tried_again(api: Api) -> None:
@@ -137,7 +138,7 @@ async def test_bad_input_is_an_invalid_order_with_path_and_code_and_stores_nothi
     assert [(issue["path"], issue["code"]) for issue in answer["issues"]] == [(path, code)]
     assert answer["path"] == path
     assert len(answer["message"]) < 300
-    assert not api.world.orders.orders
+    assert not api.world.orders.rows
 
 
 @pytest.mark.parametrize("literal", ["10", "1.5", "1e9", "NaN", "true", '{a: "1"}', '"1e9"', "1" * 5000])
@@ -169,7 +170,7 @@ async def test_a_wait_out_of_range_is_an_invalid_order(api: Api, wait_ms: int) -
     answer = await place(api, wait_ms=wait_ms)
 
     assert [(issue["path"], issue["code"]) for issue in answer["issues"]] == [(["waitMs"], "OUT_OF_RANGE")]
-    assert not api.world.orders.orders
+    assert not api.world.orders.rows
 
 
 @pytest.mark.parametrize(
@@ -185,4 +186,4 @@ async def test_input_that_does_not_fit_the_schema_is_an_error_with_a_code(api: A
     error = await api.error(PLACE, {"input": order})
 
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
-    assert not api.world.orders.orders
+    assert not api.world.orders.rows

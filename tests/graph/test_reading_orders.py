@@ -2,14 +2,15 @@
 
 import pytest
 
-from tests.graph.catalog import APPLE, SAP
-from tests.graph.orders import accepted, filled, key_of, limit_order, place, placed_id
+from tests.examples import accepted, filled
+from tests.graph.instruments import APPLE, SAP
+from tests.graph.orders import key_of, limit_order, place, placed_id
 from tests.graph.server import Api, token
 
 
 async def test_an_order_shows_its_terms_and_its_state_in_full(api: Api) -> None:
     order_id = await placed_id(api)
-    await api.world.orders.report(key_of(order_id), accepted(), filled("4", price="150.2"))
+    await api.world.report(key_of(order_id), accepted(), filled("4", price="150.2"))
 
     document = """query ($id: ID!) { order(id: $id) {
         id accountId clientOrderId side type timeInForce quantity limitPrice status isFinal filledQuantity
@@ -38,7 +39,7 @@ async def test_an_order_shows_its_terms_and_its_state_in_full(api: Api) -> None:
         "leavesQuantity": "6",
         "averagePrice": "150.2",
         "reason": None,
-        "venueOrderId": "venue-1",
+        "venueOrderId": "V1",
         "version": 3,
         "instrument": {
             "id": "ins_US0378331005",
@@ -71,7 +72,7 @@ async def test_an_order_is_found_by_its_client_order_id(api: Api) -> None:
 
 async def test_nodes_of_every_kind_are_found_in_the_order_asked_for(api: Api) -> None:
     order_id = await placed_id(api)
-    await api.world.orders.report(key_of(order_id), filled("4"))
+    await api.world.report(key_of(order_id), filled("4"))
     executions = "query ($id: ID!) { order(id: $id) { executions { nodes { id } } } }"
     (execution,) = (await api.data(executions, {"id": order_id}))["order"]["executions"]["nodes"]
     document = """query ($ids: [ID!]!) { nodes(ids: $ids) {
@@ -127,7 +128,7 @@ async def test_the_instruments_of_a_page_are_read_in_one_batch(api: Api) -> None
 
 async def test_the_history_tells_every_change_from_the_oldest(api: Api) -> None:
     order_id = await placed_id(api)
-    await api.world.orders.report(key_of(order_id), accepted(), filled("4"), filled("6", name="fill-2"))
+    await api.world.report(key_of(order_id), accepted(), filled("4"), filled("6", name="fill-2"))
     document = """query ($id: ID!, $after: String) { order(id: $id) {
         history(first: 2, after: $after) {
             edges { cursor node { kind version status filledQuantity averagePrice execution { id quantity } } }

@@ -1,13 +1,15 @@
 """The life of a socket: what ends it, and that whatever it held is freed then."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 from domain.telemetry import Metric
 from graph.settings import GraphSettings
-from tests.graph.catalog import APPLE
+from tests.graph.instruments import APPLE
 from tests.graph.orders import key_of, placed_id
-from tests.graph.server import Api, World, running_api, token, until
+from tests.graph.server import Api, running_api, token, until
+from tests.graph.world import World
 
 UPDATES = "subscription { orderUpdates { kind } }"
 
@@ -33,6 +35,23 @@ async def test_a_peer_that_vanishes_frees_everything_that_it_held(api: Api) -> N
 
         await until(lambda: api.world.feed.open_feeds == 0)
     await until(lambda: api.world.telemetry.gauges[Metric.SOCKETS] == 0)
+
+
+async def test_a_peer_that_goes_while_it_is_told_something_is_nobody_s_mistake(api: Api) -> None:
+    order_id = await placed_id(api)
+    # It reads no more while it goes, so it would wait in vain for the server's goodbye.
+    async with api.socket(close_timeout=0.2) as socket:
+        await socket.introduce(token())
+        for key in map(str, range(50)):
+            await socket.subscribe("subscription { orderUpdates { kind } }", key=key)
+            await socket.next_data()
+        closing = asyncio.create_task(socket.connection.close())
+        while not closing.done():
+            await api.world.flood(key_of(order_id), changes=1)
+            await asyncio.wait([closing], timeout=0.001)
+
+        await until(lambda: api.world.feed.open_feeds == 0)
+    assert api.world.telemetry.said("unexpected_error") == []
 
 
 async def test_a_socket_closes_with_4401_at_the_moment_its_token_expires(api: Api) -> None:
@@ -80,7 +99,7 @@ async def test_a_peer_that_stops_reading_is_cut_off() -> None:
         await socket.subscribe("subscription { orderUpdates { kind order { instrument { name } } } }")
         await socket.next_data()
         socket.connection.transport.pause_reading()
-        await api.world.orders.flood(key_of(order_id), changes=500)
+        await api.world.flood(key_of(order_id), changes=500)
 
         await until(lambda: api.world.telemetry.said("socket_stalled"))
         await until(lambda: api.world.feed.open_feeds == 0)

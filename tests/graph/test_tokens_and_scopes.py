@@ -50,7 +50,7 @@ async def test_placing_is_forbidden_without_its_scope_and_stores_nothing(api: Ap
     error = await api.error(PLACE, {"input": limit_order()}, bearer=token(scopes=["orders:read", "orders:cancel"]))
 
     assert error["extensions"] == {"code": "FORBIDDEN"}
-    assert not api.world.orders.orders
+    assert not api.world.orders.rows
 
 
 async def test_an_operator_reads_but_neither_places_nor_cancels_without_the_scope(api: Api) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from domain.reports import PlacementBecameUnknown, Report
 from domain.values import Reason, ReasonSource
-from tests.graph.fakes import START
-from tests.graph.orders import accepted, place
+from tests.examples import accepted
+from tests.graph.orders import place
 from tests.graph.server import Api, until
+from tests.graph.world import START
 
 UNKNOWN = PlacementBecameUnknown(
     reason=Reason(source=ReasonSource.SYSTEM, code="ANSWER_LOST", message="The answer was lost."), at=START
@@ -19,9 +20,9 @@ UNKNOWN = PlacementBecameUnknown(
 async def test_the_answer_comes_with_the_outcome_of_the_first_attempt(api: Api, report: Report, status: str) -> None:
     placing = asyncio.create_task(place(api, wait_ms=10_000))
     await until(lambda: api.world.feed.open_feeds)
-    (order_id,) = api.world.orders.orders
+    (order_id,) = api.world.orders.rows
 
-    await api.world.orders.report(order_id, report)
+    await api.world.report(order_id, report)
 
     answer = await placing
     assert answer["order"]["status"] == status
@@ -48,8 +49,8 @@ async def test_a_feed_that_fails_while_waiting_is_no_error(api: Api) -> None:
 
 async def test_an_order_that_is_known_to_be_placed_is_not_waited_for(api: Api) -> None:
     await place(api)
-    (order_id,) = api.world.orders.orders
-    await api.world.orders.report(order_id, accepted())
+    (order_id,) = api.world.orders.rows
+    await api.world.report(order_id, accepted())
 
     answer = await place(api, wait_ms=10_000)
 

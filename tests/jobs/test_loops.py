@@ -8,8 +8,8 @@ from domain.order import OrderStatus
 from domain.telemetry import Metric
 from jobs.loops import SWEEP_ORDERS_MAX, Sweeper, repeat
 from tests.desk import Desk
-from tests.memory import RecordingTelemetry
-from tests.orders import new_order
+from tests.examples import new_order
+from tests.fakes.telemetry import RecordingTelemetry
 from tests.processes import eventually
 
 OVERDUE = timedelta(seconds=2)
@@ -23,6 +23,7 @@ def _sweeper(desk: Desk) -> Sweeper:
         telemetry=desk.telemetry,
         interval=timedelta(milliseconds=10),
         overdue_by=OVERDUE,
+        stop_within=timedelta(seconds=5),
     )
 
 
@@ -35,7 +36,7 @@ async def test_an_order_whose_wake_up_was_lost_is_swept_up_and_placed() -> None:
     await _sweeper(desk).sweep()
 
     assert desk.orders.rows[order.id].order.status is OrderStatus.PLACED
-    assert desk.telemetry.counts[(Metric.SWEPT_ORDERS,)] == 1
+    assert desk.telemetry.counted(Metric.SWEPT_ORDERS) == 1
 
 
 async def test_a_fresh_order_is_left_to_its_wake_up() -> None:
@@ -45,6 +46,30 @@ async def test_a_fresh_order_is_left_to_its_wake_up() -> None:
     await _sweeper(desk).sweep()
 
     assert desk.venue.asked == []
+
+
+async def test_a_sweep_that_is_sending_when_the_process_stops_is_finished_first() -> None:
+    desk = Desk()
+    order = new_order()
+    await desk.orders.accept(order)
+    desk.clock.advance(OVERDUE)
+    is_sending, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> None:
+        is_sending.set()
+        await may_answer.wait()
+
+    desk.venue.during_place = slowly
+    sweeping = asyncio.create_task(_sweeper(desk).run())
+    await is_sending.wait()
+    sweeping.cancel()
+    await asyncio.sleep(0)
+    may_answer.set()
+    await asyncio.gather(sweeping, return_exceptions=True)
+
+    assert sweeping.cancelled()
+    assert desk.orders.rows[order.id].order.status is OrderStatus.PLACED
+    assert desk.orders.rows[order.id].lease_until is None
 
 
 async def test_a_full_sweep_is_followed_by_another_at_once() -> None:
@@ -66,7 +91,7 @@ async def test_how_overdue_the_oldest_order_is_can_be_seen() -> None:
 
     await _sweeper(desk).measure()
 
-    assert (Metric.OLDEST_DUE_SECONDS, 7.0) in desk.telemetry.values
+    assert desk.telemetry.gauges[Metric.OLDEST_DUE_SECONDS] == 7.0
 
 
 async def test_a_loop_outlives_a_database_that_goes_away_and_says_so_once() -> None:
@@ -84,5 +109,23 @@ async def test_a_loop_outlives_a_database_that_goes_away_and_says_so_once() -> N
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
-    assert len(telemetry.named("loop_failing")) == 1
-    assert len(telemetry.named("loop_recovered")) == 1
+    assert len(telemetry.said("loop_failing")) == 1
+    assert len(telemetry.said("loop_recovered")) == 1
+
+
+async def test_a_loop_outlives_a_surprise_and_tells_people() -> None:
+    telemetry = RecordingTelemetry()
+    turns: list[int] = []
+
+    async def step() -> bool:
+        turns.append(1)
+        if len(turns) == 1:
+            raise ValueError("nobody thought of this")
+        return False
+
+    running = asyncio.create_task(repeat(step, every=timedelta(milliseconds=1), name="sweep", telemetry=telemetry))
+    await eventually(lambda: len(turns) > 2, within_seconds=5, what="the loop goes on")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert len(telemetry.said("loop_surprised")) == 1

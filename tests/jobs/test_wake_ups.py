@@ -11,7 +11,7 @@ from saq.queue.redis import RedisQueue
 from domain.telemetry import Metric
 from jobs.queue import ORDERS_PER_JOB_MAX, PLACE_ORDERS, open_queue
 from jobs.wake_ups import WAITING_ORDERS_MAX, SaqWakeUps
-from tests.memory import RecordingTelemetry
+from tests.fakes.telemetry import RecordingTelemetry
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 
@@ -82,8 +82,29 @@ async def test_a_wake_up_is_counted_and_dropped_while_redis_is_down() -> None:
         wake_ups.placement_due(_ids(3))
         await wake_ups.flush()
 
-    assert telemetry.counts[(Metric.WAKE_UPS_FAILED,)] == 3
-    assert telemetry.named("wake_up_failed")[0]["orders"] == 3
+    assert telemetry.counted(Metric.WAKE_UPS_FAILED) == 3
+    assert telemetry.said("wake_up_failed")[0]["orders"] == 3
+
+
+async def test_an_outage_of_redis_is_said_once_and_the_next_one_again(queue: RedisQueue) -> None:
+    telemetry = RecordingTelemetry()
+
+    async with Redis.from_url(NOBODY_LISTENS, socket_connect_timeout=0.2) as redis:
+        wake_ups = _wake_ups(open_queue(redis), telemetry)
+        for _ in range(3):
+            wake_ups.placement_due(_ids(1))
+            await wake_ups.flush()
+        said_in_the_outage = len(telemetry.said("wake_up_failed"))
+        wake_ups._queue = queue  # noqa: SLF001 - as if Redis were back
+        wake_ups.placement_due(_ids(1))
+        await wake_ups.flush()
+        wake_ups._queue = open_queue(redis)  # noqa: SLF001 - and away again
+        wake_ups.placement_due(_ids(1))
+        await wake_ups.flush()
+
+    assert said_in_the_outage == 1
+    assert len(telemetry.said("wake_up_failed")) == 2
+    assert telemetry.counted(Metric.WAKE_UPS_FAILED) == 4
 
 
 async def test_what_gathers_is_bounded(queue: RedisQueue) -> None:
@@ -93,4 +114,4 @@ async def test_what_gathers_is_bounded(queue: RedisQueue) -> None:
     wake_ups.placement_due(_ids(WAITING_ORDERS_MAX))
     wake_ups.placement_due(_ids(1))
 
-    assert telemetry.counts[(Metric.WAKE_UPS_FAILED,)] == 1
+    assert telemetry.counted(Metric.WAKE_UPS_FAILED) == 1

@@ -8,11 +8,12 @@ from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
 from domain.order import OrderStatus
+from domain.telemetry import Metric
 from jobs.queue import open_queue
 from jobs.wake_ups import SaqWakeUps
 from jobs.worker import PlacingWorker
 from tests.desk import Desk
-from tests.orders import new_order
+from tests.examples import new_order
 from tests.processes import eventually
 
 
@@ -67,7 +68,9 @@ async def test_a_job_that_is_run_twice_places_once(queue: RedisQueue) -> None:
     await _wake(queue, desk)
     running = asyncio.create_task(_worker(queue, desk).run())
 
-    await eventually(lambda: len(desk.telemetry.values) >= 2, within_seconds=5, what="both jobs ran")
+    await eventually(
+        lambda: len(desk.telemetry.measured[Metric.JOB_SECONDS]) >= 2, within_seconds=5, what="both jobs ran"
+    )
 
     await _stop(running)
     assert desk.venue.asked == ["place"]

@@ -18,7 +18,7 @@ import runtime.key_set
 from graph.tokens import ExpectedClaims, InvalidToken
 from runtime.key_set import open_key_set
 from runtime.settings import SettingsError
-from tests.memory import RecordingTelemetry
+from tests.fakes.telemetry import RecordingTelemetry
 from tests.processes import eventually
 
 
@@ -92,7 +92,7 @@ async def test_the_known_keys_stay_in_force_while_the_issuer_is_down(
         issuer.is_down = True
         with pytest.raises(InvalidToken):
             tokens.verify("no token")
-        await eventually(lambda: bool(telemetry.named("token_keys_not_refreshed")), within_seconds=5)
+        await eventually(lambda: bool(telemetry.said("token_keys_not_refreshed")), within_seconds=5)
 
         assert tokens.verify(issuer.token("first")).account_id == "demo"
 

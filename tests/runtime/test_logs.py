@@ -2,6 +2,7 @@
 
 import json
 import logging
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -62,3 +63,23 @@ def test_a_library_that_repeats_itself_while_redis_is_down_is_heard_once(capsys:
     assert len(lines) == 1
     assert "refused" in lines[0]
     assert "Traceback" not in lines[0]
+
+
+@pytest.mark.usefixtures("_restored_logs")
+def test_a_traceback_shows_where_it_happened_and_no_local_values(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(process="api", log_format="plain", level="INFO", secrets=())
+
+    token = secrets.token_hex(8)
+    try:
+        _refuse(token)
+    except ValueError:
+        get_logger().exception("unexpected_error")
+
+    output = capsys.readouterr().out
+    assert "ValueError: it broke" in output
+    assert "_refuse" in output
+    assert token not in output
+
+
+def _refuse(_token: str) -> None:
+    raise ValueError("it broke")

@@ -33,6 +33,50 @@ def test_a_short_token_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "mysql://user:hidden@127.0.0.1/orders"),
+        ("DATABASE_URL", "postgresql://user:hidden@127.0.0.1:port/orders"),
+        ("REDIS_URL", "127.0.0.1:6379"),
+        ("REDIS_URL", "http://:hidden@127.0.0.1/0"),
+    ],
+)
+def test_what_can_never_be_an_address_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError, match=f"{name}: .*must begin with") as refused:
+        load_settings()
+
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://one:5432,two:5432/orders"),
+        ("DATABASE_URL", "postgres://user@/orders?host=/run/postgresql"),
+        ("REDIS_URL", "rediss://:secret@cache.example:6380/0"),
+    ],
+)
+def test_every_form_of_address_that_the_drivers_take_is_taken(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    load_settings().require(name.lower())
+
+
+def test_no_time_out_is_endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACEMENT_TIMEOUT_SECONDS", "inf")
+
+    with pytest.raises(SettingsError, match="PLACEMENT_TIMEOUT_SECONDS"):
+        load_settings()
+
+
 def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", "http://one.example, http://two.example")
 
@@ -61,7 +105,19 @@ def test_the_lease_outlasts_two_look_ups_and_a_send() -> None:
 
 
 def test_every_limit_and_time_out_ends_with_its_unit() -> None:
-    units = ("_seconds", "_ms", "_bytes", "_max", "_slots", "_characters", "_tokens", "_depth", "_aliases", "_attempts")
+    units = (
+        "_seconds",
+        "_ms",
+        "_bytes",
+        "_max",
+        "_slots",
+        "_characters",
+        "_tokens",
+        "_depth",
+        "_aliases",
+        "_attempts",
+        "_failures",
+    )
     unitless = {"port", "metrics_port", "exchange_port", "worker_jobs_at_once"}
     numbers = {name for name, field in Settings.model_fields.items() if isinstance(field.default, int | float)}
 

@@ -173,11 +173,25 @@ CREATE TABLE instruments (
 STREAM_POSITIONS = """
 CREATE TABLE stream_positions (
     venue text COLLATE "C" NOT NULL,
-    moment timestamptz NOT NULL,
+    moment timestamptz,
     epoch bigint NOT NULL DEFAULT 0,
+    leader_id uuid,
+    lease_until timestamptz,
     CONSTRAINT stream_positions_pk PRIMARY KEY (venue),
     CONSTRAINT stream_positions_venue_check CHECK (char_length(venue) BETWEEN 1 AND 128)
 )
+"""
+VENUE_GATES = """
+CREATE TABLE venue_gates (
+    venue text COLLATE "C" NOT NULL,
+    failures integer NOT NULL DEFAULT 0,
+    probe_at timestamptz,
+    paused_until timestamptz,
+    reason text,
+    CONSTRAINT venue_gates_pk PRIMARY KEY (venue),
+    CONSTRAINT venue_gates_venue_check CHECK (char_length(venue) BETWEEN 1 AND 128),
+    CONSTRAINT venue_gates_reason_check CHECK (char_length(reason) <= 2000)
+) WITH (fillfactor = 50)
 """
 DEAD_LETTERS = """
 CREATE TABLE dead_letters (
@@ -201,7 +215,7 @@ def upgrade() -> None:
     """Make all tables."""
     for statement in (ORDERS, *ORDER_INDEXES, EXECUTIONS, EXECUTION_INDEX, ORDER_CHANGES, ACCOUNTS):
         op.execute(statement)
-    for statement in (INSTRUMENTS, STREAM_POSITIONS, DEAD_LETTERS):
+    for statement in (INSTRUMENTS, STREAM_POSITIONS, VENUE_GATES, DEAD_LETTERS):
         op.execute(statement)
 
 

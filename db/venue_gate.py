@@ -1,0 +1,74 @@
+"""The gate in front of a venue: one row that the claims look at (see `db.claiming`), written by these statements."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from db.columns import MESSAGE_MAX_CHARACTERS, storable
+from db.database import Database, Row
+from domain.ports import GateNews, GateState, VenueGate
+
+HELD_FOR = "greatest(greatest(g.paused_until, g.probe_at) - now(), interval '0') AS held_for"
+"""How long nothing is claimed: NULL when neither was ever set."""
+
+STATE = f"SELECT g.probe_at IS NOT NULL AS is_open, {HELD_FOR} FROM venue_gates AS g WHERE g.venue = $1"  # noqa: S608 - no input
+
+# The count stops at the threshold until the circuit is open: the one call that reaches it is the one that opened it.
+FAILED = f"""
+INSERT INTO venue_gates AS g (venue, failures, probe_at, reason)
+VALUES ($1, 1, CASE WHEN $3::int <= 1 THEN now() + $4::interval END, $2)
+ON CONFLICT (venue) DO UPDATE SET
+    failures = CASE WHEN g.probe_at IS NULL THEN least(g.failures + 1, $3::int) ELSE g.failures + 1 END,
+    probe_at = CASE WHEN g.probe_at IS NOT NULL OR g.failures + 1 >= $3::int THEN now() + $4::interval END,
+    reason = excluded.reason
+RETURNING g.probe_at IS NOT NULL AND g.failures = $3::int AS is_new, {HELD_FOR}
+"""  # noqa: S608 - no input
+WORKED = f"""
+UPDATE venue_gates AS g SET failures = 0, probe_at = NULL
+FROM (SELECT b.venue, b.probe_at FROM venue_gates AS b WHERE b.venue = $1 AND b.failures > 0 FOR UPDATE) AS before
+WHERE g.venue = before.venue
+RETURNING before.probe_at IS NOT NULL AS is_new, {HELD_FOR}
+"""  # noqa: S608 - no input
+# Many requests are refused at the same time: whatever does not move the end by more than a second is not written.
+PAUSE = f"""
+INSERT INTO venue_gates AS g (venue, paused_until, reason) VALUES ($1, now() + $2::interval, $3)
+ON CONFLICT (venue) DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason
+WHERE (g.paused_until < excluded.paused_until - interval '1 second') IS NOT FALSE
+RETURNING true AS is_new, {HELD_FOR}
+"""  # noqa: S608 - no input
+LET_ANOTHER_PROBE = "UPDATE venue_gates AS g SET probe_at = now() WHERE g.venue = $1 AND g.probe_at > now()"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresVenueGate(VenueGate):
+    """The gate of one venue."""
+
+    database: Database
+    venue: str
+
+    async def state(self) -> GateState:
+        rows = await self.database.fetch(STATE, self.venue)
+        return GateState(is_open=any(row["is_open"] for row in rows), held_for=_held_for(rows[0] if rows else None))
+
+    async def failed(self, *, error: str, trips_at: int, open_for: timedelta) -> GateNews:
+        reason = storable(error, max_characters=MESSAGE_MAX_CHARACTERS)
+        (row,) = await self.database.fetch(FAILED, self.venue, reason, trips_at, open_for)
+        return GateNews(is_new=row["is_new"], held_for=_held_for(row))
+
+    async def worked(self) -> GateNews:
+        rows = await self.database.fetch(WORKED, self.venue)
+        return GateNews(is_new=any(row["is_new"] for row in rows), held_for=_held_for(rows[0] if rows else None))
+
+    async def pause(self, *, wait: timedelta, error: str) -> GateNews:
+        reason = storable(error, max_characters=MESSAGE_MAX_CHARACTERS)
+        written = await self.database.fetch(PAUSE, self.venue, wait, reason)
+        if written:
+            return GateNews(is_new=True, held_for=_held_for(written[0]))
+        return GateNews(is_new=False, held_for=(await self.state()).held_for)
+
+    async def let_another_probe(self) -> None:
+        await self.database.fetch(LET_ANOTHER_PROBE, self.venue)
+
+
+def _held_for(row: Row | None) -> timedelta:
+    held_for: timedelta | None = None if row is None else row["held_for"]
+    return held_for or timedelta(0)

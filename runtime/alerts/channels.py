@@ -1,0 +1,115 @@
+"""The channels to people, by the library apprise: one address, one channel. Nothing it says may tell an address.
+
+apprise blocks on sockets and sleeps between messages, so each message is sent in a thread of its own that nobody waits
+for at the end: not an executor, whose threads are joined before a process may exit.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from apprise import Apprise, AppriseAsset, NotifyType
+
+from runtime.alerts.gathering import Message
+from runtime.settings import SettingsError
+
+MASK = "***"
+PART_MASKED_MIN_CHARACTERS = 3
+REASON_MAX_CHARACTERS = 300
+# They log addresses and payloads: apprise when it is at a loss, urllib3 each path at DEBUG.
+_TALKATIVE_LIBRARIES = ("apprise", "urllib3", "requests", "requests_oauthlib", "oauthlib")
+
+
+class Channel:
+    """One address. It sends one message at a time."""
+
+    def __init__(self, *, number: int, address: str, sender: Apprise) -> None:
+        self.name = f"{number} ({urlsplit(address).scheme})"
+        self._sender = sender
+        self._secret_parts = secret_parts(address)
+        self._thread: threading.Thread | None = None
+
+    async def send(self, message: Message, *, within_seconds: float) -> str | None:
+        """Send the message; None when it went out, or else why it did not. Never raises."""
+        if self._thread is not None and self._thread.is_alive():
+            return "the message before is still on its way"
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str | None] = loop.create_future()
+
+        def work() -> None:
+            reason = self._send(message)
+            with suppress(RuntimeError):  # The loop is closed: the process did not wait any longer.
+                loop.call_soon_threadsafe(_resolve, answer, reason)
+
+        self._thread = threading.Thread(target=work, name=f"alert {self.name}", daemon=True)
+        self._thread.start()
+        try:
+            async with asyncio.timeout(within_seconds):
+                return await answer
+        except TimeoutError:
+            return f"no answer within {within_seconds:g} s"
+
+    def _send(self, message: Message) -> str | None:
+        try:
+            result = self._sender.notify(title=message.title, body=message.body, notify_type=NotifyType.FAILURE)
+        except Exception as error:  # noqa: BLE001 - over a hundred plugins; whatever one raises is a failed message
+            return type(error).__name__
+        if result:
+            return None
+        said = "; ".join(entry.message for entry in result.logs())
+        return self._without_secrets(said)[:REASON_MAX_CHARACTERS] or "the channel did not take it"
+
+    def _without_secrets(self, text: str) -> str:
+        for part in self._secret_parts:
+            text = text.replace(part, MASK)
+        return text
+
+
+def open_channels(addresses: Sequence[str]) -> Sequence[Channel]:
+    """A channel for each address. Raises SettingsError that names the place of one that cannot be used."""
+    for name in _TALKATIVE_LIBRARIES:
+        library = logging.getLogger(name)
+        library.addHandler(logging.NullHandler())
+        library.propagate = False
+    return [_open_channel(number, address) for number, address in enumerate(addresses, start=1)]
+
+
+def secret_parts(address: str) -> Sequence[str]:
+    """Every part of an address that might be a key, the longest first: in a chat's address even the host is one."""
+    parts = urlsplit(address)
+    found = {address, parts.netloc, *parts.path.split("/"), *parts.netloc.replace("@", ":").split(":")}
+    found |= {value for _, value in parse_qsl(parts.query)}
+    found |= {unquote(part) for part in found}
+    return sorted((part for part in found if len(part) >= PART_MASKED_MIN_CHARACTERS), key=len, reverse=True)
+
+
+def _open_channel(number: int, address: str) -> Channel:
+    # One service for each sender and no time limit of its own: then `notify` runs in the calling thread alone.
+    asset = AppriseAsset(
+        app_id="Fillwire",
+        app_desc="Fillwire",
+        app_url="",
+        async_mode=False,
+        service_timeout=0,
+        http_redirects=False,
+        secure_logging=True,
+        storage_mode="memory",
+        allow_templates=False,
+        image_url_mask="",
+        image_url_logo="",
+    )
+    sender = Apprise(asset=asset)
+    if not sender.add(address):
+        raise SettingsError(
+            f"ALERT_URLS: address {number} cannot be used. It must be one that apprise knows and be complete, "
+            "for example jsons://host/path, mailtos://user:password@host?to=address, slack://tokenA/tokenB/tokenC."
+        )
+    return Channel(number=number, address=address, sender=sender)
+
+
+def _resolve(answer: asyncio.Future[str | None], reason: str | None) -> None:
+    if not answer.done():
+        answer.set_result(reason)

@@ -1,0 +1,65 @@
+"""Which process tells of a case that several see: the first to set its key in Redis, a hint like all of Redis here.
+
+Without Redis every process tells by itself: twice is better than not at all.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from runtime.alerts.table import Alert
+
+PREFIX = "fillwire:alert"
+ANSWER_TIMEOUT_SECONDS = 1.0
+# Shorter than a process' own memory of what it told, or its own key would silence its own repetition.
+KEY_LIFE_OF_REPEAT = 0.9
+
+
+class RedisClaims:
+    """Claims of cases, each for a while."""
+
+    def __init__(self, redis: Redis, *, repeat_seconds: float) -> None:
+        self._redis = redis
+        self._life_ms = max(1, int(1000 * KEY_LIFE_OF_REPEAT * repeat_seconds))
+
+    async def claim(self, alerts: Sequence[Alert]) -> Sequence[Alert]:
+        """Those of the alerts that no other process has told; all of them when Redis does not answer."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for alert in alerts:
+            pipeline.set(_key(alert), "1", nx=True, px=self._life_ms)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+                answers = await pipeline.execute()
+        except (RedisError, OSError, TimeoutError):
+            return alerts
+        return [alert for alert, is_first in zip(alerts, answers, strict=True) if is_first]
+
+    async def give_back(self, alerts: Iterable[Alert]) -> None:
+        """These reached nobody: whoever sees them next may tell."""
+        keys = [_key(alert) for alert in alerts]
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+                await self._redis.delete(*keys)
+
+
+@asynccontextmanager
+async def open_claims(address: str, *, repeat_seconds: float) -> AsyncIterator[RedisClaims]:
+    """Claims over a connection of their own, which is opened at the first one."""
+    redis = Redis.from_url(
+        address,
+        socket_timeout=ANSWER_TIMEOUT_SECONDS,
+        socket_connect_timeout=ANSWER_TIMEOUT_SECONDS,
+        max_connections=1,
+    )
+    try:
+        yield RedisClaims(redis, repeat_seconds=repeat_seconds)
+    finally:
+        with suppress(RedisError, OSError):
+            await redis.aclose()
+
+
+def _key(alert: Alert) -> str:
+    return f"{PREFIX}:{alert.kind.name}:{alert.case}"

@@ -1,0 +1,216 @@
+"""The subscription protocol without time and tasks, so that a hundred thousand histories of it can be lived through.
+
+What decides is the product's own: the account's stream, the subscriber's buffer, the pursuit. What this file plays is
+the world around them: commits, hints that are lost, late, repeated and out of order, publishers that die before they
+publish, readers that are slow, and the two halves of opening a subscription with everything else in between.
+"""
+
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import TypeVar
+
+from broadcast.account import AccountStream
+from broadcast.pursuit import AccountPursuit
+from broadcast.rereading import PatientLog
+from broadcast.subscriber import Subscriber
+from domain.changes import RecordedChange
+from domain.telemetry import Metric
+from tests.broadcast.histories import ChangeHistory, a_snapshot
+
+ACCOUNT = "demo"
+STEPS = 60
+SUBSCRIBERS_MAX = 3
+PAGE_CHANGES = 3
+BUFFER_CHANGES = 2
+EARLY_CHANGES = 2
+PUBLISHERS_DEATHS = 0.2
+REPEATS = 0.2
+
+_Value = TypeVar("_Value")
+
+
+def changes_of_an_account() -> Sequence[RecordedChange]:
+    """As many changes as a history can commit; every history has the same ones."""
+    log = ChangeHistory()
+    return [log.append(a_snapshot()) for _ in range(STEPS)]
+
+
+class Database(PatientLog):
+    """The first `committed` of the changes; it answers at once."""
+
+    def __init__(self, changes: Sequence[RecordedChange]) -> None:
+        self.changes = changes
+        self.committed = 0
+
+    async def account_page(self, account_id: str, *, after: int) -> Sequence[RecordedChange]:  # noqa: ARG002 - the port's
+        return self.page(after)
+
+    def page(self, after: int) -> Sequence[RecordedChange]:
+        return self.changes[after : min(self.committed, after + PAGE_CHANGES)]
+
+    def is_last_page(self, page: Sequence[RecordedChange]) -> bool:
+        return len(page) < PAGE_CHANGES
+
+
+class Silence:
+    """Telemetry that keeps nothing."""
+
+    def count(self, metric: Metric, amount: int = 1, **labels: str) -> None:
+        pass
+
+    def observe(self, metric: Metric, value: float, **labels: str) -> None:
+        pass
+
+    def set(self, metric: Metric, value: float, **labels: str) -> None:
+        pass
+
+    def info(self, event: str, **fields: object) -> None:
+        pass
+
+    warning = error = info
+
+
+class NothingYet(Exception):  # noqa: N818 - read as a sentence
+    """There is nothing to take and nothing to read."""
+
+
+class Impatient(Subscriber):
+    """A subscriber that says so instead of waiting."""
+
+    async def wait(self) -> None:
+        if not len(self) and self.behind is None:
+            raise NothingYet
+
+
+@dataclass(slots=True)
+class Listener:
+    """One subscription: registered at once, and open as soon as its position was read."""
+
+    subscriber: Subscriber
+    pursuit: AccountPursuit
+    began_after: int | None = None
+    told: list[int] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Take what there is."""
+        if self.began_after is not None:
+            with suppress(NothingYet):
+                self.told += [change.sequence for change in _at_once(self.pursuit.next())]
+
+
+class History:
+    """One history by its seed; `compares` is False only to show what the comparison is for."""
+
+    def __init__(self, changes: Sequence[RecordedChange], seed: int, *, compares: bool = True) -> None:
+        self.database = Database(changes)
+        self.listeners: list[Listener] = []
+        self._random = Random(seed)
+        self._compares = compares
+        self._stream = AccountStream(ACCOUNT, early_max_changes=EARLY_CHANGES)
+        self._hints: list[int] = []
+        self._happenings = (
+            [self._commit] * 8
+            + [self._hint] * 8
+            + [self._mend] * 3
+            + [self._read] * 5
+            + [self._register] * 3
+            + [self._open] * 3
+            + [self._lose]
+            + [self._compare] * compares
+        )
+
+    def run(self) -> None:
+        """Live through it, and come to rest."""
+        for _ in range(STEPS):
+            self._random.choice(self._happenings)()
+        for listener in self.listeners:
+            self._open_one(listener)
+        self._compare()
+        while self._stream.is_behind:
+            self._mend()
+        for listener in self.listeners:
+            while listener.told[-1:] != [self.database.committed]:
+                told = len(listener.told)
+                listener.read()
+                if len(listener.told) == told:
+                    break
+
+    def mistakes(self) -> Sequence[str]:
+        """What a subscriber was told wrongly; nothing when each was told each change once and in order."""
+        newest = self.database.committed
+        return [
+            f"told {listener.told} after {listener.began_after}, of {newest}"
+            for listener in self.listeners
+            if listener.told != list(range((listener.began_after or 0) + 1, newest + 1))
+        ]
+
+    def _commit(self) -> None:
+        self.database.committed += 1
+        if self._random.random() >= PUBLISHERS_DEATHS:
+            self._hints.append(self.database.committed)
+
+    def _hint(self) -> None:
+        if self._hints:
+            place = int(self._random.random() * len(self._hints))
+            is_repeated = self._random.random() < REPEATS
+            number = self._hints[place] if is_repeated else self._hints.pop(place)
+            self._stream.hear([self.database.changes[number - 1]], newest=number)
+
+    def _lose(self) -> None:
+        self._hints.clear()
+
+    def _compare(self) -> None:
+        if self._compares:
+            self._stream.hear((), newest=self.database.committed)
+
+    def _mend(self) -> None:
+        """What the hub does for a stream that is behind."""
+        if self._stream.is_behind:
+            before = (self._stream.position, self._stream.newest)
+            self._stream.hear(self.database.page(self._stream.position or 0), newest=0)
+            if before == (self._stream.position, self._stream.newest):
+                self._stream.forget_unproved()
+
+    def _register(self) -> None:
+        if len(self.listeners) < SUBSCRIBERS_MAX:
+            subscriber = Impatient(buffer_max_changes=BUFFER_CHANGES)
+            self._stream.add(subscriber, order_id=None)
+            pursuit = AccountPursuit(subscriber, account_id=ACCOUNT, log=self.database, telemetry=SILENCE)
+            self.listeners.append(Listener(subscriber, pursuit))
+
+    def _open(self) -> None:
+        for listener in self.listeners:
+            if listener.began_after is None:
+                self._open_one(listener)
+                return
+
+    def _open_one(self, listener: Listener) -> None:
+        """Read the position, and begin there or at one that the subscriber brings along."""
+        if listener.began_after is not None:
+            return
+        position = self.database.committed
+        self._stream.start(position)
+        listener.began_after = position if self._random.random() < 0.5 else self._random.randint(0, position)
+        if listener.began_after < position:
+            listener.pursuit.resume_at(listener.began_after)
+        else:
+            listener.pursuit.start_at(position)
+
+    def _read(self) -> None:
+        if self.listeners:
+            self._random.choice(self.listeners).read()
+
+
+SILENCE = Silence()
+
+
+def _at_once(work: Coroutine[object, None, _Value]) -> _Value:
+    """The result of a coroutine that need not wait. Raises NothingYet for one that would."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: _Value = end.value
+        return result
+    raise AssertionError("nothing in the model waits")

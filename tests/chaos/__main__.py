@@ -1,0 +1,11 @@
+"""`python -m tests.chaos`: one fault run; exit code 1 on any violation."""
+
+import sys
+
+import uvloop
+
+from tests.chaos.options import read_options
+from tests.chaos.run import run
+
+if __name__ == "__main__":
+    sys.exit(uvloop.run(run(read_options(sys.argv[1:]))))

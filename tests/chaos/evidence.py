@@ -1,0 +1,193 @@
+"""What a run leaves behind to be judged: what clients were told, what the exchange did, what is stored. Plain values.
+
+Ids of orders are texts of UUIDs: our order id is the exchange's client order id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceAnswer:
+    """What one `placeOrder` was told: "ok" (acknowledged), "info" (no usable answer: perhaps) or "refused"."""
+
+    account_id: str
+    client_order_id: str
+    outcome: Literal["ok", "info", "refused"]
+    order_id: str | None = None
+    replayed: bool = False
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAnswer:
+    """What one `cancelOrder` was told: "ok" (noted for good), "info" or "refused"."""
+
+    order_id: str
+    outcome: Literal["ok", "info", "refused"]
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a subscription. `place` is the sequence in an account's stream, the version in an order's."""
+
+    kind: str
+    place: int
+    order_id: str | None = None
+    version: int | None = None
+    status: str | None = None
+    filled_quantity: Decimal | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One subscription from its start to its loss: asked for after `after` (None: from now), what came, in order."""
+
+    after: int | None
+    messages: list[Message] = field(default_factory=list)
+    completed: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Following:
+    """One subscriber of an account (`order_id` None) or of one order, over all its reconnects."""
+
+    subscriber: int
+    account_id: str
+    order_id: str | None = None
+    sessions: list[Session] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def last_place(self) -> int | None:
+        """The place of the newest message; None before the first."""
+        for session in reversed(self.sessions):
+            if session.messages:
+                return session.messages[-1].place
+        return None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server has completed it."""
+        return bool(self.sessions) and self.sessions[-1].completed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueOrder:
+    """An order that the exchange accepted. `end` is how it ended there (filled, canceled, …), None while open."""
+
+    order_id: str
+    venue_order_id: str
+    quantity: Decimal
+    end: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueExecution:
+    """An execution in the exchange's journal."""
+
+    execution_id: str
+    order_id: str
+    quantity: Decimal
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredOrder:
+    """An order in the database. `derived_status` is what the domain's rule reads off its facts."""
+
+    id: str
+    account_id: str
+    client_order_id: str
+    venue_order_id: str | None
+    quantity: Decimal
+    status: str
+    derived_status: str
+    version: int
+    filled_quantity: Decimal
+    notional: Decimal
+    is_due: bool
+    is_cancel_due: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredExecution:
+    """An execution in the database."""
+
+    execution_id: str
+    order_id: str
+    quantity: Decimal
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChange:
+    """A change in the database."""
+
+    account_id: str
+    sequence: int
+    order_id: str
+    version: int
+    kind: str
+    status: str
+    filled_quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacingStep:
+    """One write to an order's placing, as a trigger in the database saw it.
+
+    `lease_left_seconds` is what was left of the lease before the write (None: there was none, negative: it had ended).
+    `was_over`: placing was over already, as the exchange had shown the order while the attempt went on.
+    """
+
+    order_id: str
+    attempt_before: int
+    attempt: int
+    lease_left_seconds: float | None
+    is_leased: bool
+    attempts_changed: bool
+    maybe_sent_changed: bool
+    was_over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderStep:
+    """One write to the stream's position: the leader's epoch and the moment (epoch seconds), before and after."""
+
+    epoch_before: int
+    epoch: int
+    moment_before: float | None
+    moment: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """Something that must be small again after the calm, what it is, and how large it may be."""
+
+    name: str
+    value: float
+    allowed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All of it."""
+
+    place_answers: Sequence[PlaceAnswer] = ()
+    cancel_answers: Sequence[CancelAnswer] = ()
+    followings: Sequence[Following] = ()
+    venue_orders: Sequence[VenueOrder] = ()
+    venue_executions: Sequence[VenueExecution] = ()
+    orders: Sequence[StoredOrder] = ()
+    executions: Sequence[StoredExecution] = ()
+    changes: Sequence[StoredChange] = ()
+    sequences: dict[str, int] = field(default_factory=dict)
+    placing_steps: Sequence[PlacingStep] = ()
+    leader_steps: Sequence[LeaderStep] = ()
+    leftovers: Sequence[Leftover] = ()
+    quiet_seconds: float | None = 0.0
+    caught_up_seconds: float | None = 0.0

@@ -1,0 +1,178 @@
+"""A hand-made run in which all is well, for tests to spoil in one place each.
+
+One account; order A is acknowledged, placed and filled in two executions, order B is canceled before it was sent.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from tests.chaos.evidence import (
+    Evidence,
+    Following,
+    Message,
+    PlaceAnswer,
+    PlacingStep,
+    Session,
+    StoredChange,
+    StoredExecution,
+    StoredOrder,
+    VenueExecution,
+    VenueOrder,
+)
+
+ACCOUNT = "account-1"
+A, B = "order-a", "order-b"
+ZERO, TWO, FIVE = Decimal(0), Decimal(2), Decimal(5)
+
+
+def change(sequence: int, order_id: str, version: int, status: str, filled: Decimal = ZERO) -> StoredChange:
+    """A stored change."""
+    return StoredChange(
+        account_id=ACCOUNT,
+        sequence=sequence,
+        order_id=order_id,
+        version=version,
+        kind="any",
+        status=status,
+        filled_quantity=filled,
+    )
+
+
+CHANGES = (
+    change(1, A, 1, "PENDING"),
+    change(2, B, 1, "PENDING"),
+    change(3, A, 2, "PLACED"),
+    change(4, B, 2, "CANCELED"),
+    change(5, A, 3, "PARTIALLY_FILLED", TWO),
+    change(6, A, 4, "FILLED", FIVE),
+)
+
+
+def told(sequence: int) -> Message:
+    """The message of an account's stream about that change."""
+    stored = CHANGES[sequence - 1]
+    return Message(
+        kind="CHANGE",
+        place=sequence,
+        order_id=stored.order_id,
+        version=stored.version,
+        status=stored.status,
+        filled_quantity=stored.filled_quantity,
+    )
+
+
+def checkpoint(sequence: int) -> Message:
+    """Where an account's stream stands."""
+    return Message(kind="CHECKPOINT", place=sequence)
+
+
+def account_following(*sessions: Session) -> Following:
+    """A subscriber of the account."""
+    return Following(subscriber=0, account_id=ACCOUNT, sessions=list(sessions))
+
+
+def order_a(**changed: Any) -> StoredOrder:
+    """Order A as it is stored."""
+    order = StoredOrder(
+        id=A,
+        account_id=ACCOUNT,
+        client_order_id="client-a",
+        venue_order_id="venue-a",
+        quantity=FIVE,
+        status="FILLED",
+        derived_status="FILLED",
+        version=4,
+        filled_quantity=FIVE,
+        notional=Decimal(50),
+        is_due=False,
+        is_cancel_due=False,
+    )
+    return replace(order, **changed)
+
+
+def order_b(**changed: Any) -> StoredOrder:
+    """Order B as it is stored."""
+    canceled = order_a(
+        id=B,
+        client_order_id="client-b",
+        venue_order_id=None,
+        status="CANCELED",
+        derived_status="CANCELED",
+        version=2,
+        filled_quantity=ZERO,
+        notional=ZERO,
+    )
+    return replace(canceled, **changed)
+
+
+def place_answer(name: str, order_id: str | None, **changed: Any) -> PlaceAnswer:
+    """An acknowledgement."""
+    answer = PlaceAnswer(account_id=ACCOUNT, client_order_id=name, outcome="ok", order_id=order_id)
+    return replace(answer, **changed)
+
+
+def placing_step(**changed: Any) -> PlacingStep:
+    """The claim of a first attempt."""
+    step = PlacingStep(
+        order_id=A,
+        attempt_before=0,
+        attempt=1,
+        lease_left_seconds=None,
+        is_leased=True,
+        attempts_changed=True,
+        maybe_sent_changed=False,
+    )
+    return replace(step, **changed)
+
+
+def good_run(**changed: Any) -> Evidence:
+    """The run in which all is well, changed as the test says."""
+    ended = placing_step(
+        attempt_before=1, lease_left_seconds=5.0, is_leased=False, attempts_changed=False, maybe_sent_changed=True
+    )
+    evidence = Evidence(
+        place_answers=[
+            place_answer("client-a", None, outcome="info"),
+            place_answer("client-a", A),
+            place_answer("client-a", A, replayed=True),
+            place_answer("client-b", B),
+            place_answer("client-never", None, outcome="info"),
+        ],
+        followings=[
+            account_following(
+                Session(after=None, messages=[checkpoint(1), told(2), told(3)]),
+                Session(after=3),
+                Session(after=3, messages=[checkpoint(3), told(4), told(5), told(6)]),
+            ),
+            Following(
+                subscriber=1,
+                account_id=ACCOUNT,
+                order_id=A,
+                sessions=[
+                    Session(after=None, messages=[_of_order(3, kind="SNAPSHOT")]),
+                    Session(after=2, messages=[_of_order(5), _of_order(6)], completed=True),
+                ],
+            ),
+        ],
+        venue_orders=[VenueOrder(order_id=A, venue_order_id="venue-a", quantity=FIVE, end="filled")],
+        venue_executions=[
+            VenueExecution(execution_id="x-1", order_id=A, quantity=TWO, price=Decimal(10)),
+            VenueExecution(execution_id="x-2", order_id=A, quantity=Decimal(3), price=Decimal(10)),
+        ],
+        orders=[order_a(), order_b()],
+        executions=[
+            StoredExecution(execution_id="x-2", order_id=A, quantity=Decimal(3), price=Decimal(10)),
+            StoredExecution(execution_id="x-1", order_id=A, quantity=TWO, price=Decimal(10)),
+        ],
+        changes=CHANGES,
+        sequences={ACCOUNT: 6},
+        placing_steps=[placing_step(), ended],
+    )
+    return replace(evidence, **changed)
+
+
+def _of_order(sequence: int, *, kind: str = "CHANGE") -> Message:
+    message = told(sequence)
+    assert message.version is not None
+    return replace(message, kind=kind, place=message.version)

@@ -1,0 +1,195 @@
+"""The checker finds what is wrong, and only that: hand-made runs, good and bad."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.chaos.checker import check
+from tests.chaos.evidence import (
+    CancelAnswer,
+    Following,
+    LeaderStep,
+    Leftover,
+    Message,
+    PlacingStep,
+    Session,
+    VenueOrder,
+)
+from tests.chaos.histories import (
+    ACCOUNT,
+    CHANGES,
+    FIVE,
+    ZERO,
+    A,
+    account_following,
+    change,
+    checkpoint,
+    good_run,
+    order_a,
+    order_b,
+    place_answer,
+    placing_step,
+    told,
+)
+
+GOOD = good_run()
+
+
+def _venue_order(order_id: str, *, end: str | None = "filled") -> VenueOrder:
+    return VenueOrder(order_id=order_id, venue_order_id="venue-a", quantity=FIVE, end=end)
+
+
+def test_a_run_in_which_all_is_well_violates_nothing() -> None:
+    assert check(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"place_answers": [*GOOD.place_answers, place_answer("client-c", "order-c")]}, "acknowledged and lost"),
+        ({"place_answers": [*GOOD.place_answers, place_answer("client-b", "another")]}, "acknowledged under another"),
+        ({"place_answers": [*GOOD.place_answers, place_answer("client-b", "order-b")]}, "called new twice"),
+        ({"place_answers": GOOD.place_answers[:3]}, "nobody asked for it"),
+        ({"orders": [*GOOD.orders, order_b(id="order-b2")]}, "exists 2 times"),
+    ],
+)
+def test_an_order_that_is_lost_doubled_or_made_up_is_found(changed: dict[str, Any], what: str) -> None:
+    assert what in _found(1, **changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"venue_orders": [*GOOD.venue_orders, *GOOD.venue_orders]}, "accepted 2 times"),
+        ({"venue_orders": [*GOOD.venue_orders, _venue_order("foreign")]}, "unknown here"),
+        ({"orders": [order_a(), order_b(status="PENDING")]}, "PENDING here and unknown at the exchange"),
+        ({"orders": [order_a(), order_b(status="IN_DOUBT")]}, "IN_DOUBT here and unknown at the exchange"),
+        ({"venue_orders": [_venue_order(A, end=None)]}, "FILLED here and open at the exchange"),
+        ({"orders": [order_a(status="PLACED"), order_b()]}, "PLACED here and filled at the exchange"),
+        ({"orders": [order_a(venue_order_id="v2"), order_b()]}, "another venue order id"),
+    ],
+)
+def test_two_sides_that_disagree_about_an_order_are_found(changed: dict[str, Any], what: str) -> None:
+    assert what in _found(2, **changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"executions": GOOD.executions[:1]}, "execution missed"),
+        ({"venue_executions": GOOD.venue_executions[:1]}, "execution made up"),
+        ({"executions": [*GOOD.executions, GOOD.executions[0]]}, "stored twice"),
+        (
+            {"executions": [replace(GOOD.executions[0], price=Decimal("10.01")), GOOD.executions[1]]},
+            "execution differs",
+        ),
+        ({"orders": [order_a(filled_quantity=Decimal(4)), order_b()]}, "filled quantity is not the sum"),
+        ({"orders": [order_a(notional=Decimal("50.0001")), order_b()]}, "notional is not the sum"),
+    ],
+)
+def test_an_execution_that_is_missed_made_up_or_wrong_is_found(changed: dict[str, Any], what: str) -> None:
+    assert what in _found(3, **changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"orders": [order_a(derived_status="PLACED"), order_b()]}, "its facts give PLACED"),
+        ({"changes": [*CHANGES[:4], *CHANGES[5:]]}, "versions do not rise by 1"),
+        ({"orders": [order_a(version=5), order_b()]}, "versions do not rise by 1"),
+        ({"changes": [*CHANGES[:5], change(6, A, 4, "PLACED", FIVE)]}, "the last change is not the order's state"),
+        ({"changes": [*CHANGES[:5], replace(CHANGES[5], sequence=7)]}, "sequence has a gap"),
+        ({"sequences": {ACCOUNT: 7}}, "sequence has a gap"),
+    ],
+)
+def test_a_status_version_or_sequence_that_does_not_follow_is_found(changed: dict[str, Any], what: str) -> None:
+    assert what in _found(4, **changed)
+
+
+@pytest.mark.parametrize(
+    ("messages", "what"),
+    [
+        ([checkpoint(3), told(4), told(6)], "changes 5 to 5 were missed"),
+        ([checkpoint(3), told(4), told(4), told(5), told(6)], "change 4 came again"),
+        ([checkpoint(3), told(5), told(4), told(6)], "change 4 came again, or late"),
+        ([checkpoint(3), told(4), told(5)], "ended at 5, and the database is at 6"),
+        ([told(4), told(5), told(6)], "came first, without a snapshot or checkpoint"),
+        ([checkpoint(5), told(6), Message(kind="RESET", place=6)], "RESET"),
+        ([checkpoint(5), replace(told(6), status="PLACED")], "change 6 is another one"),
+        ([checkpoint(5), told(6), replace(told(6), place=7)], "change 7 is not in the database"),
+    ],
+)
+def test_a_change_that_a_subscriber_missed_or_saw_wrongly_is_found(messages: list[Message], what: str) -> None:
+    assert what in _found(5, followings=[account_following(Session(after=None, messages=messages))])
+
+
+def test_a_stream_that_resumes_elsewhere_than_asked_is_found() -> None:
+    first = Session(after=None, messages=[checkpoint(3), told(4)])
+    resumed = Session(after=4, messages=[checkpoint(5), told(6)])
+
+    assert "a checkpoint at 5 after 4" in _found(5, followings=[account_following(first, resumed)])
+
+
+def test_an_error_that_does_not_ask_to_come_again_and_late_subscribers_are_found() -> None:
+    following = Following(subscriber=0, account_id="account-2", errors=["INTERNAL"])
+
+    assert "error: INTERNAL" in _found(5, followings=[following])
+    assert "within 10 s" in _found(5, caught_up_seconds=None)
+
+
+@pytest.mark.parametrize(
+    ("step", "what"),
+    [
+        (placing_step(lease_left_seconds=0.5), "under somebody else's lease"),
+        (placing_step(was_over=True), "claimed, and placing was over"),
+        (placing_step(attempt_before=3, attempt=2), "attempt 2 follows attempt 3"),
+        (placing_step(attempt_before=1, is_leased=False), "an attempt ended that held no lease"),
+        (placing_step(attempt_before=1, attempts_changed=False), "a lease without a claim"),
+    ],
+)
+def test_an_attempt_beside_another_or_after_its_end_is_found(step: PlacingStep, what: str) -> None:
+    assert what in _found(6, placing_steps=[step])
+
+
+def test_a_claim_after_a_lease_has_ended_and_an_end_after_the_exchange_has_spoken_are_right() -> None:
+    steps = [
+        placing_step(attempt_before=1, attempt=2, lease_left_seconds=-0.1),
+        placing_step(attempt_before=2, attempt=2, is_leased=False, was_over=True),
+    ]
+
+    assert _found(6, placing_steps=steps) == ""
+
+
+def test_an_older_leader_that_writes_is_found() -> None:
+    older = LeaderStep(epoch_before=4, epoch=3, moment_before=10.0, moment=11.0)
+    back = LeaderStep(epoch_before=4, epoch=4, moment_before=10.0, moment=9.0)
+
+    assert "an older leader" in _found(6, leader_steps=[older])
+    assert "went back" in _found(6, leader_steps=[back])
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"quiet_seconds": None}, "not quiet within 30 s"),
+        ({"orders": [order_a(), order_b(is_due=True)]}, "still to be placed"),
+        ({"orders": [order_a(is_cancel_due=True), order_b()]}, "still to be canceled"),
+        ({"leftovers": [Leftover(name="Redis keys", value=9, allowed=8)]}, "Redis keys: 9, allowed are 8"),
+    ],
+)
+def test_what_is_left_undone_or_not_given_back_is_found(changed: dict[str, Any], what: str) -> None:
+    assert what in _found(7, **changed)
+
+
+def test_a_cancel_that_was_noted_for_good_and_not_carried_out_is_found() -> None:
+    asked = CancelAnswer(order_id=A, outcome="ok")
+    still_open = order_a(status="PLACED", filled_quantity=ZERO)
+
+    assert "still to be canceled" in _found(7, cancel_answers=[asked], orders=[still_open, order_b()])
+
+
+def _found(invariant: int, **changed: Any) -> str:
+    """What is found against that invariant when the good run is changed so."""
+    return "\n".join(each.what for each in check(good_run(**changed)) if each.invariant == invariant)

@@ -1,0 +1,66 @@
+"""What is injected follows from the seed, and leaves nothing out."""
+
+from collections import Counter
+from itertools import pairwise
+
+from runtime.crash_points import NAMES
+from tests.chaos.load import plan_order
+from tests.chaos.nemesis import USUAL_FAULTS, merged_faults
+from tests.chaos.schedule import CRASH_POINTS, HEADS, Kind, make_schedule
+
+SEEDS = range(20)
+
+
+def test_a_seed_injects_the_same_every_time_and_another_seed_something_else() -> None:
+    assert make_schedule(seed=1, seconds=60) == make_schedule(seed=1, seconds=60)
+    assert make_schedule(seed=1, seconds=60) != make_schedule(seed=2, seconds=60)
+
+
+def test_a_longer_storm_begins_as_a_shorter_one() -> None:
+    short, long = make_schedule(seed=3, seconds=30), make_schedule(seed=3, seconds=60)
+
+    assert list(long[: len(short)]) == list(short)
+
+
+def test_a_fault_comes_every_third_of_a_second_to_two_seconds() -> None:
+    for seed in SEEDS:
+        schedule = make_schedule(seed=seed, seconds=60)
+        pauses = [later.at - earlier.at for earlier, later in pairwise(schedule)]
+        assert min(pauses) >= 0.299
+        assert max(pauses) <= 2.001
+        assert len(schedule) >= 40
+
+
+def test_a_minute_sees_every_kind_of_fault() -> None:
+    for seed in SEEDS:
+        kinds = {injection.kind for injection in make_schedule(seed=seed, seconds=60)}
+        assert len(kinds) >= len(Kind) - 2, seed
+
+
+def test_every_process_and_every_crash_point_is_hit_in_ten_minutes() -> None:
+    schedule = make_schedule(seed=5, seconds=600)
+
+    killed = Counter(injection.target for injection in schedule if injection.kind is Kind.KILLED)
+    points = {injection.point for injection in schedule if injection.kind is Kind.CRASHED}
+    assert set(killed) == set(HEADS)
+    assert points == set(CRASH_POINTS) == set(NAMES)
+    assert len(schedule) >= 400
+
+
+def test_faults_of_the_exchange_add_up_and_are_taken_away_one_by_one() -> None:
+    mute, dropping, down = {"stream": {"mute": True}}, {"stream": {"drop_rate": 0.3}}, {"down": True}
+
+    all_at_once = merged_faults(USUAL_FAULTS, [mute, dropping, down])
+    without_mute = merged_faults(USUAL_FAULTS, [dropping, down])
+
+    assert all_at_once["down"]
+    assert (all_at_once["stream"]["mute"], all_at_once["stream"]["drop_rate"]) == (True, 0.3)
+    assert (without_mute["stream"]["mute"], without_mute["stream"]["drop_rate"]) == (False, 0.3)
+    assert merged_faults(USUAL_FAULTS, []) == USUAL_FAULTS
+
+
+def test_an_order_of_the_load_follows_from_the_seed_and_its_number() -> None:
+    plan, again, other = (plan_order(seed=1, number=number) for number in (17, 17, 18))
+
+    assert (plan.account_id, plan.input, plan.cancel_after) == (again.account_id, again.input, again.cancel_after)
+    assert plan.input["clientOrderId"] != other.input["clientOrderId"]

@@ -1,0 +1,12 @@
+"""A violation: which of the seven invariants does not hold, and of what."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One finding. `subject` is what to look for in the history: an id of an order, an account, a subscriber."""
+
+    invariant: int
+    what: str
+    subject: str

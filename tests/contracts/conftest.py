@@ -1,0 +1,35 @@
+"""The adapters, two of each port: in memory and real."""
+
+import pytest
+
+from db.database import Database
+from domain.ports import OrderReader, OrderStore
+from tests.clerk import Clerk
+from tests.contracts.stores import Adapters, memory_adapters, postgres_adapters
+
+
+@pytest.fixture(params=["memory", "PostgreSQL"])
+def adapters(request: pytest.FixtureRequest) -> Adapters:
+    """What keeps orders, and what reads them; the clock of each is the real one."""
+    if request.param == "memory":
+        return memory_adapters()
+    database: Database = request.getfixturevalue("database")
+    return postgres_adapters(database)
+
+
+@pytest.fixture
+def store(adapters: Adapters) -> OrderStore:
+    """The order store under test."""
+    return adapters.orders
+
+
+@pytest.fixture
+def reader(adapters: Adapters) -> OrderReader:
+    """The reader under test."""
+    return adapters.reader
+
+
+@pytest.fixture
+def clerk(store: OrderStore) -> Clerk:
+    """Accepts orders and records reports through the store under test."""
+    return Clerk(store)

@@ -1,0 +1,78 @@
+"""The adapters that keep orders, each with what reads the same orders."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from db.change_log import PostgresChangeLog
+from db.database import Database
+from db.instrument_catalog import PostgresInstrumentCatalog
+from db.order_reader import PostgresOrderReader
+from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.venue_gate import PostgresVenueGate
+from domain.ports import (
+    ChangeLog,
+    InstrumentCatalog,
+    LeadershipLease,
+    OrderReader,
+    OrderStore,
+    StreamPositions,
+    VenueGate,
+)
+from tests.db.stores import VENUE, make_store
+from tests.examples import now
+from tests.fakes.change_log import MemoryChangeLog
+from tests.fakes.instrument_catalog import MemoryInstrumentCatalog
+from tests.fakes.order_reader import MemoryOrderReader
+from tests.fakes.order_store import MemoryOrderStore
+from tests.fakes.stream_positions import MemoryStreamPositions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """Adapters over the same orders. `forget` drops the changes of an account up to a sequence."""
+
+    orders: OrderStore
+    reader: OrderReader
+    log: ChangeLog
+    catalog: InstrumentCatalog
+    positions: StreamPositions
+    leadership: LeadershipLease
+    gate: VenueGate
+    forget: Callable[[str, int], Awaitable[object]]
+
+
+def memory_adapters() -> Adapters:
+    """What unit tests stand on."""
+    positions = MemoryStreamPositions(now)
+    orders = MemoryOrderStore(now, positions)
+    log = MemoryChangeLog(orders.changes)
+
+    async def forget(account_id: str, through: int) -> None:
+        log.prune(account_id, through=through)
+
+    return Adapters(
+        orders=orders,
+        reader=MemoryOrderReader(orders),
+        log=log,
+        catalog=MemoryInstrumentCatalog(),
+        positions=positions,
+        leadership=positions,
+        gate=orders.gate,
+        forget=forget,
+    )
+
+
+def postgres_adapters(database: Database) -> Adapters:
+    """What processes run on."""
+    return Adapters(
+        orders=make_store(database),
+        reader=PostgresOrderReader(database),
+        log=PostgresChangeLog(database),
+        catalog=PostgresInstrumentCatalog(database, cache_seconds=5),
+        positions=PostgresStreamPositions(database),
+        leadership=PostgresLeadershipLease(database),
+        gate=PostgresVenueGate(database, VENUE),
+        forget=lambda account_id, through: database.fetch(
+            "DELETE FROM order_changes WHERE account_id = $1 AND sequence <= $2", account_id, through
+        ),
+    )

@@ -1,0 +1,86 @@
+"""ChangeLog: what a subscriber missed, where accounts stand, and when history is gone."""
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from domain.errors import HistoryGone
+from domain.ports import ChangeLog
+from tests.clerk import Clerk
+from tests.contracts.stores import Adapters
+from tests.examples import accepted, filled
+
+
+@pytest.fixture
+def log(adapters: Adapters) -> ChangeLog:
+    """The change log under test."""
+    return adapters.log
+
+
+async def test_missed_changes_come_in_the_accounts_order_as_they_were_recorded(log: ChangeLog, clerk: Clerk) -> None:
+    first, second = await clerk.accept(2)
+    recorded = await clerk.record(
+        {first: [accepted(venue_order_id="v-1"), filled("10", name="e-1")], second: [accepted(venue_order_id="v-2")]}
+    )
+    in_order = sorted(recorded, key=lambda change: change.sequence)
+
+    assert list(await log.changes_after("alice", 2, limit=10)) == in_order
+    assert list(await log.changes_after("alice", 3, limit=1)) == in_order[1:2]
+    assert await log.changes_after("alice", 5, limit=10) == []
+    assert await log.changes_after("nobody", 0, limit=10) == []
+
+
+async def test_missed_changes_of_one_order_leave_the_others_out(log: ChangeLog, clerk: Clerk) -> None:
+    first, second = await clerk.accept(2)
+    await clerk.record({first: [accepted(venue_order_id="v-1")]})
+    (mine,) = await clerk.record({second: [filled("10", name="e-1")]})
+
+    assert await log.changes_after("alice", 2, limit=10, order_id=second) == [mine]
+    assert await log.changes_after("alice", 4, limit=10, order_id=second) == []
+    assert await log.order_changes_after(second, 1, limit=10) == [mine]
+    assert await log.order_changes_after(second, 2, limit=10) == []
+
+
+async def test_history_that_is_no_longer_kept_is_gone(log: ChangeLog, clerk: Clerk, adapters: Adapters) -> None:
+    (order_id,) = await clerk.accept(1)
+    await clerk.record({order_id: [accepted(), filled("10", name="e-1")]})
+    await adapters.forget("alice", 2)
+
+    assert [change.sequence for change in await log.changes_after("alice", 2, limit=10)] == [3]
+    assert [change.order.version for change in await log.order_changes_after(order_id, 2, limit=10)] == [3]
+    with pytest.raises(HistoryGone):
+        await log.changes_after("alice", 1, limit=10)
+    with pytest.raises(HistoryGone):
+        await log.changes_after("alice", 0, limit=10, order_id=order_id)
+    with pytest.raises(HistoryGone):
+        await log.order_changes_after(order_id, 1, limit=10)
+
+
+async def test_history_that_is_gone_entirely_is_gone_too(log: ChangeLog, clerk: Clerk, adapters: Adapters) -> None:
+    (order_id,) = await clerk.accept(1)
+    await adapters.forget("alice", 1)
+
+    with pytest.raises(HistoryGone):
+        await log.changes_after("alice", 0, limit=10)
+    with pytest.raises(HistoryGone):
+        await log.order_changes_after(order_id, 0, limit=10)
+
+
+async def test_positions_tell_where_accounts_stand(log: ChangeLog, clerk: Clerk) -> None:
+    await clerk.accept(3, accounts=("a", "b", "a"))
+
+    assert await log.position("a") == 2
+    assert await log.position("nobody") == 0
+    assert await log.positions(["a", "b", "nobody"]) == {"a": 2, "b": 1, "nobody": 0}
+    assert await log.positions([]) == {}
+
+
+async def test_an_order_and_its_accounts_position_belong_together(log: ChangeLog, clerk: Clerk) -> None:
+    order_id, _ = await clerk.accept(2)
+    (change,) = await clerk.record({order_id: [accepted()]})
+
+    position = await log.order_position(order_id, account_id="alice")
+
+    assert position is not None
+    assert (position.order, position.sequence) == (change.order, change.sequence)
+    assert await log.order_position(order_id, account_id="other") is None
+    assert await log.order_position(uuid7(), account_id=None) is None

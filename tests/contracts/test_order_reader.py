@@ -1,0 +1,184 @@
+"""OrderReader: what is visible, pages that stay stable while rows come, histories as they stood."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from domain.changes import ChangeKind, OrderSnapshot
+from domain.order import End, OrderStatus
+from domain.ports import OrderReader, OrderStore
+from domain.reading import OrderFilter, OrderKey, OrderSort, PageRequest
+from domain.values import Side
+from tests.clerk import Clerk
+from tests.examples import accepted, busted, ended, filled, new_order, now
+from tests.fakes.clock import MIDNIGHT
+
+MINE = OrderFilter(account_id="alice")
+KEYS: dict[OrderSort, Callable[[OrderSnapshot], OrderKey]] = {
+    OrderSort.CREATED_DESC: lambda order: OrderKey(at=order.created_at, id=order.id),
+    OrderSort.CREATED_ASC: lambda order: OrderKey(at=order.created_at, id=order.id),
+    OrderSort.UPDATED_DESC: lambda order: OrderKey(at=order.updated_at, id=order.id),
+}
+
+
+async def test_an_order_is_seen_by_its_account_and_by_operators_only(reader: OrderReader, clerk: Clerk) -> None:
+    mine, theirs = await clerk.accept(2, accounts=("alice", "other"))
+
+    assert await reader.order(theirs, account_id="alice") is None
+    seen = await reader.orders_by_id([mine, theirs, uuid7()], account_id="alice")
+    assert list(seen) == [mine]
+    assert set(await reader.orders_by_id([mine, theirs], account_id=None)) == {mine, theirs}
+
+
+async def test_an_order_is_found_by_its_client_order_id(reader: OrderReader, store: OrderStore) -> None:
+    order = new_order(client_order_id="mine")
+    stored = await store.accept(order)
+
+    assert await reader.by_client_order_id("mine", account_id="alice") == stored.order
+    assert await reader.by_client_order_id("mine", account_id="other") is None
+
+
+@pytest.mark.parametrize("account_id", ["alice", None])
+@pytest.mark.parametrize("sort", list(OrderSort))
+async def test_pages_walked_both_ways_show_every_order_once(
+    reader: OrderReader, clerk: Clerk, sort: OrderSort, account_id: str | None
+) -> None:
+    ids = await clerk.accept(11, accounts=("alice",))
+    for order_id in (ids[4], ids[0], ids[9], ids[4]):
+        await clerk.record({order_id: [filled("1", name=str(uuid7()))]})
+
+    forwards = await _walk(reader, sort, OrderFilter(account_id=account_id))
+    backwards = await _walk(reader, sort, OrderFilter(account_id=account_id), backwards=True)
+
+    assert {order.id for order in forwards} == set(ids)
+    assert len(forwards) == 11
+    assert backwards == forwards[::-1]
+    keys = [(KEYS[sort](order).at, order.id) for order in forwards]
+    assert keys == sorted(keys, reverse=sort is not OrderSort.CREATED_ASC)
+
+
+@pytest.mark.parametrize("sort", list(OrderSort))
+async def test_orders_that_come_while_paging_neither_repeat_nor_hide_others(
+    reader: OrderReader, clerk: Clerk, sort: OrderSort
+) -> None:
+    ids = await clerk.accept(6)
+    first = await reader.page(PageRequest(limit=3), sort=sort, filter=MINE)
+    await clerk.accept(3)
+    await clerk.record({first.rows[1].id: [filled("1", name="e-1")], first.rows[2].id: [filled("1", name="e-2")]})
+
+    key = KEYS[sort](first.rows[-1])
+    second = await reader.page(PageRequest(limit=3, after=key), sort=sort, filter=MINE)
+
+    assert first.has_next
+    assert second.has_previous
+    assert [order.id for order in (*first.rows, *second.rows)] == (ids if sort is OrderSort.CREATED_ASC else ids[::-1])
+
+
+async def test_a_page_between_two_keys_knows_what_lies_outside(reader: OrderReader, clerk: Clerk) -> None:
+    await clerk.accept(5)
+    rows = (await reader.page(PageRequest(limit=5), sort=OrderSort.CREATED_ASC, filter=MINE)).rows
+    keys = [KEYS[OrderSort.CREATED_ASC](order) for order in rows]
+
+    inner = await reader.page(
+        PageRequest(limit=5, after=keys[0], before=keys[4]), sort=OrderSort.CREATED_ASC, filter=MINE
+    )
+    last = await reader.page(PageRequest(limit=2, backwards=True), sort=OrderSort.CREATED_ASC, filter=MINE)
+
+    assert list(inner.rows) == list(rows[1:4])
+    assert (inner.has_previous, inner.has_next) == (True, True)
+    assert list(last.rows) == list(rows[3:])
+    assert (last.has_previous, last.has_next) == (True, False)
+
+
+@pytest.mark.parametrize("limit", [0, 101])
+async def test_a_page_has_one_to_a_hundred_rows(reader: OrderReader, limit: int) -> None:
+    with pytest.raises(ValueError, match="1 to 100"):
+        await reader.page(PageRequest(limit=limit), sort=OrderSort.CREATED_ASC, filter=MINE)
+
+
+async def test_filters_select_by_what_they_name(reader: OrderReader, clerk: Clerk) -> None:
+    pending, partial, over = await clerk.accept(3)
+    await clerk.record({partial: [filled("1", name="e-1")]})
+    await clerk.record({over: [ended(End.EXPIRED)]})
+    moment = now()
+    hour = timedelta(hours=1)
+
+    async def shown(**wanted: object) -> set[UUID]:
+        page = await reader.page(
+            PageRequest(limit=10),
+            sort=OrderSort.UPDATED_DESC,
+            filter=OrderFilter(account_id="alice", **wanted),  # type: ignore[arg-type] # each call names real fields
+        )
+        return {order.id for order in page.rows}
+
+    assert await shown(statuses=frozenset({OrderStatus.PENDING, OrderStatus.EXPIRED})) == {pending, over}
+    assert await shown(statuses=frozenset()) == set()
+    assert await shown(is_final=True) == {over}
+    assert await shown(is_final=False) == {pending, partial}
+    assert await shown(isins=frozenset({"US0378331005"}), side=Side.BUY) == {pending, partial, over}
+    assert await shown(isins=frozenset({"DE0007164600"})) == set()
+    assert await shown(side=Side.SELL) == set()
+    assert await shown(created_from=moment - hour, created_before=moment, updated_from=moment - hour) != set()
+    assert await shown(created_before=moment - hour) == set()
+    assert await shown(updated_from=moment + hour) == set()
+
+
+async def test_a_history_shows_each_change_as_the_order_stood_then(reader: OrderReader, clerk: Clerk) -> None:
+    (order_id,) = await clerk.accept(1)
+    recorded = [
+        *await clerk.record(
+            {order_id: [accepted(), filled("40", name="e-1", price="5"), filled("60", name="e-2", price="6")]}
+        ),
+        *await clerk.record({order_id: [busted("e-2"), ended(End.CANCELED)]}),
+    ]
+
+    history = await reader.history(order_id, PageRequest(limit=10))
+    middle = await reader.history(order_id, PageRequest(limit=2, after=2))
+
+    assert [change.kind for change in history.rows] == [ChangeKind.RECEIVED, *(change.kind for change in recorded)]
+    assert list(history.rows[1:]) == recorded
+    assert list(middle.rows) == recorded[1:3]
+    assert (middle.has_previous, middle.has_next) == (True, True)
+
+
+async def test_executions_are_read_oldest_first_without_the_busted(reader: OrderReader, clerk: Clerk) -> None:
+    (order_id,) = await clerk.accept(1)
+    changes = await clerk.record({order_id: [filled("1", name=f"e-{number}") for number in range(5)]})
+    await clerk.record({order_id: [busted("e-1")]})
+
+    first = await reader.executions(order_id, PageRequest(limit=2))
+    rest = await reader.executions(order_id, PageRequest(limit=5, after=first.rows[-1].id))
+
+    kept = [change.execution for number, change in enumerate(changes) if number != 1]
+    assert [*first.rows, *rest.rows] == kept
+    assert (first.has_next, rest.has_next) == (True, False)
+    assert await reader.execution(first.rows[0].id, account_id="alice") == first.rows[0]
+    assert await reader.execution(first.rows[0].id, account_id="other") is None
+
+
+async def test_a_page_of_an_account_without_orders_is_empty(reader: OrderReader) -> None:
+    page = await reader.page(PageRequest(limit=1), sort=OrderSort.UPDATED_DESC, filter=MINE)
+    stranger = OrderKey(at=MIDNIGHT, id=uuid7())
+    behind = await reader.page(PageRequest(limit=1, after=stranger), sort=OrderSort.UPDATED_DESC, filter=MINE)
+
+    assert (list(page.rows), page.has_next, page.has_previous) == ([], False, False)
+    assert list(behind.rows) == []
+
+
+async def _walk(
+    reader: OrderReader, sort: OrderSort, wanted: OrderFilter, *, backwards: bool = False
+) -> list[OrderSnapshot]:
+    """Every order, page by page, from one end to the other."""
+    seen: list[OrderSnapshot] = []
+    key: OrderKey | None = None
+    while True:
+        request = PageRequest(limit=3, backwards=True, before=key) if backwards else PageRequest(limit=3, after=key)
+        page = await reader.page(request, sort=sort, filter=wanted)
+        seen.extend(page.rows[::-1] if backwards else page.rows)
+        assert (page.has_previous if not backwards else page.has_next) == (key is not None)
+        if not (page.has_previous if backwards else page.has_next):
+            return seen
+        key = KEYS[sort](seen[-1])

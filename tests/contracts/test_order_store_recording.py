@@ -1,0 +1,234 @@
+"""OrderStore, recording: everything or nothing, against versions and facts that never shrink, exactly."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from domain.changes import ChangeKind
+from domain.errors import ExecutionIdTaken, StaleWrite
+from domain.order import CANCELED_BEFORE_SENDING, End
+from domain.ports import ExecutionKey, OrderStore, OrderWrite
+from domain.reports import Report
+from tests.clerk import Clerk
+from tests.examples import (
+    accepted,
+    became_unknown,
+    busted,
+    cancel_asked,
+    cancel_refused,
+    cancel_sent,
+    corrected,
+    ended,
+    filled,
+    new_order,
+)
+
+
+async def test_what_was_written_is_read_back_as_it_was(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.accept(1)
+    writes = await clerk.decide(
+        {order_id: [accepted(), filled("10"), cancel_asked(), cancel_sent(), cancel_refused(), ended(End.EXPIRED)]}
+    )
+
+    await store.write(writes)
+
+    key = ExecutionKey(order_id=order_id, venue_execution_id="E1", cumulative_quantity=None)
+    loaded = (await store.load([order_id], [key]))[order_id]
+    assert loaded.order == writes[0].order
+    assert list(loaded.executions) == list(writes[0].executions)
+
+
+async def test_changes_come_back_in_order_with_their_places_in_each_account(store: OrderStore, clerk: Clerk) -> None:
+    ids = await clerk.accept(4, accounts=("b", "a"))
+    writes = await clerk.decide(
+        {order_id: [accepted(venue_order_id=f"v-{order_id}"), filled("10", name=f"e-{order_id}")] for order_id in ids}
+    )
+
+    recorded = await store.write(writes)
+
+    assert [change.kind for change in recorded] == [ChangeKind.PLACED, ChangeKind.FILL] * 4
+    places = {account: [one.sequence for one in recorded if one.order.account_id == account] for account in "ab"}
+    assert places == {"a": [3, 4, 5, 6], "b": [3, 4, 5, 6]}
+    assert [change.order.version for change in recorded] == [2, 3] * 4
+    assert recorded[1].execution is not None
+    assert recorded[1].execution.quantity == 10
+
+
+async def test_one_stale_order_among_many_and_nothing_at_all_is_written(store: OrderStore, clerk: Clerk) -> None:
+    ids = await clerk.accept(50, accounts=("a", "b", "c"))
+    late = await clerk.decide({order_id: [filled("10", name=f"e-{order_id}")] for order_id in ids})
+    await clerk.record({ids[31]: [accepted()]})
+
+    with pytest.raises(StaleWrite):
+        await store.write(late)
+
+    keys = [ExecutionKey(order_id=one, venue_execution_id=f"e-{one}", cumulative_quantity=None) for one in ids]
+    loaded = await store.load(ids, keys)
+    assert {order_id for order_id, one in loaded.items() if one.order.version > 1} == {ids[31]}
+    assert not any(one.executions for one in loaded.values())
+    # The next change of each account comes right behind its last one: no place was used up.
+    sequences = [
+        stored.change.sequence
+        for account in "abc"
+        if (stored := await store.accept(new_order(account_id=account))).change
+    ]
+    assert sequences == [18, 19, 17]
+
+
+async def test_an_unknown_order_makes_a_write_stale(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.accept(1)
+    (write,) = await clerk.decide({order_id: [accepted()]})
+
+    with pytest.raises(StaleWrite):
+        await store.write([replace(write, order=replace(write.order, id=uuid7()), changes=())])
+
+
+async def test_an_order_cannot_be_written_twice_in_one_batch(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.accept(1)
+    (write,) = await clerk.decide({order_id: [accepted()]})
+
+    with pytest.raises(ValueError, match="only once"):
+        await store.write([write, OrderWrite(order=write.order, read_version=1)])
+
+
+async def test_a_write_of_nothing_is_nothing(store: OrderStore) -> None:
+    assert list(await store.write([])) == []
+
+
+@pytest.mark.parametrize(
+    "quietly",
+    [
+        [ended(End.CANCELED)],
+        [cancel_sent(3)],
+        [cancel_refused(None)],
+        [became_unknown()],
+    ],
+    ids=["another end", "a sent request", "a refusal of nothing", "an unknown outcome"],
+)
+async def test_a_fact_that_came_without_a_version_makes_an_older_decision_stale(
+    store: OrderStore, clerk: Clerk, quietly: Sequence[Report]
+) -> None:
+    (order_id,) = await clerk.accept(1)
+    await clerk.record({order_id: [accepted(), filled("100")]})
+    late = await clerk.decide({order_id: [busted()]})
+    assert list(await clerk.record({order_id: quietly})) == []
+
+    with pytest.raises(StaleWrite):
+        await store.write(late)
+
+
+async def test_that_the_venue_canceled_is_not_lost_to_a_decision_that_knew_only_our_own_end(
+    store: OrderStore, clerk: Clerk
+) -> None:
+    (order_id,) = await clerk.accept(1)
+    await clerk.record({order_id: [filled("100"), ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING)]})
+    late = await clerk.decide({order_id: [busted()]})
+    assert list(await clerk.record({order_id: [ended(End.CANCELED)]})) == []
+
+    with pytest.raises(StaleWrite):
+        await store.write(late)
+
+
+@pytest.mark.parametrize("amendment", [busted(), corrected("10", second=9)], ids=["a bust", "a correction"])
+async def test_an_amendment_that_changed_nothing_visible_is_not_lost_to_an_older_decision(
+    store: OrderStore, clerk: Clerk, amendment: Report
+) -> None:
+    (order_id,) = await clerk.accept(1)
+    await clerk.record({order_id: [accepted(), filled("10")]})
+    await clerk.record({order_id: [corrected("0")]})
+    late = await clerk.decide({order_id: [corrected("0", second=4)]})
+    await clerk.record({order_id: [amendment]})
+
+    with pytest.raises(StaleWrite):
+        await store.write(late)
+
+
+async def test_a_bust_that_came_before_its_fill_is_not_lost_to_an_older_decision(
+    store: OrderStore, clerk: Clerk
+) -> None:
+    (order_id,) = await clerk.accept(1)
+    await clerk.record({order_id: [accepted()]})
+    late = await clerk.decide({order_id: [filled("10")]})
+    assert list(await clerk.record({order_id: [busted()]})) == []
+
+    with pytest.raises(StaleWrite):
+        await store.write(late)
+
+    assert list(await clerk.record({order_id: [filled("10")]})) == []
+    assert (await store.load([order_id], []))[order_id].order.facts.filled_quantity == 0
+
+
+async def test_the_first_reason_of_a_placing_phase_stays(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.accept(1)
+    await clerk.record({order_id: [accepted()]})
+    late = await clerk.decide({order_id: [replace(became_unknown(), reason=CANCELED_BEFORE_SENDING)]})
+    await clerk.record({order_id: [became_unknown()]})
+
+    assert list(await store.write(late)) == []
+
+    facts = (await store.load([order_id], []))[order_id].order.facts
+    assert list(facts.phase_reasons.values()) == [became_unknown().reason]
+
+
+async def test_a_correction_replaces_what_an_execution_counts(clerk: Clerk) -> None:
+    (order_id,) = await clerk.accept(1)
+    await clerk.record({order_id: [filled("10", price="5")]})
+
+    (change,) = await clerk.record({order_id: [corrected("8", price="5.5")]})
+
+    assert change.kind is ChangeKind.CORRECTED
+    assert change.order.filled_quantity == Decimal(8)
+    assert change.order.notional == Decimal(44)
+
+
+async def test_an_execution_of_another_order_is_named_and_nothing_is_written(store: OrderStore, clerk: Clerk) -> None:
+    mine, theirs = await clerk.accept(2, accounts=("a", "b"))
+    await clerk.record({theirs: [filled("10")]})
+
+    with pytest.raises(ExecutionIdTaken) as caught:
+        await clerk.record({mine: [filled("10"), filled("10", name="E2")]})
+
+    assert caught.value.owners == {"E1": theirs}
+    assert (await store.load([mine], []))[mine].order.version == 1
+
+
+async def test_one_execution_for_two_orders_of_a_batch_is_refused(store: OrderStore, clerk: Clerk) -> None:
+    ids = await clerk.accept(2)
+
+    with pytest.raises(ExecutionIdTaken):
+        await clerk.record({order_id: [filled("10")] for order_id in ids})
+
+    assert {one.order.version for one in (await store.load(ids, [])).values()} == {1}
+
+
+async def test_executions_are_found_by_their_id_and_by_their_cumulative_quantity(
+    store: OrderStore, clerk: Clerk
+) -> None:
+    order_id, other = await clerk.accept(2)
+    fills = [filled("10", name="E1", cumulative="10"), filled("10", name="E2"), filled("10", name="E3")]
+    await clerk.record({order_id: fills})
+
+    loaded = await store.load(
+        [order_id, uuid7()],
+        [
+            ExecutionKey(order_id=order_id, venue_execution_id="by-rest", cumulative_quantity=Decimal("10.0")),
+            ExecutionKey(order_id=order_id, venue_execution_id="E2", cumulative_quantity=None),
+            ExecutionKey(order_id=other, venue_execution_id="E3", cumulative_quantity=None),
+        ],
+    )
+
+    assert list(loaded) == [order_id]
+    assert {execution.venue_execution_id for execution in loaded[order_id].executions} == {"E1", "E2"}
+
+
+async def test_an_open_cancel_request_is_due_when_it_was_said_and_not_before(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.accept(1)
+    (write,) = await clerk.decide({order_id: [accepted(), cancel_asked()]})
+
+    await store.write([replace(write, cancel_in=timedelta(hours=1))])
+
+    assert await store.claim_cancels([order_id], lease=timedelta(0)) == []

@@ -1,0 +1,146 @@
+"""Venue: an order is placed once, found by both ids, canceled; a venue that is away answers nothing."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.errors import VenueUnreachable
+from domain.ports import (
+    AlreadyPlaced,
+    CancelNotPossible,
+    CancelTaken,
+    CancelUnknown,
+    NotExecuted,
+    Placed,
+    Venue,
+)
+from domain.reports import OrderFilled
+from domain.values import OrderType, Terms
+from tests.examples import now, some_terms
+from tests.exchange.exchange import an_exchange
+from tests.fakes.venue import ScriptedVenue
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+TERMS = replace(some_terms(quantity="10"), type=OrderType.MARKET, limit_price=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """A venue, and what happens behind it."""
+
+    venue: Venue
+    fill: Callable[[UUID, str, str], Awaitable[None]]
+    go_down: Callable[[], Awaitable[None]]
+
+    async def placed(self, order_id: UUID, terms: Terms = TERMS) -> str:
+        """Place an order; gives the venue's id of it."""
+        outcome = await self.venue.place(order_id, terms)
+        assert isinstance(outcome, Placed)
+        return outcome.report.venue_order_id
+
+
+@pytest.fixture(params=["scripted", "simulator"])
+async def market(request: pytest.FixtureRequest) -> AsyncIterator[Market]:
+    """The venue under test."""
+    if request.param == "scripted":
+        yield _scripted()
+        return
+    async with an_exchange() as exchange:
+        yield Market(
+            venue=exchange.venue,
+            fill=lambda order_id, quantity, price: exchange.fill(order_id, qty=quantity, price=price),
+            go_down=lambda: exchange.control("PUT", "faults", down=True),
+        )
+
+
+def _scripted() -> Market:
+    venue = ScriptedVenue(now)
+
+    async def fill(order_id: UUID, quantity: str, price: str) -> None:
+        venue.fill(order_id, quantity=Decimal(quantity), price=Decimal(price))
+
+    async def go_down() -> None:
+        venue.is_reachable = False
+
+    return Market(venue=venue, fill=fill, go_down=go_down)
+
+
+async def test_an_order_is_placed_once_and_found_by_both_ids(market: Market) -> None:
+    order_id, venue = uuid4(), market.venue
+
+    venue_order_id = await market.placed(order_id)
+
+    assert await venue.place(order_id, TERMS) == AlreadyPlaced()
+    found = await venue.find(order_id)
+    assert found is not None
+    assert (found.order_id, found.venue_order_id, found.is_open) == (order_id, venue_order_id, True)
+    assert TERMS.is_at_venue_as(found.terms)
+    assert await venue.find_by_venue_order_id(venue_order_id) == found
+    assert await venue.open_orders() == [found]
+
+
+async def test_an_order_that_the_venue_does_not_have_is_not_found(market: Market) -> None:
+    assert await market.venue.find(uuid4()) is None
+    assert await market.venue.find_by_venue_order_id(str(uuid4())) is None
+    assert await market.venue.open_orders() == []
+
+
+async def test_fills_name_their_order_by_the_venues_id_and_count_up(market: Market) -> None:
+    order_id = uuid4()
+    venue_order_id = await market.placed(order_id)
+    await market.fill(order_id, "4", "12.5")
+    await market.fill(order_id, "6", "12.6")
+
+    reports = [report async for page in market.venue.fills(since=LONG_AGO) for report in page]
+
+    assert {(report.order_id, report.venue_order_id) for report in reports} == {(None, venue_order_id)}
+    fills = [fill for report in reports for fill in report.reports if isinstance(fill, OrderFilled)]
+    assert [(fill.trade.quantity, fill.trade.price, fill.cumulative_quantity) for fill in fills] == [
+        (Decimal(4), Decimal("12.5"), Decimal(4)),
+        (Decimal(6), Decimal("12.6"), Decimal(10)),
+    ]
+    assert len({fill.venue_execution_id for fill in fills}) == 2
+
+
+async def test_a_filled_order_is_over_and_cannot_be_canceled(market: Market) -> None:
+    order_id = uuid4()
+    venue_order_id = await market.placed(order_id)
+    await market.fill(order_id, "10", "12.5")
+
+    found = await market.venue.find(order_id)
+
+    assert found is not None
+    assert (found.is_open, found.filled_quantity) == (False, Decimal(10))
+    assert await market.venue.open_orders() == []
+    assert isinstance(await market.venue.cancel(venue_order_id), CancelNotPossible)
+
+
+async def test_an_open_order_takes_a_cancel_request_and_an_unknown_one_does_not(market: Market) -> None:
+    venue_order_id = await market.placed(uuid4())
+
+    assert await market.venue.cancel(venue_order_id) == CancelTaken()
+    assert isinstance(await market.venue.cancel(str(uuid4())), CancelNotPossible)
+
+
+async def test_a_venue_that_is_down_places_nothing_and_answers_no_question(market: Market) -> None:
+    order_id = uuid4()
+    venue_order_id = await market.placed(order_id)
+    await market.go_down()
+    venue = market.venue
+
+    assert isinstance(await venue.place(uuid4(), TERMS), NotExecuted)
+    assert isinstance(await venue.cancel(venue_order_id), CancelUnknown)
+    questions: list[Awaitable[object]] = [
+        venue.find(order_id),
+        venue.find_by_venue_order_id(venue_order_id),
+        venue.open_orders(),
+        venue.instruments(),
+        anext(aiter(venue.fills(since=LONG_AGO))),
+    ]
+    for question in questions:
+        with pytest.raises(VenueUnreachable):
+            await question

@@ -1,0 +1,117 @@
+"""The fence of a leader and a takeover by the next one: whichever comes first, the other waits for it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from db.database import Database
+from db.order_store import PostgresOrderStore
+from db.stream_positions import PostgresLeadershipLease
+from domain.errors import LeadershipLost
+from domain.ports import Fence, OrderWrite
+from tests.clerk import Clerk
+from tests.db.stores import VENUE
+from tests.examples import accepted
+from tests.processes import eventually
+
+NO_TIME = timedelta(0)
+LEASE = timedelta(seconds=30)
+OLD, NEW = UUID(int=1), UUID(int=2)
+
+
+@pytest.fixture
+def lease(database: Database) -> PostgresLeadershipLease:
+    """The lease under test."""
+    return PostgresLeadershipLease(database)
+
+
+@pytest.fixture
+async def old_leader(lease: PostgresLeadershipLease) -> Fence:
+    """The fence of a leader whose lease is over, and who does not know it."""
+    fence = await lease.take(VENUE, leader_id=OLD, lease=NO_TIME)
+    assert fence is not None
+    return fence
+
+
+@pytest.fixture
+async def writes(clerk: Clerk) -> list[OrderWrite]:
+    """What an old leader is about to write."""
+    (order_id,) = await clerk.accept(1)
+    return await clerk.decide({order_id: [accepted()]})
+
+
+@asynccontextmanager
+async def _transaction(url: str, statement: str) -> AsyncIterator[None]:
+    """A transaction of somebody else that has run the statement, and commits at the end of the block."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute(statement)
+            yield
+    finally:
+        await connection.close()
+
+
+async def _waiting(database: Database) -> int:
+    """How many statements wait for a lock."""
+    (row,) = await database.fetch(
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    count: int = row["n"]
+    return count
+
+
+async def test_a_takeover_waits_for_the_batch_that_is_being_written(
+    database: Database,
+    database_url: str,
+    store: PostgresOrderStore,
+    old_leader: Fence,
+    writes: list[OrderWrite],
+) -> None:
+    async with _transaction(database_url, "SELECT FROM accounts FOR UPDATE"):
+        writing = asyncio.create_task(store.write(writes, fence=old_leader))
+        await eventually(lambda: _has_waiting(database, 1), within_seconds=1, what="the batch waits for its account")
+        taking = asyncio.create_task(PostgresLeadershipLease(database).take(VENUE, leader_id=NEW, lease=LEASE))
+        await eventually(lambda: _has_waiting(database, 2), within_seconds=1, what="the takeover waits for the batch")
+
+    assert len(await writing) == 1
+    assert await taking == Fence(venue=VENUE, epoch=old_leader.epoch + 1)
+
+
+async def test_a_batch_waits_for_a_takeover_and_then_writes_nothing(
+    database: Database, database_url: str, store: PostgresOrderStore, old_leader: Fence, writes: list[OrderWrite]
+) -> None:
+    async with _transaction(database_url, "UPDATE stream_positions SET epoch = epoch + 1"):
+        writing = asyncio.create_task(store.write(writes, fence=old_leader))
+        await eventually(lambda: _has_waiting(database, 1), within_seconds=1, what="the batch waits for the takeover")
+
+    with pytest.raises(LeadershipLost):
+        await writing
+    (order,) = (await store.load([writes[0].order.id], [])).values()
+    assert order.order.version == writes[0].read_version
+
+
+async def test_who_asks_for_a_lease_that_is_not_over_holds_up_nobody(
+    database_url: str, lease: PostgresLeadershipLease, old_leader: Fence
+) -> None:
+    assert await lease.renew(old_leader, lease=LEASE)
+
+    async with _transaction(database_url, "SELECT FROM stream_positions FOR UPDATE"):
+        assert await lease.take(VENUE, leader_id=NEW, lease=LEASE) is None
+
+
+async def test_only_one_of_many_that_ask_at_once_leads(lease: PostgresLeadershipLease) -> None:
+    fences = await asyncio.gather(
+        *(lease.take(VENUE, leader_id=UUID(int=number), lease=LEASE) for number in range(1, 9))
+    )
+
+    assert [fence for fence in fences if fence is not None] == [Fence(venue=VENUE, epoch=1)]
+
+
+async def _has_waiting(database: Database, count: int) -> bool:
+    return await _waiting(database) >= count

@@ -1,0 +1,54 @@
+"""Orders that wait too long to be at the venue are found by an index, however many other orders there are."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from db.database import Database
+from db.order_store import PostgresOrderStore
+from db.waiting_orders import WAITING, PostgresWaitingOrders
+from domain.order import VenueRank
+from domain.reports import OrderAccepted, PlacementBecameUnknown
+from domain.values import Reason, ReasonSource
+from tests.clerk import Clerk
+from tests.examples import now
+
+NO_TIME, LONG = timedelta(0), timedelta(hours=1)
+UNKNOWN = Reason(source=ReasonSource.SYSTEM, code="OUTCOME_UNKNOWN", message="The answer was lost.")
+
+
+@pytest.fixture
+def clerk(store: PostgresOrderStore) -> Clerk:
+    return Clerk(store)
+
+
+async def _found(database: Database, *, in_doubt_for: timedelta, pending_for: timedelta) -> dict[UUID, bool]:
+    found = await PostgresWaitingOrders(database).waiting(in_doubt_for=in_doubt_for, pending_for=pending_for, limit=100)
+    assert all(order.age > NO_TIME for order in found)
+    return {order.id: order.is_in_doubt for order in found}
+
+
+async def test_orders_in_doubt_and_pending_are_told_apart_and_placed_ones_left_out(
+    database: Database, clerk: Clerk
+) -> None:
+    pending, in_doubt, placed = await clerk.accept(3)
+    await clerk.record({in_doubt: [PlacementBecameUnknown(reason=UNKNOWN, at=now())]})
+    await clerk.record({placed: [OrderAccepted(venue_order_id="v-1", rank=VenueRank.ACCEPTED, at=now())]})
+
+    assert await _found(database, in_doubt_for=NO_TIME, pending_for=NO_TIME) == {pending: False, in_doubt: True}
+    assert await _found(database, in_doubt_for=NO_TIME, pending_for=LONG) == {in_doubt: True}
+    assert await _found(database, in_doubt_for=LONG, pending_for=NO_TIME) == {pending: False}
+
+
+async def test_the_question_reads_only_what_is_still_to_be_placed(database: Database, clerk: Clerk) -> None:
+    ids = await clerk.accept(600)
+    for order_id in ids[:590]:
+        await database.fetch("UPDATE orders SET place_due_at = NULL WHERE id = $1", order_id)
+    await database.fetch("ANALYZE orders")
+
+    plan = await database.fetch(f"EXPLAIN {WAITING}", LONG, LONG, 500)
+
+    lines = "\n".join(row["QUERY PLAN"] for row in plan)
+    assert "orders_place_due" in lines
+    assert "Seq Scan" not in lines

@@ -1,0 +1,161 @@
+"""The order store in memory: exact about fences, versions and facts that never shrink, as the tables are."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from domain.changes import Change, ChangeKind, RecordedChange, view
+from domain.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
+from domain.order import Order, VenueRank
+from domain.ports import Claim, Clock, ExecutionKey, Fence, LoadedOrder, OrderWrite, Stored
+from tests.fakes.order_row import OrderRow, fences_hold
+from tests.fakes.stream_positions import MemoryStreamPositions
+from tests.fakes.venue_gate import MemoryVenueGate
+
+Interruption = Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class MemoryOrderStore:
+    """OrderStore. `interruptions` run one by one in front of the next writes: what somebody else did meanwhile.
+    `failure` is raised by every call; `listeners` are told after every change; `positions` knows who leads, and
+    `asked_for_open` counts the questions for open orders."""
+
+    clock: Clock
+    positions: MemoryStreamPositions = field(default_factory=MemoryStreamPositions)
+    # Not in its text: a runner's signal handler prints what fixtures hold, and thousands of changes take seconds.
+    rows: dict[UUID, OrderRow] = field(default_factory=dict, repr=False)
+    changes: dict[str, list[RecordedChange]] = field(default_factory=dict, repr=False)
+    writes: list[Sequence[OrderWrite]] = field(default_factory=list, repr=False)
+    interruptions: deque[Interruption] = field(default_factory=deque)
+    failure: Exception | None = None
+    listeners: list[Callable[[], None]] = field(default_factory=list)
+    asked_for_open: int = 0
+    gate: MemoryVenueGate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gate = MemoryVenueGate(self.clock)
+
+    async def accept(self, order: Order) -> Stored:
+        self.require_database()
+        asked = (order.account_id, order.terms.client_order_id)
+        for row in self.rows.values():
+            if (row.order.account_id, row.order.terms.client_order_id) == asked:
+                return Stored(order=row.snapshot(), change=None)
+        row = self.rows[order.id] = OrderRow(order=order, place_due_at=self.clock())
+        return Stored(order=row.snapshot(), change=self._append(row, Change(kind=ChangeKind.RECEIVED, order=order)))
+
+    async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
+        self.require_database()
+        return {
+            order_id: self.rows[order_id].loaded([key for key in keys if key.order_id == order_id])
+            for order_id in order_ids
+            if order_id in self.rows
+        }
+
+    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+        self.require_database()
+        if self.interruptions:
+            await self.interruptions.popleft()()
+        if len({write.order.id for write in writes}) != len(writes):
+            raise ValueError("an order can be written only once in a batch")
+        if fence is not None and not self.positions.holds(fence):
+            raise LeadershipLost(fence.epoch)
+        if not all(write.order.id in self.rows and fences_hold(self.rows[write.order.id], write) for write in writes):
+            raise StaleWrite
+        self._require_own_executions(writes)
+        self.writes.append(writes)
+        for write in writes:
+            self.rows[write.order.id].take(write, now=self.clock())
+        return [self._append(self.rows[write.order.id], change) for write in writes for change in write.changes]
+
+    async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
+        self.require_database()
+        now = self.clock()
+        rows = [self.rows[order_id] for order_id in dict.fromkeys(order_ids) if order_id in self.rows]
+        is_open, failures = self.gate.probe_at is not None, self.gate.failures
+        let_through = self.gate.lets_through([row for row in rows if row.is_due(now)], lease=lease)
+        claims = [row.claim(now=now, lease=lease) for row in let_through]
+        return [replace(claim, is_probe=is_open, venue_failures=failures) for claim in claims]
+
+    async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
+        self.require_database()
+        due = _due(self.rows.values(), lambda row: row.place_due_at, by=self.clock() - overdue_by)
+        return await self.claim([row.order.id for row in due][:limit], lease=lease)
+
+    async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
+        self.require_database()
+        now = self.clock()
+        if self.gate.is_paused:
+            return []
+        taken = []
+        for order_id in dict.fromkeys(order_ids):
+            row = self.rows.get(order_id)
+            if row is not None and row.cancel_due_at is not None and row.cancel_due_at <= now:
+                row.cancel_due_at = now + lease
+                taken.append(row.loaded())
+        return taken
+
+    async def claim_due_cancels(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[LoadedOrder]:
+        due = _due(self.rows.values(), lambda row: row.cancel_due_at, by=self.clock() - overdue_by)
+        return await self.claim_cancels([row.order.id for row in due][:limit], lease=lease)
+
+    async def oldest_due(self) -> timedelta | None:
+        self.require_database()
+        now = self.clock()
+        due = [row.place_due_at for row in self.rows.values() if row.place_due_at is not None]
+        return now - min(due) if due and min(due) <= now else None
+
+    async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
+        self.require_database()
+        known = {row.order.facts.venue_order_id: order_id for order_id, row in self.rows.items()}
+        return {name: known[name] for name in venue_order_ids if name in known}
+
+    async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
+        self.require_database()
+        self.asked_for_open += 1
+        open_rows = (
+            row for row in self.rows.values() if row.order.facts.rank > VenueRank.NONE and not row.order.status.is_final
+        )
+        now = self.clock()
+        silent = [row for row in open_rows if not now - silent_for < row.order.updated_at <= now]
+        silent.sort(key=lambda row: row.order.updated_at)
+        return [row.loaded() for row in silent[:limit]]
+
+    def require_database(self) -> None:
+        """Raise what a test wants every call to raise, if anything."""
+        if self.failure is not None:
+            raise self.failure
+
+    def _require_own_executions(self, writes: Sequence[OrderWrite]) -> None:
+        owners = {name: order_id for order_id, row in self.rows.items() for name in row.executions}
+        taken = {
+            one.venue_execution_id: owner
+            for write in writes
+            for one in write.executions
+            if (owner := owners.setdefault(one.venue_execution_id, write.order.id)) != write.order.id
+        }
+        if taken:
+            raise ExecutionIdTaken(taken)
+
+    def _append(self, row: OrderRow, change: Change) -> RecordedChange:
+        log = self.changes.setdefault(change.order.account_id, [])
+        recorded = RecordedChange(
+            sequence=len(log) + 1,
+            kind=change.kind,
+            at=change.order.updated_at,
+            order=row.snapshot(change.order),
+            execution=view(change.execution) if change.execution is not None else None,
+        )
+        log.append(recorded)
+        for tell in self.listeners:
+            tell()
+        return recorded
+
+
+def _due(rows: Iterable[OrderRow], due_at: Callable[[OrderRow], datetime | None], *, by: datetime) -> list[OrderRow]:
+    """The rows that were due by then, oldest first."""
+    due = [(moment, row) for row in rows if (moment := due_at(row)) is not None and moment <= by]
+    return [row for _, row in sorted(due, key=lambda pair: (pair[0], pair[1].order.id))]

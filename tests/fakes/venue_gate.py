@@ -1,0 +1,80 @@
+"""A venue's gate in memory, with the claims' side of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from domain.ports import Clock, GateNews, GateState
+
+NO_TIME = timedelta(0)
+PAUSE_MOVES_BY = timedelta(seconds=1)
+
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class MemoryVenueGate:
+    """VenueGate. `failure` is raised by every call."""
+
+    clock: Clock
+    failures: int = 0
+    probe_at: datetime | None = None
+    paused_until: datetime | None = None
+    reason: str | None = None
+    failure: Exception | None = None
+
+    async def state(self) -> GateState:
+        self._require_database()
+        return GateState(is_open=self.probe_at is not None, held_for=self.held_for())
+
+    async def failed(self, *, error: str, trips_at: int, open_for: timedelta) -> GateNews:
+        self._require_database()
+        was_open = self.probe_at is not None
+        self.failures += 1
+        self.reason = error
+        if was_open or self.failures >= trips_at:
+            self.probe_at = self.clock() + open_for
+        return GateNews(is_new=not was_open and self.probe_at is not None, held_for=self.held_for())
+
+    async def worked(self) -> GateNews:
+        self._require_database()
+        was_open = self.probe_at is not None
+        self.failures, self.probe_at = 0, None
+        return GateNews(is_new=was_open, held_for=self.held_for())
+
+    async def pause(self, *, wait: timedelta, error: str) -> GateNews:
+        self._require_database()
+        until = self.clock() + wait
+        is_new = self.paused_until is None or self.paused_until < until - PAUSE_MOVES_BY
+        if is_new:
+            self.paused_until, self.reason = until, error
+        return GateNews(is_new=is_new, held_for=self.held_for())
+
+    async def let_another_probe(self) -> None:
+        self._require_database()
+        if self.probe_at is not None:
+            self.probe_at = min(self.probe_at, self.clock())
+
+    def held_for(self) -> timedelta:
+        """How long nothing is claimed."""
+        now = self.clock()
+        return max(self.paused_until or now, self.probe_at or now, now) - now
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the venue asked for a pause that is not over."""
+        return self.paused_until is not None and self.paused_until > self.clock()
+
+    def lets_through(self, due: Sequence[Item], *, lease: timedelta) -> Sequence[Item]:
+        """What may be claimed of what is due: nothing, one probe, or all."""
+        if self.held_for() > NO_TIME or not due:
+            return ()
+        if self.probe_at is None:
+            return due
+        self.probe_at = self.clock() + lease / 2
+        return due[:1]
+
+    def _require_database(self) -> None:
+        if self.failure is not None:
+            raise self.failure

@@ -1,0 +1,72 @@
+"""People are told: an order that failed arrives at their webhook, once."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+
+from tests.flow.system import System, open_system
+from tests.processes import eventually
+from tests.runtime.webhook import Webhook, open_webhook
+
+QUICK = {"PLACEMENT_BACKOFF_SECONDS": "0.1", "PLACEMENT_BACKOFF_MAX_SECONDS": "0.2", "ALERT_GATHER_SECONDS": "0.2"}
+
+
+@pytest.fixture
+async def webhook() -> AsyncIterator[Webhook]:
+    async with open_webhook() as webhook:
+        yield webhook
+
+
+@pytest.fixture
+async def alone(database_url: str, redis_url: str, webhook: Webhook) -> AsyncIterator[System]:
+    """A system that tells the webhook, and that a test may harm; two workers run."""
+    settings = {
+        **QUICK,
+        "ALERT_URLS": webhook.address,
+        "ALERT_PENDING_SECONDS": "1",
+        "ALERT_CHECK_EVERY_SECONDS": "0.2",
+    }
+    async with open_system(database_url=database_url, redis_url=redis_url, settings=settings) as system:
+        yield system
+
+
+async def test_an_order_that_failed_is_told_once_with_what_to_do(alone: System, webhook: Webhook) -> None:
+    await alone.start("api", "worker", "worker-2")
+    await alone.control("PUT", "faults", {"down": True})
+
+    order_id = await alone.placed_id()
+
+    await alone.becomes(order_id, "FAILED", within_seconds=30)
+    await eventually(lambda: _about(webhook, "order FAILED"), within_seconds=10, what="people are told")
+    for worker in ("worker", "worker-2"):
+        await alone.stop(worker)
+    (message,) = _about(webhook, "order FAILED")
+    assert _as_in_the_log(order_id) in message["message"]
+    assert "place a new order" in message["message"]
+
+
+async def test_an_order_that_no_worker_brings_to_the_exchange_is_told_by_one_of_them(
+    alone: System, webhook: Webhook
+) -> None:
+    alone.environment["EXCHANGE_KEY"] = "revoked"
+    await alone.start("api", "worker", "worker-2")
+
+    order_id = await alone.placed_id()
+
+    await eventually(lambda: _about(webhook, "order PENDING too long"), within_seconds=15, what="people are told")
+    for worker in ("worker", "worker-2"):
+        await alone.processes[worker].shows("order_pending_too_long", within_seconds=10)
+        await alone.stop(worker)
+    (message,) = _about(webhook, "order PENDING too long")
+    assert _as_in_the_log(order_id) in message["message"]
+    assert len(_about(webhook, "the exchange refuses our key")) == 1
+
+
+def _about(webhook: Webhook, title: str) -> list[dict[str, str]]:
+    return [message for message in webhook.messages if title in message["title"]]
+
+
+def _as_in_the_log(order_id: str) -> str:
+    """The id by which the log, and the exchange, know the order that the API calls `ord_…`."""
+    return str(UUID(order_id.removeprefix("ord_")))

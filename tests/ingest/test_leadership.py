@@ -1,0 +1,190 @@
+"""Leading and standing by: one at a time, at once after a clean stop, and never two that write."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from domain.errors import LeadershipLost, Unavailable
+from domain.ports import Fence
+from domain.telemetry import Metric
+from ingest.leadership import Leadership, LeadershipPolicy
+from tests.fakes.stream_positions import MemoryStreamPositions
+from tests.fakes.telemetry import RecordingTelemetry
+from tests.processes import eventually
+
+VENUE = "SIM"
+LEASE = timedelta(milliseconds=200)
+OFTEN = timedelta(milliseconds=5)
+NEVER = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class SometimesAway(MemoryStreamPositions):
+    """Leases of a database that a test takes away."""
+
+    is_away: bool = False
+
+    async def renew(self, fence: Fence, *, lease: timedelta) -> bool:
+        if self.is_away:
+            raise Unavailable
+        return await MemoryStreamPositions.renew(self, fence, lease=lease)
+
+    async def take(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
+        if self.is_away:
+            raise Unavailable
+        return await MemoryStreamPositions.take(self, venue, leader_id=leader_id, lease=lease)
+
+
+@dataclass(slots=True)
+class Ingest:
+    """One process: what it follows and says. `fenced` makes what it writes be refused."""
+
+    number: int
+    lease: SometimesAway
+    telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
+    epochs: list[int] = field(default_factory=list)
+    is_following: bool = False
+    fenced: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    async def follow(self, fence: Fence) -> None:
+        self.epochs.append(fence.epoch)
+        self.is_following = True
+        try:
+            await self.fenced.wait()
+            self.fenced.clear()
+            raise LeadershipLost(fence.epoch)
+        finally:
+            self.is_following = False
+
+    def start(self, *, renew_every: timedelta = OFTEN) -> None:
+        policy = LeadershipPolicy(lease=LEASE, renew_every=renew_every, ask_every=OFTEN)
+        leadership = Leadership(
+            lease=self.lease,
+            venue=VENUE,
+            leader_id=UUID(int=self.number),
+            follow=self.follow,
+            telemetry=self.telemetry,
+            policy=policy,
+        )
+        self.task = asyncio.create_task(leadership.run())
+
+    async def stop(self) -> None:
+        """Stop cleanly."""
+        assert self.task is not None
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def _two() -> AsyncIterator[tuple[Ingest, Ingest]]:
+    """Two processes, of which the first has begun to lead."""
+    lease = SometimesAway(clock=_now)
+    first, second = Ingest(1, lease), Ingest(2, lease)
+    first.start()
+    await _soon(lambda: first.is_following, "the first leads")
+    try:
+        yield first, second
+    finally:
+        for one in (first, second):
+            if one.task is not None:
+                await one.stop()
+
+
+async def _soon(condition: Callable[[], bool], what: str) -> None:
+    await eventually(condition, within_seconds=5, what=what)
+
+
+async def test_one_leads_and_the_other_stands_by() -> None:
+    async with _two() as (first, second):
+        second.start()
+
+        await _soon(lambda: bool(second.telemetry.said("standing_by")), "the second stands by")
+
+        assert first.telemetry.gauges[Metric.INGEST_LEADER] == 1
+        assert second.telemetry.gauges[Metric.INGEST_LEADER] == 0
+        assert second.epochs == []
+
+
+async def test_a_leader_that_stops_cleanly_is_followed_at_once_under_a_higher_epoch() -> None:
+    async with _two() as (first, second):
+        second.start()
+        await _soon(lambda: bool(second.telemetry.said("standing_by")), "the second stands by")
+
+        await first.stop()
+
+        assert second.lease.rows[VENUE].lease_until is None or second.is_following
+        await _soon(lambda: second.is_following, "the second leads")
+        assert (first.epochs, second.epochs) == ([1], [2])
+        assert first.telemetry.gauges[Metric.INGEST_LEADER] == 0
+        assert first.telemetry.said("lease_given_back")
+
+
+async def test_a_leader_that_renews_its_lease_keeps_it() -> None:
+    async with _two() as (first, second):
+        second.start()
+        until = first.lease.rows[VENUE].lease_until
+        assert until is not None
+
+        await _soon(lambda: _now() > until + LEASE, "two leases are over")
+
+        assert (first.epochs, second.epochs) == ([1], [])
+
+
+async def test_a_leader_that_died_is_followed_when_its_lease_is_over() -> None:
+    lease = SometimesAway(clock=_now)
+    await lease.take(VENUE, leader_id=UUID(int=9), lease=LEASE)
+    successor = Ingest(1, lease)
+    successor.start()
+    try:
+        await _soon(lambda: successor.is_following, "it leads")
+        assert successor.epochs == [2]
+    finally:
+        await successor.stop()
+
+
+async def test_an_old_leader_whose_write_is_refused_stands_by() -> None:
+    async with _two() as (first, second):
+        first.lease.rows[VENUE].lease_until = _now()
+        first.lease.is_away = True  # It is paused, and renews nothing.
+        assert await MemoryStreamPositions.take(first.lease, VENUE, leader_id=UUID(int=2), lease=NEVER)
+        first.fenced.set()
+
+        await _soon(lambda: not first.is_following, "the first follows nothing any more")
+        first.lease.is_away = False
+
+        await _soon(lambda: bool(first.telemetry.said("standing_by")), "it stands by")
+        assert first.telemetry.said("leadership_lost")
+        assert first.epochs == [1]
+        assert second.epochs == []
+
+
+async def test_a_leader_that_finds_another_one_when_it_renews_stands_by() -> None:
+    async with _two() as (first, _):
+        first.lease.rows[VENUE].epoch += 1
+        first.lease.rows[VENUE].leader_id = UUID(int=2)
+        first.lease.rows[VENUE].lease_until = _now() + NEVER
+
+        await _soon(lambda: not first.is_following, "the first follows nothing any more")
+
+        await _soon(lambda: bool(first.telemetry.said("standing_by")), "it stands by")
+
+
+async def test_while_the_database_is_away_the_stream_is_left_when_the_lease_must_be_over_and_taken_again_later() -> (
+    None
+):
+    async with _two() as (first, _):
+        first.lease.is_away = True
+        await _soon(lambda: not first.is_following, "the stream is left")
+
+        first.lease.is_away = False
+
+        await _soon(lambda: first.is_following, "it leads again")
+        assert first.epochs == [1, 2]
