@@ -146,7 +146,7 @@ def _open_outboxes(settings: Settings, telemetry: ProcessTelemetry) -> Sequence[
     if not settings.alert_addresses:
         return ()
     # Half a second and twenty megabytes: only for those who use it.
-    from runtime.alerts.channels import open_channels  # noqa: PLC0415
+    from runtime.alerts.channels import open_channels  # noqa: PLC0415 - only where alerts are sent
 
     policy = SendingPolicy(
         attempts_max=settings.alert_max_attempts,

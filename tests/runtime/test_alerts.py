@@ -240,9 +240,9 @@ async def test_no_secret_of_an_address_is_logged_not_even_for_debugging(
 
 @pytest.fixture
 def _restored_logs() -> Iterator[None]:
-    import logging  # noqa: PLC0415
+    import logging  # noqa: PLC0415 - only here
 
-    import structlog  # noqa: PLC0415
+    import structlog  # noqa: PLC0415 - only here
 
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
