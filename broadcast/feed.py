@@ -13,7 +13,8 @@ from broadcast.hub import ChangeHub
 from broadcast.pursuit import AccountPursuit, OrderPursuit
 from domain.changes import OrderSnapshot, RecordedChange
 from domain.errors import HistoryGone, OrderNotFound
-from domain.ports import ChangeLog, Checkpoint, Position, Reset, UpToDate
+from domain.ports.reading import ChangeLog, Position
+from domain.ports.telling import Checkpoint, Reset, UpToDate
 from domain.telemetry import Telemetry
 
 

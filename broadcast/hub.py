@@ -19,7 +19,7 @@ from broadcast.settings import HubSettings
 from broadcast.shards import shard_of
 from broadcast.subscriber import Cause, Subscriber
 from domain.errors import HistoryGone, Unavailable
-from domain.ports import ChangeLog
+from domain.ports.reading import ChangeLog
 from domain.telemetry import Metric, Telemetry
 
 MESSAGES_IN_A_ROW_MAX = 64

@@ -8,7 +8,7 @@ from uuid import UUID
 from broadcast.settings import HubSettings
 from domain.changes import RecordedChange
 from domain.errors import Unavailable
-from domain.ports import ChangeLog, Position
+from domain.ports.reading import ChangeLog, Position
 from domain.telemetry import Telemetry
 
 _Read = TypeVar("_Read")

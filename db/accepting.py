@@ -7,7 +7,7 @@ from db.database import Database, Row
 from db.rows import HELD_COLUMN_NAMES, ORDER_COLUMN_NAMES, snapshot_of
 from domain.changes import ChangeKind, PlacementState, RecordedChange, snapshot
 from domain.order import Order
-from domain.ports import Stored
+from domain.ports.order_store import Stored
 
 # Locks are taken in one order everywhere, so that nobody deadlocks: first orders (here: the keys of new ones, sorted),
 # then accounts by id. The upsert of an account locks it, makes it where it is missing, and sees its newest sequence.

@@ -12,7 +12,7 @@ from db.rows import HELD_COLUMNS, change_of, snapshot_of
 from db.tables import accounts, order_changes, orders
 from domain.changes import RecordedChange
 from domain.errors import HistoryGone
-from domain.ports import ChangeLog, Position
+from domain.ports.reading import ChangeLog, Position
 
 POSITIONS = "SELECT a.id, a.sequence FROM accounts AS a WHERE a.id = ANY($1::text[])"
 

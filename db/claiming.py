@@ -7,7 +7,7 @@ from uuid import UUID
 
 from db.database import Database, Row
 from db.rows import ORDER_COLUMN_NAMES, loaded_order_of, order_of
-from domain.ports import Claim, LoadedOrder
+from domain.ports.order_store import Claim, LoadedOrder
 
 # Whoever is named is waited for: a lock lasts as long as one statement, and the row says afterwards whether it is still
 # due. Whoever is swept is skipped when another holds it: a sweep that waits would be no help. An order of which the

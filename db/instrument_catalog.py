@@ -12,7 +12,7 @@ from db.database import Database, Row
 from db.group_commit import GroupCommit
 from db.keyset import Keyset, read_page
 from db.tables import instruments
-from domain.ports import InstrumentCatalog
+from domain.ports.reading import InstrumentCatalog
 from domain.reading import Page, PageRequest
 from domain.values import Instrument
 

@@ -14,7 +14,7 @@ from db.order_pages import orders_like
 from db.rows import HELD_COLUMNS, change_of, execution_view_of, snapshot_of
 from db.tables import executions, order_changes, orders
 from domain.changes import ExecutionView, OrderSnapshot, RecordedChange
-from domain.ports import OrderReader
+from domain.ports.reading import OrderReader
 from domain.reading import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 
 _EXECUTIONS_BY_ID: Keyset[UUID] = Keyset(columns=(executions.c.id,), values=lambda key: (literal(key, Uuid),))

@@ -11,7 +11,8 @@ from db.group_commit import GroupCommit
 from db.recording import Recording
 from domain.changes import RecordedChange
 from domain.order import Order
-from domain.ports import Claim, ExecutionKey, Fence, LoadedOrder, OrderStore, OrderWrite, Stored
+from domain.ports.following import Fence
+from domain.ports.order_store import Claim, ExecutionKey, LoadedOrder, OrderStore, OrderWrite, Stored
 from domain.telemetry import Metric, Telemetry
 
 ACCEPT_BATCH_MAX_ORDERS = 256

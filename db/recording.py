@@ -13,7 +13,8 @@ from db.write_statement import WRITE
 from domain.changes import PlacementState, RecordedChange, snapshot, view
 from domain.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
 from domain.executions import Execution
-from domain.ports import ExecutionKey, Fence, LoadedOrder, OrderWrite
+from domain.ports.following import Fence
+from domain.ports.order_store import ExecutionKey, LoadedOrder, OrderWrite
 
 LOAD = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = ANY($1::uuid[])"  # noqa: S608 - our own columns
 # Key by key (OFFSET 0 forbids anything else): as a plain join the planner, when its figures for a young table are old,

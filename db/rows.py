@@ -15,7 +15,7 @@ from db.tables import orders
 from domain.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, snapshot, view
 from domain.executions import Correction, Execution, Trade
 from domain.order import CancelRequests, End, Facts, Order, OrderStatus, PlacingPhase, VenueRank
-from domain.ports import LoadedOrder
+from domain.ports.order_store import LoadedOrder
 from domain.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 
 UNNAMED = "UNNAMED"

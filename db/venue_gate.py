@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from db.columns import MESSAGE_MAX_CHARACTERS, storable
 from db.database import Database, Row
-from domain.ports import GateNews, GateState, VenueGate
+from domain.ports.venue_gate import GateNews, GateState, VenueGate
 
 HELD_FOR = "greatest(greatest(g.paused_until, g.probe_at) - now(), interval '0') AS held_for"
 """How long nothing is claimed: NULL when neither was ever set."""

@@ -9,7 +9,8 @@ from db.rows import reasons_as_json, storable_reason
 from domain.changes import Change
 from domain.executions import Execution
 from domain.order import Order, VenueRank, derive_reason, is_placing_over
-from domain.ports import AttemptEnd, Fence, OrderWrite
+from domain.ports.following import Fence
+from domain.ports.order_store import AttemptEnd, OrderWrite
 from domain.values import Reason
 
 ORDER_COLUMNS = 28

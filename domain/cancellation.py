@@ -15,18 +15,10 @@ from domain.changes import OrderSnapshot
 from domain.errors import NotCancelable, OrderNotFound, StaleWrite, VenueUnreachable
 from domain.execution import STALE_WRITES_MAX, Recording
 from domain.order import CANCELED_BEFORE_SENDING, End, PlacingPhase
-from domain.ports import (
-    CancelNotPossible,
-    CancelOutcome,
-    CancelTaken,
-    CancelUnknown,
-    LoadedOrder,
-    OrderReader,
-    OrderStore,
-    Venue,
-    VenueOrder,
-    WakeUps,
-)
+from domain.ports.order_store import LoadedOrder, OrderStore
+from domain.ports.reading import OrderReader
+from domain.ports.telling import WakeUps
+from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, CancelUnknown, Venue, VenueOrder
 from domain.reports import CancelAsked, CancelRefused, CancelSent, OrderEnded, Report
 from domain.telemetry import Metric, Telemetry
 

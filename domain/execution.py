@@ -13,18 +13,10 @@ from domain.changes import Anomaly, ChangeKind, RecordedChange
 from domain.errors import StaleWrite
 from domain.evidence import Applied, apply_reports
 from domain.order import VenueRank
-from domain.ports import (
-    AttemptEnd,
-    ChangePublisher,
-    Clock,
-    ExecutionKey,
-    Fence,
-    LoadedOrder,
-    NewId,
-    OrderStore,
-    OrderWrite,
-    WakeUps,
-)
+from domain.ports.clock_and_ids import Clock, NewId
+from domain.ports.following import Fence
+from domain.ports.order_store import AttemptEnd, ExecutionKey, LoadedOrder, OrderStore, OrderWrite
+from domain.ports.telling import ChangePublisher, WakeUps
 from domain.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 from domain.telemetry import Metric, Telemetry
 

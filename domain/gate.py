@@ -12,7 +12,8 @@ from datetime import timedelta
 from enum import Enum
 
 from domain.errors import TryAgain
-from domain.ports import Claim, VenueGate
+from domain.ports.order_store import Claim
+from domain.ports.venue_gate import VenueGate
 from domain.telemetry import Metric, Telemetry
 
 AT_ONCE = timedelta(0)

@@ -8,7 +8,10 @@ from decimal import Decimal
 from domain.changes import OrderSnapshot
 from domain.errors import ClientOrderIdConflict, InputIssue, InvalidOrder, IssueCode, OrderDenied
 from domain.order import Order
-from domain.ports import ChangePublisher, Clock, InstrumentCatalog, NewId, OrderReader, OrderStore, WakeUps
+from domain.ports.clock_and_ids import Clock, NewId
+from domain.ports.order_store import OrderStore
+from domain.ports.reading import InstrumentCatalog, OrderReader
+from domain.ports.telling import ChangePublisher, WakeUps
 from domain.telemetry import Metric, Telemetry
 from domain.values import (
     CLIENT_ORDER_ID_MAX_CHARACTERS,

@@ -14,7 +14,10 @@ from uuid import UUID
 from domain.errors import TryAgain
 from domain.execution import Recorded, Recording
 from domain.order import OrderStatus
-from domain.ports import Clock, LoadedOrder, OrderStore, StreamPositions, Venue, VenueOrder, VenueReport
+from domain.ports.clock_and_ids import Clock
+from domain.ports.following import StreamPositions
+from domain.ports.order_store import LoadedOrder, OrderStore
+from domain.ports.venue import Venue, VenueOrder, VenueReport
 from domain.reports import Report
 from domain.telemetry import Metric, Telemetry
 

@@ -15,13 +15,11 @@ from domain.errors import KeyRefused, StaleWrite, VenueBusy, VenueUnreachable
 from domain.execution import STALE_WRITES_MAX, Recording
 from domain.gate import Gatekeeper, VenueSign
 from domain.order import CANCELED_BEFORE_SENDING, End, Order, is_placing_over
-from domain.ports import (
+from domain.ports.order_store import AttemptEnd, Claim, LoadedOrder, OrderStore
+from domain.ports.telling import WakeUps
+from domain.ports.venue import (
     AlreadyPlaced,
-    AttemptEnd,
-    Claim,
-    LoadedOrder,
     NotExecuted,
-    OrderStore,
     OutcomeUnknown,
     Placed,
     RateLimited,
@@ -29,7 +27,6 @@ from domain.ports import (
     Unauthorized,
     Venue,
     VenueOrder,
-    WakeUps,
 )
 from domain.reports import OrderEnded, PlacementBecameUnknown, PlacementGivenUp, Report
 from domain.telemetry import Metric, Telemetry

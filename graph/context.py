@@ -8,7 +8,9 @@ from strawberry.dataloader import DataLoader
 
 from domain.cancellation import Cancellation
 from domain.placement import Placement
-from domain.ports import Clock, InstrumentCatalog, LiveFeed, OrderReader
+from domain.ports.clock_and_ids import Clock
+from domain.ports.reading import InstrumentCatalog, OrderReader
+from domain.ports.telling import LiveFeed
 from domain.telemetry import Telemetry
 from domain.values import Instrument
 from graph.settings import GraphSettings

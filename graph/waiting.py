@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from domain.changes import OrderSnapshot
 from domain.order import OrderStatus
-from domain.ports import UpToDate
+from domain.ports.telling import UpToDate
 from graph.context import Services
 
 STORED_READ_TIMEOUT_SECONDS = 1.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from domain.errors import FillwireError, TryAgain
-from domain.ports import UnreadableReport, VenueReport, VenueStream
+from domain.ports.venue import UnreadableReport, VenueReport, VenueStream
 from domain.reconciliation import Reconciliation
 from domain.telemetry import Metric, Telemetry
 from ingest.buffer import Buffer, BufferFull

@@ -12,7 +12,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.errors import LeadershipLost, TryAgain
-from domain.ports import Fence, LeadershipLease
+from domain.ports.following import Fence, LeadershipLease
 from domain.telemetry import Metric, Telemetry
 
 Follow = Callable[[Fence], Awaitable[None]]

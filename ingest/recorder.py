@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from domain.errors import LeadershipLost, TryAgain
-from domain.ports import Clock, DeadLetters, UnreadableReport, VenueReport
+from domain.ports.clock_and_ids import Clock
+from domain.ports.following import DeadLetters
+from domain.ports.venue import UnreadableReport, VenueReport
 from domain.reconciliation import Reconciliation
 from domain.telemetry import Metric, Telemetry
 from ingest.waiting import WaitingReports, is_ours

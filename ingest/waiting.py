@@ -7,7 +7,7 @@ gateway with the same account. It is applied when the order appears. No I/O.
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from domain.ports import VenueReport
+from domain.ports.venue import VenueReport
 
 OUR_ID_VERSION = 7
 """Our order ids are uuid version 7; a broker's own, for orders placed by hand, are random ones."""

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from domain.cancellation import CancelDelivery
 from domain.errors import TryAgain
-from domain.ports import OrderStore
+from domain.ports.order_store import OrderStore
 from domain.reconciliation import Reconciliation
 from domain.submission import Submission
 from domain.telemetry import Metric, Telemetry

@@ -28,7 +28,7 @@ from db.waiting_orders import PostgresWaitingOrders
 from domain.cancellation import CancelDelivery, CancelPolicy
 from domain.execution import Recording
 from domain.gate import Gatekeeper, GatePolicy
-from domain.ports import Fence
+from domain.ports.following import Fence
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.submission import Submission, SubmissionPolicy
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue

@@ -11,7 +11,7 @@ from domain.changes import RecordedChange
 from domain.errors import StaleWrite
 from domain.evidence import apply_reports
 from domain.execution import execution_keys
-from domain.ports import AttemptEnd, OrderStore, OrderWrite
+from domain.ports.order_store import AttemptEnd, OrderStore, OrderWrite
 from domain.reports import Report
 from tests.examples import new_order, now
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from domain.executions import Trade
 from domain.order import VenueRank
-from domain.ports import VenueReport
+from domain.ports.venue import VenueReport
 from domain.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderFilled, Report
 from domain.values import ZERO, Reason, ReasonSource
 from exchange.alpaca.fields import (

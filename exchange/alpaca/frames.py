@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from domain.ports import UnreadableReport, VenueReport
+from domain.ports.venue import UnreadableReport, VenueReport
 from exchange.alpaca.events import parse_trade_update
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, optional_text, parse_json
 

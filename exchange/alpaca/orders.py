@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.order import End, VenueRank
-from domain.ports import VenueOrder
+from domain.ports.venue import VenueOrder
 from domain.reports import OrderAccepted, OrderEnded, Report
 from domain.values import ZERO, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, format_decimal
 from exchange.alpaca.fields import (

@@ -24,7 +24,7 @@ from uuid import UUID
 import aiohttp
 
 from domain.errors import KeyRefused, VenueBusy, VenueUnreachable
-from domain.ports import (
+from domain.ports.venue import (
     AlreadyPlaced,
     CancelNotPossible,
     CancelOutcome,

@@ -10,7 +10,8 @@ from uuid import UUID
 import aiohttp
 
 from domain.errors import VenueUnreachable
-from domain.ports import CancelOutcome, CancelUnknown, Clock, PlacementOutcome, VenueOrder, VenueReport
+from domain.ports.clock_and_ids import Clock
+from domain.ports.venue import CancelOutcome, CancelUnknown, PlacementOutcome, VenueOrder, VenueReport
 from domain.telemetry import Metric, Telemetry
 from domain.values import Instrument, Terms
 from exchange.alpaca.assets import parse_asset

@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from domain.errors import VenueUnreachable
-from domain.ports import UnreadableReport, VenueReport
+from domain.ports.venue import UnreadableReport, VenueReport
 from domain.telemetry import Metric, Telemetry
 from exchange.alpaca.frames import (
     AUTHORIZATION,

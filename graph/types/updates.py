@@ -3,7 +3,7 @@
 import strawberry
 
 from domain.changes import OrderSnapshot, RecordedChange
-from domain.ports import Checkpoint, Reset, UpToDate
+from domain.ports.telling import Checkpoint, Reset, UpToDate
 from graph.cursors import write_stream_cursor
 from graph.enums import OrderStreamKind, OrderUpdateKind
 from graph.types.change import OrderChange, change_from

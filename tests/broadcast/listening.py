@@ -10,7 +10,8 @@ from broadcast.feed import HubFeed
 from broadcast.hub import ChangeHub, open_hub
 from broadcast.settings import HubSettings
 from domain.changes import OrderSnapshot, RecordedChange
-from domain.ports import ChangeLog, Checkpoint, Reset, UpToDate
+from domain.ports.reading import ChangeLog
+from domain.ports.telling import Checkpoint, Reset, UpToDate
 from tests.fakes.telemetry import RecordingTelemetry
 from tests.processes import eventually
 

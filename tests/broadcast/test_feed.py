@@ -10,7 +10,8 @@ from broadcast.messages import encode
 from domain.changes import OrderSnapshot, RecordedChange
 from domain.errors import OrderNotFound, Unavailable
 from domain.order import OrderStatus
-from domain.ports import Checkpoint, LiveFeed, Position, Reset
+from domain.ports.reading import Position
+from domain.ports.telling import Checkpoint, LiveFeed, Reset
 from domain.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import UNHURRIED, Listening, a_feed, following, following_order

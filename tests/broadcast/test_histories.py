@@ -17,7 +17,7 @@ from broadcast.messages import encode
 from broadcast.subscriber import Subscriber
 from domain.changes import OrderSnapshot, RecordedChange
 from domain.order import OrderStatus
-from domain.ports import Checkpoint, Reset
+from domain.ports.telling import Checkpoint, Reset
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import QUICK, Collected, Listening, a_feed
 

@@ -18,7 +18,7 @@ from broadcast.publisher import RedisPublisher, open_publisher
 from broadcast.settings import PublisherSettings
 from broadcast.shards import channel_of, shard_of
 from domain.changes import RecordedChange
-from domain.ports import ChangePublisher, Checkpoint
+from domain.ports.telling import ChangePublisher, Checkpoint
 from domain.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import QUICK, UNHURRIED, Listening, a_feed, following

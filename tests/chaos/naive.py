@@ -15,7 +15,7 @@ from saq import Job
 from saq.worker import Worker
 
 from domain.order import End
-from domain.ports import Placed, Refused
+from domain.ports.venue import Placed, Refused
 from domain.reports import OrderEnded
 from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
 from runtime.health import serve_health

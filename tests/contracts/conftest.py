@@ -3,7 +3,8 @@
 import pytest
 
 from db.database import Database
-from domain.ports import OrderReader, OrderStore
+from domain.ports.order_store import OrderStore
+from domain.ports.reading import OrderReader
 from tests.clerk import Clerk
 from tests.contracts.stores import Adapters, memory_adapters, postgres_adapters
 

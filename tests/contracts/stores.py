@@ -9,15 +9,10 @@ from db.instrument_catalog import PostgresInstrumentCatalog
 from db.order_reader import PostgresOrderReader
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.venue_gate import PostgresVenueGate
-from domain.ports import (
-    ChangeLog,
-    InstrumentCatalog,
-    LeadershipLease,
-    OrderReader,
-    OrderStore,
-    StreamPositions,
-    VenueGate,
-)
+from domain.ports.following import LeadershipLease, StreamPositions
+from domain.ports.order_store import OrderStore
+from domain.ports.reading import ChangeLog, InstrumentCatalog, OrderReader
+from domain.ports.venue_gate import VenueGate
 from tests.db.stores import VENUE, make_store
 from tests.examples import now
 from tests.fakes.change_log import MemoryChangeLog

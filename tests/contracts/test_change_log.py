@@ -4,7 +4,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from domain.errors import HistoryGone
-from domain.ports import ChangeLog
+from domain.ports.reading import ChangeLog
 from tests.clerk import Clerk
 from tests.contracts.stores import Adapters
 from tests.examples import accepted, filled

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.ports import InstrumentCatalog
+from domain.ports.reading import InstrumentCatalog
 from domain.reading import PageRequest
 from domain.values import Instrument
 from tests.contracts.stores import Adapters

@@ -11,7 +11,7 @@ import pytest
 
 from domain.errors import OrderNotFound
 from domain.order import End
-from domain.ports import Checkpoint, LiveFeed, Reset, UpToDate
+from domain.ports.telling import Checkpoint, LiveFeed, Reset, UpToDate
 from tests.broadcast.listening import a_feed
 from tests.clerk import Clerk
 from tests.contracts.stores import Adapters, memory_adapters, postgres_adapters

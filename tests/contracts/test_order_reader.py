@@ -9,7 +9,8 @@ from uuid_utils.compat import uuid7
 
 from domain.changes import ChangeKind, OrderSnapshot
 from domain.order import End, OrderStatus
-from domain.ports import OrderReader, OrderStore
+from domain.ports.order_store import OrderStore
+from domain.ports.reading import OrderReader
 from domain.reading import OrderFilter, OrderKey, OrderSort, PageRequest
 from domain.values import Side
 from tests.clerk import Clerk

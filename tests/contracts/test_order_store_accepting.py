@@ -4,7 +4,7 @@ import asyncio
 
 from domain.changes import ChangeKind
 from domain.order import OrderStatus
-from domain.ports import OrderStore
+from domain.ports.order_store import OrderStore
 from tests.clerk import Clerk
 from tests.examples import filled, new_order, now
 

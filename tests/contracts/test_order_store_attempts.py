@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import StaleWrite
 from domain.order import CANCELED_BEFORE_SENDING, End, OrderStatus
-from domain.ports import AttemptEnd, OrderStore
+from domain.ports.order_store import AttemptEnd, OrderStore
 from tests.clerk import Clerk
 from tests.examples import accepted, became_unknown, ended
 

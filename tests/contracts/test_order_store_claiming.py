@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.order import End
-from domain.ports import OrderStore
+from domain.ports.order_store import OrderStore
 from tests.clerk import Clerk
 from tests.examples import accepted, cancel_asked, ended
 from tests.processes import eventually

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from domain.changes import ChangeKind
 from domain.errors import ExecutionIdTaken, StaleWrite
 from domain.order import CANCELED_BEFORE_SENDING, End
-from domain.ports import ExecutionKey, OrderStore, OrderWrite
+from domain.ports.order_store import ExecutionKey, OrderStore, OrderWrite
 from domain.reports import Report
 from tests.clerk import Clerk
 from tests.examples import (

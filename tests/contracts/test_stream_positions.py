@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 
 from domain.errors import LeadershipLost
-from domain.ports import Fence, LeadershipLease, OrderStore, StreamPositions
+from domain.ports.following import Fence, LeadershipLease, StreamPositions
+from domain.ports.order_store import OrderStore
 from tests.clerk import Clerk
 from tests.contracts.stores import Adapters
 from tests.examples import accepted

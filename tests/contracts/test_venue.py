@@ -9,15 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.errors import VenueUnreachable
-from domain.ports import (
-    AlreadyPlaced,
-    CancelNotPossible,
-    CancelTaken,
-    CancelUnknown,
-    NotExecuted,
-    Placed,
-    Venue,
-)
+from domain.ports.venue import AlreadyPlaced, CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, Placed, Venue
 from domain.reports import OrderFilled
 from domain.values import OrderType, Terms
 from tests.examples import now, some_terms

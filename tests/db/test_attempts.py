@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from db.database import Database
 from db.order_store import PostgresOrderStore
-from domain.ports import AttemptEnd
+from domain.ports.order_store import AttemptEnd
 from tests.clerk import Clerk
 
 LEASE = timedelta(seconds=30)

@@ -13,7 +13,8 @@ from db.database import Database
 from db.order_store import PostgresOrderStore
 from db.stream_positions import PostgresLeadershipLease
 from domain.errors import LeadershipLost
-from domain.ports import Fence, OrderWrite
+from domain.ports.following import Fence
+from domain.ports.order_store import OrderWrite
 from tests.clerk import Clerk
 from tests.db.stores import VENUE
 from tests.examples import accepted

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.errors import KeyRefused, Unavailable, VenueBusy, VenueUnreachable
 from domain.order import End, Order, OrderStatus, VenueRank
-from domain.ports import AlreadyPlaced, NotExecuted, OutcomeUnknown, RateLimited, Refused, Unauthorized
+from domain.ports.venue import AlreadyPlaced, NotExecuted, OutcomeUnknown, RateLimited, Refused, Unauthorized
 from domain.values import ReasonSource
 from tests.domain.placing_world import LEASE, MAX_ATTEMPTS, SECOND, Place, Request, Waiting, World
 from tests.examples import VENUE_SAYS, filled

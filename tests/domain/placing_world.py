@@ -21,17 +21,9 @@ from domain.errors import FillwireError
 from domain.execution import Recording
 from domain.gate import Gatekeeper, GatePolicy
 from domain.order import End
-from domain.ports import (
-    CancelNotPossible,
-    CancelOutcome,
-    CancelTaken,
-    Claim,
-    Fence,
-    OrderWrite,
-    Placed,
-    PlacementOutcome,
-    VenueOrder,
-)
+from domain.ports.following import Fence
+from domain.ports.order_store import Claim, OrderWrite
+from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Placed, PlacementOutcome, VenueOrder
 from domain.reports import OrderEnded
 from domain.submission import Submission, SubmissionPolicy
 from domain.values import Terms

@@ -9,7 +9,7 @@ import pytest
 from domain.changes import ChangeKind
 from domain.errors import NotCancelable, OrderNotFound
 from domain.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderStatus
-from domain.ports import CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, OutcomeUnknown, RateLimited
+from domain.ports.venue import CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, OutcomeUnknown, RateLimited
 from domain.reports import OrderEnded
 from domain.telemetry import Metric
 from tests.desk import SECOND, Desk

@@ -9,7 +9,7 @@ import pytest
 from domain.changes import ChangeKind
 from domain.errors import KeyRefused, Unavailable, VenueBusy
 from domain.order import OrderStatus
-from domain.ports import NotExecuted, OutcomeUnknown, PlacementOutcome, RateLimited, Refused, Unauthorized
+from domain.ports.venue import NotExecuted, OutcomeUnknown, PlacementOutcome, RateLimited, Refused, Unauthorized
 from domain.telemetry import Metric
 from tests.desk import SECOND, Desk
 from tests.examples import ORDER_ID, VENUE_SAYS

@@ -9,7 +9,7 @@ import pytest
 
 from domain.errors import Unavailable, VenueUnreachable
 from domain.order import End, OrderStatus
-from domain.ports import OutcomeUnknown, VenueReport
+from domain.ports.venue import OutcomeUnknown, VenueReport
 from domain.reports import Report
 from domain.telemetry import Metric
 from tests.desk import SECOND, Desk

@@ -12,9 +12,9 @@ import pytest
 from domain.changes import Anomaly
 from domain.errors import Unavailable
 from domain.order import End, OrderStatus, VenueRank
-from domain.ports import (
+from domain.ports.order_store import Claim
+from domain.ports.venue import (
     AlreadyPlaced,
-    Claim,
     NotExecuted,
     OutcomeUnknown,
     PlacementOutcome,

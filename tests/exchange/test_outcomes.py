@@ -11,7 +11,7 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from domain.errors import KeyRefused, VenueBusy
 from domain.order import VenueRank
-from domain.ports import (
+from domain.ports.venue import (
     AlreadyPlaced,
     CancelNotPossible,
     CancelTaken,

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from domain.errors import VenueUnreachable
-from domain.ports import (
+from domain.ports.venue import (
     CancelNotPossible,
     CancelTaken,
     NotExecuted,

@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from domain.errors import VenueUnreachable
-from domain.ports import UnreadableReport, VenueReport
+from domain.ports.venue import UnreadableReport, VenueReport
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.stream import AlpacaStream
 from tests.exchange.test_wire import update

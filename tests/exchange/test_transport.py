@@ -13,7 +13,15 @@ import pytest
 from aiohttp import web
 
 from domain.errors import VenueUnreachable
-from domain.ports import CancelUnknown, NotExecuted, OutcomeUnknown, Placed, PlacementOutcome, RateLimited, Unauthorized
+from domain.ports.venue import (
+    CancelUnknown,
+    NotExecuted,
+    OutcomeUnknown,
+    Placed,
+    PlacementOutcome,
+    RateLimited,
+    Unauthorized,
+)
 from domain.values import OrderType, Side, Terms, TimeInForce
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings

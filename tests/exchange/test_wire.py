@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from domain.executions import Trade
 from domain.order import End, VenueRank
-from domain.ports import UnreadableReport, VenueReport
+from domain.ports.venue import UnreadableReport, VenueReport
 from domain.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderEnded, OrderFilled
 from domain.values import OrderType, ReasonSource, Side, Terms, TimeInForce
 from exchange.alpaca.assets import parse_asset

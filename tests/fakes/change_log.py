@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.changes import OrderSnapshot, RecordedChange
 from domain.errors import HistoryGone, Unavailable
-from domain.ports import Position
+from domain.ports.reading import Position
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.changes import OrderSnapshot, RecordedChange
 from domain.errors import OrderNotFound
-from domain.ports import Checkpoint, Reset, UpToDate
+from domain.ports.telling import Checkpoint, Reset, UpToDate
 from tests.fakes.order_store import MemoryOrderStore
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from domain.changes import OrderSnapshot, PlacementState, snapshot
 from domain.executions import Execution
 from domain.order import End, Facts, Order, is_placing_over
-from domain.ports import AttemptEnd, Claim, ExecutionKey, LoadedOrder, OrderWrite
+from domain.ports.order_store import AttemptEnd, Claim, ExecutionKey, LoadedOrder, OrderWrite
 
 
 @dataclass(slots=True)

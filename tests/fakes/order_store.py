@@ -9,7 +9,9 @@ from uuid import UUID
 from domain.changes import Change, ChangeKind, RecordedChange, view
 from domain.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
 from domain.order import Order, VenueRank
-from domain.ports import Claim, Clock, ExecutionKey, Fence, LoadedOrder, OrderWrite, Stored
+from domain.ports.clock_and_ids import Clock
+from domain.ports.following import Fence
+from domain.ports.order_store import Claim, ExecutionKey, LoadedOrder, OrderWrite, Stored
 from tests.fakes.order_row import OrderRow, fences_hold
 from tests.fakes.stream_positions import MemoryStreamPositions
 from tests.fakes.venue_gate import MemoryVenueGate

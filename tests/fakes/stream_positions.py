@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.ports import Clock, Fence
+from domain.ports.clock_and_ids import Clock
+from domain.ports.following import Fence
 from tests.fakes.clock import SettableClock
 
 

@@ -10,13 +10,13 @@ from uuid import UUID
 from domain.errors import VenueUnreachable
 from domain.executions import Trade
 from domain.order import VenueRank
-from domain.ports import (
+from domain.ports.clock_and_ids import Clock
+from domain.ports.venue import (
     AlreadyPlaced,
     CancelNotPossible,
     CancelOutcome,
     CancelTaken,
     CancelUnknown,
-    Clock,
     NotExecuted,
     Placed,
     PlacementOutcome,

@@ -8,7 +8,7 @@ from domain.cancellation import Cancellation
 from domain.changes import Change, ChangeKind
 from domain.execution import Recording
 from domain.placement import Placement
-from domain.ports import OrderWrite
+from domain.ports.order_store import OrderWrite
 from domain.reports import Report
 from graph.context import Services
 from graph.settings import GraphSettings

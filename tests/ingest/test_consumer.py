@@ -11,7 +11,7 @@ from uuid import uuid4
 from domain.errors import Unavailable, VenueUnreachable
 from domain.executions import Trade
 from domain.order import Order, OrderStatus, VenueRank
-from domain.ports import UnreadableReport, VenueReport
+from domain.ports.venue import UnreadableReport, VenueReport
 from domain.reports import OrderAccepted, OrderFilled, Report
 from domain.telemetry import Metric
 from ingest.consumer import Consumer, ConsumerPolicy

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from domain.errors import LeadershipLost, Unavailable
-from domain.ports import Fence
+from domain.ports.following import Fence
 from domain.telemetry import Metric
 from ingest.leadership import Leadership, LeadershipPolicy
 from tests.fakes.stream_positions import MemoryStreamPositions

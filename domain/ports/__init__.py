@@ -1,0 +1,1 @@
+"""What the domain needs from the world, in its own words. Adapters translate and decide nothing."""

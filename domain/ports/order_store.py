@@ -1,0 +1,146 @@
+"""The orders as the stories of an order's life load, claim and write them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from domain.changes import Change, OrderSnapshot, RecordedChange
+from domain.executions import Execution
+from domain.order import Order
+from domain.ports.following import Fence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """An order in the database. `change` is its first change when this call stored it, None when it was there."""
+
+    order: OrderSnapshot
+    change: RecordedChange | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionKey:
+    """How a report names an execution: by the venue's id, or by the order's cumulative quantity after it."""
+
+    order_id: UUID
+    venue_execution_id: str
+    cumulative_quantity: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedOrder:
+    """An order as read without a lock, with the executions that were asked for.
+
+    `attempt` is the number of the newest claim (the fence), `attempts` how many count against the budget, and
+    `maybe_sent_at` the latest moment at which a request may have gone out whose outcome is not known.
+    `lease_until` is set while an attempt is under way (or its process died).
+    """
+
+    order: Order
+    executions: Sequence[Execution]
+    attempt: int
+    attempts: int
+    maybe_sent_at: datetime | None
+    lease_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to make one attempt for an order until the lease ends.
+
+    `attempt` is the fence that every write of this attempt carries; `attempts` counts this one too.
+    `maybe_sent_at` is as in LoadedOrder; an earlier attempt that died under its lease counts as sent at its end.
+    `claimed_at` is the database's clock. `is_probe` and `venue_failures` are what the venue's gate said then.
+    """
+
+    order: Order
+    attempt: int
+    attempts: int
+    maybe_sent_at: datetime | None
+    claimed_at: datetime
+    is_probe: bool = False
+    venue_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnd:
+    """How one placing attempt ended; it releases the lease.
+
+    `counts` is False where the attempt must not use up the budget. `may_have_been_sent` marks an unknown outcome.
+    `next_in` says when the order is due again, unless placing is over by then.
+    """
+
+    attempt: int
+    error: str | None
+    counts: bool
+    may_have_been_sent: bool
+    next_in: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderWrite:
+    """One order after a decision, to be written only if nobody wrote since `read_version` was read.
+
+    With `attempt_end` it is also fenced: only while the row's newest attempt is that one. With `unclaimed` it is
+    written only while no attempt is or may be under way (used to cancel what was never sent).
+    Whether placing or canceling is still due is read off the order's facts (`is_placing_over`, `cancel.is_open`).
+    `cancel_in` says when the cancel request is due next.
+    """
+
+    order: Order
+    read_version: int
+    changes: Sequence[Change] = ()
+    executions: Sequence[Execution] = ()
+    attempt_end: AttemptEnd | None = None
+    unclaimed: bool = False
+    cancel_in: timedelta | None = None
+
+
+class OrderStore(Protocol):
+    """The orders table and what hangs on it. Every method raises Unavailable when the database does not answer."""
+
+    async def accept(self, order: Order) -> Stored:
+        """Store a new order, due to be placed now, unless its account already has one with its client order id."""
+
+    async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
+        """Read orders, and of their executions those that match one of the keys. Unknown ids are left out."""
+
+    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+        """Write all or nothing, in one statement; give back the changes with their place in the sequence.
+
+        Raises LeadershipLost when the fence does not hold, StaleWrite when any order was written since it was read or
+        its attempt is not the newest any more, and ExecutionIdTaken when an execution's id is another order's already.
+        """
+
+    async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
+        """Claim those that are due and of which the venue has shown nothing; commit before returning.
+
+        Nothing is claimed while the venue's gate is shut, and only one order, a probe, while its circuit is open.
+        """
+
+    async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
+        """Claim what has been due for longer than `overdue_by`, oldest first, skipping what others hold.
+
+        The gate holds as for `claim`.
+        """
+
+    async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
+        """Take those whose cancel request is due, and push their due time to the end of the lease.
+
+        Nothing is taken while the venue asks for a pause; an open circuit holds no cancel request up.
+        """
+
+    async def claim_due_cancels(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[LoadedOrder]:
+        """The same for whatever cancel request has been due for longer than `overdue_by`."""
+
+    async def oldest_due(self) -> timedelta | None:
+        """How long the most overdue order has been due; None when nothing is."""
+
+    async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
+        """Our ids of the orders that the venue knows by these ids; unknown ones are left out."""
+
+    async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
+        """Orders that the venue has, not final here, without a change for that long; the most silent first."""

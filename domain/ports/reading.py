@@ -1,0 +1,91 @@
+"""What people read: orders, executions, instruments, and the accounts' sequences of changes."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from domain.changes import ExecutionView, OrderSnapshot, RecordedChange
+from domain.reading import OrderFilter, OrderKey, OrderSort, Page, PageRequest
+from domain.values import Instrument
+
+
+class InstrumentCatalog(Protocol):
+    """The instruments that can be traded."""
+
+    async def find(self, isin: str) -> Instrument | None:
+        """The instrument, or None."""
+
+    async def find_many(self, isins: Collection[str]) -> Mapping[str, Instrument]:
+        """Those that exist, by ISIN."""
+
+    async def page(self, request: PageRequest[str], *, search: str | None) -> Page[Instrument]:
+        """By ISIN ascending; `search` matches the start of ISIN, symbol or name, whatever the case."""
+
+    async def save(self, instruments: Sequence[Instrument]) -> int:
+        """Insert or replace by ISIN; gives how many differ from what was stored."""
+
+
+class OrderReader(Protocol):
+    """Reading for people. `account_id` None sees every account (operators only)."""
+
+    async def order(self, order_id: UUID, *, account_id: str | None) -> OrderSnapshot | None:
+        """The order as it stands."""
+
+    async def orders_by_id(
+        self, order_ids: Collection[UUID], *, account_id: str | None
+    ) -> Mapping[UUID, OrderSnapshot]:
+        """Those that exist and are visible."""
+
+    async def by_client_order_id(self, client_order_id: str, *, account_id: str) -> OrderSnapshot | None:
+        """The account's order with that client order id."""
+
+    async def page(
+        self,
+        request: PageRequest[OrderKey],
+        *,
+        sort: OrderSort,
+        filter: OrderFilter,  # noqa: A002 - the API's word
+    ) -> Page[OrderSnapshot]:
+        """A keyset page of orders."""
+
+    async def executions(self, order_id: UUID, request: PageRequest[UUID]) -> Page[ExecutionView]:
+        """The order's executions, oldest first (by id); busted ones are left out."""
+
+    async def execution(self, execution_id: UUID, *, account_id: str | None) -> ExecutionView | None:
+        """One execution, if it is of a visible order."""
+
+    async def history(self, order_id: UUID, request: PageRequest[int]) -> Page[RecordedChange]:
+        """The order's changes, oldest first, keyed by version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """An order as it stands, and the place in its account's sequence at that very moment."""
+
+    order: OrderSnapshot
+    sequence: int
+
+
+class ChangeLog(Protocol):
+    """The accounts' sequences of changes: what a published hint missed is read here."""
+
+    async def changes_after(
+        self, account_id: str, sequence: int, *, limit: int, order_id: UUID | None = None
+    ) -> Sequence[RecordedChange]:
+        """The next changes in the account's sequence, optionally of one order only.
+
+        Raises HistoryGone when the change right behind `sequence` is no longer kept.
+        """
+
+    async def order_changes_after(self, order_id: UUID, version: int, *, limit: int) -> Sequence[RecordedChange]:
+        """The order's changes after that version. Raises HistoryGone when the next one is no longer kept."""
+
+    async def position(self, account_id: str) -> int:
+        """The sequence of the account's newest change; 0 before the first."""
+
+    async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
+        """The same for many accounts in one query."""
+
+    async def order_position(self, order_id: UUID, *, account_id: str | None) -> Position | None:
+        """The order and its account's sequence, read in one statement, so that they belong together."""

@@ -1,0 +1,66 @@
+"""Waking who has work to do, and telling who listens. All of it are hints; the database is the truth."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+from domain.changes import OrderSnapshot, RecordedChange
+
+
+class WakeUps(Protocol):
+    """Tells a worker that something is due. A hint: it may be lost, so it never waits and never raises."""
+
+    def placement_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
+        """The orders are to be placed, after that delay."""
+
+    def cancel_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
+        """Their cancel requests are to be sent, after that delay."""
+
+
+class ChangePublisher(Protocol):
+    """Tells every API process what has changed. A hint as well: called after the commit, never waits or raises."""
+
+    def publish(self, changes: Sequence[RecordedChange]) -> None:
+        """Send the changes of one commit, one message for each account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Where an account's stream stands; everything after this sequence follows."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reset:
+    """What was missed is no longer kept; the stream goes on after this sequence."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpToDate:
+    """The stream of an order is open, and the subscriber has seen everything so far."""
+
+    version: int
+
+
+class LiveFeed(Protocol):
+    """Every change exactly once and in order to one subscriber, whatever happens to the hints in between.
+
+    Both generators free everything they hold when closed. They end only as said, or by an error.
+    """
+
+    def order(
+        self, order_id: UUID, *, account_id: str | None, after_version: int | None
+    ) -> AsyncGenerator[OrderSnapshot | UpToDate | RecordedChange]:
+        """One order: its snapshot (or, with `after_version`, the changes since, if still kept), then each later change
+        in version order. The first item comes as soon as the stream is open: where `after_version` is the newest one
+        it is UpToDate. Ends after a final status. Raises OrderNotFound before the first item; `account_id` None
+        sees every account."""
+
+    def account(self, account_id: str, *, after: int | None) -> AsyncGenerator[Checkpoint | Reset | RecordedChange]:
+        """All orders of the account: a checkpoint, then each change in the sequence's order; with `after`, everything
+        since that sequence follows the checkpoint that names it."""
