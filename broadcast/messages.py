@@ -1,6 +1,6 @@
 """The one message format: some changes of one account, in order. Pure.
 
-Decimals travel as texts and times as RFC 3339 with microseconds, so that a change is read exactly as it was written.
+Decimals travel as texts and times as RFC 3339 to the microsecond, so that a change is read exactly as it was written.
 The envelope (version, account, newest sequence) is the same in every version: a process of another release that
 cannot read the changes still learns that they exist, and reads them from the database.
 """
@@ -77,7 +77,7 @@ def _change_json(change: RecordedChange) -> dict[str, object]:
     return {
         "sequence": change.sequence,
         "kind": change.kind,
-        "at": _time_text(change.at),
+        "at": change.at,
         "order": _order_json(change.order),
         "execution": None if change.execution is None else _execution_json(change.execution),
     }
@@ -104,8 +104,8 @@ def _order_json(order: OrderSnapshot) -> dict[str, object]:
         "venue_order_id": order.venue_order_id,
         "placement": _placement_json(order.placement),
         "version": order.version,
-        "created_at": _time_text(order.created_at),
-        "updated_at": _time_text(order.updated_at),
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
     }
 
 
@@ -155,8 +155,8 @@ def _terms(data: Json) -> Terms:
 def _placement_json(placement: PlacementState) -> dict[str, object]:
     return {
         "attempts": placement.attempts,
-        "last_attempt_at": None if placement.last_attempt_at is None else _time_text(placement.last_attempt_at),
-        "next_attempt_at": None if placement.next_attempt_at is None else _time_text(placement.next_attempt_at),
+        "last_attempt_at": placement.last_attempt_at,
+        "next_attempt_at": placement.next_attempt_at,
         "last_error": placement.last_error,
     }
 
@@ -175,8 +175,8 @@ def _execution_json(execution: ExecutionView) -> dict[str, object]:
         "id": str(execution.id),
         "quantity": str(execution.quantity),
         "price": str(execution.price),
-        "executed_at": _time_text(execution.executed_at),
-        "received_at": _time_text(execution.received_at),
+        "executed_at": execution.executed_at,
+        "received_at": execution.received_at,
     }
 
 
@@ -197,10 +197,6 @@ def _reason(data: Sequence[Any]) -> Reason:
 
 def _optional(read: Callable[[Any], Any], value: object) -> Any:  # noqa: ANN401 - the type is that of `read`
     return None if value is None else read(value)
-
-
-def _time_text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _time(text: str) -> datetime:

@@ -1,55 +1,27 @@
 """Accepting orders: all that wait at one moment, in one statement, each account's sequence without a gap."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
+from db.accept_statement import ACCEPT, JUDGE_AND_ACCEPT
 from db.database import Database, Row
 from db.rows import HELD_COLUMN_NAMES, ORDER_COLUMN_NAMES, snapshot_of
 from domain.changes import ChangeKind, PlacementState, RecordedChange, snapshot
+from domain.errors import OrderDenied, StaleLimits
+from domain.limits import AccountLimits, AccountLoad, deny_halted, judge_load
 from domain.order import Order
 from domain.ports.order_store import Stored
 
-# Locks are taken in one order everywhere, so that nobody deadlocks: first orders (here: the keys of new ones, sorted),
-# then accounts by id. The upsert of an account locks it, makes it where it is missing, and sees its newest sequence.
-# An account's number reaches its changes through an array, not through a join: the planner knows nothing of what a
-# CTE holds, and a join of two of them compares every row with every row.
-ACCEPT = """
-WITH inserted AS (
-    INSERT INTO orders AS o (
-        id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, limit_price,
-        status, created_at, updated_at, place_due_at
-    )
-    SELECT n.id, n.account_id, n.client_order_id, n.isin, n.symbol, n.side, n.type, n.time_in_force, n.quantity,
-        n.limit_price, 'PENDING', n.created_at, n.created_at, now()
-    FROM unnest(
-        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::numeric[], $10::numeric[], $11::timestamptz[]
-    ) AS n (
-        id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, limit_price, created_at
-    )
-    ORDER BY n.account_id COLLATE "C", n.client_order_id COLLATE "C"
-    ON CONFLICT (account_id, client_order_id) DO NOTHING
-    RETURNING o.id, o.account_id, o.created_at, o.place_due_at
-), numbered AS MATERIALIZED (
-    SELECT i.*,
-        dense_rank() OVER (ORDER BY i.account_id) AS account_number,
-        row_number() OVER (PARTITION BY i.account_id ORDER BY i.id DESC) - 1 AS behind
-    FROM inserted AS i
-), advanced AS (
-    INSERT INTO accounts AS a (id, sequence)
-    SELECT n.account_id, count(*) FROM numbered AS n GROUP BY n.account_id ORDER BY n.account_id
-    ON CONFLICT (id) DO UPDATE SET sequence = a.sequence + excluded.sequence
-    RETURNING a.id, a.sequence
-), ends AS MATERIALIZED (
-    SELECT array_agg(a.sequence ORDER BY a.id) AS sequences FROM advanced AS a
-)
-INSERT INTO order_changes AS c (
-    account_id, sequence, order_id, version, kind, at, status, filled_quantity, notional
-)
-SELECT n.account_id, (SELECT e.sequences FROM ends AS e)[n.account_number] - n.behind, n.id, 1, 'RECEIVED',
-    n.created_at, 'PENDING', 0, 0
-FROM numbered AS n
-RETURNING c.order_id, c.sequence, now() AS place_due_at
+EVERYBODY_HALTED = "ALL"
+ONE_SECOND = timedelta(seconds=1)
+
+# Made before the statement comes again, so that there is a row to lock.
+OPEN_ACCOUNTS = """
+INSERT INTO accounts (id, sequence) SELECT k.id, 0 FROM unnest($1::text[]) AS k (id) ORDER BY k.id COLLATE "C"
+ON CONFLICT (id) DO NOTHING
 """
 
 # A second statement, because the first one's snapshot does not show a row that was committed while it waited for it.
@@ -60,22 +32,62 @@ JOIN orders AS o ON o.account_id = k.account_id AND o.client_order_id = k.client
 """  # noqa: S608 - the names of our own columns
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An order to be stored, and when the limits were set by which its terms were judged."""
+
+    order: Order
+    limits_set_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Accepting:
-    """Stores new orders."""
+    """Stores new orders. `max_orders_per_second` holds for accounts whose limits name no other."""
 
     database: Database
+    max_orders_per_second: int | None = None
 
-    async def accept(self, orders: Sequence[Order]) -> Sequence[Stored]:
-        """Store those whose client order id is new in their account; for each order what is stored, in input order."""
-        rows = {row["order_id"]: row for row in await self.database.fetch(ACCEPT, *_arrays(orders))}
+    async def accept(self, asked: Sequence[Asked]) -> Sequence[Stored | OrderDenied | StaleLimits]:
+        """Store those whose client order id is new in their account, as far as the accounts' limits let them pass.
+
+        For each what is stored, else why it is not, in input order.
+        """
+        distinct = {_key(one.order): one for one in reversed(asked)}
+        row = await self._store(list(reversed(distinct.values())))
         # Popped, so that of one order given twice only the first is the one that stored it.
-        new = [rows.pop(order.id, None) for order in orders]
-        existing = await self._find([order for order, row in zip(orders, new, strict=True) if row is None])
+        sequences = dict(zip(row["order_ids"] or (), row["sequences"] or (), strict=True))
+        new = [sequences.pop(one.order.id, None) for one in asked]
+        accepted = Counter(one.order.account_id for one, sequence in zip(asked, new, strict=True) if sequence)
+        existing = await self._find([one.order for one, sequence in zip(asked, new, strict=True) if sequence is None])
+        loads = {load[0]: load for load in row["loads"]}
         return [
-            _new(order, row) if row is not None else Stored(order=snapshot_of(existing[_key(order)]), change=None)
-            for order, row in zip(orders, new, strict=True)
+            _new(one.order, sequence, place_due_at=row["place_due_at"])
+            if sequence is not None
+            else _stored_before(existing, one.order)
+            or _refusal(loads[one.order.account_id], accepted=accepted[one.order.account_id])
+            for one, sequence in zip(asked, new, strict=True)
         ]
+
+    async def _store(self, asked: Sequence[Asked]) -> Row:
+        set_at = {one.order.account_id: one.limits_set_at for one in asked}
+        accounts = sorted(set_at)
+        numbers = {account_id: number for number, account_id in enumerate(accounts, start=1)}
+        orders = (*_arrays([one.order for one in asked]), accounts)
+        if self.max_orders_per_second is None and not any(set_at.values()):
+            (row,) = await self.database.fetch(ACCEPT, *orders)
+            if row["is_free"]:
+                return row
+        judged = (
+            *orders,
+            [set_at[account_id] for account_id in accounts],
+            self.max_orders_per_second,
+            [numbers[one.order.account_id] for one in asked],
+        )
+        (row,) = await self.database.fetch(JUDGE_AND_ACCEPT, *judged)
+        if row["are_missing"]:
+            await self.database.fetch(OPEN_ACCOUNTS, accounts)
+            (row,) = await self.database.fetch(JUDGE_AND_ACCEPT, *judged)
+        return row
 
     async def _find(self, orders: Sequence[Order]) -> Mapping[tuple[str, str], Row]:
         if not orders:
@@ -89,12 +101,32 @@ def _key(order: Order) -> tuple[str, str]:
     return (order.account_id, order.terms.client_order_id)
 
 
-def _new(order: Order, row: Row) -> Stored:
-    shown = snapshot(order, placement=PlacementState(next_attempt_at=row["place_due_at"]))
+def _new(order: Order, sequence: int, *, place_due_at: datetime) -> Stored:
+    shown = snapshot(order, placement=PlacementState(next_attempt_at=place_due_at))
     change = RecordedChange(
-        sequence=row["sequence"], kind=ChangeKind.RECEIVED, at=order.created_at, order=shown, execution=None
+        sequence=sequence, kind=ChangeKind.RECEIVED, at=order.created_at, order=shown, execution=None
     )
     return Stored(order=shown, change=change)
+
+
+def _stored_before(existing: Mapping[tuple[str, str], Row], order: Order) -> Stored | None:
+    row = existing.get(_key(order))
+    return None if row is None else Stored(order=snapshot_of(row), change=None)
+
+
+def _refusal(load: tuple[Any, ...], *, accepted: int) -> OrderDenied | StaleLimits:
+    """Why the account's orders of a batch were not stored but for so many, from the account's row of `loads`."""
+    _, halt, is_stale, max_open_orders, max_orders_per_second, open_orders, accepted_in_second, free_in = load
+    if halt is not None:
+        return OrderDenied.by(deny_halted(everywhere=halt == EVERYBODY_HALTED))
+    limits = AccountLimits(max_open_orders=max_open_orders, max_orders_per_second=max_orders_per_second)
+    under_way = AccountLoad(
+        open_orders=(open_orders or 0) + accepted,
+        accepted_in_second=(accepted_in_second or 0) + accepted,
+        free_in=free_in or ONE_SECOND,
+    )
+    denial = judge_load(under_way, limits=limits)
+    return StaleLimits() if is_stale or denial is None else OrderDenied.by(denial)
 
 
 def _arrays(orders: Sequence[Order]) -> Sequence[Sequence[object]]:

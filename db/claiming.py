@@ -15,6 +15,14 @@ from domain.ports.order_store import Claim, LoadedOrder
 _NAMED = "o.id = ANY($3::uuid[]) AND {due} <= now() ORDER BY o.id LIMIT {most} FOR UPDATE"
 _OVERDUE = "{due} < now() - $3::interval ORDER BY {due} LIMIT least($4::int, {most}) FOR UPDATE SKIP LOCKED"
 
+# While trading is halted for its account (or for all: the empty one) an order is claimed only if an attempt may have
+# sent it, and the claim says so: it is looked up, never sent. Whoever halts waits for the claims that began before.
+# (A CASE, because the planner guesses nothing from it: taking a frequent account for a halted one it would expect
+# hardly any due order, and read and sort them all instead of the first few of the index.)
+_MAYBE_SENT = "o.maybe_sent_at IS NOT NULL OR o.lease_until IS NOT NULL"
+_HALTED_ACCOUNTS = "(SELECT h.accounts FROM halted AS h)::text[]"
+_IS_HALTED = f"'' = ANY({_HALTED_ACCOUNTS}) OR o.account_id = ANY({_HALTED_ACCOUNTS})"
+
 # The venue's gate ($2) comes first. Shut, nothing is claimed and no order is looked at. With an open circuit the one
 # order that is due takes the gate's row, by moving the next probe to when this attempt is over for certain (half a
 # lease): of several workers the first gets it, and for the others the row says no. An attempt whose lease ended
@@ -25,8 +33,12 @@ WITH gate AS MATERIALIZED (
     SELECT g.failures, g.probe_at IS NOT NULL AS is_open,
         greatest(g.paused_until, g.probe_at) > now() IS TRUE AS is_shut
     FROM venue_gates AS g WHERE g.venue = $2
+), halted AS MATERIALIZED (
+    SELECT array_agg(h.account_id) AS accounts FROM trading_halts AS h WHERE h.resumed_at IS NULL
 ), due AS MATERIALIZED (
-    SELECT o.id FROM orders AS o WHERE NOT EXISTS (SELECT FROM gate WHERE is_shut) AND {{which}}
+    SELECT o.id FROM orders AS o
+    WHERE NOT EXISTS (SELECT FROM gate WHERE is_shut)
+        AND CASE WHEN {_HALTED_ACCOUNTS} IS NULL THEN true ELSE {_MAYBE_SENT} OR NOT ({_IS_HALTED}) END AND {{which}}
 ), probe AS (
     UPDATE venue_gates AS g SET probe_at = now() + $1::interval / 2
     WHERE g.venue = $2 AND g.probe_at <= now() AND EXISTS (SELECT FROM due)
@@ -38,7 +50,7 @@ UPDATE orders AS o SET
     lease_until = now() + $1::interval, place_due_at = now() + $1::interval
 WHERE o.id = ANY (ARRAY(SELECT id FROM due)) AND ((SELECT is_open FROM gate) IS NOT TRUE OR EXISTS (SELECT FROM probe))
 RETURNING {ORDER_COLUMN_NAMES}, coalesce((SELECT is_open FROM gate), false) AS is_probe,
-    coalesce((SELECT failures FROM gate), 0) AS venue_failures
+    coalesce((SELECT failures FROM gate), 0) AS venue_failures, ({_IS_HALTED}) IS TRUE AS is_halted
 """  # noqa: S608 - the names of our own columns
 _ONE_PROBE = "(SELECT CASE WHEN is_open THEN 1 END FROM gate)"
 # A pause that the venue asks for holds for these too; an open circuit does not: to cancel may still work.
@@ -125,4 +137,5 @@ def _claim_of(row: Row) -> Claim:
         claimed_at=row["last_attempt_at"],
         is_probe=row["is_probe"],
         venue_failures=row["venue_failures"],
+        is_halted=row["is_halted"],
     )

@@ -33,7 +33,7 @@ _TRY_LATER_CLASSES = frozenset(
 
 def is_worth_repeating(error: Exception) -> bool:
     """Whether the database undid the statement for the sake of another one: the same again may well succeed."""
-    return _sqlstate(error) in _RETRY_AT_ONCE
+    return sqlstate(error) in _RETRY_AT_ONCE
 
 
 def is_unavailability(error: Exception) -> bool:
@@ -47,11 +47,11 @@ def is_unavailability(error: Exception) -> bool:
         return True
     if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, OSError)):
         return True
-    state = _sqlstate(error)
+    state = sqlstate(error)
     return state in _RETRY_AT_ONCE or state in _TRY_LATER or state[:2] in _TRY_LATER_CLASSES
 
 
-def _sqlstate(error: Exception) -> str:
+def sqlstate(error: Exception) -> str:
     """The SQLSTATE of asyncpg's own error, or of one that SQLAlchemy wrapped; empty when it has none."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return getattr(cause, "sqlstate", None) or ""

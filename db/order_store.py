@@ -4,12 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from db.accepting import Accepting
+from db.accepting import Accepting, Asked
 from db.claiming import Claiming
 from db.database import Database
 from db.group_commit import GroupCommit
 from db.recording import Recording
 from domain.changes import RecordedChange
+from domain.errors import OrderDenied, StaleLimits, StaleWrite
+from domain.limits import NO_LIMITS, AccountLimits
 from domain.order import Order
 from domain.ports.following import Fence
 from domain.ports.order_store import Claim, ExecutionKey, LoadedOrder, OrderStore, OrderWrite, Stored
@@ -17,10 +19,13 @@ from domain.telemetry import Metric, Telemetry
 
 ACCEPT_BATCH_MAX_ORDERS = 256
 ACCEPT_QUEUE_MAX_ORDERS = 4_096
+WRITE_BATCH_MAX_ORDERS = 100
+WRITE_QUEUE_MAX_ORDERS = 4_096
 
 
 class PostgresOrderStore(OrderStore):
-    """Orders in PostgreSQL. `venue` is the name under which its executions are stored."""
+    """Orders in PostgreSQL. `venue` is the name under which its executions are stored; `max_orders_per_second` holds
+    for accounts whose limits name no other."""
 
     def __init__(
         self,
@@ -30,23 +35,35 @@ class PostgresOrderStore(OrderStore):
         telemetry: Telemetry,
         accept_batch_max_orders: int = ACCEPT_BATCH_MAX_ORDERS,
         accept_queue_max_orders: int = ACCEPT_QUEUE_MAX_ORDERS,
+        max_orders_per_second: int | None = None,
     ) -> None:
-        self._accepting = Accepting(database)
+        self._accepting = Accepting(database, max_orders_per_second)
         self._recording = Recording(database, venue)
         self._claiming = Claiming(database, venue)
         self._telemetry = telemetry
         self._waiting = GroupCommit(
             self._accept_batch, batch_max_items=accept_batch_max_orders, queue_max_items=accept_queue_max_orders
         )
+        self._writing = GroupCommit(
+            self._write_batch, batch_max_items=WRITE_BATCH_MAX_ORDERS, queue_max_items=WRITE_QUEUE_MAX_ORDERS
+        )
 
-    async def accept(self, order: Order) -> Stored:
-        return await self._waiting.submit(order)
+    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> Stored:
+        result = await self._waiting.submit(Asked(order=order, limits_set_at=limits.set_at))
+        if isinstance(result, Stored):
+            return result
+        raise result
 
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         return await self._recording.load(order_ids, keys)
 
     async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
-        return await self._recording.write(writes, fence=fence)
+        if fence is not None or len(writes) != 1:
+            return await self._recording.write(writes, fence=fence)
+        outcome = await self._writing.submit(writes[0])
+        if isinstance(outcome, StaleWrite):
+            raise outcome
+        return outcome
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         return await self._claiming.claim(order_ids, lease=lease)
@@ -69,6 +86,22 @@ class PostgresOrderStore(OrderStore):
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
         return await self._claiming.open_at_venue(silent_for=silent_for, limit=limit)
 
-    async def _accept_batch(self, orders: Sequence[Order]) -> Sequence[Stored]:
-        self._telemetry.observe(Metric.ACCEPT_BATCH_SIZE, len(orders))
-        return await self._accepting.accept(orders)
+    async def _write_batch(self, writes: Sequence[OrderWrite]) -> Sequence[Sequence[RecordedChange] | StaleWrite]:
+        """Write single orders of several callers, such as attempts that end at the same time, by one statement.
+
+        Stale for one of them it is for all: then each half goes by itself, until the stale one is alone.
+        """
+        by_order: dict[UUID, list[RecordedChange]] = {write.order.id: [] for write in writes}
+        try:
+            for change in await self._recording.write(writes):
+                by_order[change.order.id].append(change)
+        except StaleWrite as error:
+            if len(writes) == 1:
+                return [error]
+            half = len(writes) // 2
+            return [*await self._write_batch(writes[:half]), *await self._write_batch(writes[half:])]
+        return [by_order[write.order.id] for write in writes]
+
+    async def _accept_batch(self, asked: Sequence[Asked]) -> Sequence[Stored | OrderDenied | StaleLimits]:
+        self._telemetry.observe(Metric.ACCEPT_BATCH_SIZE, len(asked))
+        return await self._accepting.accept(asked)

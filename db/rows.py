@@ -27,12 +27,20 @@ ORDER_COLUMN_NAMES = ", ".join(f"o.{column.name}" for column in orders.columns)
 _SHUT = "FROM venue_gates AS g WHERE greatest(g.paused_until, g.probe_at) > now()"
 _HELD_UNTIL = f"(SELECT max(greatest(g.paused_until, g.probe_at)) {_SHUT})"
 _HELD_REASON = f"(SELECT max(g.reason) {_SHUT})"
-HELD_COLUMN_NAMES = f"{_HELD_UNTIL} AS held_until, {_HELD_REASON} AS held_reason"
-"""Until when a gate lets nothing be claimed, and why; NULL when none is shut. Orders name no venue: there is one."""
+_HALTED_AT = (
+    "(SELECT min(h.halted_at) FROM trading_halts AS h "
+    "WHERE h.resumed_at IS NULL AND (h.account_id = '' OR h.account_id = {orders}.account_id))"
+)
+HELD_COLUMN_NAMES = (
+    f"{_HELD_UNTIL} AS held_until, {_HELD_REASON} AS held_reason, {_HALTED_AT.format(orders='o')} AS halted_at"
+)
+"""Until when a gate lets nothing be claimed, and why; NULL when none is shut. Orders name no venue: there is one. And
+since when trading is halted for the order's account; NULL when it is not."""
 
 HELD_COLUMNS = (
     literal_column(_HELD_UNTIL, MOMENT).label("held_until"),
     literal_column(_HELD_REASON, Text).label("held_reason"),
+    literal_column(_HALTED_AT.format(orders="orders"), MOMENT).label("halted_at"),
 )
 """The same for SQLAlchemy Core."""
 
@@ -87,9 +95,14 @@ def placement_of(row: Row) -> PlacementState:
 
 
 def held_placement_of(row: Row) -> PlacementState:
-    """The same from a row that was read with HELD_COLUMNS: no attempt comes before a gate opens."""
+    """The same from a row that was read with HELD_COLUMNS: no attempt comes before a gate opens, none in a halt."""
     placement = placement_of(row)
-    if placement.next_attempt_at is None or row["held_until"] is None:
+    if placement.next_attempt_at is None:
+        return placement
+    if row["halted_at"] is not None:
+        halted = f"Trading has been halted since {row['halted_at']:%Y-%m-%dT%H:%M:%SZ}: not sent before it is resumed."
+        return replace(placement, next_attempt_at=None, last_error=halted)
+    if row["held_until"] is None:
         return placement
     return replace(
         placement,

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+import db.trading_tables  # noqa: F401 - whoever knows these tables knows those: together they are the database
 from db.columns import (
     CODE_MAX_CHARACTERS,
     ID_MAX_CHARACTERS,
@@ -193,6 +194,10 @@ accounts = Table(
     Column("id", NAME, nullable=False),
     # The place of the account's newest change: no gaps, in the order of commits.
     Column("sequence", BigInteger, nullable=False),
+    # How many of its orders are not final: accepting and recording count in the statement that makes it so.
+    Column("open_orders", Integer, nullable=False, server_default=text("0")),
+    # The moments of the last second's orders; only kept while a limit of orders per second holds.
+    Column("accepted_at", ARRAY(MOMENT), nullable=False, server_default="{}"),
     PrimaryKeyConstraint("id"),
     at_most("id", ID_MAX_CHARACTERS),
     # Few rows, each changed all the time: room for heap-only updates.

@@ -8,7 +8,7 @@ from db.columns import MESSAGE_MAX_CHARACTERS, storable
 from db.rows import reasons_as_json, storable_reason
 from domain.changes import Change
 from domain.executions import Execution
-from domain.order import Order, VenueRank, derive_reason, is_placing_over
+from domain.order import FINAL_STATUSES, Order, VenueRank, derive_reason, is_placing_over
 from domain.ports.following import Fence
 from domain.ports.order_store import AttemptEnd, OrderWrite
 from domain.values import Reason
@@ -16,6 +16,8 @@ from domain.values import Reason
 ORDER_COLUMNS = 28
 EXECUTION_COLUMNS = 13
 CHANGE_COLUMNS = 19
+
+_FINAL_STATUSES = sorted(FINAL_STATUSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def write_arguments(
         *_columns([_change_row(change) for change in changes], count=CHANGE_COLUMNS),
         fence and fence.venue,
         fence and fence.epoch,
+        _FINAL_STATUSES,
     )
 
 

@@ -12,13 +12,14 @@
 # - An execution is inserted or, known already, completed. The row that a rival has just committed can be seen only
 #   there, in DO UPDATE, so what must not be is written as NULL, which the columns forbid: the whole statement fails.
 #   NULL order_id: the execution is another order's. NULL received_at: the row knows something that the new one lacks.
+# - An order that becomes final, or is no longer (a bust, evidence after we gave up), is counted with its account.
 # - Per-account numbers come from the client as arrays. The planner knows nothing of what a CTE holds, and a join of two
 #   compares every row with every row; here every join is of one CTE with a table's primary key.
 WRITE = """
 WITH led AS MATERIALIZED (
     SELECT p.epoch = $65::bigint AS holds FROM stream_positions AS p WHERE p.venue = $64::text FOR SHARE
 ), locked AS MATERIALIZED (
-    SELECT w.*,
+    SELECT w.*, o.status AS read_status,
         o.version = w.read_version
         AND (w.attempt IS NULL OR w.attempt = o.attempt)
         AND NOT (w.unclaimed AND (o.lease_until IS NOT NULL OR o.maybe_sent_at IS NOT NULL))
@@ -101,13 +102,20 @@ WITH led AS MATERIALIZED (
         corrected_at = excluded.corrected_at, is_busted = excluded.is_busted
     RETURNING e.id
 ), advanced AS (
-    INSERT INTO accounts AS a (id, sequence)
-    SELECT n.id, n.changes
-    FROM unnest($43::text[], $44::bigint[]) AS n (id, changes)
+    INSERT INTO accounts AS a (id, sequence, open_orders)
+    SELECT n.id, sum(n.changes), sum(n.opened)
+    FROM (
+        SELECT c.id, c.changes, 0 AS opened FROM unnest($43::text[], $44::bigint[]) AS c (id, changes)
+        UNION ALL
+        SELECT l.account_id, 0, CASE WHEN l.status = ANY($66::text[]) THEN -1 ELSE 1 END FROM locked AS l
+        WHERE (l.status = ANY($66::text[])) <> (l.read_status = ANY($66::text[]))
+    ) AS n
     WHERE (SELECT v.holds FROM verdict AS v)
         AND (SELECT count(*) FROM updated) + (SELECT count(*) FROM executed) >= 0
+    GROUP BY n.id
     ORDER BY n.id COLLATE "C"
-    ON CONFLICT (id) DO UPDATE SET sequence = a.sequence + excluded.sequence
+    ON CONFLICT (id) DO UPDATE SET
+        sequence = a.sequence + excluded.sequence, open_orders = a.open_orders + excluded.open_orders
     RETURNING a.id, a.sequence
 ), ends AS MATERIALIZED (
     SELECT array_agg(a.sequence ORDER BY a.id) AS sequences FROM advanced AS a

@@ -12,7 +12,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.changes import OrderSnapshot
-from domain.errors import NotCancelable, OrderNotFound, StaleWrite, VenueUnreachable
+from domain.errors import NotCancelable, OrderNotFound, StaleWrite, TryAgain, Unavailable, VenueUnreachable
 from domain.execution import STALE_WRITES_MAX, Recording
 from domain.order import CANCELED_BEFORE_SENDING, End, PlacingPhase
 from domain.ports.order_store import LoadedOrder, OrderStore
@@ -35,7 +35,8 @@ class Cancellation:
     async def request(self, order_id: UUID, *, account_id: str | None) -> OrderSnapshot:
         """Ask for the cancellation; gives the order as it stands then. Asked again while open, it changes nothing.
 
-        `account_id` None may cancel for every account. Raises OrderNotFound, NotCancelable, Unavailable.
+        `account_id` None may cancel for every account. Raises OrderNotFound, NotCancelable, Unavailable; that also when
+        others kept changing the order meanwhile.
         """
         for _ in range(STALE_WRITES_MAX):
             row = (await self.orders.load([order_id], [])).get(order_id)
@@ -49,7 +50,7 @@ class Cancellation:
                 return await self._ask(row)
             except StaleWrite:
                 continue
-        raise StaleWrite
+        raise Unavailable("The order kept changing meanwhile. Ask for its cancellation again.")
 
     async def _ask(self, row: LoadedOrder) -> OrderSnapshot:
         now = self.recording.clock()
@@ -124,9 +125,8 @@ class CancelDelivery:
                 reports, again_in = await self._find_out(row)
             await self._conclude(row, reports, again_in=again_in)
         except Exception as error:  # noqa: BLE001 - whatever happens to one order must not cancel the others' requests
-            self.telemetry.error(
-                "cancel_not_concluded", order_id=str(row.order.id), error=repr(error), next="sent again when due"
-            )
+            say = self.telemetry.warning if isinstance(error, TryAgain) else self.telemetry.error
+            say("cancel_not_concluded", order_id=str(row.order.id), error=repr(error), next="sent again when due")
 
     async def _find_out(self, row: LoadedOrder) -> tuple[Sequence[Report], timedelta]:
         """Reports about the cancel request, and when to look at it again if it is still open then."""
@@ -148,7 +148,9 @@ class CancelDelivery:
             case CancelTaken():
                 return [CancelSent(request=request, at=now)], self.policy.confirm_within
             case CancelUnknown(error=error):
-                self.telemetry.warning("cancel_postponed", order_id=str(row.order.id), error=error)
+                self.telemetry.warning(
+                    "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again by itself"
+                )
                 return (), self.policy.retry
             case CancelNotPossible(reason=reason):
                 found = await self._look_up(row)
@@ -162,7 +164,9 @@ class CancelDelivery:
         try:
             return await self.venue.find(row.order.id)
         except VenueUnreachable as error:
-            self.telemetry.warning("cancel_look_up_failed", order_id=str(row.order.id), error=str(error))
+            self.telemetry.warning(
+                "cancel_look_up_failed", order_id=str(row.order.id), error=str(error), next="asked again by itself"
+            )
             return None
 
     async def _conclude(self, row: LoadedOrder, reports: Sequence[Report], *, again_in: timedelta) -> None:

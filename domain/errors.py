@@ -6,10 +6,13 @@ FillwireError
 │   ├── ClientOrderIdConflict  the id is taken by an order with other content
 │   ├── OrderDenied            a limit of ours: denied by us, before it was stored
 │   ├── OrderNotFound          no such order in this account
-│   └── NotCancelable          the order is already final
+│   ├── NotCancelable          the order is already final
+│   ├── WrongLimits            values that cannot be limits, each with its field
+│   └── NotHalted              trading is not halted there: there is nothing to resume
 ├── TryAgain                   the same call may succeed later
 │   ├── Unavailable            the database cannot be reached; nothing was stored
 │   ├── StaleWrite             somebody else wrote first: read again, decide again
+│   ├── StaleLimits            the limits were changed since an order was judged: read again, judge again
 │   └── VenueUnreachable       the venue gave no usable answer to a question
 │       ├── VenueBusy          because there were too many: ask again when it says so
 │       └── KeyRefused         because of our key: people must mend it
@@ -22,11 +25,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 if TYPE_CHECKING:
     from domain.changes import OrderSnapshot
+    from domain.limits import Denial
 
 UNAVAILABLE_RETRY_AFTER_MS = 1_000
 
@@ -90,6 +94,11 @@ class OrderDenied(MendTheInput):
         self.code = code
         super().__init__(message)
 
+    @classmethod
+    def by(cls, denial: "Denial") -> Self:
+        """The error that a limit gives."""
+        return cls(code=denial.code, message=denial.message)
+
 
 class OrderNotFound(MendTheInput):
     """No such order in this account; whether another account has it cannot be told."""
@@ -104,6 +113,22 @@ class NotCancelable(MendTheInput):
     def __init__(self, order: "OrderSnapshot") -> None:
         self.order = order
         super().__init__(f"The order is {order.status}: there is nothing left to cancel.")
+
+
+class WrongLimits(MendTheInput):
+    """Values that cannot be limits. `wrong`: a sentence for each field, by its name."""
+
+    def __init__(self, wrong: Mapping[str, str]) -> None:
+        self.wrong = dict(wrong)
+        super().__init__("; ".join(f"{name}: {sentence}" for name, sentence in self.wrong.items()))
+
+
+class NotHalted(MendTheInput):
+    """There is no open halt of that account, or (None) of all accounts."""
+
+    def __init__(self, account_id: str | None) -> None:
+        whom = "all accounts" if account_id is None else f"account {account_id}"
+        super().__init__(f"Trading is not halted for {whom}.")
 
 
 class Unavailable(TryAgain):
@@ -121,6 +146,13 @@ class StaleWrite(TryAgain):
 
     def __init__(self) -> None:
         super().__init__("the order changed since it was read")
+
+
+class StaleLimits(TryAgain):
+    """The account's limits were changed since the order was judged: read them again, judge again."""
+
+    def __init__(self) -> None:
+        super().__init__("the limits were changed since the order was judged")
 
 
 class VenueUnreachable(TryAgain):

@@ -161,18 +161,24 @@ class _State:
         before = self._find(report)
         if before is not None and before.filled is not None:
             return facts, None
-        start = before or self._new_execution(report.venue_execution_id, executed_at=report.at)
-        # What was known only by its amendment gets its moment and its total now.
-        start = replace(start, cumulative_quantity=report.cumulative_quantity, executed_at=report.at)
-        after = with_fill(start, report.trade)
+        total, moment = report.cumulative_quantity, report.at
+        if before is None:
+            after = self._new_execution(
+                report.venue_execution_id, executed_at=moment, cumulative_quantity=total, filled=report.trade
+            )
+        else:
+            after = with_fill(before, report.trade, cumulative_quantity=total, executed_at=moment)
         if facts.ends:
             self.anomalies.append(Anomaly.FILL_AFTER_END)
-        facts = replace(self._with_execution(facts, before=start, after=after), rank=VenueRank.WORKING)
-        if report.cumulative_quantity is not None and report.cumulative_quantity > facts.filled_quantity:
-            self.missed_up_to = max(self.missed_up_to, report.cumulative_quantity)
+        facts = self._with_execution(facts, before=before, after=after)
+        if total is not None and total > facts.filled_quantity:
+            self.missed_up_to = max(self.missed_up_to, total)
+        self._look_for_overfill(facts)
+        return facts, after
+
+    def _look_for_overfill(self, facts: Facts) -> None:
         if facts.filled_quantity > self.order.terms.quantity:
             self.anomalies.append(Anomaly.OVERFILL)
-        return facts, after
 
     def _amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> tuple[Facts, Execution | None]:
         start = self.executions.get(report.venue_execution_id) or self._new_execution(
@@ -185,8 +191,9 @@ class _State:
         if after == start:
             return facts, None
         # Only what the venue has can be amended, even if its fill was not heard of.
-        facts = replace(facts, rank=VenueRank.WORKING)
-        return self._with_execution(facts, before=start, after=after), after
+        facts = self._with_execution(facts, before=start, after=after)
+        self._look_for_overfill(facts)
+        return facts, after
 
     def _ended(self, facts: Facts, report: OrderEnded) -> Facts:
         if facts.ends and report.end not in facts.ends:
@@ -221,21 +228,33 @@ class _State:
             name = self.by_cumulative.get((report.cumulative_quantity, report.trade), name)
         return self.executions.get(name)
 
-    def _new_execution(self, venue_execution_id: str, *, executed_at: datetime) -> Execution:
+    def _new_execution(
+        self,
+        venue_execution_id: str,
+        *,
+        executed_at: datetime,
+        cumulative_quantity: Decimal | None = None,
+        filled: Trade | None = None,
+    ) -> Execution:
         return Execution(
             id=self.new_id(),
             venue_execution_id=venue_execution_id,
-            cumulative_quantity=None,
+            cumulative_quantity=cumulative_quantity,
+            filled=filled,
             executed_at=executed_at,
             received_at=self.now,
         )
 
-    def _with_execution(self, facts: Facts, *, before: Execution, after: Execution) -> Facts:
+    def _with_execution(self, facts: Facts, *, before: Execution | None, after: Execution) -> Facts:
+        """The facts with the sums as they are now. What executes, or is amended, works at the venue."""
         self.remember(after)
         self.touched[after.venue_execution_id] = after
-        filled = EXACT.subtract(EXACT.add(facts.filled_quantity, after.trade.quantity), before.trade.quantity)
-        notional = EXACT.subtract(EXACT.add(facts.notional, after.notional), before.notional)
-        return replace(facts, filled_quantity=filled, notional=notional)
+        filled = EXACT.add(facts.filled_quantity, after.trade.quantity)
+        notional = EXACT.add(facts.notional, after.notional)
+        if before is not None:
+            filled = EXACT.subtract(filled, before.trade.quantity)
+            notional = EXACT.subtract(notional, before.notional)
+        return replace(facts, filled_quantity=filled, notional=notional, rank=VenueRank.WORKING)
 
 
 def _phase(facts: Facts, phase: PlacingPhase, reason: Reason) -> Facts:

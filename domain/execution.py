@@ -12,13 +12,16 @@ from uuid import UUID
 from domain.changes import Anomaly, ChangeKind, RecordedChange
 from domain.errors import StaleWrite
 from domain.evidence import Applied, apply_reports
+from domain.limits import LastPrice
 from domain.order import VenueRank
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.following import Fence
 from domain.ports.order_store import AttemptEnd, ExecutionKey, LoadedOrder, OrderStore, OrderWrite
 from domain.ports.telling import ChangePublisher, WakeUps
+from domain.ports.trading_control import PriceTape
 from domain.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 from domain.telemetry import Metric, Telemetry
+from domain.values import ZERO
 
 STALE_WRITES_MAX = 20
 """How often a decision is made again. Each time somebody else made progress, so this many means a bug."""
@@ -58,6 +61,7 @@ class Recording:
     clock: Clock
     new_id: NewId
     fence: Fence | None = None
+    prices: PriceTape | None = None
 
     async def record(self, reports: ReportsByOrder) -> Recorded:
         """Record a batch, all or nothing, and publish it. Repeats change nothing.
@@ -103,6 +107,7 @@ class Recording:
         changes = await self.orders.write(writes, fence=self.fence) if writes else ()
         if changes:
             self.publisher.publish(changes)
+            self._note_prices(changes)
         for change in changes:
             note_change(self.telemetry, change)
         self._note_anomalies(decisions)
@@ -110,6 +115,14 @@ class Recording:
         if ready:
             self.wake_ups.cancel_due(ready)
         return changes
+
+    def _note_prices(self, changes: Sequence[RecordedChange]) -> None:
+        if self.prices is not None:
+            self.prices.note(
+                LastPrice(isin=change.order.terms.isin, price=change.execution.price, at=change.execution.executed_at)
+                for change in changes
+                if change.execution is not None and change.execution.price > ZERO
+            )
 
     def _note_anomalies(self, decisions: Sequence[Decision]) -> None:
         for decision in decisions:

@@ -60,9 +60,11 @@ class Execution:
         return EXACT.multiply(self.trade.quantity, self.trade.price)
 
 
-def with_fill(execution: Execution, trade: Trade) -> Execution:
-    """The execution with its fill known; the first statement of a fill stays."""
-    return execution if execution.filled is not None else replace(execution, filled=trade)
+def with_fill(
+    execution: Execution, trade: Trade, *, cumulative_quantity: Decimal | None, executed_at: datetime
+) -> Execution:
+    """The execution, known only by its amendment so far, with its fill, its moment and the order's total after it."""
+    return replace(execution, filled=trade, cumulative_quantity=cumulative_quantity, executed_at=executed_at)
 
 
 def with_correction(execution: Execution, correction: Correction) -> Execution:

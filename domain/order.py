@@ -205,6 +205,8 @@ def derive_reason(facts: Facts, *, status: OrderStatus) -> Reason | None:
         return facts.phase_reasons.get(PlacingPhase.GIVEN_UP)
     if status is OrderStatus.CANCELED and End.CANCELED in facts.ends and facts.cancel.is_open:
         return CANCELED_AS_ASKED
+    if not facts.end_reasons:
+        return None
     ends = _ENDS_BEHIND.get(status, ())
     return next((facts.end_reasons[end] for end in ends if end in facts.end_reasons), None)
 

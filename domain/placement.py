@@ -1,4 +1,9 @@
-"""The first story: accept an order. Check it, store it for good, wake a worker, answer. The venue plays no part."""
+"""The first story: accept an order. Check it, store it for good, wake a worker, answer. The venue plays no part.
+
+Between the checks and the storing stand the pre-trade limits (see `domain.limits`): those of one order are judged here,
+by limits that may be a moment old; halts and what the account has under way are judged by whoever stores it, who also
+says when the limits were changed meanwhile.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +11,22 @@ from datetime import timedelta
 from decimal import Decimal
 
 from domain.changes import OrderSnapshot
-from domain.errors import ClientOrderIdConflict, InputIssue, InvalidOrder, IssueCode, OrderDenied
+from domain.errors import (
+    ClientOrderIdConflict,
+    InputIssue,
+    InvalidOrder,
+    IssueCode,
+    OrderDenied,
+    StaleLimits,
+    Unavailable,
+)
+from domain.limits import AccountLimits, Denial, judge_terms
 from domain.order import Order
 from domain.ports.clock_and_ids import Clock, NewId
-from domain.ports.order_store import OrderStore
+from domain.ports.order_store import OrderStore, Stored
 from domain.ports.reading import InstrumentCatalog, OrderReader
 from domain.ports.telling import ChangePublisher, WakeUps
+from domain.ports.trading_control import InstrumentPrices, LimitBook
 from domain.telemetry import Metric, Telemetry
 from domain.values import (
     CLIENT_ORDER_ID_MAX_CHARACTERS,
@@ -27,6 +42,8 @@ from domain.values import (
 )
 
 INSTRUMENT_NOT_TRADABLE = "INSTRUMENT_NOT_TRADABLE"
+STALE_LIMITS_MAX = 5
+"""How often an order is judged again because an operator has just changed the limits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +75,8 @@ class Placement:
     orders: OrderStore
     reader: OrderReader
     catalog: InstrumentCatalog
+    limit_book: LimitBook
+    prices: InstrumentPrices
     publisher: ChangePublisher
     wake_ups: WakeUps
     telemetry: Telemetry
@@ -69,19 +88,46 @@ class Placement:
 
         Raises InvalidOrder, OrderDenied, ClientOrderIdConflict, and Unavailable when it cannot be stored.
         """
-        try:
-            terms = await self._checked_terms(command)
-        except (InvalidOrder, OrderDenied) as refusal:
-            return await self._stored_before(command, refusal)
-        now = self.clock()
-        order = Order(id=self.new_id(), account_id=command.account_id, terms=terms, created_at=now, updated_at=now)
-        stored = await self.orders.accept(order)
+        for attempt in range(STALE_LIMITS_MAX):
+            try:
+                order, limits = await self._checked_order(command, fresh=attempt > 0)
+            except (InvalidOrder, OrderDenied) as refusal:
+                return await self._stored_before(command, refusal)
+            try:
+                stored = await self.orders.accept(order, limits=limits)
+            except StaleLimits:
+                continue
+            except OrderDenied as denial:
+                self.telemetry.count(Metric.ORDERS_DENIED, code=denial.code)
+                raise
+            return self._accepted(stored, order)
+        raise Unavailable
+
+    def _accepted(self, stored: Stored, order: Order) -> Accepted:
         if stored.change is None:
-            return self._replayed(stored.order, terms)
+            return self._replayed(stored.order, order.terms)
         self.telemetry.count(Metric.ORDERS_ACCEPTED)
         self.publisher.publish([stored.change])
         self.wake_ups.placement_due([order.id], within=timedelta(0))
         return Accepted(order=stored.order, replayed=False)
+
+    async def _checked_order(self, command: PlaceOrder, *, fresh: bool) -> tuple[Order, AccountLimits]:
+        """The order, and the limits that its terms keep. Raises InvalidOrder and OrderDenied."""
+        terms = await self._checked_terms(command)
+        limits = await self.limit_book.limits_of(command.account_id, fresh=fresh)
+        if await self._denial(terms, limits) is not None:
+            # Nobody is denied by limits that hold no more: a look at those of this moment, before the answer.
+            limits = await self.limit_book.limits_of(command.account_id, fresh=True)
+            denial = await self._denial(terms, limits)
+            if denial is not None:
+                raise OrderDenied.by(denial)
+        now = self.clock()
+        order = Order(id=self.new_id(), account_id=command.account_id, terms=terms, created_at=now, updated_at=now)
+        return order, limits
+
+    async def _denial(self, terms: Terms, limits: AccountLimits) -> Denial | None:
+        price = await self.prices.last_price(terms.isin) if limits.need_a_price else None
+        return judge_terms(terms, limits=limits, last_price=price)
 
     async def _checked_terms(self, command: PlaceOrder) -> Terms:
         instrument = await self.catalog.find(command.isin) if is_isin(command.isin) else None
@@ -89,21 +135,22 @@ class Placement:
         if issues or instrument is None:
             raise InvalidOrder(issues)
         if not instrument.tradable:
-            self.telemetry.count(Metric.ORDERS_DENIED, code=INSTRUMENT_NOT_TRADABLE)
             raise OrderDenied(
                 code=INSTRUMENT_NOT_TRADABLE, message=f"{instrument.symbol} ({instrument.isin}) is not tradable."
             )
         return _terms(command, symbol=instrument.symbol)
 
     async def _stored_before(self, command: PlaceOrder, refusal: InvalidOrder | OrderDenied) -> Accepted:
-        """The order that this intent became before the instrument changed; else the refusal holds, and is raised.
+        """The order that this intent became before it would have been refused; else the refusal holds, and is raised.
 
-        Nobody may be told that nothing was stored, only because the instrument was halted before the repeat came.
+        Nobody may be told that nothing was stored, only because trading was halted before the repeat came.
         """
         if isinstance(refusal, InvalidOrder) and any(one.code not in _OF_THE_INSTRUMENT for one in refusal.issues):
             raise refusal
         existing = await self.reader.by_client_order_id(command.client_order_id, account_id=command.account_id)
         if existing is None:
+            if isinstance(refusal, OrderDenied):
+                self.telemetry.count(Metric.ORDERS_DENIED, code=refusal.code)
             raise refusal
         return self._replayed(existing, _terms(command, symbol=existing.terms.symbol))
 

@@ -3,6 +3,7 @@
 An order is sent only under a claim that was committed before, with the order's own id as the venue's client order id,
 for ever the same. Every attempt but a first one looks it up first. What the venue answers is concluded under the
 attempt's number: an older attempt that wakes up late writes nothing. Unknown stays unknown until there is evidence.
+While trading is halted nothing is sent; what an attempt may have sent before is still looked up.
 """
 
 import asyncio
@@ -11,12 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain.errors import KeyRefused, StaleWrite, VenueBusy, VenueUnreachable
+from domain.errors import KeyRefused, StaleWrite, TryAgain, VenueBusy, VenueUnreachable
 from domain.execution import STALE_WRITES_MAX, Recording
 from domain.gate import Gatekeeper, VenueSign
 from domain.order import CANCELED_BEFORE_SENDING, End, Order, is_placing_over
 from domain.ports.order_store import AttemptEnd, Claim, LoadedOrder, OrderStore
 from domain.ports.telling import WakeUps
+from domain.ports.trading_control import TradingHalts
 from domain.ports.venue import (
     AlreadyPlaced,
     NotExecuted,
@@ -33,6 +35,8 @@ from domain.telemetry import Metric, Telemetry
 from domain.values import Reason, ReasonSource
 
 AT_ONCE = timedelta(0)
+HALT_UNSEEN_MAX_SECONDS = 0.05
+"""How old a claim may be to be sent without a look at the halts; one look costs less than a hundredth of that."""
 ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
 """Every outcome that is judged by itself; AlreadyPlaced asks for a look-up."""
 
@@ -77,6 +81,7 @@ class Submission:
     policy: SubmissionPolicy
     random: Callable[[], float]
     slots: asyncio.Semaphore
+    halts: TradingHalts
 
     async def place(self, order_ids: Collection[UUID]) -> int:
         """Make one attempt for each of the orders that is due; gives how many were.
@@ -115,9 +120,11 @@ class Submission:
                 self.telemetry.count(Metric.PLACEMENT_ATTEMPTS, outcome=finding.outcome)
                 # First the gate: when the order is due again, it must be shut already.
                 await self.gatekeeper.note(finding.sign, claim, error=finding.error, wait=finding.next_in)
-                await self._conclude(claim, finding)
+            # The venue waits for nobody's database: its slot is free for the next one meanwhile.
+            await self._conclude(claim, finding)
         except Exception as error:  # noqa: BLE001 - whatever happens to one order must not cancel the others' sends
-            self.telemetry.error(
+            say = self.telemetry.warning if isinstance(error, TryAgain) else self.telemetry.error
+            say(
                 "attempt_not_concluded",
                 order_id=str(claim.order.id),
                 attempt=claim.attempts,
@@ -141,7 +148,11 @@ class Submission:
             known = await self._look_up(claim)
             if known is not None:
                 return known
-        return self._not_to_be_sent(claim, claimed_at=claimed_at) or await self._send(claim)
+        return (
+            self._not_to_be_sent(claim, claimed_at=claimed_at)
+            or await self._halted(claim, claimed_at=claimed_at)
+            or await self._send(claim)
+        )
 
     def _not_to_be_sent(self, claim: Claim, *, claimed_at: float) -> Finding | None:
         """Why an order that the venue does not have is not sent now; None when it is."""
@@ -157,6 +168,23 @@ class Submission:
             )
         return None
 
+    async def _halted(self, claim: Claim, *, claimed_at: float) -> Finding | None:
+        """Why nothing is sent while trading is halted for the account; None when it is not.
+
+        The claim has looked. One that waited, for a slot or for a look-up's answer, looks again: what was claimed just
+        before a halt and is sent seconds later is what a halt must stop.
+        """
+        is_fresh = self._now() - claimed_at < HALT_UNSEEN_MAX_SECONDS
+        if not claim.is_halted and (is_fresh or not await self.halts.is_halted(claim.order.account_id)):
+            return None
+        return Finding(
+            outcome="halted",
+            reports=_doubts(claim),
+            error="trading is halted for the account: not sent before it is resumed",
+            counts=False,
+            next_in=self.policy.backoff if claim.maybe_sent_at is None else self.policy.backoff_max,
+        )
+
     async def _send(self, claim: Claim) -> Finding:
         outcome = await self.venue.place(claim.order.id, claim.order.terms)
         if isinstance(outcome, AlreadyPlaced):
@@ -164,15 +192,29 @@ class Submission:
         return self._judge(claim, outcome)
 
     async def _adopt(self, claim: Claim) -> Finding:
-        """The venue says that it has the order: until a look-up shows it, that is all that is known."""
+        """The venue says that it has the order: until a look-up shows it, that is all that is known.
+
+        No such attempt counts: an order that the venue claims to have is never given up because the budget ran out.
+        """
         try:
             found = await self.venue.find(claim.order.id)
         except VenueUnreachable as error:
-            return self._unknown(claim, f"the venue has it, and cannot be asked: {error}", may_have_been_sent=True)
+            claimed = self._unknown(claim, f"the venue has it, and cannot be asked: {error}", may_have_been_sent=True)
+            return replace(claimed, counts=False)
         if found is None:
-            hidden = self._unknown(claim, "the venue has it, but does not show it yet", may_have_been_sent=True)
-            return replace(hidden, sign=VenueSign.NOTHING)
+            return self._not_shown(claim)
         return self._adopted(claim, found)
+
+    def _not_shown(self, claim: Claim) -> Finding:
+        """Claimed and not found: hidden as fresh orders may be, or, when the settle time is over, a contradiction."""
+        if claim.maybe_sent_at is not None:
+            self.telemetry.error(
+                "venue_contradicts_itself",
+                order_id=str(claim.order.id),
+                next="stays in doubt and is looked up again; ask the exchange whether it has the order",
+            )
+        hidden = self._unknown(claim, "the venue has it, but does not show it yet", may_have_been_sent=True)
+        return replace(hidden, sign=VenueSign.NOTHING, counts=False)
 
     async def _look_up(self, claim: Claim) -> Finding | None:
         """Ask the venue whether it has the order. None means: it has not, for certain, and it may be sent."""
@@ -326,6 +368,7 @@ class Submission:
             status=order.status,
             error=finding.error,
             delay_seconds=round(finding.next_in.total_seconds(), 3),
+            next="attempted again by itself",
         )
         self.wake_ups.placement_due([claim.order.id], within=finding.next_in)
 

@@ -14,11 +14,13 @@ class Metric(StrEnum):
     OPERATION_SECONDS = "operation_seconds"  # label: type
     UNEXPECTED_ERRORS = "unexpected_errors"
     SOCKETS = "sockets"
+    SOCKETS_REFUSED = "sockets_refused"  # label: limit
     # Accept
     ORDERS_ACCEPTED = "orders_accepted"
     ORDERS_REPLAYED = "orders_replayed"
     ORDERS_DENIED = "orders_denied"  # label: code
     ACCEPT_BATCH_SIZE = "accept_batch_size"
+    TRADING_HALTED = "trading_halted"  # open halts
     # Place
     PLACEMENT_ATTEMPTS = "placement_attempts"  # label: outcome
     ORDERS_PLACED = "orders_placed"

@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from graph.context import Services
 from graph.draining import OpenSockets
 from graph.graphiql import STATIC_PATH, GraphiQL
-from graph.http import HttpEndpoint
+from graph.http import METHODS, HttpEndpoint
 from graph.schema import build_schema
 from graph.settings import GraphSettings
 from graph.tokens import TokenVerifier
@@ -23,13 +23,13 @@ PREFLIGHT_MAX_AGE_SECONDS = 600
 def create_graphql_routes(
     services: Services, *, tokens: TokenVerifier, sockets: OpenSockets | None = None
 ) -> Sequence[BaseRoute]:
-    """The routes: /graphql over HTTP and websocket, and in development the files of GraphiQL.
+    """The routes: /graphql over HTTP and websocket, and the files of GraphiQL where it is shown.
 
     Whoever stops the process ends the open ones of `sockets` first.
     """
     settings = services.settings
     schema = build_schema(settings)
-    graphiql = GraphiQL(settings, services.telemetry) if settings.is_development else None
+    graphiql = GraphiQL(settings, services.telemetry) if settings.shows_graphiql else None
     http = HttpEndpoint(schema=schema, services=services, tokens=tokens, graphiql=graphiql)
     sockets = OpenSockets() if sockets is None else sockets
     websocket = WebSocketEndpoint(schema=schema, services=services, tokens=tokens, sockets=sockets)
@@ -50,7 +50,7 @@ def _cross_origin(settings: GraphSettings) -> Sequence[Middleware]:
         Middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
-            allow_methods=("POST",),
+            allow_methods=METHODS[settings.get_queries_allowed],
             allow_headers=("authorization", "content-type"),
             allow_credentials=False,
             max_age=PREFLIGHT_MAX_AGE_SECONDS,

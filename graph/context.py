@@ -12,6 +12,7 @@ from domain.ports.clock_and_ids import Clock
 from domain.ports.reading import InstrumentCatalog, OrderReader
 from domain.ports.telling import LiveFeed
 from domain.telemetry import Telemetry
+from domain.trading_control import TradingControl
 from domain.values import Instrument
 from graph.settings import GraphSettings
 from graph.viewer import Viewer
@@ -23,6 +24,7 @@ class Services:
 
     placement: Placement
     cancellation: Cancellation
+    control: TradingControl
     reader: OrderReader
     catalog: InstrumentCatalog
     feed: LiveFeed

@@ -87,6 +87,19 @@ def read_instrument_cursor(cursor: str) -> str:
     return isin
 
 
+def write_halt_cursor(halt_id: UUID) -> str:
+    """The cursor of a halt in the trail."""
+    return _encode("t1", halt_id.hex)
+
+
+def read_halt_cursor(cursor: str) -> UUID:
+    """The halt's id; raises BAD_CURSOR."""
+    (halt_id,) = _decode(cursor, "t1", 1)
+    if not _UUID_HEX.fullmatch(halt_id):
+        raise _bad_cursor()
+    return UUID(hex=halt_id)
+
+
 def write_stream_cursor(sequence: int) -> str:
     """The cursor of a place in the account's stream of changes."""
     return _encode("s1", str(sequence))

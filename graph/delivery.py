@@ -9,7 +9,8 @@ Message = TypeVar("Message")
 
 
 class Delivery(AsyncIterator[Message], Generic[Item, Message]):
-    """A feed's items as messages; `show` gives None for an item that is no news to the client.
+    """A feed's items as messages; `show` gives None for an item that is no news to the client,
+    and the same message of the same item to everybody.
 
     Closing it closes the feed, also when not one message was taken.
 
@@ -17,8 +18,8 @@ class Delivery(AsyncIterator[Message], Generic[Item, Message]):
     """
 
     def __init__(self, feed: AsyncGenerator[Item], show: Callable[[Item], Message | None]) -> None:
+        self.show = show
         self._feed = feed
-        self._show = show
         self._waiting: list[Item] = []
 
     async def open(self) -> Self:
@@ -30,8 +31,12 @@ class Delivery(AsyncIterator[Message], Generic[Item, Message]):
     async def __anext__(self) -> Message:
         message = None
         while message is None:
-            message = self._show(self._waiting.pop() if self._waiting else await anext(self._feed))
+            message = self.show(await self.take())
         return message
+
+    async def take(self) -> Item:
+        """The next item as the feed gave it, whether or not it is news."""
+        return self._waiting.pop() if self._waiting else await anext(self._feed)
 
     async def aclose(self) -> None:
         """Free what the feed holds."""

@@ -4,6 +4,7 @@ An error that nobody foresaw is masked: the client gets an id, and the log has t
 """
 
 import secrets
+from enum import StrEnum
 
 from graphql import GraphQLError
 
@@ -11,6 +12,41 @@ from domain.errors import OrderNotFound, Unavailable
 from domain.telemetry import Metric, Telemetry
 
 ERROR_ID_BYTES = 8
+
+
+class ErrorCode(StrEnum):
+    """The codes in `extensions.code`. Each keeps its meaning for ever; docs/api.md says what to do about it."""
+
+    # The HTTP request, or the `subscribe` message
+    BAD_REQUEST = "BAD_REQUEST"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    BODY_TOO_LARGE = "BODY_TOO_LARGE"
+
+    # The document
+    GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+    GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+    OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
+    DOCUMENT_TOO_LARGE = "DOCUMENT_TOO_LARGE"
+    DOCUMENT_TOO_COSTLY = "DOCUMENT_TOO_COSTLY"
+    DOCUMENT_NOT_TRUSTED = "DOCUMENT_NOT_TRUSTED"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
+
+    # What is asked for
+    BAD_USER_INPUT = "BAD_USER_INPUT"
+    BAD_CURSOR = "BAD_CURSOR"
+    PAGE_TOO_LARGE = "PAGE_TOO_LARGE"
+    FORBIDDEN = "FORBIDDEN"
+    ORDER_NOT_FOUND = "ORDER_NOT_FOUND"
+    TOO_MANY_OPERATIONS = "TOO_MANY_OPERATIONS"
+
+    # Us
+    UNAVAILABLE = "UNAVAILABLE"
+    TIMED_OUT = "TIMED_OUT"
+    INTERNAL = "INTERNAL"
 
 
 class ClientError(Exception):
@@ -27,7 +63,7 @@ class OperationTimedOut(Exception):  # noqa: N818 - a fact in the past tense, li
 
 def bad_input(message: str) -> ClientError:
     """The error for an argument that cannot be used."""
-    return ClientError(code="BAD_USER_INPUT", message=message)
+    return ClientError(code=ErrorCode.BAD_USER_INPUT, message=message)
 
 
 def with_code(error: GraphQLError, code: str) -> GraphQLError:
@@ -43,17 +79,17 @@ def public_error(error: GraphQLError, telemetry: Telemetry) -> GraphQLError:
     match cause:
         case None:
             # GraphQL's own complaint about the request, made without any of our code: a variable that does not fit.
-            return with_code(error, "BAD_USER_INPUT")
+            return with_code(error, ErrorCode.BAD_USER_INPUT)
         case ClientError():
             return _replaced(error, str(cause), {"code": cause.code})
         case OrderNotFound():
-            return _replaced(error, str(cause), {"code": "ORDER_NOT_FOUND"})
+            return _replaced(error, str(cause), {"code": ErrorCode.ORDER_NOT_FOUND})
         case Unavailable():
             message = "This cannot be answered at the moment. Try again."
-            return _replaced(error, message, {"code": "UNAVAILABLE", "retryAfterMs": cause.retry_after_ms})
+            return _replaced(error, message, {"code": ErrorCode.UNAVAILABLE, "retryAfterMs": cause.retry_after_ms})
         case OperationTimedOut():
             message = "The operation took too long. Try again, with the same clientOrderId if it places an order."
-            return _replaced(error, message, {"code": "TIMED_OUT"})
+            return _replaced(error, message, {"code": ErrorCode.TIMED_OUT})
     return _masked(error, cause, telemetry)
 
 
@@ -65,11 +101,16 @@ def log_unexpected(cause: BaseException, telemetry: Telemetry, **fields: object)
     return error_id
 
 
+def internal_error(error_id: str) -> GraphQLError:
+    """What a client may know of an error that was logged under that id."""
+    message = f"Something went wrong here. It was logged under the id {error_id}."
+    return GraphQLError(message, extensions={"code": ErrorCode.INTERNAL, "errorId": error_id})
+
+
 def _masked(error: GraphQLError, cause: BaseException, telemetry: Telemetry) -> GraphQLError:
     path = ".".join(map(str, error.path)) if error.path else None
-    error_id = log_unexpected(cause, telemetry, path=path)
-    message = f"Something went wrong here. It was logged under the id {error_id}."
-    return _replaced(error, message, {"code": "INTERNAL", "errorId": error_id})
+    shown = internal_error(log_unexpected(cause, telemetry, path=path))
+    return _replaced(error, shown.message, {**(shown.extensions or {})})
 
 
 def _cause(error: GraphQLError) -> BaseException | None:

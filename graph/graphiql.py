@@ -1,9 +1,11 @@
-"""GraphiQL, for development: our own page over files that set-up put into place, so that it works without internet.
+"""GraphiQL, in development or where it is allowed: our own page over files that set-up put into place, so that it works
+without internet.
 
 Without those files (no node at set-up) the same page loads them from a CDN. The page holds each one's hash, so what the
 browser runs beside the token is the same in both cases.
 """
 
+import re
 from html import escape
 from pathlib import Path
 
@@ -29,16 +31,16 @@ LIBRARIES = {
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 POLICY = (
     "default-src 'none'; script-src 'self'{cdn}; style-src 'self' 'unsafe-inline'{cdn}; font-src data:; "
-    "img-src 'self' data:; connect-src 'self' ws://127.0.0.1:* ws://localhost:*; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "img-src 'self' data:; connect-src 'self'{socket}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:]{2,39}\](:[0-9]{1,5})?", re.ASCII)
 
 
 class GraphiQL:
     """The page."""
 
     def __init__(self, settings: GraphSettings, telemetry: Telemetry) -> None:
-        self._token_path = settings.development_token_path
+        self._token_path = settings.development_token_path if settings.is_development else None
         self._telemetry = telemetry
 
     def page(self, request: Request) -> Response:
@@ -51,7 +53,7 @@ class GraphiQL:
         for name, path in LIBRARIES.items():
             page = page.replace(f"{{{{{name}}}}}", f"/graphiql/graphiql/{name}" if is_installed else f"{CDN}/{path}")
         page = page.replace("{{token}}", escape(self._token_for(request), quote=True))
-        return _html(page, POLICY.format(cdn="" if is_installed else f" {CDN}"))
+        return _html(page, POLICY.format(cdn="" if is_installed else f" {CDN}", socket=_socket_source(request)))
 
     def _token_for(self, request: Request) -> str:
         # A page of a foreign name that points to this machine (DNS rebinding) must not be able to read the token.
@@ -61,6 +63,12 @@ class GraphiQL:
             return self._token_path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeError):
             return ""
+
+
+def _socket_source(request: Request) -> str:
+    """The page's own websocket. Not every browser lets 'self' stand for it."""
+    host = request.headers.get("host", "")
+    return f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
 
 
 def _html(page: str, policy: str) -> Response:

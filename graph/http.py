@@ -1,5 +1,9 @@
-"""GraphQL over HTTP: one address, POST with JSON; GET only shows GraphiQL, to browsers, in development."""
+"""GraphQL over HTTP: one address, POST with JSON; queries by GET where the settings allow them.
 
+In development GET shows GraphiQL to browsers.
+"""
+
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
@@ -10,15 +14,20 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from graph.context import Services, context_for
-from graph.errors import log_unexpected
+from graph.documents import UnusableDocument
+from graph.errors import ErrorCode, internal_error, log_unexpected
 from graph.graphiql import GraphiQL
-from graph.requests import GraphQLRequest, UnusableRequest, read_request
+from graph.requests import JSON, GraphQLRequest, UnusableRequest, bad_request, read_query_string, read_request
 from graph.responses import negotiate, refusal_response, result_response
 from graph.schema import Schema
 from graph.tokens import InvalidToken, TokenVerifier, read_bearer
+from graph.unread_body import answer_and_discard
 from graph.viewer import Viewer
 
 OPERATIONS = (OperationType.QUERY, OperationType.MUTATION)
+OPERATIONS_BY_GET = (OperationType.QUERY,)
+METHODS = {True: ("GET", "POST"), False: ("POST",)}
+"""The methods by which operations may be sent, by whether queries may be sent by GET."""
 
 
 class HttpEndpoint:
@@ -37,14 +46,19 @@ class HttpEndpoint:
             response = await self._respond(request)
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            await answer_and_discard(response, scope, receive, send)
+        else:
+            await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        accept = request.headers.get("accept")
+        accept = ",".join(request.headers.getlist("accept")) or None
         if request.method in {"GET", "HEAD"} and self._graphiql is not None and "text/html" in (accept or ""):
             return self._graphiql.page(request)
-        media_type = negotiate(accept)
+        media_type = JSON
         try:
+            self._check_method(request)
+            media_type = negotiate(accept)
             result = await self._answer(request)
         except UnusableRequest as refusal:
             return refusal_response(refusal, media_type)
@@ -52,17 +66,17 @@ class HttpEndpoint:
             return refusal_response(self._unexpected(error), media_type)
         return result_response(result, media_type)
 
+    def _check_method(self, request: Request) -> None:
+        allowed = METHODS[self._services.settings.get_queries_allowed]
+        if request.method not in allowed:
+            raise _not_allowed(f"Send operations by {' or '.join(allowed)}.", allowed)
+
     async def _answer(self, request: Request) -> ExecutionResult:
-        if request.method != "POST":
-            raise UnusableRequest(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                code="METHOD_NOT_ALLOWED",
-                message="Send operations by POST.",
-                headers={"allow": "POST"},
-            )
         viewer = self._authenticate(request)
+        if request.method == "GET":
+            return await self._execute(read_query_string(request), viewer, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
-        return await self._execute(asked, viewer)
+        return await self._execute(asked, viewer, OPERATIONS)
 
     def _authenticate(self, request: Request) -> Viewer:
         try:
@@ -70,25 +84,40 @@ class HttpEndpoint:
         except InvalidToken:
             raise UnusableRequest(
                 HTTPStatus.UNAUTHORIZED,
-                code="UNAUTHENTICATED",
+                code=ErrorCode.UNAUTHENTICATED,
                 message="Send a valid token: Authorization: Bearer <token>.",
                 headers={"www-authenticate": 'Bearer realm="fillwire"'},
             ) from None
 
-    async def _execute(self, asked: GraphQLRequest, viewer: Viewer) -> ExecutionResult:
+    async def _execute(
+        self, asked: GraphQLRequest, viewer: Viewer, allowed: Sequence[OperationType]
+    ) -> ExecutionResult:
         try:
             return await self._schema.execute(
-                asked.document,
+                self._schema.resolve_document(asked.payload),
                 variable_values=asked.variables,
                 context_value=context_for(viewer, self._services),
                 operation_name=asked.operation_name,
-                allowed_operation_types=OPERATIONS,
+                allowed_operation_types=allowed,
             )
-        except InvalidOperationTypeError:
-            message = "Subscriptions are served over the websocket at this address."
-            raise UnusableRequest(HTTPStatus.BAD_REQUEST, code="BAD_REQUEST", message=message) from None
+        except UnusableDocument as refusal:
+            return ExecutionResult(data=None, errors=list(refusal.errors))
+        except InvalidOperationTypeError as refusal:
+            if refusal.operation_type is OperationType.SUBSCRIPTION:
+                raise bad_request("Subscriptions are served over the websocket at this address.") from None
+            raise _not_allowed("Send mutations by POST.", ("POST",)) from None
 
     def _unexpected(self, error: Exception) -> UnusableRequest:
-        error_id = log_unexpected(error, self._services.telemetry)
-        message = f"Something went wrong here. It was logged under the id {error_id}."
-        return UnusableRequest(HTTPStatus.INTERNAL_SERVER_ERROR, code="INTERNAL", message=message)
+        shown = internal_error(log_unexpected(error, self._services.telemetry))
+        return UnusableRequest(
+            HTTPStatus.INTERNAL_SERVER_ERROR, code=ErrorCode.INTERNAL, message=shown.message, details=shown.extensions
+        )
+
+
+def _not_allowed(message: str, allowed: Sequence[str]) -> UnusableRequest:
+    return UnusableRequest(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        code=ErrorCode.METHOD_NOT_ALLOWED,
+        message=message,
+        headers={"allow": ", ".join(allowed)},
+    )

@@ -10,6 +10,7 @@ from domain.values import is_isin
 ORDER = "ord"
 EXECUTION = "exe"
 INSTRUMENT = "ins"
+HALT = "hlt"
 
 _UUID_HEX = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -27,6 +28,16 @@ def execution_node_id(execution_id: UUID) -> strawberry.ID:
 def instrument_node_id(isin: str) -> strawberry.ID:
     """For example ins_US0378331005."""
     return strawberry.ID(f"{INSTRUMENT}_{isin}")
+
+
+def halt_node_id(halt_id: UUID) -> strawberry.ID:
+    """For example hlt_0199aa…"""
+    return strawberry.ID(f"{HALT}_{halt_id.hex}")
+
+
+def read_halt_id(node_id: str) -> UUID | None:
+    """The halt's id, or None when it is not the id of a halt."""
+    return _read_uuid(node_id, kind=HALT)
 
 
 def read_order_id(node_id: str) -> UUID | None:

@@ -4,17 +4,21 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from graph.context import Context
-from graph.node_ids import read_execution_id, read_isin_of, read_order_id
+from graph.node_ids import read_execution_id, read_halt_id, read_isin_of, read_order_id
 from graph.types.execution import execution_from
 from graph.types.instrument import instrument_from
 from graph.types.node import Node
 from graph.types.order import order_from
+from graph.types.trading import halt_from
 
 
 async def find_nodes(context: Context, node_ids: Sequence[str]) -> list[Node | None]:
     """The nodes in the order of the ids, None for each that is not found."""
     kinds = await asyncio.gather(
-        _find_orders(context, node_ids), _find_executions(context, node_ids), _find_instruments(context, node_ids)
+        _find_orders(context, node_ids),
+        _find_executions(context, node_ids),
+        _find_instruments(context, node_ids),
+        _find_halts(context, node_ids),
     )
     found = {node_id: node for nodes in kinds for node_id, node in nodes.items()}
     return [found.get(node_id) for node_id in node_ids]
@@ -46,3 +50,11 @@ async def _find_instruments(context: Context, node_ids: Sequence[str]) -> Mappin
     found = await context.services.catalog.find_many(isins) if isins else {}
     instruments = map(instrument_from, found.values())
     return {instrument.id: instrument for instrument in instruments}
+
+
+async def _find_halts(context: Context, node_ids: Sequence[str]) -> Mapping[str, Node]:
+    halt_ids = {halt_id for halt_id in map(read_halt_id, node_ids) if halt_id is not None}
+    if not halt_ids or not context.viewer.is_operator:
+        return {}
+    halts = map(halt_from, await context.services.control.halts.find(halt_ids))
+    return {halt.id: halt for halt in halts}

@@ -1,5 +1,6 @@
 """From an HTTP request to a GraphQL request. Whatever is wrong with it has a status, a code and a sentence."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -7,72 +8,117 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
+from graph.errors import ErrorCode
+from graph.payloads import BadPayload, check_payload
+
 JSON = "application/json"
+_JSON_PARAMETERS = ("variables", "extensions")
 
 
 class UnusableRequest(Exception):  # noqa: N818 - read as a sentence: raise UnusableRequest
-    """The request cannot be answered with data."""
+    """The request cannot be answered with data. `details` go beside the code into the error's extensions."""
 
-    def __init__(self, status: HTTPStatus, *, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        *,
+        code: ErrorCode,
+        message: str,
+        headers: dict[str, str] | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
         self.status = status
         self.code = code
         self.headers = headers or {}
+        self.details = details or {}
         super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLRequest:
-    """What the client wants to have run."""
+    """What the client wants to have run: the whole payload, in which the document is, or a name of it."""
 
-    document: str
+    payload: Mapping[str, Any]
     operation_name: str | None = None
     variables: dict[str, Any] | None = field(default=None)
 
 
+def read_query_string(request: Request) -> GraphQLRequest:
+    """Read a request by GET; raises UnusableRequest. Of a parameter that is repeated the last one counts."""
+    payload: dict[str, object] = dict(request.query_params)
+    for name in _JSON_PARAMETERS:
+        if name in payload:
+            payload[name] = _parameter(name, str(payload[name]))
+    return _request_from(payload)
+
+
 async def read_request(request: Request, *, body_max_bytes: int) -> GraphQLRequest:
-    """Read the body; raises UnusableRequest."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != JSON:
-        raise UnusableRequest(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, code="BAD_REQUEST", message=f"Send the request as {JSON}."
-        )
+    """Read a request by POST; raises UnusableRequest."""
+    _check_content_type(request)
     body = await _read_body(request, max_bytes=body_max_bytes)
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise _bad_request("The body is not JSON.") from None
-    return _from_json(content)
+        raise bad_request("The body is not JSON.") from None
+    if not isinstance(content, dict):
+        raise bad_request("The body must be a JSON object; batches are not taken.")
+    return _request_from(content)
+
+
+def bad_request(message: str) -> UnusableRequest:
+    """The refusal of a request that the client has to change."""
+    return UnusableRequest(HTTPStatus.BAD_REQUEST, code=ErrorCode.BAD_REQUEST, message=message)
+
+
+def _check_content_type(request: Request) -> None:
+    media_type, *parameters = (
+        part.strip().lower() for part in request.headers.get("content-type", "").replace('"', "").split(";")
+    )
+    charsets = {part.removeprefix("charset=") for part in parameters if part.startswith("charset=")}
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if media_type != JSON or not charsets <= {"utf-8", "utf8"} or encoding != "identity":
+        raise UnusableRequest(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            code=ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+            message=f"Send the request as {JSON}, in UTF-8 and not compressed.",
+        )
 
 
 async def _read_body(request: Request, *, max_bytes: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > max_bytes:
+        raise _too_large(max_bytes)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
-            raise UnusableRequest(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                code="BODY_TOO_LARGE",
-                message=f"The body may have {max_bytes} bytes.",
-                # What is left of the body is not read, so nothing else can follow on this connection.
-                headers={"connection": "close"},
-            )
+            raise _too_large(max_bytes)
     return bytes(body)
 
 
-def _from_json(content: object) -> GraphQLRequest:
-    if not isinstance(content, dict):
-        raise _bad_request("The body must be a JSON object; batches are not taken.")
-    document, operation_name, variables = (content.get(name) for name in ("query", "operationName", "variables"))
-    if not isinstance(document, str) or not document:
-        raise _bad_request("query must be a text that is not empty.")
-    if not isinstance(operation_name, str | None):
-        raise _bad_request("operationName must be a text or null.")
-    if not isinstance(variables, dict | None):
-        raise _bad_request("variables must be an object or null.")
-    if not isinstance(content.get("extensions"), dict | None):
-        raise _bad_request("extensions must be an object or null.")
-    return GraphQLRequest(document=document, operation_name=operation_name or None, variables=variables)
+def _too_large(max_bytes: int) -> UnusableRequest:
+    return UnusableRequest(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        code=ErrorCode.BODY_TOO_LARGE,
+        message=f"The body may have {max_bytes} bytes.",
+        # What is left of the body is not read as a request, so nothing else can follow on this connection.
+        headers={"connection": "close"},
+        details={"limit": max_bytes},
+    )
 
 
-def _bad_request(message: str) -> UnusableRequest:
-    return UnusableRequest(HTTPStatus.BAD_REQUEST, code="BAD_REQUEST", message=message)
+def _parameter(name: str, text: str) -> object:
+    try:
+        return orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        raise bad_request(f"{name} is not JSON.") from None
+
+
+def _request_from(payload: Mapping[str, Any]) -> GraphQLRequest:
+    try:
+        check_payload(payload)
+    except BadPayload as mistake:
+        raise bad_request(str(mistake)) from None
+    return GraphQLRequest(
+        payload=payload, operation_name=payload.get("operationName") or None, variables=payload.get("variables")
+    )

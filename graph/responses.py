@@ -1,5 +1,6 @@
 """GraphQL over HTTP on the way out: the negotiated media type, the status, and JSON bodies for every error."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -8,9 +9,12 @@ import orjson
 from starlette.responses import Response
 from strawberry.types import ExecutionResult
 
+from graph.errors import ErrorCode
 from graph.requests import JSON, UnusableRequest
 
 GRAPHQL_JSON = "application/graphql-response+json"
+
+_QUALITY = re.compile(r"q=(0(\.\d{0,3})?|1(\.0{0,3})?)", re.ASCII)
 
 
 def encode_json(content: object) -> bytes:
@@ -21,15 +25,19 @@ def encode_json(content: object) -> bytes:
 def negotiate(accept: str | None) -> str:
     """The media type for an Accept header: the newer one only for clients that prefer it or want nothing older.
 
-    Without a header, or when neither is acceptable, it is application/json: an answer that every client can read.
+    Raises UnusableRequest (406) when the header refuses both; without a header it is application/json.
     """
-    qualities: dict[str, float] = {}
-    for part in (accept or "").split(","):
-        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        qualities[media_type] = _quality(parameters)
-    newer, older = qualities.get(GRAPHQL_JSON, 0.0), qualities.get(JSON, 0.0)
-    # At equal quality the newer one is meant: clients that list both list it first.
-    return GRAPHQL_JSON if newer > 0 and newer >= older else JSON
+    ranges = [_range(part) for part in (accept or "*/*").split(",") if part.strip()]
+    newer, older = _quality_of(GRAPHQL_JSON, ranges), _quality_of(JSON, ranges)
+    if newer <= 0 and older <= 0:
+        raise UnusableRequest(
+            HTTPStatus.NOT_ACCEPTABLE,
+            code=ErrorCode.NOT_ACCEPTABLE,
+            message=f"Answers are {GRAPHQL_JSON} or {JSON}: name one of them in Accept.",
+        )
+    # At equal quality the newer one is meant where it is named: clients that list both list it first.
+    is_named = any(media_type == GRAPHQL_JSON for media_type, _ in ranges)
+    return GRAPHQL_JSON if newer > older or (is_named and newer == older) else JSON
 
 
 def result_response(result: ExecutionResult, media_type: str) -> Response:
@@ -50,7 +58,7 @@ def result_response(result: ExecutionResult, media_type: str) -> Response:
 
 def refusal_response(refusal: UnusableRequest, media_type: str) -> Response:
     """The answer to a request that is no GraphQL request."""
-    body = {"errors": [{"message": str(refusal), "extensions": {"code": refusal.code}}]}
+    body = {"errors": [{"message": str(refusal), "extensions": {"code": refusal.code, **refusal.details}}]}
     return _json(body, media_type, refusal.status, refusal.headers)
 
 
@@ -61,14 +69,25 @@ def _json(
     return Response(
         encode_json(body),
         status_code=status,
-        headers={"cache-control": "no-store", **(headers or {})},
+        headers={"cache-control": "no-store", "x-content-type-options": "nosniff", **(headers or {})},
         media_type=f"{media_type}; charset=utf-8",
     )
 
 
-def _quality(parameters: list[str]) -> float:
-    text = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+def _range(part: str) -> tuple[str, float]:
+    """One media range of an Accept header and its quality (RFC 9110, section 12.4.2); a malformed one is worth 0."""
+    media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    given = [parameter for parameter in parameters if parameter.startswith("q=")]
+    if not given:
+        return media_type, 1.0
+    matched = _QUALITY.fullmatch(given[0])
+    return media_type, float(matched[1]) if matched else 0.0
+
+
+def _quality_of(media_type: str, ranges: list[tuple[str, float]]) -> float:
+    """What the most specific range that covers the type says."""
+    for wanted in (media_type, "application/*", "*/*"):
+        qualities = [quality for named, quality in ranges if named == wanted]
+        if qualities:
+            return max(qualities)
+    return 0.0

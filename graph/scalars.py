@@ -76,7 +76,7 @@ def read_date_time(given: object) -> datetime:
 
 def write_date_time(moment: datetime) -> str:
     """Write an instant in UTC, always with six digits after the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _literal(read: Callable[[object], object]) -> Callable[[ValueNode, dict[str, Any] | None], object]:

@@ -1,28 +1,39 @@
 """The schema: the types, the limits of an operation, and what becomes of errors."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from time import perf_counter
+from collections.abc import AsyncIterator, Mapping
 
-import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
 
-from domain.telemetry import Metric
+from graph.compiled.schema import CompilingSchema
 from graph.context import Context
+from graph.deadline import Deadline
+from graph.descriptions import describe
 from graph.documents import CachedDocuments, DocumentCache
-from graph.errors import OperationTimedOut, public_error
+from graph.errors import public_error
 from graph.mutations import Mutation
 from graph.queries import Query
 from graph.scalars import SCALARS
 from graph.settings import GraphSettings
 from graph.subscriptions import Subscription
+from graph.trading import TradingMutation, TradingQuery
+from graph.trusted_documents import KnownDocuments
 
 
-class Schema(strawberry.Schema):
-    """Strawberry's schema with errors that are fit to be seen."""
+class Schema(CompilingSchema):
+    """Strawberry's schema with errors that are fit to be seen, and with documents that are known by a name."""
+
+    known_documents: KnownDocuments
+
+    def resolve_document(self, payload: Mapping[str, object]) -> str:
+        """The text that a request means, on either transport; raises UnusableDocument, with errors to be sent.
+
+        `payload` is the JSON body or the payload of a `subscribe` message, after `check_payload`.
+        """
+        return self.known_documents.resolve(payload)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Replace each error by what the client may see of it, and log the unexpected ones.
@@ -35,35 +46,24 @@ class Schema(strawberry.Schema):
             errors[:] = [public_error(error, context.services.telemetry) for error in errors]
 
 
-class Deadline(SchemaExtension):
+class UnderDeadline(SchemaExtension):
     """Ends an operation that takes too long, and measures the others. Of a subscription it spans only the start."""
 
     async def on_execute(self) -> AsyncIterator[None]:
         """Run the operation under the deadline."""
-        services = self.execution_context.context.services
-        seconds = services.settings.operation_timeout_seconds
-        started = perf_counter()
-        deadline = asyncio.timeout(seconds)
-        try:
-            async with deadline:
-                yield
-        except TimeoutError:
-            if deadline.expired():
-                raise OperationTimedOut from None
-            raise
-        finally:
-            kind = self.execution_context.operation_type.value
-            services.telemetry.observe(Metric.OPERATION_SECONDS, perf_counter() - started, type=kind)
+        operation = self.execution_context
+        async with Deadline(operation.context.services, kind=operation.operation_type.value):
+            yield
 
 
 def build_schema(settings: GraphSettings) -> Schema:
-    """Build the schema, with a document cache of its own."""
+    """Build the schema, with a document cache of its own; raises BadManifest when a trusted document cannot be run."""
     cache = DocumentCache(settings)
-    return Schema(
-        query=Query,
-        mutation=Mutation,
+    schema = Schema(
+        query=merge_types("Query", (Query, TradingQuery)),
+        mutation=merge_types("Mutation", (Mutation, TradingMutation)),
         subscription=Subscription,
-        extensions=[lambda: CachedDocuments(cache), Deadline],
+        extensions=[lambda: CachedDocuments(cache), UnderDeadline],
         config=StrawberryConfig(
             scalar_map=SCALARS,
             relay_max_results=settings.page_max_rows,
@@ -71,3 +71,13 @@ def build_schema(settings: GraphSettings) -> Schema:
             disable_field_suggestions=not settings.is_development,
         ),
     )
+    core = schema._schema  # noqa: SLF001 - Strawberry offers no other way to graphql-core's schema
+    describe(core)
+    if settings.compiled_operations:
+        schema.compile_from(cache, shared_results_max=settings.shared_results_max)
+
+    def check(text: str) -> None:
+        cache.read(text, core).check_least_cost(settings.max_cost_objects)
+
+    schema.known_documents = KnownDocuments(settings, check=check)
+    return schema

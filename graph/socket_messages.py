@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from graph.payloads import BadPayload, check_payload
+
 OPERATION_ID_MAX_CHARACTERS = 128
 _KINDS = frozenset({"connection_init", "ping", "pong", "subscribe", "complete"})
 
@@ -38,9 +40,7 @@ def _check_id(operation_id: object) -> None:
 def _check_operation(payload: object) -> None:
     if not isinstance(payload, Mapping):
         raise BadMessage("payload must be an object")
-    if not isinstance(payload.get("query"), str) or not payload["query"]:
-        raise BadMessage("payload.query must be a text that is not empty")
-    if not isinstance(payload.get("operationName"), str | None):
-        raise BadMessage("payload.operationName must be a text or null")
-    if not isinstance(payload.get("variables"), dict | None):
-        raise BadMessage("payload.variables must be an object or null")
+    try:
+        check_payload(payload)
+    except BadPayload as mistake:
+        raise BadMessage(f"payload.{mistake}") from None

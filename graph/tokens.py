@@ -125,5 +125,5 @@ def _viewer(claims: Mapping[str, Any]) -> Viewer:
     return Viewer(
         account_id=account_id,
         scopes=frozenset(scope.split()),
-        token_expires_at=datetime.fromtimestamp(int(claims["exp"]), UTC),
+        token_expires_at=datetime.fromtimestamp(float(claims["exp"]), UTC),
     )

@@ -20,6 +20,7 @@ from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from domain.telemetry import Metric
+from graph.admission import Admission
 from graph.context import Context, Services
 from graph.draining import OpenSockets
 from graph.schema import Schema
@@ -53,7 +54,7 @@ class Socket(ASGIWebSocketAdapter):
         """Close, or give the peer up. A socket that is closed already stays so."""
         try:
             async with asyncio.timeout(self._send_timeout_seconds):
-                await super().close(code, reason)
+                await super().close(code, _shortened(reason))
         except TimeoutError:
             self._give_up()
         except RuntimeError:
@@ -69,6 +70,7 @@ class Socket(ASGIWebSocketAdapter):
             self._owner.cancel(STALLED)
 
 
+CLOSE_REASON_MAX_BYTES = 123
 STALLED = "the peer does not read"
 STOPPING = "This process is about to stop. Connect again."
 
@@ -93,12 +95,15 @@ class WebSocketEndpoint(GraphQL[Context | None, None]):
         self.services = services
         self.tokens = tokens
         self.sockets = sockets
+        self.admission = Admission(settings)
         self._open_sockets = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one websocket until it ends. A process that is about to stop opens none."""
-        if not self.sockets.is_admitting:
-            await WebSocket(scope, receive, send).send_denial_response(PlainTextResponse(STOPPING, status_code=503))
+        if refusal := self._refusal():
+            await WebSocket(scope, receive, send).send_denial_response(
+                PlainTextResponse(refusal, status_code=503, headers={"retry-after": "1"})
+            )
             return
         self._count(+1)
         try:
@@ -129,6 +134,23 @@ class WebSocketEndpoint(GraphQL[Context | None, None]):
         """JSON as text: bytes would go out as binary frames, which browsers' clients do not expect."""
         return orjson.dumps(data).decode()
 
+    def refused(self, limit: str) -> None:
+        """Count a socket that a limit has kept out."""
+        self.services.telemetry.count(Metric.SOCKETS_REFUSED, limit=limit)
+
+    def _refusal(self) -> str | None:
+        if not self.sockets.is_admitting:
+            return STOPPING
+        if not self.admission.is_full:
+            return None
+        self.refused("process")
+        return f"This process has {self.services.settings.sockets_max} sockets, as many as it may. Try again later."
+
     def _count(self, step: int) -> None:
         self._open_sockets += step
         self.services.telemetry.set(Metric.SOCKETS, self._open_sockets)
+
+
+def _shortened(reason: str) -> str:
+    """The reason within what a close frame holds (RFC 6455, 5.5)."""
+    return reason.encode()[:CLOSE_REASON_MAX_BYTES].decode(errors="ignore")

@@ -14,6 +14,7 @@ from domain.ports.order_store import OrderStore
 from domain.reconciliation import Reconciliation
 from domain.submission import Submission
 from domain.telemetry import Metric, Telemetry
+from domain.trading_control import TradingControl
 
 SWEEP_ORDERS_MAX = 64
 SWEEPS_AT_ONCE_MAX = 4
@@ -50,7 +51,9 @@ class Sweeper:
         canceled = await self.delivery.sweep(limit=SWEEP_ORDERS_MAX, overdue_by=self.overdue_by)
         if placed or canceled:
             self.telemetry.count(Metric.SWEPT_ORDERS, placed + canceled)
-            self.telemetry.info("swept", placements=placed, cancels=canceled)
+            self.telemetry.warning(
+                "swept", placements=placed, cancels=canceled, next="done; their wake-ups were lost or came late"
+            )
         return SWEEP_ORDERS_MAX in (placed, canceled)
 
     async def measure(self) -> bool:
@@ -77,6 +80,24 @@ class Reconciler:
     async def compare(self) -> bool:
         """Compare once."""
         await self.reconciliation.compare_open_orders(silent_for=self.silent_for)
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaltWatch:
+    """Shows how many halts of trading are open, whoever began or ended them."""
+
+    control: TradingControl
+    telemetry: Telemetry
+    interval: timedelta
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        await repeat(self.look, every=self.interval, name="halts", telemetry=self.telemetry)
+
+    async def look(self) -> bool:
+        """Look once."""
+        await self.control.measure()
         return False
 
 

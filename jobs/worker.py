@@ -30,9 +30,10 @@ class _Worker(Worker[Any]):
 
     SIGNALS = []  # noqa: RUF012 - SAQ reads it as a class attribute
 
-    def __init__(self, *arguments: Any, stop_within_seconds: float, **options: Any) -> None:
+    def __init__(self, *arguments: Any, stop_within_seconds: float, telemetry: Telemetry, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._stop_within_seconds = stop_within_seconds
+        self._telemetry = telemetry
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -47,6 +48,14 @@ class _Worker(Worker[Any]):
             self._running -= 1
             if not self._running:
                 self._idle.set()
+
+    async def process(self) -> bool:
+        """Run the next job. When Redis goes away meanwhile SAQ cannot note its end, and nobody would be told."""
+        try:
+            return await super().process()
+        except Exception as error:  # noqa: BLE001 - whatever SAQ fails with, the orders are in the database
+            self._telemetry.warning("job_not_ended", error=repr(error), next="the sweeper looks after its orders")
+            return True
 
     async def stop(self) -> None:
         self.event.set()  # From here on a finished job is not followed by another.
@@ -90,6 +99,7 @@ class PlacingWorker:
             shutdown_grace_period_s=None,
             cancellation_hard_deadline_s=CANCELLATION_DEADLINE_SECONDS,
             stop_within_seconds=self.stop_within_seconds,
+            telemetry=self.telemetry,
         )
         running = asyncio.create_task(worker.start())
         try:

@@ -4,10 +4,12 @@ A head is imported only when it is asked for: a process pays for what it runs.
 """
 
 import argparse
+import gc
 import sys
 from importlib import import_module
 from pathlib import Path
 
+from runtime.operator_arguments import add_operators_commands
 from runtime.process import run_process
 
 HEADS = {
@@ -30,6 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
         module = import_module("runtime.instruments")
         head = module.sync if parsed.action == "sync" else module.importing(parsed.file)
         return run_process("instruments", head, requires=module.REQUIRES)
+    if parsed.command in {"trading", "limits"}:
+        module = import_module("runtime.trading")
+        return run_process(parsed.command, module.command(parsed), requires=module.REQUIRES)
+    gc.disable()  # Until it runs: imports make no garbage, and looking for it is a seventh of a start.
     module = import_module(f"runtime.heads.{parsed.command}")
     return run_process(parsed.command, module.run, requires=module.REQUIRES)
 
@@ -51,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     trying = alerts.add_subparsers(dest="action", required=True, metavar="ACTION")
     sends = "send a test message to every channel of ALERT_URLS; exit code 1 when one did not take it"
     trying.add_parser("test", help=sends, description=sends)
+    add_operators_commands(commands)
     return parser
 
 

@@ -3,24 +3,39 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from runtime.http_protocol import HttpLimits
 from runtime.process import Process
 from runtime.serving import serve
+from runtime.telemetry import ProcessTelemetry
 
-HEALTH_MESSAGE_MAX_BYTES = 1_024
 HEALTH_CONNECTIONS_MAX = 100
 CHECK_TIMEOUT_SECONDS = 1.5
+READY = "ok"
 
 Check = Callable[[], Awaitable[object]]
+"""Raises NotReady, or anything else, while its part does not work."""
 
 
-def health_routes(*, registry: CollectorRegistry, checks: Mapping[str, Check], stop: asyncio.Event) -> Sequence[Route]:
-    """The routes. A check that raises or takes longer than CHECK_TIMEOUT_SECONDS makes /readyz answer 503."""
+class NotReady(Exception):  # noqa: N818 - read as a sentence
+    """Why a part does not work: `reason` in fixed words for everybody who may ask, the message for the log."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        self.reason = reason
+        super().__init__(sentence)
+
+
+def health_routes(*, telemetry: ProcessTelemetry, checks: Mapping[str, Check], stop: asyncio.Event) -> Sequence[Route]:
+    """The routes. A check that raises or takes longer than CHECK_TIMEOUT_SECONDS makes /readyz answer 503.
+
+    Its answer tells no address and no name. The whole reason is in the log, once when it changes.
+    """
+    readiness = _Readiness(checks, telemetry)
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -28,17 +43,48 @@ def health_routes(*, registry: CollectorRegistry, checks: Mapping[str, Check], s
     async def readyz(_request: Request) -> Response:
         if stop.is_set():
             return JSONResponse({"status": "stopping"}, status_code=503)
-        results = await asyncio.gather(*(_state(check) for check in checks.values()))
-        states = dict(zip(checks, results, strict=True))
-        ready = all(state == "ok" for state in states.values())
+        states = await readiness.ask()
+        ready = all(state == READY for state in states.values())
         return JSONResponse(
             {"status": "ready" if ready else "unavailable", "checks": states}, status_code=200 if ready else 503
         )
 
     async def metrics(_request: Request) -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(telemetry.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+class _Readiness:
+    """How each part is, and what of it was logged last."""
+
+    def __init__(self, checks: Mapping[str, Check], telemetry: ProcessTelemetry) -> None:
+        self._checks = checks
+        self._telemetry = telemetry
+        self._logged = dict.fromkeys(checks, READY)
+
+    async def ask(self) -> Mapping[str, str]:
+        """Each part's state: READY, or the reason why not."""
+        reasons = await asyncio.gather(*(_reason(check) for check in self._checks.values()))
+        for part, reason in zip(self._checks, reasons, strict=True):
+            self._log(part, reason)
+        return dict(self._logged)
+
+    def _log(self, part: str, reason: NotReady | None) -> None:
+        state = READY if reason is None else reason.reason
+        if state == self._logged[part]:
+            return
+        self._logged[part] = state
+        if reason is None:
+            self._telemetry.info("ready_again", part=part)
+        else:
+            self._telemetry.warning(
+                "not_ready",
+                part=part,
+                reason=state,
+                error=str(reason),
+                next="ready again by itself when this has passed",
+            )
 
 
 async def serve_health(process: Process, *, checks: Mapping[str, Check]) -> None:
@@ -47,23 +93,25 @@ async def serve_health(process: Process, *, checks: Mapping[str, Check]) -> None
     if not settings.metrics_port:
         await process.stop.wait()
         return
-    routes = health_routes(registry=process.telemetry.metrics.registry, checks=checks, stop=process.stop)
+    routes = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
     await serve(
         Starlette(routes=list(routes)),
         host=settings.host,
         port=settings.metrics_port,
+        port_setting="METRICS_PORT",
         stop_within_seconds=1.0,
-        message_max_bytes=HEALTH_MESSAGE_MAX_BYTES,
-        connections_max=HEALTH_CONNECTIONS_MAX,
+        http_limits=HttpLimits(connections_max=HEALTH_CONNECTIONS_MAX),
     )
 
 
-async def _state(check: Check) -> str:
+async def _reason(check: Check) -> NotReady | None:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             await check()
+    except NotReady as reason:
+        return reason
     except TimeoutError:
-        return f"no answer within {CHECK_TIMEOUT_SECONDS} s"
+        return NotReady("busy", f"no answer within {CHECK_TIMEOUT_SECONDS} s")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why the process is not ready
-        return type(error).__name__  # The message might tell an address or a name; the log has it.
-    return "ok"
+        return NotReady("unreachable", repr(error))
+    return None

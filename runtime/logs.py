@@ -1,19 +1,20 @@
 """Log lines: events with fields, plain on a terminal and JSON otherwise. No secret ever reaches them.
 
-Libraries that log through the standard library come out in the same form. What they repeat while something is down is
-said once in a while instead of every time.
+Libraries that log through the standard library come out in the same form. What repeats itself while something is down
+is gathered (`runtime.repeats`).
 """
 
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-REPEATS_SILENCED_SECONDS = 10.0
+from runtime.repeats import Repeats
+
 MASK = "***"
 
 # Uvicorn's own greetings repeat what our events say; its errors keep their tracebacks.
@@ -23,9 +24,17 @@ _QUIET_LIBRARIES = ("saq", "uvicorn.access", "aiohttp.access", "alembic", "webso
 _SAYS_NOTHING = "Some tasks did not finish within the shutdown grace period, requesting cancellation"
 
 
-def configure_logs(*, process: str, log_format: str, level: str, secrets: Sequence[str]) -> None:
+def configure_logs(
+    *,
+    process: str,
+    log_format: str,
+    level: str,
+    secrets: Sequence[str],
+    gather_seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> Repeats:
     """Set up the process' logs on stdout. `log_format` is auto, plain or json; `secrets` are masked wherever they
-    appear."""
+    appear. Gives what gathers repeats: it says them while its `run` does."""
     plain = log_format == "plain" or (log_format == "auto" and sys.stdout.isatty())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -64,9 +73,13 @@ def configure_logs(*, process: str, log_format: str, level: str, secrets: Sequen
     for name in _WARNINGS_ONLY:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _QUIET_LIBRARIES:
-        library = logging.getLogger(name)
-        library.setLevel(logging.WARNING)
-        library.addFilter(_OncePerWhile(REPEATS_SILENCED_SECONDS))
+        logging.getLogger(name).setLevel(logging.WARNING)
+    repeats = Repeats(
+        gather_seconds=gather_seconds, libraries=_QUIET_LIBRARIES, shows_each=level == "DEBUG", clock=clock
+    )
+    handler.addFilter(_in_one_line)
+    handler.addFilter(repeats)
+    return repeats
 
 
 def get_logger() -> FilteringBoundLogger:
@@ -91,26 +104,14 @@ class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
         return text
 
 
-class _OncePerWhile(logging.Filter):
-    """Lets each message of a library through once in a while, without its traceback."""
-
-    def __init__(self, silenced_seconds: float) -> None:
-        super().__init__()
-        self._silenced_seconds = silenced_seconds
-        self._last: dict[tuple[str, int], float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.msg == _SAYS_NOTHING:
-            return False
-        key = (record.name, record.lineno)
-        now = time.monotonic()
-        if now - self._last.get(key, -self._silenced_seconds) < self._silenced_seconds:
-            return False
-        self._last[key] = now
-        if record.exc_info and record.exc_info[1] is not None:
-            record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r}", ()
-            record.exc_info = None
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Say what a library complains about without its traceback: it is about a server that is away."""
+    if not record.name.startswith(_QUIET_LIBRARIES):
         return True
+    if record.exc_info and record.exc_info[1] is not None:
+        record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r}", ()
+        record.exc_info = None
+    return record.msg != _SAYS_NOTHING
 
 
 def _time_of_day(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

@@ -1,10 +1,11 @@
 """The Prometheus series behind the domain's telemetry: name, kind, help, labels and buckets of each, in one table."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from domain.telemetry import Metric
 
@@ -42,10 +43,12 @@ SERIES: Mapping[Metric, Series] = {
     Metric.OPERATION_SECONDS: _seconds("How long a GraphQL operation took.", "type"),
     Metric.UNEXPECTED_ERRORS: _counter("Errors that a client saw masked; the log has each by its id."),
     Metric.SOCKETS: _gauge("Open GraphQL websockets."),
+    Metric.SOCKETS_REFUSED: _counter("GraphQL websockets refused by a limit: process, waiting, account.", "limit"),
     Metric.ORDERS_ACCEPTED: _counter("Orders stored for good."),
     Metric.ORDERS_REPLAYED: _counter("Repeats of a client order id that gave back the stored order."),
     Metric.ORDERS_DENIED: _counter("Orders denied by us before they were stored.", "code"),
     Metric.ACCEPT_BATCH_SIZE: _items("Orders stored by one statement."),
+    Metric.TRADING_HALTED: _gauge("Open halts of trading, of one account or of all; 0 when nothing is halted."),
     Metric.PLACEMENT_ATTEMPTS: _counter("Attempts to place an order, by what they found out.", "outcome"),
     Metric.ORDERS_PLACED: _counter("Orders that the exchange took."),
     Metric.PLACEMENTS_RETRIED: _counter("Attempts that are followed by another."),
@@ -83,11 +86,17 @@ SERIES: Mapping[Metric, Series] = {
 }
 
 
+TASKS = "fillwire_tasks"
+
+
 class Metrics:
-    """The series of one process, in a registry of its own."""
+    """The series of one process, in a registry of its own; with what it holds: tasks, open files, memory."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        tasks = Gauge(TASKS, "Tasks of the event loop that have not ended.", registry=self.registry)
+        tasks.set_function(_count_tasks)
         self._series: dict[Metric, Counter | Gauge | Histogram] = {
             metric: _make(metric, series, self.registry) for metric, series in SERIES.items()
         }
@@ -109,6 +118,13 @@ class Metrics:
         found = self._series[metric]
         assert isinstance(found, Histogram), metric  # noqa: S101 - what only a bug could break
         return found.labels(**labels) if labels else found
+
+
+def _count_tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0  # Asked outside of the event loop: there is none.
 
 
 def _make(metric: Metric, series: Series, registry: CollectorRegistry) -> Counter | Gauge | Histogram:

@@ -1,6 +1,7 @@
 """What every process has in common: settings, logs, metrics, an event loop, and a clean stop on SIGTERM or Ctrl-C."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -14,6 +15,7 @@ from domain.errors import FillwireError
 from runtime.alerts.alerter import open_alerts
 from runtime.logs import configure_logs, get_logger
 from runtime.metrics import Metrics
+from runtime.repeats import Repeats, telling_repeats
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.telemetry import ProcessTelemetry
 
@@ -46,15 +48,23 @@ def new_id() -> UUID:
 
 def run_process(name: str, head: Head, *, requires: Sequence[str] = ()) -> int:
     """Run a process until it stops; gives the exit code. Wrong or missing settings end it with one clear message."""
+    gc.freeze()  # What was imported stays for good: a collection need not look at it again.
+    gc.enable()
     try:
         settings = load_settings()
         settings.require(*requires)
     except SettingsError as error:
         print(f"fillwire {name} cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - there is no log without settings
         return EXIT_BAD_SETTINGS
-    configure_logs(process=name, log_format=settings.log_format, level=settings.log_level, secrets=settings.secrets())
+    repeats = configure_logs(
+        process=name,
+        log_format=settings.log_format,
+        level=settings.log_level,
+        secrets=settings.secrets(),
+        gather_seconds=settings.log_gather_seconds,
+    )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_run(name, head, settings))
+        return runner.run(_run(name, head, settings, repeats))
 
 
 async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]]) -> None:
@@ -84,7 +94,7 @@ async def _as_coroutine(task: Callable[[], Awaitable[None]]) -> None:
     await task()
 
 
-async def _run(name: str, head: Head, settings: Settings) -> int:
+async def _run(name: str, head: Head, settings: Settings, repeats: Repeats) -> int:
     process = Process(
         name=name, settings=settings, telemetry=ProcessTelemetry(Metrics(), get_logger()), stop=asyncio.Event()
     )
@@ -93,13 +103,28 @@ async def _run(name: str, head: Head, settings: Settings) -> int:
         loop.add_signal_handler(number, process.stop.set)
     process.telemetry.info("started", process=name)
     try:
-        async with open_alerts(settings, telemetry=process.telemetry, process_name=name):
+        async with (
+            telling_repeats(repeats),
+            open_alerts(settings, telemetry=process.telemetry, process_name=name),
+        ):
             await head(process)
-    except SettingsError as error:
-        process.telemetry.error("cannot_start", process=name, error=str(error))
+    except Exception as error:
+        exit_code = _said_why(process, error)
+        if not exit_code:
+            raise
+        return exit_code
+    return 0
+
+
+def _said_why(process: Process, error: Exception) -> int:
+    """Say in a sentence why the process ends, and give its exit code; 0 when only a traceback could tell."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # A task group had it, with nothing to add.
+    if isinstance(error, SettingsError):
+        process.telemetry.error("cannot_start", process=process.name, error=str(error))
         return EXIT_BAD_SETTINGS
-    except FillwireError as error:
-        process.telemetry.error("ended", process=name, error=str(error))
+    if isinstance(error, FillwireError):
+        process.telemetry.error("ended", process=process.name, error=str(error))
         return EXIT_FAILED
     return 0
 

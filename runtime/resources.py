@@ -5,24 +5,32 @@ half-opened thing does not exist and everything closes in the reverse order.
 """
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from socket import gaierror
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from saq.queue.redis import RedisQueue
 
 from broadcast.publisher import RedisPublisher, open_publisher
 from broadcast.settings import PublisherSettings
+from db.account_limits import PostgresLimitBook
 from db.change_log import PostgresChangeLog
+from db.database import Database as Engine
 from db.dead_letters import PostgresDeadLetters
 from db.engine import open_database as open_engine
 from db.instrument_catalog import PostgresInstrumentCatalog
+from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
+from db.readiness import DatabaseNotReady, Trouble, require_ready
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.trading_halts import PostgresTradingHalts
 from db.venue_gate import PostgresVenueGate
 from db.waiting_orders import PostgresWaitingOrders
 from domain.cancellation import CancelDelivery, CancelPolicy
@@ -31,18 +39,22 @@ from domain.gate import Gatekeeper, GatePolicy
 from domain.ports.following import Fence
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.submission import Submission, SubmissionPolicy
+from domain.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
 from jobs.queue import open_queue
 from jobs.wake_ups import SaqWakeUps
 from runtime.crash_points import crashing
+from runtime.health import NotReady
+from runtime.last_prices import GatheringTape
 from runtime.process import Process, new_id, utc_now
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError
 
 QUEUE_CONNECT_TIMEOUT_SECONDS = 2.0
 QUEUE_HEALTH_CHECK_SECONDS = 15
 QUEUE_SOCKET_MARGIN_SECONDS = 10.0
 QUEUE_OTHER_CONNECTIONS_MAX = 32
+REDIS_CHECK_TIMEOUT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +70,18 @@ class Database:
     dead_letters: PostgresDeadLetters
     gate: PostgresVenueGate
     waiting: PostgresWaitingOrders
+    limit_book: PostgresLimitBook
+    prices: PostgresInstrumentPrices
+    tape: GatheringTape
+    halts: PostgresTradingHalts
+    engine: Engine
+
+    async def check(self) -> None:
+        """Raises NotReady when it does not answer, or has not our tables."""
+        try:
+            await require_ready(self.engine)
+        except DatabaseNotReady as error:
+            raise NotReady(error.trouble, str(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,30 +94,43 @@ class Signals:
     publisher: RedisPublisher
 
     async def check(self) -> None:
-        """Raises what Redis raises when it does not answer."""
-        await self.redis.ping()  # type: ignore[misc] # redis types its async commands as perhaps synchronous
+        """Raises NotReady when Redis does not answer."""
+        try:
+            async with asyncio.timeout(REDIS_CHECK_TIMEOUT_SECONDS):
+                await self.redis.ping()  # type: ignore[misc] # redis types its async commands as perhaps synchronous
+        except (RedisError, OSError) as error:
+            raise NotReady(
+                "unreachable", f"Redis cannot be reached: {error!r}. Start it, or mend REDIS_URL."
+            ) from error
 
 
 @asynccontextmanager
 async def open_database(process: Process) -> AsyncIterator[Database]:
-    """The database. It opens also while PostgreSQL is down: its calls raise Unavailable then."""
+    """The database. It opens also while PostgreSQL is down: its calls raise Unavailable then.
+
+    Raises SettingsError when DATABASE_URL leads nowhere or is refused, DatabaseNotReady when the tables are not there
+    or too old.
+    """
     settings = process.settings
     async with open_engine(
         settings.database_address,
-        application_name=f"fillwire {process.name}",
+        application_name=f"fillwire {process.name} {os.getpid()}",  # Which process it is, among several of its kind.
         pool_max_connections=settings.database_pool_connections_max,
         connect_timeout_seconds=settings.database_connect_timeout_seconds,
         call_timeout_seconds=settings.database_call_timeout_seconds,
         statement_timeout_seconds=settings.database_statement_timeout_seconds,
         lock_timeout_seconds=settings.database_lock_timeout_seconds,
     ) as database:
+        await _require_usable(database, process)
         orders = PostgresOrderStore(
             database,
             venue=AlpacaVenue.name,
             telemetry=process.telemetry,
             accept_batch_max_orders=settings.accept_batch_orders_max,
             accept_queue_max_orders=settings.accept_waiting_orders_max,
+            max_orders_per_second=settings.orders_per_second_max or None,
         )
+        prices = PostgresInstrumentPrices(database, cache_seconds=settings.limits_cache_seconds)
         yield Database(
             orders=crashing(orders, settings.crash_at),
             reader=PostgresOrderReader(database),
@@ -104,7 +141,24 @@ async def open_database(process: Process) -> AsyncIterator[Database]:
             dead_letters=PostgresDeadLetters(database),
             gate=PostgresVenueGate(database, AlpacaVenue.name),
             waiting=PostgresWaitingOrders(database),
+            limit_book=PostgresLimitBook(database, cache_seconds=settings.limits_cache_seconds),
+            prices=prices,
+            tape=GatheringTape(prices, every_seconds=settings.prices_saved_every_seconds, telemetry=process.telemetry),
+            halts=PostgresTradingHalts(database),
+            engine=database,
         )
+
+
+async def _require_usable(database: Engine, process: Process) -> None:
+    """What only a person can mend ends the process; for what may pass by itself it waits as in any outage."""
+    try:
+        await require_ready(database)
+    except DatabaseNotReady as error:
+        if error.trouble is Trouble.NOT_MIGRATED:
+            raise
+        if error.trouble is Trouble.LOGIN_REFUSED or isinstance(error.__cause__, gaierror):
+            raise SettingsError(str(error)) from error
+        process.telemetry.warning("database_not_ready", error=str(error), next="starts all the same, and waits for it")
 
 
 @asynccontextmanager
@@ -161,6 +215,18 @@ def make_recording(process: Process, database: Database, signals: Signals, *, fe
         clock=utc_now,
         new_id=new_id,
         fence=fence,
+        prices=database.tape,
+    )
+
+
+def make_trading_control(process: Process, database: Database) -> TradingControl:
+    """The operators' side of limits and halts."""
+    return TradingControl(
+        halts=database.halts,
+        book=database.limit_book,
+        telemetry=process.telemetry,
+        clock=utc_now,
+        new_id=new_id,
     )
 
 
@@ -187,6 +253,7 @@ def make_submission(
         ),
         random=random.random,
         slots=asyncio.Semaphore(settings.placement_slots),
+        halts=database.halts,
     )
 
 

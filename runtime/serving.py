@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from runtime.http_protocol import Connections, HttpLimits, HttpProtocol
+from runtime.listening import listen
+from runtime.websocket_protocol import WebSocketLimits, WebSocketProtocol
 
 WEBSOCKET_PING_SECONDS = 15.0
-WEBSOCKET_FRAMES_MAX = 16
-WEBSOCKET_CLOSE_SECONDS = 2.0
 KEEP_ALIVE_SECONDS = 5
 BACKLOG_CONNECTIONS = 2048
 
@@ -25,25 +26,6 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's websocket, whose connection ends soon after the application is done with it.
-
-    uvicorn closes a transport, and that waits until everything is sent: to a peer that does not read, for ever.
-    """
-
-    async def run_asgi(self) -> None:
-        try:
-            await super().run_asgi()
-        finally:
-            self.loop.call_later(WEBSOCKET_CLOSE_SECONDS, self.transport.abort)
-
-    async def send(self, message: ASGISendEvent) -> None:
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
-            # A refusal is an answer to the handshake too; uvicorn would log it as an error of the application.
-            self.handshake_complete = True
-
-
 async def nothing_to_drain() -> None:
     """For an application whose connections need no farewell."""
 
@@ -53,41 +35,41 @@ async def serve(
     *,
     host: str,
     port: int,
+    port_setting: str = "PORT",
     stop_within_seconds: float,
-    message_max_bytes: int,
-    connections_max: int | None = None,
+    http_limits: HttpLimits,
+    websocket_limits: WebSocketLimits | None = None,
     drain: Callable[[], Awaitable[None]] = nothing_to_drain,
 ) -> None:
     """Serve until cancelled; then drain, accept no more, and finish what is open within the bound.
 
-    While it drains it serves as before. Raises OSError when the port is taken.
+    While it drains it serves as before. Without `websocket_limits` there are no websockets. Raises SettingsError when
+    it cannot listen there, naming `port_setting`.
     """
+    listening = listen(host=host, port=port, setting=port_setting, backlog=BACKLOG_CONNECTIONS)
     guarded = _CutOff(application)
     options: dict[str, Any] = {
         "loop": "none",
-        "http": "httptools",
-        "ws": _WebSocketProtocol,
+        "http": partial(HttpProtocol, all_connections=Connections(http_limits)),
+        "ws": partial(WebSocketProtocol, limits=websocket_limits) if websocket_limits else "none",
         "lifespan": "off",
-        "host": host,
-        "port": port,
         "access_log": False,
         "log_config": None,
         "server_header": False,
         "date_header": True,
         "proxy_headers": False,
-        "ws_max_size": message_max_bytes,
-        "ws_max_queue": WEBSOCKET_FRAMES_MAX,
+        "ws_max_size": websocket_limits.message_max_bytes if websocket_limits else 0,
         "ws_ping_interval": WEBSOCKET_PING_SECONDS,
         "ws_ping_timeout": WEBSOCKET_PING_SECONDS,
         # Twice the memory for each socket, and no gain on small frames.
         "ws_per_message_deflate": False,
-        "limit_concurrency": connections_max,
+        "limit_concurrency": None,
         "backlog": BACKLOG_CONNECTIONS,
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
         "timeout_graceful_shutdown": max(1, int(stop_within_seconds)),
     }
     server = _Server(uvicorn.Config(guarded, **options))
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         await asyncio.shield(serving)
     finally:

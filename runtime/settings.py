@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.limits import ORDERS_PER_SECOND_MAX
 from runtime.crash_points import read_crash_at
 
 HOW_TO_SET = "Set it in the environment, or use ./dev up, which sets everything."
@@ -41,8 +42,12 @@ class Settings(BaseSettings):
     fillwire_env: Literal["development", "production"] = Field(
         "production", description="development allows GraphiQL and introspection"
     )
+    graphiql_allowed: bool = Field(
+        default=False, description="GraphiQL and introspection in production too; the page holds no token there"
+    )
     log_format: Literal["auto", "plain", "json"] = Field("auto", description="auto: plain on a terminal, else JSON")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_gather_seconds: Seconds = Field(10.0, description="How often a line that repeats itself is said, with a count")
     crash_at: str | None = Field(None, description="Fault runs: where to crash, name:probability, separated by commas")
 
     # Who may come in
@@ -125,6 +130,16 @@ class Settings(BaseSettings):
     accept_waiting_orders_max: Count = Field(10_000, description="Requests that may wait to be stored")
     instrument_cache_seconds: Seconds = 5.0
 
+    # Pre-trade limits
+    orders_per_second_max: int = Field(
+        0,
+        ge=0,
+        le=ORDERS_PER_SECOND_MAX,
+        description="Orders of an account whose limits name no rate; 0: any number. The same in every API process",
+    )
+    limits_cache_seconds: Seconds = Field(1.0, description="How long limits and last prices are believed")
+    prices_saved_every_seconds: Seconds = Field(0.5, description="How often the prices of new executions are saved")
+
     # Live updates
     publish_timeout_seconds: Seconds = 1.0
     publish_waiting_changes_max: Count = 50_000
@@ -134,15 +149,41 @@ class Settings(BaseSettings):
     api_drain_seconds: Seconds = Field(3.0, description="Over how long a stopping API spreads the end of its sockets")
     subscriptions_per_socket_max: Count = 100
 
+    # Websockets
+    sockets_max: Count = Field(10_000, description="Websockets that one API process holds; more are refused with 503")
+    sockets_waiting_max: Count = Field(1_000, description="Of these, not yet introduced; the oldest closes with 4408")
+    sockets_per_account_max: Count = Field(100, description="In one API process; one more closes with 1013")
+    socket_init_timeout_seconds: Seconds = Field(10.0, description="Without connection_init then it closes with 4408")
+    socket_message_max_bytes: Count = Field(65_536, description="A larger message closes its socket with 1009")
+    socket_messages_per_second_max: Count = Field(200, description="More close the socket with 4429; pings count too")
+    socket_messages_burst_max: Count = Field(400, description="So many may come at once")
+
     # Requests
     request_body_max_bytes: Count = 65_536
     operation_timeout_seconds: Seconds = 15.0
-    socket_init_timeout_seconds: Seconds = 10.0
     document_max_characters: Count = 15_000
     document_max_tokens: Count = 1_000
-    document_max_depth: Count = 12
+    document_max_depth: Count = Field(12, description="Levels of fields in one another")
+    document_max_nesting: Count = Field(50, description="Selections in one another, those of fragments included")
     document_max_aliases: Count = 30
-    sockets_max: Count = Field(10_000, description="Connections that one API process serves at once")
+    document_max_directives: Count = 50
+    document_max_repeats: Count = Field(50, description="Fields beside another of the same name")
+    document_max_orders: Count = Field(10, description="Times placeOrder in one document")
+    document_max_errors: Count = Field(10, description="Mistakes after which a document is not read any further")
+    document_cost_max_objects: Count = Field(5_000, description="Objects that one answer could hold, pages multiplied")
+    document_cache_max_documents: Count = Field(500, description="Texts read once and kept; so many refused ones too")
+    document_cache_max_characters: Count = 500_000
+    compiled_operations: bool = Field(True, description="Whether operations are compiled, or all run by Strawberry")
+    shared_results_max: Count = Field(1_000, description="Rendered changes that one process keeps for its subscribers")
+    get_queries_allowed: bool = Field(False, description="Whether queries, never mutations, may be sent by GET")
+    documents: Literal["any", "apq", "trusted"] = Field(
+        "any", description="any; apq: by hash too (Apollo); trusted: only those of TRUSTED_DOCUMENTS_FILE"
+    )
+    trusted_documents_file: str | None = Field(None, description="Manifest of documents, Relay's or Apollo's format")
+    persisted_max_documents: Count = Field(1_000, description="Documents that clients of one process register by hash")
+    persisted_max_characters: Count = 1_000_000
+    http_connections_max: Count = Field(2_000, description="In one API process; beyond, idle ones are cut, or 503")
+    http_request_timeout_seconds: Seconds = Field(10.0, description="How long a request may take to arrive whole")
 
     # Telling people
     alert_urls: SecretStr | None = Field(None, description="Where alerts go: addresses of apprise, comma separated")
@@ -189,6 +230,12 @@ class Settings(BaseSettings):
     def _leases_are_renewed_in_time(self) -> Self:
         if self.ingest_lease_seconds < 2 * self.ingest_lease_renew_seconds:
             raise ValueError("INGEST_LEASE_SECONDS must be at least twice INGEST_LEASE_RENEW_SECONDS")
+        return self
+
+    @model_validator(mode="after")
+    def _trusted_documents_are_named(self) -> Self:
+        if self.documents == "trusted" and self.trusted_documents_file is None:
+            raise ValueError("DOCUMENTS=trusted needs TRUSTED_DOCUMENTS_FILE")
         return self
 
     @property

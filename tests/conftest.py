@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -10,6 +11,7 @@ import hypothesis
 import pytest
 from redis.asyncio import Redis
 
+from tests.node import install_modules
 from tests.servers import PostgresServer, TestServer, running_postgres, running_valkey
 
 if TYPE_CHECKING:
@@ -24,10 +26,11 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How far the model of the subscription protocol looks."""
+    """How far the model of the subscription protocol looks, and where a picture of GraphiQL goes."""
     parser.addoption(
         "--model-histories", type=int, default=MODEL_HISTORIES, help="histories of the subscription model (%(default)s)"
     )
+    parser.addoption("--graphiql-picture", help="the browser's test keeps a picture of the page in this file")
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +100,9 @@ async def redis_url(valkey_server: TestServer) -> str:
     async with Redis.from_url(valkey_server.url) as redis:
         await redis.flushall()
     return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The folder of the locked npm packages."""
+    return install_modules()

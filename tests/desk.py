@@ -23,6 +23,7 @@ from tests.fakes.order_store import MemoryOrderStore
 from tests.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.fakes.stream_positions import MemoryStreamPositions
 from tests.fakes.telemetry import RecordingTelemetry
+from tests.fakes.trading_control import MemoryInstrumentPrices
 from tests.fakes.venue import ScriptedVenue
 
 SECOND = timedelta(seconds=1)
@@ -41,6 +42,7 @@ class Desk:
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
     wake_ups: RecordingWakeUps = field(default_factory=RecordingWakeUps)
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
+    prices: MemoryInstrumentPrices = field(default_factory=MemoryInstrumentPrices)
     positions: MemoryStreamPositions = field(init=False)
     new_id: CountingIds = field(default_factory=CountingIds)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
@@ -70,6 +72,7 @@ class Desk:
             telemetry=self.telemetry,
             clock=self.clock,
             new_id=self.new_id,
+            prices=self.prices,
         )
 
     @property
@@ -78,6 +81,8 @@ class Desk:
             orders=self.orders,
             reader=MemoryOrderReader(self.orders),
             catalog=self.catalog,
+            limit_book=self.orders.book,
+            prices=self.prices,
             publisher=self.publisher,
             wake_ups=self.wake_ups,
             telemetry=self.telemetry,
@@ -105,6 +110,7 @@ class Desk:
             policy=policy,
             random=lambda: self.jitter,
             slots=self.slots,
+            halts=self.orders.halts,
         )
 
     @property

@@ -19,7 +19,8 @@ POLL_SECONDS = 0.02
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 15.0
 OUTPUT_SHOWN_LINES = 40
-INHERITED = ("PATH", "HOME", "TMPDIR")
+INHERITED = ("PATH", "HOME", "TMPDIR", "COMPILED_OPERATIONS")
+"""What a process gets of the test run's own environment; the last one lets all tests run without compiled operations."""
 
 Result = TypeVar("Result")
 

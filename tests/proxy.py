@@ -18,10 +18,14 @@ class Proxy:
     _server: asyncio.Server | None = None
     _pipes: set[asyncio.Task[None]] = field(default_factory=set)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
+    refused: int = 0
+    _loses_answer: bool = False
+    _refuses: bool = False
 
     async def restore(self) -> None:
         """Listen, and forward."""
         self._flowing.set()
+        self._refuses = False
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, reuse_address=True)
             self.port = self._server.sockets[0].getsockname()[1]
@@ -31,15 +35,31 @@ class Proxy:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for pipe in self._pipes:
-            pipe.cancel()
-        await asyncio.gather(*self._pipes, return_exceptions=True)
+        await self._cut()
+
+    async def refuse(self) -> None:
+        """Cut the connections that are open, and each new one at once; `refused` counts those."""
+        self._refuses = True
+        await self._cut()
 
     def hang(self) -> None:
         """Keep every connection and forward nothing, as a paused server would."""
         self._flowing.clear()
 
+    def lose_next_answer(self) -> None:
+        """Let the server do what it is asked next, and cut that connection instead of passing on what it answers."""
+        self._loses_answer = True
+
+    async def _cut(self) -> None:
+        for pipe in self._pipes:
+            pipe.cancel()
+        await asyncio.gather(*self._pipes, return_exceptions=True)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refuses:
+            self.refused += 1
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._pipes.add(task)
@@ -49,7 +69,7 @@ class Proxy:
             writers.append(there_writer)
             async with asyncio.TaskGroup() as pipes:
                 pipes.create_task(self._pump(reader, there_writer))
-                pipes.create_task(self._pump(there_reader, writer))
+                pipes.create_task(self._pump(there_reader, writer, is_answer=True))
         except* (OSError, asyncio.CancelledError):
             pass
         finally:
@@ -57,10 +77,13 @@ class Proxy:
                 one.transport.abort()
             self._pipes.discard(task)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool = False) -> None:
         with suppress(OSError):
             while data := await source.read(READ_BYTES):
                 await self._flowing.wait()
+                if is_answer and self._loses_answer:
+                    self._loses_answer = False
+                    break
                 sink.write(data)
                 await sink.drain()
         sink.transport.abort()

@@ -55,6 +55,7 @@ STEPS = (
     Step(name="lint", command=program("ruff", "check", *SOURCES), mend=".venv/bin/ruff check --fix . dev"),
     Step(name="import contracts", command=program("lint-imports")),
     Step(name="schema drift", command=module("graph.export", "--check"), mend=".venv/bin/python -m graph.export"),
+    Step(name="schema changes", command=module("tools.schema_changes")),
     Step(
         name="compose file",
         command=program("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"),

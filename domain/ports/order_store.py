@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.changes import Change, OrderSnapshot, RecordedChange
 from domain.executions import Execution
+from domain.limits import NO_LIMITS, AccountLimits
 from domain.order import Order
 from domain.ports.following import Fence
 
@@ -54,6 +55,7 @@ class Claim:
     `attempt` is the fence that every write of this attempt carries; `attempts` counts this one too.
     `maybe_sent_at` is as in LoadedOrder; an earlier attempt that died under its lease counts as sent at its end.
     `claimed_at` is the database's clock. `is_probe` and `venue_failures` are what the venue's gate said then.
+    With `is_halted` the order may be looked up, and must not be sent.
     """
 
     order: Order
@@ -63,6 +65,7 @@ class Claim:
     claimed_at: datetime
     is_probe: bool = False
     venue_failures: int = 0
+    is_halted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +105,12 @@ class OrderWrite:
 class OrderStore(Protocol):
     """The orders table and what hangs on it. Every method raises Unavailable when the database does not answer."""
 
-    async def accept(self, order: Order) -> Stored:
-        """Store a new order, due to be placed now, unless its account already has one with its client order id."""
+    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> Stored:
+        """Store a new order, due to be placed now, unless its account already has one with its client order id.
+
+        Halts and what the account has under way are judged as they are at that very moment, for all processes alike.
+        `limits` are those by which its terms were judged. Raises OrderDenied, and StaleLimits when others hold by now.
+        """
 
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         """Read orders, and of their executions those that match one of the keys. Unknown ids are left out."""
@@ -119,12 +126,13 @@ class OrderStore(Protocol):
         """Claim those that are due and of which the venue has shown nothing; commit before returning.
 
         Nothing is claimed while the venue's gate is shut, and only one order, a probe, while its circuit is open.
+        While trading is halted for its account an order is claimed only if it may have been sent.
         """
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         """Claim what has been due for longer than `overdue_by`, oldest first, skipping what others hold.
 
-        The gate holds as for `claim`.
+        The gate and halts hold as for `claim`.
         """
 
     async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:

@@ -58,8 +58,8 @@ class LiveFeed(Protocol):
     ) -> AsyncGenerator[OrderSnapshot | UpToDate | RecordedChange]:
         """One order: its snapshot (or, with `after_version`, the changes since, if still kept), then each later change
         in version order. The first item comes as soon as the stream is open: where `after_version` is the newest one
-        it is UpToDate. Ends after a final status. Raises OrderNotFound before the first item; `account_id` None
-        sees every account."""
+        it is UpToDate, but for a final order, which ends it at once. Ends after a final status. Raises OrderNotFound
+        before the first item; `account_id` None sees every account."""
 
     def account(self, account_id: str, *, after: int | None) -> AsyncGenerator[Checkpoint | Reset | RecordedChange]:
         """All orders of the account: a checkpoint, then each change in the sequence's order; with `after`, everything

@@ -1,4 +1,4 @@
-// Starts GraphiQL with the development token and four tabs: place an order, follow it, follow all, look back.
+// Starts GraphiQL with the development token and five tabs: place an order, follow it, follow all, look back, cancel.
 "use strict";
 
 const PLACE = `# Answered at once. Then run the next tab.
@@ -88,6 +88,23 @@ const ORDERS = `query Orders {
 }
 `;
 
+const CANCEL = `# Asked for at once, and confirmed by the venue a little later:
+# the tab that follows the order shows both.
+# An order that is final already is not cancelable.
+mutation CancelOrder($orderId: ID!) {
+  cancelOrder(input: { orderId: $orderId }) {
+    __typename
+    ... on CancelOrderSuccess {
+      order { id status version filledQuantity }
+    }
+    ... on NotCancelable {
+      order { id status }
+    }
+    ... on UserError { code message path }
+  }
+}
+`;
+
 const NEWEST_ORDER = "{ orders(first: 1) { nodes { id } } }";
 
 function exampleOrder() {
@@ -155,6 +172,7 @@ function start() {
       { query: FOLLOW, variables: JSON.stringify({ orderId: LAST }, null, 2) },
       { query: FOLLOW_ALL },
       { query: ORDERS },
+      { query: CANCEL, variables: JSON.stringify({ orderId: LAST }, null, 2) },
     ],
     plugins: [GraphiQLPluginExplorer.explorerPlugin()],
   });

@@ -9,12 +9,14 @@ import logging
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
-
-from apprise import Apprise, AppriseAsset, NotifyType
 
 from runtime.alerts.gathering import Message
 from runtime.settings import SettingsError
+
+if TYPE_CHECKING:
+    from apprise import Apprise
 
 MASK = "***"
 PART_MASKED_MIN_CHARACTERS = 3
@@ -26,7 +28,7 @@ _TALKATIVE_LIBRARIES = ("apprise", "urllib3", "requests", "requests_oauthlib", "
 class Channel:
     """One address. It sends one message at a time."""
 
-    def __init__(self, *, number: int, address: str, sender: Apprise) -> None:
+    def __init__(self, *, number: int, address: str, sender: "Apprise") -> None:
         self.name = f"{number} ({urlsplit(address).scheme})"
         self._sender = sender
         self._secret_parts = secret_parts(address)
@@ -53,6 +55,8 @@ class Channel:
             return f"no answer within {within_seconds:g} s"
 
     def _send(self, message: Message) -> str | None:
+        from apprise import NotifyType  # noqa: PLC0415 - see `_open_channel`
+
         try:
             result = self._sender.notify(title=message.title, body=message.body, notify_type=NotifyType.FAILURE)
         except Exception as error:  # noqa: BLE001 - over a hundred plugins; whatever one raises is a failed message
@@ -87,6 +91,8 @@ def secret_parts(address: str) -> Sequence[str]:
 
 
 def _open_channel(number: int, address: str) -> Channel:
+    from apprise import Apprise, AppriseAsset  # noqa: PLC0415 - a tenth of a start that most processes do not need
+
     # One service for each sender and no time limit of its own: then `notify` runs in the calling thread alone.
     asset = AppriseAsset(
         app_id="Fillwire",

@@ -70,6 +70,14 @@ ALERTS: Mapping[str, AlertKind] = {
         told_apart_by=ORDER,
         shown=ORDER,
     ),
+    "venue_contradicts_itself": AlertKind(
+        name="venue_contradicts_itself",
+        title="order claimed and not shown",
+        happened="The exchange refuses the order as one that it has, and has long not shown it. It stays in doubt.",
+        to_do="Ask the exchange whether it has the order, by its id as the client order id.",
+        told_apart_by=ORDER,
+        shown=ORDER,
+    ),
     "venue_unauthorized": AlertKind(
         name="venue_unauthorized",
         title="the exchange refuses our key",
@@ -81,6 +89,23 @@ ALERTS: Mapping[str, AlertKind] = {
         title="the exchange does not answer: circuit open",
         happened="A run of failures opened the circuit. Orders wait, and the exchange is probed gently.",
         to_do="Find out whether the exchange is down. The circuit closes by itself when a probe succeeds.",
+    ),
+    "trading_halted": AlertKind(
+        name="trading_halted",
+        title="trading is HALTED",
+        happened="An operator halted trading, for one account or for all. Nothing new is accepted or sent.",
+        to_do="Nothing, if you know why. Who and why: python -m runtime trading status. Cancels are open; resume when "
+        "it is over.",
+        told_apart_by=("halt_id",),
+        shown=("halt_id",),
+    ),
+    "trading_resumed": AlertKind(
+        name="trading_resumed",
+        title="trading goes on",
+        happened="An operator ended a halt of trading. Orders are accepted again, and what waited is sent.",
+        to_do="Nothing. Who and why: python -m runtime trading status --all.",
+        told_apart_by=("halt_id",),
+        shown=("halt_id",),
     ),
     "stream_lost": AlertKind(
         name="stream_down",

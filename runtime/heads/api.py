@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from broadcast.feed import HubFeed
 from broadcast.hub import open_hub
@@ -16,14 +17,18 @@ from domain.placement import Placement
 from graph.app import create_graphql_routes
 from graph.context import Services
 from graph.draining import OpenSockets
-from graph.settings import GraphSettings
+from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
 from graph.tokens import ExpectedClaims, HmacTokens, TokenVerifier, read_key_set
+from graph.trusted_documents import BadManifest, read_manifest
 from runtime.health import health_routes
+from runtime.http_protocol import HttpLimits
 from runtime.key_set import open_key_set
+from runtime.open_files import allow_open_files
 from runtime.process import Process, new_id, until_stopped, utc_now
-from runtime.resources import make_recording, open_database, open_signals
+from runtime.resources import make_recording, make_trading_control, open_database, open_signals
 from runtime.serving import serve
 from runtime.settings import Settings, SettingsError
+from runtime.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 
 REQUIRES = ("database_url", "redis_url")
 CLOSING_SECONDS = 1.0
@@ -54,6 +59,8 @@ async def run(process: Process) -> None:
                 orders=database.orders,
                 reader=database.reader,
                 catalog=database.catalog,
+                limit_book=database.limit_book,
+                prices=database.prices,
                 publisher=signals.publisher,
                 wake_ups=signals.wake_ups,
                 telemetry=process.telemetry,
@@ -66,6 +73,7 @@ async def run(process: Process) -> None:
                 recording=make_recording(process, database, signals),
                 wake_ups=signals.wake_ups,
             ),
+            control=make_trading_control(process, database),
             reader=database.reader,
             catalog=database.catalog,
             feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),
@@ -74,12 +82,12 @@ async def run(process: Process) -> None:
             settings=graph_settings(settings),
         )
         health = health_routes(
-            registry=process.telemetry.metrics.registry,
-            checks={"database": database.orders.oldest_due, "redis": signals.check},
+            telemetry=process.telemetry,
+            checks={"database": database.check, "redis": signals.check},
             stop=process.stop,
         )
         sockets = OpenSockets()
-        application = Starlette(routes=[*health, *create_graphql_routes(services, tokens=tokens, sockets=sockets)])
+        application = Starlette(routes=[*health, *_graphql_routes(services, tokens=tokens, sockets=sockets)])
         process.telemetry.info("api_listening", host=settings.host, port=settings.port)
         await until_stopped(process, lambda: _serve(process, application, sockets))
 
@@ -113,17 +121,71 @@ def graph_settings(settings: Settings) -> GraphSettings:
         max_attempts=settings.placement_max_attempts,
         operation_timeout_seconds=settings.operation_timeout_seconds,
         body_max_bytes=settings.request_body_max_bytes,
+        get_queries_allowed=settings.get_queries_allowed,
         max_depth=settings.document_max_depth,
+        max_nesting=settings.document_max_nesting,
         max_aliases=settings.document_max_aliases,
+        max_directives=settings.document_max_directives,
+        max_repeats=settings.document_max_repeats,
+        max_orders=settings.document_max_orders,
+        max_cost_objects=settings.document_cost_max_objects,
+        max_errors=settings.document_max_errors,
         max_tokens=settings.document_max_tokens,
         max_document_characters=settings.document_max_characters,
+        document_cache_max_documents=settings.document_cache_max_documents,
+        document_cache_max_characters=settings.document_cache_max_characters,
+        compiled_operations=settings.compiled_operations,
+        shared_results_max=settings.shared_results_max,
+        documents=DocumentPolicy(settings.documents),
+        trusted_documents=_trusted_documents(settings),
+        persisted_max_documents=settings.persisted_max_documents,
+        persisted_max_characters=settings.persisted_max_characters,
+        sockets_max=settings.sockets_max,
+        sockets_waiting_max=settings.sockets_waiting_max,
+        sockets_per_account=settings.sockets_per_account_max,
         subscriptions_per_socket=settings.subscriptions_per_socket_max,
         socket_init_timeout_seconds=settings.socket_init_timeout_seconds,
         socket_send_timeout_seconds=settings.subscriber_send_timeout_seconds,
         allowed_origins=settings.allowed_origins,
         is_development=settings.is_development,
+        graphiql_allowed=settings.graphiql_allowed,
         development_token_path=Path(settings.local_token_file) if settings.local_token_file else None,
     )
+
+
+def http_limits(settings: Settings) -> HttpLimits:
+    """How many HTTP connections there may be, and how long one is waited for."""
+    return HttpLimits(
+        connections_max=settings.http_connections_max,
+        request_seconds=settings.http_request_timeout_seconds,
+        stalled_seconds=settings.subscriber_send_timeout_seconds,
+    )
+
+
+def websocket_limits(settings: Settings) -> WebSocketLimits:
+    """What one peer may do on the wire."""
+    return WebSocketLimits(
+        message_max_bytes=settings.socket_message_max_bytes,
+        frames_per_second=settings.socket_messages_per_second_max,
+        frames_burst=settings.socket_messages_burst_max,
+        # Later than the API's own deadline, which knows the socket and says so in the log.
+        stalled_seconds=settings.subscriber_send_timeout_seconds + CLOSE_SECONDS,
+    )
+
+
+def _graphql_routes(services: Services, *, tokens: TokenVerifier, sockets: OpenSockets) -> Sequence[BaseRoute]:
+    try:
+        return create_graphql_routes(services, tokens=tokens, sockets=sockets)
+    except BadManifest as error:
+        raise SettingsError(f"TRUSTED_DOCUMENTS_FILE: {error}") from error
+
+
+def _trusted_documents(settings: Settings) -> tuple[TrustedDocument, ...]:
+    path = settings.trusted_documents_file
+    try:
+        return () if path is None else read_manifest(Path(path))
+    except BadManifest as error:
+        raise SettingsError(f"TRUSTED_DOCUMENTS_FILE: {error}") from error
 
 
 async def _serve(process: Process, application: Starlette, sockets: OpenSockets) -> None:
@@ -136,12 +198,17 @@ async def _serve(process: Process, application: Starlette, sockets: OpenSockets)
             async with asyncio.timeout(settings.api_drain_seconds + CLOSING_SECONDS):
                 await sockets.end_all(within_seconds=settings.api_drain_seconds, random=random.random)
 
+    wanted = settings.sockets_max + settings.http_connections_max
+    if (room := allow_open_files(wanted)) < wanted:
+        process.telemetry.warning(
+            "open_files_limited", wanted=wanted, room=room, next="raise ulimit -Hn, or lower SOCKETS_MAX"
+        )
     await serve(
         application,
         host=settings.host,
         port=settings.port,
         stop_within_seconds=settings.stop_within_seconds - settings.api_drain_seconds - CLOSING_SECONDS,
-        message_max_bytes=settings.request_body_max_bytes,
-        connections_max=settings.sockets_max,
+        http_limits=http_limits(settings),
+        websocket_limits=websocket_limits(settings),
         drain=drain,
     )

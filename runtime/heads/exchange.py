@@ -4,6 +4,7 @@ from pathlib import Path
 
 from exchange.simulator.restoring import JournalDamagedError
 from exchange.simulator.server import SimulatorConfig, serve
+from runtime.listening import cannot_listen
 from runtime.process import Process, until_stopped
 from runtime.settings import SettingsError
 
@@ -12,7 +13,7 @@ REQUIRES = ()
 
 async def run(process: Process) -> None:
     """Serve the venue's protocol and the controls on EXCHANGE_PORT until stopped. Raises SettingsError when the
-    journal file cannot be read."""
+    journal file cannot be read or the port is taken."""
     settings = process.settings
     config = SimulatorConfig(
         host=settings.host,
@@ -22,10 +23,16 @@ async def run(process: Process) -> None:
         journal_path=Path(settings.exchange_journal_file) if settings.exchange_journal_file else None,
     )
     process.telemetry.info("exchange_listening", host=settings.host, port=settings.exchange_port)
-    damage = ""
+    await until_stopped(process, lambda: _serve(config))
+
+
+async def _serve(config: SimulatorConfig) -> None:
     try:
-        await until_stopped(process, lambda: serve(config))
-    except* JournalDamagedError as errors:
-        damage = str(errors.exceptions[0])
-    if damage:
-        raise SettingsError(f"EXCHANGE_JOURNAL_FILE: {damage}. Move it away to start with an empty exchange.")
+        await serve(config)
+    except JournalDamagedError as error:
+        sentence = f"EXCHANGE_JOURNAL_FILE: {error}. Move it away to start with an empty exchange."
+        raise SettingsError(sentence) from error
+    except OSError as error:
+        if error.filename is not None:
+            raise SettingsError(f"EXCHANGE_JOURNAL_FILE: {error}") from error
+        raise cannot_listen(error, host=config.host, port=config.port, setting="EXCHANGE_PORT") from error

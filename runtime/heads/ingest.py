@@ -50,8 +50,8 @@ async def run(process: Process) -> None:
                 ask_every=timedelta(seconds=settings.ingest_standby_ask_seconds),
             ),
         )
-        checks = {"database": database.orders.oldest_due, "redis": signals.check}
-        await until_stopped(process, leadership.run, lambda: serve_health(process, checks=checks))
+        checks = {"database": database.check, "redis": signals.check}
+        await until_stopped(process, leadership.run, database.tape.run, lambda: serve_health(process, checks=checks))
 
 
 def make_consumer(

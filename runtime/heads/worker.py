@@ -4,7 +4,7 @@ import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from jobs.loops import Reconciler, Sweeper
+from jobs.loops import HaltWatch, Reconciler, Sweeper
 from jobs.worker import PlacingWorker
 from runtime.alerts.watch import OrderWatch
 from runtime.health import serve_health
@@ -14,6 +14,7 @@ from runtime.resources import (
     make_reconciliation,
     make_recording,
     make_submission,
+    make_trading_control,
     open_database,
     open_signals,
     open_venue,
@@ -65,7 +66,19 @@ async def run(process: Process) -> None:
             pending_for=timedelta(seconds=settings.alert_pending_seconds),
             again_after=timedelta(seconds=settings.alert_repeat_seconds + settings.alert_check_every_seconds),
         )
-        checks = {"database": database.orders.oldest_due, "redis": signals.check}
+        halts = HaltWatch(
+            control=make_trading_control(process, database),
+            telemetry=process.telemetry,
+            interval=timedelta(seconds=settings.sweep_every_seconds),
+        )
+        checks = {"database": database.check, "redis": signals.check}
         await until_stopped(
-            process, worker.run, sweeper.run, reconciler.run, watch.run, lambda: serve_health(process, checks=checks)
+            process,
+            worker.run,
+            sweeper.run,
+            reconciler.run,
+            watch.run,
+            database.tape.run,
+            halts.run,
+            lambda: serve_health(process, checks=checks),
         )

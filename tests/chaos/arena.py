@@ -28,7 +28,8 @@ from runtime.local.postgres import prepare_postgres
 from runtime.local.probes import http_answers
 from runtime.local.supervisor import Program, Supervisor, supervision
 from runtime.local.valkey import prepare_valkey
-from tests.chaos.ledger import AUDIT, execute
+from tests.chaos.audit import AUDIT
+from tests.chaos.ledger import execute
 from tests.chaos.schedule import APIS, HEADS, WORKERS
 from tests.processes import INHERITED, ROOT
 
@@ -56,9 +57,11 @@ SETTINGS: Mapping[str, str] = {
     "STREAM_SESSION_MIN_SECONDS": "1",
     "STOP_WITHIN_SECONDS": "4",
     "EXCHANGE_CONNECTIONS_MAX": "64",
+    # Opening one costs some 60 ms of CPU, most of it the server's, and every fault that kills brings new ones.
+    "DATABASE_POOL_CONNECTIONS_MAX": "5",
     "WORKER_DEQUEUE_TIMEOUT_SECONDS": "1",
 }
-"""Short leases and quick back-off, so that everything is made up for within the calm."""
+"""Short leases and quick back-off, so that everything is made up for within the calm; pools for two cores."""
 
 Json = dict[str, Any]
 

@@ -1,16 +1,16 @@
 """The calm after the storm: everything up again, then wait until nothing is left to do, then for the subscribers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tests.chaos.arena import Arena
-from tests.chaos.check_deliveries import CAUGHT_UP_WITHIN_SECONDS
+from tests.chaos.check_deliveries import BEHIND_MAX_SECONDS
 from tests.chaos.check_leftovers import QUIET_WITHIN_SECONDS
-from tests.chaos.evidence import Following
 from tests.chaos.history import History
+from tests.chaos.lag import Lag
 from tests.chaos.ledger import OUTAGES, Ledger
-from tests.chaos.truth import newest_entry, read_journal, venue_executions, venue_orders
+from tests.chaos.truth import Journal, newest_entry
 
 LOOK_EVERY_SECONDS = 0.25
 EXAMPLES_MAX = 10
@@ -20,23 +20,26 @@ STILL_LOOKS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calm:
-    """How long it took; None for what did not come in time."""
+    """How it came about, in seconds since the faults ended; None for what did not come in time.
+
+    `behind_seconds` is the longest that a subscriber lacked a change that the database had (see `tests.chaos.lag`).
+    """
 
     quiet_seconds: float | None
-    caught_up_seconds: float | None
+    behind_seconds: float | None
 
 
-async def wait_for_calm(arena: Arena, ledger: Ledger, followings: Sequence[Following], history: History) -> Calm:
-    """Wait for quiet, then until every subscriber has seen what the database holds."""
+async def wait_for_calm(
+    arena: Arena, ledger: Ledger, *, journal: Journal, lag: Lag, history: History, ended_at: float
+) -> Calm:
+    """Wait for quiet, then until every subscriber has what the database holds. `ended_at` is when the faults ended."""
     loop = asyncio.get_running_loop()
-    began = loop.time()
-    deadline = began + QUIET_WITHIN_SECONDS
+    deadline = ended_at + QUIET_WITHIN_SECONDS
     is_quiet = await _until(lambda: _is_still(arena, ledger, history), deadline=deadline)
-    is_quiet = is_quiet and await _until(lambda: _agrees(arena, ledger, history), deadline=deadline)
-    quiet_seconds = loop.time() - began if is_quiet else None
-    began = loop.time()
-    caught_up = await _until(lambda: _is_caught_up(ledger, followings), deadline=began + CAUGHT_UP_WITHIN_SECONDS)
-    return Calm(quiet_seconds=quiet_seconds, caught_up_seconds=loop.time() - began if caught_up else None)
+    is_quiet = is_quiet and await _until(lambda: _agrees(arena, ledger, journal, history), deadline=deadline)
+    quiet_seconds = loop.time() - ended_at if is_quiet else None
+    caught_up = await _until(lambda: lag.look(ledger), deadline=loop.time() + BEHIND_MAX_SECONDS)
+    return Calm(quiet_seconds=quiet_seconds, behind_seconds=lag.worst_seconds if caught_up else None)
 
 
 async def _until(condition: Callable[[], Awaitable[bool]], *, deadline: float) -> bool:
@@ -65,12 +68,11 @@ async def _is_still(arena: Arena, ledger: Ledger, history: History) -> bool:
     return True
 
 
-async def _agrees(arena: Arena, ledger: Ledger, history: History) -> bool:
+async def _agrees(arena: Arena, ledger: Ledger, journal: Journal, history: History) -> bool:
     """Both sides have the same executions, by number, and the same open orders."""
-    entries = await read_journal(arena)
-    there, here = len(venue_executions(entries)), await ledger.execution_count()
-    open_there = {order.order_id for order in venue_orders(entries) if order.end is None}
-    open_here = await ledger.open_at_venue()
+    await journal.read_on(arena)
+    there, here = len(journal.executions), await ledger.execution_count()
+    open_there, open_here = journal.open_orders, await ledger.open_at_venue()
     if there == here and open_there == open_here:
         return True
     history.note(
@@ -81,15 +83,3 @@ async def _agrees(arena: Arena, ledger: Ledger, history: History) -> bool:
         open_here=sorted(open_here - open_there)[:EXAMPLES_MAX],
     )
     return False
-
-
-async def _is_caught_up(ledger: Ledger, followings: Sequence[Following]) -> bool:
-    sequences = await ledger.sequences()
-    waiting = [following for following in followings if following.order_id is not None and not following.is_over]
-    versions = await ledger.versions([following.order_id for following in waiting if following.order_id is not None])
-    by_account = all(
-        following.last_place == sequences.get(following.account_id, 0)
-        for following in followings
-        if following.order_id is None
-    )
-    return by_account and all(following.last_place == versions.get(following.order_id or "") for following in waiting)

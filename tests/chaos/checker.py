@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tests.chaos.check_changes import check_attempts, check_changes
+from tests.chaos.check_changes import check_changes
 from tests.chaos.check_deliveries import check_deliveries
 from tests.chaos.check_leftovers import check_leftovers
 from tests.chaos.check_orders import check_acknowledged, check_exchange, check_executions
+from tests.chaos.check_writers import check_writers
 from tests.chaos.evidence import Evidence
 from tests.chaos.violations import Violation
 
@@ -15,7 +16,7 @@ INVARIANTS: Sequence[tuple[str, Callable[[Evidence], Iterator[Violation]]]] = (
     ("the executions are the exchange's, with exact sums", check_executions),
     ("statuses follow from facts, versions rise by 1, sequences have no gap", check_changes),
     ("each subscriber saw each change once, in order, to the end", check_deliveries),
-    ("one attempt at a time under a lease, none by an older attempt or leader", check_attempts),
+    ("one attempt at a time under a lease, none by an older attempt or leader", check_writers),
     ("nothing due is left, nothing leaks", check_leftovers),
 )
 

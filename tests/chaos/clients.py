@@ -4,11 +4,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import jwt
 import orjson
 
-ACCOUNTS = 50
+from tests.chaos.http import Connections
+
+ACCOUNTS = 400
 TOKEN_SECONDS = 86_400
 ANSWER_TIMEOUT_SECONDS = 2.5
 AVOIDED_SECONDS = 1.0
@@ -26,11 +27,21 @@ def account(number: int) -> str:
 class Clients:
     """Asks the API in the name of its accounts."""
 
-    session: aiohttp.ClientSession
     urls: list[str]
     secret: str
+    connections: Connections = field(default_factory=Connections)
     _tokens: dict[str, str] = field(default_factory=dict)
     _avoided_until: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether any API is worth asking now: a front end does not hammer at a closed door."""
+        now = time.monotonic()
+        return any(self._avoided_until.get(api, 0.0) <= now for api in range(len(self.urls)))
+
+    def avoid(self, api: int) -> None:
+        """That API did not answer: leave it alone for a moment."""
+        self._avoided_until[api] = time.monotonic() + AVOIDED_SECONDS
 
     def choose(self, api: int) -> int:
         """That API, or the next one while that one does not answer: as behind a load balancer."""
@@ -50,15 +61,15 @@ class Clients:
     async def ask(self, query: str, variables: Json, *, account_id: str, api: int) -> tuple[Json | None, str]:
         """One operation at one of the APIs: its data, or None and why there is no usable answer."""
         body = orjson.dumps({"query": query, "variables": variables})
-        headers = {"Authorization": f"Bearer {self.token(account_id)}", "Content-Type": "application/json"}
-        timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_SECONDS)
+        token = self.token(account_id)
         try:
-            async with self.session.post(
-                f"{self.urls[api]}/graphql", data=body, headers=headers, timeout=timeout
-            ) as response:
-                answer = orjson.loads(await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            self._avoided_until[api] = time.monotonic() + AVOIDED_SECONDS
+            answer = orjson.loads(
+                await self.connections.post(
+                    self.urls[api], "/graphql", body, token=token, timeout_seconds=ANSWER_TIMEOUT_SECONDS
+                )
+            )
+        except (TimeoutError, OSError, ValueError) as error:
+            self.avoid(api)
             return None, type(error).__name__
         data: Json | None = answer.get("data")
         if data is None or "errors" in answer:

@@ -6,7 +6,14 @@ Ids of orders are texts of UUIDs: our order id is the exchange's client order id
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import Literal
+
+
+@cache
+def one(number: Decimal | str) -> Decimal:
+    """That very number, as the one object that all its occurrences share: a run has millions."""
+    return number if isinstance(number, Decimal) else Decimal(number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +145,11 @@ class StoredChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacingStep:
-    """One write to an order's placing, as a trigger in the database saw it.
+    """One write to an order's placing, as a trigger in the database saw it. `writer` is one life of one process.
 
     `lease_left_seconds` is what was left of the lease before the write (None: there was none, negative: it had ended).
     `was_over`: placing was over already, as the exchange had shown the order while the attempt went on.
+    `has_evidence`: after the write the order holds something that the exchange has shown, or an end.
     """
 
     order_id: str
@@ -151,7 +159,9 @@ class PlacingStep:
     is_leased: bool
     attempts_changed: bool
     maybe_sent_changed: bool
+    writer: str
     was_over: bool = False
+    has_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +172,17 @@ class LeaderStep:
     epoch: int
     moment_before: float | None
     moment: float | None
+    writer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One statement of an ingest that wrote changes, and the epoch that held when it was committed."""
+
+    writer: str
+    epoch: int
+    transaction_id: str
+    changes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +209,7 @@ class Evidence:
     sequences: dict[str, int] = field(default_factory=dict)
     placing_steps: Sequence[PlacingStep] = ()
     leader_steps: Sequence[LeaderStep] = ()
+    batches: Sequence[Batch] = ()
     leftovers: Sequence[Leftover] = ()
     quiet_seconds: float | None = 0.0
-    caught_up_seconds: float | None = 0.0
+    behind_seconds: float | None = 0.0

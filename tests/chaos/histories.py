@@ -8,8 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from tests.chaos.evidence import (
+    Batch,
     Evidence,
     Following,
+    LeaderStep,
     Message,
     PlaceAnswer,
     PlacingStep,
@@ -23,6 +25,8 @@ from tests.chaos.evidence import (
 
 ACCOUNT = "account-1"
 A, B = "order-a", "order-b"
+WORKER, OTHER_WORKER = "fillwire worker 11", "fillwire worker 12"
+INGEST, OTHER_INGEST = "fillwire ingest 21", "fillwire ingest 22"
 ZERO, TWO, FIVE = Decimal(0), Decimal(2), Decimal(5)
 
 
@@ -122,8 +126,24 @@ def placing_step(**changed: Any) -> PlacingStep:
         is_leased=True,
         attempts_changed=True,
         maybe_sent_changed=False,
+        writer=WORKER,
     )
     return replace(step, **changed)
+
+
+def takeover(epoch: int, writer: str) -> LeaderStep:
+    """An ingest begins to lead."""
+    return LeaderStep(epoch_before=epoch - 1, epoch=epoch, moment_before=10.0, moment=10.0, writer=writer)
+
+
+def position(epoch: int, writer: str, **changed: Any) -> LeaderStep:
+    """The leader moves the stream's position on."""
+    return replace(takeover(epoch, writer), epoch_before=epoch, moment=11.0, **changed)
+
+
+def batch(epoch: int, writer: str) -> Batch:
+    """An ingest records a batch."""
+    return Batch(writer=writer, epoch=epoch, transaction_id="900", changes=3)
 
 
 def good_run(**changed: Any) -> Evidence:
@@ -168,6 +188,8 @@ def good_run(**changed: Any) -> Evidence:
         changes=CHANGES,
         sequences={ACCOUNT: 6},
         placing_steps=[placing_step(), ended],
+        leader_steps=[takeover(4, INGEST), position(4, INGEST), takeover(5, OTHER_INGEST)],
+        batches=[batch(4, INGEST), batch(5, OTHER_INGEST)],
     )
     return replace(evidence, **changed)
 

@@ -20,6 +20,11 @@ class History:
         """Seconds since the run began."""
         return time.monotonic() - self._began
 
+    @property
+    def size_bytes(self) -> int:
+        """How much was written so far."""
+        return self._file.tell()
+
     def note(self, kind: str, **fields: object) -> None:
         """Write one event."""
         line = {"at": round(self.now(), 4), "kind": kind, **fields}

@@ -1,60 +1,41 @@
-"""The arena's database as the run reads it: the trigger that watches writes, what is still due, and all rows."""
+"""The arena's database as the run reads it: what is still due, who is connected, and in the end all rows.
 
-from collections.abc import Sequence
+Texts and numbers that occur again and again are kept once: a run of ten minutes leaves millions of them.
+"""
+
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from sys import intern
 from typing import Any
 
 import asyncpg
 import orjson
 
 from db.rows import order_of
-from tests.chaos.evidence import LeaderStep, PlacingStep, StoredChange, StoredExecution, StoredOrder
+from tests.chaos.evidence import Batch, LeaderStep, PlacingStep, StoredChange, StoredExecution, StoredOrder, one
 
 CALL_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
+READ_AT_ONCE_ROWS = 5_000
 APPLICATION_NAME = "chaos"
 
-# Triggers see every write, whoever makes it. Only rows that a claim or an attempt's end changes are noted.
-AUDIT = """
-CREATE TABLE chaos_placing (
-    order_id uuid, attempt_before int, attempt int, lease_left_seconds float8, is_leased bool,
-    attempts_changed bool, maybe_sent_changed bool, was_over bool
-);
-CREATE FUNCTION chaos_note_placing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO chaos_placing VALUES (
-        NEW.id, OLD.attempt, NEW.attempt, extract(epoch FROM OLD.lease_until - now()), NEW.lease_until IS NOT NULL,
-        OLD.attempts IS DISTINCT FROM NEW.attempts, OLD.maybe_sent_at IS DISTINCT FROM NEW.maybe_sent_at,
-        OLD.place_due_at IS NULL
-    );
-    RETURN NULL;
-END $$;
-CREATE TRIGGER chaos_placing AFTER UPDATE ON orders FOR EACH ROW WHEN (
-    OLD.attempt IS DISTINCT FROM NEW.attempt OR OLD.attempts IS DISTINCT FROM NEW.attempts
-    OR OLD.lease_until IS DISTINCT FROM NEW.lease_until OR OLD.maybe_sent_at IS DISTINCT FROM NEW.maybe_sent_at
-) EXECUTE FUNCTION chaos_note_placing();
-CREATE TABLE chaos_leaders (epoch_before bigint, epoch bigint, moment_before float8, moment float8);
-CREATE FUNCTION chaos_note_leader() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO chaos_leaders VALUES (
-        OLD.epoch, NEW.epoch, extract(epoch FROM OLD.moment), extract(epoch FROM NEW.moment)
-    );
-    RETURN NULL;
-END $$;
-CREATE TRIGGER chaos_leaders AFTER UPDATE ON stream_positions FOR EACH ROW EXECUTE FUNCTION chaos_note_leader();
-"""
+# Each count by the partial index of its column: this is asked several times a second, of a table that grows.
 _UNDECIDED = """
-SELECT count(*) FILTER (WHERE place_due_at IS NOT NULL) AS to_place,
-    count(*) FILTER (WHERE cancel_due_at IS NOT NULL) AS to_cancel
-FROM orders WHERE place_due_at IS NOT NULL OR cancel_due_at IS NOT NULL
+SELECT (SELECT count(*) FROM orders WHERE place_due_at IS NOT NULL) AS to_place,
+    (SELECT count(*) FROM orders WHERE cancel_due_at IS NOT NULL) AS to_cancel
 """
-_CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'fillwire%'"
+_CONNECTIONS = """
+SELECT application_name, count(*) AS count FROM pg_stat_activity
+WHERE application_name LIKE 'fillwire%' GROUP BY application_name
+"""
 _END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'fillwire%'"
 _EXECUTIONS = """
-SELECT venue_execution_id, order_id, is_busted, coalesce(correction_quantity, fill_quantity) AS quantity,
+SELECT venue_execution_id, order_id::text, is_busted, coalesce(correction_quantity, fill_quantity) AS quantity,
     coalesce(correction_price, fill_price) AS price
 FROM executions
 """
-_CHANGES = "SELECT account_id, sequence, order_id, version, kind, status, filled_quantity FROM order_changes"
+_CHANGES = "SELECT account_id, sequence, order_id::text, version, kind, status, filled_quantity FROM order_changes"
 
 Row = dict[str, Any]
 OUTAGES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -71,6 +52,7 @@ class Stored:
     sequences: dict[str, int]
     placing_steps: Sequence[PlacingStep]
     leader_steps: Sequence[LeaderStep]
+    batches: Sequence[Batch]
 
 
 async def execute(url: str, statements: str) -> None:
@@ -118,25 +100,28 @@ class Ledger:
         """The ids of the orders that are open at the exchange, as far as is known here. Raises one of OUTAGES."""
         return {str(row["id"]) for row in await self._fetch("SELECT id FROM orders WHERE is_open_at_venue")}
 
-    async def connections(self) -> int:
-        """How many connections our processes hold. Raises one of OUTAGES."""
-        (row,) = await self._fetch(_CONNECTIONS)
-        count: int = row["count"]
-        return count
+    async def connections(self) -> dict[str, int]:
+        """How many connections each of our processes holds, by its application name. Raises one of OUTAGES."""
+        return {row["application_name"]: row["count"] for row in await self._fetch(_CONNECTIONS)}
 
     async def read_all(self) -> Stored:
         """Everything, to be judged. Raises one of OUTAGES."""
         return Stored(
-            orders=[_order(row) for row in await self._fetch("SELECT * FROM orders")],
-            executions=[_execution(row) for row in await self._fetch(_EXECUTIONS)],
-            changes=[_change(row) for row in await self._fetch(_CHANGES)],
+            orders=[_order(row) async for row in self._rows("SELECT * FROM orders")],
+            executions=[_execution(row) async for row in self._rows(_EXECUTIONS)],
+            changes=[_change(row) async for row in self._rows(_CHANGES)],
             sequences=await self.sequences(),
-            placing_steps=[
-                PlacingStep(**{**row, "order_id": str(row["order_id"])})
-                for row in await self._fetch("SELECT * FROM chaos_placing")
-            ],
-            leader_steps=[LeaderStep(**row) for row in await self._fetch("SELECT * FROM chaos_leaders")],
+            placing_steps=[_placing_step(row) async for row in self._rows("SELECT * FROM chaos_placing")],
+            leader_steps=[LeaderStep(**row) async for row in self._rows("SELECT * FROM chaos_leaders")],
+            batches=[Batch(**row) async for row in self._rows("SELECT * FROM chaos_batches")],
         )
+
+    async def _rows(self, statement: str) -> AsyncIterator[Row]:
+        """The rows, some thousands at a time."""
+        connection = await self._open()
+        async with connection.transaction(readonly=True):
+            async for record in connection.cursor(statement, prefetch=READ_AT_ONCE_ROWS, timeout=READ_TIMEOUT_SECONDS):
+                yield dict(record)
 
     def close(self) -> None:
         """Let the connection go."""
@@ -145,14 +130,18 @@ class Ledger:
             self._connection = None
 
     async def _fetch(self, statement: str, *arguments: object) -> list[Row]:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await _connect(self._url)
+        connection = await self._open()
         try:
-            rows = await self._connection.fetch(statement, *arguments, timeout=READ_TIMEOUT_SECONDS)
+            rows = await connection.fetch(statement, *arguments, timeout=READ_TIMEOUT_SECONDS)
         except OUTAGES:
             self.close()
             raise
         return [dict(row) for row in rows]
+
+    async def _open(self) -> "asyncpg.Connection[asyncpg.Record]":
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await _connect(self._url)
+        return self._connection
 
 
 async def _connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
@@ -169,15 +158,15 @@ def _no_encoder(_value: object) -> str:
 
 def _order(row: Row) -> StoredOrder:
     return StoredOrder(
-        id=str(row["id"]),
-        account_id=row["account_id"],
+        id=intern(str(row["id"])),
+        account_id=intern(row["account_id"]),
         client_order_id=row["client_order_id"],
         venue_order_id=row["venue_order_id"],
-        quantity=row["quantity"],
-        status=row["status"],
+        quantity=one(row["quantity"]),
+        status=intern(row["status"]),
         derived_status=order_of(row).status.value,
         version=row["version"],
-        filled_quantity=row["filled_quantity"],
+        filled_quantity=one(row["filled_quantity"]),
         notional=row["notional"],
         is_due=row["place_due_at"] is not None,
         is_cancel_due=row["cancel_due_at"] is not None,
@@ -186,12 +175,24 @@ def _order(row: Row) -> StoredOrder:
 
 def _execution(row: Row) -> StoredExecution:
     return StoredExecution(
-        execution_id=row["venue_execution_id"],
-        order_id=str(row["order_id"]),
-        quantity=Decimal(0) if row["is_busted"] else row["quantity"],
-        price=row["price"],
+        execution_id=intern(row["venue_execution_id"]),
+        order_id=intern(row["order_id"]),
+        quantity=Decimal(0) if row["is_busted"] else one(row["quantity"]),
+        price=one(row["price"]),
     )
 
 
 def _change(row: Row) -> StoredChange:
-    return StoredChange(**{**row, "order_id": str(row["order_id"])})
+    return StoredChange(
+        account_id=intern(row["account_id"]),
+        sequence=row["sequence"],
+        order_id=intern(row["order_id"]),
+        version=row["version"],
+        kind=intern(row["kind"]),
+        status=intern(row["status"]),
+        filled_quantity=one(row["filled_quantity"]),
+    )
+
+
+def _placing_step(row: Row) -> PlacingStep:
+    return PlacingStep(**{**row, "order_id": intern(str(row["order_id"])), "writer": intern(row["writer"])})

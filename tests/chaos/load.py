@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
+from sys import intern
 from typing import Literal
 
 from exchange.simulator.instruments import listed_instruments
@@ -23,8 +24,8 @@ DUE_ORDERS_MAX = 800
 LOOK_EVERY_SECONDS = 0.25
 TRIES_MAX = 6
 RETRY_CHANCE = 0.9
-RETRY_PAUSE_MIN_SECONDS = 0.1
-RETRY_PAUSE_MAX_SECONDS = 1.0
+RETRY_PAUSE_MIN_SECONDS = 0.2
+RETRY_PAUSE_MAX_SECONDS = 1.5
 REPEAT_CHANCE = 0.05
 CANCEL_CHANCE = 0.08
 RESTING_CHANCE = 0.05
@@ -134,7 +135,8 @@ class Load:
         await asyncio.gather(watching, *self._running, return_exceptions=True)
 
     def _is_crowded(self) -> bool:
-        return self._open >= self.window.open_max or len(self._running) >= ORDERS_AT_ONCE_MAX
+        is_full = self._open >= self.window.open_max or len(self._running) >= ORDERS_AT_ONCE_MAX
+        return is_full or not self.clients.is_answered
 
     def _begin(self) -> None:
         plan = plan_order(seed=self.seed, number=self.asked_orders)
@@ -173,7 +175,10 @@ class Load:
                 return node_id
             if self._is_over or answer.outcome == "refused" or plan.random.random() > RETRY_CHANCE:
                 return None
-            await asyncio.sleep(plan.random.uniform(RETRY_PAUSE_MIN_SECONDS, RETRY_PAUSE_MAX_SECONDS))
+            pause = plan.random.uniform(RETRY_PAUSE_MIN_SECONDS, RETRY_PAUSE_MAX_SECONDS)
+            await asyncio.sleep(pause)
+            while not self.clients.is_answered and not self._is_over:  # noqa: ASYNC110  # Nobody tells when it is back.
+                await asyncio.sleep(pause)
         return None
 
     async def _place(self, plan: Plan, *, api: int) -> tuple[PlaceAnswer, str | None]:
@@ -225,7 +230,7 @@ class Load:
 def order_id_of(node_id: str) -> str:
     """The order's id as the exchange and the database write it."""
     digits = node_id.partition("_")[2]
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    return intern("-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])))
 
 
 def _outcome(result: Json) -> Literal["ok", "info", "refused"]:

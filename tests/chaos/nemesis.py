@@ -33,7 +33,7 @@ USUAL_FAULTS: Mapping[str, Any] = {
 }
 """What the exchange does all the time during the storm."""
 NO_FAULTS: Mapping[str, Any] = {**USUAL_FAULTS, "refuse_rate": 0, "ambiguous_rate": 0, "reject_rate": 0}
-MATCHING: Mapping[str, Any] = {"mode": "auto", "fill_delay_ms": 150, "fills_per_order": 3, "cancel_delay_ms": 0}
+MATCHING: Mapping[str, Any] = {"mode": "auto", "fill_delay_ms": 150, "fills_per_order": 2, "cancel_delay_ms": 0}
 
 _VENUE: Mapping[Kind, Mapping[str, Any]] = {
     Kind.VENUE_AMBIGUOUS: {"ambiguous_rate": 0.3},

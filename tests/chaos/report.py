@@ -1,16 +1,19 @@
 """What a run tells: what was injected, what was checked, the figures, the verdict, and how to repeat it. Pure."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.chaos.checker import INVARIANTS
-from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import Evidence, Leftover
 from tests.chaos.options import Options
 from tests.chaos.schedule import Kind
 from tests.chaos.violations import Violation
 
 EXAMPLES_MAX = 8
+MEGABYTE = 1_000_000
+NUMBER = re.compile(r"[- ]\d+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,9 @@ class Figures:
     """What the run reached. `deaths` counts ends of processes by name and cause, `reconnects` those of subscribers."""
 
     total_seconds: float
+    checking_seconds: float
+    memory_bytes: int
+    history_bytes: int
     load_seconds: float
     asked_orders: int
     held_seconds: float
@@ -72,9 +78,24 @@ def _reached(options: Options, figures: Figures, evidence: Evidence) -> Iterator
         f"  {options.subscribers} subscribers, {len(evidence.followings)} streams, {figures.messages} messages, "
         f"{figures.reconnects} reconnects"
     )
-    yield f"  quiet after {_seconds(evidence.quiet_seconds)}, subscribers after {_seconds(evidence.caught_up_seconds)}"
-    yield f"  left: {', '.join(f'{each.name} {each.value:g}' for each in evidence.leftovers)}"
-    yield f"  {figures.total_seconds:.0f} s in all"
+    yield (
+        f"  quiet {_seconds(evidence.quiet_seconds)} after the last fault; since then no subscriber lacked a change "
+        f"for longer than {_seconds(evidence.behind_seconds)}"
+    )
+    yield f"  left: {_left(evidence.leftovers)}"
+    yield (
+        f"  {figures.total_seconds:.0f} s in all, {figures.checking_seconds:.1f} s of them to read and check; "
+        f"{figures.memory_bytes / MEGABYTE:.0f} MB of memory, {figures.history_bytes / MEGABYTE:.0f} MB of history"
+    )
+
+
+def _left(leftovers: Sequence[Leftover]) -> str:
+    """Each kind once: the most that one process holds, of what is allowed."""
+    kinds: dict[str, Leftover] = {}
+    for each in leftovers:
+        kind = NUMBER.sub("", each.name)
+        kinds[kind] = max(kinds.get(kind, each), each, key=lambda leftover: leftover.value)
+    return ", ".join(f"{kind} {each.value:g} of {each.allowed:g}" for kind, each in kinds.items())
 
 
 def _checked(violations: Sequence[Violation]) -> Iterator[str]:

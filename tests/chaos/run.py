@@ -1,9 +1,12 @@
 """One run from start to verdict: the arena, the storm, the calm, the check, the report."""
 
 import asyncio
+import resource
 import shutil
+import sys
 import tempfile
 import time
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -11,22 +14,24 @@ from tests.chaos.arena import Arena, open_arena
 from tests.chaos.calm import Calm, wait_for_calm
 from tests.chaos.checker import check
 from tests.chaos.clients import Clients
-from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import Evidence, Leftover
 from tests.chaos.history import History, open_history
-from tests.chaos.ledger import Ledger
-from tests.chaos.leftovers import look_for_leftovers
+from tests.chaos.lag import Lag
+from tests.chaos.ledger import Ledger, Stored
+from tests.chaos.leftovers import look, look_for_leftovers
 from tests.chaos.load import Load
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.options import Options
+from tests.chaos.progress import Progress
 from tests.chaos.report import Figures, render
 from tests.chaos.schedule import make_schedule
 from tests.chaos.subscribers import Subscribers
-from tests.chaos.truth import read_journal, venue_executions, venue_orders
+from tests.chaos.truth import Journal
 
-WARM_UP_SECONDS = 1.0
 RAGE_GRACE_SECONDS = 1.0
 LEAVE_TIMEOUT_SECONDS = 5.0
 CRASHED = "exit code 9"
+MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 async def run(options: Options) -> int:
@@ -53,33 +58,49 @@ async def run(options: Options) -> int:
 async def _storm_and_check(arena: Arena, options: Options, history: History) -> tuple[str, bool]:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
-        ledger, watching = Ledger(arena.database_url), Ledger(arena.database_url)
-        stack.callback(ledger.close)
-        stack.callback(watching.close)
-        clients = Clients(session=arena.session, urls=arena.api_urls, secret=arena.token_secret)
+        ledger, load_ledger, lag_ledger = (_ledger(arena, stack) for _ in range(3))
+        held_before = await look(arena, ledger)
+        clients = Clients(urls=arena.api_urls, secret=arena.token_secret)
+        stack.callback(clients.connections.close)
         subscribers = Subscribers(clients=clients, history=history, seed=options.seed, count=options.subscribers)
         load = Load(
             clients=clients,
-            ledger=watching,
+            ledger=load_ledger,
             history=history,
             seed=options.seed,
             orders_per_second=options.orders_per_second,
             on_acknowledged=subscribers.offer,
         )
-        nemesis = Nemesis(arena=arena, history=history, seed=options.seed)
-        following = asyncio.create_task(subscribers.run())
-        stack.callback(following.cancel)
-        await _storm(options, nemesis, load)
+        nemesis, journal = Nemesis(arena=arena, history=history, seed=options.seed), Journal()
+        progress = Progress(arena=arena, load=load, subscribers=subscribers, nemesis=nemesis, journal=journal)
+        following = _begun(subscribers.run(), stack)
+        telling = _begun(progress.tell(), stack)
+        loading = _begun(load.run(seconds=options.storm_seconds), stack)
+        await _rage(options, nemesis)
+        ended_at = asyncio.get_running_loop().time()
         subscribers.settle()
-        calm = await wait_for_calm(arena, ledger, subscribers.followings, history)
-        following.cancel()
-        await asyncio.wait([following], timeout=LEAVE_TIMEOUT_SECONDS)
-        evidence = await _gather(arena, ledger, load, subscribers, calm)
+        lag = Lag(followings=subscribers.followings)
+        watching = _begun(lag.watch(lag_ledger), stack)
+        await loading
+        await _ended(telling)
+        calm = await wait_for_calm(arena, ledger, journal=journal, lag=lag, history=history, ended_at=ended_at)
+        await _ended(watching)
+        await _ended(following)
+        leftovers = await look_for_leftovers(arena, ledger, held_before, ended_at=ended_at)
+        checking_began = time.monotonic()
+        await journal.read_on(arena)
+        stored = await ledger.read_all()
+    evidence = _gather(
+        load=load, subscribers=subscribers, journal=journal, stored=stored, calm=calm, leftovers=leftovers
+    )
     violations = check(evidence)
     for violation in violations:
         history.note("violation", invariant=violation.invariant, what=violation.what, subject=violation.subject)
     figures = Figures(
         total_seconds=time.monotonic() - began,
+        checking_seconds=time.monotonic() - checking_began,
+        memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT_BYTES,
+        history_bytes=history.size_bytes,
         load_seconds=options.storm_seconds,
         asked_orders=load.asked_orders,
         held_seconds=load.held_seconds,
@@ -95,37 +116,60 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
     return report, bool(violations)
 
 
-async def _storm(options: Options, nemesis: Nemesis, load: Load) -> None:
-    """Load and faults side by side, then the faults taken away."""
+def _ledger(arena: Arena, stack: AsyncExitStack) -> Ledger:
+    ledger = Ledger(arena.database_url)
+    stack.callback(ledger.close)
+    return ledger
+
+
+def _begun(work: Coroutine[None, None, None], stack: AsyncExitStack) -> "asyncio.Task[None]":
+    task = asyncio.create_task(work)
+    stack.callback(task.cancel)
+    return task
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task], timeout=LEAVE_TIMEOUT_SECONDS)
+    if task.done() and not task.cancelled():
+        task.result()  # An error in it is an error of the run.
+
+
+async def _rage(options: Options, nemesis: Nemesis) -> None:
+    """Every fault of the schedule, then all of them taken away."""
     await nemesis.prepare()
     schedule = make_schedule(seed=options.seed, seconds=options.storm_seconds)
-    loading = asyncio.create_task(load.run(seconds=options.storm_seconds))
     try:
         async with asyncio.timeout(options.storm_seconds + RAGE_GRACE_SECONDS):
             await nemesis.rage(schedule)
     except TimeoutError:
         pass  # What lasted longer than the storm ends here.
     await nemesis.mend()
-    await loading
 
 
-async def _gather(arena: Arena, ledger: Ledger, load: Load, subscribers: Subscribers, calm: Calm) -> Evidence:
-    leftovers = await look_for_leftovers(arena, ledger)
-    entries = await read_journal(arena)
-    stored = await ledger.read_all()
+def _gather(
+    *,
+    load: Load,
+    subscribers: Subscribers,
+    journal: Journal,
+    stored: Stored,
+    calm: Calm,
+    leftovers: Sequence[Leftover],
+) -> Evidence:
     return Evidence(
         place_answers=load.place_answers,
         cancel_answers=load.cancel_answers,
         followings=subscribers.followings,
-        venue_orders=venue_orders(entries),
-        venue_executions=venue_executions(entries),
+        venue_orders=journal.orders,
+        venue_executions=journal.executions,
         orders=stored.orders,
         executions=stored.executions,
         changes=stored.changes,
         sequences=stored.sequences,
         placing_steps=stored.placing_steps,
         leader_steps=stored.leader_steps,
+        batches=stored.batches,
         leftovers=leftovers,
         quiet_seconds=calm.quiet_seconds,
-        caught_up_seconds=calm.caught_up_seconds,
+        behind_seconds=calm.behind_seconds,
     )

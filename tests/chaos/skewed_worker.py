@@ -3,6 +3,7 @@
 The clock is put off before anything that asks it is imported; the database's and the exchange's clocks stay right.
 """
 
+import gc
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ def main() -> int:
     offset_seconds = float(os.environ.get(OFFSET_SETTING, "0"))
     if offset_seconds:
         _put_off(offset_seconds)
+    gc.disable()  # As `python -m runtime` does.
     from runtime.heads import worker  # noqa: PLC0415  # It takes the clock at its import.
 
     return runtime.process.run_process("worker", worker.run, requires=worker.REQUIRES)

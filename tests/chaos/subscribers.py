@@ -1,16 +1,19 @@
 """The subscribers: graphql-transport-ws over both APIs. They reconnect from where they were, and record every message.
 
-A third follows accounts, each from the beginning to the end of the run. The others follow one order after the other.
+A third follows accounts, each from the beginning to the end of the run. The others follow one fresh order of their
+account after the other, on one connection as long as it lasts. There are more accounts than followed ones, so that a
+change goes to one subscriber or two: the clients must not take the machine from what is under test.
 """
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from random import Random
+from sys import intern
 from typing import Any
+from uuid import UUID
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
@@ -18,8 +21,9 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from graph.cursors import read_stream_cursor, write_stream_cursor
+from graph.node_ids import order_node_id
 from tests.chaos.clients import Clients, account
-from tests.chaos.evidence import Following, Message, Session
+from tests.chaos.evidence import Following, Message, Session, one
 from tests.chaos.history import History
 from tests.chaos.load import order_id_of
 
@@ -30,8 +34,9 @@ RECONNECT_MIN_SECONDS = 0.2
 RECONNECT_MAX_SECONDS = 2.0
 OPEN_TIMEOUT_SECONDS = 4.0
 CLOSE_TIMEOUT_SECONDS = 1.0
-FRESH_ORDERS_MAX = 200
-WAIT_FOR_ORDER_SECONDS = 0.2
+FRESH_ORDERS_MAX = 3
+NEXT_ORDER_MIN_SECONDS = 0.5
+NEXT_ORDER_MAX_SECONDS = 4.0
 TRY_AGAIN = "UNAVAILABLE"
 ERROR_MAX_CHARACTERS = 300
 LOST = (OSError, TimeoutError, WebSocketException)
@@ -59,15 +64,16 @@ class Subscribers:
     seed: int
     count: int
     followings: list[Following] = field(default_factory=list)
-    connected: int = 0
     messages: int = 0
     reconnects: int = 0
-    _fresh: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=FRESH_ORDERS_MAX))
+    _fresh: defaultdict[str, deque[str]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=FRESH_ORDERS_MAX))
+    )
     _no_new_orders: bool = False
 
     def offer(self, account_id: str, node_id: str) -> None:
         """An order that can be followed."""
-        self._fresh.append((account_id, node_id))
+        self._fresh[account_id].append(node_id)
 
     def settle(self) -> None:
         """From here on nobody takes up another order, and nobody leaves by itself."""
@@ -80,50 +86,73 @@ class Subscribers:
                 tasks.create_task(self._subscribe(number))
 
     async def _subscribe(self, number: int) -> None:
+        """Come back again and again, until there is nothing to follow any more."""
         random = Random(f"{self.seed}:subscriber:{number}")
-        if number % FOLLOWS_ACCOUNT_EVERY == 0:
-            following = Following(subscriber=number, account_id=account(number // FOLLOWS_ACCOUNT_EVERY))
-            await self._follow(following, {}, random)
-            return
-        while not self._no_new_orders:
-            if not self._fresh:
-                await asyncio.sleep(WAIT_FOR_ORDER_SECONDS)
-                continue
-            account_id, node_id = random.choice(self._fresh)
-            following = Following(subscriber=number, account_id=account_id, order_id=order_id_of(node_id))
-            await self._follow(following, {"id": node_id}, random)
-
-    async def _follow(self, following: Following, variables: Json, random: Random) -> None:
-        """Follow to the end, over any number of connections."""
-        self.followings.append(following)
-        pause_max = RECONNECT_MIN_SECONDS
-        while not following.is_over:
-            session = Session(after=following.last_place)
-            following.sessions.append(session)
+        follows_account = number % FOLLOWS_ACCOUNT_EVERY == 0
+        account_id = account(number // FOLLOWS_ACCOUNT_EVERY if follows_account else number)
+        current: Following | None = None
+        if follows_account:
+            current = self._begin(number, account_id)
+        pause_max, messages = RECONNECT_MIN_SECONDS, 0
+        while not self._is_done(current):
             try:
-                await self._stay(following, session, variables, random)
+                async with self._connected(account_id, random) as socket:
+                    if follows_account and current is not None:
+                        await self._follow(socket, current)
+                    else:
+                        async for following in self._orders(number, account_id, current, random):
+                            current = following
+                            await self._follow(socket, following)
             except LOST as error:
-                self.history.note("lost", subscriber=following.subscriber, error=type(error).__name__)
+                self.history.note("lost", subscriber=number, error=type(error).__name__)
             # A client that gets nowhere comes back more and more slowly.
-            pause_max = RECONNECT_MIN_SECONDS if session.messages else min(pause_max * 2, RECONNECT_MAX_SECONDS)
-            if not following.is_over:
-                self.reconnects += 1
-                await asyncio.sleep(random.uniform(pause_max / 2, pause_max))
+            seen = 0 if current is None else sum(len(session.messages) for session in current.sessions)
+            pause_max = RECONNECT_MIN_SECONDS if seen != messages else min(pause_max * 2, RECONNECT_MAX_SECONDS)
+            messages = seen
+            self.reconnects += 1
+            await asyncio.sleep(random.uniform(pause_max / 2, pause_max))
 
-    async def _stay(self, following: Following, session: Session, variables: Json, random: Random) -> None:
-        """One connection: until the server completes, the connection is lost, or the client leaves by itself."""
-        url = self.clients.urls[random.randrange(len(self.clients.urls))]
+    def _is_done(self, current: Following | None) -> bool:
+        return self._no_new_orders and (current is None or current.is_over)
+
+    async def _orders(
+        self, number: int, account_id: str, current: Following | None, random: Random
+    ) -> AsyncIterator[Following]:
+        """What to follow next: what is not over yet, then one fresh order of the account after the other."""
+        if current is not None and not current.is_over:
+            yield current
+        while not self._no_new_orders:
+            await asyncio.sleep(random.uniform(NEXT_ORDER_MIN_SECONDS, NEXT_ORDER_MAX_SECONDS))
+            if self._fresh[account_id] and not self._no_new_orders:
+                yield self._begin(number, account_id, order_id=self._fresh[account_id].pop())
+
+    def _begin(self, number: int, account_id: str, *, order_id: str | None = None) -> Following:
+        following = Following(
+            subscriber=number, account_id=account_id, order_id=None if order_id is None else order_id_of(order_id)
+        )
+        self.followings.append(following)
+        return following
+
+    @asynccontextmanager
+    async def _connected(self, account_id: str, random: Random) -> AsyncIterator[ClientConnection]:
+        """One acknowledged connection, which the client leaves by itself after a while. Raises one of LOST."""
+        api = self.clients.choose(random.randrange(len(self.clients.urls)))
         leaves_after = random.uniform(SESSION_MIN_SECONDS, SESSION_MAX_SECONDS)
-        async with _connected(url, token=self.clients.token(following.account_id)) as socket:
-            self.connected += 1
+        async with AsyncExitStack() as stack:
             try:
-                await socket.send(orjson.dumps(_subscribe_message(following, session, variables)).decode())
-                async with asyncio.timeout(None if self._no_new_orders else leaves_after):
-                    await self._receive(socket, following, session)
-            finally:
-                self.connected -= 1
+                opening = _socket(self.clients.urls[api], token=self.clients.token(account_id))
+                socket = await stack.enter_async_context(opening)
+            except ConnectionRefusedError:
+                self.clients.avoid(api)
+                raise
+            async with asyncio.timeout(None if self._no_new_orders else leaves_after):
+                yield socket
 
-    async def _receive(self, socket: ClientConnection, following: Following, session: Session) -> None:
+    async def _follow(self, socket: ClientConnection, following: Following) -> None:
+        """Follow until the server completes; returning before `following` is over means that it is to come again."""
+        session = Session(after=following.last_place)
+        following.sessions.append(session)
+        await socket.send(orjson.dumps(_subscribe_message(following, session)).decode())
         async for frame in socket:
             message = orjson.loads(frame)
             match message["type"]:
@@ -134,9 +163,10 @@ class Subscribers:
                     return
                 case "error":
                     self._note_error(following, message["payload"])
-                    return
+                    raise ConnectionAbortedError
                 case "ping":
                     await socket.send('{"type":"pong"}')
+        raise ConnectionResetError
 
     def _note(self, following: Following, session: Session, payload: Json) -> None:
         if payload.get("errors") or payload.get("data") is None:
@@ -165,7 +195,7 @@ class Subscribers:
 
 
 @asynccontextmanager
-async def _connected(url: str, *, token: str) -> AsyncIterator[ClientConnection]:
+async def _socket(url: str, *, token: str) -> AsyncIterator[ClientConnection]:
     """An acknowledged connection. Raises one of LOST."""
     async with connect(
         f"{url.replace('http', 'ws', 1)}/graphql",
@@ -183,15 +213,15 @@ async def _connected(url: str, *, token: str) -> AsyncIterator[ClientConnection]
         yield socket
 
 
-def _subscribe_message(following: Following, session: Session, variables: Json) -> Json:
-    after: str | int | None = session.after
-    if following.order_id is None and session.after is not None:
-        after = write_stream_cursor(session.after)
-    payload = {
-        "query": FOLLOW_ACCOUNT if following.order_id is None else FOLLOW_ORDER,
-        "variables": variables if after is None else {**variables, "after": after},
-    }
-    return {"id": "1", "type": "subscribe", "payload": payload}
+def _subscribe_message(following: Following, session: Session) -> Json:
+    if following.order_id is None:
+        cursor = None if session.after is None else write_stream_cursor(session.after)
+        payload = {"query": FOLLOW_ACCOUNT, "variables": {} if cursor is None else {"after": cursor}}
+    else:
+        node_id = order_node_id(UUID(following.order_id))
+        resumed = {} if session.after is None else {"after": session.after}
+        payload = {"query": FOLLOW_ORDER, "variables": {"id": node_id} | resumed}
+    return {"id": f"{id(session):x}", "type": "subscribe", "payload": payload}
 
 
 def _account_message(data: Json) -> Message:
@@ -202,8 +232,8 @@ def _account_message(data: Json) -> Message:
         place=read_stream_cursor(update["cursor"]),
         order_id=order_id_of(order["id"]) if order else None,
         version=change["version"] if change else None,
-        status=order["status"] if order else None,
-        filled_quantity=Decimal(order["filledQuantity"]) if order else None,
+        status=intern(order["status"]) if order else None,
+        filled_quantity=one(order["filledQuantity"]) if order else None,
     )
 
 
@@ -215,6 +245,6 @@ def _order_message(data: Json) -> Message:
         place=order["version"],
         order_id=order_id_of(order["id"]),
         version=order["version"],
-        status=order["status"],
-        filled_quantity=Decimal(order["filledQuantity"]),
+        status=intern(order["status"]),
+        filled_quantity=one(order["filledQuantity"]),
     )

@@ -10,7 +10,6 @@ from tests.chaos.checker import check
 from tests.chaos.evidence import (
     CancelAnswer,
     Following,
-    LeaderStep,
     Leftover,
     Message,
     PlacingStep,
@@ -21,9 +20,14 @@ from tests.chaos.histories import (
     ACCOUNT,
     CHANGES,
     FIVE,
+    INGEST,
+    OTHER_INGEST,
+    OTHER_WORKER,
+    WORKER,
     ZERO,
     A,
     account_following,
+    batch,
     change,
     checkpoint,
     good_run,
@@ -31,6 +35,8 @@ from tests.chaos.histories import (
     order_b,
     place_answer,
     placing_step,
+    position,
+    takeover,
     told,
 )
 
@@ -136,7 +142,9 @@ def test_an_error_that_does_not_ask_to_come_again_and_late_subscribers_are_found
     following = Following(subscriber=0, account_id="account-2", errors=["INTERNAL"])
 
     assert "error: INTERNAL" in _found(5, followings=[following])
-    assert "within 10 s" in _found(5, caught_up_seconds=None)
+    assert "for more than 10 s" in _found(5, behind_seconds=None)
+    assert "for more than 10 s" in _found(5, behind_seconds=10.1)
+    assert _found(5, behind_seconds=9.9) == ""
 
 
 @pytest.mark.parametrize(
@@ -162,12 +170,26 @@ def test_a_claim_after_a_lease_has_ended_and_an_end_after_the_exchange_has_spoke
     assert _found(6, placing_steps=steps) == ""
 
 
-def test_an_older_leader_that_writes_is_found() -> None:
-    older = LeaderStep(epoch_before=4, epoch=3, moment_before=10.0, moment=11.0)
-    back = LeaderStep(epoch_before=4, epoch=4, moment_before=10.0, moment=9.0)
+def test_an_older_attempt_that_ends_a_newer_one_is_found_unless_it_tells_what_the_exchange_has_shown() -> None:
+    claimed_twice = [placing_step(), placing_step(attempt_before=1, attempt=2, writer=OTHER_WORKER)]
+    ended = placing_step(attempt_before=2, attempt=2, lease_left_seconds=5.0, is_leased=False)
 
-    assert "an older leader" in _found(6, leader_steps=[older])
-    assert "went back" in _found(6, leader_steps=[back])
+    assert f"attempt 2 of {OTHER_WORKER} was ended by {WORKER}" in _found(6, placing_steps=[*claimed_twice, ended])
+    assert _found(6, placing_steps=[*claimed_twice, replace(ended, has_evidence=True)]) == ""
+    assert _found(6, placing_steps=[*claimed_twice, replace(ended, writer=OTHER_WORKER)]) == ""
+
+
+def test_an_older_leader_that_writes_is_found() -> None:
+    led = [takeover(4, INGEST), takeover(5, OTHER_INGEST)]
+    older = position(5, INGEST)
+    back = position(5, OTHER_INGEST, moment_before=12.0)
+
+    assert f"{INGEST} wrote 3 changes, and {OTHER_INGEST} led" in _found(
+        6, leader_steps=led, batches=[batch(5, INGEST)]
+    )
+    assert f"{INGEST} wrote the position" in _found(6, leader_steps=[*led, older])
+    assert "an older leader" in _found(6, leader_steps=[*led, replace(takeover(4, INGEST), epoch_before=5)])
+    assert "went back" in _found(6, leader_steps=[*led, back])
 
 
 @pytest.mark.parametrize(

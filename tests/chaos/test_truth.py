@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from tests.chaos.evidence import VenueExecution, VenueOrder
 from tests.chaos.load import order_id_of
-from tests.chaos.truth import venue_executions, venue_orders
+from tests.chaos.truth import Journal, Json
 
 ACCEPTED = {"kind": "order", "order_id": "v-1", "client_order_id": "o-1", "qty": "5"}
 NEW = {"kind": "event", "event": "new", "order_id": "v-1", "client_order_id": "o-1", "qty": None}
@@ -15,17 +15,19 @@ LAST = NEW | {"event": "fill", "execution_id": "x-2", "qty": "3", "price": "10.6
 def test_an_order_is_open_until_its_last_fill_or_end() -> None:
     open_order = VenueOrder(order_id="o-1", venue_order_id="v-1", quantity=Decimal(5), end=None)
 
-    assert venue_orders([ACCEPTED, NEW, PARTIAL]) == [open_order]
-    assert [order.end for order in venue_orders([ACCEPTED, NEW, PARTIAL, LAST])] == ["filled"]
-    assert [order.end for order in venue_orders([ACCEPTED, NEW, NEW | {"event": "canceled"}])] == ["canceled"]
+    assert _read([ACCEPTED, NEW, PARTIAL]).orders == [open_order]
+    assert _read([ACCEPTED, NEW, PARTIAL]).open_orders == {"o-1"}
+    assert [order.end for order in _read([ACCEPTED, NEW, PARTIAL, LAST]).orders] == ["filled"]
+    assert [order.end for order in _read([ACCEPTED, NEW, NEW | {"event": "canceled"}]).orders] == ["canceled"]
+    assert _read([ACCEPTED, NEW, PARTIAL, LAST]).open_orders == set()
 
 
 def test_an_order_that_was_accepted_twice_is_told_twice() -> None:
-    assert len(venue_orders([ACCEPTED, ACCEPTED | {"order_id": "v-2"}])) == 2
+    assert len(_read([ACCEPTED, ACCEPTED | {"order_id": "v-2"}]).orders) == 2
 
 
 def test_executions_are_the_fills_with_their_exact_numbers() -> None:
-    assert venue_executions([ACCEPTED, NEW, PARTIAL, LAST]) == [
+    assert _read([ACCEPTED, NEW], [PARTIAL, LAST]).executions == [
         VenueExecution(execution_id="x-1", order_id="o-1", quantity=Decimal(2), price=Decimal("10.5")),
         VenueExecution(execution_id="x-2", order_id="o-1", quantity=Decimal(3), price=Decimal("10.6")),
     ]
@@ -33,3 +35,10 @@ def test_executions_are_the_fills_with_their_exact_numbers() -> None:
 
 def test_a_nodes_id_gives_the_id_under_which_the_exchange_has_the_order() -> None:
     assert order_id_of("ord_0199aabbccdd7eeeafff001122334455") == "0199aabb-ccdd-7eee-afff-001122334455"
+
+
+def _read(*pages: list[Json]) -> Journal:
+    journal = Journal()
+    for page in pages:
+        journal.take(page)
+    return journal

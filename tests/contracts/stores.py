@@ -3,15 +3,19 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from db.account_limits import PostgresLimitBook
 from db.change_log import PostgresChangeLog
 from db.database import Database
 from db.instrument_catalog import PostgresInstrumentCatalog
+from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.trading_halts import PostgresTradingHalts
 from db.venue_gate import PostgresVenueGate
 from domain.ports.following import LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
 from domain.ports.reading import ChangeLog, InstrumentCatalog, OrderReader
+from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalts
 from domain.ports.venue_gate import VenueGate
 from tests.db.stores import VENUE, make_store
 from tests.examples import now
@@ -20,11 +24,14 @@ from tests.fakes.instrument_catalog import MemoryInstrumentCatalog
 from tests.fakes.order_reader import MemoryOrderReader
 from tests.fakes.order_store import MemoryOrderStore
 from tests.fakes.stream_positions import MemoryStreamPositions
+from tests.fakes.trading_control import MemoryInstrumentPrices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
-    """Adapters over the same orders. `forget` drops the changes of an account up to a sequence."""
+    """Adapters over the same orders. `forget` drops the changes of an account up to a sequence; `other_prices` are
+    another process' prices.
+    """
 
     orders: OrderStore
     reader: OrderReader
@@ -33,6 +40,10 @@ class Adapters:
     positions: StreamPositions
     leadership: LeadershipLease
     gate: VenueGate
+    book: LimitBook
+    halts: TradingHalts
+    prices: InstrumentPrices
+    other_prices: Callable[[], InstrumentPrices]
     forget: Callable[[str, int], Awaitable[object]]
 
 
@@ -41,6 +52,7 @@ def memory_adapters() -> Adapters:
     positions = MemoryStreamPositions(now)
     orders = MemoryOrderStore(now, positions)
     log = MemoryChangeLog(orders.changes)
+    prices = MemoryInstrumentPrices()
 
     async def forget(account_id: str, through: int) -> None:
         log.prune(account_id, through=through)
@@ -53,6 +65,10 @@ def memory_adapters() -> Adapters:
         positions=positions,
         leadership=positions,
         gate=orders.gate,
+        book=orders.book,
+        halts=orders.halts,
+        prices=prices,
+        other_prices=lambda: prices,
         forget=forget,
     )
 
@@ -67,6 +83,10 @@ def postgres_adapters(database: Database) -> Adapters:
         positions=PostgresStreamPositions(database),
         leadership=PostgresLeadershipLease(database),
         gate=PostgresVenueGate(database, VENUE),
+        book=PostgresLimitBook(database, cache_seconds=5),
+        halts=PostgresTradingHalts(database),
+        prices=PostgresInstrumentPrices(database, cache_seconds=5),
+        other_prices=lambda: PostgresInstrumentPrices(database, cache_seconds=5),
         forget=lambda account_id, through: database.fetch(
             "DELETE FROM order_changes WHERE account_id = $1 AND sequence <= $2", account_id, through
         ),

@@ -6,10 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from db.accepting import Accepting
+from db.accepting import Accepting, Asked
 from db.database import Database
 from db.engine import open_database
 from db.order_store import PostgresOrderStore
+from domain.ports.order_store import Stored
 from tests.db.stores import make_store
 from tests.examples import new_order
 
@@ -29,7 +30,9 @@ async def test_a_hundred_calls_with_one_client_order_id_store_one_order(
 async def test_in_one_batch_the_first_of_two_orders_with_one_client_order_id_is_stored(database: Database) -> None:
     first, second, other = new_order(), new_order(), new_order(client_order_id="intent-2")
 
-    stored = await Accepting(database).accept([first, second, other])
+    asked = [Asked(order=order, limits_set_at=None) for order in (first, second, other)]
+
+    stored = [one for one in await Accepting(database).accept(asked) if isinstance(one, Stored)]
 
     assert [one.order.id for one in stored] == [first.id, first.id, other.id]
     assert [one.change is not None for one in stored] == [True, False, True]

@@ -205,7 +205,7 @@ class World:
     def new_worker(self) -> Worker:
         """A worker that has just started."""
         store = WaitingStore(self.clock, rows=self.store.rows, changes=self.store.changes)
-        store.gate = self.store.gate
+        store.gate, store.halts = self.store.gate, self.store.halts
         venue = WaitingVenue(self.clock)
         submission = Submission(
             orders=store,
@@ -226,6 +226,7 @@ class World:
             ),
             random=lambda: 0.5,
             slots=asyncio.Semaphore(2),
+            halts=self.store.halts,
         )
         worker = Worker(self, submission)
         store.worker = venue.worker = worker

@@ -1,5 +1,6 @@
 """Canceling: at once when nothing was sent, by the venue alone otherwise, and never forgotten in between."""
 
+import operator
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -7,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from domain.changes import ChangeKind
-from domain.errors import NotCancelable, OrderNotFound
+from domain.errors import NotCancelable, OrderNotFound, Unavailable
+from domain.execution import STALE_WRITES_MAX
 from domain.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderStatus
 from domain.ports.venue import CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, OutcomeUnknown, RateLimited
 from domain.reports import OrderEnded
@@ -55,6 +57,22 @@ async def test_an_order_whose_attempts_all_failed_to_leave_is_canceled_at_once(d
     await desk.attempt()
 
     assert await ask(desk) is OrderStatus.CANCELED
+
+
+async def test_a_request_for_an_order_that_others_keep_changing_is_to_be_repeated(placed: Desk) -> None:
+    numbers = iter(range(STALE_WRITES_MAX))
+
+    async def fill_a_little() -> None:
+        await placed.report(filled("0.1", name=f"E{next(numbers)}"))
+        if operator.length_hint(numbers):
+            placed.orders.interruptions.append(fill_a_little)
+
+    placed.orders.interruptions.append(fill_a_little)
+
+    with pytest.raises(Unavailable, match="again"):
+        await ask(placed)
+
+    assert await ask(placed) is OrderStatus.PENDING_CANCEL
 
 
 async def test_an_order_at_the_venue_waits_for_the_venue(placed: Desk) -> None:

@@ -250,6 +250,25 @@ async def test_a_fill_is_known_again_by_the_total_after_it(desk: Desk) -> None:
     assert not recorded.changes
 
 
+async def test_a_correction_under_an_executions_second_name_is_at_least_an_alarm_when_it_fills_too_much(
+    desk: Desk,
+) -> None:
+    """That both names mean one execution is known from its fill alone, and is not kept: so it counts as another."""
+    await desk.report(filled("10", cumulative="10"), filled("10", name="an activity's id", cumulative="10"))
+
+    await desk.report(corrected("9", name="an activity's id"))
+
+    assert [said["kind"] for said in desk.telemetry.said("order_anomaly")] == ["OVERFILL"]
+
+
+async def test_a_correction_that_fills_too_much_is_an_overfill(desk: Desk) -> None:
+    await desk.report(filled("6", cumulative="6"))
+
+    await desk.report(corrected("11"))
+
+    assert [said["kind"] for said in desk.telemetry.said("order_anomaly")] == ["OVERFILL"]
+
+
 async def test_after_a_bust_the_same_total_can_come_from_another_fill(desk: Desk) -> None:
     await desk.report(filled("3", cumulative="3"), busted())
 

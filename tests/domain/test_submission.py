@@ -9,10 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from domain.changes import Anomaly
+from domain.changes import Anomaly, RecordedChange
 from domain.errors import Unavailable
 from domain.order import End, OrderStatus, VenueRank
-from domain.ports.order_store import Claim
+from domain.ports.following import Fence
+from domain.ports.order_store import Claim, OrderWrite
 from domain.ports.venue import (
     AlreadyPlaced,
     NotExecuted,
@@ -150,6 +151,22 @@ async def test_an_order_that_the_venue_says_it_has_is_never_given_up_because_a_l
 
     assert desk.order().status is OrderStatus.IN_DOUBT
     assert desk.row().maybe_sent_at == desk.clock()
+
+
+async def test_an_order_that_the_venue_claims_and_never_shows_stays_in_doubt_and_is_an_alarm(desk: Desk) -> None:
+    claims = 2 * desk.max_attempts
+    desk.venue.will_answer(*[AlreadyPlaced()] * claims)
+
+    for _ in range(claims):
+        await desk.attempt(after=60 * SECOND)
+
+    assert desk.order().status is OrderStatus.IN_DOUBT
+    assert len(desk.telemetry.said("venue_contradicts_itself")) == claims - 1
+
+    desk.venue.keep(ORDER_ID, desk.order().terms)
+    await desk.attempt(after=60 * SECOND)
+
+    assert desk.order().status is OrderStatus.PLACED
 
 
 @pytest.mark.parametrize(
@@ -462,6 +479,29 @@ async def test_the_slots_bound_the_attempts_made_at_once(desk: Desk) -> None:
 
     assert running[1] == 4
     assert {desk.order(order_id).status for order_id in others} == {OrderStatus.PLACED}
+
+
+async def test_an_attempt_that_is_being_written_down_holds_no_slot(desk: Desk) -> None:
+    other = UUID(int=100)
+    await desk.accept(other, client_order_id="other")
+    desk.slots, both_sent = asyncio.Semaphore(1), asyncio.Event()
+
+    class SlowStore(MemoryOrderStore):
+        async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+            await both_sent.wait()
+            return await super().write(writes, fence=fence)
+
+    async def note() -> None:
+        if desk.venue.asked.count("place") == 2:
+            both_sent.set()
+
+    desk.orders = SlowStore(desk.clock, rows=desk.orders.rows)
+    desk.venue.during_place = note
+
+    async with asyncio.timeout(5):
+        await desk.submission.place([ORDER_ID, other])
+
+    assert desk.order().status is desk.order(other).status is OrderStatus.PLACED
 
 
 async def test_one_orders_bug_does_not_cancel_the_others_attempts(desk: Desk) -> None:

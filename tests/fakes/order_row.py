@@ -16,6 +16,7 @@ class OrderRow:
 
     order: Order
     place_due_at: datetime | None
+    accepted_at: datetime
     attempt: int = 0
     attempts: int = 0
     lease_until: datetime | None = None
@@ -52,6 +53,11 @@ class OrderRow:
             maybe_sent_at=self.maybe_sent_at,
             lease_until=self.lease_until,
         )
+
+    @property
+    def may_have_been_sent(self) -> bool:
+        """Whether an attempt may have brought it to the venue."""
+        return self.maybe_sent_at is not None or self.lease_until is not None
 
     def is_due(self, now: datetime) -> bool:
         """Whether an attempt may be made: it is due, and no attempt's lease still runs."""

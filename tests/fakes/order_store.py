@@ -7,14 +7,18 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.changes import Change, ChangeKind, RecordedChange, view
-from domain.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
+from domain.errors import ExecutionIdTaken, LeadershipLost, OrderDenied, StaleLimits, StaleWrite
+from domain.limits import NO_LIMITS, AccountLimits, AccountLoad, deny_halted, judge_load
 from domain.order import Order, VenueRank
 from domain.ports.clock_and_ids import Clock
 from domain.ports.following import Fence
 from domain.ports.order_store import Claim, ExecutionKey, LoadedOrder, OrderWrite, Stored
 from tests.fakes.order_row import OrderRow, fences_hold
 from tests.fakes.stream_positions import MemoryStreamPositions
+from tests.fakes.trading_control import MemoryLimitBook, MemoryTradingHalts
 from tests.fakes.venue_gate import MemoryVenueGate
+
+SECOND = timedelta(seconds=1)
 
 Interruption = Callable[[], Awaitable[object]]
 
@@ -36,17 +40,23 @@ class MemoryOrderStore:
     listeners: list[Callable[[], None]] = field(default_factory=list)
     asked_for_open: int = 0
     gate: MemoryVenueGate = field(init=False)
+    book: MemoryLimitBook = field(init=False)
+    halts: MemoryTradingHalts = field(init=False)
 
     def __post_init__(self) -> None:
         self.gate = MemoryVenueGate(self.clock)
+        self.book = MemoryLimitBook(self.clock, count_open=lambda account_id: self._load(account_id).open_orders)
+        self.halts = MemoryTradingHalts(self.clock)
 
-    async def accept(self, order: Order) -> Stored:
+    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> Stored:
         self.require_database()
         asked = (order.account_id, order.terms.client_order_id)
         for row in self.rows.values():
             if (row.order.account_id, row.order.terms.client_order_id) == asked:
                 return Stored(order=row.snapshot(), change=None)
-        row = self.rows[order.id] = OrderRow(order=order, place_due_at=self.clock())
+        self._judge(order, limits)
+        now = self.clock()
+        row = self.rows[order.id] = OrderRow(order=order, place_due_at=now, accepted_at=now)
         return Stored(order=row.snapshot(), change=self._append(row, Change(kind=ChangeKind.RECEIVED, order=order)))
 
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
@@ -78,9 +88,17 @@ class MemoryOrderStore:
         now = self.clock()
         rows = [self.rows[order_id] for order_id in dict.fromkeys(order_ids) if order_id in self.rows]
         is_open, failures = self.gate.probe_at is not None, self.gate.failures
-        let_through = self.gate.lets_through([row for row in rows if row.is_due(now)], lease=lease)
-        claims = [row.claim(now=now, lease=lease) for row in let_through]
-        return [replace(claim, is_probe=is_open, venue_failures=failures) for claim in claims]
+        due = [row for row in rows if row.is_due(now) and (row.may_have_been_sent or not self._is_halted(row))]
+        claims = [row.claim(now=now, lease=lease) for row in self.gate.lets_through(due, lease=lease)]
+        return [
+            replace(
+                claim,
+                is_probe=is_open,
+                venue_failures=failures,
+                is_halted=self._is_halted(self.rows[claim.order.id]),
+            )
+            for claim in claims
+        ]
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         self.require_database()
@@ -130,6 +148,30 @@ class MemoryOrderStore:
         """Raise what a test wants every call to raise, if anything."""
         if self.failure is not None:
             raise self.failure
+
+    def _is_halted(self, row: OrderRow) -> bool:
+        return self.halts.stopping(row.order.account_id) is not None
+
+    def _judge(self, order: Order, judged_by: AccountLimits) -> None:
+        halt = self.halts.stopping(order.account_id)
+        if halt is not None:
+            raise OrderDenied.by(deny_halted(everywhere=halt.account_id is None))
+        limits = self.book.holding(order.account_id)
+        if limits.set_at != judged_by.set_at:
+            raise StaleLimits
+        denial = judge_load(self._load(order.account_id), limits=limits)
+        if denial is not None:
+            raise OrderDenied.by(denial)
+
+    def _load(self, account_id: str) -> AccountLoad:
+        rows = [row for row in self.rows.values() if row.order.account_id == account_id]
+        now = self.clock()
+        recent = sorted(row.accepted_at for row in rows if row.accepted_at > now - SECOND)
+        return AccountLoad(
+            open_orders=sum(not row.order.status.is_final for row in rows),
+            accepted_in_second=len(recent),
+            free_in=recent[0] + SECOND - now if recent else timedelta(0),
+        )
 
     def _require_own_executions(self, writes: Sequence[OrderWrite]) -> None:
         owners = {name: order_id for order_id, row in self.rows.items() for name in row.executions}

@@ -94,10 +94,18 @@ class System:
     def exchange_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['exchange']}"
 
-    async def ask(self, query: str, variables: Json | None = None, *, account: str = "demo", head: str = "api") -> Json:
+    async def ask(
+        self,
+        query: str,
+        variables: Json | None = None,
+        *,
+        account: str = "demo",
+        head: str = "api",
+        scopes: str = ALL_SCOPES,
+    ) -> Json:
         """One GraphQL operation; its data. AssertionError when it has errors."""
         body = {"query": query, "variables": variables or {}}
-        headers = {"Authorization": f"Bearer {token(account)}"}
+        headers = {"Authorization": f"Bearer {token(account, scopes=scopes)}"}
         url = f"http://127.0.0.1:{self.ports[head]}/graphql"
         async with self.session.post(url, json=body, headers=headers) as response:
             answer: Json = await response.json()

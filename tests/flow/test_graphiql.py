@@ -1,9 +1,14 @@
-"""GraphiQL from a whole API process: a page in development that needs nobody else, and none in production."""
+"""GraphiQL from a whole API process: a page in development that needs nobody else, tried in a browser that reaches
+nobody else; and none in production, unless it is allowed there."""
 
+import asyncio
 import base64
+import fcntl
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,13 +16,21 @@ from urllib.parse import urlsplit
 import pytest
 
 from graph.graphiql import CDN, LIBRARIES, PAGE_PATH, STATIC_PATH
-from tests.flow.system import System, open_system, token
+from tests.flow.browser import Page, open_page
+from tests.flow.system import Json, System, open_system, token
+from tests.node import INSTALL_TIMEOUT_SECONDS, need_program
 from tests.processes import ROOT
+from tests.proxy import Proxy, proxied
+
+pytestmark = pytest.mark.timeout(INSTALL_TIMEOUT_SECONDS + 60)  # The first test installs GraphiQL.
 
 HTML = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 ADDRESS = re.compile(r'(?:src|href)="([^"]+)"')
 HASHED = re.compile(r'"\{\{([a-z.-]+)\}\}"[^>]*?integrity="(sha384-[^"]+)"')
 OWN_FILES = ["/graphiql/page.css", "/graphiql/boot.js"]
+TABS = ["PlaceOrder", "FollowOrder", "FollowAccount", "Orders", "CancelOrder"]
+SHOWN = "document.querySelector('.graphiql-response .CodeMirror').CodeMirror.getValue()"
+EXECUTE = ".graphiql-execute-button"
 
 
 @pytest.fixture
@@ -28,6 +41,32 @@ async def development(database_url: str, redis_url: str, tmp_path: Path) -> Asyn
     async with open_system(database_url=database_url, redis_url=redis_url, settings=settings) as system:
         await system.start("api")
         yield system
+
+
+@pytest.fixture(scope="session")
+def installed_graphiql() -> None:
+    """GraphiQL's files in their place, put there by set-up's own program."""
+    need_program("npm")
+    with (ROOT / "tools/graphiql/package-lock.json").open() as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        answer = subprocess.run(
+            [sys.executable, "tools/graphiql/install.py"], cwd=ROOT, check=True, capture_output=True, text=True
+        )
+    assert "not installed" not in answer.stdout, answer.stdout
+
+
+@pytest.fixture
+async def opened(
+    installed_graphiql: None,  # noqa: ARG001 - it has put the files into their place
+    development: System,
+    tmp_path: Path,
+) -> AsyncIterator[tuple[Page, Proxy]]:
+    """GraphiQL in a browser that reaches nothing but this machine, over a connection that can be cut."""
+    await development.start("worker", "ingest")
+    async with proxied(development.api_url) as (proxy, url), open_page(tmp_path / "browser") as page:
+        await page.open(f"{url}/graphql")
+        await page.until(f"document.querySelector('{EXECUTE}') !== null")
+        yield page, proxy
 
 
 async def test_a_browser_gets_a_page_whose_files_its_policy_allows_and_whose_token_opens_the_api(
@@ -77,6 +116,19 @@ async def test_in_production_there_is_neither_a_page_nor_its_files(system: Syste
             assert response.status == 404
 
 
+async def test_allowed_in_production_it_is_shown_with_introspection_and_without_a_token(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(token("demo"))
+    settings = {"GRAPHIQL_ALLOWED": "true", "LOCAL_TOKEN_FILE": str(tmp_path / "token")}
+    async with open_system(database_url=database_url, redis_url=redis_url, settings=settings) as system:
+        await system.start("api")
+        async with system.session.get(f"{system.api_url}/graphql", headers=HTML) as response:
+            assert response.status == 200
+            assert 'name="fillwire-token" content=""' in await response.text()
+        assert await system.ask("{ __schema { queryType { name } } }") == {"__schema": {"queryType": {"name": "Query"}}}
+
+
 def test_the_cdn_is_asked_for_the_versions_that_set_up_installs() -> None:
     locked = json.loads((ROOT / "tools/graphiql/package.json").read_text())["dependencies"]
 
@@ -85,11 +137,65 @@ def test_the_cdn_is_asked_for_the_versions_that_set_up_installs() -> None:
     assert asked == {f"{package}@{version}" for package, version in locked.items()}
 
 
-@pytest.mark.skipif(not (STATIC_PATH / "graphiql").is_dir(), reason="tools/graphiql/install.py has not been run")
+@pytest.mark.usefixtures("installed_graphiql")
 def test_the_page_names_the_hash_of_every_installed_file() -> None:
     hashes = dict(HASHED.findall(PAGE_PATH.read_text()))
 
     assert hashes == {name: _hash(STATIC_PATH / "graphiql" / name) for name in LIBRARIES}
+
+
+async def test_in_a_browser_without_internet_an_order_is_placed_followed_over_a_cut_connection_and_canceled(
+    opened: tuple[Page, Proxy], development: System, pytestconfig: pytest.Config
+) -> None:
+    page, proxy = opened
+    assert await page.value("[...document.querySelectorAll('.graphiql-tab-button')].map(tab => tab.innerText)") == TABS
+
+    await page.click(EXECUTE)
+    placed = await _shown(page, "PlaceOrderSuccess")
+    order = placed["data"]["placeOrder"]["order"]
+    await development.becomes(order["id"], "PLACED")
+    await _open_tab(page, "FollowOrder")
+    await page.click(EXECUTE)
+    await _shown(page, '"status": "PLACED"')
+    await proxy.take_away()
+    await proxy.restore()
+    venue_order_id = (await development.order(order["id"]))["venueOrderId"]
+    await development.control("POST", "fills", {"order_id": venue_order_id, "qty": "40", "price": "232.41"})
+    followed = await _shown(page, '"filledQuantity": "40"')
+    if picture := pytestconfig.getoption("--graphiql-picture"):
+        await asyncio.to_thread(Path(picture).write_bytes, await page.picture())
+    await _open_tab(page, "CancelOrder")
+    await page.click(EXECUTE)
+    canceled = await _shown(page, "CancelOrderSuccess")
+    await _open_tab(page, "FollowOrder")
+    await page.click(EXECUTE)
+    await _shown(page, '"status": "CANCELED"')
+
+    await _open_tab(page, "Orders")
+    await page.click(EXECUTE)
+    await _shown(page, '"pageInfo"')
+    await _open_tab(page, "FollowAccount")
+    await page.click(EXECUTE)
+    await _shown(page, '"CHECKPOINT"')
+
+    history = followed["data"]["orderStatus"]["order"]["history"]["nodes"]
+    assert [change["kind"] for change in history] == ["RECEIVED", "PLACED", "FILL"]
+    assert canceled["data"]["cancelOrder"]["order"]["id"] == order["id"]
+    assert page.complaints == []
+    assert {urlsplit(url).hostname for url in page.requested if not url.startswith("data:")} == {"127.0.0.1"}
+
+
+async def _open_tab(page: Page, name: str) -> None:
+    await page.value(f"document.querySelectorAll('.graphiql-tab-button')[{TABS.index(name)}].click()")
+    # GraphiQL shows the tab a little before it knows by itself which operation it would run.
+    await page.until(f"window.localStorage.getItem('graphiql:operationName') === '{name}'")
+
+
+async def _shown(page: Page, text: str) -> Json:
+    """Wait until the answer holds the text; the answer."""
+    await page.until(f"{SHOWN}.includes({json.dumps(text)})")
+    answer: Json = json.loads(await page.value(SHOWN))
+    return answer
 
 
 def _addresses(page: str) -> Iterator[str]:

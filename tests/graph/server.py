@@ -1,27 +1,34 @@
 """The API on a free port, and the clients that tests talk to it with."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import aiohttp
 import jwt
 import orjson
-import uvicorn
 import websockets
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection
 
 from graph.app import create_graphql_routes
 from graph.tokens import HmacTokens
+from runtime.http_protocol import HttpLimits
+from runtime.local.ports import free_port, is_taken
+from runtime.serving import serve
+from runtime.websocket_protocol import WebSocketLimits
 from tests.graph.world import World
+from tests.processes import eventually
 
 SECRET = "a secret of at least thirty-two bytes, for tests"
 ALL_SCOPES = ("orders:read", "orders:place", "orders:cancel")
 DEADLINE_SECONDS = 5.0
+COMPILED_OPERATIONS = os.environ.get("COMPILED_OPERATIONS", "true") == "true"
+LIMITS = WebSocketLimits(message_max_bytes=65_536)
 SUBPROTOCOL = websockets.Subprotocol("graphql-transport-ws")
 
 Json = dict[str, Any]
@@ -55,6 +62,15 @@ class Api:
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         response = await self.http.post(self.url, data=content, headers={k: v for k, v in sent.items() if v})
+        await response.read()
+        return response
+
+    async def get(
+        self, parameters: dict[str, str], *, bearer: str | None = None, **headers: str
+    ) -> aiohttp.ClientResponse:
+        """Ask by GET."""
+        sent = {"authorization": f"Bearer {bearer or token()}", **headers}
+        response = await self.http.get(self.url, params=parameters, headers=sent)
         await response.read()
         return response
 
@@ -136,42 +152,35 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-class Server(uvicorn.Server):
-    """A server that leaves the signals of the test run alone."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    @classmethod
-    @asynccontextmanager
-    async def running(cls, world: World) -> AsyncIterator[int]:
-        """Serve until the block ends; gives the port."""
-        app = Starlette(routes=create_graphql_routes(world.services(), tokens=HmacTokens(secret=SECRET)))
-        # By host and port: on a socket made here asyncio would not set TCP_NODELAY, and each answer would cost 40 ms.
-        config = uvicorn.Config(
+@asynccontextmanager
+async def serving(world: World, *, limits: WebSocketLimits | None = None) -> AsyncIterator[int]:
+    """Serve the API as its process does, until the block ends; gives the port."""
+    services = world.services()
+    settings = replace(services.settings, compiled_operations=COMPILED_OPERATIONS)
+    routes = create_graphql_routes(replace(services, settings=settings), tokens=HmacTokens(secret=SECRET))
+    app = Starlette(routes=routes)
+    port = free_port()
+    task = asyncio.create_task(
+        serve(
             app,
             host="127.0.0.1",
-            port=0,
-            http="httptools",
-            ws="websockets-sansio",
-            lifespan="off",
-            log_config=None,
-            ws_per_message_deflate=False,
+            port=port,
+            stop_within_seconds=DEADLINE_SECONDS,
+            http_limits=HttpLimits(connections_max=1_000),
+            websocket_limits=limits or LIMITS,
         )
-        server = cls(config)
-        serving = asyncio.create_task(server.serve())
-        await until(lambda: server.started)
-        try:
-            yield server.servers[0].sockets[0].getsockname()[1]
-        finally:
-            server.should_exit = True
-            await serving
+    )
+    try:
+        await eventually(lambda: task.done() or is_taken(port), within_seconds=DEADLINE_SECONDS)
+        yield port
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
-async def running_api(world: World | None = None) -> AsyncIterator[Api]:
+async def running_api(world: World | None = None, *, limits: WebSocketLimits | None = None) -> AsyncIterator[Api]:
     """The API, running until the block ends."""
     behind = world or World()
-    async with Server.running(behind) as port, aiohttp.ClientSession() as http:
+    async with serving(behind, limits=limits) as port, aiohttp.ClientSession() as http:
         yield Api(world=behind, port=port, http=http)

@@ -1,7 +1,7 @@
 """Documents: what they may ask for, and that each is read once."""
 
 import pytest
-from graphql import get_introspection_query, parse
+from graphql import GraphQLError, get_introspection_query, parse
 
 from graph.document_limits import measure
 from graph.documents import DocumentCache, UnusableDocument
@@ -45,32 +45,51 @@ def chain(length: int) -> str:
     ],
 )
 def test_depth_and_aliases_are_counted_as_they_are_run(document: str, depth: int, count: int) -> None:
-    measured = measure(parse(document))
+    measured = measure(parse(document), max_nesting=50)
 
     assert (measured.depth, measured.aliases) == (depth, count)
 
 
 def test_a_chain_of_fragments_is_measured_in_its_length_not_in_what_it_stands_for() -> None:
-    assert measure(parse(fragments(50))).aliases == 2**50 - 1
+    assert measure(parse(fragments(50)), max_nesting=60).aliases == 2**50 - 1
 
 
 @pytest.mark.parametrize(
-    "document",
+    ("document", "found", "limit"),
     [
-        aliases(16),
-        fragments(10),
-        chain(200),
-        "{ " + "viewer { accountId } " * 52 + "}",
-        "{ viewer " + "@include(if: true) " * 51 + "{ accountId } }",
-        "{ orders { nodes { " * 6 + "id" + " } } }" * 6,
-        "{ " + "__typename " * 2_001 + "}",
-        "#" * 15_001 + "\n{ __typename }",
+        (aliases(16), "16 aliases", 15),
+        (fragments(10), "1023 aliases", 15),
+        (chain(60), "more than 50 selections or values in one another", 50),
+        ("{ ... " * 51 + "{ __typename }" + " }" * 51, "more than 50 selections or values in one another", 50),
+        (
+            "{ nodes(ids: " + "[" * 900 + "]" * 900 + ") { id } }",
+            "more than 50 selections or values in one another",
+            50,
+        ),
+        ("{ " + "viewer { accountId } " * 52 + "}", "51 repeated fields", 50),
+        ("{ viewer " + "@include(if: true) " * 51 + "{ accountId } }", "51 directives", 50),
+        ("{ a " * 11 + "}" * 11, "11 levels of fields", 10),
+        ("{ " + "a " * 2_001 + "}", "more than 2000 tokens", 2_000),
+        ("#" * 15_001, "15001 characters", 15_000),
+        ("mutation { " + " ".join(f"o{n}: placeOrder" for n in range(11)) + " }", "11 times placeOrder", 10),
     ],
 )
-async def test_a_document_that_asks_for_too_much_is_refused(api: Api, document: str) -> None:
-    error = (await api.answer(document))["errors"][0]
+async def test_a_document_that_asks_for_too_much_is_refused_with_the_limit(
+    api: Api, document: str, found: str, limit: int
+) -> None:
+    for _ in range(2):
+        error = await api.error(document)
 
-    assert error["extensions"]["code"] in {"DOCUMENT_TOO_LARGE", "GRAPHQL_PARSE_FAILED"}
+        assert error["message"] == f"The document has {found}; {limit} are allowed."
+        assert error["extensions"] == {"code": "DOCUMENT_TOO_LARGE", "limit": limit}
+
+
+async def test_fields_that_take_too_many_comparisons_are_refused(api: Api) -> None:
+    fields = " ".join(f'... on Query {{ viewer {{ accountId }} order(id: "{n}") {{ id }} }}' for n in range(180))
+
+    error = (await api.answer("{ " + fields + " }"))["errors"][0]
+
+    assert error["extensions"]["code"] in {"DOCUMENT_TOO_LARGE", "GRAPHQL_VALIDATION_FAILED"}
 
 
 @pytest.mark.parametrize("document", [aliases(15), fragments(3)])
@@ -121,10 +140,29 @@ def test_a_document_longer_than_the_whole_cache_is_read_and_not_kept() -> None:
     assert len(cache) == 0
 
 
-def test_a_bad_document_is_not_kept() -> None:
+async def test_of_many_mistakes_the_first_ten_are_told_and_the_rest_is_not_looked_for(api: Api) -> None:
+    answer = await api.answer("{ " + " ".join(f"nothing{number}" for number in range(40)) + " }")
+
+    messages = [error["message"] for error in answer["errors"]]
+    assert messages[0] == "Cannot query field 'nothing0' on type 'Query'."
+    assert messages[-1].startswith("Too many validation errors")
+    assert len(messages) == 11
+
+
+def test_a_refused_document_is_read_once_and_drops_no_good_one() -> None:
     cache = DocumentCache(SETTINGS)
+    good = cache.read("{ __typename }", SCHEMA)
 
-    with pytest.raises(UnusableDocument):
-        cache.read("{ nothing }", SCHEMA)
+    for number in range(10):
+        read, kept, kept_still = (refusal(cache, f"{{ nothing{number} }}") for _ in range(3))
+        assert kept[0] is kept_still[0]
+        assert kept[0].formatted == read[0].formatted
 
-    assert len(cache) == 0
+    assert len(cache) == 1
+    assert cache.read("{ __typename }", SCHEMA) is good
+
+
+def refusal(cache: DocumentCache, text: str) -> list[GraphQLError]:
+    with pytest.raises(UnusableDocument) as refused:
+        cache.read(text, SCHEMA)
+    return refused.value.errors

@@ -1,5 +1,7 @@
 """Errors that nobody foresaw: masked for the client, logged once, and to be found by their id."""
 
+import pytest
+
 from domain.errors import Unavailable
 from graph.settings import GraphSettings
 from tests.graph.instruments import APPLE
@@ -20,6 +22,27 @@ async def test_an_unexpected_error_is_masked_and_logged_once_under_its_id(api: A
     assert "hunter2" not in str(error)
     assert logged["exc_info"] is api.world.orders.failure
     assert logged["path"] == "orders"
+
+
+async def test_an_unexpected_error_before_any_resolver_is_a_500_with_its_id(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = RuntimeError("password=hunter2")
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    # No request is known to end here, so the last net is tried by a failure between the layers.
+    monkeypatch.setattr("graph.http.context_for", fail)
+    response = await api.post({"query": ORDERS})
+
+    (logged,) = api.world.telemetry.said("unexpected_error")
+    (error,) = (await response.json())["errors"]
+    assert response.status == 500
+    assert error["extensions"] == {"code": "INTERNAL", "errorId": logged["error_id"]}
+    assert logged["error_id"] in error["message"]
+    assert logged["exc_info"] is failure
+    assert "hunter2" not in str(error)
 
 
 async def test_an_instrument_that_vanished_is_an_unexpected_error_too(api: Api) -> None:

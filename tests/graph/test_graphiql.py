@@ -80,3 +80,30 @@ async def test_without_the_libraries_the_page_comes_from_the_cdn(
 async def test_in_production_there_is_no_page(api: Api) -> None:
     async with api.http.get(api.url, headers={**HTML, "authorization": f"Bearer {token()}"}) as response:
         assert response.status == 405
+
+
+@pytest.mark.parametrize(
+    ("host", "sources"),
+    [
+        ("gateway.example:8443", "'self' ws://gateway.example:8443 wss://gateway.example:8443"),
+        ("[::1]:8000", "'self' ws://[::1]:8000 wss://[::1]:8000"),
+        ("a *", "'self'"),
+    ],
+)
+async def test_the_page_may_connect_to_where_it_came_from_and_nowhere_else(
+    development: Api, host: str, sources: str
+) -> None:
+    response, _ = await page(development, host=host)
+
+    assert f"connect-src {sources};" in response.headers["content-security-policy"]
+
+
+async def test_where_it_is_allowed_in_production_the_page_holds_no_token(development: Api, tmp_path: Path) -> None:
+    settings = GraphSettings(graphiql_allowed=True, development_token_path=tmp_path / "token")
+    async with running_api(World(settings=settings)) as allowed:
+        _, text = await page(allowed)
+        introspection = await allowed.data("{ __schema { queryType { name } } }")
+
+    assert 'name="fillwire-token" content=""' in text
+    assert introspection == {"__schema": {"queryType": {"name": "Query"}}}
+    assert "secret" in (await page(development))[1]

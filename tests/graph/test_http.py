@@ -17,7 +17,9 @@ VIEWER = {"query": "{ viewer { accountId } }"}
     [
         (None, OLDER),
         ("*/*", OLDER),
-        ("text/html", OLDER),
+        ("text/html, application/*;q=0.1", OLDER),
+        (f"{OLDER};q=0, */*", NEWER),
+        (f"*/*, {NEWER};q=0.1", OLDER),
         (OLDER, OLDER),
         (NEWER, NEWER),
         (f"{NEWER}; charset=utf-8", NEWER),
@@ -26,6 +28,7 @@ VIEWER = {"query": "{ viewer { accountId } }"}
         (f"{NEWER}, {OLDER};q=0.9, text/event-stream", NEWER),
         (f"{NEWER};q=0, {OLDER}", OLDER),
         (f"{NEWER};q=x, {OLDER}", OLDER),
+        (f"{NEWER};q=nan, {OLDER};q=0.001", OLDER),
     ],
 )
 def test_the_media_type_is_the_one_that_the_client_prefers(accept: str | None, expected: str) -> None:
@@ -122,11 +125,29 @@ async def test_another_content_type_is_a_415(api: Api, content_type: str) -> Non
     response = await api.post(VIEWER, content_type=content_type or "application/octet-stream")
 
     assert response.status == 415
-    assert (await response.json())["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+    assert (await response.json())["errors"][0]["extensions"]["code"] == "UNSUPPORTED_MEDIA_TYPE"
 
 
-async def test_a_content_type_with_a_charset_is_taken(api: Api) -> None:
-    assert (await api.post(VIEWER, content_type="application/json; charset=utf-8")).status == 200
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "utf8"])
+async def test_a_content_type_with_the_charset_of_json_is_taken(api: Api, charset: str) -> None:
+    assert (await api.post(VIEWER, content_type=f"application/json; charset={charset}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"content_type": "application/json; charset=utf-16"}, {"content_encoding": "gzip"}]
+)
+async def test_a_body_in_another_coding_is_a_415(api: Api, headers: dict[str, str]) -> None:
+    assert (await api.post(VIEWER, **headers)).status == 415
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "text/event-stream, multipart/mixed", "json"])
+async def test_an_answer_that_the_client_cannot_read_is_a_406_that_says_what_there_is(api: Api, accept: str) -> None:
+    response = await api.post(VIEWER, accept=accept)
+
+    assert response.status == 406
+    (error,) = (await response.json())["errors"]
+    assert error["extensions"] == {"code": "NOT_ACCEPTABLE"}
+    assert NEWER in error["message"]
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer nonsense", "Basic YTpi"])
@@ -147,6 +168,11 @@ async def test_only_post_runs_operations(api: Api, method: str) -> None:
         assert response.status == 405
         assert response.headers["allow"] == "POST"
         assert (await response.json())["errors"][0]["extensions"]["code"] == "METHOD_NOT_ALLOWED"
+
+
+async def test_head_is_refused_with_the_methods_that_there_are(api: Api) -> None:
+    async with api.http.head(api.url) as response:
+        assert (response.status, response.headers["allow"]) == (405, "POST")
 
 
 async def test_pages_of_an_allowed_origin_may_call_and_others_not() -> None:

@@ -1,6 +1,8 @@
 """The life of a socket: what ends it, and that whatever it held is freed then."""
 
 import asyncio
+import math
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -104,3 +106,31 @@ async def test_a_peer_that_stops_reading_is_cut_off() -> None:
         await until(lambda: api.world.telemetry.said("socket_stalled"))
         await until(lambda: api.world.feed.open_feeds == 0)
         socket.connection.transport.abort()
+
+
+async def test_a_socket_is_not_closed_before_the_moment_its_token_expires(api: Api) -> None:
+    # The fraction of `exp` counts: it is a NumericDate (RFC 7519, 2).
+    expires_at = math.floor(time.time()) + 1.9
+    async with api.conversation(token(exp=expires_at)) as socket:
+        assert await socket.closed() == 4401
+        closed_at = time.time()
+
+    assert expires_at <= closed_at < expires_at + 0.5
+
+
+async def test_the_bearer_of_a_token_without_a_scope_may_connect_and_is_refused_what_needs_one(api: Api) -> None:
+    async with api.conversation(token(scopes=())) as socket:
+        await socket.subscribe(UPDATES)
+        message = await socket.receive()
+        await socket.subscribe("{ viewer { scopes } }")
+
+        assert await socket.next_data() == {"viewer": {"scopes": []}}
+
+    assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "FORBIDDEN")
+
+
+async def test_an_expiry_that_is_far_away_keeps_no_socket_from_opening(api: Api) -> None:
+    async with api.conversation(token(ttl=timedelta(days=36_500))) as socket:
+        await socket.subscribe("{ viewer { accountId } }")
+
+        assert await socket.next_data() == {"viewer": {"accountId": "alice"}}

@@ -10,6 +10,7 @@ from domain.execution import Recording
 from domain.placement import Placement
 from domain.ports.order_store import OrderWrite
 from domain.reports import Report
+from domain.trading_control import TradingControl
 from graph.context import Services
 from graph.settings import GraphSettings
 from tests.fakes.clock import CountingIds, SettableClock
@@ -19,6 +20,7 @@ from tests.fakes.order_reader import MemoryOrderReader
 from tests.fakes.order_store import MemoryOrderStore
 from tests.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.fakes.telemetry import RecordingTelemetry
+from tests.fakes.trading_control import MemoryInstrumentPrices
 from tests.graph.instruments import APPLE, HALTED, SAP
 
 START = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -35,6 +37,7 @@ class World:
     new_id: CountingIds = field(default_factory=lambda: CountingIds(FIRST_ID))
     catalog: MemoryInstrumentCatalog = field(default_factory=lambda: MemoryInstrumentCatalog(dict(INSTRUMENTS)))
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
+    prices: MemoryInstrumentPrices = field(default_factory=MemoryInstrumentPrices)
     orders: MemoryOrderStore = field(init=False)
     feed: MemoryLiveFeed = field(init=False)
 
@@ -48,6 +51,10 @@ class World:
         self.orders.rows.clear()
         self.orders.changes.clear()
         self.orders.failure = self.feed.failure = None
+        self.orders.book.stored.clear()
+        self.orders.book.remembered.clear()
+        self.orders.halts.halts.clear()
+        self.prices.prices.clear()
         self.feed.kept_after = 0
         self.catalog.instruments = dict(INSTRUMENTS)
         self.catalog.batches.clear()
@@ -71,6 +78,8 @@ class World:
                 orders=self.orders,
                 reader=reader,
                 catalog=self.catalog,
+                limit_book=self.orders.book,
+                prices=self.prices,
                 publisher=recording.publisher,
                 wake_ups=recording.wake_ups,
                 telemetry=self.telemetry,
@@ -79,6 +88,13 @@ class World:
             ),
             cancellation=Cancellation(
                 orders=self.orders, reader=reader, recording=recording, wake_ups=recording.wake_ups
+            ),
+            control=TradingControl(
+                halts=self.orders.halts,
+                book=self.orders.book,
+                telemetry=self.telemetry,
+                clock=self.clock,
+                new_id=self.new_id,
             ),
             reader=reader,
             catalog=self.catalog,

@@ -1,6 +1,7 @@
 """The worker over a real Valkey: a wake-up leads to a placement, and a stop cuts nothing in half."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,6 +16,7 @@ from jobs.worker import PlacingWorker
 from tests.desk import Desk
 from tests.examples import new_order
 from tests.processes import eventually
+from tests.proxy import proxied
 
 
 @pytest.fixture
@@ -97,6 +99,28 @@ async def test_a_stopping_worker_lets_a_running_placement_finish(queue: RedisQue
     await asyncio.gather(running, return_exceptions=True)
 
     assert desk.orders.rows[order.id].order.status is OrderStatus.PLACED
+
+
+async def test_redis_that_goes_away_under_a_job_is_told_and_leaves_no_error_unseen(redis_url: str) -> None:
+    desk = Desk()
+    await desk.orders.accept(new_order())
+    unseen: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    async with (
+        proxied(redis_url) as (redis, through_proxy),
+        Redis.from_url(through_proxy, socket_timeout=10.0) as client,
+    ):
+        queue = open_queue(client)
+        desk.venue.during_place = redis.take_away
+        running = asyncio.create_task(_worker(queue, desk).run())
+
+        await _wake(queue, desk)
+        await eventually(lambda: desk.telemetry.said("job_not_ended"), within_seconds=10, what="told")
+
+        await _stop(running)
+    gc.collect()
+    asyncio.get_running_loop().set_exception_handler(None)
+    assert unseen == []
 
 
 async def test_an_idle_worker_stops_at_once(queue: RedisQueue) -> None:

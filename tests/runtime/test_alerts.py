@@ -224,7 +224,7 @@ async def test_no_secret_of_an_address_is_logged_not_even_for_debugging(
         "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#channel?cto=0.01&rto=0.01",
     )
     settings = Settings.model_validate({"alert_urls": ",".join(addresses)})
-    configure_logs(process="worker", log_format="json", level="DEBUG", secrets=settings.secrets())
+    configure_logs(process="worker", log_format="json", level="DEBUG", secrets=settings.secrets(), gather_seconds=10)
     async with _alerts(*addresses[:2], alert_max_attempts=1) as telemetry:
         telemetry.error("order_failed", order_id="o-1")
         await eventually(lambda: webhook.messages and _messages(telemetry, "failed"), within_seconds=10)

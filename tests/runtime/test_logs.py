@@ -21,13 +21,11 @@ def _restored_logs() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
-    for name in ("saq", "uvicorn.access", "aiohttp.access", "alembic", "websockets", "asyncio"):
-        logging.getLogger(name).filters.clear()
 
 
 @pytest.mark.usefixtures("_restored_logs")
 def test_an_event_is_one_line_of_json_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs(process="worker", log_format="json", level="INFO", secrets=())
+    configure_logs(process="worker", log_format="json", level="INFO", secrets=(), gather_seconds=10)
 
     get_logger().warning("placement_postponed", order_id="o-1", attempt=2, delay_seconds=0.7)
 
@@ -41,7 +39,7 @@ def test_an_event_is_one_line_of_json_with_its_fields(capsys: pytest.CaptureFixt
 @pytest.mark.usefixtures("_restored_logs")
 @pytest.mark.parametrize("log_format", ["json", "plain"])
 def test_a_secret_is_masked_wherever_it_appears(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
-    configure_logs(process="api", log_format=log_format, level="INFO", secrets=(SECRET,))
+    configure_logs(process="api", log_format=log_format, level="INFO", secrets=(SECRET,), gather_seconds=10)
 
     get_logger().error("database_lost", error=f"cannot connect to postgresql://user:{SECRET}@host")
     logging.getLogger("some.library").warning("password is %s", SECRET)
@@ -53,7 +51,7 @@ def test_a_secret_is_masked_wherever_it_appears(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.usefixtures("_restored_logs")
 def test_a_library_that_repeats_itself_while_redis_is_down_is_heard_once(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs(process="worker", log_format="json", level="INFO", secrets=())
+    configure_logs(process="worker", log_format="json", level="INFO", secrets=(), gather_seconds=10)
     library = logging.getLogger("saq")
 
     for _ in range(100):
@@ -67,7 +65,7 @@ def test_a_library_that_repeats_itself_while_redis_is_down_is_heard_once(capsys:
 
 @pytest.mark.usefixtures("_restored_logs")
 def test_a_traceback_shows_where_it_happened_and_no_local_values(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs(process="api", log_format="plain", level="INFO", secrets=())
+    configure_logs(process="api", log_format="plain", level="INFO", secrets=(), gather_seconds=10)
 
     token = secrets.token_hex(8)
     try:

@@ -1,5 +1,7 @@
 """The metrics: each name of the domain has one series, and can be read as Prometheus text."""
 
+import asyncio
+
 from prometheus_client import generate_latest
 
 from domain.telemetry import Metric
@@ -27,3 +29,19 @@ def test_every_metric_can_be_written_and_read() -> None:
 
     text = generate_latest(telemetry.metrics.registry).decode()
     assert all(f"fillwire_{metric}" in text for metric in Metric)
+
+
+async def test_a_process_tells_how_many_tasks_it_has_and_what_it_holds() -> None:
+    metrics = Metrics()
+    ended = asyncio.Event()
+    before = metrics.registry.get_sample_value("fillwire_tasks")
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ended.wait())
+        tasks.create_task(ended.wait())
+        during = metrics.registry.get_sample_value("fillwire_tasks")
+        ended.set()
+
+    assert before is not None
+    assert during == before + 2
+    assert metrics.registry.get_sample_value("fillwire_tasks") == before

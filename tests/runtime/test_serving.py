@@ -14,16 +14,20 @@ from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from runtime.http_protocol import HttpLimits
 from runtime.local.ports import free_port
 from runtime.local.probes import http_answers
 from runtime.serving import serve
+from runtime.websocket_protocol import WebSocketLimits
 from tests.processes import eventually
 
 SERVICE_RESTART = 1012
 
 
 @asynccontextmanager
-async def serving(application: Starlette) -> AsyncIterator[tuple[int, asyncio.Task[None]]]:
+async def serving(
+    application: Starlette, *, limits: HttpLimits | None = None
+) -> AsyncIterator[tuple[int, asyncio.Task[None]]]:
     """The application on a port of its own, served by a task that a test may cancel as a stopping process does."""
     port = free_port()
     task = asyncio.create_task(
@@ -32,7 +36,8 @@ async def serving(application: Starlette) -> AsyncIterator[tuple[int, asyncio.Ta
             host="127.0.0.1",
             port=port,
             stop_within_seconds=5.0,
-            message_max_bytes=1_024,
+            http_limits=limits or HttpLimits(connections_max=100),
+            websocket_limits=WebSocketLimits(message_max_bytes=1_024),
         )
     )
     await eventually(lambda: http_answers(f"http://127.0.0.1:{port}/"), within_seconds=5)

@@ -1,0 +1,143 @@
+"""Abuse: what an honest client feels while somebody attacks the same API process, one way after the other.
+
+The limit beside each attack is the quiet process: an honest client's p99 must stay within twice of it. The honest one
+reads its orders at a modest rate, since the time of a commit is the disk's and tells nothing of an attack; the attacker
+is a process of its own.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+
+from benchmarks.accept import PLACE
+from benchmarks.frame.bench import Bench, Contender
+from benchmarks.frame.load import Driver, load_generator, open_driver
+from benchmarks.frame.machine import CpuMeter, memory_bytes
+from benchmarks.frame.results import Sample, StageResult
+from benchmarks.frame.servers import ISIN, Server, open_gateway, token
+from benchmarks.load.http import ID_PLACEHOLDER, HttpLoad, post
+
+HONEST_RATE, HONEST_CLIENTS = 100, 8
+SECONDS_MIN, SECONDS_MAX = 4.0, 4.5
+"""Long enough for a p99 of some hundred answers, and shorter than the API keeps an idle connection."""
+AFTERWARDS_SECONDS = 3.0
+SETTINGS = {"SUBSCRIBER_SEND_TIMEOUT_SECONDS": "1"}
+SOCKETS = 10_000
+MEBIBYTE = 1 << 20
+Attack = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
+READ = "{ orders(first: 10) { nodes { id status filledQuantity instrument { isin } } } }"
+QUIET = "quiet"
+HONEST, ATTACKER = "honest", "attacker"
+
+
+async def measure(bench: Bench) -> StageResult:
+    """Measure the quiet process and each attack, by turns."""
+    result, met = StageResult(), dict[str, Counter[str]]()
+    async with (
+        open_gateway(bench, SETTINGS) as gateway,
+        load_generator() as generator,
+        open_driver("benchmarks.load.attacker") as attacker,
+    ):
+        api = await gateway.start("api")
+        await generator.ask(place_orders(api, HONEST))
+        contenders: dict[str, Contender] = {QUIET: partial(read, bench, generator, api)}
+        for name, attack in attacks().items():
+            met[name] = Counter()
+            contenders[name] = partial(endure, bench, generator, api, partial(attacker.order, **attack), met[name])
+        rounds = await bench.take_turns(contenders)
+    result.add(rounds)
+    for name in met:
+        result.compare(f"times {QUIET}, {name}", (rounds, name), (rounds, QUIET), "p99 ms", at_most=2)
+    result.notes.extend(f"{name}: {_said(counted)}" for name, counted in met.items())
+    return result
+
+
+def attacks() -> Mapping[str, Mapping[str, Any]]:
+    """Each attack: what the attacker is ordered to do."""
+    return {
+        "a peer that stops reading": {
+            "load": "stall",
+            "token": token(ATTACKER),
+            "order": order_request(ATTACKER),
+        },
+        "10 000 sockets of strangers": {"load": "crowd", "tokens": [], "count": SOCKETS},
+        "10 000 sockets of one account": {"load": "crowd", "tokens": [token(ATTACKER)], "count": SOCKETS},
+        "messages without end on a socket": {"load": "flood", "token": token(ATTACKER)},
+        "documents of 20 MB": {"load": "large", "token": token(ATTACKER)},
+        "documents with 5000 aliases": {"load": "aliases", "token": token(ATTACKER)},
+        "documents 2000 levels deep": {"load": "deep", "token": token(ATTACKER)},
+    }
+
+
+async def endure(bench: Bench, generator: Driver, api: Server, attack: Attack, met: Counter[str]) -> Sample:
+    """Let the attacker attack while the honest client reads."""
+    before = memory_bytes(api.pid)
+    attacking = asyncio.create_task(attack(port=api.port, seconds=_seconds(bench) + 1))
+    sample = dict(await read(bench, generator, api))
+    answer = await attacking
+    met.update(answer["met"])
+    # What closed sockets held is given back within some seconds.
+    await asyncio.sleep(AFTERWARDS_SECONDS)
+    sample["MiB more afterwards"] = (memory_bytes(api.pid) - before) / MEBIBYTE
+    if "seconds" in answer:
+        sample["cut off after s"] = answer["seconds"]
+    return sample
+
+
+async def read(bench: Bench, generator: Driver, api: Server) -> Sample:
+    """What the honest client feels."""
+    load = HttpLoad(
+        port=api.port,
+        requests=[post("/graphql", orjson.dumps({"query": READ}).decode(), token=token(HONEST))],
+        concurrency=HONEST_CLIENTS,
+        seconds=_seconds(bench),
+        expect=ISIN,
+        rate=HONEST_RATE,
+    )
+    meter = CpuMeter({"api": api.pid})
+    before = meter.read()
+    answer = await generator.ask(load)
+    seconds = meter.read()["api"] - before["api"]
+    return {
+        "p50 ms": answer["p50 ms"],
+        "p99 ms": answer["p99 ms"],
+        "api CPU %": 100 * seconds / (load.seconds + load.warm_up_seconds),
+        "MiB": memory_bytes(api.pid) / MEBIBYTE,
+    }
+
+
+def place_orders(api: Server, account: str) -> HttpLoad:
+    """What lets the account have some orders."""
+    return HttpLoad(
+        port=api.port,
+        requests=[order_request(account)],
+        concurrency=1,
+        seconds=0.5,
+        expect="PlaceOrderSuccess",
+    )
+
+
+def order_request(account: str) -> str:
+    """A request that places a new order, each time that it is sent."""
+    order = {
+        "clientOrderId": ID_PLACEHOLDER,
+        "isin": ISIN,
+        "side": "BUY",
+        "type": "LIMIT",
+        "quantity": "100",
+        "limitPrice": "189.50",
+    }
+    body = orjson.dumps({"query": PLACE, "variables": {"input": order}}).decode()
+    return post("/graphql", body, token=token(account))
+
+
+def _seconds(bench: Bench) -> float:
+    return min(max(SECONDS_MIN, bench.seconds), SECONDS_MAX)
+
+
+def _said(counted: Counter[str]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counted.most_common())

@@ -1,0 +1,21 @@
+"""The floor of every request: Starlette alone, giving back the bytes of ANSWER whatever it is asked."""
+
+import os
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from benchmarks.floors.serving import HEALTH, serve
+
+ANSWER = os.environ["ANSWER"].encode()
+
+
+async def answer(_request: Request) -> Response:
+    """The same bytes every time."""
+    return Response(ANSWER, media_type="application/json")
+
+
+if __name__ == "__main__":
+    serve(Starlette(routes=[HEALTH, Route("/graphql", answer, methods=["POST"])]))

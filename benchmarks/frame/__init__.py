@@ -1,0 +1,1 @@
+"""What every benchmark shares: servers, the load generator, rounds, figures and ratios, tables, files."""

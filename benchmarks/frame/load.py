@@ -1,0 +1,87 @@
+"""The processes that put a load on, from the side of a stage: hand over an order, get what came back."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from benchmarks.load.http import HttpLoad
+from runtime.local.running import launch_command
+from tests.processes import INHERITED, ROOT
+
+ANSWER_MAX_BYTES = 1 << 28
+SHOWN_CHARACTERS = 800
+
+
+class LoadFailed(Exception):  # noqa: N818 - read as a sentence
+    """Answers were wrong: what was measured is not what was meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A process that obeys. One order at a time."""
+
+    process: asyncio.subprocess.Process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    async def order(self, load: str, **options: Any) -> dict[str, Any]:
+        """Hand over one order, and wait for its answer. Raises LoadFailed when the process ends instead."""
+        asked, answered = self.process.stdin, self.process.stdout
+        if asked is None or answered is None:
+            raise LoadFailed("the process that puts the load on has no pipes")
+        asked.write(orjson.dumps({"load": load, **options}, option=orjson.OPT_APPEND_NEWLINE))
+        await asked.drain()
+        line = await answered.readline()
+        if not line:
+            raise LoadFailed("the process that puts the load on has ended; its words are above")
+        answer: dict[str, Any] = orjson.loads(line)
+        return answer
+
+    async def ask(self, load: HttpLoad) -> dict[str, Any]:
+        """Put an HTTP load on. Raises LoadFailed when an answer was wrong."""
+        answer = await self.order("http", **asdict(load))
+        if answer["errors"]:
+            raise LoadFailed(f"{answer['errors']} wrong answers, the first: {answer['error'][:SHOWN_CHARACTERS]}")
+        return answer
+
+
+@asynccontextmanager
+async def load_generator() -> AsyncIterator[Driver]:
+    """The process that asks and listens, until the block ends."""
+    async with open_driver("benchmarks.load") as driver:
+        yield driver
+
+
+@asynccontextmanager
+async def exchange_driver(*, port: int) -> AsyncIterator[Driver]:
+    """The simulated exchange on that port, which executes when it is told to."""
+    async with open_driver("benchmarks.load.exchange", {"PORT": str(port)}) as driver:
+        yield driver
+
+
+@asynccontextmanager
+async def open_driver(module: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Driver]:
+    """A module of ours that answers orders line by line."""
+    process = await asyncio.create_subprocess_exec(
+        *launch_command([sys.executable, "-m", module], death_signal=signal.SIGKILL),
+        cwd=ROOT,
+        env={name: os.environ[name] for name in INHERITED if name in os.environ} | dict(environment or {}),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=ANSWER_MAX_BYTES,
+    )
+    try:
+        yield Driver(process)
+    finally:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,92 @@
+"""Orders that are there before a stage begins: stored as `placeOrder` stores them, and open at the exchange."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import aiohttp
+
+from benchmarks.frame.load import Driver, LoadFailed
+from benchmarks.frame.servers import Server
+from db.database import Database
+from db.engine import open_database
+from db.order_store import PostgresOrderStore
+from exchange.alpaca.rest import AlpacaVenue
+from tests.clerk import Clerk
+from tests.fakes.telemetry import RecordingTelemetry
+
+QUANTITY = "1000000"
+"""So large that no order is ever filled whole."""
+ACCEPTED_AT_ONCE = 500
+CALL_TIMEOUT_SECONDS = 30.0
+SHOWN_LINES = 20
+POLL_SECONDS = 0.05
+"""Being asked for its metrics costs a process a millisecond and more."""
+
+
+@asynccontextmanager
+async def open_clerk(database_url: str) -> AsyncIterator[Clerk]:
+    """Who works with the order store of that database directly."""
+    async with open_store(database_url) as database:
+        yield Clerk(PostgresOrderStore(database, venue=AlpacaVenue.name, telemetry=RecordingTelemetry()))
+
+
+@asynccontextmanager
+async def open_store(database_url: str) -> AsyncIterator[Database]:
+    """The database, patient with a busy machine."""
+    async with open_database(
+        database_url,
+        application_name="bench",
+        call_timeout_seconds=CALL_TIMEOUT_SECONDS,
+        statement_timeout_seconds=CALL_TIMEOUT_SECONDS,
+    ) as database:
+        yield database
+
+
+async def accept_orders(
+    database_url: str, count: int, *, accounts: Sequence[str], quantity: str = QUANTITY
+) -> list[UUID]:
+    """Store so many orders, spread over the accounts."""
+    ids: list[UUID] = []
+    async with open_clerk(database_url) as clerk:
+        while len(ids) < count:
+            ids += await clerk.accept(min(ACCEPTED_AT_ONCE, count - len(ids)), accounts=accounts, quantity=quantity)
+    return ids
+
+
+async def open_orders(
+    database_url: str, exchange: Driver, ingest: Server, count: int, *, accounts: Sequence[str]
+) -> list[UUID]:
+    """Store orders and let the exchange take them; gives their ids once ingest has recorded that."""
+    ids = await accept_orders(database_url, count, accounts=accounts)
+    before = await metric(ingest, "reports_recorded")
+    for start in range(0, count, ACCEPTED_AT_ONCE):
+        some = [str(order_id) for order_id in ids[start : start + ACCEPTED_AT_ONCE]]
+        await exchange.order("place", client_order_ids=some, quantity=QUANTITY)
+    await reaches(ingest, "reports_recorded", before + count, within_seconds=60)
+    return ids
+
+
+async def reaches(server: Server, name: str, value: float, *, within_seconds: float) -> None:
+    """Wait until a counter of the process has that value."""
+    try:
+        async with asyncio.timeout(within_seconds):
+            while await metric(server, name) < value:  # noqa: ASYNC110  # Another process has no event to wait for.
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        said = "\n".join(server.process.output[-SHOWN_LINES:])
+        reached = await metric(server, name)
+        raise LoadFailed(f"{name} is {reached}, not {value}, after {within_seconds} s. It said:\n{said}") from None
+
+
+async def metric(server: Server, name: str) -> float:
+    """The sum of a series of the process over its labels."""
+    async with aiohttp.ClientSession() as session, session.get(f"{server.url}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"fillwire_{name}_total"))
+
+
+async def settle(seconds: float = 0.3) -> None:
+    """Let what a stage has caused come to rest before the next measurement."""
+    await asyncio.sleep(seconds)

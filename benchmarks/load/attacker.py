@@ -1,0 +1,214 @@
+"""The process that attacks: each way for so many seconds, and then it tells how it was met.
+
+It speaks by raw bytes, and masks with nothing: what it spends on itself it could not spend on the server.
+"""
+
+import asyncio
+import itertools
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import orjson
+import uvloop
+
+from benchmarks.load.http import HttpLoad, ask, post
+from benchmarks.load.obeying import obey
+from runtime.open_files import allow_open_files
+
+HANDSHAKE = (
+    b"GET /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+)
+HEAD_END = b"\r\n\r\n"
+TEXT, CLOSE = 0x1, 0x8
+SHORT, LONG = 126, 127
+PATIENCE_SECONDS = 10.0
+AT_ONCE = 64
+LARGE_BYTES = 20_000_000
+ALIASES, DEPTH = 5_000, 2_000
+SUBSCRIPTIONS = 10
+NARROW_BYTES = 4_096
+FLOOD = 10_000
+ALIAS_CHARACTERS = 480
+UPDATES = "subscription { orderUpdates { " + (
+    " ".join(f"{f'a{number}_':x<{ALIAS_CHARACTERS}}: kind" for number in range(28)) + " } }"
+)
+"""Little work and many bytes: each update comes with the long names that were given to its fields."""
+ORDERS_PER_SECOND = 20
+
+Answer = dict[str, Any]
+
+
+async def stall(*, port: int, token: str, order: str, seconds: float) -> Answer:
+    """Subscribe many times over, read nothing any more, and cause changes; tells after how long that was noticed."""
+    ends = time.monotonic() + seconds
+    narrow = socket.socket()
+    # Before it connects: a window that was offered once is not taken back.
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW_BYTES)
+    narrow.connect(("127.0.0.1", port))
+    narrow.sendall(HANDSHAKE)
+    narrow.recv(NARROW_BYTES)
+    narrow.sendall(init(token) + b"".join(subscribe(str(key), UPDATES) for key in range(SUBSCRIPTIONS)))
+    load = HttpLoad(
+        port=port,
+        requests=[order],
+        concurrency=4,
+        seconds=seconds,
+        expect="PlaceOrderSuccess",
+        rate=ORDERS_PER_SECOND,
+    )
+    placing = asyncio.create_task(ask(load))
+    began, cut = time.monotonic(), 0.0
+    while time.monotonic() < ends:
+        await asyncio.sleep(0.01)
+        if not cut and narrow.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            cut = time.monotonic() - began
+    narrow.close()
+    await placing
+    return {"met": {"cut off": int(cut > 0)}, "seconds": cut}
+
+
+async def crowd(*, port: int, tokens: list[str], count: int, seconds: float) -> Answer:
+    """Open so many sockets, introduce them where there are tokens, and hold whatever is left open."""
+    ends = time.monotonic() + seconds
+    met: Counter[str] = Counter()
+    opened: list[asyncio.StreamWriter] = []
+    listening: list[asyncio.Task[int]] = []
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def open_one(number: int) -> None:
+        async with gate:
+            if time.monotonic() >= ends:
+                return
+            try:
+                streams = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                met["not connected"] += 1
+                return
+            opened.append(streams[1])
+            streams[1].write(HANDSHAKE)
+            met[await _head(streams[0])] += 1
+            if tokens:
+                streams[1].write(init(tokens[number % len(tokens)]))
+            listening.append(asyncio.create_task(_wait_for_close(streams[0])))
+
+    await asyncio.gather(*(open_one(number) for number in range(count)))
+    await asyncio.sleep(max(0.0, ends - time.monotonic()))
+    for task in listening:
+        met[f"closed with {task.result()}" if task.done() else "left open"] += 1
+        task.cancel()
+    for writer in opened:
+        writer.transport.abort()
+    return {"met": met}
+
+
+async def flood(*, port: int, token: str, seconds: float) -> Answer:
+    """Send messages as fast as the connection takes them, and come back as soon as it is closed."""
+    met: Counter[str] = Counter()
+    messages = frame(b'{"type":"ping"}') * FLOOD
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HANDSHAKE + init(token))
+        await _head(reader)
+        writer.write(messages)
+        met[f"closed with {await _wait_for_close(reader)}"] += 1
+        writer.transport.abort()
+    return {"met": met}
+
+
+async def post_large(*, port: int, token: str, seconds: float) -> Answer:
+    """A document of 20 MB, again and again."""
+    document = "{ viewer { accountId } } #" + "x" * LARGE_BYTES
+    return await _post(port, token, seconds, lambda _: document)
+
+
+async def post_aliases(*, port: int, token: str, seconds: float) -> Answer:
+    """A document with 5000 aliases, and each time another."""
+    fields = " ".join(f"a{number}:viewer{{accountId}}" for number in range(ALIASES))
+    return await _post(port, token, seconds, lambda number: f"query Q{number} {{ {fields} }}")
+
+
+async def post_deep(*, port: int, token: str, seconds: float) -> Answer:
+    """A document 2000 levels deep, and each time another."""
+    nested = "{a" * DEPTH + "}" * DEPTH
+    return await _post(port, token, seconds, lambda number: f"query Q{number} {nested}")
+
+
+async def _post(port: int, token: str, seconds: float, document: Callable[[int], str]) -> Answer:
+    met: Counter[str] = Counter()
+    numbers = itertools.count()
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        body = orjson.dumps({"query": document(next(numbers))}).decode()
+        writer.write(post("/graphql", body, token=token).encode())
+        met[await _head(reader)] += 1
+        writer.transport.abort()
+    return {"met": met}
+
+
+async def _head(reader: asyncio.StreamReader) -> str:
+    """The status of an answer; what went wrong where there is none."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return (await reader.readuntil(HEAD_END)).split(b" ", 2)[1].decode()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return "cut"
+    except TimeoutError:
+        return "no answer"
+
+
+async def _wait_for_close(reader: asyncio.StreamReader) -> int:
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            first, length = await reader.readexactly(2)
+            if length == SHORT:
+                (length,) = struct.unpack("!H", await reader.readexactly(2))
+            elif length == LONG:
+                (length,) = struct.unpack("!Q", await reader.readexactly(8))
+            payload = await reader.readexactly(length)
+            if first & 0x0F == CLOSE:
+                return int(struct.unpack("!H", payload[:2])[0])
+    return 1006
+
+
+def init(token: str) -> bytes:
+    """The frame of an introduction."""
+    return frame(orjson.dumps({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}}))
+
+
+def subscribe(key: str, query: str) -> bytes:
+    """The frame of a subscribe message."""
+    return frame(orjson.dumps({"id": key, "type": "subscribe", "payload": {"query": query}}))
+
+
+def frame(payload: bytes) -> bytes:
+    """A text frame whose mask changes nothing."""
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < SHORT else bytes([0x80 | SHORT]) + struct.pack("!H", size)
+    return bytes([0x80 | TEXT]) + length + bytes(4) + payload
+
+
+async def main() -> None:
+    """Obey until the input ends."""
+    allow_open_files(20_000)
+    deeds: dict[str, Callable[..., Awaitable[Answer]]] = {
+        "stall": stall,
+        "crowd": crowd,
+        "flood": flood,
+        "large": post_large,
+        "aliases": post_aliases,
+        "deep": post_deep,
+    }
+    await obey(deeds)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,70 @@
+"""The last known price of each instrument, with a short memory: orders are judged by it where limits need a price."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from db.database import Database
+from db.group_commit import GroupCommit
+from domain.limits import LastPrice
+from domain.ports.trading_control import InstrumentPrices
+
+REMEMBERED_MAX_INSTRUMENTS = 10_000
+LOOKUP_BATCH_MAX_INSTRUMENTS = 256
+LOOKUP_QUEUE_MAX_CALLS = 4_096
+
+FIND = "SELECT p.* FROM instrument_prices AS p WHERE p.isin = ANY($1::text[])"
+SAVE = """
+INSERT INTO instrument_prices AS p (isin, price, at)
+SELECT * FROM unnest($1::text[], $2::numeric[], $3::timestamptz[])
+ON CONFLICT (isin) DO UPDATE SET price = excluded.price, at = excluded.at WHERE p.at < excluded.at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    price: LastPrice | None
+    until: float
+
+
+class PostgresInstrumentPrices(InstrumentPrices):
+    """Prices in PostgreSQL. What was found is believed for `cache_seconds`, by the monotonic `clock`."""
+
+    def __init__(
+        self, database: Database, *, cache_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database = database
+        self._cache_seconds = cache_seconds
+        self._clock = clock
+        self._remembered: dict[str, _Remembered] = {}
+        self._lookups: GroupCommit[str, LastPrice | None] = GroupCommit(
+            self._look_up, batch_max_items=LOOKUP_BATCH_MAX_INSTRUMENTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
+        )
+
+    async def last_price(self, isin: str) -> LastPrice | None:
+        remembered = self._remembered.get(isin)
+        if remembered is not None and self._clock() < remembered.until:
+            return remembered.price
+        return await self._lookups.submit(isin)
+
+    async def save(self, prices: Collection[LastPrice]) -> None:
+        newest: dict[str, LastPrice] = {}
+        # Sorted, so that two that save at once lock in one order.
+        for one in sorted(prices, key=lambda one: (one.isin, one.at)):
+            newest[one.isin] = one
+        kept = list(newest.values())
+        await self._database.fetch(
+            SAVE, [one.isin for one in kept], [one.price for one in kept], [one.at for one in kept]
+        )
+        for one in kept:
+            self._remembered.pop(one.isin, None)
+
+    async def _look_up(self, isins: Sequence[str]) -> Sequence[LastPrice | None]:
+        rows = await self._database.fetch(FIND, list(set(isins)))
+        found = {row["isin"]: LastPrice(isin=row["isin"], price=row["price"], at=row["at"]) for row in rows}
+        if len(self._remembered) + len(isins) > REMEMBERED_MAX_INSTRUMENTS:
+            self._remembered.clear()
+        until = self._clock() + self._cache_seconds
+        for isin in isins:
+            self._remembered[isin] = _Remembered(found.get(isin), until)
+        return [found.get(isin) for isin in isins]

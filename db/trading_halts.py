@@ -1,0 +1,119 @@
+"""Halts of trading: the trail, and the wait that makes a halt hold in every process at once.
+
+Accepting and claiming read `trading_halts` in the statement that writes, so whatever begins after a halt's commit sees
+it. What began before holds a lock on the table until its own commit, as every reader does; ACCESS EXCLUSIVE waits for
+exactly those, in a queue that nobody can jump. So the orders pay nothing for it, and when `halt` returns, none that it
+concerns is stored or claimed any more.
+"""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import Uuid, literal, select
+
+from db.columns import ID_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
+from db.database import Database, Row
+from db.group_commit import GroupCommit
+from db.keyset import Keyset, read_page
+from db.trading_tables import EVERYBODY, trading_halts
+from domain.ports.trading_control import HaltFilter, TradingHalt, TradingHalts
+from domain.reading import Page, PageRequest
+
+OPEN_HALTS_MAX = 10_000
+LOOKS_AT_ONCE_MAX_ACCOUNTS = 500
+LOOKS_WAITING_MAX_ACCOUNTS = 10_000
+
+HALT = """
+INSERT INTO trading_halts (id, account_id, halted_at, halted_by, halt_reason) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (account_id) WHERE resumed_at IS NULL DO NOTHING
+"""
+WAIT = "DO $$ BEGIN LOCK TABLE trading_halts IN ACCESS EXCLUSIVE MODE; END $$"
+OPEN_HALT = "SELECT h.* FROM trading_halts AS h WHERE h.account_id = $1 AND h.resumed_at IS NULL"
+RESUME = """
+UPDATE trading_halts AS h SET resumed_at = now(), resumed_by = $2, resume_reason = $3
+WHERE h.account_id = $1 AND h.resumed_at IS NULL
+RETURNING h.*
+"""
+HALTED = """
+SELECT h.account_id FROM trading_halts AS h
+WHERE h.resumed_at IS NULL AND h.account_id = ANY($1::text[] || ''::text)
+"""
+OPEN_HALTS = """
+SELECT h.* FROM trading_halts AS h WHERE h.resumed_at IS NULL ORDER BY h.halted_at DESC, h.id LIMIT $1::int
+"""
+FIND = "SELECT h.* FROM trading_halts AS h WHERE h.id = ANY($1::uuid[])"
+
+_NEWEST_FIRST: Keyset[UUID] = Keyset(
+    columns=(trading_halts.c.id,), values=lambda key: (literal(key, Uuid),), descending=True
+)
+
+
+class PostgresTradingHalts(TradingHalts):
+    """Halts in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._looking = GroupCommit(
+            self._look, batch_max_items=LOOKS_AT_ONCE_MAX_ACCOUNTS, queue_max_items=LOOKS_WAITING_MAX_ACCOUNTS
+        )
+
+    async def halt(self, halt: TradingHalt) -> TradingHalt:
+        account_id = halt.account_id or EVERYBODY
+        await self.database.fetch(
+            HALT, halt.id, account_id, halt.halted_at, _name(halt.halted_by), _sentence(halt.halt_reason)
+        )
+        # Also when it is an earlier halt: whoever began that one may have died before this wait.
+        await self.database.fetch(WAIT)
+        rows = await self.database.fetch(OPEN_HALT, account_id)
+        # Resumed by somebody else in this very moment: then it is this one that ended.
+        return _halt_of(rows[0]) if rows else halt
+
+    async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt | None:
+        rows = await self.database.fetch(RESUME, account_id or EVERYBODY, _name(by), _sentence(reason))
+        return _halt_of(rows[0]) if rows else None
+
+    async def is_halted(self, account_id: str) -> bool:
+        # Many attempts look right before they send: those that look at the same time share a read, which begins after
+        # each of them has asked.
+        return await self._looking.submit(account_id)
+
+    async def open_halts(self) -> Sequence[TradingHalt]:
+        return [_halt_of(row) for row in await self.database.fetch(OPEN_HALTS, OPEN_HALTS_MAX)]
+
+    async def find(self, halt_ids: Collection[UUID]) -> Sequence[TradingHalt]:
+        return [_halt_of(row) for row in await self.database.fetch(FIND, list(halt_ids))]
+
+    async def page(self, request: PageRequest[UUID], *, filter: HaltFilter) -> Page[TradingHalt]:  # noqa: A002 - the port's word
+        rows = select(*trading_halts.columns)
+        if filter.is_open is not None:
+            is_open = trading_halts.c.resumed_at.is_(None)
+            rows = rows.where(is_open if filter.is_open else ~is_open)
+        if filter.account_id is not None:
+            rows = rows.where(trading_halts.c.account_id.in_([filter.account_id, EVERYBODY]))
+        return await read_page(self.database, rows, request, keyset=_NEWEST_FIRST, item_of=_halt_of)
+
+    async def _look(self, account_ids: Sequence[str]) -> Sequence[bool]:
+        rows = await self.database.fetch(HALTED, list(set(account_ids)))
+        halted = {row["account_id"] for row in rows}
+        return [EVERYBODY in halted or account_id in halted for account_id in account_ids]
+
+
+def _name(text: str) -> str:
+    return storable(text, max_characters=ID_MAX_CHARACTERS)
+
+
+def _sentence(text: str) -> str:
+    return storable(text, max_characters=MESSAGE_MAX_CHARACTERS)
+
+
+def _halt_of(row: Row) -> TradingHalt:
+    return TradingHalt(
+        id=row["id"],
+        account_id=row["account_id"] or None,
+        halted_at=row["halted_at"],
+        halted_by=row["halted_by"],
+        halt_reason=row["halt_reason"],
+        resumed_at=row["resumed_at"],
+        resumed_by=row["resumed_by"],
+        resume_reason=row["resume_reason"],
+    )

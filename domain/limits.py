@@ -1,0 +1,188 @@
+"""Pre-trade limits: what an order of an account may be, and how many there may be. Pure: it judges, and stores nothing.
+
+Controls of this kind are asked for by SEC Rule 15c3-5(c)(1) (orders that exceed credit thresholds or appear to be
+erroneous) and by MiFID II RTS 6 (Regulation (EU) 2017/589), article 15: price collars, maximum order value, maximum
+order volume, and throttles. An order that fails one is denied before it is stored.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from domain.values import EXACT, ZERO, Terms, format_decimal
+
+ORDERS_PER_SECOND_MAX = 1_000
+"""The largest rate that a limit can name; the moment of every order of the last second is kept with the account."""
+OPEN_ORDERS_MAX = 2**31 - 1
+HUNDRED = Decimal(100)
+
+
+class LimitCode(StrEnum):
+    """Why an order is denied. Stable: clients may switch over it."""
+
+    MAX_QUANTITY = "MAX_QUANTITY"
+    MAX_NOTIONAL = "MAX_NOTIONAL"
+    PRICE_COLLAR = "PRICE_COLLAR"
+    MAX_OPEN_ORDERS = "MAX_OPEN_ORDERS"
+    ORDER_RATE = "ORDER_RATE"
+    TRADING_HALTED = "TRADING_HALTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLimits:
+    """The limits that hold for an account; None where there is none.
+
+    `account_id` is None for the defaults, which hold for every account without limits of its own. `max_notional` is in
+    the instrument's currency; `price_collar_percent` is how far a limit price may be from the last known price, either
+    way. `set_at` tells two settings apart: it is None as long as nobody has set any.
+    """
+
+    account_id: str | None = None
+    max_quantity: Decimal | None = None
+    max_notional: Decimal | None = None
+    price_collar_percent: Decimal | None = None
+    max_open_orders: int | None = None
+    max_orders_per_second: int | None = None
+    set_at: datetime | None = None
+    set_by: str | None = None
+
+    @property
+    def need_a_price(self) -> bool:
+        """Whether an order can be judged only with the instrument's last known price."""
+        return self.max_notional is not None or self.price_collar_percent is not None
+
+
+NO_LIMITS = AccountLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastPrice:
+    """The price of an instrument's newest execution that we recorded, or one that an operator has set."""
+
+    isin: str
+    price: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLoad:
+    """What an account has under way as it is about to place one more order.
+
+    `accepted_in_second` orders were accepted in the last second; after `free_in` the oldest of them is that old.
+    """
+
+    open_orders: int = 0
+    accepted_in_second: int = 0
+    free_in: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """Why an order is not taken: the name of the limit, and a sentence with its value."""
+
+    code: LimitCode
+    message: str
+
+
+def judge_terms(terms: Terms, *, limits: AccountLimits, last_price: LastPrice | None) -> Denial | None:
+    """The first limit of one order that the terms break, or None.
+
+    Without any known price a limit that needs one denies: a control that cannot be applied must not let pass what it
+    is there to stop. That concerns the collar, and the notional of a market order. A market order has no price of its
+    own: the collar leaves it alone, its notional is that at the last known price.
+    """
+    return (
+        _judge_quantity(terms, limits)
+        or _judge_notional(terms, limits, last_price)
+        or _judge_price(terms, limits, last_price)
+    )
+
+
+def judge_load(load: AccountLoad, *, limits: AccountLimits) -> Denial | None:
+    """The first limit that one more order of the account would break, or None."""
+    if limits.max_open_orders is not None and load.open_orders >= limits.max_open_orders:
+        return Denial(
+            code=LimitCode.MAX_OPEN_ORDERS,
+            message=f"The account has {load.open_orders} open orders, and may have {limits.max_open_orders}.",
+        )
+    if limits.max_orders_per_second is not None and load.accepted_in_second >= limits.max_orders_per_second:
+        wait = max(load.free_in.total_seconds(), 0.0)
+        return Denial(
+            code=LimitCode.ORDER_RATE,
+            message=f"The account may place {limits.max_orders_per_second} orders per second. "
+            f"Try again in {wait:.3f} s with the same clientOrderId.",
+        )
+    return None
+
+
+def deny_halted(*, everywhere: bool) -> Denial:
+    """What is said to an account for which trading is halted. The operators' reason is not told."""
+    whom = "all accounts" if everywhere else "this account"
+    message = f"Trading is halted for {whom}: nothing new is placed until it is resumed. Orders can be canceled."
+    return Denial(code=LimitCode.TRADING_HALTED, message=message)
+
+
+def find_wrong_limits(limits: AccountLimits) -> dict[str, str]:
+    """What cannot be a limit: a sentence for each field that holds it, by the field's name."""
+    wrong = {}
+    for name in ("max_quantity", "max_notional", "price_collar_percent"):
+        decimal = getattr(limits, name)
+        if decimal is not None and decimal <= ZERO:
+            wrong[name] = "A limit is more than zero. To let an account place nothing at all, halt its trading."
+    for name, largest in (("max_open_orders", OPEN_ORDERS_MAX), ("max_orders_per_second", ORDERS_PER_SECOND_MAX)):
+        count = getattr(limits, name)
+        if count is not None and not 1 <= count <= largest:
+            wrong[name] = f"This limit is a whole number from 1 to {largest}."
+    return wrong
+
+
+def _judge_quantity(terms: Terms, limits: AccountLimits) -> Denial | None:
+    most = limits.max_quantity
+    if most is None or terms.quantity <= most:
+        return None
+    return Denial(
+        code=LimitCode.MAX_QUANTITY,
+        message=f"The quantity {format_decimal(terms.quantity)} is more than {format_decimal(most)}, "
+        "the largest of one order.",
+    )
+
+
+def _judge_notional(terms: Terms, limits: AccountLimits, last_price: LastPrice | None) -> Denial | None:
+    most = limits.max_notional
+    if most is None:
+        return None
+    price = terms.limit_price
+    if price is None and last_price is not None:
+        price = last_price.price
+    if price is None:
+        return Denial(
+            code=LimitCode.MAX_NOTIONAL,
+            message=f"The notional may be {format_decimal(most)}, and that of a market order cannot be told: "
+            f"no price of {terms.isin} is known yet. Use a limit price.",
+        )
+    notional = EXACT.multiply(terms.quantity, price)
+    if notional <= most:
+        return None
+    return Denial(
+        code=LimitCode.MAX_NOTIONAL,
+        message=f"The notional {format_decimal(notional)} is more than {format_decimal(most)}, "
+        "the largest of one order.",
+    )
+
+
+def _judge_price(terms: Terms, limits: AccountLimits, last_price: LastPrice | None) -> Denial | None:
+    collar = limits.price_collar_percent
+    if collar is None or terms.limit_price is None:
+        return None
+    allowed = f"The limit price may be {format_decimal(collar)} % from the last known price"
+    if last_price is None:
+        return Denial(code=LimitCode.PRICE_COLLAR, message=f"{allowed}, and no price of {terms.isin} is known yet.")
+    distance = abs(EXACT.subtract(terms.limit_price, last_price.price))
+    if EXACT.multiply(distance, HUNDRED) <= EXACT.multiply(collar, abs(last_price.price)):
+        return None
+    return Denial(
+        code=LimitCode.PRICE_COLLAR,
+        message=f"{allowed}, which is {format_decimal(last_price.price)}; "
+        f"{format_decimal(terms.limit_price)} is further away.",
+    )

@@ -1,0 +1,96 @@
+"""What operators do to trading: halt it, resume it, set limits. Each is told to people, with who did it and why.
+
+A halt is the kill functionality of MiFID II RTS 6 (Regulation (EU) 2017/589), article 12, and the direct and exclusive
+control that SEC Rule 15c3-5(d) asks for. Here it stops what is new: no order is accepted, and none is sent that the
+venue cannot have yet. What may be at the venue is still looked up, and every order can be canceled.
+"""
+
+from dataclasses import dataclass, replace
+
+from domain.errors import NotHalted, WrongLimits
+from domain.limits import AccountLimits, find_wrong_limits
+from domain.ports.clock_and_ids import Clock, NewId
+from domain.ports.trading_control import LimitBook, TradingHalt, TradingHalts
+from domain.telemetry import Metric, Telemetry
+
+EVERYBODY = "all accounts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingControl:
+    """The operators' side of the limits. `by` names the operator."""
+
+    halts: TradingHalts
+    book: LimitBook
+    telemetry: Telemetry
+    clock: Clock
+    new_id: NewId
+
+    async def halt(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt:
+        """Halt the account, or all; gives the open halt. A halt that is open already goes on as it is.
+
+        Raises Unavailable; the halt may have begun then, and a repeat tells.
+        """
+        asked = TradingHalt(
+            id=self.new_id(), account_id=account_id, halted_at=self.clock(), halted_by=by, halt_reason=reason
+        )
+        halt = await self.halts.halt(asked)
+        if halt.id == asked.id:
+            self.telemetry.error(
+                "trading_halted",
+                halt_id=str(halt.id),
+                account=account_id or EVERYBODY,
+                by=by,
+                reason=reason,
+                next="nothing new is accepted or sent; orders can be canceled; resume when it is over",
+            )
+        return halt
+
+    async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt:
+        """End the halt of the account, or of all; a halt of the other kind goes on. Raises NotHalted, Unavailable."""
+        ended = await self.halts.resume(account_id, by=by, reason=reason)
+        if ended is None:
+            raise NotHalted(account_id)
+        self.telemetry.warning(
+            "trading_resumed",
+            halt_id=str(ended.id),
+            account=account_id or EVERYBODY,
+            by=by,
+            reason=reason,
+            next="orders are accepted again, and what waited is sent unless it is too old",
+        )
+        return ended
+
+    async def set_limits(self, limits: AccountLimits, *, by: str) -> AccountLimits:
+        """Replace all limits of the account, or the defaults. Raises WrongLimits and Unavailable."""
+        wrong = find_wrong_limits(limits)
+        if wrong:
+            raise WrongLimits(wrong)
+        stored = await self.book.save(replace(limits, set_by=by))
+        self.telemetry.warning("limits_set", **_said(stored), next="they hold for every order from now on")
+        return stored
+
+    async def clear_limits(self, account_id: str | None, *, by: str) -> bool:
+        """Remove the account's own limits, or the defaults; False when there were none. Raises Unavailable."""
+        were_there = await self.book.clear(account_id)
+        if were_there:
+            self.telemetry.warning(
+                "limits_cleared", account=account_id or EVERYBODY, by=by, next="the defaults hold, where there are any"
+            )
+        return were_there
+
+    async def measure(self) -> None:
+        """Show how many halts are open."""
+        self.telemetry.set(Metric.TRADING_HALTED, len(await self.halts.open_halts()))
+
+
+def _said(limits: AccountLimits) -> dict[str, object]:
+    values = {
+        "max_quantity": limits.max_quantity,
+        "max_notional": limits.max_notional,
+        "price_collar_percent": limits.price_collar_percent,
+        "max_open_orders": limits.max_open_orders,
+        "max_orders_per_second": limits.max_orders_per_second,
+    }
+    shown = {name: str(value) for name, value in values.items() if value is not None}
+    return {"account": limits.account_id or EVERYBODY, "by": limits.set_by, **shown}

@@ -1,0 +1,51 @@
+"""The tape of last prices: what recording noted, written every so often, one statement for the newest of each."""
+
+import asyncio
+from collections.abc import Iterable
+
+from domain.errors import TryAgain
+from domain.limits import LastPrice
+from domain.ports.trading_control import InstrumentPrices, PriceTape
+from domain.telemetry import Telemetry
+
+
+class GatheringTape(PriceTape):
+    """Keeps the newest price of each instrument until it is written, so that recording waits for nothing.
+
+    What is not written yet when the process dies is lost; the instrument's next execution makes up for it.
+    """
+
+    def __init__(self, prices: InstrumentPrices, *, every_seconds: float, telemetry: Telemetry) -> None:
+        self._prices = prices
+        self._every_seconds = every_seconds
+        self._telemetry = telemetry
+        self._newest: dict[str, LastPrice] = {}
+
+    def note(self, prices: Iterable[LastPrice]) -> None:
+        for one in prices:
+            known = self._newest.get(one.isin)
+            if known is None or known.at < one.at:
+                self._newest[one.isin] = one
+
+    async def run(self) -> None:
+        """Write until cancelled; what is there then is written first."""
+        failing = False
+        while True:
+            try:
+                await asyncio.sleep(self._every_seconds)
+            finally:
+                failing = await self._write(failing=failing)
+
+    async def _write(self, *, failing: bool) -> bool:
+        newest, self._newest = self._newest, {}
+        if not newest:
+            return failing
+        try:
+            await self._prices.save(list(newest.values()))
+        except TryAgain as error:
+            # What came meanwhile is newer.
+            self._newest = newest | self._newest
+            if not failing:
+                self._telemetry.warning("prices_not_saved", error=str(error), next="tried again until it works")
+            return True
+        return False

@@ -1,0 +1,79 @@
+"""What can be typed behind `python -m runtime trading` and `limits`. It imports nothing: every process reads it."""
+
+import argparse
+import getpass
+
+Actions = argparse._SubParsersAction  # noqa: SLF001 - argparse gives the class no public name
+
+DECIMAL_LIMITS = {
+    "max-quantity": "the largest quantity of one order",
+    "max-notional": "the largest quantity times price of one order, in the instrument's currency",
+    "price-collar-percent": "how far a limit price may be from the last known price, in percent",
+}
+COUNT_LIMITS = {
+    "max-open-orders": "how many orders that are not final an account may have",
+    "max-orders-per-second": "how many orders may be accepted within any one second",
+}
+
+
+def add_operators_commands(commands: "Actions[argparse.ArgumentParser]") -> None:
+    """Add `trading` and `limits` to the parser of `python -m runtime`."""
+    _add_trading(commands.add_parser("trading", help="halt and resume trading, for one account or for all"))
+    _add_limits(commands.add_parser("limits", help="show and set the pre-trade limits of accounts"))
+
+
+def _add_trading(trading: argparse.ArgumentParser) -> None:
+    actions = trading.add_subparsers(dest="action", required=True, metavar="ACTION")
+    halt = _action(actions, "halt", "stop new orders at once, in every process; orders can still be canceled")
+    resume = _action(actions, "resume", "end a halt: orders are accepted again, and what waited is sent")
+    for parser in (halt, resume):
+        _add_account(parser, "all accounts")
+        _add_operator(parser)
+        parser.add_argument("--reason", type=_text, required=True, help="why, for the trail")
+    status = _action(actions, "status", "show who is halted, since when, by whom and why")
+    _add_account(status, "all halts")
+    status.add_argument("--all", action="store_true", help="also the halts that are over, the newest first")
+
+
+def _add_limits(limits: argparse.ArgumentParser) -> None:
+    actions = limits.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_account(_action(actions, "show", "show the limits that hold for an account"), "the defaults")
+    setting = _action(actions, "set", "replace all limits of an account: one that is not given is none")
+    clearing = _action(actions, "clear", "remove an account's own limits, so that the defaults hold")
+    for parser in (setting, clearing):
+        _add_account(parser, "the defaults, which hold for every account without limits of its own")
+        _add_operator(parser)
+    for name, meaning in DECIMAL_LIMITS.items():
+        setting.add_argument(f"--{name}", metavar="DECIMAL", help=meaning)
+    for name, meaning in COUNT_LIMITS.items():
+        setting.add_argument(f"--{name}", metavar="COUNT", type=int, help=meaning)
+    price = _action(actions, "price", "set an instrument's last known price, until an execution brings a newer one")
+    price.add_argument("isin")
+    price.add_argument("price")
+    _action(actions, "recount", "count every account's open orders anew; safe while orders come and go")
+
+
+def _action(actions: "Actions[argparse.ArgumentParser]", name: str, summary: str) -> argparse.ArgumentParser:
+    return actions.add_parser(name, help=summary, description=summary)
+
+
+def _add_account(parser: argparse.ArgumentParser, otherwise: str) -> None:
+    parser.add_argument("--account", type=_text, help=f"the account; without it: {otherwise}")
+
+
+def _add_operator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--by", type=_text, default=_user(), help="who does it, for the trail (%(default)s)")
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        # An empty variable in a script must not mean everybody.
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

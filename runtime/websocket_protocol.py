@@ -1,0 +1,162 @@
+"""uvicorn's websocket with bounds on what a peer can cost: frames a second, fragments, time to read, time to go.
+
+uvicorn bounds the size of a message and nothing else. Each frame is parsed before the application hears of it, and is
+queued without a limit; and a transport that is closed waits until everything is sent, to a peer that does not read for
+ever. RFC 6455 leaves all this to the implementation (10.4).
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
+
+from runtime.cut_off import cut_off
+
+CLOSE_SECONDS = 2.0
+"""How long a peer may take to notice that a socket is closed; then its connection is cut."""
+SLICE_BYTES = 4_096
+"""How much is parsed before frames are counted: at six bytes for the shortest, 682 of them, some milliseconds."""
+FRAGMENTS_MAX = 1_024
+TOO_MANY_FRAMES = 4429
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketLimits:
+    """What one peer may do. Frames are messages (or pieces of them) and control frames alike."""
+
+    message_max_bytes: int
+    frames_per_second: int = 200
+    frames_burst: int = 400
+    stalled_seconds: float = 12.0
+
+
+class FrameBudget:
+    """A token bucket: so many frames at once, and so many more with each second."""
+
+    def __init__(self, limits: WebSocketLimits, *, now: float) -> None:
+        self._per_second = limits.frames_per_second
+        self._burst = limits.frames_burst
+        self._left = float(limits.frames_burst)
+        self._counted_at = now
+
+    def take(self, frames: int, *, now: float) -> bool:
+        """Whether so many frames may come now, `now` in seconds of any clock that only goes forward."""
+        self._left = min(self._burst, self._left + (now - self._counted_at) * self._per_second)
+        self._counted_at = now
+        self._left -= frames
+        return self._left >= 0
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """One connection. What fails it is told to the peer by a close frame, and to the application as a disconnect."""
+
+    def __init__(self, *arguments: Any, limits: WebSocketLimits, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._limits = limits
+        self._budget = FrameBudget(limits, now=self.loop.time())
+        self._has_failed = False
+        self._stalled_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), SLICE_BYTES):
+            # A peer that was told to go is not listened to, but its bytes are taken: unread ones would reset the
+            # connection, and the close frame would be lost.
+            if not self._has_failed:
+                super().data_received(data[start : start + SLICE_BYTES])
+
+    def handle_events(self) -> None:
+        if self._budget.take(len(self.conn.events), now=self.loop.time()):
+            super().handle_events()
+        else:
+            self._fail(TOO_MANY_FRAMES, f"More than {self._limits.frames_per_second} messages a second")
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < FRAGMENTS_MAX:
+            super().handle_cont(event)
+        else:
+            self._fail(CloseCode.MESSAGE_TOO_BIG, f"A message may have {FRAGMENTS_MAX} fragments")
+
+    def handle_ping(self) -> None:
+        # It may stand behind the frame that has failed the connection, in the same slice.
+        if not self._has_failed:
+            super().handle_ping()
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            self._fail(CloseCode.INVALID_DATA, "A text message must be UTF-8")
+        elif not self._has_failed:
+            super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        self._fail(CloseCode.PROTOCOL_ERROR, "")
+
+    def keepalive_timeout(self) -> None:
+        self._fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        # The application has a deadline of its own; this one is for a peer to which only pongs are written.
+        self._stalled_timer = self.loop.call_later(self._limits.stalled_seconds, self._cut_off)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_stalled_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_stalled_timer()
+        super().connection_lost(exc)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if self._has_failed:
+            raise ClientDisconnected
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            # A refusal is an answer to the handshake too; uvicorn would log it as an error of the application.
+            self.handshake_complete = True
+
+    async def run_asgi(self) -> None:
+        try:
+            await super().run_asgi()
+        finally:
+            self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+
+    def _fail(self, code: int, reason: str) -> None:
+        """Close with this code, unless the parser has chosen one; and listen no more."""
+        if self._has_failed:
+            return
+        self._has_failed = True
+        self.stop_keepalive()
+        self.conn.fail(code, reason)
+        told = self.conn.close_sent
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": told.code if told else code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+
+    def _cut_off(self) -> None:
+        if not self.disconnected:
+            cut_off(self.transport)
+
+    def _cancel_stalled_timer(self) -> None:
+        if self._stalled_timer is not None:
+            self._stalled_timer.cancel()
+            self._stalled_timer = None
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,52 @@
+"""What the run's database notes about each write, and who made it: triggers that see every statement, whoever sends it.
+
+The writer is the application name, which holds the process id: one life of one process. What cannot be told apart so is
+two terms of leadership, or two attempts at one order, of the same life of the same process.
+"""
+
+# Placing: only rows that a claim or an attempt's end changes. Evidence is what the exchange, or a cancel, has shown.
+# Leadership: every write to the stream's position. Batches: each statement of an ingest that writes changes, with the
+# epoch that held at its commit: the function asks under a snapshot of its own, after whatever the statement waited for.
+AUDIT = """
+CREATE TABLE chaos_placing (
+    order_id uuid, attempt_before int, attempt int, lease_left_seconds float8, is_leased bool,
+    attempts_changed bool, maybe_sent_changed bool, was_over bool, has_evidence bool, writer text
+);
+CREATE FUNCTION chaos_note_placing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO chaos_placing VALUES (
+        NEW.id, OLD.attempt, NEW.attempt, extract(epoch FROM OLD.lease_until - now()), NEW.lease_until IS NOT NULL,
+        OLD.attempts IS DISTINCT FROM NEW.attempts, OLD.maybe_sent_at IS DISTINCT FROM NEW.maybe_sent_at,
+        OLD.place_due_at IS NULL, NEW.rank > 0 OR NEW.filled_quantity > 0 OR cardinality(NEW.ends) > 0,
+        current_setting('application_name')
+    );
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_placing AFTER UPDATE ON orders FOR EACH ROW WHEN (
+    OLD.attempt IS DISTINCT FROM NEW.attempt OR OLD.attempts IS DISTINCT FROM NEW.attempts
+    OR OLD.lease_until IS DISTINCT FROM NEW.lease_until OR OLD.maybe_sent_at IS DISTINCT FROM NEW.maybe_sent_at
+) EXECUTE FUNCTION chaos_note_placing();
+
+CREATE TABLE chaos_leaders (epoch_before bigint, epoch bigint, moment_before float8, moment float8, writer text);
+CREATE FUNCTION chaos_note_leader() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO chaos_leaders VALUES (
+        CASE WHEN TG_OP = 'UPDATE' THEN OLD.epoch ELSE 0 END, NEW.epoch,
+        CASE WHEN TG_OP = 'UPDATE' THEN extract(epoch FROM OLD.moment) END, extract(epoch FROM NEW.moment),
+        current_setting('application_name')
+    );
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_leaders AFTER INSERT OR UPDATE ON stream_positions
+    FOR EACH ROW EXECUTE FUNCTION chaos_note_leader();
+
+CREATE TABLE chaos_batches (writer text, epoch bigint, transaction_id text, changes int);
+CREATE FUNCTION chaos_note_batch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF current_setting('application_name') LIKE 'fillwire ingest%' THEN
+        INSERT INTO chaos_batches SELECT current_setting('application_name'),
+            (SELECT p.epoch FROM stream_positions AS p), pg_current_xact_id()::text, count(*) FROM fresh
+        HAVING count(*) > 0;  -- A batch that the fence has stopped writes nothing.
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER chaos_batches AFTER INSERT ON order_changes REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION chaos_note_batch();
+"""

@@ -1,0 +1,33 @@
+"""What may be held after the calm: what was held before, and what pools keep by design."""
+
+from tests.chaos.leftovers import compare
+
+BEFORE = {"tasks of api-1": 12.0, "tasks of api-2": 14.0, "Valkey connections": 100.0}
+
+
+def _over(held: dict[str, float]) -> list[str]:
+    return [each.name for each in compare(held, BEFORE) if each.value > each.allowed]
+
+
+def test_what_was_held_before_the_load_may_be_held_after_it_by_any_process_of_the_kind() -> None:
+    assert _over({"tasks of api-1": 14.0, "tasks of api-2": 14.0, "Valkey connections": 100.0}) == []
+
+
+def test_tasks_connections_and_subscribers_that_stay_are_leftovers() -> None:
+    held = {
+        "tasks of api-1": 40.0,
+        "PostgreSQL connections of fillwire api 77": 11.0,
+        "Valkey connections": 300.0,
+        "sockets of api-1": 1.0,
+        "subscribers of api-2": 1.0,
+    }
+
+    assert _over(held) == list(held)
+
+
+def test_only_keys_that_an_idle_system_has_may_be_in_valkey() -> None:
+    allowed = {"keys saq:fillwire:stats": 1.0, r"keys saq:fillwire:worker_info:.*": 2.0}
+
+    assert _over(allowed) == []
+    assert _over({"keys saq:job:fillwire": 1.0}) == ["keys saq:job:fillwire"]
+    assert _over({r"keys saq:fillwire:worker_info:.*": 3.0}) == [r"keys saq:fillwire:worker_info:.*"]

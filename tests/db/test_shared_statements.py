@@ -1,0 +1,88 @@
+"""What is written or looked at by many at the same time shares a statement, and none of them spoils another's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from db.database import Database
+from db.engine import open_database
+from db.trading_halts import PostgresTradingHalts
+from domain.errors import StaleWrite
+from domain.ports.order_store import OrderWrite
+from domain.ports.trading_control import TradingHalt
+from tests.clerk import Clerk
+from tests.db.stores import make_store
+from tests.examples import accepted, filled, now
+
+ORDERS = 50
+
+
+class CountingDatabase(Database):
+    """A database that counts its statements."""
+
+    statements = 0
+
+    async def _call(self, run: Callable[..., Awaitable[Any]]) -> Any:  # noqa: ANN401  # As the method that it counts.
+        self.statements += 1
+        return await super()._call(run)
+
+
+async def test_orders_written_at_the_same_time_share_a_statement(
+    monkeypatch: pytest.MonkeyPatch, emptied_database_url: str
+) -> None:
+    monkeypatch.setattr("db.engine.Database", CountingDatabase)
+    async with open_database(emptied_database_url, application_name="test") as database:
+        assert isinstance(database, CountingDatabase)
+        clerk = Clerk(make_store(database))
+        writes = await _placings(clerk)
+        before = database.statements
+
+        recorded = await asyncio.gather(*(clerk.orders.write([write]) for write in writes))
+
+    assert [[change.order.id for change in changes] for changes in recorded] == [[one.order.id] for one in writes]
+    assert database.statements - before == 1
+
+
+async def test_attempts_that_look_for_a_halt_at_the_same_time_share_a_read(
+    monkeypatch: pytest.MonkeyPatch, emptied_database_url: str
+) -> None:
+    monkeypatch.setattr("db.engine.Database", CountingDatabase)
+    async with open_database(emptied_database_url, application_name="test") as database:
+        assert isinstance(database, CountingDatabase)
+        halts = PostgresTradingHalts(database)
+        await halts.halt(TradingHalt(id=uuid7(), account_id="bob", halted_at=now(), halted_by="op", halt_reason="fat"))
+        before = database.statements
+
+        looks = await asyncio.gather(*(halts.is_halted(account) for account in ("alice", "bob", "alice", "carol")))
+
+    assert looks == [False, True, False, False]
+    assert database.statements - before == 1
+
+
+async def test_a_stale_order_fails_alone(clerk: Clerk) -> None:
+    writes = await _placings(clerk)
+    stale = writes[ORDERS // 2].order.id
+    await clerk.record({stale: [filled("1")]})
+
+    outcomes = await asyncio.gather(*(clerk.orders.write([write]) for write in writes), return_exceptions=True)
+
+    pairs = zip(writes, outcomes, strict=True)
+    assert [write.order.id for write, outcome in pairs if isinstance(outcome, StaleWrite)] == [stale]
+
+
+async def test_two_decisions_about_one_order_are_written_one_after_the_other(clerk: Clerk) -> None:
+    first, *_ = writes = await _placings(clerk)
+
+    outcomes = await asyncio.gather(
+        *(clerk.orders.write([write]) for write in [*writes, first]), return_exceptions=True
+    )
+
+    assert [type(outcome) for outcome in outcomes].count(StaleWrite) == 1
+
+
+async def _placings(clerk: Clerk) -> Sequence[OrderWrite]:
+    ids = await clerk.accept(ORDERS, accounts=("alice", "bob", "carol"))
+    return await clerk.decide({order_id: [accepted(venue_order_id=f"v-{order_id}")] for order_id in ids})

@@ -1,0 +1,207 @@
+"""Trading control against the real database: a halt and statements under way, several processes, counts, the tape."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import asyncpg
+import pytest
+from uuid_utils.compat import uuid7
+
+from db.account_limits import PostgresLimitBook
+from db.database import Database
+from db.engine import open_database
+from db.instrument_prices import PostgresInstrumentPrices
+from db.order_reader import PostgresOrderReader
+from db.order_store import PostgresOrderStore
+from db.trading_halts import PostgresTradingHalts
+from domain.errors import OrderDenied
+from domain.limits import NO_LIMITS, AccountLimits, LastPrice, LimitCode
+from domain.order import OrderStatus
+from domain.ports.trading_control import TradingHalt
+from runtime.last_prices import GatheringTape
+from tests.clerk import Clerk
+from tests.db.stores import VENUE, make_store
+from tests.examples import ISIN, at, filled, new_order, now
+from tests.fakes.telemetry import RecordingTelemetry
+from tests.processes import eventually
+
+WAITERS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+
+def a_halt() -> TradingHalt:
+    """A halt of all accounts."""
+    return TradingHalt(id=uuid7(), account_id=None, halted_at=now(), halted_by="olga", halt_reason="fat finger")
+
+
+@asynccontextmanager
+async def holding(database_url: str, *account_ids: str) -> AsyncIterator[asyncpg.Connection]:
+    """Another process that holds the rows of accounts: whoever accepts waits in the middle of the statement."""
+    other = await asyncpg.connect(database_url)
+    try:
+        async with other.transaction():
+            await other.execute("SELECT FROM accounts WHERE id = ANY($1) FOR UPDATE", account_ids)
+            yield other
+    finally:
+        await other.close()
+
+
+async def test_a_halt_is_answered_only_when_no_statement_from_before_can_store_an_order_any_more(
+    database_url: str, database: Database, store: PostgresOrderStore, clerk: Clerk
+) -> None:
+    await clerk.accept(1)
+    halts = PostgresTradingHalts(database)
+
+    async with holding(database_url, "alice") as other:
+        accepting = asyncio.create_task(store.accept(new_order()))
+        await eventually(lambda: _waiters(other, 1), within_seconds=5)
+        halting = asyncio.create_task(halts.halt(a_halt()))
+        await eventually(lambda: _waiters(other, 2), within_seconds=5)
+        # It holds already for whoever comes now, and is not answered yet for the sake of whoever came before.
+        assert await other.fetchval("SELECT count(*) FROM trading_halts") == 1
+        answered_too_early = halting.done()
+    await halting
+    stored = await accepting
+
+    assert not answered_too_early
+    assert stored.change is not None
+    with pytest.raises(OrderDenied):
+        await store.accept(new_order(client_order_id="after"))
+
+
+async def test_of_many_orders_at_two_processes_as_many_are_stored_as_may_be_open(database_url: str) -> None:
+    async with (
+        open_database(database_url, application_name="1") as one,
+        open_database(database_url, application_name="2") as two,
+    ):
+        book = PostgresLimitBook(one, cache_seconds=5)
+        limits = await book.save(AccountLimits(max_open_orders=10, set_by="olga"))
+        stores = [make_store(one), make_store(two)]
+        orders = [new_order(client_order_id=uuid7().hex) for _ in range(100)]
+
+        results = await asyncio.gather(
+            *(stores[number % 2].accept(order, limits=limits) for number, order in enumerate(orders)),
+            return_exceptions=True,
+        )
+
+        denials = [result for result in results if isinstance(result, OrderDenied)]
+        assert len(denials) == 90
+        assert {denial.code for denial in denials} == {LimitCode.MAX_OPEN_ORDERS}
+        assert await book.open_orders("alice") == 10
+
+
+async def test_a_rate_is_shared_by_all_processes_and_that_of_the_settings_holds_where_no_limit_names_one(
+    database_url: str,
+) -> None:
+    async with (
+        open_database(database_url, application_name="1") as one,
+        open_database(database_url, application_name="2") as two,
+    ):
+        own = await PostgresLimitBook(one, cache_seconds=5).save(
+            AccountLimits(account_id="bob", max_orders_per_second=9, set_by="olga")
+        )
+        stores = [
+            PostgresOrderStore(database, venue=VENUE, telemetry=RecordingTelemetry(), max_orders_per_second=5)
+            for database in (one, two)
+        ]
+
+        async def accepted(account_id: str, limits: AccountLimits) -> int:
+            orders = [new_order(account_id=account_id, client_order_id=uuid7().hex) for _ in range(40)]
+            results = await asyncio.gather(
+                *(stores[number % 2].accept(order, limits=limits) for number, order in enumerate(orders)),
+                return_exceptions=True,
+            )
+            return sum(not isinstance(result, OrderDenied) for result in results)
+
+        assert await accepted("alice", NO_LIMITS) == 5
+        assert await accepted("bob", own) == 9
+
+
+async def test_accounts_with_and_without_limits_do_not_deadlock(database_url: str) -> None:
+    async with (
+        open_database(database_url, application_name="1") as one,
+        open_database(database_url, application_name="2") as two,
+    ):
+        book = PostgresLimitBook(one, cache_seconds=5)
+        limits = {
+            name: await book.save(AccountLimits(account_id=name, max_open_orders=10**6, set_by="olga"))
+            for name in ("b", "d")
+        }
+        stores = [make_store(one), make_store(two)]
+        clerks = [Clerk(store) for store in stores]
+        before = await _deadlocks(one)
+
+        async def work(number: int) -> None:
+            for _ in range(10):
+                placed = await asyncio.gather(
+                    *(
+                        stores[number].accept(
+                            new_order(account_id=name, client_order_id=uuid7().hex), limits=limits.get(name, NO_LIMITS)
+                        )
+                        for name in "dcba"
+                    )
+                )
+                await clerks[number].record({one.order.id: [filled("100", name=uuid7().hex)] for one in placed})
+
+        await asyncio.gather(work(0), work(1))
+
+        assert await _deadlocks(one) == before
+        assert [await book.open_orders(name) for name in "abcd"] == [0] * 4
+
+
+async def test_an_order_that_waits_for_the_end_of_a_halt_says_so(database: Database, clerk: Clerk) -> None:
+    (order_id,) = await clerk.accept(1)
+    await PostgresTradingHalts(database).halt(a_halt())
+
+    order = await PostgresOrderReader(database).order(order_id, account_id="alice")
+
+    assert order is not None
+    assert order.status is OrderStatus.PENDING
+    assert order.placement.next_attempt_at is None
+    assert order.placement.last_error is not None
+    assert "halted" in order.placement.last_error
+
+
+async def test_open_orders_can_be_counted_anew(database: Database, clerk: Clerk) -> None:
+    await clerk.accept(6, accounts=["alice", "bob"])
+    book = PostgresLimitBook(database, cache_seconds=5)
+    await database.fetch("UPDATE accounts SET open_orders = 99 WHERE id = 'alice'")
+
+    assert await book.recount_open_orders() == 1
+    assert await book.recount_open_orders() == 0
+    assert await book.open_orders("alice") == 3
+
+
+async def test_the_tape_writes_the_newest_price_soon_and_what_is_left_when_it_stops(database: Database) -> None:
+    prices = PostgresInstrumentPrices(database, cache_seconds=0)
+    tape = GatheringTape(prices, every_seconds=0.05, telemetry=RecordingTelemetry())
+    running = asyncio.create_task(tape.run())
+
+    tape.note([_price("10", second=1), _price("12", second=3), _price("11", second=2)])
+    await eventually(lambda: _is(prices, "12"), within_seconds=5)
+    tape.note([_price("13", second=4)])
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert await _is(prices, "13")
+
+
+async def _is(prices: PostgresInstrumentPrices, price: str) -> bool:
+    found = await prices.last_price(ISIN)
+    return found is not None and found.price == Decimal(price)
+
+
+def _price(price: str, *, second: int) -> LastPrice:
+    return LastPrice(isin=ISIN, price=Decimal(price), at=at(second))
+
+
+async def _waiters(connection: asyncpg.Connection, count: int) -> bool:
+    return bool(await connection.fetchval(WAITERS) >= count)
+
+
+async def _deadlocks(database: Database) -> int:
+    await database.fetch("SELECT pg_stat_clear_snapshot()")
+    (row,) = await database.fetch("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    deadlocks: int = row["deadlocks"]
+    return deadlocks

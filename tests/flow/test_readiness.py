@@ -1,0 +1,105 @@
+"""/readyz: why a process is not ready, in fixed words that tell nothing of where things are; the rest is in the log."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+
+from tests.flow.system import Json, System, open_system
+from tests.processes import eventually
+from tests.proxy import Proxy, proxied
+from tests.servers import PostgresServer, TestServer
+
+PROBES = 5
+WITHIN_SECONDS = 10
+
+
+@dataclass(slots=True, kw_only=True)
+class Probed:
+    """An API whose servers can be taken away."""
+
+    system: System
+    database: Proxy
+    redis: Proxy
+    database_url: str
+
+    async def readiness(self) -> tuple[int, Json]:
+        async with self.system.session.get(f"{self.system.api_url}/readyz") as response:
+            return response.status, await response.json()
+
+    async def becomes(self, status: int, checks: Mapping[str, str]) -> None:
+        async def is_so() -> bool:
+            code, body = await self.readiness()
+            return (code, body["checks"]) == (status, checks)
+
+        await eventually(is_so, within_seconds=WITHIN_SECONDS, what=f"/readyz answers {status} {checks}")
+
+    async def logs(self, *words: str) -> list[str]:
+        """The lines that hold all the words, once there is one."""
+        output = self.system.processes["api"].output
+        return await eventually(
+            lambda: [line for line in output if all(word in line for word in words)],
+            within_seconds=WITHIN_SECONDS,
+            what=f"a line with {words}",
+        )
+
+
+@pytest.fixture(scope="module")
+async def api(
+    postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
+) -> AsyncIterator[Probed]:
+    """One API for these tests; each gives back what it takes away."""
+    database_url = await postgres_server.create_database(template=migrated_template)
+    redis_url = valkey_server.url.rsplit("/", 1)[0] + "/2"
+    async with (
+        proxied(database_url) as (database, there),
+        proxied(redis_url) as (redis, queue),
+        open_system(database_url=there, redis_url=queue) as system,
+    ):
+        await system.start("api")
+        yield Probed(system=system, database=database, redis=redis, database_url=database_url)
+
+
+@pytest.fixture
+async def probed(api: Probed) -> AsyncIterator[Probed]:
+    """An API that is ready, before the test and after it."""
+    await api.becomes(200, {"database": "ok", "redis": "ok"})
+    yield api
+    await api.database.restore()
+    await api.becomes(200, {"database": "ok", "redis": "ok"})
+
+
+async def test_each_part_has_its_reason_which_is_logged_in_full_once(probed: Probed) -> None:
+    await probed.database.take_away()
+    await probed.redis.take_away()
+    await probed.becomes(503, {"database": "unreachable", "redis": "unreachable"})
+    for _ in range(PROBES):
+        await probed.readiness()
+    (line,) = await probed.logs("not_ready", "part=database")
+    assert "Connection refused" in line
+    assert len(await probed.logs("not_ready", "part=redis")) == 1
+
+    await probed.database.restore()
+    await probed.redis.restore()
+    await probed.becomes(200, {"database": "ok", "redis": "ok"})
+    await probed.readiness()
+    assert len(await probed.logs("ready_again", "part=database")) == 1
+
+
+async def test_a_database_that_does_not_answer_in_time_is_busy(probed: Probed) -> None:
+    probed.database.hang()
+
+    await probed.becomes(503, {"database": "busy", "redis": "ok"})
+
+
+async def test_a_database_that_lost_its_tables_is_not_migrated(probed: Probed) -> None:
+    connection = await asyncpg.connect(probed.database_url)
+    try:
+        await connection.execute("ALTER TABLE alembic_version RENAME TO no_version")
+        await probed.becomes(503, {"database": "not migrated", "redis": "ok"})
+        await connection.execute("ALTER TABLE no_version RENAME TO alembic_version")
+    finally:
+        await connection.close()
+
+    assert await probed.logs("not_ready", "python -m runtime migrate")

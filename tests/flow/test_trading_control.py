@@ -1,0 +1,144 @@
+"""Limits and halts across whole processes: what one of them sets or halts, holds in all."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from runtime.local.ports import free_port
+from tests.flow.system import Json, System, open_system
+from tests.processes import eventually, running
+
+HALT = """mutation Halt($account: ID) { haltTrading(input: {accountId: $account, reason: "fat finger"}) {
+  __typename ... on HaltTradingSuccess { halt { id haltedAt } } } }"""
+RESUME = """mutation Resume($account: ID) { resumeTrading(input: {accountId: $account, reason: "mended"}) {
+  __typename ... on UserError { code } } }"""
+SET = """mutation Set($input: SetAccountLimitsInput!) { setAccountLimits(input: $input) { __typename } }"""
+MINE = "{ viewer { tradingHalted openOrders limits { maxOpenOrders } } }"
+
+
+@pytest.fixture
+async def two(database_url: str, redis_url: str) -> AsyncIterator[System]:
+    """Two API processes, and nobody who places yet."""
+    async with open_system(database_url=database_url, redis_url=redis_url) as system:
+        await system.start("api", "api-2")
+        yield system
+
+
+async def operate(system: System, query: str, *, head: str = "api", **variables: object) -> str:
+    """One operator's mutation; the type of its result."""
+    data = await system.ask(query, variables, account="olga", head=head, scopes="operator")
+    (result,) = data.values()
+    name: str = result["__typename"]
+    return name
+
+
+async def test_a_halt_at_one_process_stops_all_at_once_leaves_cancels_open_and_ends_when_resumed(two: System) -> None:
+    first = await two.placed_id(head="api")
+    stopped = asyncio.Event()
+    answers: list[tuple[bool, str]] = []
+
+    async def keep_placing(head: str) -> None:
+        while answers.count((True, "TRADING_HALTED")) < 40:
+            was_halted = stopped.is_set()
+            result = await two.place(head=head)
+            answers.append((was_halted, result.get("code", "stored")))
+
+    placing = [asyncio.create_task(keep_placing(head)) for head in ("api", "api-2") for _ in range(4)]
+    await eventually(lambda: len(answers) > 40, within_seconds=15)
+    assert await operate(two, HALT, head="api-2") == "HaltTradingSuccess"
+    stopped.set()
+    await asyncio.wait_for(asyncio.gather(*placing), 30)
+
+    said = Counter(answers)
+    assert said[False, "stored"] > 0
+    # Asked for after the halt was answered, wherever: not one was stored.
+    assert said[True, "stored"] == 0
+    assert (await two.cancel(first))["__typename"] == "CancelOrderSuccess"
+    assert (await two.ask(MINE, head="api"))["viewer"]["tradingHalted"] is True
+
+    assert await operate(two, RESUME, head="api") == "ResumeTradingSuccess"
+    assert (await two.place(head="api-2"))["__typename"] == "PlaceOrderSuccess"
+
+
+async def test_what_was_stored_before_a_halt_is_sent_after_it(two: System) -> None:
+    order_id = await two.placed_id()
+    await operate(two, HALT, account="demo")
+    await two.start("worker", "ingest")
+    others = await two.placed_id(account="other")
+
+    await two.becomes(others, "PLACED", account="other")
+    held = await two.order(order_id)
+    journal = await two.journal("order")
+    halted = await eventually(lambda: two.metric("trading_halted", head="worker"), within_seconds=10)
+    await operate(two, RESUME, account="demo")
+    await two.becomes(order_id, "PLACED")
+
+    assert held["status"] == "PENDING"
+    assert held["placement"]["nextAttemptAt"] is None
+    assert "halted" in held["placement"]["lastError"]
+    assert len(journal) == 1
+    assert halted == 1
+
+
+async def test_a_halt_from_the_command_line_holds_in_running_processes(two: System) -> None:
+    async def run(*arguments: str) -> tuple[int, str]:
+        async with running(["-m", "runtime", *arguments], environment=two.environment) as command:
+            code = await command.ends(within_seconds=20)
+            await eventually(lambda: command.silent, within_seconds=5)
+            return code, "\n".join(command.output)
+
+    code, said = await run("trading", "halt", "--account", "demo", "--reason", "fat finger", "--by", "olga")
+    denied = await two.place(head="api-2")
+    other = await two.place(head="api-2", account="other")
+    _, status = await run("trading", "status")
+    resumed, _ = await run("trading", "resume", "--account", "demo", "--reason", "mended")
+
+    assert code == 0, said
+    assert denied["code"] == "TRADING_HALTED"
+    assert other["__typename"] == "PlaceOrderSuccess"
+    assert "demo: halted" in status
+    assert "by olga (fat finger)" in status
+    assert resumed == 0
+    assert (await two.place())["__typename"] == "PlaceOrderSuccess"
+
+
+async def test_a_hundred_orders_at_once_at_two_processes_are_ten_where_ten_may_be_open(two: System) -> None:
+    limits = {"accountId": "demo", "maxOpenOrders": 10}
+    assert await operate(two, SET, input=limits) == "SetAccountLimitsSuccess"
+
+    results = await asyncio.gather(*(two.place(head=("api", "api-2")[number % 2]) for number in range(100)))
+
+    assert _codes(results) == {"stored": 10, "MAX_OPEN_ORDERS": 90}
+    assert (await two.ask(MINE))["viewer"] == {
+        "tradingHalted": False,
+        "openOrders": 10,
+        "limits": {"maxOpenOrders": 10},
+    }
+    assert sum([await two.metric("orders_denied_total", head=head) for head in ("api", "api-2")]) == 90
+
+
+async def test_a_rate_is_shared_by_all_processes_also_while_redis_is_away(database_url: str) -> None:
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    settings = {"ORDERS_PER_SECOND_MAX": "5"}
+    async with open_system(database_url=database_url, redis_url=nowhere, settings=settings) as system:
+        await system.start("api", "api-2")
+
+        results = await asyncio.gather(*(system.place(head=("api", "api-2")[number % 2]) for number in range(20)))
+        later = await eventually(lambda: _placed(system), within_seconds=5)
+
+    codes = _codes(results)
+    assert set(codes) == {"stored", "ORDER_RATE"}
+    # Twenty at once take a fraction of a second, or a little more on a busy machine.
+    assert 5 <= codes["stored"] <= 10
+    assert later["__typename"] == "PlaceOrderSuccess"
+
+
+async def _placed(system: System) -> Json | None:
+    result = await system.place()
+    return result if result["__typename"] == "PlaceOrderSuccess" else None
+
+
+def _codes(results: list[Json]) -> Counter[str]:
+    return Counter(result.get("code", "stored") for result in results)

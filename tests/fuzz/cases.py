@@ -1,0 +1,16 @@
+"""How many cases a fuzz test tries: 300, or as many as FUZZ_CASES says."""
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+CASES = int(os.environ.get("FUZZ_CASES", "300"))
+
+# The server is the same for all cases, and the cases are many: both are meant. Explaining a failure traces every line,
+# which no server's deadlines allow for.
+fuzz = settings(
+    max_examples=CASES,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+TIMEOUT_SECONDS = 60 + CASES

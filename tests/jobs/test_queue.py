@@ -1,0 +1,58 @@
+"""The queue over a real Valkey: what a dead worker had in work is forgotten, and nothing else is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+from redis.asyncio import Redis
+from saq import Job, Status
+from saq.queue.redis import RedisQueue
+from saq.utils import now
+
+from jobs.queue import MILLISECONDS, PLACE_ORDERS, WakeUp, as_job, open_queue
+
+TIMEOUT_SECONDS = 6
+DEAD_JOBS = 20
+
+
+@pytest.fixture
+async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
+    async with Redis.from_url(redis_url, socket_timeout=5.0) as redis:
+        yield open_queue(redis)
+
+
+async def _in_work(queue: RedisQueue, *, for_seconds: float, noted: bool = True) -> Job:
+    """A job that a worker took so long ago; `noted` is false when the worker died before it noted that."""
+    began = now() - int(for_seconds * MILLISECONDS)
+    job = as_job(WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=1)], due_at=0), timeout_seconds=TIMEOUT_SECONDS)
+    await queue.enqueue(job)
+    taken = await queue.dequeue(timeout=1.0)
+    assert taken is not None
+    await taken.update(queued=began, **({"status": Status.ACTIVE, "started": began} if noted else {}))
+    return taken
+
+
+async def test_the_jobs_of_a_dead_worker_are_forgotten_at_once_and_leave_no_key(queue: RedisQueue) -> None:
+    for number in range(DEAD_JOBS):
+        await _in_work(queue, for_seconds=TIMEOUT_SECONDS + 1, noted=number > 0)
+
+    async with asyncio.timeout(1):
+        swept = await queue.sweep(lock=1)
+
+    assert len(swept) == DEAD_JOBS
+    assert await queue.redis.keys("saq:job:*") == []
+    assert await queue.count("active") == 0
+    assert await queue.count("incomplete") == 0
+
+
+async def test_a_job_that_a_worker_is_busy_with_is_left_alone(queue: RedisQueue) -> None:
+    running = await _in_work(queue, for_seconds=1)
+    just_taken = await _in_work(queue, for_seconds=1, noted=False)
+
+    swept = await queue.sweep(lock=1)
+
+    assert swept == []
+    assert await queue.job(running.key) is not None
+    assert await queue.job(just_taken.key) is not None
+    assert await queue.count("active") == 2

@@ -1,0 +1,165 @@
+"""HTTP connections: whoever sends nothing, too slowly, or does not read holds no place for long."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from runtime.http_protocol import HttpLimits
+from tests.processes import eventually
+from tests.runtime.test_serving import serving
+
+DEADLINE_SECONDS = 5.0
+LARGE_BYTES = 50_000_000
+ASK = b"GET / HTTP/1.1\r\nhost: fillwire\r\n\r\n"
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def test_who_sends_nothing_makes_room_for_who_asks() -> None:
+    async with running(HttpLimits(connections_max=3)) as site:
+        idle = [await site.connect() for _ in range(3)]
+
+        assert await answer(await site.connect()) == 200
+        assert await is_cut(idle[0])
+        assert await answer(idle[2]) == 200
+
+
+async def test_when_every_connection_is_served_one_more_is_told_to_try_again() -> None:
+    async with running(HttpLimits(connections_max=2)) as site:
+        busy = [await site.connect() for _ in range(2)]
+        for number, (_, writer) in enumerate(busy, start=1):
+            writer.write(b"GET /held HTTP/1.1\r\nhost: fillwire\r\n\r\n")
+            await eventually(lambda: site.held == number, within_seconds=DEADLINE_SECONDS)  # noqa: B023 - awaited here
+
+        assert await answer(await site.connect()) == 503
+        site.released.set()
+        assert [await status(reader) for reader, _ in busy] == [200, 200]
+
+
+async def test_a_request_that_does_not_arrive_whole_in_time_is_cut() -> None:
+    async with running(HttpLimits(connections_max=10, request_seconds=0.2)) as site:
+        for part in (b"", b"GET / HT", ASK[:-2], b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf"):
+            reader, writer = await site.connect()
+            writer.write(part)
+
+            assert await is_cut((reader, writer)), part
+
+
+async def test_a_connection_is_used_again_and_cut_when_its_next_request_stays_away() -> None:
+    async with running(HttpLimits(connections_max=10, request_seconds=0.3)) as site:
+        streams = await site.connect()
+
+        assert [await answer(streams) for _ in range(3)] == [200, 200, 200]
+        streams[1].write(ASK[:10])
+        assert await is_cut(streams)
+
+
+async def test_requests_sent_behind_each_other_are_all_answered() -> None:
+    async with running(HttpLimits(connections_max=10)) as site:
+        reader, writer = await site.connect()
+        writer.write(ASK * 3)
+
+        assert [await status(reader) for _ in range(3)] == [200, 200, 200]
+
+
+async def test_who_does_not_read_the_answer_is_cut_and_leaves_nothing_in_the_kernel() -> None:
+    async with running(HttpLimits(connections_max=10, stalled_seconds=0.3)) as site:
+        narrow = socket.socket()
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        narrow.connect(("127.0.0.1", site.port))
+        narrow.sendall(b"GET /large HTTP/1.1\r\nhost: fillwire\r\n\r\n")
+
+        # A reset comes at once, even to who has not read; an end would come behind the unread bytes.
+        await eventually(lambda: has_been_reset(narrow), within_seconds=DEADLINE_SECONDS)
+        narrow.close()
+
+
+def has_been_reset(connection: socket.socket) -> bool:
+    """Whether the other end has cut the connection."""
+    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+
+
+@dataclass(kw_only=True)
+class Site:
+    """A server's port and what its pages do. `held` counts the requests that wait for `released`."""
+
+    port: int = 0
+    held: int = 0
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    _opened: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def connect(self) -> Streams:
+        """A connection, cut with the site."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self._opened.append(writer)
+        return reader, writer
+
+    def routes(self) -> Sequence[Route]:
+        """The pages."""
+        return [
+            Route("/", self._answer, methods=["GET", "POST"]),
+            Route("/held", self._hold),
+            Route("/large", self._answer_at_length),
+        ]
+
+    async def close(self) -> None:
+        """Cut every connection."""
+        for writer in self._opened:
+            writer.transport.abort()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, request: Request) -> Response:
+        await request.body()
+        return PlainTextResponse("up")
+
+    async def _hold(self, _request: Request) -> Response:
+        self.held += 1
+        await self.released.wait()
+        return PlainTextResponse("done")
+
+    async def _answer_at_length(self, _request: Request) -> Response:
+        return PlainTextResponse(b"x" * LARGE_BYTES)
+
+
+@asynccontextmanager
+async def running(limits: HttpLimits) -> AsyncIterator[Site]:
+    """A server with these limits."""
+    site = Site()
+    async with serving(Starlette(routes=site.routes()), limits=limits) as (site.port, _):
+        try:
+            yield site
+        finally:
+            await site.close()
+
+
+async def answer(streams: Streams) -> int:
+    """Ask, and give the status of the answer."""
+    reader, writer = streams
+    writer.write(ASK)
+    return await status(reader)
+
+
+async def status(reader: asyncio.StreamReader) -> int:
+    """The status of the next answer, its body read."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = next(line for line in head.splitlines() if line.startswith("content-length:"))
+        await reader.readexactly(int(length.split(":")[1]))
+    return int(head.split(" ")[1])
+
+
+async def is_cut(streams: Streams) -> bool:
+    """Whether the server ends the connection under the deadline."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        with suppress(ConnectionError):
+            return await streams[0].read() == b""
+    return True

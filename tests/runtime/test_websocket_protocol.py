@@ -1,0 +1,130 @@
+"""Websockets whose peer does not read, does not answer, or does not go: their connections end all the same."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from runtime.http_protocol import HttpLimits
+from runtime.local.ports import free_port
+from runtime.serving import serve
+from runtime.websocket_protocol import FrameBudget, WebSocketLimits
+from tests.graph.raw_socket import CLOSE, PING, frame, raw_socket
+
+DEADLINE_SECONDS = 5.0
+LIMITS = WebSocketLimits(
+    message_max_bytes=65_536, frames_per_second=1_000_000, frames_burst=1_000_000, stalled_seconds=0.3
+)
+
+
+async def test_a_peer_that_only_pings_and_reads_nothing_is_cut() -> None:
+    async with serving() as (port, ended):
+        narrow = await connected(port)
+
+        # The pongs fill every buffer on the way, and the application, which sends nothing, has no deadline to miss.
+        with narrow, pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(flood(narrow, frame(b"x" * 125, opcode=PING) * 1_000), DEADLINE_SECONDS)
+        await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
+
+
+async def test_a_peer_that_answers_no_ping_is_closed_with_1011_and_its_connection_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtime.serving.WEBSOCKET_PING_SECONDS", 0.2)
+    async with serving() as (port, ended), raw_socket(port, path="/ws") as peer:
+        assert (await peer.next_frame()).opcode == PING
+
+        assert await peer.closed() == (1011, "keepalive ping timeout")
+        await peer.ended()
+        await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
+
+
+async def test_a_peer_that_goes_on_talking_after_it_was_closed_is_cut() -> None:
+    async with serving() as (port, ended), raw_socket(port, path="/ws") as peer:
+        await peer.send(frame(b"x" * 2 * LIMITS.message_max_bytes))
+        assert (await peer.next_frame()).opcode == CLOSE
+
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not peer.writer.transport.is_closing():
+                await peer.send(frame(b"more"))
+                await asyncio.sleep(0.01)
+        assert ended.is_set()
+
+
+def test_a_budget_lets_a_burst_through_and_then_as_many_as_come_with_the_time() -> None:
+    budget = FrameBudget(WebSocketLimits(message_max_bytes=1, frames_per_second=10, frames_burst=20), now=100.0)
+
+    assert budget.take(20, now=100.0)
+    assert budget.take(10, now=101.0)
+    assert not budget.take(6, now=101.5)
+
+
+def test_a_budget_that_is_not_used_never_holds_more_than_the_burst() -> None:
+    budget = FrameBudget(WebSocketLimits(message_max_bytes=1, frames_per_second=10, frames_burst=20), now=0.0)
+
+    assert not budget.take(21, now=1_000.0)
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """A websocket that only listens; gives its port, and what is set once a conversation has ended."""
+    ended = asyncio.Event()
+
+    async def listen(websocket: WebSocket) -> None:
+        await websocket.accept()
+        try:
+            async for _ in websocket.iter_text():
+                pass
+        finally:
+            ended.set()
+
+    async def root(_request: Request) -> Response:
+        return PlainTextResponse("up")
+
+    port = free_port()
+    application = Starlette(routes=[Route("/", root), WebSocketRoute("/ws", listen)])
+    task = asyncio.create_task(
+        serve(
+            application,
+            host="127.0.0.1",
+            port=port,
+            stop_within_seconds=DEADLINE_SECONDS,
+            http_limits=HttpLimits(connections_max=100),
+            websocket_limits=LIMITS,
+        )
+    )
+    await asyncio.sleep(0)  # It listens from here on.
+    try:
+        yield port, ended
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def connected(port: int) -> socket.socket:
+    """A connection that takes little, after its handshake."""
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    narrow.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(narrow, ("127.0.0.1", port))
+    await loop.sock_sendall(
+        narrow,
+        b"GET /ws HTTP/1.1\r\nhost: fillwire\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+    )
+    assert (await loop.sock_recv(narrow, 2_048)).startswith(b"HTTP/1.1 101")
+    return narrow
+
+
+async def flood(connection: socket.socket, data: bytes) -> None:
+    """Send the data over and over."""
+    while True:
+        await asyncio.get_running_loop().sock_sendall(connection, data)
