@@ -1,7 +1,8 @@
-"""The queue over a real Valkey: what a dead worker had in work is forgotten, and nothing else is."""
+"""The queue over a real Valkey: what dead workers and wrong clocks left is forgotten, and nothing else is."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from saq import Job, Status
 from saq.queue.redis import RedisQueue
 from saq.utils import now
 
-from jobs.queue import MILLISECONDS, PLACE_ORDERS, WakeUp, as_job, open_queue
+from jobs.queue import AHEAD_MAX, MILLISECONDS, PLACE_ORDERS, WakeUp, as_job, due_at, open_queue
 
 TIMEOUT_SECONDS = 6
 DEAD_JOBS = 20
@@ -56,3 +57,15 @@ async def test_a_job_that_a_worker_is_busy_with_is_left_alone(queue: RedisQueue)
     assert await queue.job(running.key) is not None
     assert await queue.job(just_taken.key) is not None
     assert await queue.count("active") == 2
+
+
+async def test_what_a_worker_with_a_wrong_clock_put_off_for_an_hour_is_forgotten(queue: RedisQueue) -> None:
+    for within in (AHEAD_MAX - timedelta(minutes=1), timedelta(hours=1), timedelta(days=365)):
+        wake_up = WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=1)], due_at=due_at(within))
+        await queue.enqueue(as_job(wake_up, timeout_seconds=TIMEOUT_SECONDS))
+
+    swept = await queue.sweep(lock=1)
+
+    assert len(swept) == 2
+    assert len(await queue.redis.keys("saq:job:*")) == 1
+    assert await queue.count("incomplete") == 1
