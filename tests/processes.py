@@ -20,7 +20,7 @@ START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 15.0
 OUTPUT_SHOWN_LINES = 40
 INHERITED = ("PATH", "HOME", "TMPDIR", "COMPILED_OPERATIONS")
-"""What a process gets of the test run's own environment; the last one lets all tests run without compiled operations."""
+"""What a process gets of the test run's own environment; with the last one tests run without compiled operations."""
 
 Result = TypeVar("Result")
 

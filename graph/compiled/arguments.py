@@ -4,11 +4,23 @@ The second half is Strawberry's `convert_arguments` with the types looked at onc
 than all the rest of a placeOrder.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING
 
-from graphql import FieldNode, GraphQLError, GraphQLField, Node, VariableNode, Visitor, visit
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLField,
+    Node,
+    Undefined,
+    VariableNode,
+    Visitor,
+    is_non_null_type,
+    is_required_argument,
+    visit,
+)
 from graphql.execution.values import VariableValues, get_argument_values
+from graphql.utilities.coerce_input_value import coerce_default_value
 from strawberry import UNSET, Schema
 from strawberry.relay import GlobalID
 from strawberry.schema.compat import is_scalar
@@ -38,12 +50,14 @@ class Arguments:
         self._node = node
         self._converters = converters
         self._constant = None if any(variables_of(node.arguments or ())) else self._read_constant()
+        self._plain = None if self._constant is not None else _Plain.of(definition, node)
 
     def read(self, variables: VariableValues) -> dict[str, Value]:
         """The values by name, as graphql-core coerces them; raises its GraphQLError."""
         if self._constant is not None:
             return self._constant
-        return get_argument_values(self._definition, self._node, variables)
+        values = None if self._plain is None else self._plain.read(variables)
+        return get_argument_values(self._definition, self._node, variables) if values is None else values
 
     def convert(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """The values by the resolver's parameters. Lists and inputs are new ones: a resolver may change them."""
@@ -54,6 +68,39 @@ class Arguments:
             return get_argument_values(self._definition, self._node)
         except GraphQLError:
             return None  # It is raised where graphql-core raises it: when the field is run.
+
+
+class _Plain:
+    """Arguments that are each a variable, or left out: the usual way to call a field."""
+
+    def __init__(self, defaults: dict[str, Value], given: Sequence[tuple[str, str, bool]]) -> None:
+        self._defaults = defaults
+        self._given = given
+
+    @classmethod
+    def of(cls, definition: GraphQLField, node: FieldNode) -> "_Plain | None":
+        """None when an argument is given in another way, or is missing."""
+        nodes = {argument.name.value: argument.value for argument in node.arguments or ()}
+        defaults, given = {}, []
+        for name, argument in definition.args.items():
+            out_name, value = argument.out_name or name, nodes.get(name)
+            if isinstance(value, VariableNode):
+                given.append((out_name, value.name.value, not is_non_null_type(argument.type)))
+            elif value is not None or is_required_argument(argument):
+                return None
+            elif (default := coerce_default_value(argument)) is not Undefined:
+                defaults[out_name] = default
+        return cls(defaults, given)
+
+    def read(self, variables: VariableValues) -> dict[str, Value] | None:
+        """The values by name; None where a variable has none, or null that does not fit."""
+        values = dict(self._defaults)
+        for name, variable, is_nullable in self._given:
+            value = variables.coerced.get(variable, Undefined)
+            if value is Undefined or (value is None and not is_nullable):
+                return None
+            values[name] = value
+        return values
 
 
 Converters = tuple[tuple[str, str, Convert], ...]

@@ -72,6 +72,11 @@ class Request:
     document: str
     variables: dict[str, Any]
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether @skip and @include get no null, which is an error, and left to Strawberry."""
+        return all(self.variables.get(flag, True) is not None for flag in FLAGS)
+
 
 @dataclass(slots=True)
 class Author:

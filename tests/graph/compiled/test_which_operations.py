@@ -72,10 +72,11 @@ async def test_a_mutation_is_not_run_where_only_queries_are_allowed() -> None:
     assert {order_id: row.snapshot() for order_id, row in world.orders.rows.items()} == before
 
 
+@pytest.mark.parametrize("type_", ["ISIN!", 'ISIN = "US0378331005"'])
 @pytest.mark.parametrize("isin", ["US0378331005", "nonsense", 5, None, ...])
-async def test_null_is_not_taken_for_a_value_that_may_be_malformed(isin: object) -> None:
+async def test_null_is_not_taken_for_a_value_that_may_be_malformed(isin: object, type_: str) -> None:
     _, context = await world_of(Scenario())
-    document = "query ($isin: ISIN!) { instrument(isin: $isin) { symbol } }"
+    document = f"query ($isin: {type_}) {{ instrument(isin: $isin) {{ symbol }} }}"
     given = {} if isin is ... else {"isin": isin}
 
     theirs = await PLAIN.execute(document, variable_values=given, context_value=context)
