@@ -16,7 +16,6 @@ import orjson
 from benchmarks.frame.bench import Bench, Contender
 from benchmarks.frame.environments import PeerMissing, node_of, python_of
 from benchmarks.frame.load import Driver, load_generator
-from benchmarks.frame.machine import CpuMeter
 from benchmarks.frame.results import Sample, StageResult
 from benchmarks.frame.servers import ISIN, Gateway, Server, open_gateway, token
 from benchmarks.load.http import ID_PLACEHOLDER, HttpLoad, post
@@ -124,7 +123,7 @@ async def place(
         expect="PENDING" if is_rest else "PlaceOrderSuccess",
         rate=rate,
     )
-    meter = CpuMeter({"server": server.pid})
+    meter = await bench.meter(server=server.pid)
     before = meter.read()
     answer = await generator.ask(load)
     return {

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from benchmarks.frame.bench import Bench
 from benchmarks.frame.load import Driver, exchange_driver
-from benchmarks.frame.machine import CpuMeter
 from benchmarks.frame.orders import open_orders, reaches
 from benchmarks.frame.results import Rounds, Sample, StageResult
 from benchmarks.frame.servers import Gateway, open_gateway
@@ -27,29 +26,29 @@ async def measure(bench: Bench) -> StageResult:
     rounds = Rounds()
     for _ in range(bench.rounds if bench.is_short else 1):
         async with open_gateway(bench) as gateway, exchange_driver(port=gateway.exchange_port) as exchange:
-            rounds.note(STREAM, await hear(gateway, exchange, streamed))
+            rounds.note(STREAM, await hear(bench, gateway, exchange, streamed))
             await exchange.order("burst", count=missed)
-            rounds.note(OURS, await catch_up(gateway, exchange, missed))
+            rounds.note(OURS, await catch_up(bench, gateway, exchange, missed))
     result = StageResult()
     result.add(rounds)
     result.compare(f"of what is {STREAM}", (rounds, OURS), (rounds, STREAM), UNIT, at_least=0.8)
     return result
 
 
-async def hear(gateway: Gateway, exchange: Driver, executions: int) -> Sample:
+async def hear(bench: Bench, gateway: Gateway, exchange: Driver, executions: int) -> Sample:
     """Record from the stream; at the end nobody listens any more."""
     async with AsyncExitStack() as stack:
         ingest = await replace(gateway, stack=stack).start("ingest")
         accounts = [f"account-{number}" for number in range(ACCOUNTS)]
         await open_orders(gateway.database_url, exchange, ingest, ORDERS, accounts=accounts)
-        await record(exchange, ingest, executions)
-        return await record(exchange, ingest, executions)
+        await record(bench, exchange, ingest, executions)
+        return await record(bench, exchange, ingest, executions)
 
 
-async def catch_up(gateway: Gateway, exchange: Driver, missed: int) -> Sample:
+async def catch_up(bench: Bench, gateway: Gateway, exchange: Driver, missed: int) -> Sample:
     """Start ingest, and wait until it has recorded and published all that was missed."""
     ingest = await gateway.start("ingest")
-    meter = CpuMeter({"ingest": ingest.pid, "exchange": exchange.pid})
+    meter = await bench.meter(ingest=ingest.pid, exchange=exchange.pid)
     spent, began = meter.read(), time.perf_counter()
     await reaches(ingest, "changes_published", missed, within_seconds=WITHIN_SECONDS)
     return {UNIT: missed / (time.perf_counter() - began), **meter.since(spent, per=missed, of="execution")}

@@ -219,7 +219,7 @@ async def trickle(writer: Writer, redis: Redis, load: Driver, server: Server, *,
     meter = CpuMeter({"server": server.pid})
     spent = meter.read()
     loop = asyncio.get_running_loop()
-    due = loop.time()
+    due = began = loop.time()
     for number in range(steps):
         chosen = [(number * step + place) % len(writer.orders) for place in range(step)]
         changes = await writer.fill([writer.orders[place] for place in chosen])
@@ -232,6 +232,7 @@ async def trickle(writer: Writer, redis: Redis, load: Driver, server: Server, *,
             published.setdefault(place, []).append(moment)
         due += STEP_SECONDS
         await asyncio.sleep(max(due - loop.time(), 0))
+    written = loop.time() - began
     heard = (await hear(load, steps * step))["times"]
     late = sorted(
         (at - moment) * 1_000
@@ -239,6 +240,7 @@ async def trickle(writer: Writer, redis: Redis, load: Driver, server: Server, *,
         for moment, at in zip(moments, heard[place], strict=True)
     )
     return {
+        "changes/s": len(late) / written,
         "p50 ms": percentile(late, 0.5),
         "p99 ms": percentile(late, 0.99),
         **meter.since(spent, per=len(late), of="change"),

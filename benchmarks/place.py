@@ -56,14 +56,14 @@ async def measure(bench: Bench) -> StageResult:
         worker = await gateway.start("worker")
 
         async def ours() -> Sample:
-            return await place(gateway, exchange, worker, at_once)
+            return await place(bench, gateway, exchange, worker, at_once)
 
         async def bare() -> Sample:
             return await post_bare(gateway, client, exchange, at_once)
 
         async def slow() -> Sample:
             await exchange.order("be_slow", latency_ms=SLOW_MS)
-            sample = await place(gateway, exchange, worker, waves * SLOTS)
+            sample = await place(bench, gateway, exchange, worker, waves * SLOTS)
             await exchange.order("be_slow", latency_ms=0)
             return sample
 
@@ -81,11 +81,11 @@ async def measure(bench: Bench) -> StageResult:
     return result
 
 
-async def place(gateway: Gateway, exchange: Driver, worker: Server, count: int) -> Sample:
+async def place(bench: Bench, gateway: Gateway, exchange: Driver, worker: Server, count: int) -> Sample:
     """Have so many orders placed."""
     ids = await accept_orders(gateway.database_url, count, accounts=accounts(), quantity="100")
     before = await metric(worker, "orders_placed")
-    meter = CpuMeter({"worker": worker.pid, "exchange": exchange.pid})
+    meter = await bench.meter(worker=worker.pid, exchange=exchange.pid)
     spent, began = meter.read(), time.perf_counter()
     await wake(gateway, ids)
     await reaches(worker, "orders_placed", before + count, within_seconds=WITHIN_SECONDS)

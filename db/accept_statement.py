@@ -9,15 +9,20 @@ judging costs a sixth of the whole, and most of the time there is nothing to jud
 # - A halt is read from its table, never from a memory. Whoever halts waits for the statements that began before (see
 #   `db.trading_halts`), so nothing is stored once a halt was answered.
 # - Orders, then accounts, each by id: so locks are taken everywhere, and nobody deadlocks. Where open orders or orders
-#   per second are limited, the accounts of the batch are locked first instead, all of them: what an account has under
-#   way can be known only under its lock. Nobody waits the other way round: for a new order's key only those wait who
-#   bring the same one, of the same account.
+#   per second are limited, the accounts are locked first instead ($16): what an account has under way can be known only
+#   under its lock. Such accounts come in batches of their own. For a new order's key only those wait who bring the same
+#   one, of the same account, and all of them lock in the same order: limits that differ store nothing. (But for those
+#   who bring the same key at two processes in the very moment in which the limits are set.)
 # - FOR UPDATE gives the newest row, not that of the snapshot. A row that does not exist cannot be locked: then nothing
 #   is stored (`are_missing`), and the caller makes the rows and comes again. That happens once for an account.
+# - The halts are looked at FOR KEY SHARE: whoever halts waits for the table lock that comes with it, and readers, who
+#   have none, keep nobody waiting. No row is locked but of an open halt, and to resume is no change of its key.
 # - Accounts and stored orders are looked up key by key (a locking sub-select and OFFSET 0 forbid anything else): while
 #   the figures of a young table are old the planner would read the whole of it, for every batch.
 # - An order that is stored already takes no place: it is not counted, and the caller finds it again.
 # - Limits that were changed since the terms were judged (`set_at` differs) store nothing: the caller judges again.
+# - What an account has under way is never less than nothing: old processes that do not count, and a clock that was put
+#   back, leave numbers below zero and moments of the future behind.
 # - An account's number reaches its orders and changes through arrays, not through joins: the planner knows nothing of
 #   what a CTE holds, and a join of two of them compares every row with every row.
 
@@ -76,6 +81,7 @@ ACCEPT = f"""
 WITH free AS MATERIALIZED (
     SELECT NOT EXISTS (
         SELECT FROM trading_halts AS h WHERE h.resumed_at IS NULL AND h.account_id = ANY($12::text[] || ''::text)
+        FOR KEY SHARE
     ) AND NOT EXISTS (
         SELECT FROM account_limits AS l WHERE l.account_id = ANY($12::text[] || ''::text)
     ) AS is_free
@@ -101,20 +107,15 @@ JUDGE_AND_ACCEPT = f"""
 WITH halted AS MATERIALIZED (
     SELECT h.account_id FROM trading_halts AS h
     WHERE h.resumed_at IS NULL AND (h.account_id = '' OR h.account_id = ANY($12::text[]))
-), locking AS MATERIALIZED (
-    SELECT $14::int IS NOT NULL OR EXISTS (
-        SELECT FROM account_limits AS l
-        WHERE l.account_id = ANY($12::text[] || ''::text)
-            AND num_nulls(l.max_open_orders, l.max_orders_per_second) < 2
-    ) AS is_needed
+    FOR KEY SHARE
 ), locked AS MATERIALIZED (
     SELECT a.account
     FROM (SELECT u.id FROM unnest($12::text[]) AS u (id) ORDER BY u.id COLLATE "C") AS k
     CROSS JOIN LATERAL (SELECT b AS account FROM accounts AS b WHERE b.id = k.id FOR UPDATE) AS a
-    WHERE (SELECT l.is_needed FROM locking AS l)
+    WHERE $16::bool
 ), locks AS MATERIALIZED (
     SELECT array_agg(l.account ORDER BY (l.account).id) AS accounts,
-        count(*) < cardinality($12::text[]) AND (SELECT l.is_needed FROM locking AS l) AS are_missing
+        count(*) < cardinality($12::text[]) AND $16::bool AS are_missing
     FROM locked AS l
 ), loads AS MATERIALIZED (
     SELECT k.id, k.number, l.max_open_orders, coalesce(l.max_orders_per_second, $14::int) AS max_orders_per_second,
@@ -123,10 +124,13 @@ WITH halted AS MATERIALIZED (
             WHEN EXISTS (SELECT FROM halted AS h WHERE h.account_id = '') THEN 'ALL'
             WHEN k.id IN (SELECT h.account_id FROM halted AS h) THEN 'ACCOUNT'
         END AS halt,
-        ((SELECT s.accounts FROM locks AS s)[k.number]).open_orders AS open_orders,
+        CASE
+            WHEN ((SELECT s.accounts FROM locks AS s)[k.number]).open_orders < 0 THEN 0
+            ELSE ((SELECT s.accounts FROM locks AS s)[k.number]).open_orders
+        END AS open_orders,
         CASE WHEN coalesce(l.max_orders_per_second, $14::int) IS NOT NULL THEN ARRAY(
             SELECT m FROM unnest(((SELECT s.accounts FROM locks AS s)[k.number]).accepted_at) AS m
-            WHERE m > clock_timestamp() - interval '1 second' ORDER BY m
+            WHERE m > clock_timestamp() - interval '1 second' AND m <= clock_timestamp() ORDER BY m
         ) END AS accepted_at
     FROM unnest($12::text[]) WITH ORDINALITY AS k (id, number)
     LEFT JOIN LATERAL (

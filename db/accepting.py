@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from db.accept_statement import ACCEPT, JUDGE_AND_ACCEPT
@@ -17,6 +17,8 @@ from domain.ports.order_store import Stored
 
 EVERYBODY_HALTED = "ALL"
 ONE_SECOND = timedelta(seconds=1)
+AT_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+"""When no limits were ever set."""
 
 # Made before the statement comes again, so that there is a row to lock.
 OPEN_ACCOUNTS = """
@@ -47,13 +49,20 @@ class Accepting:
     database: Database
     max_orders_per_second: int | None = None
 
-    async def accept(self, asked: Sequence[Asked]) -> Sequence[Stored | OrderDenied | StaleLimits]:
+    def locks_first(self, limits: AccountLimits) -> bool:
+        """Whether an order under these limits is for a batch that locks its accounts before anything else."""
+        return limits.bound_the_load or self.max_orders_per_second is not None
+
+    async def accept(
+        self, asked: Sequence[Asked], *, locks_first: bool
+    ) -> Sequence[Stored | OrderDenied | StaleLimits]:
         """Store those whose client order id is new in their account, as far as the accounts' limits let them pass.
 
-        For each what is stored, else why it is not, in input order.
+        For each what is stored, else why it is not, in input order. A batch holds only orders for which `locks_first`
+        is the same: who inserts first and who locks first could wait for each other.
         """
         distinct = {_key(one.order): one for one in reversed(asked)}
-        row = await self._store(list(reversed(distinct.values())))
+        row = await self._store(list(reversed(distinct.values())), locks_first=locks_first)
         # Popped, so that of one order given twice only the first is the one that stored it.
         sequences = dict(zip(row["order_ids"] or (), row["sequences"] or (), strict=True))
         new = [sequences.pop(one.order.id, None) for one in asked]
@@ -68,12 +77,12 @@ class Accepting:
             for one, sequence in zip(asked, new, strict=True)
         ]
 
-    async def _store(self, asked: Sequence[Asked]) -> Row:
-        set_at = {one.order.account_id: one.limits_set_at for one in asked}
+    async def _store(self, asked: Sequence[Asked], *, locks_first: bool) -> Row:
+        set_at = _set_at_by_account(asked)
         accounts = sorted(set_at)
         numbers = {account_id: number for number, account_id in enumerate(accounts, start=1)}
         orders = (*_arrays([one.order for one in asked]), accounts)
-        if self.max_orders_per_second is None and not any(set_at.values()):
+        if not locks_first and not any(set_at.values()):
             (row,) = await self.database.fetch(ACCEPT, *orders)
             if row["is_free"]:
                 return row
@@ -82,6 +91,7 @@ class Accepting:
             [set_at[account_id] for account_id in accounts],
             self.max_orders_per_second,
             [numbers[one.order.account_id] for one in asked],
+            locks_first,
         )
         (row,) = await self.database.fetch(JUDGE_AND_ACCEPT, *judged)
         if row["are_missing"]:
@@ -95,6 +105,16 @@ class Accepting:
         keys = {_key(order) for order in orders}
         rows = await self.database.fetch(FIND, [account_id for account_id, _ in keys], [name for _, name in keys])
         return {(row["account_id"], row["client_order_id"]): row for row in rows}
+
+
+def _set_at_by_account(asked: Sequence[Asked]) -> Mapping[str, datetime | None]:
+    """By which limits each account's orders were judged. Where they were not all judged by the same, some by limits
+    that hold no more, none may be stored: all are judged again."""
+    set_at: dict[str, datetime | None] = {}
+    for one in asked:
+        if set_at.setdefault(one.order.account_id, one.limits_set_at) != one.limits_set_at:
+            set_at[one.order.account_id] = AT_NO_TIME
+    return set_at
 
 
 def _key(order: Order) -> tuple[str, str]:

@@ -16,7 +16,8 @@ _NAMED = "o.id = ANY($3::uuid[]) AND {due} <= now() ORDER BY o.id LIMIT {most} F
 _OVERDUE = "{due} < now() - $3::interval ORDER BY {due} LIMIT least($4::int, {most}) FOR UPDATE SKIP LOCKED"
 
 # While trading is halted for its account (or for all: the empty one) an order is claimed only if an attempt may have
-# sent it, and the claim says so: it is looked up, never sent. Whoever halts waits for the claims that began before.
+# sent it, and the claim says so: it is looked up, never sent. Whoever halts waits for the claims that began before: for
+# the table lock that comes with FOR KEY SHARE.
 # (A CASE, because the planner guesses nothing from it: taking a frequent account for a halted one it would expect
 # hardly any due order, and read and sort them all instead of the first few of the index.)
 _MAYBE_SENT = "o.maybe_sent_at IS NOT NULL OR o.lease_until IS NOT NULL"
@@ -34,7 +35,8 @@ WITH gate AS MATERIALIZED (
         greatest(g.paused_until, g.probe_at) > now() IS TRUE AS is_shut
     FROM venue_gates AS g WHERE g.venue = $2
 ), halted AS MATERIALIZED (
-    SELECT array_agg(h.account_id) AS accounts FROM trading_halts AS h WHERE h.resumed_at IS NULL
+    SELECT array_agg(h.account_id) AS accounts
+    FROM (SELECT t.account_id FROM trading_halts AS t WHERE t.resumed_at IS NULL FOR KEY SHARE) AS h
 ), due AS MATERIALIZED (
     SELECT o.id FROM orders AS o
     WHERE NOT EXISTS (SELECT FROM gate WHERE is_shut)

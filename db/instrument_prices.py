@@ -14,10 +14,13 @@ LOOKUP_BATCH_MAX_INSTRUMENTS = 256
 LOOKUP_QUEUE_MAX_CALLS = 4_096
 
 FIND = "SELECT p.* FROM instrument_prices AS p WHERE p.isin = ANY($1::text[])"
+# A moment of the future (a wrong clock, here or at the venue) counts as this one: it would freeze the price.
 SAVE = """
 INSERT INTO instrument_prices AS p (isin, price, at)
-SELECT * FROM unnest($1::text[], $2::numeric[], $3::timestamptz[])
-ON CONFLICT (isin) DO UPDATE SET price = excluded.price, at = excluded.at WHERE p.at < excluded.at
+SELECT n.isin, n.price, least(n.at, now())
+FROM unnest($1::text[], $2::numeric[], $3::timestamptz[]) AS n (isin, price, at)
+ON CONFLICT (isin) DO UPDATE SET price = excluded.price, at = excluded.at WHERE p.at < excluded.at OR p.at > now()
+RETURNING p.isin
 """
 
 
@@ -47,17 +50,18 @@ class PostgresInstrumentPrices(InstrumentPrices):
             return remembered.price
         return await self._lookups.submit(isin)
 
-    async def save(self, prices: Collection[LastPrice]) -> None:
+    async def save(self, prices: Collection[LastPrice]) -> Collection[str]:
         newest: dict[str, LastPrice] = {}
         # Sorted, so that two that save at once lock in one order.
         for one in sorted(prices, key=lambda one: (one.isin, one.at)):
             newest[one.isin] = one
         kept = list(newest.values())
-        await self._database.fetch(
+        taken = await self._database.fetch(
             SAVE, [one.isin for one in kept], [one.price for one in kept], [one.at for one in kept]
         )
         for one in kept:
             self._remembered.pop(one.isin, None)
+        return {row["isin"] for row in taken}
 
     async def _look_up(self, isins: Sequence[str]) -> Sequence[LastPrice | None]:
         rows = await self._database.fetch(FIND, list(set(isins)))

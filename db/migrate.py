@@ -15,16 +15,17 @@ LOCK_TIMEOUT_SECONDS = 60
 _LOCK_KEY = 0x46_49_4C_4C  # "FILL"
 
 
-def upgrade(database_url: str) -> None:
-    """Migrate the database at the plain `postgresql://` URL to the newest shape; quick when it has it already.
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Migrate the database at the plain `postgresql://` URL to the newest shape (or up to an earlier one, for a test of
+    the way from there); quick when it has it already.
 
     Several processes may do so at once: one works, the others wait for it. All or nothing: everything happens in one
     transaction. Runs an event loop, so it must not be called inside one (`asyncio.to_thread` serves there).
     """
-    asyncio.run(_upgrade(database_url))
+    asyncio.run(_upgrade(database_url, revision))
 
 
-async def _upgrade(database_url: str) -> None:
+async def _upgrade(database_url: str, revision: str) -> None:
     async def connect() -> "asyncpg.Connection[asyncpg.Record]":
         return await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_SECONDS)
 
@@ -33,12 +34,12 @@ async def _upgrade(database_url: str) -> None:
         await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
         # Bound to the transaction, so that it is let go of however this process ends.
         await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
-        await connection.run_sync(_run_migrations)
+        await connection.run_sync(_run_migrations, revision)
 
 
-def _run_migrations(connection: Connection) -> None:
+def _run_migrations(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

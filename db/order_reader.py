@@ -1,33 +1,46 @@
 """Reading orders, executions and histories for people."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Select, Uuid, any_, literal, select
+from sqlalchemy import Integer, Uuid, literal, select
 
 from db.change_rows import changes
 from db.database import Database
+from db.group_commit import GroupCommit
 from db.keyset import Keyset, read_page
 from db.order_pages import orders_like
-from db.rows import HELD_COLUMNS, change_of, execution_view_of, snapshot_of
-from db.tables import executions, order_changes, orders
+from db.rows import HELD_COLUMN_NAMES, ORDER_COLUMN_NAMES, change_of, execution_view_of, snapshot_of
+from db.tables import executions, order_changes
 from domain.changes import ExecutionView, OrderSnapshot, RecordedChange
 from domain.ports.reading import OrderReader
 from domain.reading import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 
+_ORDERS = f"SELECT {ORDER_COLUMN_NAMES}, {HELD_COLUMN_NAMES} FROM orders AS o"  # noqa: S608 - our own columns
+BY_ID = f"{_ORDERS} WHERE o.id = ANY($1::uuid[]) AND ($2::text IS NULL OR o.account_id = $2)"
+BY_CLIENT_ORDER_ID = f"""
+{_ORDERS}
+JOIN unnest($1::text[], $2::text[]) AS k (account_id, client_order_id)
+    ON o.account_id = k.account_id AND o.client_order_id = k.client_order_id
+"""
+LOOKUP_BATCH_MAX_ORDERS = 256
+LOOKUP_QUEUE_MAX_CALLS = 4_096
 _EXECUTIONS_BY_ID: Keyset[UUID] = Keyset(columns=(executions.c.id,), values=lambda key: (literal(key, Uuid),))
 _CHANGES_BY_VERSION: Keyset[int] = Keyset(
     columns=(order_changes.c.version,), values=lambda key: (literal(key, Integer),)
 )
 
 
-@dataclass(frozen=True, slots=True)
 class PostgresOrderReader(OrderReader):
-    """Reads by SQLAlchemy Core; every read is one statement but pages, which look beyond their keys as well."""
+    """Single orders, which are read most, by SQL; the rest by SQLAlchemy Core. Every read is one statement but pages,
+    which look beyond their keys as well."""
 
-    database: Database
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        # Every order that is denied on its terms is looked for, so those that are at the same time share a read.
+        self._looking: GroupCommit[tuple[str, str], OrderSnapshot | None] = GroupCommit(
+            self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ORDERS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
+        )
 
     async def order(self, order_id: UUID, *, account_id: str | None) -> OrderSnapshot | None:
         return (await self.orders_by_id([order_id], account_id=account_id)).get(order_id)
@@ -35,16 +48,11 @@ class PostgresOrderReader(OrderReader):
     async def orders_by_id(
         self, order_ids: Collection[UUID], *, account_id: str | None
     ) -> Mapping[UUID, OrderSnapshot]:
-        rows = _visible(select(*orders.columns, *HELD_COLUMNS), account_id).where(
-            orders.c.id == any_(literal(list(order_ids), ARRAY(Uuid)))
-        )
-        return {row["id"]: snapshot_of(row) for row in await self.database.select(rows)}
+        rows = await self.database.fetch(BY_ID, list(order_ids), account_id)
+        return {row["id"]: snapshot_of(row) for row in rows}
 
     async def by_client_order_id(self, client_order_id: str, *, account_id: str) -> OrderSnapshot | None:
-        rows = _visible(select(*orders.columns, *HELD_COLUMNS), account_id).where(
-            orders.c.client_order_id == client_order_id
-        )
-        return next((snapshot_of(row) for row in await self.database.select(rows)), None)
+        return await self._looking.submit((account_id, client_order_id))
 
     async def page(
         self,
@@ -70,6 +78,10 @@ class PostgresOrderReader(OrderReader):
         rows = changes().where(order_changes.c.order_id == order_id)
         return await read_page(self.database, rows, request, keyset=_CHANGES_BY_VERSION, item_of=change_of)
 
-
-def _visible(rows: Select[Any], account_id: str | None) -> Select[Any]:
-    return rows if account_id is None else rows.where(orders.c.account_id == account_id)
+    async def _look_up(self, keys: Sequence[tuple[str, str]]) -> Sequence[OrderSnapshot | None]:
+        wanted = set(keys)
+        rows = await self.database.fetch(
+            BY_CLIENT_ORDER_ID, [account_id for account_id, _ in wanted], [name for _, name in wanted]
+        )
+        found = {(row["account_id"], row["client_order_id"]): snapshot_of(row) for row in rows}
+        return [found.get(key) for key in keys]

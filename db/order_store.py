@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from db.accepting import Accepting, Asked
@@ -41,15 +42,21 @@ class PostgresOrderStore(OrderStore):
         self._recording = Recording(database, venue)
         self._claiming = Claiming(database, venue)
         self._telemetry = telemetry
-        self._waiting = GroupCommit(
-            self._accept_batch, batch_max_items=accept_batch_max_orders, queue_max_items=accept_queue_max_orders
-        )
+        self._waiting = {
+            locks_first: GroupCommit(
+                partial(self._accept_batch, locks_first=locks_first),
+                batch_max_items=accept_batch_max_orders,
+                queue_max_items=accept_queue_max_orders,
+            )
+            for locks_first in (False, True)
+        }
         self._writing = GroupCommit(
             self._write_batch, batch_max_items=WRITE_BATCH_MAX_ORDERS, queue_max_items=WRITE_QUEUE_MAX_ORDERS
         )
 
     async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> Stored:
-        result = await self._waiting.submit(Asked(order=order, limits_set_at=limits.set_at))
+        waiting = self._waiting[self._accepting.locks_first(limits)]
+        result = await waiting.submit(Asked(order=order, limits_set_at=limits.set_at))
         if isinstance(result, Stored):
             return result
         raise result
@@ -102,6 +109,8 @@ class PostgresOrderStore(OrderStore):
             return [*await self._write_batch(writes[:half]), *await self._write_batch(writes[half:])]
         return [by_order[write.order.id] for write in writes]
 
-    async def _accept_batch(self, asked: Sequence[Asked]) -> Sequence[Stored | OrderDenied | StaleLimits]:
+    async def _accept_batch(
+        self, asked: Sequence[Asked], *, locks_first: bool
+    ) -> Sequence[Stored | OrderDenied | StaleLimits]:
         self._telemetry.observe(Metric.ACCEPT_BATCH_SIZE, len(asked))
-        return await self._accepting.accept(asked)
+        return await self._accepting.accept(asked, locks_first=locks_first)

@@ -1,9 +1,10 @@
 """Halts of trading: the trail, and the wait that makes a halt hold in every process at once.
 
 Accepting and claiming read `trading_halts` in the statement that writes, so whatever begins after a halt's commit sees
-it. What began before holds a lock on the table until its own commit, as every reader does; ACCESS EXCLUSIVE waits for
-exactly those, in a queue that nobody can jump. So the orders pay nothing for it, and when `halt` returns, none that it
-concerns is stored or claimed any more.
+it. What began before holds ROW SHARE on the table until its own commit, which comes with FOR KEY SHARE; EXCLUSIVE waits
+for exactly those, in a queue that nobody can jump, and for no reader: neither a dump nor a forgotten transaction keeps
+a halt from being answered. So the orders pay nothing for it, and when `halt` returns, none that it concerns is stored
+or claimed any more.
 """
 
 from collections.abc import Collection, Sequence
@@ -27,7 +28,7 @@ HALT = """
 INSERT INTO trading_halts (id, account_id, halted_at, halted_by, halt_reason) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (account_id) WHERE resumed_at IS NULL DO NOTHING
 """
-WAIT = "DO $$ BEGIN LOCK TABLE trading_halts IN ACCESS EXCLUSIVE MODE; END $$"
+WAIT = "DO $$ BEGIN LOCK TABLE trading_halts IN EXCLUSIVE MODE; END $$"
 OPEN_HALT = "SELECT h.* FROM trading_halts AS h WHERE h.account_id = $1 AND h.resumed_at IS NULL"
 RESUME = """
 UPDATE trading_halts AS h SET resumed_at = now(), resumed_by = $2, resume_reason = $3

@@ -118,7 +118,7 @@ WITH led AS MATERIALIZED (
         sequence = a.sequence + excluded.sequence, open_orders = a.open_orders + excluded.open_orders
     RETURNING a.id, a.sequence
 ), ends AS MATERIALIZED (
-    SELECT array_agg(a.sequence ORDER BY a.id) AS sequences FROM advanced AS a
+    SELECT array_agg(a.sequence ORDER BY a.id) FILTER (WHERE a.id = ANY($43::text[])) AS sequences FROM advanced AS a
 ), recorded AS (
     INSERT INTO order_changes (
         account_id, sequence, order_id, version, kind, at, status, filled_quantity, notional, reason_source,

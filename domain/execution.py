@@ -107,7 +107,7 @@ class Recording:
         changes = await self.orders.write(writes, fence=self.fence) if writes else ()
         if changes:
             self.publisher.publish(changes)
-            self._note_prices(changes)
+            self._note_prices(changes, decisions)
         for change in changes:
             note_change(self.telemetry, change)
         self._note_anomalies(decisions)
@@ -116,13 +116,25 @@ class Recording:
             self.wake_ups.cancel_due(ready)
         return changes
 
-    def _note_prices(self, changes: Sequence[RecordedChange]) -> None:
-        if self.prices is not None:
-            self.prices.note(
-                LastPrice(isin=change.order.terms.isin, price=change.execution.price, at=change.execution.executed_at)
-                for change in changes
-                if change.execution is not None and change.execution.price > ZERO
+    def _note_prices(self, changes: Sequence[RecordedChange], decisions: Sequence[Decision]) -> None:
+        if self.prices is None:
+            return
+        # A corrected price is news of the correction's moment: it replaces the wrong one.
+        corrected = {
+            execution.id: execution.correction.corrected_at
+            for decision in decisions
+            for execution in decision.applied.executions
+            if execution.correction is not None
+        }
+        self.prices.note(
+            LastPrice(
+                isin=change.order.terms.isin,
+                price=execution.price,
+                at=corrected.get(execution.id, execution.executed_at),
             )
+            for change in changes
+            if (execution := change.execution) is not None and execution.price > ZERO
+        )
 
     def _note_anomalies(self, decisions: Sequence[Decision]) -> None:
         for decision in decisions:

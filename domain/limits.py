@@ -16,6 +16,8 @@ ORDERS_PER_SECOND_MAX = 1_000
 """The largest rate that a limit can name; the moment of every order of the last second is kept with the account."""
 OPEN_ORDERS_MAX = 2**31 - 1
 HUNDRED = Decimal(100)
+DECIMAL_LIMIT_NAMES = ("max_quantity", "max_notional", "price_collar_percent")
+LIMIT_NAMES = (*DECIMAL_LIMIT_NAMES, "max_open_orders", "max_orders_per_second")
 
 
 class LimitCode(StrEnum):
@@ -51,6 +53,16 @@ class AccountLimits:
     def need_a_price(self) -> bool:
         """Whether an order can be judged only with the instrument's last known price."""
         return self.max_notional is not None or self.price_collar_percent is not None
+
+    @property
+    def limit_nothing(self) -> bool:
+        """Whether they name no limit at all."""
+        return all(getattr(self, name) is None for name in LIMIT_NAMES)
+
+    @property
+    def bound_the_load(self) -> bool:
+        """Whether they bound what the account has under way, so that its orders are stored one after the other."""
+        return self.max_open_orders is not None or self.max_orders_per_second is not None
 
 
 NO_LIMITS = AccountLimits()
@@ -124,9 +136,14 @@ def deny_halted(*, everywhere: bool) -> Denial:
 
 
 def find_wrong_limits(limits: AccountLimits) -> dict[str, str]:
-    """What cannot be a limit: a sentence for each field that holds it, by the field's name."""
+    """What cannot be a limit: a sentence for each field that holds it, by the field's name.
+
+    Limits that name nothing are refused: whoever lost them on the way must not lift what holds.
+    """
+    if limits.limit_nothing:
+        return {LIMIT_NAMES[0]: "Name at least one limit. To go back to the defaults, clear the limits."}
     wrong = {}
-    for name in ("max_quantity", "max_notional", "price_collar_percent"):
+    for name in DECIMAL_LIMIT_NAMES:
         decimal = getattr(limits, name)
         if decimal is not None and decimal <= ZERO:
             wrong[name] = "A limit is more than zero. To let an account place nothing at all, halt its trading."

@@ -175,8 +175,17 @@ class Submission:
         before a halt and is sent seconds later is what a halt must stop.
         """
         is_fresh = self._now() - claimed_at < HALT_UNSEEN_MAX_SECONDS
-        if not claim.is_halted and (is_fresh or not await self.halts.is_halted(claim.order.account_id)):
-            return None
+        try:
+            if not claim.is_halted and (is_fresh or not await self.halts.is_halted(claim.order.account_id)):
+                return None
+        except TryAgain as error:
+            return Finding(
+                outcome="halt_unknown",
+                reports=_doubts(claim),
+                error=f"whether trading is halted cannot be told: {error}",
+                counts=False,
+                next_in=self._backoff(claim),
+            )
         return Finding(
             outcome="halted",
             reports=_doubts(claim),

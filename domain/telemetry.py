@@ -15,6 +15,7 @@ class Metric(StrEnum):
     UNEXPECTED_ERRORS = "unexpected_errors"
     SOCKETS = "sockets"
     SOCKETS_REFUSED = "sockets_refused"  # label: limit
+    CONNECTIONS_REFUSED = "connections_refused"
     # Accept
     ORDERS_ACCEPTED = "orders_accepted"
     ORDERS_REPLAYED = "orders_replayed"

@@ -7,8 +7,8 @@ venue cannot have yet. What may be at the venue is still looked up, and every or
 
 from dataclasses import dataclass, replace
 
-from domain.errors import NotHalted, WrongLimits
-from domain.limits import AccountLimits, find_wrong_limits
+from domain.errors import NotHalted, TryAgain, WrongLimits
+from domain.limits import LIMIT_NAMES, AccountLimits, find_wrong_limits
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.trading_control import LimitBook, TradingHalt, TradingHalts
 from domain.telemetry import Metric, Telemetry
@@ -29,12 +29,23 @@ class TradingControl:
     async def halt(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt:
         """Halt the account, or all; gives the open halt. A halt that is open already goes on as it is.
 
-        Raises Unavailable; the halt may have begun then, and a repeat tells.
+        Raises Unavailable; the halt may have begun then, which is told, and a repeat says whether it holds.
         """
         asked = TradingHalt(
             id=self.new_id(), account_id=account_id, halted_at=self.clock(), halted_by=by, halt_reason=reason
         )
-        halt = await self.halts.halt(asked)
+        try:
+            halt = await self.halts.halt(asked)
+        except TryAgain:
+            self.telemetry.error(
+                "trading_halt_unconfirmed",
+                halt_id=str(asked.id),
+                account=account_id or EVERYBODY,
+                by=by,
+                reason=reason,
+                next="it may hold already; repeat it until it is answered",
+            )
+            raise
         if halt.id == asked.id:
             self.telemetry.error(
                 "trading_halted",
@@ -47,8 +58,21 @@ class TradingControl:
         return halt
 
     async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt:
-        """End the halt of the account, or of all; a halt of the other kind goes on. Raises NotHalted, Unavailable."""
-        ended = await self.halts.resume(account_id, by=by, reason=reason)
+        """End the halt of the account, or of all; a halt of the other kind goes on.
+
+        Raises NotHalted, and Unavailable; the halt may be over then, which is told.
+        """
+        try:
+            ended = await self.halts.resume(account_id, by=by, reason=reason)
+        except TryAgain:
+            self.telemetry.error(
+                "trading_resume_unconfirmed",
+                account=account_id or EVERYBODY,
+                by=by,
+                reason=reason,
+                next="the halt may be over already; repeat it until it is answered",
+            )
+            raise
         if ended is None:
             raise NotHalted(account_id)
         self.telemetry.warning(
@@ -85,12 +109,6 @@ class TradingControl:
 
 
 def _said(limits: AccountLimits) -> dict[str, object]:
-    values = {
-        "max_quantity": limits.max_quantity,
-        "max_notional": limits.max_notional,
-        "price_collar_percent": limits.price_collar_percent,
-        "max_open_orders": limits.max_open_orders,
-        "max_orders_per_second": limits.max_orders_per_second,
-    }
+    values = {name: getattr(limits, name) for name in LIMIT_NAMES}
     shown = {name: str(value) for name, value in values.items() if value is not None}
     return {"account": limits.account_id or EVERYBODY, "by": limits.set_by, **shown}

@@ -1,9 +1,10 @@
 """What a document may cost: how many objects its answer can hold, at most.
 
 Each object counts one. A connection counts its rows as often as the page is long: by `first` or `last`, also when a
-variable gives them, else by the page's default. So pages inside pages multiply. The formula is worked out once for
-each operation of a text; only the variables are put in for each request. It never says less than what is answered:
-fields under @include and @skip count, and so do all branches of a union.
+variable gives them, else by the page's default. So pages inside pages multiply. A page of an object, such as an order's
+executions, is read by a statement of its own for each object: it counts PAGE_OF_AN_OBJECT besides its rows. The formula
+is worked out once for each operation of a text; only the variables are put in for each request. It never says less than
+what is answered: fields under @include and @skip count, and so do all branches of a union.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,9 @@ from graph.settings import GraphSettings
 
 UNPAGED_LIST_MAX_ROWS = 10
 """The longest list that is not paged: the issues of an InvalidOrder, at most one or two for each field of the input."""
+
+PAGE_OF_AN_OBJECT = 10
+"""What such a page costs beside its rows, also an empty one: with 5,000 objects one request makes at most 500 reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +166,13 @@ class _Reader:
         if _is_connection(on) and _is_list(field.type):
             return _Selected(per_row=ONE + inner.once)
         if _is_connection(named):
-            return _Selected(ONE + inner.once + inner.per_row.of_rows(self._page_size(field, node)))
+            page = ONE if self._is_root(on) else Cost(objects=PAGE_OF_AN_OBJECT)
+            return _Selected(page + inner.once + inner.per_row.of_rows(self._page_size(field, node)))
         row = ONE + inner.once
         return _Selected(row.of_rows(_list_size(node)) if _is_list(field.type) else row)
+
+    def _is_root(self, on: GraphQLCompositeType) -> bool:
+        return on in (self._schema.query_type, self._schema.mutation_type, self._schema.subscription_type)
 
     def _narrowed(self, on: GraphQLCompositeType, node: InlineFragmentNode) -> GraphQLCompositeType:
         return self._composite(node.type_condition.name.value) if node.type_condition else on

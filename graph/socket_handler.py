@@ -56,7 +56,9 @@ class RequestedOperation(Operation[Context | None, None]):
 
     def __init__(self, handler: "SocketHandler", message: SubscribeMessage, document: str) -> None:
         payload = cast("dict[str, Any]", message["payload"])
-        super().__init__(handler, message["id"], document, payload.get("variables"), payload.get("operationName"))
+        # Empty is none, as it is over HTTP.
+        name = payload.get("operationName") or None
+        super().__init__(handler, message["id"], document, payload.get("variables"), name)
         self.extensions: dict[str, Any] | None = payload.get("extensions")
 
     async def send_next(self, execution_result: ExecutionResult) -> None:

@@ -55,7 +55,7 @@ class TradingMutation:
         input: HaltTradingInput,  # noqa: A002 - the contract's word
     ) -> HaltTradingResult:
         operator = _operator(info)
-        account_id, reason = _account_id(input.account_id), _reason(input.reason)
+        account_id, reason = _whom(input.account_id, everybody=input.everybody), _reason(input.reason)
         try:
             halt = await info.context.services.control.halt(account_id, by=operator, reason=reason)
         except errors.TryAgain:
@@ -76,7 +76,7 @@ class TradingMutation:
         input: ResumeTradingInput,  # noqa: A002 - the contract's word
     ) -> ResumeTradingResult:
         operator = _operator(info)
-        account_id, reason = _account_id(input.account_id), _reason(input.reason)
+        account_id, reason = _whom(input.account_id, everybody=input.everybody), _reason(input.reason)
         try:
             halt = await info.context.services.control.resume(account_id, by=operator, reason=reason)
         except errors.NotHalted as error:
@@ -100,7 +100,7 @@ class TradingMutation:
         if malformed:
             return InvalidLimits.of(malformed, code=IssueCode.BAD_FORMAT)
         asked = limits.AccountLimits(
-            account_id=_account_id(input.account_id),
+            account_id=_whom(input.account_id, everybody=input.everybody),
             max_open_orders=given(input.max_open_orders),
             max_orders_per_second=given(input.max_orders_per_second),
             max_quantity=values["max_quantity"],
@@ -110,7 +110,8 @@ class TradingMutation:
         try:
             stored = await info.context.services.control.set_limits(asked, by=operator)
         except errors.WrongLimits as error:
-            return InvalidLimits.of(error.wrong, code=IssueCode.OUT_OF_RANGE)
+            code = IssueCode.REQUIRED if asked.limit_nothing else IssueCode.OUT_OF_RANGE
+            return InvalidLimits.of(error.wrong, code=code)
         except errors.TryAgain:
             return Unavailable.of(errors.Unavailable("Limits cannot be set at the moment. Try again."))
         return SetAccountLimitsSuccess(limits=AccountLimits.of(stored, for_operator=True))
@@ -125,7 +126,7 @@ class TradingMutation:
         input: ClearAccountLimitsInput,  # noqa: A002 - the contract's word
     ) -> ClearAccountLimitsResult:
         operator = _operator(info)
-        account_id = _account_id(input.account_id)
+        account_id = _whom(input.account_id, everybody=input.everybody)
         try:
             await info.context.services.control.clear_limits(account_id, by=operator)
             found = await _limits(info.context, account_id)
@@ -178,13 +179,23 @@ def _operator(info: Info) -> str:
     return info.context.viewer.account_id
 
 
+def _whom(asked: strawberry.ID | None, *, everybody: bool) -> str | None:
+    """The account that is meant, None for all of them; raises BAD_USER_INPUT unless one of both is said.
+
+    Whoever has lost the account's id on the way must not stop, let go or limit everybody.
+    """
+    account_id = _account_id(asked)
+    if (account_id is None) is not everybody:
+        raise bad_input("Give accountId, or everybody: true for all accounts; one of both.")
+    return account_id
+
+
 def _account_id(asked: strawberry.ID | None) -> str | None:
     account_id = given(asked)
     if account_id is None:
         return None
-    if not account_id:
-        # Whoever has lost the account's id on the way must not stop, or let go, everybody.
-        raise bad_input("accountId must not be empty. Leave it out for all accounts.")
+    if not account_id or account_id != account_id.strip():
+        raise bad_input("accountId must not be empty, nor begin or end with a space.")
     return checked_text("accountId", account_id)
 
 

@@ -1,6 +1,7 @@
 """What operators look at: /healthz, /readyz and /metrics."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from domain.telemetry import Telemetry
 from runtime.http_protocol import HttpLimits
 from runtime.process import Process
 from runtime.serving import serve
@@ -16,6 +18,8 @@ from runtime.telemetry import ProcessTelemetry
 
 HEALTH_CONNECTIONS_MAX = 100
 CHECK_TIMEOUT_SECONDS = 1.5
+READY_SECONDS = 1.0
+"""How long an answer holds: whoever asks /readyz over and over makes the database answer once a second."""
 READY = "ok"
 
 Check = Callable[[], Awaitable[object]]
@@ -35,7 +39,7 @@ def health_routes(*, telemetry: ProcessTelemetry, checks: Mapping[str, Check], s
 
     Its answer tells no address and no name. The whole reason is in the log, once when it changes.
     """
-    readiness = _Readiness(checks, telemetry)
+    readiness = Readiness(checks, telemetry)
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -55,19 +59,33 @@ def health_routes(*, telemetry: ProcessTelemetry, checks: Mapping[str, Check], s
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
-class _Readiness:
-    """How each part is, and what of it was logged last."""
+class Readiness:
+    """How each part is, and what of it was logged last. One look is under way at a time, for all who ask meanwhile.
 
-    def __init__(self, checks: Mapping[str, Check], telemetry: ProcessTelemetry) -> None:
+    `clock` gives seconds and only goes forward.
+    """
+
+    def __init__(
+        self, checks: Mapping[str, Check], telemetry: Telemetry, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._checks = checks
         self._telemetry = telemetry
+        self._clock = clock
         self._logged = dict.fromkeys(checks, READY)
+        self._look: asyncio.Task[Mapping[str, str]] | None = None
+        self._looked_at = 0.0
 
     async def ask(self) -> Mapping[str, str]:
-        """Each part's state: READY, or the reason why not."""
+        """Each part's state at most READY_SECONDS ago: READY, or the reason why not."""
+        if self._look is None or (self._look.done() and self._clock() - self._looked_at >= READY_SECONDS):
+            self._look = asyncio.create_task(self._look_at_all())
+        return await asyncio.shield(self._look)
+
+    async def _look_at_all(self) -> Mapping[str, str]:
         reasons = await asyncio.gather(*(_reason(check) for check in self._checks.values()))
         for part, reason in zip(self._checks, reasons, strict=True):
             self._log(part, reason)
+        self._looked_at = self._clock()
         return dict(self._logged)
 
     def _log(self, part: str, reason: NotReady | None) -> None:

@@ -5,13 +5,17 @@ counts websockets too, and turns requests away while whoever sends nothing stays
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runtime.cut_off import cut_off
+from runtime.stalled import StalledPeer
 
+PIPELINED_MAX = 16
+"""Requests that may wait behind the one that is served; more are a flood, no client."""
 TOO_MANY_CONNECTIONS = (
     b"HTTP/1.1 503 Service Unavailable\r\n"
     b"content-type: text/plain; charset=utf-8\r\n"
@@ -21,28 +25,43 @@ TOO_MANY_CONNECTIONS = (
     b"\r\n"
     b"This process has as many connections as it may. Try again a bit later.\n"
 )
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 53\r\n"
+    b"connection: close\r\n"
+    b"\r\n"
+    b"The request has more or longer headers than it may.\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """How many connections there may be, and how long one may take to send a whole request, and to read its answer."""
+    """How many connections there may be, how large a request's head, how long one may take to send a whole request and
+    to read its answer, and how long it is kept without one."""
 
     connections_max: int
+    head_max_bytes: int = 65_536
+    headers_max: int = 100
     request_seconds: float = 10.0
     stalled_seconds: float = 10.0
+    keep_alive_seconds: float = 75.0
 
 
 class Connections:
     """The HTTP connections of a server. Those from which a request is awaited stand in the order in which they wait."""
 
-    def __init__(self, limits: HttpLimits) -> None:
+    def __init__(self, limits: HttpLimits, *, refused: Callable[[], None]) -> None:
+        """`refused` hears of each connection that is turned away, or cut to make room."""
         self.limits = limits
+        self._refused = refused
         self._waiting: dict[HttpProtocol, None] = {}
         self._served: set[HttpProtocol] = set()
 
     def admit(self, connection: "HttpProtocol") -> bool:
         """Count it. When there are too many, the one that has waited longest is cut; False when none waits."""
         if len(self._waiting) + len(self._served) >= self.limits.connections_max:
+            self._refused()
             if not self._waiting:
                 return False
             oldest = next(iter(self._waiting))
@@ -50,6 +69,10 @@ class Connections:
             cut_off(oldest.transport)
         self._waiting[connection] = None
         return True
+
+    def is_waiting(self, connection: "HttpProtocol") -> bool:
+        """Whether a request of it is awaited."""
+        return connection in self._waiting
 
     def serve(self, connection: "HttpProtocol") -> None:
         """Its request has arrived."""
@@ -69,6 +92,14 @@ class Connections:
         self._served.discard(connection)
 
 
+class HeadTooLarge(Exception):  # noqa: N818 - read as a sentence
+    """Ends the parsing of a request whose head is beyond its limits."""
+
+
+class TooManyPipelined(Exception):  # noqa: N818 - read as a sentence
+    """Ends the parsing of requests that were sent behind each other without end."""
+
+
 class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -76,7 +107,12 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._all = all_connections
         self._arrival_timer: asyncio.TimerHandle | None = None
-        self._stalled_timer: asyncio.TimerHandle | None = None
+        self._stalled = StalledPeer(seconds=all_connections.limits.stalled_seconds)
+        self._has_left = False
+        self._is_arriving = False
+        self._head_bytes = 0
+        self._unparsed_bytes = 0
+        self._refusal: Exception | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -86,47 +122,119 @@ class HttpProtocol(HttpToolsProtocol):
             transport.write(TOO_MANY_CONNECTIONS)
             transport.close()
 
+    def data_received(self, data: bytes) -> None:
+        self._unparsed_bytes += len(data)
+        super().data_received(data)
+        if self._has_left or self.transport.is_closing():
+            return
+        # The parser keeps an unfinished header, and tells of it at its end.
+        if self._unparsed_bytes > self._all.limits.head_max_bytes:
+            self._refusal = HeadTooLarge()
+            self.send_400_response("")
+        elif self._arrival_timer is None and self._all.is_waiting(self):
+            self._await_request()
+
+    def on_message_begin(self) -> None:
+        self._is_arriving = True
+        self._head_bytes = 0
+        self._unparsed_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_head(len(name) + len(value))
+        super().on_header(name, value)
+        if len(self.headers) > self._all.limits.headers_max:
+            self._refuse(HeadTooLarge())
+
+    def on_headers_complete(self) -> None:
+        self._unparsed_bytes = 0
+        if len(self.pipeline) >= PIPELINED_MAX:
+            self._refuse(TooManyPipelined())
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unparsed_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._is_arriving = False
+        self._unparsed_bytes = 0
         # What was refused before it had arrived whole leaves the connection waiting.
         is_upgrade = self.parser.should_upgrade() and self._should_upgrade()
         if not is_upgrade and not self.cycle.response_complete:
-            _cancel(self._arrival_timer)
+            self._stop_awaiting()
             self._all.serve(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        if self._has_left:
+            return
         super().on_response_complete()
-        # A request may have been sent behind the other, and be here already.
+        # A request may have been sent behind the other, and be here already, whole or in part.
         if self.cycle.response_complete or self.cycle.more_body:
             self._all.wait(self)
-            self._await_request()
+            if self._is_arriving:
+                self._await_request()
+
+    def send_400_response(self, msg: str) -> None:
+        match self._refusal:
+            case None:
+                super().send_400_response(msg)
+            case HeadTooLarge():
+                self.transport.write(HEAD_TOO_LARGE)
+                self.transport.close()
+            case _:
+                # An answer would be taken for that of a request before.
+                cut_off(self.transport)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stalled_timer = self.loop.call_later(self._all.limits.stalled_seconds, cut_off, self.transport)
+        self._stalled.begin(self.transport)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        _cancel(self._stalled_timer)
+        self._stalled.end()
 
     def handle_websocket_upgrade(self) -> None:
+        is_answering = bool(self.cycle) and not self.cycle.response_complete
         self._leave()
-        super().handle_websocket_upgrade()
+        if is_answering:
+            # Its answer would be written into the websocket.
+            cut_off(self.transport)
+        else:
+            super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
         super().connection_lost(exc)
 
+    def _count_head(self, size_bytes: int) -> None:
+        self._unparsed_bytes = 0
+        self._head_bytes += size_bytes
+        if self._head_bytes > self._all.limits.head_max_bytes:
+            self._refuse(HeadTooLarge())
+
+    def _refuse(self, refusal: Exception) -> None:
+        """Stop the parser; uvicorn asks for the answer then."""
+        self._refusal = refusal
+        raise refusal
+
     def _await_request(self) -> None:
-        _cancel(self._arrival_timer)
+        self._stop_awaiting()
         self._arrival_timer = self.loop.call_later(self._all.limits.request_seconds, cut_off, self.transport)
 
+    def _stop_awaiting(self) -> None:
+        if self._arrival_timer is not None:
+            self._arrival_timer.cancel()
+            self._arrival_timer = None
+
     def _leave(self) -> None:
-        _cancel(self._arrival_timer)
-        _cancel(self._stalled_timer)
+        self._has_left = True
+        self._stop_awaiting()
+        self._stalled.end()
+        self._unset_keepalive_if_required()
         self._all.forget(self)
-
-
-def _cancel(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()

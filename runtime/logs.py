@@ -19,7 +19,10 @@ MASK = "***"
 
 # Uvicorn's own greetings repeat what our events say; its errors keep their tracebacks.
 _WARNINGS_ONLY = ("uvicorn.error",)
+_WARN_OF_STRANGERS = ("uvicorn.error", "strawberry")
 _QUIET_LIBRARIES = ("saq", "uvicorn.access", "aiohttp.access", "alembic", "websockets", "asyncio")
+# What it says is that a task of ours has failed, and nobody looked: only the traceback shows which.
+_KEEPS_TRACEBACKS = "asyncio"
 # SAQ says this at every stop: our worker has waited for its jobs by then, and what is cancelled are SAQ's own waits.
 _SAYS_NOTHING = "Some tasks did not finish within the shutdown grace period, requesting cancellation"
 
@@ -75,7 +78,11 @@ def configure_logs(
     for name in _QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     repeats = Repeats(
-        gather_seconds=gather_seconds, libraries=_QUIET_LIBRARIES, shows_each=level == "DEBUG", clock=clock
+        gather_seconds=gather_seconds,
+        libraries=_QUIET_LIBRARIES,
+        warning_libraries=_WARN_OF_STRANGERS,
+        shows_each=level == "DEBUG",
+        clock=clock,
     )
     handler.addFilter(_in_one_line)
     handler.addFilter(repeats)
@@ -106,7 +113,7 @@ class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
 
 def _in_one_line(record: logging.LogRecord) -> bool:
     """Say what a library complains about without its traceback: it is about a server that is away."""
-    if not record.name.startswith(_QUIET_LIBRARIES):
+    if not record.name.startswith(_QUIET_LIBRARIES) or record.name.startswith(_KEEPS_TRACEBACKS):
         return True
     if record.exc_info and record.exc_info[1] is not None:
         record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r}", ()

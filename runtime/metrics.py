@@ -44,6 +44,7 @@ SERIES: Mapping[Metric, Series] = {
     Metric.UNEXPECTED_ERRORS: _counter("Errors that a client saw masked; the log has each by its id."),
     Metric.SOCKETS: _gauge("Open GraphQL websockets."),
     Metric.SOCKETS_REFUSED: _counter("GraphQL websockets refused by a limit: process, waiting, account.", "limit"),
+    Metric.CONNECTIONS_REFUSED: _counter("HTTP connections beyond the limit: turned away, or cut to make room."),
     Metric.ORDERS_ACCEPTED: _counter("Orders stored for good."),
     Metric.ORDERS_REPLAYED: _counter("Repeats of a client order id that gave back the stored order."),
     Metric.ORDERS_DENIED: _counter("Orders denied by us before they were stored.", "code"),

@@ -27,7 +27,7 @@ def _add_trading(trading: argparse.ArgumentParser) -> None:
     halt = _action(actions, "halt", "stop new orders at once, in every process; orders can still be canceled")
     resume = _action(actions, "resume", "end a halt: orders are accepted again, and what waited is sent")
     for parser in (halt, resume):
-        _add_account(parser, "all accounts")
+        _add_account_or_everybody(parser, "all accounts")
         _add_operator(parser)
         parser.add_argument("--reason", type=_text, required=True, help="why, for the trail")
     status = _action(actions, "status", "show who is halted, since when, by whom and why")
@@ -41,7 +41,7 @@ def _add_limits(limits: argparse.ArgumentParser) -> None:
     setting = _action(actions, "set", "replace all limits of an account: one that is not given is none")
     clearing = _action(actions, "clear", "remove an account's own limits, so that the defaults hold")
     for parser in (setting, clearing):
-        _add_account(parser, "the defaults, which hold for every account without limits of its own")
+        _add_account_or_everybody(parser, "the defaults, which hold for every account without limits of its own")
         _add_operator(parser)
     for name, meaning in DECIMAL_LIMITS.items():
         setting.add_argument(f"--{name}", metavar="DECIMAL", help=meaning)
@@ -58,11 +58,24 @@ def _action(actions: "Actions[argparse.ArgumentParser]", name: str, summary: str
 
 
 def _add_account(parser: argparse.ArgumentParser, otherwise: str) -> None:
-    parser.add_argument("--account", type=_text, help=f"the account; without it: {otherwise}")
+    parser.add_argument("--account", type=_account, help=f"the account; without it: {otherwise}")
+
+
+def _add_account_or_everybody(parser: argparse.ArgumentParser, everybody: str) -> None:
+    """One of both is needed: whoever has lost the account on the way must not mean everybody."""
+    whom = parser.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--account", type=_account, help="the account")
+    whom.add_argument("--everybody", action="store_true", help=everybody)
 
 
 def _add_operator(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", type=_text, default=_user(), help="who does it, for the trail (%(default)s)")
+
+
+def _account(text: str) -> str:
+    if text != text.strip():
+        raise argparse.ArgumentTypeError("must not begin or end with a space")
+    return _text(text)
 
 
 def _text(text: str) -> str:

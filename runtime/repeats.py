@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from traceback import walk_tb
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -52,16 +53,26 @@ class Repeats(logging.Filter):
     what has not happened for QUIET_GATHERINGS times that is over.
 
     A warning's kind is its event and its cause; an error's is all that it says, since each may want a person. Facts of
-    normal life pass. Of a library, which line of it speaks.
+    normal life pass, and what a person did (it has `by`): those lines are the audit trail. A library's kind is which
+    line of it speaks; of its errors, also what it says. Libraries that warn of strangers are gathered at WARNING alone.
+
+    An error whose id a client was told is never hidden: the first has its traceback, the others of its kind do not.
     """
 
     def __init__(
-        self, *, gather_seconds: float, libraries: Sequence[str], shows_each: bool, clock: Callable[[], float]
+        self,
+        *,
+        gather_seconds: float,
+        libraries: Sequence[str],
+        warning_libraries: Sequence[str],
+        shows_each: bool,
+        clock: Callable[[], float],
     ) -> None:
         super().__init__()
         self._clock = clock
         self._gather_seconds = gather_seconds
         self._libraries = tuple(libraries)
+        self._warning_libraries = tuple(warning_libraries)
         self._shows_each = shows_each
         self._repeats: dict[Kind, Repeat] = {}
 
@@ -69,6 +80,9 @@ class Repeats(logging.Filter):
         """Whether the line is written. At DEBUG each is, as a line of that level."""
         kind = self._kind(record)
         if kind is None or self._begins(kind, record, now=self._clock()):
+            return True
+        if isinstance(record.msg, dict) and "error_id" in record.msg:
+            record.msg["error"] = repr(record.msg.pop("exc_info", None))
             return True
         if self._shows_each:
             record.levelno, record.levelname = logging.DEBUG, "DEBUG"
@@ -102,8 +116,18 @@ class Repeats(logging.Filter):
         if record.levelno < logging.WARNING:
             return None
         if isinstance(record.msg, dict):
-            return None if record.msg.get("event") in _SUMMARIES else tuple(_kind_of_event(record.msg))
-        return (record.name, str(record.lineno)) if record.name.startswith(self._libraries) else None
+            passes = record.msg.get("event") in _SUMMARIES or "by" in record.msg
+            return None if passes else tuple(_kind_of_event(record.msg))
+        return self._kind_of_library(record)
+
+    def _kind_of_library(self, record: logging.LogRecord) -> Kind | None:
+        place = (record.name, str(record.lineno))
+        if record.levelno < logging.ERROR and record.name.startswith((*self._libraries, *self._warning_libraries)):
+            return place
+        if record.name.startswith(self._libraries):
+            error = record.exc_info[1] if record.exc_info else None
+            return (*place, _NUMBERS.sub("#", f"{record.getMessage()} {error!r}"))
+        return None
 
     def _begins(self, kind: Kind, record: logging.LogRecord, *, now: float) -> bool:
         if kind not in self._repeats and len(self._repeats) >= KINDS_MAX:
@@ -147,7 +171,18 @@ def _kind_of_event(fields: Mapping[str, object]) -> Iterator[str]:
         for name in CAUSE_FIELDS:
             yield _NUMBERS.sub("#", str(fields.get(name, "")))
     else:
-        yield from (f"{name}={fields[name]}" for name in sorted(fields) if name not in {"event", "timestamp"})
+        told_apart = sorted(fields.keys() - {"event", "timestamp", "error_id", "exc_info"})
+        yield from (f"{name}={fields[name]}" for name in told_apart)
+        yield _raised(fields.get("exc_info"))
+
+
+def _raised(error: object) -> str:
+    """What was raised and where; its text may be a stranger's."""
+    if not isinstance(error, BaseException):
+        return ""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    place = f"{frames[-1].f_code.co_filename}:{frames[-1].f_code.co_firstlineno}" if frames else ""
+    return f"{type(error).__name__} {place}"
 
 
 def _told(repeat: Repeat) -> dict[str, object]:

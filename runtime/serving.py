@@ -14,7 +14,6 @@ from runtime.listening import listen
 from runtime.websocket_protocol import WebSocketLimits, WebSocketProtocol
 
 WEBSOCKET_PING_SECONDS = 15.0
-KEEP_ALIVE_SECONDS = 5
 BACKLOG_CONNECTIONS = 2048
 
 
@@ -30,6 +29,10 @@ async def nothing_to_drain() -> None:
     """For an application whose connections need no farewell."""
 
 
+def nothing_to_count() -> None:
+    """For an application nobody asks how many connections it refused."""
+
+
 async def serve(
     application: ASGIApp,
     *,
@@ -40,17 +43,18 @@ async def serve(
     http_limits: HttpLimits,
     websocket_limits: WebSocketLimits | None = None,
     drain: Callable[[], Awaitable[None]] = nothing_to_drain,
+    refused: Callable[[], None] = nothing_to_count,
 ) -> None:
     """Serve until cancelled; then drain, accept no more, and finish what is open within the bound.
 
-    While it drains it serves as before. Without `websocket_limits` there are no websockets. Raises SettingsError when
-    it cannot listen there, naming `port_setting`.
+    While it drains it serves as before. Without `websocket_limits` there are no websockets. `refused` is called for
+    each connection beyond `http_limits`. Raises SettingsError when it cannot listen there, naming `port_setting`.
     """
     listening = listen(host=host, port=port, setting=port_setting, backlog=BACKLOG_CONNECTIONS)
     guarded = _CutOff(application)
     options: dict[str, Any] = {
         "loop": "none",
-        "http": partial(HttpProtocol, all_connections=Connections(http_limits)),
+        "http": partial(HttpProtocol, all_connections=Connections(http_limits, refused=refused)),
         "ws": partial(WebSocketProtocol, limits=websocket_limits) if websocket_limits else "none",
         "lifespan": "off",
         "access_log": False,
@@ -65,7 +69,7 @@ async def serve(
         "ws_per_message_deflate": False,
         "limit_concurrency": None,
         "backlog": BACKLOG_CONNECTIONS,
-        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "timeout_keep_alive": http_limits.keep_alive_seconds,
         "timeout_graceful_shutdown": max(1, int(stop_within_seconds)),
     }
     server = _Server(uvicorn.Config(guarded, **options))

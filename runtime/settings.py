@@ -19,6 +19,7 @@ HOW_TO_SET = "Set it in the environment, or use ./dev up, which sets everything.
 _BEFORE_ADDRESS = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://|$)")
 
 _SCHEMES = {"database_url": ("postgresql", "postgres"), "redis_url": ("redis", "rediss", "unix")}
+_WEB_PORTS = {"http": 80, "https": 443}
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
@@ -38,7 +39,9 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(None, description="Redis or Valkey: redis://:password@host:port/0")
     host: str = Field("127.0.0.1", description="Address that the API, the simulated exchange and the probes listen on")
     port: int = Field(8000, ge=0, le=65535, description="Port of the API")
-    metrics_port: int = Field(0, ge=0, le=65535, description="Port of /healthz, /readyz, /metrics of a worker; 0: none")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of /healthz, /readyz, /metrics; the API has them on PORT too; 0: none"
+    )
     fillwire_env: Literal["development", "production"] = Field(
         "production", description="development allows GraphiQL and introspection"
     )
@@ -56,6 +59,7 @@ class Settings(BaseSettings):
     token_jwks_url: str | None = Field(None, description="Address of the JWKS of the tokens' issuer")
     token_audience: str | None = Field(None, description="Required `aud` of a token, when set")
     token_issuer: str | None = Field(None, description="Required `iss` of a token, when set")
+    verified_tokens_max: Count = Field(10_000, description="Valid tokens that one API process remembers for a minute")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins of front ends on other addresses, separated by commas"
     )
@@ -184,6 +188,9 @@ class Settings(BaseSettings):
     persisted_max_characters: Count = 1_000_000
     http_connections_max: Count = Field(2_000, description="In one API process; beyond, idle ones are cut, or 503")
     http_request_timeout_seconds: Seconds = Field(10.0, description="How long a request may take to arrive whole")
+    http_keep_alive_seconds: Seconds = Field(75.0, description="How long a connection is kept between two requests")
+    http_head_max_bytes: Count = Field(65_536, description="Address and headers of a request; more get 431")
+    http_headers_max: Count = Field(100, description="Headers of a request; more get 431")
 
     # Telling people
     alert_urls: SecretStr | None = Field(None, description="Where alerts go: addresses of apprise, comma separated")
@@ -212,6 +219,12 @@ class Settings(BaseSettings):
     @classmethod
     def _split_origins(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """As browsers send them: what HTTP compares by letter and the websocket by meaning must be the same."""
+        return tuple(_origin(text) for text in value)
 
     @field_validator("crash_at")
     @classmethod
@@ -299,6 +312,24 @@ def _is_address(text: str, *, schemes: tuple[str, ...]) -> bool:
         # A port that is no number. Several hosts, each with a port, are for asyncpg to read.
         return text.startswith("postgres") and "," in text
     return parts.scheme in schemes and port != 0
+
+
+def _origin(text: str) -> str:
+    """The origin in a browser's form (RFC 6454, section 6.2), or `*`. Raises ValueError."""
+    if text == "*":
+        return text
+    refusal = ValueError(f"{text} is no origin; write it like https://app.example.com or http://app.example.com:8080")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise refusal from None
+    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
+    goes_on = parts.path.removesuffix("/") or parts.query or parts.fragment or "@" in host
+    if parts.scheme not in _WEB_PORTS or not host or goes_on:
+        raise refusal
+    suffix = "" if port in {None, _WEB_PORTS[parts.scheme]} else f":{port}"
+    return f"{parts.scheme}://{host.lower()}{suffix}"
 
 
 def _sentence(problem: dict[str, object]) -> str:

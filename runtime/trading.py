@@ -6,10 +6,11 @@ been asked for over GraphQL.
 
 import argparse
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
-from domain.errors import WrongLimits
+from domain.errors import TryAgain, WrongLimits
 from domain.limits import NO_LIMITS, AccountLimits, LastPrice
 from domain.ports.trading_control import HaltFilter, TradingHalt
 from domain.reading import PAGE_MAX_ROWS, PageRequest
@@ -44,7 +45,8 @@ def command(parsed: argparse.Namespace) -> Head:
 
 
 async def _halt(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
-    return [_halt_line(await desk.control.halt(asked.account, by=asked.by, reason=asked.reason))]
+    halt = await desk.control.halt(asked.account, by=asked.by, reason=asked.reason)
+    return [_halt_line(halt), *await _doubts(desk, asked.account)]
 
 
 async def _resume(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
@@ -76,7 +78,8 @@ async def _set(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
         max_open_orders=asked.max_open_orders,
         max_orders_per_second=asked.max_orders_per_second,
     )
-    return _limit_lines(await desk.control.set_limits(limits, by=asked.by))
+    stored = await desk.control.set_limits(limits, by=asked.by)
+    return [*_limit_lines(stored), *await _doubts(desk, asked.account)]
 
 
 async def _clear(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
@@ -88,12 +91,21 @@ async def _price(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
     price = _decimal("price", asked.price)
     if price <= ZERO or not is_isin(asked.isin):
         raise WrongLimits({"price": "Give an ISIN and a price of more than zero."})
-    await desk.database.prices.save([LastPrice(isin=asked.isin, price=price, at=utc_now())])
+    if not await desk.database.prices.save([LastPrice(isin=asked.isin, price=price, at=utc_now())]):
+        return [f"{asked.isin}  not taken: a newer price is known. Does this machine's clock go wrong?"]
     return [f"{asked.isin}  {format_decimal(price)}"]
 
 
 async def _recount(desk: Desk, _asked: argparse.Namespace) -> Iterable[str]:
     return [f"{await desk.database.limit_book.recount_open_orders()} accounts were counted wrong."]
+
+
+async def _doubts(desk: Desk, account_id: str | None) -> Iterable[str]:
+    """What makes it likely that another account was meant. What was done holds, also when this cannot be told."""
+    with suppress(TryAgain):
+        if account_id is not None and not await desk.database.limit_book.is_known(account_id):
+            return [f"No order of {account_id} has ever been accepted: is that the account's id?"]
+    return []
 
 
 def _halt_line(halt: TradingHalt) -> str:

@@ -5,7 +5,6 @@ queued without a limit; and a transport that is closed waits until everything is
 ever. RFC 6455 leaves all this to the implementation (10.4).
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +12,10 @@ from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
+from websockets.protocol import State
 
 from runtime.cut_off import cut_off
+from runtime.stalled import StalledPeer
 
 CLOSE_SECONDS = 2.0
 """How long a peer may take to notice that a socket is closed; then its connection is cut."""
@@ -22,6 +23,14 @@ SLICE_BYTES = 4_096
 """How much is parsed before frames are counted: at six bytes for the shortest, 682 of them, some milliseconds."""
 FRAGMENTS_MAX = 1_024
 TOO_MANY_FRAMES = 4429
+NO_HANDSHAKE = (
+    b"HTTP/1.1 400 Bad Request\r\n"
+    b"content-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 75\r\n"
+    b"connection: close\r\n"
+    b"\r\n"
+    b"A websocket's handshake has no body, and lines of at most 8192 characters.\n"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +68,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._limits = limits
         self._budget = FrameBudget(limits, now=self.loop.time())
         self._has_failed = False
-        self._stalled_timer: asyncio.TimerHandle | None = None
+        self._stalled = StalledPeer(seconds=limits.stalled_seconds)
 
     def data_received(self, data: bytes) -> None:
         for start in range(0, len(data), SLICE_BYTES):
@@ -67,6 +76,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             # connection, and the close frame would be lost.
             if not self._has_failed:
                 super().data_received(data[start : start + SLICE_BYTES])
+                if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                    self._refuse_handshake()
+
+    def shutdown(self) -> None:
+        # uvicorn takes it that every connection is open or in its handshake; an error here would end the whole stop.
+        self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+        if self._has_failed or (self.handshake_complete and self.conn.state is not State.OPEN):
+            self.stop_keepalive()
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def handle_events(self) -> None:
         if self._budget.take(len(self.conn.events), now=self.loop.time()):
@@ -100,14 +120,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         # The application has a deadline of its own; this one is for a peer to which only pongs are written.
-        self._stalled_timer = self.loop.call_later(self._limits.stalled_seconds, self._cut_off)
+        self._stalled.begin(self.transport)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._cancel_stalled_timer()
+        self._stalled.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._cancel_stalled_timer()
+        self._stalled.end()
         super().connection_lost(exc)
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -123,6 +143,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             await super().run_asgi()
         finally:
             self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+
+    def _refuse_handshake(self) -> None:
+        """httptools has taken the request for an upgrade, and websockets cannot read it: it says nothing more."""
+        self._has_failed = True
+        self.close_sent = True
+        self.transport.write(NO_HANDSHAKE)
+        self.transport.close()
+        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._cut_off)
 
     def _fail(self, code: int, reason: str) -> None:
         """Close with this code, unless the parser has chosen one; and listen no more."""
@@ -147,11 +175,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def _cut_off(self) -> None:
         if not self.disconnected:
             cut_off(self.transport)
-
-    def _cancel_stalled_timer(self) -> None:
-        if self._stalled_timer is not None:
-            self._stalled_timer.cancel()
-            self._stalled_timer = None
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -16,6 +16,7 @@ PRODUCTION_LOCK = "requirements.lock"
 DEVELOPMENT_LOCK = "requirements-dev.lock"
 BUILD_LOCK = ".ci/build-requirements.lock"
 SDK_LOCK = "tests/sdk/requirements.lock"
+PEER_LOCK = "benchmarks/peers/fastapi_celery/requirements.lock"
 # A lock that names a host works only for those who reach it, and tells the world whose network made it.
 HOST = re.compile(r"://| @ |^\s*(-i|-f|--(index-url|extra-index-url|find-links|trusted-host))\b", re.MULTILINE)
 
@@ -52,6 +53,7 @@ def find_problems(root: Path) -> Iterator[str]:
         DEVELOPMENT_LOCK: [*product, *tools],
         BUILD_LOCK: project["build-system"]["requires"],
         SDK_LOCK: _lines((root / SDK_LOCK).with_suffix(".in")),
+        PEER_LOCK: _lines((root / PEER_LOCK).with_suffix(".in")),
     }
     for name, requirements in direct.items():
         text = (root / name).read_text()

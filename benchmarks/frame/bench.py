@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.frame.machine import CpuMeter
 from benchmarks.frame.results import Rounds, Sample
 from db.migrate import upgrade
 from tests.servers import PostgresServer, TestServer, running_postgres, running_valkey
@@ -47,6 +48,10 @@ class Bench:
         if self._valkey is None:
             self._valkey = self.stack.enter_context(running_valkey(self.folder / "valkey-server"))
         return self._valkey
+
+    async def meter(self, **pids: int) -> CpuMeter:
+        """Measures the processor time of these processes, and of the run's PostgreSQL."""
+        return CpuMeter({**pids, "postgres": (await self.postgres()).server.pid()})
 
     async def take_turns(self, contenders: Mapping[str, Contender], *, warm_up: bool = True) -> Rounds:
         """Let each contender work once to warm up, then once in each round, every other round from the last to the

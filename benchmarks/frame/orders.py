@@ -84,7 +84,8 @@ async def metric(server: Server, name: str) -> float:
     """The sum of a series of the process over its labels."""
     async with aiohttp.ClientSession() as session, session.get(f"{server.url}/metrics") as response:
         lines = (await response.text()).splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"fillwire_{name}_total"))
+    names = {f"fillwire_{name}", f"fillwire_{name}_total"}
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.replace("{", " ").split(" ", 1)[0] in names)
 
 
 async def settle(seconds: float = 0.3) -> None:

@@ -36,8 +36,11 @@ class InstrumentPrices(Protocol):
     async def last_price(self, isin: str) -> LastPrice | None:
         """The price as it was a moment ago, or None when none is known."""
 
-    async def save(self, prices: Collection[LastPrice]) -> None:
-        """Keep those that are newer than what is kept."""
+    async def save(self, prices: Collection[LastPrice]) -> Collection[str]:
+        """Keep those that are newer than what is kept; the ISINs of those that were taken.
+
+        A moment of the future counts as now.
+        """
 
 
 class PriceTape(Protocol):

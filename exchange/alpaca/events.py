@@ -24,10 +24,10 @@ from exchange.alpaca.orders import ENDS, ended, told_reason
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def parse_trade_update(data: Json) -> VenueReport:
-    """One trade update. Events that change nothing here, and events not in the documents, carry no reports.
+def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport:
+    """One trade update, which came as `raw`. Raises WireError.
 
-    Raises WireError.
+    Events that change nothing here, and events not in the documents, carry no reports.
     """
     event, order, at = text(data, "event"), as_object(data.get("order"), what="order"), moment(data, "timestamp")
     parse = _EVENTS.get(event)
@@ -36,6 +36,7 @@ def parse_trade_update(data: Json) -> VenueReport:
         venue_order_id=text(order, "id"),
         reports=() if parse is None else (parse(data, order, at),),
         at=at,
+        raw=raw,
     )
 
 

@@ -1,6 +1,6 @@
 """Frames of the execution stream: what is sent to open it, and what a received frame is. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import orjson
 
@@ -51,7 +51,7 @@ def parse_frame(raw: bytes | str) -> Frame:
         content = as_object(data, what="data")
         if stream != TRADE_UPDATES:
             return ControlFrame(stream=stream, data=content)
-        return replace(parse_trade_update(content), raw=_bytes(raw))
+        return parse_trade_update(content, raw=_bytes(raw))
     except WireError as error:
         return UnreadableReport(raw=_bytes(raw), error=str(error))
 

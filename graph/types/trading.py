@@ -95,12 +95,15 @@ def halt_from(halt: trading_control.TradingHalt) -> TradingHalt:
     )
 
 
-_WHOM = "Null or left out: all accounts."
+_WHOM = "The account. For all of them leave it out, and say `everybody`."
+_EVERYBODY = "True, and no accountId: all accounts. One of both is needed, so that nobody means everybody by a lost id."
+_DEFAULTS = "True, and no accountId: the defaults of every account without limits of its own. One of both is needed."
 
 
 @strawberry.input
 class HaltTradingInput:
     account_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description=_WHOM)
+    everybody: bool = strawberry.field(default=False, description=_EVERYBODY)
     reason: str = strawberry.field(description="For the trail; the account does not see it. 1 to 500 characters.")
 
 
@@ -109,17 +112,18 @@ class ResumeTradingInput:
     account_id: strawberry.ID | None = strawberry.field(
         default=strawberry.UNSET, description=f"{_WHOM} A halt of one account outlasts the end of the halt of all."
     )
+    everybody: bool = strawberry.field(default=False, description=_EVERYBODY)
     reason: str = strawberry.field(description="For the trail; the account does not see it. 1 to 500 characters.")
 
 
 @strawberry.input(
-    description="All limits of the account at once: one that is null or left out is none. See AccountLimits."
+    description="All limits of the account at once: one that is left out is none, and one is needed. See AccountLimits."
 )
 class SetAccountLimitsInput:
     account_id: strawberry.ID | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="Null or left out: the defaults of every account without limits of its own.",
+        default=strawberry.UNSET, description="The account. For the defaults leave it out, and say `everybody`."
     )
+    everybody: bool = strawberry.field(default=False, description=_DEFAULTS)
     max_quantity: GivenDecimal | None = strawberry.UNSET
     max_notional: GivenDecimal | None = strawberry.UNSET
     price_collar_percent: GivenDecimal | None = strawberry.UNSET
@@ -140,5 +144,6 @@ class SetAccountLimitsInput:
 @strawberry.input
 class ClearAccountLimitsInput:
     account_id: strawberry.ID | None = strawberry.field(
-        default=strawberry.UNSET, description="Null or left out: the defaults themselves."
+        default=strawberry.UNSET, description="The account. For the defaults leave it out, and say `everybody`."
     )
+    everybody: bool = strawberry.field(default=False, description=_DEFAULTS)

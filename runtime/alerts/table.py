@@ -99,6 +99,20 @@ ALERTS: Mapping[str, AlertKind] = {
         told_apart_by=("halt_id",),
         shown=("halt_id",),
     ),
+    "trading_halt_unconfirmed": AlertKind(
+        name="trading_halt_unconfirmed",
+        title="trading may be HALTED",
+        happened="An operator halted trading, and the database did not confirm it. It may hold already, or not at all.",
+        to_do="See whether it holds: python -m runtime trading status. Repeat the halt until it is answered.",
+        told_apart_by=("account",),
+    ),
+    "trading_resume_unconfirmed": AlertKind(
+        name="trading_resume_unconfirmed",
+        title="trading may go on",
+        happened="An operator ended a halt of trading, and the database did not confirm it. Trading may go on already.",
+        to_do="See whether it does: python -m runtime trading status. Repeat it until it is answered.",
+        told_apart_by=("account",),
+    ),
     "trading_resumed": AlertKind(
         name="trading_resumed",
         title="trading goes on",

@@ -1,4 +1,4 @@
-"""The API: GraphQL over HTTP and websocket, health and metrics, on one port."""
+"""The API: GraphQL over HTTP and websocket, health and metrics, on one port; the latter two on METRICS_PORT as well."""
 
 import asyncio
 import random
@@ -14,17 +14,19 @@ from broadcast.hub import open_hub
 from broadcast.settings import HubSettings
 from domain.cancellation import Cancellation
 from domain.placement import Placement
+from domain.telemetry import Metric
 from graph.app import create_graphql_routes
 from graph.context import Services
 from graph.draining import OpenSockets
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
 from graph.tokens import ExpectedClaims, HmacTokens, TokenVerifier, read_key_set
 from graph.trusted_documents import BadManifest, read_manifest
-from runtime.health import health_routes
+from runtime.health import health_routes, serve_health
 from runtime.http_protocol import HttpLimits
 from runtime.key_set import open_key_set
 from runtime.open_files import allow_open_files
 from runtime.process import Process, new_id, until_stopped, utc_now
+from runtime.remembered_tokens import RememberedTokens
 from runtime.resources import make_recording, make_trading_control, open_database, open_signals
 from runtime.serving import serve
 from runtime.settings import Settings, SettingsError
@@ -40,7 +42,11 @@ async def run(process: Process) -> None:
     """Serve until stopped. Raises SettingsError without a token key."""
     settings = process.settings
     async with AsyncExitStack() as stack:
-        tokens = await stack.enter_async_context(open_token_verifier(process))
+        tokens = RememberedTokens(
+            verifier=await stack.enter_async_context(open_token_verifier(process)),
+            tokens_max=settings.verified_tokens_max,
+            clock=utc_now,
+        )
         database = await stack.enter_async_context(open_database(process))
         signals = await stack.enter_async_context(open_signals(process))
         hub = await stack.enter_async_context(
@@ -81,15 +87,14 @@ async def run(process: Process) -> None:
             clock=utc_now,
             settings=graph_settings(settings),
         )
-        health = health_routes(
-            telemetry=process.telemetry,
-            checks={"database": database.check, "redis": signals.check},
-            stop=process.stop,
-        )
+        checks = {"database": database.check, "redis": signals.check}
+        health = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
         sockets = OpenSockets()
         application = Starlette(routes=[*health, *_graphql_routes(services, tokens=tokens, sockets=sockets)])
         process.telemetry.info("api_listening", host=settings.host, port=settings.port)
-        await until_stopped(process, lambda: _serve(process, application, sockets))
+        await until_stopped(
+            process, lambda: _serve(process, application, sockets), lambda: serve_health(process, checks=checks)
+        )
 
 
 @asynccontextmanager
@@ -157,6 +162,9 @@ def http_limits(settings: Settings) -> HttpLimits:
     """How many HTTP connections there may be, and how long one is waited for."""
     return HttpLimits(
         connections_max=settings.http_connections_max,
+        head_max_bytes=settings.http_head_max_bytes,
+        headers_max=settings.http_headers_max,
+        keep_alive_seconds=settings.http_keep_alive_seconds,
         request_seconds=settings.http_request_timeout_seconds,
         stalled_seconds=settings.subscriber_send_timeout_seconds,
     )
@@ -211,4 +219,5 @@ async def _serve(process: Process, application: Starlette, sockets: OpenSockets)
         http_limits=http_limits(settings),
         websocket_limits=websocket_limits(settings),
         drain=drain,
+        refused=lambda: process.telemetry.count(Metric.CONNECTIONS_REFUSED),
     )

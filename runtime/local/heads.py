@@ -85,7 +85,9 @@ def graphiql_files() -> Program | None:
 def lasting_heads(addresses: Addresses, environment: Mapping[str, str]) -> Iterator[Program]:
     """The APIs, the workers and ingest."""
     for name, port in _numbered("api", addresses.apis):
-        yield _head(name, {**environment, "PORT": str(port.number)}, ready_url=address(port, "/readyz"))
+        # METRICS_PORT is the first worker's here; an API of the local stack answers for its health on its own port.
+        own = {"PORT": str(port.number), "METRICS_PORT": ""}
+        yield _head(name, {**environment, **own}, ready_url=address(port, "/readyz"))
     for name, port in _numbered("worker", addresses.workers):
         yield _head(name, {**environment, "METRICS_PORT": str(port.number)}, ready_url=address(port, "/readyz"))
     port = addresses.ingest

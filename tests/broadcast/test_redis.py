@@ -27,6 +27,7 @@ from tests.processes import eventually
 from tests.servers import TestServer, running_valkey
 
 WITHIN_SECONDS = 20.0
+SMALL_BUFFER_BYTES = 65_536
 BRISK = PublisherSettings(connect_timeout_seconds=0.5, send_timeout_seconds=0.3, flush_timeout_seconds=2)
 ORDER = a_snapshot()
 OTHER = a_snapshot(2, account_id="acme")
@@ -228,6 +229,28 @@ async def test_a_killed_connection_loses_no_change(redis_url: str) -> None:
         await subscriber.until(lambda: len(subscriber.sequences) == 50)
 
         assert subscriber.items[1:] == log.changes["demo"]
+
+
+async def test_a_link_that_the_server_drops_because_its_buffer_overran_loses_no_change(own_valkey: TestServer) -> None:
+    log = ChangeHistory()
+    async with (
+        a_feed(log, settings=LINKED_ONLY, redis_url=own_valkey.url) as listening,
+        following(listening) as subscriber,
+        Redis.from_url(own_valkey.url) as redis,
+    ):
+        await subscriber.has(1)
+        await linked(listening, own_valkey.url, "demo")
+        await redis.config_set("client-output-buffer-limit", f"pubsub {SMALL_BUFFER_BYTES} 0 0")
+        flood = "for _ = 1, 2000 do redis.call('PUBLISH', KEYS[1], string.rep('x', 10000)) end"
+
+        # A script's messages are all buffered before any is sent.
+        await redis.eval(flood, 1, channel_of(shard_of("demo")))  # type: ignore[misc] # redis types it as perhaps synchronous
+        missed = log.append(ORDER)
+        await subscriber.has(2)
+
+        assert subscriber.items[1:] == [missed]
+        assert (await redis.info("stats"))["client_output_buffer_limit_disconnections"] == 1
+        await linked(listening, own_valkey.url, "demo")
 
 
 async def test_a_new_link_reads_what_was_missed_while_it_was_away(redis_url: str) -> None:

@@ -12,9 +12,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
+from uuid_utils.compat import uuid7
 
 from db.columns import metadata
 from db.migrate import upgrade
+from tests.examples import now
+from tests.processes import eventually
 from tests.servers import PostgresServer
 
 CATALOG = (
@@ -39,6 +42,13 @@ CATALOG = (
     WHERE relnamespace = 'public'::regnamespace AND relname <> ALL ($1) ORDER BY 1
     """,
 )
+INSERT_ORDER = """
+INSERT INTO orders (
+    id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, status, created_at, updated_at,
+    place_due_at, is_open_at_venue
+)
+VALUES ($1, 'alice', $2, 'US0378331005', 'AAPL', 'BUY', 'MARKET', 'DAY', 10, $3, now(), now(), $4, $5)
+"""
 OUTSIDE = ["alembic_version", "alembic_version_pkc"]
 
 
@@ -81,6 +91,38 @@ async def test_several_processes_may_migrate_at_once(postgres_server: PostgresSe
     await postgres_server.drop_database(fresh)
 
 
+async def test_open_orders_that_there_are_already_are_counted_beside_old_processes_that_hold_accounts(
+    postgres_server: PostgresServer,
+) -> None:
+    before = await postgres_server.create_database()
+    await asyncio.to_thread(upgrade, before, "0001")
+    old = await asyncpg.connect(before)
+    watching = await asyncpg.connect(before)
+    try:
+        for number, (status, is_due, is_open) in enumerate(
+            [("PENDING", True, False), ("PLACED", False, True), ("FILLED", False, False)]
+        ):
+            await old.execute(INSERT_ORDER, uuid7(), str(number), status, now() if is_due else None, is_open)
+        await old.execute("INSERT INTO accounts (id, sequence) VALUES ('alice', 3), ('bob', 0)")
+        holding = old.transaction()
+        await holding.start()
+        await old.execute("SELECT FROM accounts FOR UPDATE")
+        migrating = asyncio.create_task(asyncio.to_thread(upgrade, before))
+        await eventually(lambda: _is_waiting(watching), within_seconds=10)
+        # Behind a migration that waits for as long as it takes nobody would get a word in.
+        async with asyncio.timeout(3):
+            await watching.execute("SELECT FROM accounts")
+        await holding.rollback()
+        await migrating
+
+        rows = await watching.fetch("SELECT id, open_orders FROM accounts ORDER BY id")
+        assert [tuple(row) for row in rows] == [("alice", 2), ("bob", 0)]
+    finally:
+        await old.close()
+        await watching.close()
+    await postgres_server.drop_database(before)
+
+
 async def test_migrating_needs_no_working_directory(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -91,6 +133,10 @@ async def test_migrating_needs_no_working_directory(
 
     assert await _catalog(fresh) != [[], [], [], []]
     await postgres_server.drop_database(fresh)
+
+
+async def _is_waiting(connection: asyncpg.Connection) -> bool:
+    return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"))
 
 
 @asynccontextmanager

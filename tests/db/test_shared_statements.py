@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,13 +10,14 @@ from uuid_utils.compat import uuid7
 
 from db.database import Database
 from db.engine import open_database
+from db.order_reader import PostgresOrderReader
 from db.trading_halts import PostgresTradingHalts
 from domain.errors import StaleWrite
 from domain.ports.order_store import OrderWrite
 from domain.ports.trading_control import TradingHalt
 from tests.clerk import Clerk
 from tests.db.stores import make_store
-from tests.examples import accepted, filled, now
+from tests.examples import accepted, filled, new_order, now
 
 ORDERS = 50
 
@@ -60,6 +62,39 @@ async def test_attempts_that_look_for_a_halt_at_the_same_time_share_a_read(
 
     assert looks == [False, True, False, False]
     assert database.statements - before == 1
+
+
+async def test_orders_looked_up_by_their_clients_ids_at_the_same_time_share_a_read(
+    monkeypatch: pytest.MonkeyPatch, emptied_database_url: str
+) -> None:
+    monkeypatch.setattr("db.engine.Database", CountingDatabase)
+    async with open_database(emptied_database_url, application_name="test") as database:
+        assert isinstance(database, CountingDatabase)
+        store, reader = make_store(database), PostgresOrderReader(database)
+        for account_id in ("alice", "bob"):
+            await store.accept(new_order(account_id=account_id, client_order_id=f"of-{account_id}"))
+        before = database.statements
+
+        found = await asyncio.gather(
+            *(
+                reader.by_client_order_id(f"of-{whose}", account_id=account_id)
+                for whose, account_id in (("alice", "alice"), ("bob", "bob"), ("alice", "bob"), ("alice", "alice"))
+            )
+        )
+
+    assert [order and order.account_id for order in found] == ["alice", "bob", None, "alice"]
+    assert database.statements - before == 1
+
+
+async def test_an_order_that_ends_without_a_change_disturbs_no_other_accounts_numbers(clerk: Clerk) -> None:
+    ids = await clerk.accept(2, accounts=["alice", "bob"])
+    writes = await clerk.decide({order_id: [filled("100", name=str(order_id))] for order_id in ids})
+
+    (change,) = await clerk.orders.write(
+        [replace(write, changes=()) if write.order.account_id == "alice" else write for write in writes]
+    )
+
+    assert (change.order.account_id, change.sequence) == ("bob", 2)
 
 
 async def test_a_stale_order_fails_alone(clerk: Clerk) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import asyncpg
@@ -16,23 +18,36 @@ from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.trading_halts import PostgresTradingHalts
-from domain.errors import OrderDenied
+from domain.errors import OrderDenied, StaleLimits
 from domain.limits import NO_LIMITS, AccountLimits, LastPrice, LimitCode
-from domain.order import OrderStatus
+from domain.order import End, OrderStatus
+from domain.ports.order_store import Stored
 from domain.ports.trading_control import TradingHalt
 from runtime.last_prices import GatheringTape
 from tests.clerk import Clerk
 from tests.db.stores import VENUE, make_store
-from tests.examples import ISIN, at, filled, new_order, now
+from tests.examples import (
+    ISIN,
+    accepted,
+    at,
+    became_unknown,
+    busted,
+    cancel_asked,
+    ended,
+    filled,
+    given_up,
+    new_order,
+    now,
+)
 from tests.fakes.telemetry import RecordingTelemetry
 from tests.processes import eventually
 
 WAITERS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
-def a_halt() -> TradingHalt:
-    """A halt of all accounts."""
-    return TradingHalt(id=uuid7(), account_id=None, halted_at=now(), halted_by="olga", halt_reason="fat finger")
+def a_halt(account_id: str | None = None) -> TradingHalt:
+    """A halt of all accounts, or of one."""
+    return TradingHalt(id=uuid7(), account_id=account_id, halted_at=now(), halted_by="olga", halt_reason="fat finger")
 
 
 @asynccontextmanager
@@ -150,6 +165,106 @@ async def test_accounts_with_and_without_limits_do_not_deadlock(database_url: st
         assert [await book.open_orders(name) for name in "abcd"] == [0] * 4
 
 
+async def test_a_key_at_two_processes_does_not_deadlock_where_only_one_of_the_accounts_with_it_is_limited(
+    database_url: str,
+) -> None:
+    async with (
+        open_database(database_url, application_name="1") as one,
+        open_database(database_url, application_name="2") as two,
+    ):
+        limits = await PostgresLimitBook(one, cache_seconds=5).save(
+            AccountLimits(account_id="limited", max_open_orders=10**6, set_by="olga")
+        )
+        stores = [make_store(one), make_store(two)]
+        of = {"limited": limits}
+        before = await _deadlocks(one)
+
+        def accepting(store: PostgresOrderStore, keys: list[tuple[str, str]]) -> "asyncio.Future[list[Stored]]":
+            orders = [new_order(account_id=name, client_order_id=key) for name, key in keys]
+            return asyncio.gather(
+                *(store.accept(order, limits=of.get(order.account_id, NO_LIMITS)) for order in orders)
+            )
+
+        await accepting(stores[0], [(name, "first") for name in ("0", "A", "limited")])
+        async with holding(database_url, "0") as other:
+            first = accepting(stores[0], [("0", "x"), ("A", "x")])
+            await eventually(lambda: _waiters(other, 1), within_seconds=5)
+            second = accepting(stores[1], [("A", "x"), ("limited", "y")])
+            await eventually(lambda: _waiters(other, 2), within_seconds=5)
+        stored = await first
+        (repeated, limited) = await second
+
+        assert await _deadlocks(one) == before
+        assert repeated.order.id == stored[1].order.id
+        assert limited.change is not None
+
+
+async def test_an_order_judged_by_old_limits_is_not_stored_beside_one_judged_by_the_new(
+    database: Database, store: PostgresOrderStore
+) -> None:
+    book = PostgresLimitBook(database, cache_seconds=5)
+    old = await book.save(AccountLimits(account_id="alice", max_quantity=Decimal(1000), set_by="olga"))
+    new = await book.save(AccountLimits(account_id="alice", max_quantity=Decimal(10), set_by="olga"))
+
+    for judged_by in (old, NO_LIMITS):
+        results = await asyncio.gather(
+            store.accept(new_order(client_order_id="big", quantity="100"), limits=judged_by),
+            store.accept(new_order(client_order_id="small", quantity="1"), limits=new),
+            return_exceptions=True,
+        )
+
+        assert [type(result) for result in results] == [StaleLimits, StaleLimits]
+
+
+async def test_a_halt_waits_for_no_reader_and_holds_up_no_order(
+    database_url: str, database: Database, store: PostgresOrderStore
+) -> None:
+    halts = PostgresTradingHalts(database)
+    await halts.halt(a_halt("bob"))
+    await store.accept(new_order(client_order_id="before"))
+    reader = await asyncpg.connect(database_url)
+    try:
+        async with reader.transaction(isolation="repeatable_read", readonly=True):
+            await reader.execute("LOCK TABLE trading_halts IN ACCESS SHARE MODE")  # As pg_dump does.
+            async with asyncio.timeout(1):
+                _, stored, _, ended = await asyncio.gather(
+                    halts.halt(a_halt("carol")),
+                    store.accept(new_order(client_order_id="beside")),
+                    store.claim([], lease=timedelta(seconds=1)),
+                    halts.resume("bob", by="olga", reason="mended"),
+                )
+    finally:
+        await reader.close()
+
+    assert stored.change is not None
+    assert ended is not None
+
+
+async def test_a_halt_waits_for_claims_that_began_before_it_and_its_end_for_none(
+    database_url: str, database: Database, store: PostgresOrderStore, clerk: Clerk
+) -> None:
+    (order_id,) = await clerk.accept(1)
+    halts = PostgresTradingHalts(database)
+    await halts.halt(a_halt("bob"))
+    other = await asyncpg.connect(database_url)
+    try:
+        async with other.transaction():
+            await other.execute("SELECT FROM orders FOR UPDATE")
+            claiming = asyncio.create_task(store.claim([order_id], lease=timedelta(seconds=9)))
+            await eventually(lambda: _waiters(other, 1), within_seconds=5)
+            ended = await halts.resume("bob", by="olga", reason="mended")
+            halting = asyncio.create_task(halts.halt(a_halt()))
+            await eventually(lambda: _waiters(other, 2), within_seconds=5)
+            answered_too_early = halting.done()
+        await halting
+    finally:
+        await other.close()
+
+    assert ended is not None
+    assert not answered_too_early
+    assert [claim.order.id for claim in await claiming] == [order_id]
+
+
 async def test_an_order_that_waits_for_the_end_of_a_halt_says_so(database: Database, clerk: Clerk) -> None:
     (order_id,) = await clerk.accept(1)
     await PostgresTradingHalts(database).halt(a_halt())
@@ -171,6 +286,99 @@ async def test_open_orders_can_be_counted_anew(database: Database, clerk: Clerk)
     assert await book.recount_open_orders() == 1
     assert await book.recount_open_orders() == 0
     assert await book.open_orders("alice") == 3
+
+
+async def test_the_second_of_two_recounts_finds_nothing_left_to_mend(database_url: str, clerk: Clerk) -> None:
+    await clerk.accept(2)
+    async with open_database(database_url, application_name="1") as database:
+        book = PostgresLimitBook(database, cache_seconds=5)
+        await database.fetch("UPDATE accounts SET open_orders = 99")
+        async with holding(database_url, "alice") as other:
+            recounts = [asyncio.create_task(book.recount_open_orders()) for _ in range(2)]
+            await eventually(lambda: _waiters(other, 2), within_seconds=5)
+        await asyncio.gather(*recounts)
+
+        assert await book.open_orders("alice") == 2
+
+
+async def test_open_orders_can_be_counted_anew_while_they_never_stop_coming(database: Database, clerk: Clerk) -> None:
+    await clerk.accept(1)
+    book = PostgresLimitBook(database, cache_seconds=5)
+    await database.fetch("UPDATE accounts SET open_orders = 99")
+    over = asyncio.Event()
+
+    async def work() -> int:
+        placed = 0
+        while not over.is_set():
+            await clerk.accept(1)
+            placed += 1
+        return placed
+
+    working = [asyncio.create_task(work()) for _ in range(4)]
+    try:
+        async with asyncio.timeout(1):
+            wrong = await book.recount_open_orders()
+    finally:
+        over.set()
+        placed = sum(await asyncio.gather(*working))
+
+    assert wrong == 1
+    assert await book.open_orders("alice") == 1 + placed
+
+
+async def test_whatever_became_of_an_order_it_is_counted_anew_as_it_was_counted(
+    database: Database, store: PostgresOrderStore, clerk: Clerk
+) -> None:
+    ids = await clerk.accept(9)
+    await store.claim(ids[:2], lease=timedelta(seconds=9))
+    await clerk.record(
+        {
+            ids[1]: [became_unknown()],
+            ids[2]: [accepted()],
+            ids[3]: [filled("1", name="E3")],
+            ids[4]: [filled("100", name="E4")],
+            ids[5]: [filled("100", name="E5"), busted("E5")],
+            ids[6]: [given_up()],
+            ids[7]: [ended(End.CANCELED)],
+            ids[8]: [accepted(), cancel_asked()],
+        }
+    )
+    book = PostgresLimitBook(database, cache_seconds=5)
+
+    assert await book.recount_open_orders() == 0
+    assert await book.open_orders("alice") == 6
+
+
+async def test_a_number_below_zero_and_moments_of_the_future_let_pass_no_more_and_no_less_than_the_limit(
+    database: Database, store: PostgresOrderStore, clerk: Clerk
+) -> None:
+    await clerk.accept(1)
+    book = PostgresLimitBook(database, cache_seconds=5)
+    limits = await book.save(AccountLimits(max_open_orders=2, max_orders_per_second=3, set_by="olga"))
+    await database.fetch(
+        "UPDATE accounts SET open_orders = -5, accepted_at = array_fill(now() + interval '1 hour', ARRAY[9])"
+    )
+
+    shown = await book.open_orders("alice")
+    results = await asyncio.gather(
+        *(store.accept(new_order(client_order_id=name), limits=limits) for name in "abcd"), return_exceptions=True
+    )
+
+    assert shown == 0
+    assert [type(result) for result in results] == [Stored, Stored, OrderDenied, OrderDenied]
+
+
+async def test_a_price_from_the_future_counts_as_one_of_this_moment(database: Database) -> None:
+    prices = PostgresInstrumentPrices(database, cache_seconds=0)
+    ahead = LastPrice(isin=ISIN, price=Decimal(10), at=now() + timedelta(days=1))
+    behind = LastPrice(isin=ISIN, price=Decimal(11), at=now() - timedelta(days=1))
+
+    first = await prices.save([ahead])
+    too_old = await prices.save([behind])
+    next_one = await prices.save([replace(behind, at=now() + timedelta(seconds=1))])
+
+    assert (set(first), set(too_old), set(next_one)) == ({ISIN}, set(), {ISIN})
+    assert await _is(prices, "11")
 
 
 async def test_the_tape_writes_the_newest_price_soon_and_what_is_left_when_it_stops(database: Database) -> None:

@@ -5,15 +5,18 @@ from decimal import Decimal
 
 import pytest
 
-from domain.errors import NotHalted, OrderDenied, WrongLimits
+from domain.errors import NotHalted, OrderDenied, Unavailable, WrongLimits
 from domain.limits import AccountLimits, LimitCode
 from domain.order import OrderStatus
 from domain.placement import PlaceOrder
+from domain.ports.trading_control import TradingHalt
 from domain.telemetry import Metric
 from domain.trading_control import TradingControl
 from domain.values import OrderType, Side, TimeInForce
+from runtime.alerts.table import ALERTS
 from tests.desk import SECOND, Desk
-from tests.examples import ISIN, ORDER_ID, filled
+from tests.examples import ISIN, ORDER_ID, corrected, filled
+from tests.fakes.trading_control import MemoryTradingHalts
 
 COMMAND = PlaceOrder(
     account_id="alice",
@@ -168,6 +171,69 @@ async def test_a_halt_and_its_end_are_told_once_with_who_and_why(desk: Desk, con
     assert (shown, desk.telemetry.gauges[Metric.TRADING_HALTED]) == (1, 0)
     with pytest.raises(NotHalted):
         await control.resume(None, by="otto", reason="again")
+
+
+async def test_a_halt_or_its_end_that_may_have_begun_unanswered_is_told(desk: Desk, control: TradingControl) -> None:
+    class Unanswered(MemoryTradingHalts):
+        async def halt(self, halt: TradingHalt) -> TradingHalt:
+            await super().halt(halt)
+            raise Unavailable
+
+        async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt | None:
+            await super().resume(account_id, by=by, reason=reason)
+            raise Unavailable
+
+    unanswered = replace(control, halts=Unanswered(desk.clock, desk.orders.halts.halts))
+
+    with pytest.raises(Unavailable):
+        await unanswered.halt(None, by="olga", reason="fat finger")
+    with pytest.raises(Unavailable):
+        await unanswered.resume("alice", by="otto", reason="mended")
+
+    (halting,) = desk.telemetry.said("trading_halt_unconfirmed")
+    assert (halting["account"], halting["by"], halting["reason"]) == ("all accounts", "olga", "fat finger")
+    (resuming,) = desk.telemetry.said("trading_resume_unconfirmed")
+    assert (resuming["account"], resuming["by"], resuming["reason"]) == ("alice", "otto", "mended")
+    assert {"trading_halt_unconfirmed", "trading_resume_unconfirmed"} <= ALERTS.keys()
+
+
+async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_and_no_attempt_counts(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unanswered(_halts: MemoryTradingHalts, _account_id: str) -> bool:
+        raise Unavailable
+
+    await desk.accept()
+    monkeypatch.setattr("domain.submission.HALT_UNSEEN_MAX_SECONDS", 0.0)
+    monkeypatch.setattr(MemoryTradingHalts, "is_halted", unanswered)
+
+    await desk.attempt()
+    waiting = (desk.row().attempts, desk.row().lease_until)
+    monkeypatch.undo()
+    await desk.attempt(after=60 * SECOND)
+
+    assert waiting == (0, None)
+    assert desk.telemetry.counted(Metric.PLACEMENT_ATTEMPTS, outcome="halt_unknown") == 1
+    assert desk.venue.asked.count("place") == 1
+    assert desk.order().status is OrderStatus.PLACED
+
+
+async def test_limits_that_limit_nothing_are_refused(desk: Desk, control: TradingControl) -> None:
+    with pytest.raises(WrongLimits, match="at least one"):
+        await control.set_limits(AccountLimits(account_id="alice"), by="olga")
+
+    assert not desk.orders.book.stored
+
+
+async def test_the_corrected_price_of_an_execution_replaces_the_wrong_one(desk: Desk) -> None:
+    await desk.accept()
+    await desk.report(filled("1", price="1240", name="E1"))
+    await desk.report(corrected("1", price="12.40", name="E1"))
+
+    known = await desk.prices.last_price(ISIN)
+
+    assert known is not None
+    assert known.price == Decimal("12.40")
 
 
 async def test_what_cannot_be_a_limit_is_refused_and_told_to_nobody(desk: Desk, control: TradingControl) -> None:

@@ -58,8 +58,10 @@ class MemoryInstrumentPrices:
     async def last_price(self, isin: str) -> LastPrice | None:
         return self.prices.get(isin)
 
-    async def save(self, prices: Collection[LastPrice]) -> None:
+    async def save(self, prices: Collection[LastPrice]) -> Collection[str]:
+        before = dict(self.prices)
         self.note(prices)
+        return {isin for isin, price in self.prices.items() if before.get(isin) != price}
 
     def note(self, prices: Iterable[LastPrice]) -> None:
         for one in prices:

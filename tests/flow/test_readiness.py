@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
+from runtime.local.ports import free_port
 from tests.flow.system import Json, System, open_system
 from tests.processes import eventually
 from tests.proxy import Proxy, proxied
@@ -57,6 +58,7 @@ async def api(
         proxied(redis_url) as (redis, queue),
         open_system(database_url=there, redis_url=queue) as system,
     ):
+        system.environment["METRICS_PORT"] = str(free_port())
         await system.start("api")
         yield Probed(system=system, database=database, redis=redis, database_url=database_url)
 
@@ -85,6 +87,16 @@ async def test_each_part_has_its_reason_which_is_logged_in_full_once(probed: Pro
     await probed.becomes(200, {"database": "ok", "redis": "ok"})
     await probed.readiness()
     assert len(await probed.logs("ready_again", "part=database")) == 1
+
+
+async def test_the_api_tells_its_health_on_a_port_of_its_own_too(probed: Probed) -> None:
+    address = f"http://127.0.0.1:{probed.system.environment['METRICS_PORT']}"
+
+    for path in ("/healthz", "/metrics", "/readyz"):
+        async with probed.system.session.get(address + path) as response:
+            assert response.status == 200, path
+    async with probed.system.session.get(address + "/graphql") as response:
+        assert response.status == 404
 
 
 async def test_a_database_that_does_not_answer_in_time_is_busy(probed: Probed) -> None:

@@ -10,9 +10,11 @@ from runtime.local.ports import free_port
 from tests.flow.system import Json, System, open_system
 from tests.processes import eventually, running
 
-HALT = """mutation Halt($account: ID) { haltTrading(input: {accountId: $account, reason: "fat finger"}) {
+HALT = """mutation Halt($account: ID, $everybody: Boolean! = false) {
+  haltTrading(input: {accountId: $account, everybody: $everybody, reason: "fat finger"}) {
   __typename ... on HaltTradingSuccess { halt { id haltedAt } } } }"""
-RESUME = """mutation Resume($account: ID) { resumeTrading(input: {accountId: $account, reason: "mended"}) {
+RESUME = """mutation Resume($account: ID, $everybody: Boolean! = false) {
+  resumeTrading(input: {accountId: $account, everybody: $everybody, reason: "mended"}) {
   __typename ... on UserError { code } } }"""
 SET = """mutation Set($input: SetAccountLimitsInput!) { setAccountLimits(input: $input) { __typename } }"""
 MINE = "{ viewer { tradingHalted openOrders limits { maxOpenOrders } } }"
@@ -47,7 +49,7 @@ async def test_a_halt_at_one_process_stops_all_at_once_leaves_cancels_open_and_e
 
     placing = [asyncio.create_task(keep_placing(head)) for head in ("api", "api-2") for _ in range(4)]
     await eventually(lambda: len(answers) > 40, within_seconds=15)
-    assert await operate(two, HALT, head="api-2") == "HaltTradingSuccess"
+    assert await operate(two, HALT, head="api-2", everybody=True) == "HaltTradingSuccess"
     stopped.set()
     await asyncio.wait_for(asyncio.gather(*placing), 30)
 
@@ -58,7 +60,7 @@ async def test_a_halt_at_one_process_stops_all_at_once_leaves_cancels_open_and_e
     assert (await two.cancel(first))["__typename"] == "CancelOrderSuccess"
     assert (await two.ask(MINE, head="api"))["viewer"]["tradingHalted"] is True
 
-    assert await operate(two, RESUME, head="api") == "ResumeTradingSuccess"
+    assert await operate(two, RESUME, head="api", everybody=True) == "ResumeTradingSuccess"
     assert (await two.place(head="api-2"))["__typename"] == "PlaceOrderSuccess"
 
 
@@ -89,13 +91,22 @@ async def test_a_halt_from_the_command_line_holds_in_running_processes(two: Syst
             await eventually(lambda: command.silent, within_seconds=5)
             return code, "\n".join(command.output)
 
+    unclear = [
+        (await run(*command, "--by", "olga"))[0]
+        for command in (
+            ("trading", "halt", "--reason", "fat finger"),
+            ("trading", "halt", "--reason", "fat finger", "--account", "demo "),
+        )
+    ]
     code, said = await run("trading", "halt", "--account", "demo", "--reason", "fat finger", "--by", "olga")
     denied = await two.place(head="api-2")
     other = await two.place(head="api-2", account="other")
     _, status = await run("trading", "status")
     resumed, _ = await run("trading", "resume", "--account", "demo", "--reason", "mended")
 
+    assert unclear == [2, 2]
     assert code == 0, said
+    assert "No order of demo has ever been accepted" in said
     assert denied["code"] == "TRADING_HALTED"
     assert other["__typename"] == "PlaceOrderSuccess"
     assert "demo: halted" in status

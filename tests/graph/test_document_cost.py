@@ -50,8 +50,8 @@ def objects(document: str, variables: Mapping[str, object] | None = None, operat
         ("{ orders(first: -5) { nodes { id } } }", 2),
         ("{ orders(first: 100000) { nodes { id } } }", 2 + 100),
         ("{ orders(first: 4) { nodes { id instrument { id } } edges { cursor } } }", 2 + 4 * 2 + 4),
-        ("{ orders(first: 4) { nodes { executions { nodes { id } } } } }", 2 + 4 * (2 + 50)),
-        ("{ orders(first: 4) { nodes { executions(first: 5) { nodes { id } } } } }", 2 + 4 * (2 + 5)),
+        ("{ orders(first: 4) { nodes { executions { nodes { id } } } } }", 2 + 4 * (11 + 50)),
+        ("{ orders(first: 4) { nodes { executions(first: 5) { nodes { id } } } } }", 2 + 4 * (11 + 5)),
         ('{ nodes(ids: ["a", "b", "c"]) { id } }', 1 + 3),
         (
             "{ a: orders(first: 2) { ...o } b: orders(first: 3) { ...o } }" + ROWS,
@@ -59,21 +59,27 @@ def objects(document: str, variables: Mapping[str, object] | None = None, operat
         ),
         ("{ ... on Query { ...q } } fragment q on Query { orders(first: 2) { nodes { id } } }", 2 + 2),
         ("{ orders(first: 9) @include(if: false) { nodes { id } } }", 2 + 9),
-        ("subscription { orderUpdates { order { id history(first: 6) { nodes { at } } } } }", 4 + 6),
+        ("subscription { orderUpdates { order { id history(first: 6) { nodes { at } } } } }", 13 + 6),
     ],
 )
 def test_pages_count_as_often_as_they_are_long_and_multiply_inside_one_another(document: str, expected: int) -> None:
     assert objects(document) == expected
 
 
+def test_pages_of_each_row_are_dear_even_when_they_are_empty_for_each_is_read_by_itself() -> None:
+    pages = " ".join(f"a{number}: executions(first: 0) {{ __typename }}" for number in range(30))
+
+    assert objects(f"{{ orders(first: 100) {{ nodes {{ {pages} }} }} }}") > GraphSettings().max_cost_objects
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        (None, 2 + 50 * (2 + 3)),
-        ({"n": 10}, 2 + 10 * (2 + 3)),
-        ({"n": 10, "m": 4}, 2 + 10 * (2 + 4)),
-        ({"n": None, "m": None}, 2 + 50 * (2 + 50)),
-        ({"n": 1e9}, 2 + 100 * (2 + 3)),
+        (None, 2 + 50 * (11 + 3)),
+        ({"n": 10}, 2 + 10 * (11 + 3)),
+        ({"n": 10, "m": 4}, 2 + 10 * (11 + 4)),
+        ({"n": None, "m": None}, 2 + 50 * (11 + 50)),
+        ({"n": 1e9}, 2 + 100 * (11 + 3)),
         ({"n": "ten"}, 2),
         ({"n": 1.5}, 2),
     ],
@@ -119,13 +125,13 @@ def test_every_list_of_objects_is_a_page_or_follows_a_list_of_ids_or_is_one_of_f
 
 
 async def test_an_answer_that_could_be_too_large_is_refused_before_anything_is_read() -> None:
-    async with running_api(World(settings=GraphSettings(max_cost_objects=100))) as api:
+    async with running_api(World(settings=GraphSettings(max_cost_objects=182))) as api:
         await api.data(PAGES, {"n": 10, "m": 7})
-        error = await api.error(PAGES, {"n": 10, "m": 9})
+        error = await api.error(PAGES, {"n": 10, "m": 8})
         by_socket = await refused_over_the_socket(api)
 
-    assert error["message"] == "The answer could hold 112 objects; 100 are allowed. Ask for shorter pages."
-    assert error["extensions"] == {"code": "DOCUMENT_TOO_COSTLY", "limit": 100}
+    assert error["message"] == "The answer could hold 192 objects; 182 are allowed. Ask for shorter pages."
+    assert error["extensions"] == {"code": "DOCUMENT_TOO_COSTLY", "limit": 182}
     assert by_socket["extensions"] == error["extensions"]
 
 
@@ -139,7 +145,8 @@ async def test_an_order_with_everything_wrong_has_fewer_issues_than_were_counted
 
 async def refused_over_the_socket(api: Api) -> dict[str, Any]:
     async with api.conversation() as socket:
-        await socket.subscribe("subscription { orderUpdates { order { history(first: 100) { nodes { at } } } } }")
+        pages = "a: history(first: 100) { nodes { at } } b: history(first: 100) { nodes { at } }"
+        await socket.subscribe(f"subscription {{ orderUpdates {{ order {{ {pages} }} }} }}")
         message = await socket.receive()
     assert message["type"] == "error"
     error: dict[str, Any] = message["payload"][0]

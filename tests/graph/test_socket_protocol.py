@@ -29,6 +29,13 @@ async def test_the_bearer_of_a_valid_token_is_let_in_and_answered(api: Api) -> N
         assert await socket.receive() == {"id": "1", "type": "complete"}
 
 
+async def test_an_empty_name_of_an_operation_is_none_as_it_is_over_http(api: Api) -> None:
+    async with api.conversation() as socket:
+        await socket.send(subscribe(payload={"query": VIEWER, "operationName": ""}))
+
+        assert await socket.next_data() == {"viewer": {"accountId": "alice"}}
+
+
 async def test_an_order_can_be_placed_over_the_socket_too(api: Api) -> None:
     document = "mutation ($input: PlaceOrderInput!) { placeOrder(input: $input) { __typename } }"
     async with api.conversation() as socket:

@@ -9,12 +9,12 @@ from tests.examples import ISIN, at
 from tests.graph.server import Api, Json, token
 
 OPERATOR = token("olga", scopes=("operator",))
-HALT = """mutation Halt($account: ID, $reason: String!) {
-  haltTrading(input: {accountId: $account, reason: $reason}) {
+HALT = """mutation Halt($account: ID, $everybody: Boolean! = false, $reason: String!) {
+  haltTrading(input: {accountId: $account, everybody: $everybody, reason: $reason}) {
     __typename ... on HaltTradingSuccess { halt { id accountId haltedBy haltReason resumedAt } }
     ... on UserError { code message path } } }"""
-RESUME = """mutation Resume($account: ID, $reason: String!) {
-  resumeTrading(input: {accountId: $account, reason: $reason}) {
+RESUME = """mutation Resume($account: ID, $everybody: Boolean! = false, $reason: String!) {
+  resumeTrading(input: {accountId: $account, everybody: $everybody, reason: $reason}) {
     __typename ... on ResumeTradingSuccess { halt { id resumedBy resumeReason resumedAt } }
     ... on UserError { code message path } } }"""
 SET = """mutation Set($input: SetAccountLimitsInput!) {
@@ -23,8 +23,8 @@ SET = """mutation Set($input: SetAccountLimitsInput!) {
     ... on SetAccountLimitsSuccess { limits { accountId maxQuantity maxNotional maxOpenOrders setBy } }
     ... on InvalidLimits { issues { path code } }
     ... on UserError { code path } } }"""
-CLEAR = """mutation Clear($account: ID) {
-  clearAccountLimits(input: {accountId: $account}) {
+CLEAR = """mutation Clear($account: ID, $everybody: Boolean! = false) {
+  clearAccountLimits(input: {accountId: $account, everybody: $everybody}) {
     __typename ... on ClearAccountLimitsSuccess { limits { accountId maxQuantity } } } }"""
 LIMITS = "query Limits($account: ID) { accountLimits(accountId: $account) { accountId maxQuantity setBy } }"
 HALTS = """query Halts($open: Boolean, $account: ID) {
@@ -46,14 +46,17 @@ async def place(api: Api, name: str, **changed: object) -> Json:
 
 async def halt(api: Api, account: str | None = None) -> Json:
     """Halt; the halt that is open then."""
-    result = await api.data(HALT, {"account": account, "reason": "fat finger"}, bearer=OPERATOR)
+    result = await api.data(
+        HALT, {"account": account, "everybody": account is None, "reason": "fat finger"}, bearer=OPERATOR
+    )
     opened: Json = result["haltTrading"]["halt"]
     return opened
 
 
 async def set_limits(api: Api, **limits: object) -> Json:
     """Set limits; the mutation's result."""
-    result: Json = (await api.data(SET, {"input": limits}, bearer=OPERATOR))["setAccountLimits"]
+    whom = {"everybody": "accountId" not in limits}
+    result: Json = (await api.data(SET, {"input": whom | limits}, bearer=OPERATOR))["setAccountLimits"]
     return result
 
 
@@ -92,7 +95,8 @@ async def test_a_halt_denies_orders_leaves_cancels_open_and_ends_when_it_is_resu
     replayed = await place(api, "before")
     seen = (await api.data(MINE))["viewer"]["tradingHalted"]
     canceled = await api.data(CANCEL, {"id": before["order"]["id"]})
-    ended = (await api.data(RESUME, {"account": whom, "reason": "mended"}, bearer=OPERATOR))["resumeTrading"]
+    resuming = {"account": whom, "everybody": whom is None, "reason": "mended"}
+    ended = (await api.data(RESUME, resuming, bearer=OPERATOR))["resumeTrading"]
     after = await place(api, "during")
 
     assert opened | {"id": ""} == {
@@ -114,23 +118,38 @@ async def test_a_halt_denies_orders_leaves_cancels_open_and_ends_when_it_is_resu
 async def test_resuming_what_is_not_halted_is_an_expected_failure(api: Api) -> None:
     await halt(api, "alice")
 
-    result = (await api.data(RESUME, {"reason": "mended"}, bearer=OPERATOR))["resumeTrading"]
+    result = (await api.data(RESUME, {"everybody": True, "reason": "mended"}, bearer=OPERATOR))["resumeTrading"]
 
     assert (result["__typename"], result["code"], result["path"]) == ("NotHalted", "NOT_HALTED", ["input", "accountId"])
 
 
 @pytest.mark.parametrize("variables", [{"reason": ""}, {"reason": " "}, {"reason": "x" * 501}, {"reason": "a\nb"}])
 async def test_a_halt_needs_a_reason_that_can_be_read(api: Api, variables: Json) -> None:
-    error = (await api.answer(HALT, variables, bearer=OPERATOR))["errors"][0]
+    error = (await api.answer(HALT, variables | {"everybody": True}, bearer=OPERATOR))["errors"][0]
 
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
 
 
-async def test_an_empty_account_is_not_everybody(api: Api) -> None:
-    error = (await api.answer(HALT, {"account": "", "reason": "x"}, bearer=OPERATOR))["errors"][0]
+@pytest.mark.parametrize(
+    "whom", [{}, {"account": None}, {"account": ""}, {"account": " alice"}, {"account": "alice", "everybody": True}]
+)
+async def test_an_account_that_was_lost_on_the_way_is_not_everybody(api: Api, whom: Json) -> None:
+    halting, resuming, clearing = [
+        (await api.answer(document, {"reason": "x"} | whom, bearer=OPERATOR))["errors"][0]
+        for document in (HALT, RESUME, CLEAR)
+    ]
+    limits = {"maxQuantity": "1"} | {"accountId" if name == "account" else name: one for name, one in whom.items()}
+    setting = (await api.answer(SET, {"input": limits}, bearer=OPERATOR))["errors"][0]
 
-    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert {one["extensions"]["code"] for one in (halting, resuming, clearing, setting)} == {"BAD_USER_INPUT"}
     assert not api.world.orders.halts.halts
+    assert not api.world.orders.book.stored
+
+
+async def test_the_limits_shown_for_an_account_whose_id_has_spaces_around_are_nobodys(api: Api) -> None:
+    error = (await api.answer(LIMITS, {"account": "alice "}, bearer=OPERATOR))["errors"][0]
+
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
 
 
 async def test_the_trail_is_a_connection_of_nodes_that_only_operators_find(api: Api) -> None:
@@ -175,6 +194,8 @@ async def test_limits_are_set_as_a_whole_shown_and_cleared(api: Api) -> None:
     ("limits", "fields", "code"),
     [
         ({"maxQuantity": "NaN", "maxNotional": 5}, ["maxQuantity", "maxNotional"], "BAD_FORMAT"),
+        ({}, ["maxQuantity"], "REQUIRED"),
+        ({"accountId": "alice"}, ["maxQuantity"], "REQUIRED"),
         ({"maxQuantity": "0"}, ["maxQuantity"], "OUT_OF_RANGE"),
         ({"priceCollarPercent": "-1"}, ["priceCollarPercent"], "OUT_OF_RANGE"),
         ({"maxOpenOrders": 0, "maxOrdersPerSecond": 1001}, ["maxOpenOrders", "maxOrdersPerSecond"], "OUT_OF_RANGE"),

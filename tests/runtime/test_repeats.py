@@ -139,6 +139,80 @@ def test_an_error_that_wants_a_person_is_written_for_each_order_and_once_for_the
     assert [line["order_id"] for line in lines()] == ["o-1", "o-2"]
 
 
+@pytest.mark.parametrize("event", ["limits_set", "limits_cleared", "trading_halted", "trading_resumed"])
+def test_what_a_person_did_is_always_written(lines: Lines, watch: Watch, event: str) -> None:
+    _configured(watch)
+
+    for account in ("acc-1", "acc-2", "acc-2"):
+        get_logger().warning(event, account=account, by="mallory", reason="all is well")
+
+    assert [line["account"] for line in lines()] == ["acc-1", "acc-2", "acc-2"]
+
+
+def test_other_errors_of_tasks_are_other_lines_each_with_its_traceback(lines: Lines, watch: Watch) -> None:
+    _configured(watch)
+
+    for error in (KeyError("one"), RuntimeError("another"), RuntimeError("another")):
+        logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=error)
+
+    assert [line["exception"].splitlines()[-1] for line in lines()] == ["KeyError: 'one'", "RuntimeError: another"]
+
+
+def test_other_errors_of_a_library_are_other_lines(lines: Lines, watch: Watch) -> None:
+    _configured(watch)
+
+    for error in ("refused by 127.0.0.1:6379", "refused by 127.0.0.1:6380", "timed out"):
+        logging.getLogger("saq").error("Upkeep task failed unexpectedly", exc_info=ConnectionError(error))
+
+    assert len(lines()) == 2
+
+
+@pytest.mark.parametrize("name", ["uvicorn.error", "strawberry.execution", "asyncio"])
+def test_a_library_warns_of_what_strangers_do_once(lines: Lines, watch: Watch, name: str) -> None:
+    _configured(watch)
+
+    for stranger in ("one", "another"):
+        logging.getLogger(name).warning("Invalid HTTP request received from %s.", stranger)
+
+    assert len(lines()) == 1
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _fail_unexpectedly(*errors: Exception) -> None:
+    for number, error in enumerate(errors):
+        try:
+            _raise(error)
+        except Exception as cause:  # noqa: BLE001 - what an operation may end with
+            get_logger().error("unexpected_error", error_id=f"id-{number}", exc_info=cause)
+
+
+def test_each_error_id_that_a_client_was_given_is_found_and_one_traceback_of_its_kind(
+    lines: Lines, watch: Watch
+) -> None:
+    _configured(watch)
+
+    _fail_unexpectedly(KeyError("one"), KeyError("two"), RuntimeError("another"), KeyError("three"))
+
+    said = lines()
+    assert [line["error_id"] for line in said] == ["id-0", "id-1", "id-2", "id-3"]
+    assert ["exception" in line for line in said] == [True, False, True, False]
+    assert said[3]["error"] == "KeyError('three')"
+
+
+def test_many_unexpected_errors_leave_room_for_other_kinds(lines: Lines, watch: Watch) -> None:
+    _configured(watch)
+
+    _fail_unexpectedly(*(KeyError(str(number)) for number in range(2 * KINDS_MAX)))
+    lines()
+    _postpone(2, error="one")
+    _postpone(2, error="another")
+
+    assert [line["error"] for line in lines()] == ["one", "another"]
+
+
 def test_facts_of_normal_life_are_all_written(lines: Lines, watch: Watch) -> None:
     _configured(watch)
 

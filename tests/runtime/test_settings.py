@@ -83,6 +83,36 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
     assert load_settings().allowed_origins == ("http://one.example", "http://two.example")
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://App.Example.com", "https://app.example.com"),
+        ("https://app.example.com/", "https://app.example.com"),
+        ("https://app.example.com:443", "https://app.example.com"),
+        ("http://app.example.com:8080", "http://app.example.com:8080"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("*", "*"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_send_it(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
+    monkeypatch.setenv("ALLOWED_ORIGINS", given)
+
+    assert load_settings().allowed_origins == (kept,)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["app.example.com", "https://app.example.com/desk", "ftp://app.example.com", "null", "https://a:b", "https://u@a"],
+)
+def test_what_is_no_origin_is_a_sentence_at_the_start(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("ALLOWED_ORIGINS", f"https://app.example.com,{given}")
+
+    with pytest.raises(SettingsError, match=r"ALLOWED_ORIGINS: .*https://app\.example\.com") as refusal:
+        load_settings()
+
+    assert given in str(refusal.value)
+
+
 def test_the_table_of_settings_masks_every_secret(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

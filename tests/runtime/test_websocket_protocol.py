@@ -19,6 +19,16 @@ from runtime.websocket_protocol import FrameBudget, WebSocketLimits
 from tests.graph.raw_socket import CLOSE, PING, frame, raw_socket
 
 DEADLINE_SECONDS = 5.0
+UPGRADE = (
+    b"host: fillwire\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
+    b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+NO_HANDSHAKES = {
+    "a long line": b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"x: " + b"a" * 9_000 + b"\r\n\r\n",
+    "a long address": b"GET /ws?" + b"a" * 9_000 + b" HTTP/1.1\r\n" + UPGRADE + b"\r\n",
+    "a body": b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"content-length: 1\r\n\r\nx",
+    "chunks": b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+}
 LIMITS = WebSocketLimits(
     message_max_bytes=65_536, frames_per_second=1_000_000, frames_burst=1_000_000, stalled_seconds=0.3
 )
@@ -56,6 +66,19 @@ async def test_a_peer_that_goes_on_talking_after_it_was_closed_is_cut() -> None:
                 await peer.send(frame(b"more"))
                 await asyncio.sleep(0.01)
         assert ended.is_set()
+
+
+@pytest.mark.parametrize("head", NO_HANDSHAKES.values(), ids=NO_HANDSHAKES)
+async def test_an_upgrade_that_is_no_handshake_is_answered_with_400_and_its_connection_ends(head: bytes) -> None:
+    async with serving() as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_budget_lets_a_burst_through_and_then_as_many_as_come_with_the_time() -> None:

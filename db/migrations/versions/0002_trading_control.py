@@ -1,16 +1,21 @@
 """Limits, halts, last known prices; and what each account has under way. Their reasons are in `db/trading_tables.py`.
 
-Processes of the version before do not count open orders: stop them before, or run `python -m runtime limits recount`
-once they are gone.
+Processes of the version before may go on meanwhile: `accounts` is locked for as long as it takes to count the orders
+that are not final, by the two small indexes that hold them; and nobody is kept waiting longer than a second for that
+lock. But they count no open orders and judge no halt: see docs/operations.md.
 """
 
 from alembic import op
+from sqlalchemy.exc import DBAPIError
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+LOCK_ATTEMPTS_MAX = 60
+LOCK_NOT_AVAILABLE = "55P03"
+LOCK_ACCOUNTS = "LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE"
 ACCOUNT_COLUMNS = """
 ALTER TABLE accounts
     ADD COLUMN open_orders integer NOT NULL DEFAULT 0,
@@ -19,9 +24,13 @@ ALTER TABLE accounts
 COUNT_OPEN_ORDERS = """
 UPDATE accounts AS a SET open_orders = o.count
 FROM (
-    SELECT account_id, count(*) AS count FROM orders
-    WHERE status NOT IN ('CANCELED', 'EXPIRED', 'FAILED', 'FILLED', 'REJECTED')
-    GROUP BY account_id
+    SELECT u.account_id, count(*) AS count FROM (
+        SELECT account_id, status FROM orders WHERE place_due_at IS NOT NULL
+        UNION ALL
+        SELECT account_id, status FROM orders WHERE is_open_at_venue AND place_due_at IS NULL
+    ) AS u
+    WHERE u.status NOT IN ('CANCELED', 'EXPIRED', 'FAILED', 'FILLED', 'REJECTED')
+    GROUP BY u.account_id
 ) AS o
 WHERE a.id = o.account_id
 """
@@ -82,8 +91,29 @@ CREATE TABLE instrument_prices (
 
 def upgrade() -> None:
     """Add the columns and tables, and count the open orders that there are."""
-    for statement in (ACCOUNT_COLUMNS, COUNT_OPEN_ORDERS, ACCOUNT_LIMITS, TRADING_HALTS, OPEN_HALTS, INSTRUMENT_PRICES):
+    for statement in (ACCOUNT_LIMITS, TRADING_HALTS, OPEN_HALTS, INSTRUMENT_PRICES):
         op.execute(statement)
+    # Last, so that it is held for the shortest time.
+    _lock_accounts()
+    for statement in (ACCOUNT_COLUMNS, COUNT_OPEN_ORDERS):
+        op.execute(statement)
+
+
+def _lock_accounts() -> None:
+    """Whoever comes while this waits for its lock waits as well: so it waits for a second, lets them pass, and tries
+    again."""
+    op.execute("SET LOCAL lock_timeout = '1s'")
+    for _ in range(LOCK_ATTEMPTS_MAX - 1):
+        try:
+            with op.get_bind().begin_nested():
+                op.execute(LOCK_ACCOUNTS)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            op.execute("SELECT pg_sleep(1)")
+        else:
+            return
+    op.execute(LOCK_ACCOUNTS)
 
 
 def downgrade() -> None:
