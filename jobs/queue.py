@@ -68,11 +68,14 @@ class WakeUpQueue(RedisQueue):
 
 
 def _is_dead(job: Job | None) -> bool:
-    """A worker may die before it has noted that it began: then the time counts from when the job was due."""
-    if job is None or job.stuck:
+    """Whether it was begun longer ago than it may take, or, by a wrong clock, as far ahead.
+
+    A worker may die before it has noted that it began: then the time counts from when the job was due.
+    """
+    if job is None:
         return True
-    waited_seconds = time.time() - max(job.queued / MILLISECONDS, job.scheduled)
-    return job.status is Status.QUEUED and waited_seconds > job.timeout
+    began = job.started if job.status is Status.ACTIVE else max(job.queued, job.scheduled * MILLISECONDS)
+    return abs(time.time() - began / MILLISECONDS) > job.timeout
 
 
 def open_queue(redis: Redis) -> WakeUpQueue:

@@ -69,3 +69,16 @@ async def test_what_a_worker_with_a_wrong_clock_put_off_for_an_hour_is_forgotten
     assert len(swept) == 2
     assert len(await queue.redis.keys("saq:job:*")) == 1
     assert await queue.count("incomplete") == 1
+
+
+@pytest.mark.parametrize("noted", [True, False])
+async def test_a_job_that_a_worker_with_a_wrong_clock_began_an_hour_ahead_is_forgotten(
+    queue: RedisQueue, *, noted: bool
+) -> None:
+    await _in_work(queue, for_seconds=-3_600, noted=noted)
+
+    swept = await queue.sweep(lock=1)
+
+    assert len(swept) == 1
+    assert await queue.redis.keys("saq:job:*") == []
+    assert await queue.count("active") == 0
