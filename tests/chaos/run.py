@@ -86,6 +86,7 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         calm = await wait_for_calm(arena, ledger, journal=journal, lag=lag, history=history, ended_at=ended_at)
         await _ended(watching)
         await _ended(following)
+        clients.connections.close()  # The API keeps them for longer than the calm lasts.
         leftovers = await look_for_leftovers(arena, ledger, held_before, ended_at=ended_at)
         checking_began = time.monotonic()
         await journal.read_on(arena)
