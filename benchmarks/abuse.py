@@ -67,6 +67,12 @@ def attacks() -> Mapping[str, Mapping[str, Any]]:
         "10 000 sockets of strangers": {"load": "crowd", "tokens": [], "count": SOCKETS},
         "10 000 sockets of one account": {"load": "crowd", "tokens": [token(ATTACKER)], "count": SOCKETS},
         "messages without end on a socket": {"load": "flood", "token": token(ATTACKER)},
+        "64 connections that ask in circles": {
+            "load": "circles",
+            "token": token(ATTACKER),
+            "query": READ,
+            "connections": 64,
+        },
         "documents of 20 MB": {"load": "large", "token": token(ATTACKER)},
         "documents with 5000 aliases": {"load": "aliases", "token": token(ATTACKER)},
         "documents 2000 levels deep": {"load": "deep", "token": token(ATTACKER)},

@@ -16,6 +16,7 @@ class Metric(StrEnum):
     SOCKETS = "sockets"
     SOCKETS_REFUSED = "sockets_refused"  # label: limit
     CONNECTIONS_REFUSED = "connections_refused"
+    REQUESTS_REFUSED = "requests_refused"  # label: limit
     # Accept
     ORDERS_ACCEPTED = "orders_accepted"
     ORDERS_REPLAYED = "orders_replayed"

@@ -11,6 +11,7 @@ from graph.context import Services
 from graph.draining import OpenSockets
 from graph.graphiql import STATIC_PATH, GraphiQL
 from graph.http import METHODS, HttpEndpoint
+from graph.request_rates import RequestRates
 from graph.schema import build_schema
 from graph.settings import GraphSettings
 from graph.tokens import TokenVerifier
@@ -30,9 +31,10 @@ def create_graphql_routes(
     settings = services.settings
     schema = build_schema(settings)
     graphiql = GraphiQL(settings, services.telemetry) if settings.shows_graphiql else None
-    http = HttpEndpoint(schema=schema, services=services, tokens=tokens, graphiql=graphiql)
+    rates = RequestRates(settings, services.telemetry)
+    http = HttpEndpoint(schema=schema, services=services, tokens=tokens, rates=rates, graphiql=graphiql)
     sockets = OpenSockets() if sockets is None else sockets
-    websocket = WebSocketEndpoint(schema=schema, services=services, tokens=tokens, sockets=sockets)
+    websocket = WebSocketEndpoint(schema=schema, services=services, tokens=tokens, rates=rates, sockets=sockets)
     routes: list[BaseRoute] = [
         Route(GRAPHQL_PATH, http, middleware=_cross_origin(settings)),
         WebSocketRoute(GRAPHQL_PATH, websocket),

@@ -27,7 +27,7 @@ from strawberry.types import ExecutionContext
 
 from graph.compiled.operation import CompiledOperation, compile_operation
 from graph.document_cost import OperationCost, cost_operations
-from graph.document_limits import find_excess, too_costly, too_large, too_nested
+from graph.document_limits import find_excess, is_nested_beyond, too_costly, too_large, too_nested
 from graph.errors import ErrorCode, with_code
 from graph.recent_texts import RecentTexts
 from graph.settings import GraphSettings
@@ -114,6 +114,10 @@ class DocumentCache:
         self._documents.keep(text, document, characters=len(text))
         return document
 
+    def knows(self, text: str) -> bool:
+        """Whether the text was read before, and kept: what it costs to read is paid then."""
+        return self._documents.find(text) is not None or self._refusals.find(text) is not None
+
     def __len__(self) -> int:
         return len(self._documents)
 
@@ -165,6 +169,8 @@ def _rules(settings: GraphSettings) -> tuple[type[ASTValidationRule], ...]:
 def _read_document(text: str, schema: GraphQLSchema, settings: GraphSettings) -> Document:
     if len(text) > settings.max_document_characters:
         raise UnusableDocument([too_large(len(text), "characters", limit=settings.max_document_characters)])
+    if is_nested_beyond(settings.max_nesting, text):
+        raise UnusableDocument([too_nested(settings.max_nesting)])
     try:
         node = parse(text, max_lexical_tokens=settings.max_tokens)
     except GraphQLError as error:

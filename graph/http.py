@@ -17,6 +17,7 @@ from graph.context import Services, context_for
 from graph.documents import UnusableDocument
 from graph.errors import ErrorCode, internal_error, log_unexpected
 from graph.graphiql import GraphiQL
+from graph.request_rates import RequestRates, TooManyRequests
 from graph.requests import JSON, GraphQLRequest, UnusableRequest, bad_request, read_query_string, read_request
 from graph.responses import negotiate, refusal_response, result_response
 from graph.schema import Schema
@@ -33,10 +34,19 @@ METHODS = {True: ("GET", "POST"), False: ("POST",)}
 class HttpEndpoint:
     """An ASGI application for the HTTP side of /graphql."""
 
-    def __init__(self, *, schema: Schema, services: Services, tokens: TokenVerifier, graphiql: GraphiQL | None) -> None:
+    def __init__(
+        self,
+        *,
+        schema: Schema,
+        services: Services,
+        tokens: TokenVerifier,
+        rates: RequestRates,
+        graphiql: GraphiQL | None,
+    ) -> None:
         self._schema = schema
         self._services = services
         self._tokens = tokens
+        self._rates = rates
         self._graphiql = graphiql
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,6 +72,8 @@ class HttpEndpoint:
             result = await self._answer(request)
         except UnusableRequest as refusal:
             return refusal_response(refusal, media_type)
+        except TooManyRequests as refusal:
+            return refusal_response(_too_many_requests(refusal), media_type)
         except Exception as error:  # noqa: BLE001 - the last place where a client can still be told in JSON
             return refusal_response(self._unexpected(error), media_type)
         return result_response(result, media_type)
@@ -72,16 +84,18 @@ class HttpEndpoint:
             raise _not_allowed(f"Send operations by {' or '.join(allowed)}.", allowed)
 
     async def _answer(self, request: Request) -> ExecutionResult:
-        viewer = self._authenticate(request)
+        viewer = await self._authenticate(request)
+        await self._rates.admit_request(viewer.account_id)
         if request.method == "GET":
             return await self._execute(read_query_string(request), viewer, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
         return await self._execute(asked, viewer, OPERATIONS)
 
-    def _authenticate(self, request: Request) -> Viewer:
+    async def _authenticate(self, request: Request) -> Viewer:
         try:
             return self._tokens.verify(read_bearer(request.headers.get("authorization")))
         except InvalidToken:
+            await self._rates.slow_strangers()
             raise UnusableRequest(
                 HTTPStatus.UNAUTHORIZED,
                 code=ErrorCode.UNAUTHENTICATED,
@@ -92,6 +106,8 @@ class HttpEndpoint:
     async def _execute(
         self, asked: GraphQLRequest, viewer: Viewer, allowed: Sequence[OperationType]
     ) -> ExecutionResult:
+        if self._schema.is_new_document(asked.payload):
+            await self._rates.admit_document(viewer.account_id)
         try:
             return await self._schema.execute(
                 self._schema.resolve_document(asked.payload),
@@ -112,6 +128,16 @@ class HttpEndpoint:
         return UnusableRequest(
             HTTPStatus.INTERNAL_SERVER_ERROR, code=ErrorCode.INTERNAL, message=shown.message, details=shown.extensions
         )
+
+
+def _too_many_requests(refusal: TooManyRequests) -> UnusableRequest:
+    return UnusableRequest(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        code=ErrorCode.TOO_MANY_REQUESTS,
+        message=str(refusal),
+        headers={"retry-after": "1"},
+        details={"limit": refusal.limit},
+    )
 
 
 def _not_allowed(message: str, allowed: Sequence[str]) -> UnusableRequest:

@@ -27,6 +27,7 @@ class Schema(CompilingSchema):
     """Strawberry's schema with errors that are fit to be seen, and with documents that are known by a name."""
 
     known_documents: KnownDocuments
+    document_cache: DocumentCache
 
     def resolve_document(self, payload: Mapping[str, object]) -> str:
         """The text that a request means, on either transport; raises UnusableDocument, with errors to be sent.
@@ -34,6 +35,11 @@ class Schema(CompilingSchema):
         `payload` is the JSON body or the payload of a `subscribe` message, after `check_payload`.
         """
         return self.known_documents.resolve(payload)
+
+    def is_new_document(self, payload: Mapping[str, object]) -> bool:
+        """Whether the text of a request would have to be read first, as `resolve_document` may do already."""
+        text = payload.get("query")
+        return isinstance(text, str) and bool(text) and not self.document_cache.knows(text)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Replace each error by what the client may see of it, and log the unexpected ones.
@@ -71,6 +77,7 @@ def build_schema(settings: GraphSettings) -> Schema:
             disable_field_suggestions=not settings.is_development,
         ),
     )
+    schema.document_cache = cache
     core = schema._schema  # noqa: SLF001 - Strawberry offers no other way to graphql-core's schema
     describe(core)
     if settings.compiled_operations:

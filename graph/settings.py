@@ -30,6 +30,13 @@ class GraphSettings:
 
     max_attempts: int = 5
 
+    requests_per_second: int = 10_000
+    requests_burst: int = 10_000
+    strangers_per_second: int = 1_000
+    new_documents_per_second: int = 10_000
+    new_documents_burst: int = 10_000
+    rated_accounts_max: int = 10_000
+
     operation_timeout_seconds: float = 20.0
     body_max_bytes: int = 131_072
     page_default_rows: int = 50

@@ -28,6 +28,7 @@ from graph.compiled.events import RenderedResult
 from graph.context import Context, context_for
 from graph.documents import UnusableDocument
 from graph.errors import ErrorCode, log_unexpected
+from graph.request_rates import TooManyRequests
 from graph.socket_messages import BadMessage, read_message
 from graph.tokens import InvalidToken, read_bearer
 from graph.viewer import Viewer
@@ -223,16 +224,30 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         return self.view.tokens.verify(read_bearer(authorization))
 
     async def _start(self, message: SubscribeMessage) -> None:
-        schema = cast("Schema", self.schema)
+        schema, payload = cast("Schema", self.schema), cast("dict[str, Any]", message["payload"])
         try:
-            document = schema.resolve_document(cast("dict[str, Any]", message["payload"]))
+            await self._admit(schema, payload)
+            document = schema.resolve_document(payload)
         except UnusableDocument as refusal:
             await self._refuse(message["id"], refusal.errors)
+            return
+        except TooManyRequests as refusal:
+            await self._refuse(message["id"], [_too_many_requests(refusal)])
+            return
+        if self._is_ending:
             return
         operation = RequestedOperation(self, message, document)
         operation.task = asyncio.create_task(self.run_operation(operation))
         operation.task.add_done_callback(self._task_done)
         self.operations[operation.id] = operation
+
+    async def _admit(self, schema: "Schema", payload: dict[str, Any]) -> None:
+        """Count the operation, like a request over HTTP; raises TooManyRequests, late, and until then the messages
+        behind it wait."""
+        viewer = cast("Context", self.context).viewer
+        await self.view.rates.admit_request(viewer.account_id)
+        if schema.is_new_document(payload):
+            await self.view.rates.admit_document(viewer.account_id)
 
     async def _refuse(self, operation_id: str, errors: list[GraphQLError]) -> None:
         await self.send_message({"id": operation_id, "type": "error", "payload": [error.formatted for error in errors]})
@@ -252,6 +267,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
 def _too_many_operations(operations_max: int) -> GraphQLError:
     message = f"This socket has {operations_max} operations, as many as it may."
     return GraphQLError(message, extensions={"code": ErrorCode.TOO_MANY_OPERATIONS})
+
+
+def _too_many_requests(refusal: TooManyRequests) -> GraphQLError:
+    return GraphQLError(str(refusal), extensions={"code": ErrorCode.TOO_MANY_REQUESTS, "limit": refusal.limit})
 
 
 def _internal_error(error_id: str) -> GraphQLError:

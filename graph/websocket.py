@@ -23,6 +23,7 @@ from domain.telemetry import Metric
 from graph.admission import Admission
 from graph.context import Context, Services
 from graph.draining import OpenSockets
+from graph.request_rates import RequestRates
 from graph.schema import Schema
 from graph.socket_handler import SocketHandler
 from graph.tokens import TokenVerifier
@@ -81,7 +82,15 @@ class WebSocketEndpoint(GraphQL[Context | None, None]):
     websocket_adapter_class = Socket  # type: ignore[assignment]  # it takes this view only, and gets no other
     graphql_transport_ws_handler_class = SocketHandler
 
-    def __init__(self, *, schema: Schema, services: Services, tokens: TokenVerifier, sockets: OpenSockets) -> None:
+    def __init__(
+        self,
+        *,
+        schema: Schema,
+        services: Services,
+        tokens: TokenVerifier,
+        rates: RequestRates,
+        sockets: OpenSockets,
+    ) -> None:
         settings = services.settings
         super().__init__(
             schema,
@@ -94,6 +103,7 @@ class WebSocketEndpoint(GraphQL[Context | None, None]):
         )
         self.services = services
         self.tokens = tokens
+        self.rates = rates
         self.sockets = sockets
         self.admission = Admission(settings)
         self._open_sockets = 0

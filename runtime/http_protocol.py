@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runtime.cut_off import cut_off
+from runtime.handshakes import Handshakes
 from runtime.stalled import StalledPeer
 
 PIPELINED_MAX = 16
@@ -38,9 +39,10 @@ HEAD_TOO_LARGE = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
     """How many connections there may be, how large a request's head, how long one may take to send a whole request and
-    to read its answer, and how long it is kept without one."""
+    to read its answer, how long it is kept without one, and how many may become websockets in a second."""
 
     connections_max: int
+    upgrades_per_second: int = 1_000
     head_max_bytes: int = 65_536
     headers_max: int = 100
     request_seconds: float = 10.0
@@ -54,6 +56,7 @@ class Connections:
     def __init__(self, limits: HttpLimits, *, refused: Callable[[], None]) -> None:
         """`refused` hears of each connection that is turned away, or cut to make room."""
         self.limits = limits
+        self.handshakes = Handshakes(per_second=limits.upgrades_per_second)
         self._refused = refused
         self._waiting: dict[HttpProtocol, None] = {}
         self._served: set[HttpProtocol] = set()
@@ -200,17 +203,26 @@ class HttpProtocol(HttpToolsProtocol):
         self._stalled.end()
 
     def handle_websocket_upgrade(self) -> None:
-        is_answering = bool(self.cycle) and not self.cycle.response_complete
-        self._leave()
-        if is_answering:
+        if bool(self.cycle) and not self.cycle.response_complete:
             # Its answer would be written into the websocket.
+            self._leave()
             cut_off(self.transport)
-        else:
-            super().handle_websocket_upgrade()
+            return
+        # Until its turn it is a connection like any other from which a request is awaited: the oldest make room.
+        self.flow.pause_reading()
+        self._all.handshakes.enter(self.client[0] if self.client else "", self._upgrade)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
         super().connection_lost(exc)
+
+    def _upgrade(self) -> bool:
+        if self._has_left or self.transport.is_closing():
+            return False
+        self.flow.resume_reading()
+        self._leave()
+        super().handle_websocket_upgrade()
+        return True
 
     def _count_head(self, size_bytes: int) -> None:
         self._unparsed_bytes = 0

@@ -43,6 +43,7 @@ SERIES: Mapping[Metric, Series] = {
     Metric.OPERATION_SECONDS: _seconds("How long a GraphQL operation took.", "type"),
     Metric.UNEXPECTED_ERRORS: _counter("Errors that a client saw masked; the log has each by its id."),
     Metric.SOCKETS: _gauge("Open GraphQL websockets."),
+    Metric.REQUESTS_REFUSED: _counter("GraphQL requests beyond a rate: requests, new documents, strangers.", "limit"),
     Metric.SOCKETS_REFUSED: _counter("GraphQL websockets refused by a limit: process, waiting, account.", "limit"),
     Metric.CONNECTIONS_REFUSED: _counter("HTTP connections beyond the limit: turned away, or cut to make room."),
     Metric.ORDERS_ACCEPTED: _counter("Orders stored for good."),

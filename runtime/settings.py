@@ -161,10 +161,23 @@ class Settings(BaseSettings):
     socket_message_max_bytes: Count = Field(65_536, description="A larger message closes its socket with 1009")
     socket_messages_per_second_max: Count = Field(200, description="More close the socket with 4429; pings count too")
     socket_messages_burst_max: Count = Field(400, description="So many may come at once")
+    sockets_opened_per_second_max: Count = Field(
+        200, description="In one API process; more wait, those of different addresses by turns"
+    )
 
     # Requests
+    requests_per_second_max: Count = Field(300, description="Of an account, in one API process; more get 429")
+    requests_burst_max: Count = Field(300, description="So many may come at once")
+    requests_unauthenticated_per_second_max: Count = Field(
+        50, description="Of all strangers together; more are answered a second later"
+    )
+    request_accounts_max: Count = Field(10_000, description="Accounts whose rates one API process remembers")
     request_body_max_bytes: Count = 65_536
     operation_timeout_seconds: Seconds = 15.0
+    documents_new_per_second_max: Count = Field(
+        5, description="Documents never seen before, of an account, in one API process; more get 429"
+    )
+    documents_new_burst_max: Count = Field(50, description="So many may come at once")
     document_max_characters: Count = 15_000
     document_max_tokens: Count = 1_000
     document_max_depth: Count = Field(12, description="Levels of fields in one another")

@@ -5,6 +5,7 @@ queued without a limit; and a transport that is closed waits until everything is
 ever. RFC 6455 leaves all this to the implementation (10.4).
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +15,14 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame
 from websockets.protocol import State
 
+from domain.rates import TokenBucket
 from runtime.cut_off import cut_off
 from runtime.stalled import StalledPeer
 
 CLOSE_SECONDS = 2.0
 """How long a peer may take to notice that a socket is closed; then its connection is cut."""
+FLOOD_TOLD_AFTER_SECONDS = 1.0
+"""How late a peer is told that it has sent too much; until then it is not listened to."""
 SLICE_BYTES = 4_096
 """How much is parsed before frames are counted: at six bytes for the shortest, 682 of them, some milliseconds."""
 FRAGMENTS_MAX = 1_024
@@ -43,38 +47,22 @@ class WebSocketLimits:
     stalled_seconds: float = 12.0
 
 
-class FrameBudget:
-    """A token bucket: so many frames at once, and so many more with each second."""
-
-    def __init__(self, limits: WebSocketLimits, *, now: float) -> None:
-        self._per_second = limits.frames_per_second
-        self._burst = limits.frames_burst
-        self._left = float(limits.frames_burst)
-        self._counted_at = now
-
-    def take(self, frames: int, *, now: float) -> bool:
-        """Whether so many frames may come now, `now` in seconds of any clock that only goes forward."""
-        self._left = min(self._burst, self._left + (now - self._counted_at) * self._per_second)
-        self._counted_at = now
-        self._left -= frames
-        return self._left >= 0
-
-
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """One connection. What fails it is told to the peer by a close frame, and to the application as a disconnect."""
 
     def __init__(self, *arguments: Any, limits: WebSocketLimits, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limits = limits
-        self._budget = FrameBudget(limits, now=self.loop.time())
+        self._budget = TokenBucket(per_second=limits.frames_per_second, burst=limits.frames_burst, now=self.loop.time())
         self._has_failed = False
+        self._is_flooding = False
         self._stalled = StalledPeer(seconds=limits.stalled_seconds)
 
     def data_received(self, data: bytes) -> None:
         for start in range(0, len(data), SLICE_BYTES):
             # A peer that was told to go is not listened to, but its bytes are taken: unread ones would reset the
             # connection, and the close frame would be lost.
-            if not self._has_failed:
+            if not self._has_failed and not self._is_flooding:
                 super().data_received(data[start : start + SLICE_BYTES])
                 if self.conn.handshake_exc is not None and not self.handshake_initiated:
                     self._refuse_handshake()
@@ -92,7 +80,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self._budget.take(len(self.conn.events), now=self.loop.time()):
             super().handle_events()
         else:
-            self._fail(TOO_MANY_FRAMES, f"More than {self._limits.frames_per_second} messages a second")
+            self._end_flood()
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) < FRAGMENTS_MAX:
@@ -102,7 +90,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         # It may stand behind the frame that has failed the connection, in the same slice.
-        if not self._has_failed:
+        if not self._has_failed and not self._is_flooding:
             super().handle_ping()
 
     def send_receive_event_to_app(self) -> None:
@@ -152,9 +140,20 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.close()
         self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._cut_off)
 
+    def _end_flood(self) -> None:
+        """Drop what came too fast, read no more, and say so late: who comes back at once to go on gains nothing."""
+        self._is_flooding = True
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+        reason = f"More than {self._limits.frames_per_second} messages a second"
+        self.loop.call_later(FLOOD_TOLD_AFTER_SECONDS, self._fail, TOO_MANY_FRAMES, reason)
+
     def _fail(self, code: int, reason: str) -> None:
         """Close with this code, unless the parser has chosen one; and listen no more."""
-        if self._has_failed:
+        if self._has_failed or self.disconnected:
             return
         self._has_failed = True
         self.stop_keepalive()
@@ -164,7 +163,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            # A peer that was not listened to may have gone meanwhile.
+            with suppress(OSError):
+                self.transport.write_eof()
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()

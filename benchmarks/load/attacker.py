@@ -26,6 +26,8 @@ HANDSHAKE = (
     b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
 )
 HEAD_END = b"\r\n\r\n"
+LENGTH = b"content-length:"
+CUT, SILENT = NO_STATUS = ("cut", "no answer")
 TEXT, CLOSE = 0x1, 0x8
 SHORT, LONG = 126, 127
 PATIENCE_SECONDS = 10.0
@@ -141,6 +143,26 @@ async def post_deep(*, port: int, token: str, seconds: float) -> Answer:
     return await _post(port, token, seconds, lambda number: f"query Q{number} {nested}")
 
 
+async def ask_in_circles(*, port: int, token: str, query: str, connections: int, seconds: float) -> Answer:
+    """The same good request from many connections, each as soon as the one before is answered."""
+    met: Counter[str] = Counter()
+    request = post("/graphql", orjson.dumps({"query": query}).decode(), token=token).encode()
+    ends = time.monotonic() + seconds
+
+    async def ask_again() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while time.monotonic() < ends:
+            writer.write(request)
+            status = await _head(reader, with_body=True)
+            met[status] += 1
+            if status in NO_STATUS:
+                break
+        writer.transport.abort()
+
+    await asyncio.gather(*(ask_again() for _ in range(connections)))
+    return {"met": met}
+
+
 async def _post(port: int, token: str, seconds: float, document: Callable[[int], str]) -> Answer:
     met: Counter[str] = Counter()
     numbers = itertools.count()
@@ -154,15 +176,18 @@ async def _post(port: int, token: str, seconds: float, document: Callable[[int],
     return {"met": met}
 
 
-async def _head(reader: asyncio.StreamReader) -> str:
-    """The status of an answer; what went wrong where there is none."""
+async def _head(reader: asyncio.StreamReader, *, with_body: bool = False) -> str:
+    """The status of an answer, which is read to its end when that is wanted; what went wrong where there is none."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return (await reader.readuntil(HEAD_END)).split(b" ", 2)[1].decode()
+            head = await reader.readuntil(HEAD_END)
+            if with_body:
+                await reader.readexactly(int(head.lower().split(LENGTH)[1].split(b"\r\n", 1)[0]))
     except (asyncio.IncompleteReadError, ConnectionError):
-        return "cut"
+        return CUT
     except TimeoutError:
-        return "no answer"
+        return SILENT
+    return head.split(b" ", 2)[1].decode()
 
 
 async def _wait_for_close(reader: asyncio.StreamReader) -> int:
@@ -206,6 +231,7 @@ async def main() -> None:
         "large": post_large,
         "aliases": post_aliases,
         "deep": post_deep,
+        "circles": ask_in_circles,
     }
     await obey(deeds)
 

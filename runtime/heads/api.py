@@ -125,6 +125,12 @@ def graph_settings(settings: Settings) -> GraphSettings:
     return GraphSettings(
         max_attempts=settings.placement_max_attempts,
         operation_timeout_seconds=settings.operation_timeout_seconds,
+        requests_per_second=settings.requests_per_second_max,
+        requests_burst=settings.requests_burst_max,
+        strangers_per_second=settings.requests_unauthenticated_per_second_max,
+        new_documents_per_second=settings.documents_new_per_second_max,
+        new_documents_burst=settings.documents_new_burst_max,
+        rated_accounts_max=settings.request_accounts_max,
         body_max_bytes=settings.request_body_max_bytes,
         get_queries_allowed=settings.get_queries_allowed,
         max_depth=settings.document_max_depth,
@@ -162,6 +168,7 @@ def http_limits(settings: Settings) -> HttpLimits:
     """How many HTTP connections there may be, and how long one is waited for."""
     return HttpLimits(
         connections_max=settings.http_connections_max,
+        upgrades_per_second=settings.sockets_opened_per_second_max,
         head_max_bytes=settings.http_head_max_bytes,
         headers_max=settings.http_headers_max,
         keep_alive_seconds=settings.http_keep_alive_seconds,

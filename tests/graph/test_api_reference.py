@@ -25,11 +25,13 @@ CONNECTION_FILES = ("runtime/http_protocol.py", "runtime/websocket_protocol.py")
 LIMITS = (
     "document_max_",
     "document_cost_",
+    "documents_new_",
     "http_",
     "operation_timeout_",
     "orders_per_second_",
     "persisted_max_",
     "request_",
+    "requests_",
     "socket_",
     "sockets_",
     "subscriptions_",

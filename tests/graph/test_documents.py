@@ -1,9 +1,11 @@
 """Documents: what they may ask for, and that each is read once."""
 
 import pytest
-from graphql import GraphQLError, get_introspection_query, parse
+from graphql import GraphQLError, GraphQLSyntaxError, Lexer, Source, TokenKind, get_introspection_query, parse
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 
-from graph.document_limits import measure
+from graph.document_limits import is_nested_beyond, measure
 from graph.documents import DocumentCache, UnusableDocument
 from graph.schema import build_schema
 from graph.settings import GraphSettings
@@ -13,6 +15,8 @@ from tests.graph.world import World
 SETTINGS = GraphSettings(document_cache_max_documents=3, document_cache_max_characters=200)
 SCHEMA = build_schema(SETTINGS)._schema  # noqa: SLF001 - Strawberry offers no other way to graphql-core's schema
 
+OPENING = (TokenKind.BRACE_L, TokenKind.BRACKET_L)
+CLOSING = (TokenKind.BRACE_R, TokenKind.BRACKET_R)
 NESTED = "{ orders { edges { node { " + "instrument { id } " * 1 + "} } } }"
 
 
@@ -82,6 +86,25 @@ async def test_a_document_that_asks_for_too_much_is_refused_with_the_limit(
 
         assert error["message"] == f"The document has {found}; {limit} are allowed."
         assert error["extensions"] == {"code": "DOCUMENT_TOO_LARGE", "limit": limit}
+
+
+BITS = ("{", "}", "[", "]", "(", ")", "a", " ", "\n", '"', '"""', "\\", '\\"', '\\"""', "#", '"{"', "# {\n", ":", "1")
+
+
+@given(text=st.lists(st.sampled_from(BITS), max_size=60).map("".join), max_nesting=st.integers(0, 6))
+@example(text='"""a\\"""{"""{{', max_nesting=1)
+@example(text='"\\"{{" {{', max_nesting=1)
+def test_brackets_are_counted_where_the_parser_sees_them(text: str, max_nesting: int) -> None:
+    lexer, depth, deepest = Lexer(Source(text)), 0, 0
+    try:
+        while (token := lexer.advance()).kind is not TokenKind.EOF:
+            depth += (token.kind in OPENING) - (token.kind in CLOSING)
+            deepest = max(deepest, depth)
+    except GraphQLSyntaxError:
+        # What stands behind the mistake is nobody's business; before it, as above.
+        assume(deepest > max_nesting)
+
+    assert is_nested_beyond(max_nesting, text) is (deepest > max_nesting)
 
 
 async def test_fields_that_take_too_many_comparisons_are_refused(api: Api) -> None:

@@ -21,6 +21,10 @@ from tests.runtime.test_serving import serving
 DEADLINE_SECONDS = 5.0
 LARGE_BYTES = 50_000_000
 LONG_BYTES = 8_000_000
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 ASK = b"GET / HTTP/1.1\r\nhost: fillwire\r\n\r\n"
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -128,6 +132,25 @@ async def test_an_upgrade_behind_a_request_that_is_not_answered_yet_ends_the_con
         )
 
         assert await is_cut((reader, writer))
+
+
+async def test_a_websocket_waits_for_its_turn_while_requests_are_served() -> None:
+    async with running(HttpLimits(connections_max=10, upgrades_per_second=4)) as site:
+        first, second, third = [await upgrading(site) for _ in range(3)]
+        assert await head_of(first) == 403
+
+        assert await answer(await site.connect()) == 200
+        assert not second[0].at_eof()
+        third[1].transport.abort()
+        assert await head_of(second) == 403
+
+
+async def test_a_websocket_whose_turn_does_not_come_in_time_is_cut() -> None:
+    async with running(HttpLimits(connections_max=10, upgrades_per_second=1, request_seconds=0.3)) as site:
+        first, second = [await upgrading(site) for _ in range(2)]
+        assert await head_of(first) == 403
+
+        assert await is_cut(second)
 
 
 def test_a_connection_that_has_ended_already_can_be_cut() -> None:
@@ -266,6 +289,19 @@ async def running(limits: HttpLimits) -> AsyncIterator[Site]:
             yield site
         finally:
             await site.close()
+
+
+async def upgrading(site: Site) -> Streams:
+    """A connection that asks to become a websocket. The site has none: it is answered 403 when its turn comes."""
+    reader, writer = await site.connect()
+    writer.write(UPGRADE)
+    return reader, writer
+
+
+async def head_of(streams: Streams) -> int:
+    """The status of the answer to a handshake."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        return int((await streams[0].readuntil(b"\r\n\r\n")).split(b" ")[1])
 
 
 async def answer(streams: Streams) -> int:

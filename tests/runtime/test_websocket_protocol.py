@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 from runtime.http_protocol import HttpLimits
 from runtime.local.ports import free_port
 from runtime.serving import serve
-from runtime.websocket_protocol import FrameBudget, WebSocketLimits
+from runtime.websocket_protocol import FLOOD_TOLD_AFTER_SECONDS, WebSocketLimits
 from tests.graph.raw_socket import CLOSE, PING, frame, raw_socket
 
 DEADLINE_SECONDS = 5.0
@@ -32,6 +32,7 @@ NO_HANDSHAKES = {
 LIMITS = WebSocketLimits(
     message_max_bytes=65_536, frames_per_second=1_000_000, frames_burst=1_000_000, stalled_seconds=0.3
 )
+FEW = WebSocketLimits(message_max_bytes=65_536, frames_per_second=1, frames_burst=10)
 
 
 async def test_a_peer_that_only_pings_and_reads_nothing_is_cut() -> None:
@@ -81,22 +82,27 @@ async def test_an_upgrade_that_is_no_handshake_is_answered_with_400_and_its_conn
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_budget_lets_a_burst_through_and_then_as_many_as_come_with_the_time() -> None:
-    budget = FrameBudget(WebSocketLimits(message_max_bytes=1, frames_per_second=10, frames_burst=20), now=100.0)
+async def test_a_flood_is_told_late_and_what_it_brought_is_dropped() -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(FEW) as (port, ended), raw_socket(port, path="/ws") as peer:
+        began = loop.time()
+        await peer.send(frame(b"x") * (FEW.frames_burst + 1))
 
-    assert budget.take(20, now=100.0)
-    assert budget.take(10, now=101.0)
-    assert not budget.take(6, now=101.5)
+        assert await peer.closed() == (4429, "More than 1 messages a second")
+        assert loop.time() - began >= FLOOD_TOLD_AFTER_SECONDS
+        await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 
-def test_a_budget_that_is_not_used_never_holds_more_than_the_burst() -> None:
-    budget = FrameBudget(WebSocketLimits(message_max_bytes=1, frames_per_second=10, frames_burst=20), now=0.0)
+async def test_a_peer_that_floods_and_goes_leaves_nothing_behind() -> None:
+    async with serving(FEW) as (port, ended):
+        async with raw_socket(port, path="/ws") as peer:
+            await peer.send(frame(b"x") * (FEW.frames_burst + 1))
 
-    assert not budget.take(21, now=1_000.0)
+        await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[tuple[int, asyncio.Event]]:
+async def serving(limits: WebSocketLimits | None = None) -> AsyncIterator[tuple[int, asyncio.Event]]:
     """A websocket that only listens; gives its port, and what is set once a conversation has ended."""
     ended = asyncio.Event()
 
@@ -120,7 +126,7 @@ async def serving() -> AsyncIterator[tuple[int, asyncio.Event]]:
             port=port,
             stop_within_seconds=DEADLINE_SECONDS,
             http_limits=HttpLimits(connections_max=100),
-            websocket_limits=LIMITS,
+            websocket_limits=limits or LIMITS,
         )
     )
     await asyncio.sleep(0)  # It listens from here on.

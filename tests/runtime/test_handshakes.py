@@ -1,0 +1,91 @@
+"""Websockets are opened at a pace: one after the other, those of different peers by turns."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from runtime.handshakes import Handshakes
+
+DEADLINE_SECONDS = 5.0
+PER_SECOND = 50
+
+
+class Hall:
+    """Notes who was let in, and when."""
+
+    def __init__(self) -> None:
+        self.entered: list[str] = []
+        self.moments: list[float] = []
+        self.handshakes = Handshakes(per_second=PER_SECOND)
+        self._changed = asyncio.Event()
+
+    def enter(self, *names: str) -> None:
+        """Ask to be let in; the name's first letter is the peer's address."""
+        for name in names:
+            self.handshakes.enter(name[0], self.opening(name))
+
+    def opening(self, name: str) -> Callable[[], bool]:
+        """What lets it in. Who has gone is written in capitals."""
+
+        def open_() -> bool:
+            self.entered.append(name)
+            self.moments.append(asyncio.get_running_loop().time())
+            self._changed.set()
+            return name.islower()
+
+        return open_
+
+    async def are_all_in(self, count: int) -> None:
+        """Wait until so many have been let in."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while len(self.entered) < count:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+async def test_the_first_one_is_opened_at_once_and_the_others_at_the_pace() -> None:
+    hall = Hall()
+
+    hall.enter("a1", "a2", "a3")
+
+    assert hall.entered == ["a1"]
+    await hall.are_all_in(3)
+    # A timer may be a millisecond early.
+    assert hall.moments[2] - hall.moments[0] >= 2 / PER_SECOND - 0.002
+
+
+async def test_a_peer_with_many_does_not_keep_the_others_waiting() -> None:
+    hall = Hall()
+
+    hall.enter("a1", "a2", "a3", "a4", "b1", "c1")
+    await hall.are_all_in(6)
+
+    assert hall.entered == ["a1", "a2", "b1", "c1", "a3", "a4"]
+
+
+@pytest.mark.parametrize("peers", ["ABCD", "AAAA"])
+async def test_who_has_gone_meanwhile_costs_no_turn(peers: str) -> None:
+    hall = Hall()
+    hall.enter("a1", *(f"{peer}{number}" for number, peer in enumerate(peers)), "e1")
+
+    await hall.are_all_in(2 + len(peers))
+
+    # Slower by one pause for each of them, if they cost one.
+    entered_at = hall.moments[hall.entered.index("e1")]
+    assert entered_at - hall.moments[0] < (len(peers) + 1) / PER_SECOND
+
+
+async def test_after_a_while_without_any_the_next_one_is_opened_at_once_again() -> None:
+    hall = Hall()
+    hall.enter("a1", "a2")
+    await hall.are_all_in(2)
+    loop = asyncio.get_running_loop()
+    due = hall.moments[-1] + 1.5 / PER_SECOND
+    waited = asyncio.Event()
+    loop.call_at(due, waited.set)
+    await asyncio.wait_for(waited.wait(), DEADLINE_SECONDS)
+
+    hall.enter("b1")
+
+    assert hall.entered[-1] == "b1"
