@@ -13,6 +13,7 @@ import uuid_utils.compat
 
 from domain.errors import FillwireError
 from runtime.alerts.alerter import open_alerts
+from runtime.garbage import collect_garbage
 from runtime.logs import configure_logs, get_logger
 from runtime.metrics import Metrics
 from runtime.repeats import Repeats, telling_repeats
@@ -80,6 +81,7 @@ async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]])
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(stop_all())
+            group.create_task(collect_garbage())
             for task in tasks:
                 group.create_task(_as_coroutine(task))
     except* _Stopped:

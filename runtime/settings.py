@@ -167,7 +167,7 @@ class Settings(BaseSettings):
 
     # Requests
     requests_per_second_max: Count = Field(300, description="Of an account, in one API process; more get 429")
-    requests_burst_max: Count = Field(300, description="So many may come at once")
+    requests_burst_max: Count = Field(1_000, description="So many may come at once")
     requests_unauthenticated_per_second_max: Count = Field(
         50, description="Of all strangers together; more are answered a second later"
     )
