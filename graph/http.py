@@ -71,6 +71,8 @@ class HttpEndpoint:
             media_type = negotiate(accept)
             result = await self._answer(request)
         except UnusableRequest as refusal:
+            if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                await self._rates.tell_late()
             return refusal_response(refusal, media_type)
         except TooManyRequests as refusal:
             return refusal_response(_too_many_requests(refusal), media_type)

@@ -58,7 +58,17 @@ class RequestRates:
         """Count a request without a valid token. Who asks for it often, together with all others, is told late."""
         if not self._strangers.take(now=monotonic()):
             self._telemetry.count(Metric.REQUESTS_REFUSED, limit="strangers")
-            await self._wait()
+            await self.tell_late()
+
+    async def tell_late(self) -> None:
+        """Wait before a refusal is told, unless many wait already."""
+        if self._waiting >= WAITING_REFUSALS_MAX:
+            return
+        self._waiting += 1
+        try:
+            await asyncio.sleep(REFUSED_AFTER_SECONDS)
+        finally:
+            self._waiting -= 1
 
     async def _refuse(self, account_id: str, what: str, limit: int) -> None:
         self._telemetry.count(Metric.REQUESTS_REFUSED, limit=what)
@@ -69,17 +79,8 @@ class RequestRates:
             limit=limit,
             next="refused with 429 until it slows down",
         )
-        await self._wait()
+        await self.tell_late()
         raise TooManyRequests(f"More than {limit} {what} a second. Ask again a bit later.", limit=limit)
-
-    async def _wait(self) -> None:
-        if self._waiting >= WAITING_REFUSALS_MAX:
-            return
-        self._waiting += 1
-        try:
-            await asyncio.sleep(REFUSED_AFTER_SECONDS)
-        finally:
-            self._waiting -= 1
 
 
 class _AccountBuckets:

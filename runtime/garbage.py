@@ -1,8 +1,8 @@
 """Looks for reference cycles seldom enough that nobody waits for it.
 
-CPython stops a process to look at every object that has lived for a while, whenever a quarter more of them have come: 20
-to 65 ms with two thousand websockets, and while many are opened several times a second. What is young is looked at as
-ever, which takes a fraction of a millisecond. What was there before the work began is never looked at again.
+CPython stops a process to look at every object that has lived for a while, whenever a quarter more of them have come:
+20 to 65 ms with two thousand websockets, and while many are opened several times a second. What is young is looked at
+as ever, in some milliseconds at most. What was there before the work began is never looked at again.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ PAUSE_TIMES = 1_000
 
 
 async def collect_garbage() -> None:
-    """Look for old cycles from time to time, until cancelled. Begin when everything is open and nothing is served yet."""
+    """Look for old cycles from time to time, until cancelled; to begin when all is open and nothing is served yet."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER)

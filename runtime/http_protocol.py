@@ -222,6 +222,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self._leave()
         super().handle_websocket_upgrade()
+        # They hold each other: without this what is left of every socket would wait for the garbage collector.
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does at the end of a connection
         return True
 
     def _count_head(self, size_bytes: int) -> None:

@@ -127,26 +127,27 @@ async def flood(*, port: int, token: str, seconds: float) -> Answer:
 
 async def post_large(*, port: int, token: str, seconds: float) -> Answer:
     """A document of 20 MB, again and again."""
-    document = "{ viewer { accountId } } #" + "x" * LARGE_BYTES
-    return await _post(port, token, seconds, lambda _: document)
+    body = orjson.dumps({"query": "{ viewer { accountId } } #" + "x" * LARGE_BYTES}).decode()
+    request = post("/graphql", body, token=token).encode()
+    return await _post(port, seconds, lambda _: request)
 
 
 async def post_aliases(*, port: int, token: str, seconds: float) -> Answer:
     """A document with 5000 aliases, and each time another."""
     fields = " ".join(f"a{number}:viewer{{accountId}}" for number in range(ALIASES))
-    return await _post(port, token, seconds, lambda number: f"query Q{number} {{ {fields} }}")
+    return await _post(port, seconds, lambda number: _request(f"query Q{number} {{ {fields} }}", token))
 
 
 async def post_deep(*, port: int, token: str, seconds: float) -> Answer:
     """A document 2000 levels deep, and each time another."""
     nested = "{a" * DEPTH + "}" * DEPTH
-    return await _post(port, token, seconds, lambda number: f"query Q{number} {nested}")
+    return await _post(port, seconds, lambda number: _request(f"query Q{number} {nested}", token))
 
 
 async def ask_in_circles(*, port: int, token: str, query: str, connections: int, seconds: float) -> Answer:
     """The same good request from many connections, each as soon as the one before is answered."""
     met: Counter[str] = Counter()
-    request = post("/graphql", orjson.dumps({"query": query}).decode(), token=token).encode()
+    request = _request(query, token)
     ends = time.monotonic() + seconds
 
     async def ask_again() -> None:
@@ -163,14 +164,17 @@ async def ask_in_circles(*, port: int, token: str, query: str, connections: int,
     return {"met": met}
 
 
-async def _post(port: int, token: str, seconds: float, document: Callable[[int], str]) -> Answer:
+def _request(document: str, token: str) -> bytes:
+    return post("/graphql", orjson.dumps({"query": document}).decode(), token=token).encode()
+
+
+async def _post(port: int, seconds: float, request: Callable[[int], bytes]) -> Answer:
     met: Counter[str] = Counter()
     numbers = itertools.count()
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        body = orjson.dumps({"query": document(next(numbers))}).decode()
-        writer.write(post("/graphql", body, token=token).encode())
+        writer.write(request(next(numbers)))
         met[await _head(reader)] += 1
         writer.transport.abort()
     return {"met": met}

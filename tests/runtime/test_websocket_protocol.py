@@ -1,6 +1,7 @@
 """Websockets whose peer does not read, does not answer, or does not go: their connections end all the same."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,11 +13,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from runtime.http_protocol import HttpLimits
+from runtime.http_protocol import HttpLimits, HttpProtocol
 from runtime.local.ports import free_port
 from runtime.serving import serve
-from runtime.websocket_protocol import FLOOD_TOLD_AFTER_SECONDS, WebSocketLimits
+from runtime.websocket_protocol import FLOOD_TOLD_AFTER_SECONDS, WebSocketLimits, WebSocketProtocol
 from tests.graph.raw_socket import CLOSE, PING, frame, raw_socket
+from tests.processes import eventually
 
 DEADLINE_SECONDS = 5.0
 UPGRADE = (
@@ -99,6 +101,24 @@ async def test_a_peer_that_floods_and_goes_leaves_nothing_behind() -> None:
             await peer.send(frame(b"x") * (FEW.frames_burst + 1))
 
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
+
+
+async def test_a_socket_that_has_ended_is_gone_without_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving() as (port, ended):
+            async with raw_socket(port, path="/ws"):
+                pass
+            await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
+            await eventually(lambda: not protocols_left(), within_seconds=DEADLINE_SECONDS)
+    finally:
+        gc.enable()
+
+
+def protocols_left() -> int:
+    """How many connections are still somewhere in memory."""
+    return sum(isinstance(one, (HttpProtocol, WebSocketProtocol)) for one in gc.get_objects())
 
 
 @asynccontextmanager
