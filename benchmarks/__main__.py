@@ -28,10 +28,11 @@ STAGES = {
     "end_to_end": "execution to subscriber's frame, through everything",
     "read": "an order, a page of orders, few and many stored",
     "catch_up": "executions that nobody heard",
+    "growth": "what a unit costs at 1, 10 and 100 times the work",
     "abuse": "an honest client beside attackers of every kind",
     "soak": "everything at a steady rate for long: nothing grows, nothing slows down",
 }
-ONLY_BY_NAME = ("soak",)
+ONLY_BY_NAME = ("growth", "soak")
 CHECKED = ("accept", "place", "record", "deliver")
 """The stages of a run without names that compares: those whose short form fits into CI together."""
 ROUNDS, SECONDS = 3, 0.7
