@@ -12,7 +12,18 @@ from tests.fuzz.client import FuzzClient
 from tests.http_audits.api import AuditedApi, import_instruments, running_api
 from tests.servers import PostgresServer, TestServer
 
-ALLOWED = {"GET_QUERIES_ALLOWED": "true", "DOCUMENTS": "apq", "ALLOWED_ORIGINS": "https://desk.example"}
+ALLOWED = {
+    "GET_QUERIES_ALLOWED": "true",
+    "DOCUMENTS": "apq",
+    "ALLOWED_ORIGINS": "https://desk.example",
+    # Rates would refuse nearly every case before it is looked at.
+    "REQUESTS_PER_SECOND_MAX": "100000",
+    "REQUESTS_BURST_MAX": "100000",
+    "REQUESTS_UNAUTHENTICATED_PER_SECOND_MAX": "100000",
+    "DOCUMENTS_NEW_PER_SECOND_MAX": "100000",
+    "DOCUMENTS_NEW_BURST_MAX": "100000",
+    "SOCKETS_OPENED_PER_SECOND_MAX": "100000",
+}
 LOGGED_ERRORS = ("unexpected_error", "Traceback")
 
 
