@@ -35,7 +35,7 @@ from tests.examples import now
 
 SUBSCRIBERS = (1, 100, 5_000)
 SHORT_SUBSCRIBERS = (100,)
-FRAMES = 10_000
+FRAMES = 20_000
 SHORT_FRAMES = 2_000
 MEMORY_SUBSCRIBERS_MIN = 1_000
 CHANGES_MAX = 200
@@ -87,11 +87,12 @@ async def measure_fan_out(bench: Bench, result: StageResult, subscribers: int) -
         Redis.from_url(gateway.redis_url) as redis,
         open_clerk(gateway.database_url) as clerk,
     ):
+        # Accepted before anybody follows: nobody publishes it, so whoever followed would find it missing later.
+        writer = Writer(clerk, await accept_orders(gateway.database_url, changes, accounts=[ACCOUNT]))
         api = await gateway.start("api")
         empty = memory_bytes(api.pid)
         await follow(ours_load, api, [ACCOUNT], subscribers)
         held = (memory_bytes(api.pid) - empty) / subscribers / 1_000
-        writer = Writer(clerk, await accept_orders(gateway.database_url, changes, accounts=[ACCOUNT]))
         await settle(1.0)
         sender = await gateway.run(["-m", "benchmarks.floors.websocket_send"])
         await send_load.order("listen", port=sender.port, says=[[]], count=subscribers, opening=0)
