@@ -20,7 +20,6 @@ from db.tables import order_changes, orders
 from domain.order import FINAL_STATUSES
 from domain.reading import OrderFilter, OrderKey, OrderSort
 
-
 # Put together once: naming some thirty columns costs more than all that a page adds to it.
 _ORDERS = select(*orders.columns, *HELD_COLUMNS)
 _ORDERS_BY_CHANGE = _ORDERS.select_from(

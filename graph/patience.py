@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Generator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 
@@ -17,19 +17,20 @@ async def within(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
     try:
         waits_for = work.send(None)
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]  # a coroutine's end holds its result
+        result: Result = end.value
+        return result
     async with asyncio.timeout(seconds):
         return await _Rest(work, waits_for)
 
 
-class _Rest:
+class _Rest(Generic[Result]):
     """What is left of a coroutine that was begun by hand and waits for the first time."""
 
     def __init__(self, work: Coroutine[Any, Any, Result], waits_for: object) -> None:
         self._work = work
         self._waits_for = waits_for
 
-    def __await__(self) -> Generator[Any, Any, Any]:
+    def __await__(self) -> Generator[Any, Any, Result]:
         waits_for = self._waits_for
         while True:
             try:
@@ -42,4 +43,5 @@ class _Rest:
             try:
                 waits_for = go_on()
             except StopIteration as end:
-                return end.value
+                last: Result = end.value
+                return last

@@ -1,5 +1,7 @@
 """A text that goes out to many sockets as it is."""
 
+from typing import Self
+
 
 class SharedText(str):
     """A message for many. `frame` is what the socket's server sends for it, once one of them has made it: a frame that
@@ -8,7 +10,7 @@ class SharedText(str):
     __slots__ = ("frame",)
     frame: bytes | None
 
-    def __new__(cls, text: str) -> "SharedText":
+    def __new__(cls, text: str) -> Self:
         """The text, of which no frame was made yet."""
         shared = super().__new__(cls, text)
         shared.frame = None

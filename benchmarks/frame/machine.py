@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -58,7 +57,7 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def _own_seconds(process: psutil.Process) -> float:
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         # clock_getcpuclockid(3): in nanoseconds, where the system's list of processes counts in hundredths.
         return time.clock_gettime(~process.pid << 3 | PROCESS_CLOCK)
     times = process.cpu_times()

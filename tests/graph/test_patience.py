@@ -74,7 +74,10 @@ async def test_work_may_take_a_cancellation_for_its_end(catching: bool) -> None:
                 raise
         return "done"
 
-    outcomes = [await _outcome_of(lambda: within(SHORT_SECONDS, stubborn())), await _outcome_of(lambda: _plain(stubborn()))]
+    outcomes = [
+        await _outcome_of(lambda: within(SHORT_SECONDS, stubborn())),
+        await _outcome_of(lambda: _plain(stubborn())),
+    ]
 
     assert outcomes[0] == outcomes[1]
 
