@@ -32,13 +32,14 @@ PLACE = """mutation Place($input: PlaceOrderInput!) {
     ... on UserError { code message }
   }
 }"""
+LIMIT_PRICE = "189.50"
 ORDER = {
     "clientOrderId": ID_PLACEHOLDER,
     "isin": ISIN,
     "side": "BUY",
     "type": "LIMIT",
     "quantity": "100",
-    "limitPrice": "189.50",
+    "limitPrice": LIMIT_PRICE,
 }
 OURS, BARE, PLAIN, UNGROUPED = "fillwire", "Starlette alone", "plain Strawberry, stores nothing", "no group commit"
 CELERY, MERCURIUS = "FastAPI + Celery", "Mercurius + pg"
@@ -134,9 +135,10 @@ async def place(
     }
 
 
-def place_requests(accounts: Sequence[str] = ()) -> list[str]:
+def place_requests(accounts: Sequence[str] = (), *, limit_price: str = LIMIT_PRICE) -> list[str]:
     """One request for each of the accounts, new ones if none are given; every use of it is a new order."""
-    body = orjson.dumps({"query": PLACE, "variables": {"input": ORDER}}).decode()
+    order = {**ORDER, "limitPrice": limit_price}
+    body = orjson.dumps({"query": PLACE, "variables": {"input": order}}).decode()
     tag = token_hex(3)
     owners = accounts or [f"{tag}-{number}" for number in range(ACCOUNTS)]
     return [post("/graphql", body, token=token(owner)) for owner in owners]

@@ -25,6 +25,8 @@ from benchmarks.read import PAGE, ask
 RATE, CLIENTS = 50.0, 32
 READ_RATE, READERS = 20.0, 8
 ACCOUNTS = 100
+MARKETABLE = "1000.00"
+"""Far above what the exchange asks: an order that rested would stay open, and the open ones would be ever more."""
 FOLLOWERS = 50
 """Of the accounts: every other change has a subscriber."""
 HEARD_WITHIN_SECONDS = 1.0
@@ -81,7 +83,7 @@ def loads(accounts: Sequence[str], *, port: int, seconds: float) -> tuple[HttpLo
     """What is placed and what is read in one slice."""
     placing = HttpLoad(
         port=port,
-        requests=place_requests(accounts),
+        requests=place_requests(accounts, limit_price=MARKETABLE),
         concurrency=CLIENTS,
         seconds=seconds,
         expect="PlaceOrderSuccess",
