@@ -5,7 +5,7 @@ own API with one transaction a request instead of group commit. The peers: (d) F
 (e) Mercurius with its JIT and pg, one insert a request. Neither checks a token.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -32,13 +32,14 @@ PLACE = """mutation Place($input: PlaceOrderInput!) {
     ... on UserError { code message }
   }
 }"""
+LIMIT_PRICE = "189.50"
 ORDER = {
     "clientOrderId": ID_PLACEHOLDER,
     "isin": ISIN,
     "side": "BUY",
     "type": "LIMIT",
     "quantity": "100",
-    "limitPrice": "189.50",
+    "limitPrice": LIMIT_PRICE,
 }
 OURS, BARE, PLAIN, UNGROUPED = "fillwire", "Starlette alone", "plain Strawberry, stores nothing", "no group commit"
 CELERY, MERCURIUS = "FastAPI + Celery", "Mercurius + pg"
@@ -134,11 +135,13 @@ async def place(
     }
 
 
-def place_requests() -> list[str]:
-    """One request for each of the accounts; every use of it is a new order."""
-    body = orjson.dumps({"query": PLACE, "variables": {"input": ORDER}}).decode()
+def place_requests(accounts: Sequence[str] = (), *, limit_price: str = LIMIT_PRICE) -> list[str]:
+    """One request for each of the accounts, new ones if none are given; every use of it is a new order."""
+    order = {**ORDER, "limitPrice": limit_price}
+    body = orjson.dumps({"query": PLACE, "variables": {"input": order}}).decode()
     tag = token_hex(3)
-    return [post("/graphql", body, token=token(f"{tag}-{number}")) for number in range(ACCOUNTS)]
+    owners = accounts or [f"{tag}-{number}" for number in range(ACCOUNTS)]
+    return [post("/graphql", body, token=token(owner)) for owner in owners]
 
 
 def rest_request() -> str:

@@ -1,24 +1,35 @@
 """Soak: everything at once at a steady rate, `--seconds 1800` for half an hour. Nothing may grow or slow down.
 
-Orders are placed, brought to the exchange, executed in three parts, recorded and followed. The time is cut into slices;
-what counts is the last third beside the first: memory, tasks and connections, and the latency of accepting.
+Orders are placed, brought to the exchange, executed in three parts, recorded, followed and read. The time is cut into
+slices; what counts is the last third beside the first: memory, tasks and connections, and the latency of accepting and
+of reading.
 """
+
+import asyncio
+from collections.abc import Sequence
 
 import asyncpg
 
 from benchmarks.accept import place_requests
 from benchmarks.deliver import follow
 from benchmarks.frame.bench import Bench
-from benchmarks.frame.load import load_generator
+from benchmarks.frame.load import Driver, LoadFailed, load_generator
 from benchmarks.frame.machine import memory_bytes
 from benchmarks.frame.orders import metric
 from benchmarks.frame.results import Ratio, Rounds, StageResult
 from benchmarks.frame.servers import Gateway, Server, open_gateway
 from benchmarks.load.http import HttpLoad
 from benchmarks.outage import control
+from benchmarks.read import PAGE, ask
 
 RATE, CLIENTS = 50.0, 32
+READ_RATE, READERS = 20.0, 8
+ACCOUNTS = 100
+MARKETABLE = "1000.00"
+"""Far above what the exchange asks: an order that rested would stay open, and the open ones would be ever more."""
 FOLLOWERS = 50
+"""Of the accounts: every other change has a subscriber."""
+HEARD_WITHIN_SECONDS = 1.0
 SLICES = 12
 THIRD = SLICES // 3
 SECONDS_MIN = 60.0
@@ -30,35 +41,71 @@ TASKS_MAX = 1.5
 TARGETS = {"ms": DRIFT_MAX, "tasks": TASKS_MAX}
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
 RUN = "everything"
+HEARD = "frames/s"
 
 
 async def measure(bench: Bench) -> StageResult:
     """Run everything for `bench.seconds`, but at least a minute, a slice after the other."""
     seconds = max(bench.seconds, SECONDS_MIN)
     rounds = Rounds()
-    async with open_gateway(bench) as gateway, load_generator() as asking, load_generator() as following:
+    async with (
+        open_gateway(bench) as gateway,
+        load_generator() as asking,
+        load_generator() as reading,
+        load_generator() as following,
+    ):
         exchange = await gateway.start("exchange")
         await control(exchange, "faults", {"latency_ms": 20, "refuse_rate": 0})
         await control(exchange, "matching", {"fill_delay_ms": 50, "fills_per_order": 3})
         servers = {head: await gateway.start(head) for head in ("api", "worker", "ingest")}
-        requests = place_requests()
-        await follow(following, servers["api"], [f"follower-{number}" for number in range(FOLLOWERS)], FOLLOWERS)
+        accounts = [f"account-{number}" for number in range(ACCOUNTS)]
+        placing, pages = loads(accounts, port=servers["api"].port, seconds=seconds / SLICES)
+        await follow(following, servers["api"], accounts[:FOLLOWERS], FOLLOWERS)
         for _ in range(1 + SLICES):
-            load = HttpLoad(
-                port=servers["api"].port,
-                requests=requests,
-                concurrency=CLIENTS,
-                seconds=seconds / SLICES,
-                expect="PlaceOrderSuccess",
-                rate=RATE,
-            )
-            answer = await asking.ask(load)
-            rounds.note(RUN, {"p50 ms": answer["p50 ms"], "p99 ms": answer["p99 ms"], **await held(gateway, servers)})
+            await following.order("reset")
+            placed, read = await asyncio.gather(asking.ask(placing), reading.ask(pages))
+            sample = {
+                "p50 ms": placed["p50 ms"],
+                "p99 ms": placed["p99 ms"],
+                "read p99 ms": read["p99 ms"],
+                HEARD: await frames_heard(following) / placing.seconds,
+            }
+            rounds.note(RUN, {**sample, **await held(gateway, servers)})
     result = StageResult()
     result.add(rounds)
     for unit in rounds.taken[RUN][0]:
-        result.ratios.append(drift(rounds, unit))
+        if unit != HEARD:
+            result.ratios.append(drift(rounds, unit))
     return result
+
+
+def loads(accounts: Sequence[str], *, port: int, seconds: float) -> tuple[HttpLoad, HttpLoad]:
+    """What is placed and what is read in one slice."""
+    placing = HttpLoad(
+        port=port,
+        requests=place_requests(accounts, limit_price=MARKETABLE),
+        concurrency=CLIENTS,
+        seconds=seconds,
+        expect="PlaceOrderSuccess",
+        rate=RATE,
+    )
+    pages = HttpLoad(
+        port=port,
+        requests=[ask(PAGE, {}, account) for account in accounts],
+        concurrency=READERS,
+        seconds=seconds,
+        expect="hasNextPage",
+        rate=READ_RATE,
+    )
+    return placing, pages
+
+
+async def frames_heard(following: Driver) -> int:
+    """How many frames came since the last reset. Raises LoadFailed when a socket was lost, or nothing came."""
+    heard = await following.order("hear", wanted=1, within_seconds=HEARD_WITHIN_SECONDS)
+    if heard["errors"]:
+        raise LoadFailed(heard["error"])
+    return sum(len(times) for times in heard["times"])
 
 
 async def held(gateway: Gateway, servers: dict[str, Server]) -> dict[str, float]:

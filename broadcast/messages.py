@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -24,6 +25,16 @@ VERSION = 1
 _SHAPE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, InvalidOperation, OverflowError)
 
 Json = Mapping[str, Any]
+Member = TypeVar("Member", bound=StrEnum)
+
+
+def _by_value(kind: type[Member]) -> Mapping[str, Member]:
+    """The members by their texts: looking one up costs a fifth of calling the enum."""
+    return {member.value: member for member in kind}
+
+
+_KINDS, _STATUSES, _SOURCES = _by_value(ChangeKind), _by_value(OrderStatus), _by_value(ReasonSource)
+_SIDES, _TYPES, _TIMES_IN_FORCE = _by_value(Side), _by_value(OrderType), _by_value(TimeInForce)
 
 
 class MessageError(ValueError):
@@ -86,7 +97,7 @@ def _change_json(change: RecordedChange) -> dict[str, object]:
 def _change(data: Json, *, account_id: str) -> RecordedChange:
     return RecordedChange(
         sequence=_integer(data["sequence"]),
-        kind=ChangeKind(data["kind"]),
+        kind=_KINDS[data["kind"]],
         at=_time(data["at"]),
         order=_order(data["order"], account_id=account_id),
         execution=_optional(_execution, data["execution"]),
@@ -114,7 +125,7 @@ def _order(data: Json, *, account_id: str) -> OrderSnapshot:
         id=UUID(data["id"]),
         account_id=account_id,
         terms=_terms(data["terms"]),
-        status=OrderStatus(data["status"]),
+        status=_STATUSES[data["status"]],
         filled_quantity=_decimal(data["filled_quantity"]),
         notional=_decimal(data["notional"]),
         reason=_optional(_reason, data["reason"]),
@@ -144,9 +155,9 @@ def _terms(data: Json) -> Terms:
         client_order_id=_text(data["client_order_id"]),
         isin=_text(data["isin"]),
         symbol=_text(data["symbol"]),
-        side=Side(data["side"]),
-        type=OrderType(data["type"]),
-        time_in_force=TimeInForce(data["time_in_force"]),
+        side=_SIDES[data["side"]],
+        type=_TYPES[data["type"]],
+        time_in_force=_TIMES_IN_FORCE[data["time_in_force"]],
         quantity=_decimal(data["quantity"]),
         limit_price=_optional(_decimal, data["limit_price"]),
     )
@@ -192,7 +203,7 @@ def _execution(data: Json) -> ExecutionView:
 
 def _reason(data: Sequence[Any]) -> Reason:
     source, code, message = data
-    return Reason(source=ReasonSource(source), code=_text(code), message=_text(message))
+    return Reason(source=_SOURCES[source], code=_text(code), message=_text(message))
 
 
 def _optional(read: Callable[[Any], Any], value: object) -> Any:  # noqa: ANN401 - the type is that of `read`
@@ -200,7 +211,9 @@ def _optional(read: Callable[[Any], Any], value: object) -> Any:  # noqa: ANN401
 
 
 def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    moment = datetime.fromisoformat(text)
+    # As it is written here, but by a process of another zone.
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def _decimal(text: str) -> Decimal:

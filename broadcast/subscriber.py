@@ -1,7 +1,6 @@
 """One subscriber's place in the fan-out: a bounded buffer, and the knowledge that it fell behind. No I/O."""
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -22,10 +21,11 @@ class Subscriber:
     """Takes changes as they come until its buffer is full; from then on it is behind and must catch up by itself."""
 
     def __init__(self, *, buffer_max_changes: int) -> None:
-        self._buffer: deque[RecordedChange] = deque()
+        # A list and a future, since thousands of these wait at once: a deque and an event cost half a kilobyte each.
+        self._buffer: list[RecordedChange] = []
         self._buffer_max_changes = buffer_max_changes
         self._behind: Cause | None = None
-        self._woken = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         """How many changes are buffered."""
@@ -44,13 +44,13 @@ class Subscriber:
             self.fall_behind(Cause.OVERFLOW)
             return
         self._buffer.append(change)
-        self._woken.set()
+        self._wake()
 
     def fall_behind(self, cause: Cause) -> None:
         """Give up the buffer: what is new has to be read."""
         self._buffer.clear()
         self._behind = cause
-        self._woken.set()
+        self._wake()
 
     def catch_up(self) -> None:
         """Start to buffer again. Call it before reading, so that nothing can fall between the read and the buffer."""
@@ -58,12 +58,18 @@ class Subscriber:
 
     def take(self) -> Sequence[RecordedChange]:
         """Everything that is buffered, in order."""
-        taken = tuple(self._buffer)
-        self._buffer.clear()
+        taken, self._buffer = self._buffer, []
         return taken
 
     async def wait(self) -> None:
         """Wait for something to take or to read. A quiet account may take for ever: there is no time-out."""
         if not self._buffer and self._behind is None:
-            self._woken.clear()
-            await self._woken.wait()
+            self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiting
+            finally:
+                self._waiting = None
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)

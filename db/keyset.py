@@ -58,8 +58,7 @@ async def read_page(
     item_of: Callable[[Row], Item],
 ) -> Page[Item]:
     """The page of the selected rows that is asked for. Raises ValueError for a limit out of range, and Unavailable."""
-    if not 1 <= request.limit <= PAGE_MAX_ROWS:
-        raise ValueError(f"a page has 1 to {PAGE_MAX_ROWS} rows")
+    check_limit(request.limit)
     within = rows
     if request.after is not None:
         within = within.where(keyset.behind(request.after))
@@ -77,6 +76,12 @@ async def read_page(
     if request.backwards:
         return Page(rows=items[::-1], has_next=outside_back, has_previous=more or outside_front)
     return Page(rows=items, has_next=more or outside_back, has_previous=outside_front)
+
+
+def check_limit(limit: int) -> None:
+    """Raise ValueError for a number of rows that no page may have."""
+    if not 1 <= limit <= PAGE_MAX_ROWS:
+        raise ValueError(f"a page has 1 to {PAGE_MAX_ROWS} rows")
 
 
 async def _outside(database: Database, rows: Select[Any], beyond: ColumnElement[bool] | None) -> bool:

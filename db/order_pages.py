@@ -11,7 +11,7 @@ Without an account (operators) there is no such sequence: the orders that pass t
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Uuid, func, literal, select
+from sqlalchemy import ColumnElement, Select, Uuid, func, join, literal, select
 
 from db.columns import MOMENT
 from db.keyset import Keyset
@@ -20,24 +20,28 @@ from db.tables import order_changes, orders
 from domain.order import FINAL_STATUSES
 from domain.reading import OrderFilter, OrderKey, OrderSort
 
+# Put together once: naming some thirty columns costs more than all that a page adds to it.
+_ORDERS = select(*orders.columns, *HELD_COLUMNS)
+_ORDERS_BY_CHANGE = _ORDERS.select_from(
+    join(
+        order_changes,
+        orders,
+        (orders.c.id == order_changes.c.order_id)
+        & (orders.c.version == order_changes.c.version)
+        & (orders.c.account_id == order_changes.c.account_id),
+    )
+)
+
 
 def orders_like(wanted: OrderFilter, *, sort: OrderSort) -> tuple[Select[Any], Keyset[OrderKey]]:
     """The rows of orders that pass the filter, and how they are sorted and cut into pages."""
     conditions = _conditions(wanted)
     if sort is OrderSort.UPDATED_DESC and wanted.account_id is not None:
-        changes = order_changes.c
-        rows = select(*orders.columns, *HELD_COLUMNS).join_from(
-            order_changes,
-            orders,
-            (orders.c.id == changes.order_id)
-            & (orders.c.version == changes.version)
-            & (orders.c.account_id == changes.account_id),
-        )
         return (
-            rows.where(changes.account_id == wanted.account_id, *conditions),
+            _ORDERS_BY_CHANGE.where(order_changes.c.account_id == wanted.account_id, *conditions),
             _by_sequence(wanted.account_id),
         )
-    return select(*orders.columns, *HELD_COLUMNS).where(*conditions), _by_moment(sort)
+    return _ORDERS.where(*conditions), _by_moment(sort)
 
 
 def _by_moment(sort: OrderSort) -> Keyset[OrderKey]:

@@ -8,7 +8,7 @@ from sqlalchemy import Integer, Uuid, literal, select
 from db.change_rows import changes
 from db.database import Database
 from db.group_commit import GroupCommit
-from db.keyset import Keyset, read_page
+from db.keyset import Keyset, check_limit, read_page
 from db.order_pages import orders_like
 from db.rows import HELD_COLUMN_NAMES, ORDER_COLUMN_NAMES, change_of, execution_view_of, snapshot_of
 from db.tables import executions, order_changes
@@ -18,11 +18,17 @@ from domain.reading import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 
 _ORDERS = f"SELECT {ORDER_COLUMN_NAMES}, {HELD_COLUMN_NAMES} FROM orders AS o"  # noqa: S608 - our own columns
 BY_ID = f"{_ORDERS} WHERE o.id = ANY($1::uuid[]) AND ($2::text IS NULL OR o.account_id = $2)"
+BY_ID_AND_ACCOUNT = f"""
+{_ORDERS}
+JOIN unnest($1::uuid[], $2::text[]) AS k (id, account_id)
+    ON o.id = k.id AND (k.account_id IS NULL OR o.account_id = k.account_id)
+"""
 BY_CLIENT_ORDER_ID = f"""
 {_ORDERS}
 JOIN unnest($1::text[], $2::text[]) AS k (account_id, client_order_id)
     ON o.account_id = k.account_id AND o.client_order_id = k.client_order_id
 """
+NEWEST_OF_ACCOUNT = f"{_ORDERS} WHERE o.account_id = $1 ORDER BY o.created_at DESC, o.id DESC LIMIT $2"
 LOOKUP_BATCH_MAX_ORDERS = 256
 LOOKUP_QUEUE_MAX_CALLS = 4_096
 _EXECUTIONS_BY_ID: Keyset[UUID] = Keyset(columns=(executions.c.id,), values=lambda key: (literal(key, Uuid),))
@@ -37,13 +43,17 @@ class PostgresOrderReader(OrderReader):
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        # Every order that is denied on its terms is looked for, so those that are at the same time share a read.
+        # Single orders are read most, and every order that is denied on its terms is looked for: those that are asked
+        # for at the same time share a read.
+        self._reading: GroupCommit[tuple[UUID, str | None], OrderSnapshot | None] = GroupCommit(
+            self._read, batch_max_items=LOOKUP_BATCH_MAX_ORDERS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
+        )
         self._looking: GroupCommit[tuple[str, str], OrderSnapshot | None] = GroupCommit(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ORDERS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
 
     async def order(self, order_id: UUID, *, account_id: str | None) -> OrderSnapshot | None:
-        return (await self.orders_by_id([order_id], account_id=account_id)).get(order_id)
+        return await self._reading.submit((order_id, account_id))
 
     async def orders_by_id(
         self, order_ids: Collection[UUID], *, account_id: str | None
@@ -61,6 +71,8 @@ class PostgresOrderReader(OrderReader):
         sort: OrderSort,
         filter: OrderFilter,  # noqa: A002 - the port's word
     ) -> Page[OrderSnapshot]:
+        if sort is OrderSort.CREATED_DESC and _is_start_of_all(request, filter):
+            return await self._newest(filter.account_id, limit=request.limit)
         rows, keyset = orders_like(filter, sort=sort)
         return await read_page(self.database, rows, request, keyset=keyset, item_of=snapshot_of)
 
@@ -78,6 +90,20 @@ class PostgresOrderReader(OrderReader):
         rows = changes().where(order_changes.c.order_id == order_id)
         return await read_page(self.database, rows, request, keyset=_CHANGES_BY_VERSION, item_of=change_of)
 
+    async def _newest(self, account_id: str | None, *, limit: int) -> Page[OrderSnapshot]:
+        """The page that front ends open with, without putting a statement together: a tenth of what it costs."""
+        check_limit(limit)
+        rows = await self.database.fetch(NEWEST_OF_ACCOUNT, account_id, limit + 1)
+        return Page(rows=[snapshot_of(row) for row in rows[:limit]], has_next=len(rows) > limit, has_previous=False)
+
+    async def _read(self, keys: Sequence[tuple[UUID, str | None]]) -> Sequence[OrderSnapshot | None]:
+        wanted = set(keys)
+        rows = await self.database.fetch(
+            BY_ID_AND_ACCOUNT, [order_id for order_id, _ in wanted], [account_id for _, account_id in wanted]
+        )
+        found = {row["id"]: snapshot_of(row) for row in rows}
+        return [_of_account(found.get(order_id), account_id) for order_id, account_id in keys]
+
     async def _look_up(self, keys: Sequence[tuple[str, str]]) -> Sequence[OrderSnapshot | None]:
         wanted = set(keys)
         rows = await self.database.fetch(
@@ -85,3 +111,14 @@ class PostgresOrderReader(OrderReader):
         )
         found = {(row["account_id"], row["client_order_id"]): snapshot_of(row) for row in rows}
         return [found.get(key) for key in keys]
+
+
+def _of_account(order: OrderSnapshot | None, account_id: str | None) -> OrderSnapshot | None:
+    """The order, if whoever asks may see it: another caller of the same read may have asked for it as well."""
+    return order if order is not None and account_id in {None, order.account_id} else None
+
+
+def _is_start_of_all(request: PageRequest[OrderKey], asked: OrderFilter) -> bool:
+    """Whether the first rows are asked for, of all orders of one account."""
+    is_start = request.after is None and request.before is None and not request.backwards
+    return is_start and asked.account_id is not None and asked == OrderFilter(account_id=asked.account_id)

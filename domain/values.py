@@ -24,6 +24,7 @@ _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]", re.ASCII)
 # Sums of products of 36-digit numbers stay far below 200 digits: whatever would not be exact raises.
 EXACT = Context(prec=200, traps=[Clamped, Inexact, InvalidOperation, Overflow, Underflow])
 _ROUNDING = Context(prec=80)
+_AVERAGE_PRICE_STEP = Decimal(1).scaleb(-AVERAGE_PRICE_DIGITS)
 ZERO = Decimal(0)
 
 
@@ -146,4 +147,4 @@ def average_price(*, notional: Decimal, quantity: Decimal) -> Decimal | None:
     if quantity <= ZERO:
         return None
     quotient = _ROUNDING.divide(notional, quantity)
-    return quotient.quantize(Decimal(1).scaleb(-AVERAGE_PRICE_DIGITS), context=_ROUNDING)
+    return quotient.quantize(_AVERAGE_PRICE_STEP, context=_ROUNDING)

@@ -76,7 +76,9 @@ def read_date_time(given: object) -> datetime:
 
 def write_date_time(moment: datetime) -> str:
     """Write an instant in UTC, always with six digits after the second."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _literal(read: Callable[[object], object]) -> Callable[[ValueNode, dict[str, Any] | None], object]:

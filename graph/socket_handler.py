@@ -9,7 +9,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-import orjson
 from graphql import GraphQLError
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
@@ -17,7 +16,6 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     CompleteMessage,
     ConnectionInitMessage,
     Message,
-    NextMessagePayload,
     SubscribeMessage,
 )
 from strawberry.types import ExecutionResult
@@ -35,7 +33,7 @@ from graph.viewer import Viewer
 
 if TYPE_CHECKING:
     from graph.schema import Schema
-    from graph.websocket import WebSocketEndpoint
+    from graph.websocket import Socket, WebSocketEndpoint
 
 SERVICE_RESTART = 1012
 TRY_AGAIN_LATER = 1013
@@ -66,9 +64,8 @@ class RequestedOperation(Operation[Context | None, None]):
         """Send a result; one that was rendered already is put in as it is."""
         if not isinstance(execution_result, RenderedResult):
             await super().send_next(execution_result)
-            return
-        payload = cast("NextMessagePayload", orjson.Fragment(execution_result.payload))
-        await self.send_operation_message({"id": self.id, "type": "next", "payload": payload})
+        elif not self.completed:
+            await cast("Socket", self.handler.websocket).send_text(execution_result.message(self.id))
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):

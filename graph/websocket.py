@@ -23,6 +23,7 @@ from domain.telemetry import Metric
 from graph.admission import Admission
 from graph.context import Context, Services
 from graph.draining import OpenSockets
+from graph.patience import within
 from graph.request_rates import RequestRates
 from graph.schema import Schema
 from graph.socket_handler import SocketHandler
@@ -37,25 +38,28 @@ class Socket(ASGIWebSocketAdapter):
         self._send_timeout_seconds = view.services.settings.socket_send_timeout_seconds
         self._owner = asyncio.current_task()
         self._telemetry = view.services.telemetry
+        self._encode = view.encode_json
         self._is_stalled = False
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         """Send, or give the peer up."""
+        await self.send_text(self._encode(message))
+
+    async def send_text(self, text: str) -> None:
+        """Send what is JSON already, or give the peer up."""
         try:
-            async with asyncio.timeout(self._send_timeout_seconds):
-                await super().send_json(message)
+            await within(self._send_timeout_seconds, self.ws.send_text(text))
         except TimeoutError:
             self._give_up()
             raise WebSocketDisconnected from None
-        except AlreadyDisconnected:
-            # Starlette's, and not Strawberry's: another send, or a close, has met the end of the socket before.
+        except (WebSocketDisconnect, AlreadyDisconnected):
+            # Starlette's own: the peer is gone, or another send, or a close, has met the end of the socket before.
             raise WebSocketDisconnected from None
 
     async def close(self, code: int, reason: str) -> None:
         """Close, or give the peer up. A socket that is closed already stays so."""
         try:
-            async with asyncio.timeout(self._send_timeout_seconds):
-                await super().close(code, _shortened(reason))
+            await within(self._send_timeout_seconds, super().close(code, _shortened(reason)))
         except TimeoutError:
             self._give_up()
         except RuntimeError:

@@ -12,10 +12,11 @@ from typing import Any
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode, Frame
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
 from domain.rates import TokenBucket
+from graph.shared_text import SharedText
 from runtime.cut_off import cut_off
 from runtime.stalled import StalledPeer
 
@@ -121,6 +122,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     async def send(self, message: ASGISendEvent) -> None:
         if self._has_failed:
             raise ClientDisconnected
+        text = message.get("text")
+        if isinstance(text, SharedText) and self._may_send_frames and self.writable.is_set():
+            if text.frame is None:
+                text.frame = Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+            self.transport.write(text.frame)
+            return
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
             # A refusal is an answer to the handshake too; uvicorn would log it as an error of the application.
@@ -131,6 +138,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             await super().run_asgi()
         finally:
             self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+
+    @property
+    def _may_send_frames(self) -> bool:
+        """Whether uvicorn would send a text now as one frame."""
+        return self.conn.state is State.OPEN and not self.close_sent and not self.disconnected
 
     def _refuse_handshake(self) -> None:
         """httptools has taken the request for an upgrade, and websockets cannot read it: it says nothing more."""

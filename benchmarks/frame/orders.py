@@ -47,11 +47,12 @@ async def open_store(database_url: str) -> AsyncIterator[Database]:
 async def accept_orders(
     database_url: str, count: int, *, accounts: Sequence[str], quantity: str = QUANTITY
 ) -> list[UUID]:
-    """Store so many orders, spread over the accounts."""
+    """Store so many orders, spread over the accounts: one for each in turn."""
     ids: list[UUID] = []
+    owners = [accounts[number % len(accounts)] for number in range(count)]
     async with open_clerk(database_url) as clerk:
-        while len(ids) < count:
-            ids += await clerk.accept(min(ACCEPTED_AT_ONCE, count - len(ids)), accounts=accounts, quantity=quantity)
+        while some := owners[len(ids) : len(ids) + ACCEPTED_AT_ONCE]:
+            ids += await clerk.accept(len(some), accounts=some, quantity=quantity)
     return ids
 
 

@@ -14,6 +14,7 @@ from graph.compiled.answering import failure, public_errors
 from graph.compiled.operation import Events
 from graph.compiled.run import Run, Value
 from graph.delivery import Delivery
+from graph.shared_text import SharedText
 
 
 class RenderedResult(ExecutionResult):
@@ -22,6 +23,14 @@ class RenderedResult(ExecutionResult):
     def __init__(self, payload: bytes) -> None:
         super().__init__(data=None, errors=None)
         self.payload = payload
+        self._message: tuple[str, SharedText] | None = None
+
+    def message(self, operation_id: str) -> SharedText:
+        """The whole message that tells it. Clients number their operations alike, so the newest is kept for others."""
+        if self._message is None or self._message[0] != operation_id:
+            content = {"id": operation_id, "type": "next", "payload": orjson.Fragment(self.payload)}
+            self._message = (operation_id, SharedText(orjson.dumps(content).decode()))
+        return self._message[1]
 
 
 class SharedResults:

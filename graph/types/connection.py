@@ -25,23 +25,29 @@ class Edge(Generic[NodeType]):
     node: NodeType
 
 
+def _edges(self: "Connection[NodeType]") -> list[Edge[NodeType]]:
+    return [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors(), self.nodes, strict=True)]
+
+
 @strawberry.type
 class Connection(Generic[NodeType]):
-    edges: list[Edge[NodeType]]
+    # Most ask for the nodes alone, and the cursors of a page cost a tenth of it.
+    edges: list[Edge[NodeType]] = strawberry.field(resolver=_edges)
     nodes: list[NodeType]
     page_info: PageInfo
+    cursors: strawberry.Private[Callable[[], list[str]]]
 
 
 def connect(page: Page[Row], *, node: Callable[[Row], NodeType], cursor: Callable[[Row], str]) -> Connection[NodeType]:
     """The connection that shows a page."""
-    edges = [Edge(cursor=cursor(row), node=node(row)) for row in page.rows]
+    rows = page.rows
     return Connection(
-        edges=edges,
-        nodes=[edge.node for edge in edges],
+        nodes=[node(row) for row in rows],
         page_info=PageInfo(
             has_next_page=page.has_next,
             has_previous_page=page.has_previous,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
+            start_cursor=cursor(rows[0]) if rows else None,
+            end_cursor=cursor(rows[-1]) if rows else None,
         ),
+        cursors=lambda: [cursor(row) for row in rows],
     )

@@ -1,7 +1,8 @@
 """OrderReader: what is visible, pages that stay stable while rows come, histories as they stood."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -94,10 +95,29 @@ async def test_a_page_between_two_keys_knows_what_lies_outside(reader: OrderRead
     assert (last.has_previous, last.has_next) == (True, False)
 
 
+@pytest.mark.parametrize("limit", [1, 4, 5, 6])
+async def test_the_newest_orders_are_the_same_with_and_without_a_filter_that_lets_all_through(
+    reader: OrderReader, clerk: Clerk, limit: int
+) -> None:
+    ids = await clerk.accept(10, accounts=("alice", "other"))
+    await clerk.record({ids[4]: [filled("1")]})
+    all_of_mine = replace(MINE, created_from=datetime(2000, 1, 1, tzinfo=UTC))
+
+    newest, filtered = [
+        await reader.page(PageRequest(limit=limit), sort=OrderSort.CREATED_DESC, filter=wanted)
+        for wanted in (MINE, all_of_mine)
+    ]
+
+    assert list(newest.rows) == list(filtered.rows)
+    assert len(newest.rows) == min(limit, 5)
+    assert (newest.has_previous, newest.has_next) == (filtered.has_previous, filtered.has_next) == (False, limit < 5)
+
+
+@pytest.mark.parametrize("sort", list(OrderSort))
 @pytest.mark.parametrize("limit", [0, 101])
-async def test_a_page_has_one_to_a_hundred_rows(reader: OrderReader, limit: int) -> None:
+async def test_a_page_has_one_to_a_hundred_rows(reader: OrderReader, limit: int, sort: OrderSort) -> None:
     with pytest.raises(ValueError, match="1 to 100"):
-        await reader.page(PageRequest(limit=limit), sort=OrderSort.CREATED_ASC, filter=MINE)
+        await reader.page(PageRequest(limit=limit), sort=sort, filter=MINE)
 
 
 async def test_filters_select_by_what_they_name(reader: OrderReader, clerk: Clerk) -> None:

@@ -86,6 +86,29 @@ async def test_orders_looked_up_by_their_clients_ids_at_the_same_time_share_a_re
     assert database.statements - before == 1
 
 
+async def test_orders_read_at_the_same_time_share_a_read_and_each_is_shown_to_its_own_account_only(
+    monkeypatch: pytest.MonkeyPatch, emptied_database_url: str
+) -> None:
+    monkeypatch.setattr("db.engine.Database", CountingDatabase)
+    async with open_database(emptied_database_url, application_name="test") as database:
+        assert isinstance(database, CountingDatabase)
+        reader = PostgresOrderReader(database)
+        of_alice, of_bob = await Clerk(make_store(database)).accept(2, accounts=["alice", "bob"])
+        before = database.statements
+
+        found = await asyncio.gather(
+            *(
+                reader.order(order_id, account_id=account_id)
+                for order_id in (of_alice, of_bob, uuid7())
+                for account_id in ("alice", "bob", None)
+            )
+        )
+
+    seen = [order and order.id for order in found]
+    assert seen == [of_alice, None, of_alice, None, of_bob, of_bob, None, None, None]
+    assert database.statements - before == 1
+
+
 async def test_an_order_that_ends_without_a_change_disturbs_no_other_accounts_numbers(clerk: Clerk) -> None:
     ids = await clerk.accept(2, accounts=["alice", "bob"])
     writes = await clerk.decide({order_id: [filled("100", name=str(order_id))] for order_id in ids})

@@ -1,5 +1,7 @@
 """Subscriptions: the snapshot, then each change once and in order, from where the client asks."""
 
+from contextlib import AsyncExitStack
+
 from domain.telemetry import Metric
 from graph.settings import GraphSettings
 from tests.examples import accepted, filled
@@ -154,3 +156,21 @@ async def test_a_stream_opens_at_once_for_a_client_that_has_seen_everything() ->
             (update,) = await updates(socket, 1, "orderStatus")
 
     assert update["order"]["version"] == 2
+
+
+async def test_a_change_is_told_to_each_under_the_id_of_its_own_operation(api: Api) -> None:
+    order_id = await placed_id(api)
+    keys = ("1", "2", "1", "\u00e9\U0001f600", "a" * 128)
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(api.conversation()) for _ in keys]
+        for socket, key in zip(sockets, keys, strict=True):
+            await socket.subscribe(UPDATES, key=key)
+            await socket.next_data()
+
+        await api.world.report(key_of(order_id), accepted(), filled("4"))
+        told = [[await socket.receive() for _ in range(2)] for socket in sockets]
+
+    assert [[message["id"] for message in messages] for messages in told] == [[key, key] for key in keys]
+    assert all(
+        [message["payload"] for message in messages] == [message["payload"] for message in told[0]] for messages in told
+    )

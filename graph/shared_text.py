@@ -1,0 +1,17 @@
+"""A text that goes out to many sockets as it is."""
+
+from typing import Self
+
+
+class SharedText(str):
+    """A message for many. `frame` is what the socket's server sends for it, once one of them has made it: a frame that
+    is not masked or compressed (RFC 6455, 5.1) is the same for every peer."""
+
+    __slots__ = ("frame",)
+    frame: bytes | None
+
+    def __new__(cls, text: str) -> Self:
+        """The text, of which no frame was made yet."""
+        shared = super().__new__(cls, text)
+        shared.frame = None
+        return shared
