@@ -12,6 +12,7 @@ from uuid import UUID
 from domain.changes import Anomaly, ChangeKind, RecordedChange
 from domain.errors import StaleWrite
 from domain.evidence import Applied, apply_reports
+from domain.frozen import frozen
 from domain.limits import LastPrice
 from domain.order import VenueRank
 from domain.ports.clock_and_ids import Clock, NewId
@@ -29,7 +30,7 @@ STALE_WRITES_MAX = 20
 ReportsByOrder = Mapping[UUID, Sequence[Report]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Recorded:
     """What came of a batch: the committed changes, the order ids nobody here knows, and whether a fill was missed."""
 
@@ -38,7 +39,7 @@ class Recorded:
     missed_fill: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Decision:
     """What the rule made of one order as it was read, and what goes with it into the same write (see OrderWrite)."""
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.changes import Change, OrderSnapshot, RecordedChange
 from domain.executions import Execution
+from domain.frozen import frozen
 from domain.limits import NO_LIMITS, AccountLimits
 from domain.order import Order
 from domain.ports.following import Fence
@@ -22,7 +23,7 @@ class Stored:
     change: RecordedChange | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ExecutionKey:
     """How a report names an execution: by the venue's id, or by the order's cumulative quantity after it."""
 
@@ -31,7 +32,7 @@ class ExecutionKey:
     cumulative_quantity: Decimal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LoadedOrder:
     """An order as read without a lock, with the executions that were asked for.
 
@@ -83,7 +84,7 @@ class AttemptEnd:
     next_in: timedelta | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OrderWrite:
     """One order after a decision, to be written only if nobody wrote since `read_version` was read.
 
