@@ -16,7 +16,13 @@ from domain.executions import Execution
 from domain.ports.following import Fence
 from domain.ports.order_store import ExecutionKey, LoadedOrder, OrderWrite
 
-LOAD = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = ANY($1::uuid[])"  # noqa: S608 - our own columns
+LOAD = f"""
+SELECT {ORDER_COLUMN_NAMES}, coalesce(
+    (SELECT max(x.cumulative_quantity) FROM executions AS x WHERE x.order_id = o.id), 0
+) AS filled_up_to
+FROM orders AS o
+WHERE o.id = ANY($1::uuid[])
+"""  # noqa: S608 - our own columns
 # Key by key (OFFSET 0 forbids anything else): as a plain join the planner, when its figures for a young table are old,
 # reads all executions of the venue for each key: at 200 keys that was most of the time.
 LOAD_EXECUTIONS = """
@@ -57,7 +63,10 @@ class Recording:
         # After the orders, never before: an execution that comes in between is then known to an order that does not
         # count it, and writing that order fails as stale. The other way round it would be counted twice.
         executions = await self._executions(keys)
-        return {row["id"]: loaded_order_of(row, executions=executions.get(row["id"], ())) for row in rows}
+        return {
+            row["id"]: loaded_order_of(row, executions=executions.get(row["id"], ()), filled_up_to=row["filled_up_to"])
+            for row in rows
+        }
 
     async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
         """Write all or nothing; the changes in their order. Raises LeadershipLost, StaleWrite and ExecutionIdTaken."""

@@ -11,7 +11,8 @@
 #   deadlocks) and are held only until the commit right behind.
 # - An execution is inserted or, known already, completed. The row that a rival has just committed can be seen only
 #   there, in DO UPDATE, so what must not be is written as NULL, which the columns forbid: the whole statement fails.
-#   NULL order_id: the execution is another order's. NULL received_at: the row knows something that the new one lacks.
+#   NULL order_id: the execution is another order's. NULL received_at: whoever decided did not know of the row (it has
+#   another id), or the row knows something that the new one lacks.
 # - An order that becomes final, or is no longer (a bust, evidence after we gave up), is counted with its account.
 # - Most columns come as an array's text: see `db.write_arrays`.
 # - Per-account numbers come from the client as arrays. The planner knows nothing of what a CTE holds, and a join of two
@@ -96,7 +97,8 @@ WITH led AS MATERIALIZED (
     ON CONFLICT (venue, venue_execution_id) DO UPDATE SET
         order_id = CASE WHEN e.order_id = excluded.order_id THEN e.order_id END,
         received_at = CASE
-            WHEN (e.fill_quantity IS NULL OR excluded.fill_quantity IS NOT NULL)
+            WHEN e.id = excluded.id
+                AND (e.fill_quantity IS NULL OR excluded.fill_quantity IS NOT NULL)
                 AND (e.corrected_at IS NULL OR excluded.corrected_at >= e.corrected_at)
                 AND e.is_busted <= excluded.is_busted
             THEN e.received_at

@@ -20,6 +20,7 @@ from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.venue import Venue, VenueOrder, VenueReport
 from domain.reports import Report
 from domain.telemetry import Metric, Telemetry
+from domain.turns import Turn
 
 FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
 REPORT_SHOWN_CHARACTERS = 1_000
@@ -98,7 +99,7 @@ class Reconciliation:
             next="compare the order's executions with the venue's; all other fills were recorded",
         )
 
-    async def record_reports(self, reports: Sequence[VenueReport]) -> Recorded:
+    async def record_reports(self, reports: Sequence[VenueReport], *, turn: Turn | None = None) -> Recorded:
         """Record reports of any order, in their order. Those of orders that were not placed here are counted."""
         names = {report.venue_order_id for report in reports if report.order_id is None}
         ours = await self._ids_of(names) if names else {}
@@ -113,7 +114,7 @@ class Reconciliation:
         self.telemetry.count(Metric.REPORTS_FOREIGN, foreign)
         if not by_order:
             return Recorded(changes=(), unknown=frozenset(), missed_fill=False)
-        return await self.recording.record(by_order)
+        return await self.recording.record(by_order, turn=turn)
 
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
         """Record the venue's open orders, then look up those that are open here, silent for that long, and not there.

@@ -38,7 +38,8 @@ class LoadedOrder:
 
     `attempt` is the number of the newest claim (the fence), `attempts` how many count against the budget, and
     `maybe_sent_at` the latest moment at which a request may have gone out whose outcome is not known.
-    `lease_until` is set while an attempt is under way (or its process died).
+    `lease_until` is set while an attempt is under way (or its process died). `filled_up_to` is the highest cumulative
+    quantity of all its stored executions, zero when there is none, and None when that was not looked for.
     """
 
     order: Order
@@ -47,6 +48,7 @@ class LoadedOrder:
     attempts: int
     maybe_sent_at: datetime | None
     lease_until: datetime | None
+    filled_up_to: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,8 @@ class OrderStore(Protocol):
         """Write all or nothing, in one statement; give back the changes with their place in the sequence.
 
         Raises LeadershipLost when the fence does not hold, StaleWrite when any order was written since it was read or
-        its attempt is not the newest any more, and ExecutionIdTaken when an execution's id is another order's already.
+        its attempt is not the newest any more (or an execution is stored already that was not read), and
+        ExecutionIdTaken when an execution's id is another order's already.
         """
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:

@@ -25,6 +25,8 @@ from runtime.resources import (
 from runtime.settings import Settings
 
 REQUIRES = ("database_url", "redis_url")
+KEPT_ORDERS_MAX = 20_000
+"""Some 2 KB each."""
 
 
 async def run(process: Process) -> None:
@@ -59,7 +61,7 @@ def make_consumer(
 ) -> Consumer:
     """What follows the stream for one term of leadership."""
     settings = process.settings
-    recording = make_recording(process, database, signals, fence=fence)
+    recording = make_recording(process, database, signals, fence=fence, kept_orders_max=KEPT_ORDERS_MAX)
     reconciliation = make_reconciliation(process, database, venue, recording)
     waiting = WaitingReports(
         reports_max=settings.unknown_order_reports_max, wait_seconds=settings.unknown_order_wait_seconds
