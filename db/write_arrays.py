@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 
 from db.columns import MESSAGE_MAX_CHARACTERS, storable
@@ -92,7 +93,17 @@ def _is_null(column: tuple[object, ...]) -> bool:
 
 def _array_text(column: tuple[object, ...]) -> str:
     """The column as PostgreSQL writes an array. Encoded by the driver a number costs 1 us, like this a tenth of it."""
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in column]) + "}"
+    first = column[0]
+    # As in most columns: the moment of writing, what a fill does not touch. Equal decimals may be written differently.
+    if not isinstance(first, Decimal) and column.count(first) == len(column):
+        return "{" + ",".join([_element(first)] * len(column)) + "}"
+    if None in column:
+        return "{" + ",".join(map(_element, column)) + "}"
+    return "{" + ",".join(map(str, column)) + "}"
+
+
+def _element(value: object) -> str:
+    return "NULL" if value is None else str(value)
 
 
 @lru_cache(maxsize=MOMENTS_REMEMBERED_MAX)

@@ -18,6 +18,7 @@ from domain.frozen import frozen
 from domain.kept_orders import KeptOrders, as_written, suffices
 from domain.limits import LastPrice
 from domain.order import VenueRank
+from domain.plain_fills import apply_plain_fills
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.following import Fence
 from domain.ports.order_store import AttemptEnd, ExecutionKey, LoadedOrder, OrderStore, OrderWrite
@@ -107,7 +108,7 @@ class Recording:
     def decide(
         self,
         row: LoadedOrder,
-        reports: Iterable[Report],
+        reports: Sequence[Report],
         *,
         now: datetime | None = None,
         attempt_end: AttemptEnd | None = None,
@@ -115,10 +116,17 @@ class Recording:
         cancel_in: timedelta | None = None,
     ) -> Decision:
         """Apply the rule to one order as it was read."""
-        applied = apply_reports(row.order, reports, known=row.executions, now=now or self.clock(), new_id=self.new_id)
+        applied = self._applied(row, reports, now=now or self.clock())
         if cancel_in is None and _is_cancel_ready(applied):
             cancel_in = timedelta(0)
         return Decision(row=row, applied=applied, attempt_end=attempt_end, unclaimed=unclaimed, cancel_in=cancel_in)
+
+    def _applied(self, row: LoadedOrder, reports: Sequence[Report], *, now: datetime) -> Applied:
+        if not row.executions:
+            plain = apply_plain_fills(row.order, reports, now=now, new_id=self.new_id)
+            if plain is not None:
+                return plain
+        return apply_reports(row.order, reports, known=row.executions, now=now, new_id=self.new_id)
 
     async def _decisions(self, reports: ReportsByOrder, turn: Turn) -> Sequence[Decision]:
         """Decide on the orders as the batch before leaves them, as they are kept, or else as they are stored."""

@@ -119,7 +119,10 @@ class Facts:
 
 @frozen
 class Order:
-    """An accepted order: its terms, its facts, and the number of changes it has seen."""
+    """An accepted order: its terms, its facts, and the number of changes it has seen.
+
+    `status` is what the facts give (see `derive_status`), found out once: writing and telling ask for it often.
+    """
 
     id: UUID
     account_id: str
@@ -128,11 +131,11 @@ class Order:
     updated_at: datetime
     version: int = 1
     facts: Facts = Facts()
+    status: OrderStatus = field(init=False, compare=False)
 
-    @property
-    def status(self) -> OrderStatus:
-        """The status that the facts give (see `derive_status`)."""
-        return derive_status(self.facts, quantity=self.terms.quantity)
+    def __post_init__(self) -> None:
+        """Derive the status."""
+        object.__setattr__(self, "status", derive_status(self.facts, quantity=self.terms.quantity))
 
     @property
     def reason(self) -> Reason | None:
