@@ -8,7 +8,7 @@ class PublisherSettings:
     """How much waits to be published and for how long. What does not fit is dropped: the database supplies it."""
 
     buffer_max_changes: int = 20_000
-    batch_max_changes: int = 200
+    batch_max_changes: int = 1_000
     connect_timeout_seconds: float = 1.0
     send_timeout_seconds: float = 1.0
     flush_timeout_seconds: float = 2.0

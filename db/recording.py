@@ -14,7 +14,7 @@ from domain.changes import PlacementState, RecordedChange, snapshot, view
 from domain.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
 from domain.executions import Execution
 from domain.ports.following import Fence
-from domain.ports.order_store import ExecutionKey, LoadedOrder, OrderWrite
+from domain.ports.order_store import AT_ONCE, ExecutionKey, LoadedOrder, OrderWrite, WriteTurn
 
 LOAD = f"""
 SELECT {ORDER_COLUMN_NAMES}, coalesce(
@@ -68,14 +68,18 @@ class Recording:
             for row in rows
         }
 
-    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+    async def write(
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+    ) -> Sequence[RecordedChange]:
         """Write all or nothing; the changes in their order. Raises LeadershipLost, StaleWrite and ExecutionIdTaken."""
         if not writes:
             return ()
         _require_distinct(writes)
         changes = numbered([change for write in writes for change in write.changes])
+        arguments = write_arguments(writes, changes, venue=self.venue, fence=fence)
+        await turn.comes()
         try:
-            (row,) = await self.database.fetch(WRITE, *write_arguments(writes, changes, venue=self.venue, fence=fence))
+            (row,) = await self.database.fetch(WRITE, *arguments)
         except asyncpg.NotNullViolationError as error:
             await self._explain(error, writes)
             raise
@@ -83,6 +87,7 @@ class Recording:
             raise LeadershipLost(fence.epoch)
         if not row["holds"]:
             raise StaleWrite
+        await turn.written()
         placements = _placements(row)
         return [_recorded(change, placements[change.change.order.id], row["sequences"]) for change in changes]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 from db.columns import MESSAGE_MAX_CHARACTERS, storable
 from db.rows import reasons_as_json, storable_reason
@@ -15,12 +16,13 @@ from domain.order import FINAL_STATUSES, Order, VenueRank, derive_reason, is_pla
 from domain.ports.following import Fence
 from domain.ports.order_store import AttemptEnd, OrderWrite
 
-# How many columns of each table go as an array's text (numbers, ids, moments, names of ours), and how many as arrays
-# that the driver encodes: texts of others, which may hold anything, and intervals.
+# How many columns of each table need no quotes (numbers, ids, moments, names of ours), and how many hold texts of
+# others, which may be anything.
 ORDER_PLAIN, ORDER_TEXTS = 20, 8
 EXECUTION_PLAIN, EXECUTION_TEXTS = 11, 2
 CHANGE_PLAIN, CHANGE_TEXTS = 15, 4
 MOMENTS_REMEMBERED_MAX = 2_048
+MICROSECOND = timedelta(microseconds=1)
 _FINAL_STATUSES = sorted(FINAL_STATUSES)
 
 
@@ -74,36 +76,39 @@ def write_arguments(
 
 
 def _columns(rows: Sequence[tuple[object, ...]], *, plain: int, texts: int) -> Sequence[object]:
-    """The rows' columns: first those whose values need no quotes, each as one text, then those the driver encodes.
+    """The rows' columns, each as the text of an array: first those whose values need no quotes, then texts of others.
 
-    What holds nothing but NULL is sent empty: `unnest` fills up the columns that are shorter than the others.
+    Encoded by the driver, element by element, they would cost more than all the rest of recording. What holds nothing
+    but NULL is sent empty: `unnest` fills up the columns that are shorter than the others.
     """
     if not rows:
-        return ["{}"] * plain + [()] * texts
+        return ["{}"] * (plain + texts)
     columns = list(zip(*rows, strict=True))
-    return [
-        *("{}" if _is_null(column) else _array_text(column) for column in columns[:plain]),
-        *(() if _is_null(column) else column for column in columns[plain:]),
-    ]
+    return [*map(_plain_array, columns[:plain]), *map(_text_array, columns[plain:])]
 
 
-def _is_null(column: tuple[object, ...]) -> bool:
-    return column.count(None) == len(column)
-
-
-def _array_text(column: tuple[object, ...]) -> str:
-    """The column as PostgreSQL writes an array. Encoded by the driver a number costs 1 us, like this a tenth of it."""
+def _plain_array(column: tuple[object, ...]) -> str:
     first = column[0]
     # As in most columns: the moment of writing, what a fill does not touch. Equal decimals may be written differently.
     if not isinstance(first, Decimal) and column.count(first) == len(column):
-        return "{" + ",".join([_element(first)] * len(column)) + "}"
+        return "{}" if first is None else "{" + ",".join([str(first)] * len(column)) + "}"
     if None in column:
-        return "{" + ",".join(map(_element, column)) + "}"
+        return "{" + ",".join(["NULL" if value is None else str(value) for value in column]) + "}"
     return "{" + ",".join(map(str, column)) + "}"
 
 
-def _element(value: object) -> str:
-    return "NULL" if value is None else str(value)
+def _text_array(column: tuple[Any, ...]) -> str:
+    if column.count(None) == len(column):
+        return "{}"
+    if None not in column:
+        joined = '","'.join(column)
+        if "\\" not in joined and joined.count('"') == 2 * (len(column) - 1):
+            return '{"' + joined + '"}'
+    return "{" + ",".join(map(_quoted, column)) + "}"
+
+
+def _quoted(text: str | None) -> str:
+    return "NULL" if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @lru_cache(maxsize=MOMENTS_REMEMBERED_MAX)
@@ -137,7 +142,7 @@ def _order_row(write: OrderWrite) -> tuple[object, ...]:
         counts,
         may_have_been_sent,
         write.unclaimed,
-        # The driver's from here on.
+        # Texts from here on.
         order.account_id,
         facts.venue_order_id,
         # As an array's text: arrays of arrays cannot be taken apart by one level. The names need no quoting.
@@ -145,8 +150,8 @@ def _order_row(write: OrderWrite) -> tuple[object, ...]:
         reasons_as_json(facts.end_reasons) if facts.end_reasons else None,
         reasons_as_json(facts.phase_reasons) if facts.phase_reasons else None,
         error,
-        next_in,
-        write.cancel_in,
+        _interval(next_in),
+        _interval(write.cancel_in),
     )
 
 
@@ -155,6 +160,10 @@ def _attempt_fields(end: AttemptEnd | None) -> tuple[int | None, str | None, boo
         return (None, None, True, False, None)
     error = None if end.error is None else storable(end.error, max_characters=MESSAGE_MAX_CHARACTERS)
     return (end.attempt, error, end.counts, end.may_have_been_sent, end.next_in)
+
+
+def _interval(interval: timedelta | None) -> str | None:
+    return None if interval is None else f"{interval // MICROSECOND} microseconds"
 
 
 def _execution_row(order: Order, execution: Execution) -> tuple[object, ...]:
@@ -171,7 +180,7 @@ def _execution_row(order: Order, execution: Execution) -> tuple[object, ...]:
         execution.is_busted,
         _moment(execution.executed_at),
         _moment(execution.received_at),
-        # The driver's from here on.
+        # Texts from here on.
         order.account_id,
         execution.venue_execution_id,
     )
@@ -200,7 +209,7 @@ def _change_row(numbered_change: NumberedChange) -> tuple[object, ...]:
         trade and trade.price,
         execution and _moment(execution.executed_at),
         execution and _moment(execution.received_at),
-        # The driver's from here on.
+        # Texts from here on.
         order.account_id,
         stored and stored.code,
         stored and stored.message,

@@ -34,8 +34,8 @@ WITH led AS MATERIALIZED (
         $6::text::numeric[], $7::text::numeric[], $8::text::int[], $9::text::int[], $10::text::int[],
         $11::text::timestamptz[], $12::text::text[], $13::text::timestamptz[], $14::text::bool[],
         $15::text::bool[], $16::text::bool[], $17::text::int[], $18::text::bool[], $19::text::bool[],
-        $20::text::bool[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[],
-        $27::interval[], $28::interval[]
+        $20::text::bool[], $21::text::text[], $22::text::text[], $23::text::text[], $24::text::text[],
+        $25::text::text[], $26::text::text[], $27::text::interval[], $28::text::interval[]
     ) AS w (
         id, read_version, version, phase, rank, filled_quantity, notional, cancel_asked, cancel_sent,
         cancel_refused, cancel_refused_at, status, updated_at, is_placing_over, is_cancel_open,
@@ -87,7 +87,7 @@ WITH led AS MATERIALIZED (
     FROM unnest(
         $30::text::uuid[], $31::text::uuid[], $32::text::numeric[], $33::text::numeric[], $34::text::numeric[],
         $35::text::numeric[], $36::text::numeric[], $37::text::timestamptz[], $38::text::bool[],
-        $39::text::timestamptz[], $40::text::timestamptz[], $41::text[], $42::text[]
+        $39::text::timestamptz[], $40::text::timestamptz[], $41::text::text[], $42::text::text[]
     ) AS x (
         id, order_id, cumulative_quantity, fill_quantity, fill_price, correction_quantity, correction_price,
         corrected_at, is_busted, executed_at, received_at, account_id, venue_execution_id
@@ -139,7 +139,8 @@ WITH led AS MATERIALIZED (
         $45::text::int[], $46::text::int[], $47::text::uuid[], $48::text::int[], $49::text::text[],
         $50::text::timestamptz[], $51::text::text[], $52::text::numeric[], $53::text::numeric[],
         $54::text::text[], $55::text::uuid[], $56::text::numeric[], $57::text::numeric[],
-        $58::text::timestamptz[], $59::text::timestamptz[], $60::text[], $61::text[], $62::text[], $63::text[]
+        $58::text::timestamptz[], $59::text::timestamptz[], $60::text::text[], $61::text::text[],
+        $62::text::text[], $63::text::text[]
     ) AS c (
         account_number, behind, order_id, version, kind, at, status, filled_quantity, notional, reason_source,
         execution_id, execution_quantity, execution_price, executed_at, received_at, account_id, reason_code,

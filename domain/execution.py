@@ -7,6 +7,7 @@ is expected for the next one (`domain.turns`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,7 +22,7 @@ from domain.order import VenueRank
 from domain.plain_fills import apply_plain_fills
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.following import Fence
-from domain.ports.order_store import AttemptEnd, ExecutionKey, LoadedOrder, OrderStore, OrderWrite
+from domain.ports.order_store import AT_ONCE, AttemptEnd, ExecutionKey, LoadedOrder, OrderStore, OrderWrite, WriteTurn
 from domain.ports.telling import ChangePublisher, WakeUps
 from domain.ports.trading_control import PriceTape
 from domain.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
@@ -78,25 +79,19 @@ class Recording:
         """
         turn = turn or Turn()
         await turn.may_be_decided()
-        decisions = await self._decisions(reports, turn)
-        after = _rows_after(decisions)
-        turn.expect(after)
-        if not await turn.comes():
+        for _ in range(STALE_WRITES_MAX):
             decisions = await self._decisions(reports, turn)
             after = _rows_after(decisions)
-        for _ in range(STALE_WRITES_MAX):
+            turn.expect(after)
             try:
-                changes = await self.commit(decisions)
+                changes = await self.commit(decisions, turn=turn)
             except StaleWrite:
                 self.kept.forget(reports.keys())
-                decisions = await self._decisions(reports, turn)
-                after = _rows_after(decisions)
                 continue
             except BaseException:
                 self.kept.forget_all()
                 raise
             self.kept.keep(after)
-            turn.written(after)
             self.telemetry.count(Metric.REPORTS_RECORDED, sum(len(reports[order_id]) for order_id in after))
             return Recorded(
                 changes=changes,
@@ -134,7 +129,8 @@ class Recording:
         unread = {order_id: of_order for order_id, of_order in reports.items() if order_id not in rows}
         if any(turn.expected(order_id) for order_id in unread):
             # The batch before writes one of those that must be read.
-            await turn.comes()
+            with suppress(StaleWrite):
+                await turn.comes()
             return await self._decisions(reports, turn)
         if unread:
             rows |= await self.orders.load(unread.keys(), list(execution_keys(unread)))
@@ -149,13 +145,13 @@ class Recording:
                 rows[order_id] = row
         return rows
 
-    async def commit(self, decisions: Sequence[Decision]) -> Sequence[RecordedChange]:
-        """Write the decisions, all or nothing; then publish, count, log, and wake what became due.
+    async def commit(self, decisions: Sequence[Decision], *, turn: WriteTurn = AT_ONCE) -> Sequence[RecordedChange]:
+        """Write the decisions in their turn, all or nothing; then publish, count, log, and wake what became due.
 
         Raises StaleWrite and Unavailable as `OrderStore.write` does.
         """
         writes = [_write(decision) for decision in sorted(decisions, key=_order_id) if _differs(decision)]
-        changes = await self.orders.write(writes, fence=self.fence) if writes else ()
+        changes = await self._write_in_turn(writes, turn)
         if changes:
             self.publisher.publish(changes)
             self._note_prices(changes, decisions)
@@ -166,6 +162,13 @@ class Recording:
         if ready:
             self.wake_ups.cancel_due(ready)
         return changes
+
+    async def _write_in_turn(self, writes: Sequence[OrderWrite], turn: WriteTurn) -> Sequence[RecordedChange]:
+        if writes:
+            return await self.orders.write(writes, fence=self.fence, turn=turn)
+        await turn.comes()
+        await turn.written()
+        return ()
 
     def _note_prices(self, changes: Sequence[RecordedChange], decisions: Sequence[Decision]) -> None:
         if self.prices is None:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from uuid import UUID
 
+from domain.errors import StaleWrite
 from domain.ports.order_store import LoadedOrder
 
 
@@ -21,7 +22,7 @@ class Turn:
         self.came_true = False
         self._is_decided = asyncio.Event()
         self._is_over = asyncio.Event()
-        self._holds = True
+        self._is_first_word = True
 
     def behind(self) -> "Turn":
         """The place right behind this one."""
@@ -34,30 +35,34 @@ class Turn:
         return self._before.expectation.get(order_id)
 
     def expect(self, rows: Mapping[UUID, LoadedOrder]) -> None:
-        """Let the batch behind know what this one makes of its orders. What is said first stays."""
+        """Let the batch behind know what this one makes of its orders. The first word holds, for that is acted on."""
         if self.expectation is None:
             self.expectation = rows
+        self._is_first_word = rows is self.expectation
         self._is_decided.set()
 
-    def written(self, rows: Mapping[UUID, LoadedOrder]) -> None:
-        """This is what the batch has made of its orders in the end."""
-        self.came_true = rows is self.expectation
+    async def written(self) -> None:
+        """The batch is written: let the one behind write at once, before anything is made of this one's outcome."""
+        self.came_true = self._is_first_word
+        self.end()
+        await asyncio.sleep(0)
 
     async def may_be_decided(self) -> None:
         """Wait until it is known what to expect of the batch before."""
         if self._before is not None:
             await self._before.decided()
 
-    async def comes(self) -> bool:
-        """Wait until the batch before is done with; tells whether what it let expect is what was written.
+    async def comes(self) -> None:
+        """Wait until the batch before is done with. Then nothing is expected of it any more: what it wrote is stored.
 
-        From then on nothing is expected of it any more: what it wrote can be read.
+        Raises StaleWrite, once, when that is not what it let expect.
         """
-        if self._before is not None:
-            await self._before.over()
-            self._holds = self._before.expectation is None or self._before.came_true
-            self._before = None
-        return self._holds
+        if self._before is None:
+            return
+        before, self._before = self._before, None
+        await before.over()
+        if before.expectation is not None and not before.came_true:
+            raise StaleWrite
 
     def end(self) -> None:
         """Be done with, however it went."""

@@ -20,6 +20,7 @@ from ingest.recorder import Recorder
 from ingest.silence import Hearing, SilenceWatch
 
 Item = VenueReport | UnreadableReport
+READ_IN_A_ROW_MAX = 50
 
 
 class SessionEnded(FillwireError):  # noqa: N818 - read as a sentence
@@ -112,9 +113,14 @@ class Consumer:
             tasks.create_task(self._end_when_silent(hearing))
 
     async def _read(self, reports: AsyncIterator[Item], buffer: Buffer[Item], hearing: Hearing) -> None:
+        read = 0
         async for report in reports:
             hearing.mark()
             buffer.put(report)
+            read += 1
+            if read % READ_IN_A_ROW_MAX == 0:
+                # A stream that has much to say never waits by itself, and PostgreSQL would.
+                await asyncio.sleep(0)
         raise SessionEnded("the venue closed the stream")
 
     async def _record(self, buffer: Buffer[Item], something_missed: asyncio.Event) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.errors import LeadershipLost, TryAgain
+from domain.errors import LeadershipLost, StaleWrite, TryAgain
 from domain.ports.clock_and_ids import Clock
 from domain.ports.following import DeadLetters
 from domain.ports.venue import UnreadableReport, VenueReport
@@ -84,7 +85,8 @@ class Recorder:
                 return recorded.missed_fill
 
     async def _record_one_by_one(self, reports: Sequence[VenueReport], error: Exception, turn: Turn) -> bool:
-        await turn.comes()
+        with suppress(StaleWrite):
+            await turn.comes()
         if len(reports) == 1:
             await self._keep(repr(error), _raw(reports[0]))
             return False

@@ -105,6 +105,29 @@ class OrderWrite:
     cancel_in: timedelta | None = None
 
 
+class WriteTurn(Protocol):
+    """When a write may go. Everything that can be done for it before is done before."""
+
+    async def comes(self) -> None:
+        """Wait for it. Raises StaleWrite when the write rests on what did not come true."""
+
+    async def written(self) -> None:
+        """Told as soon as it is written, before anything is made of the outcome."""
+
+
+class AtOnce:
+    """The turn of whoever waits for nobody."""
+
+    async def comes(self) -> None:
+        """Now."""
+
+    async def written(self) -> None:
+        """Nobody is behind."""
+
+
+AT_ONCE = AtOnce()
+
+
 class OrderStore(Protocol):
     """The orders table and what hangs on it. Every method raises Unavailable when the database does not answer."""
 
@@ -118,12 +141,14 @@ class OrderStore(Protocol):
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         """Read orders, and of their executions those that match one of the keys. Unknown ids are left out."""
 
-    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+    async def write(
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+    ) -> Sequence[RecordedChange]:
         """Write all or nothing, in one statement; give back the changes with their place in the sequence.
 
-        Raises LeadershipLost when the fence does not hold, StaleWrite when any order was written since it was read or
-        its attempt is not the newest any more (or an execution is stored already that was not read), and
-        ExecutionIdTaken when an execution's id is another order's already.
+        It is written when the turn comes. Raises LeadershipLost when the fence does not hold, StaleWrite when any order
+        was written since it was read, its attempt is not the newest any more or an execution is stored that was not
+        read, and ExecutionIdTaken when an execution's id is another order's already.
         """
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:

@@ -12,7 +12,7 @@ from domain.limits import NO_LIMITS, AccountLimits, AccountLoad, deny_halted, ju
 from domain.order import Order, VenueRank
 from domain.ports.clock_and_ids import Clock
 from domain.ports.following import Fence
-from domain.ports.order_store import Claim, ExecutionKey, LoadedOrder, OrderWrite, Stored
+from domain.ports.order_store import AT_ONCE, Claim, ExecutionKey, LoadedOrder, OrderWrite, Stored, WriteTurn
 from tests.fakes.order_row import OrderRow, fences_hold
 from tests.fakes.stream_positions import MemoryStreamPositions
 from tests.fakes.trading_control import MemoryLimitBook, MemoryTradingHalts
@@ -67,7 +67,10 @@ class MemoryOrderStore:
             if order_id in self.rows
         }
 
-    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+    async def write(
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+    ) -> Sequence[RecordedChange]:
+        await turn.comes()
         self.require_database()
         if self.interruptions:
             await self.interruptions.popleft()()
@@ -81,7 +84,9 @@ class MemoryOrderStore:
         self.writes.append(writes)
         for write in writes:
             self.rows[write.order.id].take(write, now=self.clock())
-        return [self._append(self.rows[write.order.id], change) for write in writes for change in write.changes]
+        changes = [self._append(self.rows[write.order.id], change) for write in writes for change in write.changes]
+        await turn.written()
+        return changes
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         self.require_database()
