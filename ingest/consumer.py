@@ -20,7 +20,7 @@ from ingest.recorder import Recorder
 from ingest.silence import Hearing, SilenceWatch
 
 Item = VenueReport | UnreadableReport
-READ_IN_A_ROW_MAX = 50
+READ_IN_A_ROW_MAX = 20
 
 
 class SessionEnded(FillwireError):  # noqa: N818 - read as a sentence
