@@ -39,6 +39,7 @@ class MemoryOrderStore:
     failure: Exception | None = None
     listeners: list[Callable[[], None]] = field(default_factory=list)
     asked_for_open: int = 0
+    loads: int = 0
     gate: MemoryVenueGate = field(init=False)
     book: MemoryLimitBook = field(init=False)
     halts: MemoryTradingHalts = field(init=False)
@@ -61,6 +62,7 @@ class MemoryOrderStore:
 
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         self.require_database()
+        self.loads += 1
         return {
             order_id: self.rows[order_id].loaded([key for key in keys if key.order_id == order_id])
             for order_id in order_ids
