@@ -5,6 +5,7 @@ fills since the last position are read, and our open orders are compared with th
 harmlessly, so the questions may overlap with the stream and with each other.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from domain.turns import Turn
 
 FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
 REPORT_SHOWN_CHARACTERS = 1_000
+REPORTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,22 +71,37 @@ class Reconciliation:
         return bool(await self.orders.open_at_venue(silent_for=timedelta(0), limit=1))
 
     async def record_fills(self, *, since: datetime) -> int:
-        """Record all fills since that moment, page by page; gives how many changes that made."""
-        changes = 0
-        async for page in self.venue.fills(since=since):
-            changes += await self._record_page(page)
-        return changes
+        """Record all fills since that moment; gives how many changes that made.
 
-    async def _record_page(self, page: Sequence[VenueReport]) -> int:
-        """Record a page; a fill that cannot be recorded is told and set aside, for every later answer holds it too."""
+        While some are recorded the next page is asked for; pages that come meanwhile are recorded together.
+        """
+        changes, waiting = 0, list[VenueReport]()
+        recording = asyncio.create_task(self._record_some(()))
         try:
-            recorded = await self.record_reports(page)
+            async for page in self.venue.fills(since=since):
+                waiting += page
+                if recording.done() or len(waiting) >= REPORTS_AT_ONCE:
+                    changes += await recording
+                    recording = asyncio.create_task(self._record_some(waiting))
+                    waiting = []
+            return changes + await recording + await self._record_some(waiting)
+        except TryAgain:
+            # What is just being written is also told.
+            await asyncio.gather(recording, return_exceptions=True)
+            raise
+        finally:
+            recording.cancel()
+
+    async def _record_some(self, reports: Sequence[VenueReport]) -> int:
+        """Record fills; one that cannot be recorded is told and set aside, for every later answer holds it too."""
+        try:
+            recorded = await self.record_reports(reports)
         except TryAgain:
             raise
         except Exception as error:  # noqa: BLE001 - one bad fill must not keep the others, and every start, from passing
-            if len(page) > 1:
-                return sum([await self._record_page([report]) for report in page])
-            self._set_aside(page[0], error)
+            if len(reports) > 1:
+                return sum([await self._record_some([report]) for report in reports])
+            self._set_aside(reports[0], error)
             return 0
         self.telemetry.count(Metric.REPORTS_FOREIGN, len(recorded.unknown))
         return len(recorded.changes)

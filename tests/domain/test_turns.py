@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.changes import Anomaly
 from domain.errors import TryAgain, Unavailable
 from domain.kept_orders import KeptOrders
 from domain.reports import Report
+from domain.telemetry import Metric
 from domain.turns import Turn
 from tests.desk import Desk
 from tests.domain.test_order_properties import Story, stories
@@ -160,3 +163,34 @@ async def test_only_so_many_orders_are_kept() -> None:
 
     assert desk.kept.get(ORDER_ID) is None
     assert desk.kept.get(other) is not None
+
+
+async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
+    desk = a_desk()
+    other = Desk(new_id=desk.new_id)
+    await desk.accept()
+    await desk.report(accepted(), filled("1", cumulative="1"))
+    other.orders = desk.orders
+
+    async def fail_while_somebody_else_takes_the_version() -> None:
+        await other.report(cancel_asked())
+        raise ValueError("a report that cannot be recorded")
+
+    desk.orders.interruptions.append(fail_while_somebody_else_takes_the_version)
+    given_up = Turn()
+    behind = given_up.behind()
+
+    async def give_up() -> None:
+        with pytest.raises(ValueError, match="cannot be recorded"):
+            await desk.recording.record({ORDER_ID: [filled("1", name="E2", cumulative="2")]}, turn=given_up)
+        given_up.end()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(give_up())
+        tasks.create_task(
+            desk.recording.record({ORDER_ID: [filled("1", name="E3", cumulative="3")]}, turn=behind), name="behind"
+        )
+
+    assert set(desk.row().executions) == {"E1", "E3"}
+    assert desk.order().facts.filled_quantity == 2
+    assert desk.telemetry.counted(Metric.ANOMALIES, kind=Anomaly.MISSED_FILL) == 1
