@@ -95,7 +95,7 @@ def _change(data: Json, *, account_id: str) -> RecordedChange:
 
 def _order_json(order: OrderSnapshot) -> dict[str, object]:
     return {
-        "id": order.id,
+        "id": str(order.id),
         "terms": _terms_json(order.terms),
         "status": order.status,
         "filled_quantity": str(order.filled_quantity),
@@ -172,7 +172,7 @@ def _placement(data: Json) -> PlacementState:
 
 def _execution_json(execution: ExecutionView) -> dict[str, object]:
     return {
-        "id": execution.id,
+        "id": str(execution.id),
         "quantity": str(execution.quantity),
         "price": str(execution.price),
         "executed_at": execution.executed_at,
