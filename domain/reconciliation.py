@@ -24,6 +24,7 @@ from domain.telemetry import Metric, Telemetry
 from domain.turns import Turn
 
 FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
+KNOWN_ORDERS_REMEMBERED_MAX = 100_000
 REPORT_SHOWN_CHARACTERS = 1_000
 REPORTS_AT_ONCE = 500
 
@@ -41,7 +42,7 @@ class CatchUpPolicy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
     """Brings what is recorded here up to what the venue knows. `foreign` remembers orders that are not ours, so that
-    the venue is asked for each of them once."""
+    the venue is asked for each of them once, and `known` which ones are ours by the venue's ids, which never change."""
 
     venue: Venue
     orders: OrderStore
@@ -51,6 +52,7 @@ class Reconciliation:
     clock: Clock
     policy: CatchUpPolicy
     foreign: dict[str, None] = field(default_factory=dict)
+    known: dict[str, UUID] = field(default_factory=dict)
 
     async def catch_up(self, *, cause: str) -> int:
         """Record every fill since the last position and the end of every order that closed unheard.
@@ -73,14 +75,14 @@ class Reconciliation:
     async def record_fills(self, *, since: datetime) -> int:
         """Record all fills since that moment; gives how many changes that made.
 
-        While some are recorded the next page is asked for; pages that come meanwhile are recorded together.
+        Some pages are recorded together, and while they are, the next ones are asked for.
         """
         changes, waiting = 0, list[VenueReport]()
         recording = asyncio.create_task(self._record_some(()))
         try:
             async for page in self.venue.fills(since=since):
                 waiting += page
-                if recording.done() or len(waiting) >= REPORTS_AT_ONCE:
+                if len(waiting) >= REPORTS_AT_ONCE:
                     changes += await recording
                     recording = asyncio.create_task(self._record_some(waiting))
                     waiting = []
@@ -185,13 +187,18 @@ class Reconciliation:
 
     async def _ids_of(self, venue_order_ids: set[str]) -> dict[str, UUID]:
         """Our ids for the venue's; a fill may come before the acknowledgement, so the venue is asked for the rest."""
-        ours = dict(await self.orders.ids_by_venue_order_id(venue_order_ids))
+        ours = {name: self.known[name] for name in venue_order_ids & self.known.keys()}
+        if len(ours) < len(venue_order_ids):
+            found = await self.orders.ids_by_venue_order_id(venue_order_ids - ours.keys())
+            ours.update(found)
+            if len(self.known) + len(found) <= KNOWN_ORDERS_REMEMBERED_MAX:
+                self.known.update(found)
         for venue_order_id in sorted(venue_order_ids - ours.keys() - self.foreign.keys()):
-            found = await self.venue.find_by_venue_order_id(venue_order_id)
-            if found is None:
+            order = await self.venue.find_by_venue_order_id(venue_order_id)
+            if order is None:
                 continue  # Perhaps a fresh order of ours that the venue still hides: the next catch-up asks again.
-            if found.order_id is not None:
-                ours[venue_order_id] = found.order_id
+            if order.order_id is not None:
+                ours[venue_order_id] = order.order_id
             elif len(self.foreign) < FOREIGN_ORDERS_REMEMBERED_MAX:
                 self.foreign[venue_order_id] = None
         return ours
