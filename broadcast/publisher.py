@@ -6,7 +6,7 @@ dropped and counted, and whoever misses it reads it from the database.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
@@ -93,12 +93,13 @@ class RedisPublisher:
         return [self._buffer.popleft() for _ in range(size)]
 
     async def _send(self, batch: Sequence[RecordedChange]) -> None:
-        """Send one message for each account in one pipeline; the order within an account is kept."""
+        """Send one message for each account (or a few) in one pipeline; the order within an account is kept."""
         try:
             async with asyncio.timeout(self._settings.send_timeout_seconds):
                 async with self._redis.pipeline(transaction=False) as pipeline:
                     for account_id, changes in _by_account(batch).items():
-                        pipeline.publish(channel_of(shard_of(account_id)), encode(changes))
+                        for some in _at_most(self._settings.message_max_changes, changes):
+                            pipeline.publish(channel_of(shard_of(account_id)), encode(some))
                     await pipeline.execute()
         except (RedisError, OSError) as error:
             self._note_failure(error, batch)
@@ -123,3 +124,8 @@ def _by_account(changes: Sequence[RecordedChange]) -> dict[str, list[RecordedCha
     for change in changes:
         by_account.setdefault(change.order.account_id, []).append(change)
     return by_account
+
+
+def _at_most(count: int, changes: Sequence[RecordedChange]) -> Iterator[Sequence[RecordedChange]]:
+    for start in range(0, len(changes), count):
+        yield changes[start : start + count]

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherSettings:
-    """How much waits to be published and for how long. What does not fit is dropped: the database supplies it."""
+    """How much waits to be published and for how long. What does not fit is dropped: the database supplies it.
+
+    Up to `batch_max_changes` are sent at once. A message holds no more than what a subscriber's buffer takes.
+    """
 
     buffer_max_changes: int = 20_000
-    batch_max_changes: int = 200
+    batch_max_changes: int = 1_000
+    message_max_changes: int = 200
     connect_timeout_seconds: float = 1.0
     send_timeout_seconds: float = 1.0
     flush_timeout_seconds: float = 2.0

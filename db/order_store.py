@@ -15,7 +15,16 @@ from domain.errors import OrderDenied, StaleLimits, StaleWrite
 from domain.limits import NO_LIMITS, AccountLimits
 from domain.order import Order
 from domain.ports.following import Fence
-from domain.ports.order_store import Claim, ExecutionKey, LoadedOrder, OrderStore, OrderWrite, Stored
+from domain.ports.order_store import (
+    AT_ONCE,
+    Claim,
+    ExecutionKey,
+    LoadedOrder,
+    OrderStore,
+    OrderWrite,
+    Stored,
+    WriteTurn,
+)
 from domain.telemetry import Metric, Telemetry
 
 ACCEPT_BATCH_MAX_ORDERS = 256
@@ -64,9 +73,11 @@ class PostgresOrderStore(OrderStore):
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         return await self._recording.load(order_ids, keys)
 
-    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
-        if fence is not None or len(writes) != 1:
-            return await self._recording.write(writes, fence=fence)
+    async def write(
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+    ) -> Sequence[RecordedChange]:
+        if fence is not None or turn is not AT_ONCE or len(writes) != 1:
+            return await self._recording.write(writes, fence=fence, turn=turn)
         outcome = await self._writing.submit(writes[0])
         if isinstance(outcome, StaleWrite):
             raise outcome

@@ -14,9 +14,15 @@ from domain.changes import PlacementState, RecordedChange, snapshot, view
 from domain.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
 from domain.executions import Execution
 from domain.ports.following import Fence
-from domain.ports.order_store import ExecutionKey, LoadedOrder, OrderWrite
+from domain.ports.order_store import AT_ONCE, ExecutionKey, LoadedOrder, OrderWrite, WriteTurn
 
-LOAD = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = ANY($1::uuid[])"  # noqa: S608 - our own columns
+LOAD = f"""
+SELECT {ORDER_COLUMN_NAMES}, coalesce(
+    (SELECT max(x.cumulative_quantity) FROM executions AS x WHERE x.order_id = o.id), 0
+) AS filled_up_to
+FROM orders AS o
+WHERE o.id = ANY($1::uuid[])
+"""  # noqa: S608 - our own columns
 # Key by key (OFFSET 0 forbids anything else): as a plain join the planner, when its figures for a young table are old,
 # reads all executions of the venue for each key: at 200 keys that was most of the time.
 LOAD_EXECUTIONS = """
@@ -57,16 +63,23 @@ class Recording:
         # After the orders, never before: an execution that comes in between is then known to an order that does not
         # count it, and writing that order fails as stale. The other way round it would be counted twice.
         executions = await self._executions(keys)
-        return {row["id"]: loaded_order_of(row, executions=executions.get(row["id"], ())) for row in rows}
+        return {
+            row["id"]: loaded_order_of(row, executions=executions.get(row["id"], ()), filled_up_to=row["filled_up_to"])
+            for row in rows
+        }
 
-    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+    async def write(
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+    ) -> Sequence[RecordedChange]:
         """Write all or nothing; the changes in their order. Raises LeadershipLost, StaleWrite and ExecutionIdTaken."""
         if not writes:
             return ()
         _require_distinct(writes)
         changes = numbered([change for write in writes for change in write.changes])
+        arguments = write_arguments(writes, changes, venue=self.venue, fence=fence)
+        await turn.comes()
         try:
-            (row,) = await self.database.fetch(WRITE, *write_arguments(writes, changes, venue=self.venue, fence=fence))
+            (row,) = await self.database.fetch(WRITE, *arguments)
         except asyncpg.NotNullViolationError as error:
             await self._explain(error, writes)
             raise
@@ -74,6 +87,7 @@ class Recording:
             raise LeadershipLost(fence.epoch)
         if not row["holds"]:
             raise StaleWrite
+        await turn.written()
         placements = _placements(row)
         return [_recorded(change, placements[change.change.order.id], row["sequences"]) for change in changes]
 

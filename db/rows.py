@@ -80,7 +80,9 @@ def order_of(row: Row) -> Order:
     )
 
 
-def loaded_order_of(row: Row, *, executions: tuple[Execution, ...] = ()) -> LoadedOrder:
+def loaded_order_of(
+    row: Row, *, executions: tuple[Execution, ...] = (), filled_up_to: Decimal | None = None
+) -> LoadedOrder:
     """The order with its placing, from a row of orders."""
     return LoadedOrder(
         order=order_of(row),
@@ -89,6 +91,7 @@ def loaded_order_of(row: Row, *, executions: tuple[Execution, ...] = ()) -> Load
         attempts=row["attempts"],
         maybe_sent_at=row["maybe_sent_at"],
         lease_until=row["lease_until"],
+        filled_up_to=filled_up_to,
     )
 
 

@@ -11,8 +11,10 @@
 #   deadlocks) and are held only until the commit right behind.
 # - An execution is inserted or, known already, completed. The row that a rival has just committed can be seen only
 #   there, in DO UPDATE, so what must not be is written as NULL, which the columns forbid: the whole statement fails.
-#   NULL order_id: the execution is another order's. NULL received_at: the row knows something that the new one lacks.
+#   NULL order_id: the execution is another order's. NULL received_at: whoever decided did not know of the row (it has
+#   another id), or the row knows something that the new one lacks.
 # - An order that becomes final, or is no longer (a bust, evidence after we gave up), is counted with its account.
+# - Most columns come as an array's text: see `db.write_arrays`.
 # - Per-account numbers come from the client as arrays. The planner knows nothing of what a CTE holds, and a join of two
 #   compares every row with every row; here every join is of one CTE with a table's primary key.
 WRITE = """
@@ -24,35 +26,38 @@ WITH led AS MATERIALIZED (
         AND (w.attempt IS NULL OR w.attempt = o.attempt)
         AND NOT (w.unclaimed AND (o.lease_until IS NOT NULL OR o.maybe_sent_at IS NOT NULL))
         AND o.phase <= w.phase AND o.rank <= w.rank AND o.cancel_sent <= w.cancel_sent
-        AND o.ends <@ w.ends::text[]
+        AND o.ends <@ coalesce(w.ends, '{}')::text[]
         AND (o.end_reasons #>> '{CANCELED,source}' > w.end_reasons::jsonb #>> '{CANCELED,source}') IS NOT TRUE
         AND (o.cancel_refused_at IS NULL OR o.cancel_refused_at <= w.cancel_refused_at) IS TRUE AS holds
     FROM unnest(
-        $1::uuid[], $2::text[], $3::int[], $4::int[], $5::smallint[], $6::smallint[], $7::text[], $8::numeric[],
-        $9::numeric[], $10::text[], $11::int[], $12::int[], $13::int[], $14::timestamptz[], $15::text[], $16::text[],
-        $17::text[], $18::timestamptz[], $19::bool[], $20::bool[], $21::bool[],
-        $22::int[], $23::text[], $24::bool[], $25::bool[], $26::interval[], $27::bool[], $28::interval[]
+        $1::text::uuid[], $2::text::int[], $3::text::int[], $4::text::smallint[], $5::text::smallint[],
+        $6::text::numeric[], $7::text::numeric[], $8::text::int[], $9::text::int[], $10::text::int[],
+        $11::text::timestamptz[], $12::text::text[], $13::text::timestamptz[], $14::text::bool[],
+        $15::text::bool[], $16::text::bool[], $17::text::int[], $18::text::bool[], $19::text::bool[],
+        $20::text::bool[], $21::text::text[], $22::text::text[], $23::text::text[], $24::text::text[],
+        $25::text::text[], $26::text::text[], $27::text::interval[], $28::text::interval[]
     ) AS w (
-        id, account_id, read_version, version, phase, rank, venue_order_id, filled_quantity,
-        notional, ends, cancel_asked, cancel_sent, cancel_refused, cancel_refused_at, end_reasons, phase_reasons,
-        status, updated_at, is_placing_over, is_cancel_open, is_open_at_venue,
-        attempt, error, counts, may_have_been_sent, next_in, unclaimed, cancel_in
+        id, read_version, version, phase, rank, filled_quantity, notional, cancel_asked, cancel_sent,
+        cancel_refused, cancel_refused_at, status, updated_at, is_placing_over, is_cancel_open,
+        is_open_at_venue, attempt, counts, may_have_been_sent, unclaimed, account_id, venue_order_id, ends,
+        end_reasons, phase_reasons, error, next_in, cancel_in
     )
     JOIN orders AS o ON o.id = w.id AND o.account_id = w.account_id
     ORDER BY o.id
     FOR UPDATE OF o
 ), verdict AS MATERIALIZED (
-    SELECT count(*) FILTER (WHERE l.holds) = cardinality($1::uuid[])
+    SELECT count(*) FILTER (WHERE l.holds) = $67::int
         AND ($64::text IS NULL OR (SELECT p.holds FROM led AS p) IS TRUE) AS holds
     FROM locked AS l
 ), updated AS (
     UPDATE orders AS o SET
         version = w.version, updated_at = w.updated_at, status = w.status,
         phase = w.phase, rank = w.rank, venue_order_id = w.venue_order_id,
-        filled_quantity = w.filled_quantity, notional = w.notional, ends = w.ends::text[],
+        filled_quantity = w.filled_quantity, notional = w.notional, ends = coalesce(w.ends, '{}')::text[],
         cancel_asked = w.cancel_asked, cancel_sent = w.cancel_sent, cancel_refused = w.cancel_refused,
         cancel_refused_at = w.cancel_refused_at,
-        end_reasons = w.end_reasons::jsonb, phase_reasons = w.phase_reasons::jsonb || o.phase_reasons,
+        end_reasons = coalesce(w.end_reasons, '{}')::jsonb,
+        phase_reasons = coalesce(w.phase_reasons, '{}')::jsonb || o.phase_reasons,
         is_open_at_venue = w.is_open_at_venue,
         place_due_at = CASE
             WHEN w.is_placing_over THEN NULL
@@ -80,18 +85,20 @@ WITH led AS MATERIALIZED (
         x.fill_price, x.correction_quantity, x.correction_price, x.corrected_at, x.is_busted, x.executed_at,
         x.received_at
     FROM unnest(
-        $30::uuid[], $31::text[], $32::uuid[], $33::text[], $34::numeric[], $35::numeric[], $36::numeric[],
-        $37::numeric[], $38::numeric[], $39::timestamptz[], $40::bool[], $41::timestamptz[], $42::timestamptz[]
+        $30::text::uuid[], $31::text::uuid[], $32::text::numeric[], $33::text::numeric[], $34::text::numeric[],
+        $35::text::numeric[], $36::text::numeric[], $37::text::timestamptz[], $38::text::bool[],
+        $39::text::timestamptz[], $40::text::timestamptz[], $41::text::text[], $42::text::text[]
     ) AS x (
-        id, account_id, order_id, venue_execution_id, cumulative_quantity, fill_quantity, fill_price,
-        correction_quantity, correction_price, corrected_at, is_busted, executed_at, received_at
+        id, order_id, cumulative_quantity, fill_quantity, fill_price, correction_quantity, correction_price,
+        corrected_at, is_busted, executed_at, received_at, account_id, venue_execution_id
     )
     WHERE (SELECT v.holds FROM verdict AS v)
     ORDER BY x.venue_execution_id COLLATE "C"
     ON CONFLICT (venue, venue_execution_id) DO UPDATE SET
         order_id = CASE WHEN e.order_id = excluded.order_id THEN e.order_id END,
         received_at = CASE
-            WHEN (e.fill_quantity IS NULL OR excluded.fill_quantity IS NOT NULL)
+            WHEN e.id = excluded.id
+                AND (e.fill_quantity IS NULL OR excluded.fill_quantity IS NOT NULL)
                 AND (e.corrected_at IS NULL OR excluded.corrected_at >= e.corrected_at)
                 AND e.is_busted <= excluded.is_busted
             THEN e.received_at
@@ -129,13 +136,15 @@ WITH led AS MATERIALIZED (
         c.kind, c.at, c.status, c.filled_quantity, c.notional, c.reason_source, c.reason_code, c.reason_message,
         c.venue_order_id, c.execution_id, c.execution_quantity, c.execution_price, c.executed_at, c.received_at
     FROM unnest(
-        $45::text[], $46::int[], $47::int[], $48::uuid[], $49::int[], $50::text[], $51::timestamptz[], $52::text[],
-        $53::numeric[], $54::numeric[], $55::text[], $56::text[], $57::text[], $58::text[],
-        $59::uuid[], $60::numeric[], $61::numeric[], $62::timestamptz[], $63::timestamptz[]
+        $45::text::int[], $46::text::int[], $47::text::uuid[], $48::text::int[], $49::text::text[],
+        $50::text::timestamptz[], $51::text::text[], $52::text::numeric[], $53::text::numeric[],
+        $54::text::text[], $55::text::uuid[], $56::text::numeric[], $57::text::numeric[],
+        $58::text::timestamptz[], $59::text::timestamptz[], $60::text::text[], $61::text::text[],
+        $62::text::text[], $63::text::text[]
     ) AS c (
-        account_id, account_number, behind, order_id, version, kind, at, status,
-        filled_quantity, notional, reason_source, reason_code, reason_message, venue_order_id,
-        execution_id, execution_quantity, execution_price, executed_at, received_at
+        account_number, behind, order_id, version, kind, at, status, filled_quantity, notional, reason_source,
+        execution_id, execution_quantity, execution_price, executed_at, received_at, account_id, reason_code,
+        reason_message, venue_order_id
     )
     WHERE (SELECT v.holds FROM verdict AS v)
 )

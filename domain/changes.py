@@ -4,13 +4,13 @@ Changes are what the history keeps, what is published, and what a subscriber see
 of the account's sequence.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
 from domain.executions import Execution
+from domain.frozen import frozen
 from domain.order import Order, OrderStatus, derive_reason, leaves_quantity
 from domain.values import Reason, Terms, average_price
 
@@ -42,7 +42,7 @@ class Anomaly(StrEnum):
     GIVEN_UP_YET_PLACED = "GIVEN_UP_YET_PLACED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PlacementState:
     """How placing goes, for people to see. It is bookkeeping: it changes without a new version of the order."""
 
@@ -52,7 +52,7 @@ class PlacementState:
     last_error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OrderSnapshot:
     """An order as people see it at one version: what is stored in a history row, published, and shown."""
 
@@ -80,7 +80,7 @@ class OrderSnapshot:
         return leaves_quantity(status=self.status, quantity=self.terms.quantity, filled_quantity=self.filled_quantity)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Change:
     """One effective change, before it has a place in its account's sequence."""
 
@@ -89,7 +89,7 @@ class Change:
     execution: Execution | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ExecutionView:
     """An execution as people see it in a change: what it counted for at that moment."""
 
@@ -100,7 +100,7 @@ class ExecutionView:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RecordedChange:
     """A committed change: its place in the account's gapless sequence, and the order as it stood."""
 

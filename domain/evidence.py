@@ -12,6 +12,7 @@ from uuid import UUID
 
 from domain.changes import Anomaly, Change, ChangeKind
 from domain.executions import Correction, Execution, Trade, with_bust, with_correction, with_fill
+from domain.frozen import frozen
 from domain.order import End, Facts, Order, OrderStatus, PlacingPhase, VenueRank, derive_reason, with_facts
 from domain.reports import (
     CancelAsked,
@@ -62,7 +63,7 @@ PROGRESS: Mapping[OrderStatus, int] = {
 """How far along a status is; a change never lowers it, but for STEPS_BACK."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Applied:
     """An order after some reports: its changes in order, the executions that are new or differ, what looks wrong."""
 

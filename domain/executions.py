@@ -4,15 +4,16 @@ What an execution contributes to its order is a function of everything known abo
 its correction and its bust arrive does not matter.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from domain.frozen import frozen
 from domain.values import EXACT, ZERO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Trade:
     """How much traded at which price."""
 
@@ -20,7 +21,7 @@ class Trade:
     price: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Correction:
     """A later statement of the venue on what an execution really was. The newest one holds."""
 
@@ -28,7 +29,7 @@ class Correction:
     corrected_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Execution:
     """An execution as the facts about it stand.
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from domain.frozen import frozen
 from domain.values import EXACT, ZERO, Terms, format_decimal
 
 ORDERS_PER_SECOND_MAX = 1_000
@@ -68,7 +69,7 @@ class AccountLimits:
 NO_LIMITS = AccountLimits()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LastPrice:
     """The price of an instrument's newest execution that we recorded, or one that an operator has set."""
 

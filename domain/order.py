@@ -17,12 +17,13 @@ and that turns out to exist goes on as what it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
+from domain.frozen import frozen
 from domain.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
 
 
@@ -76,7 +77,7 @@ class End(StrEnum):
     REJECTED = "REJECTED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CancelRequests:
     """Cancel requests by number: how many were asked for, sent, and up to which one the venue refused."""
 
@@ -96,7 +97,7 @@ class CancelRequests:
         return self.is_open and self.sent < self.asked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Facts:
     """All that is known of an order's fate. Nothing in here is ever taken back, except by a bust or correction."""
 
@@ -116,9 +117,12 @@ class Facts:
         return self.rank > VenueRank.NONE or bool(self.ends) or self.filled_quantity > ZERO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Order:
-    """An accepted order: its terms, its facts, and the number of changes it has seen."""
+    """An accepted order: its terms, its facts, and the number of changes it has seen.
+
+    `status` is what the facts give (see `derive_status`), found out once: writing and telling ask for it often.
+    """
 
     id: UUID
     account_id: str
@@ -127,11 +131,11 @@ class Order:
     updated_at: datetime
     version: int = 1
     facts: Facts = Facts()
+    status: OrderStatus = field(init=False, compare=False)
 
-    @property
-    def status(self) -> OrderStatus:
-        """The status that the facts give (see `derive_status`)."""
-        return derive_status(self.facts, quantity=self.terms.quantity)
+    def __post_init__(self) -> None:
+        """Derive the status."""
+        object.__setattr__(self, "status", derive_status(self.facts, quantity=self.terms.quantity))
 
     @property
     def reason(self) -> Reason | None:

@@ -5,6 +5,7 @@ fills since the last position are read, and our open orders are compared with th
 harmlessly, so the questions may overlap with the stream and with each other.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +21,12 @@ from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.venue import Venue, VenueOrder, VenueReport
 from domain.reports import Report
 from domain.telemetry import Metric, Telemetry
+from domain.turns import Turn
 
 FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
+KNOWN_ORDERS_REMEMBERED_MAX = 100_000
 REPORT_SHOWN_CHARACTERS = 1_000
+REPORTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,7 @@ class CatchUpPolicy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
     """Brings what is recorded here up to what the venue knows. `foreign` remembers orders that are not ours, so that
-    the venue is asked for each of them once."""
+    the venue is asked for each of them once, and `known` which ones are ours by the venue's ids, which never change."""
 
     venue: Venue
     orders: OrderStore
@@ -48,6 +52,7 @@ class Reconciliation:
     clock: Clock
     policy: CatchUpPolicy
     foreign: dict[str, None] = field(default_factory=dict)
+    known: dict[str, UUID] = field(default_factory=dict)
 
     async def catch_up(self, *, cause: str) -> int:
         """Record every fill since the last position and the end of every order that closed unheard.
@@ -68,22 +73,37 @@ class Reconciliation:
         return bool(await self.orders.open_at_venue(silent_for=timedelta(0), limit=1))
 
     async def record_fills(self, *, since: datetime) -> int:
-        """Record all fills since that moment, page by page; gives how many changes that made."""
-        changes = 0
-        async for page in self.venue.fills(since=since):
-            changes += await self._record_page(page)
-        return changes
+        """Record all fills since that moment; gives how many changes that made.
 
-    async def _record_page(self, page: Sequence[VenueReport]) -> int:
-        """Record a page; a fill that cannot be recorded is told and set aside, for every later answer holds it too."""
+        Some pages are recorded together, and while they are, the next ones are asked for.
+        """
+        changes, waiting = 0, list[VenueReport]()
+        recording = asyncio.create_task(self._record_some(()))
         try:
-            recorded = await self.record_reports(page)
+            async for page in self.venue.fills(since=since):
+                waiting += page
+                if len(waiting) >= REPORTS_AT_ONCE:
+                    changes += await recording
+                    recording = asyncio.create_task(self._record_some(waiting))
+                    waiting = []
+            return changes + await recording + await self._record_some(waiting)
+        except TryAgain:
+            # What is just being written is also told.
+            await asyncio.gather(recording, return_exceptions=True)
+            raise
+        finally:
+            recording.cancel()
+
+    async def _record_some(self, reports: Sequence[VenueReport]) -> int:
+        """Record fills; one that cannot be recorded is told and set aside, for every later answer holds it too."""
+        try:
+            recorded = await self.record_reports(reports)
         except TryAgain:
             raise
         except Exception as error:  # noqa: BLE001 - one bad fill must not keep the others, and every start, from passing
-            if len(page) > 1:
-                return sum([await self._record_page([report]) for report in page])
-            self._set_aside(page[0], error)
+            if len(reports) > 1:
+                return sum([await self._record_some([report]) for report in reports])
+            self._set_aside(reports[0], error)
             return 0
         self.telemetry.count(Metric.REPORTS_FOREIGN, len(recorded.unknown))
         return len(recorded.changes)
@@ -98,7 +118,7 @@ class Reconciliation:
             next="compare the order's executions with the venue's; all other fills were recorded",
         )
 
-    async def record_reports(self, reports: Sequence[VenueReport]) -> Recorded:
+    async def record_reports(self, reports: Sequence[VenueReport], *, turn: Turn | None = None) -> Recorded:
         """Record reports of any order, in their order. Those of orders that were not placed here are counted."""
         names = {report.venue_order_id for report in reports if report.order_id is None}
         ours = await self._ids_of(names) if names else {}
@@ -113,7 +133,7 @@ class Reconciliation:
         self.telemetry.count(Metric.REPORTS_FOREIGN, foreign)
         if not by_order:
             return Recorded(changes=(), unknown=frozenset(), missed_fill=False)
-        return await self.recording.record(by_order)
+        return await self.recording.record(by_order, turn=turn)
 
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
         """Record the venue's open orders, then look up those that are open here, silent for that long, and not there.
@@ -167,13 +187,18 @@ class Reconciliation:
 
     async def _ids_of(self, venue_order_ids: set[str]) -> dict[str, UUID]:
         """Our ids for the venue's; a fill may come before the acknowledgement, so the venue is asked for the rest."""
-        ours = dict(await self.orders.ids_by_venue_order_id(venue_order_ids))
+        ours = {name: self.known[name] for name in venue_order_ids & self.known.keys()}
+        if len(ours) < len(venue_order_ids):
+            found = await self.orders.ids_by_venue_order_id(venue_order_ids - ours.keys())
+            ours.update(found)
+            if len(self.known) + len(found) <= KNOWN_ORDERS_REMEMBERED_MAX:
+                self.known.update(found)
         for venue_order_id in sorted(venue_order_ids - ours.keys() - self.foreign.keys()):
-            found = await self.venue.find_by_venue_order_id(venue_order_id)
-            if found is None:
+            order = await self.venue.find_by_venue_order_id(venue_order_id)
+            if order is None:
                 continue  # Perhaps a fresh order of ours that the venue still hides: the next catch-up asks again.
-            if found.order_id is not None:
-                ours[venue_order_id] = found.order_id
+            if order.order_id is not None:
+                ours[venue_order_id] = order.order_id
             elif len(self.foreign) < FOREIGN_ORDERS_REMEMBERED_MAX:
                 self.foreign[venue_order_id] = None
         return ours

@@ -4,16 +4,16 @@ Each is a fact in the past tense. They arrive at least once, late and in any ord
 does to an order.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from domain.executions import Trade
+from domain.frozen import frozen
 from domain.order import End, VenueRank
 from domain.values import Reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OrderAccepted:
     """The venue has the order. `rank` tells whether it is already working in the market."""
 
@@ -22,7 +22,7 @@ class OrderAccepted:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OrderFilled:
     """One execution. `cumulative_quantity` is the venue's filled quantity after it, where the venue tells it."""
 
@@ -33,7 +33,7 @@ class OrderFilled:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ExecutionCorrected:
     """The venue changed an execution after the fact."""
 
@@ -42,7 +42,7 @@ class ExecutionCorrected:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ExecutionBusted:
     """The venue undid an execution after the fact."""
 
@@ -50,7 +50,7 @@ class ExecutionBusted:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OrderEnded:
     """The order's life is over at the venue; or, with an ACCOUNT reason, it was canceled before it was ever sent."""
 
@@ -60,7 +60,7 @@ class OrderEnded:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CancelRefused:
     """The venue refused to cancel. `request` is the number of the refused request, or None when the venue does not
     tell: then it refuses whatever had been sent."""
@@ -70,14 +70,14 @@ class CancelRefused:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CancelAsked:
     """The account asked for a cancellation."""
 
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CancelSent:
     """A cancel request, by its number, was brought to the venue."""
 
@@ -85,7 +85,7 @@ class CancelSent:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PlacementBecameUnknown:
     """The order was sent and the answer was lost."""
 
@@ -93,7 +93,7 @@ class PlacementBecameUnknown:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PlacementGivenUp:
     """Every attempt was used up, and the venue is known not to have the order."""
 

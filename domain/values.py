@@ -11,6 +11,8 @@ from functools import lru_cache
 
 from stdnum import isin as isin_number
 
+from domain.frozen import frozen
+
 DECIMAL_DIGITS = 18
 """Digits that a quantity or price may have on each side of the point (NUMERIC(36, 18) in the database)."""
 AVERAGE_PRICE_DIGITS = 18
@@ -81,7 +83,7 @@ class Instrument:
     tradable: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Terms:
     """What the client asked for. It never changes after the order is accepted."""
 

@@ -6,7 +6,7 @@ after a pause that grows; as long as none can be opened, the venue is asked inst
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,11 +14,13 @@ from domain.errors import FillwireError, TryAgain
 from domain.ports.venue import UnreadableReport, VenueReport, VenueStream
 from domain.reconciliation import Reconciliation
 from domain.telemetry import Metric, Telemetry
+from domain.turns import Turn
 from ingest.buffer import Buffer, BufferFull
 from ingest.recorder import Recorder
 from ingest.silence import Hearing, SilenceWatch
 
 Item = VenueReport | UnreadableReport
+READ_IN_A_ROW_MAX = 20
 
 
 class SessionEnded(FillwireError):  # noqa: N818 - read as a sentence
@@ -111,16 +113,30 @@ class Consumer:
             tasks.create_task(self._end_when_silent(hearing))
 
     async def _read(self, reports: AsyncIterator[Item], buffer: Buffer[Item], hearing: Hearing) -> None:
+        read = 0
         async for report in reports:
             hearing.mark()
             buffer.put(report)
+            read += 1
+            if read % READ_IN_A_ROW_MAX == 0:
+                # A stream that has much to say never waits by itself, and PostgreSQL would.
+                await asyncio.sleep(0)
         raise SessionEnded("the venue closed the stream")
 
     async def _record(self, buffer: Buffer[Item], something_missed: asyncio.Event) -> None:
-        while True:
-            batch = await buffer.take(items_max=self.policy.batch_items_max, within=self.policy.batch_within)
-            if await self.recorder.record(batch):
-                something_missed.set()
+        """Batch after batch: while one is written, the next one is taken and decided, but no more than that."""
+        turn = Turn()
+        turn.end()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                batch = await buffer.take(items_max=self.policy.batch_items_max, within=self.policy.batch_within)
+                before, turn = turn, turn.behind()
+                tasks.create_task(self._record_batch(batch, turn, something_missed))
+                await before.over()
+
+    async def _record_batch(self, batch: Sequence[Item], turn: Turn, something_missed: asyncio.Event) -> None:
+        if await self.recorder.record(batch, turn=turn):
+            something_missed.set()
 
     async def _record_waiting(self) -> None:
         while True:

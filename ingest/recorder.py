@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.errors import LeadershipLost, TryAgain
+from domain.errors import LeadershipLost, StaleWrite, TryAgain
 from domain.ports.clock_and_ids import Clock
 from domain.ports.following import DeadLetters
 from domain.ports.venue import UnreadableReport, VenueReport
 from domain.reconciliation import Reconciliation
 from domain.telemetry import Metric, Telemetry
+from domain.turns import Turn
 from ingest.waiting import WaitingReports, is_ours
 
 DEAD_LETTER_SOURCE = "stream"
@@ -28,14 +30,21 @@ class Recorder:
     clock: Clock
     retry: timedelta
 
-    async def record(self, batch: Sequence[VenueReport | UnreadableReport]) -> bool:
-        """Record the batch; True when a checksum shows that a fill was missed. Waits while the database is away."""
+    async def record(self, batch: Sequence[VenueReport | UnreadableReport], *, turn: Turn) -> bool:
+        """Record the batch in its turn; True when a checksum shows that a fill was missed. Waits while the database is
+        away, and the batches behind with it."""
+        try:
+            return await self._record_batch(batch, turn)
+        finally:
+            turn.end()
+
+    async def _record_batch(self, batch: Sequence[VenueReport | UnreadableReport], turn: Turn) -> bool:
         started = asyncio.get_running_loop().time()
         for item in batch:
             if isinstance(item, UnreadableReport):
                 await self._keep(item.error, item.raw)
         reports = [item for item in batch if isinstance(item, VenueReport)]
-        missed_fill = await self._record(reports) if reports else False
+        missed_fill = await self._record(reports, turn) if reports else False
         self.telemetry.observe(Metric.RECORD_BATCH_SIZE, len(batch))
         self.telemetry.observe(Metric.RECORD_SECONDS, asyncio.get_running_loop().time() - started)
         if reports:
@@ -54,11 +63,11 @@ class Recorder:
         now = asyncio.get_running_loop().time()
         await self._give_up(self.waiting.take_out(tried, unknown=recorded.unknown, now=now))
 
-    async def _record(self, reports: Sequence[VenueReport]) -> bool:
+    async def _record(self, reports: Sequence[VenueReport], turn: Turn) -> bool:
         failing = False
         while True:
             try:
-                recorded = await self.reconciliation.record_reports(reports)
+                recorded = await self.reconciliation.record_reports(reports, turn=turn)
             except TryAgain as error:
                 if not failing:
                     self.telemetry.warning("recording_failing", error=str(error), next="tried again until it works")
@@ -67,7 +76,7 @@ class Recorder:
             except LeadershipLost:
                 raise
             except Exception as error:  # noqa: BLE001 - one report that breaks the rule must not stop all others
-                return await self._record_one_by_one(reports, error)
+                return await self._record_one_by_one(reports, error, turn)
             else:
                 now = asyncio.get_running_loop().time()
                 strange = [order_id for order_id in recorded.unknown if not is_ours(order_id)]
@@ -75,11 +84,13 @@ class Recorder:
                 await self._give_up(self.waiting.put(reports, recorded.unknown, now=now))
                 return recorded.missed_fill
 
-    async def _record_one_by_one(self, reports: Sequence[VenueReport], error: Exception) -> bool:
+    async def _record_one_by_one(self, reports: Sequence[VenueReport], error: Exception, turn: Turn) -> bool:
+        with suppress(StaleWrite):
+            await turn.comes()
         if len(reports) == 1:
             await self._keep(repr(error), _raw(reports[0]))
             return False
-        outcomes = [await self._record([report]) for report in reports]
+        outcomes = [await self._record([report], Turn()) for report in reports]
         return any(outcomes)
 
     async def _give_up(self, reports: Iterable[VenueReport]) -> None:

@@ -36,6 +36,7 @@ from db.waiting_orders import PostgresWaitingOrders
 from domain.cancellation import CancelDelivery, CancelPolicy
 from domain.execution import Recording
 from domain.gate import Gatekeeper, GatePolicy
+from domain.kept_orders import KeptOrders
 from domain.ports.following import Fence
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.submission import Submission, SubmissionPolicy
@@ -205,8 +206,11 @@ async def open_signals(process: Process) -> AsyncIterator[Signals]:
         )
 
 
-def make_recording(process: Process, database: Database, signals: Signals, *, fence: Fence | None = None) -> Recording:
-    """The story of recording over this process' database and signals; ingest's carries the fence of its leadership."""
+def make_recording(
+    process: Process, database: Database, signals: Signals, *, fence: Fence | None = None, kept_orders_max: int = 0
+) -> Recording:
+    """The story of recording over this process' database and signals; ingest's carries the fence of its leadership,
+    and keeps orders: it writes the same ones again and again, and nearly alone."""
     return Recording(
         orders=database.orders,
         publisher=signals.publisher,
@@ -216,6 +220,7 @@ def make_recording(process: Process, database: Database, signals: Signals, *, fe
         new_id=new_id,
         fence=fence,
         prices=database.tape,
+        kept=KeptOrders(orders_max=kept_orders_max),
     )
 
 

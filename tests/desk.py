@@ -9,6 +9,7 @@ from uuid import UUID
 from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
 from domain.execution import Recorded, Recording
 from domain.gate import Gatekeeper, GatePolicy
+from domain.kept_orders import KeptOrders
 from domain.order import Order
 from domain.placement import Placement
 from domain.reconciliation import CatchUpPolicy, Reconciliation
@@ -38,6 +39,7 @@ class Desk:
     look_ups_max: int = 10
     circuit_failures: int = 1000
     max_age: timedelta | None = None
+    kept: KeptOrders = field(default_factory=lambda: KeptOrders(orders_max=0))
     clock: SettableClock = field(default_factory=SettableClock)
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
     wake_ups: RecordingWakeUps = field(default_factory=RecordingWakeUps)
@@ -73,6 +75,7 @@ class Desk:
             clock=self.clock,
             new_id=self.new_id,
             prices=self.prices,
+            kept=self.kept,
         )
 
     @property

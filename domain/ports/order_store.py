@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.changes import Change, OrderSnapshot, RecordedChange
 from domain.executions import Execution
+from domain.frozen import frozen
 from domain.limits import NO_LIMITS, AccountLimits
 from domain.order import Order
 from domain.ports.following import Fence
@@ -22,7 +23,7 @@ class Stored:
     change: RecordedChange | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ExecutionKey:
     """How a report names an execution: by the venue's id, or by the order's cumulative quantity after it."""
 
@@ -31,13 +32,14 @@ class ExecutionKey:
     cumulative_quantity: Decimal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LoadedOrder:
     """An order as read without a lock, with the executions that were asked for.
 
     `attempt` is the number of the newest claim (the fence), `attempts` how many count against the budget, and
     `maybe_sent_at` the latest moment at which a request may have gone out whose outcome is not known.
-    `lease_until` is set while an attempt is under way (or its process died).
+    `lease_until` is set while an attempt is under way (or its process died). `filled_up_to` is the highest cumulative
+    quantity of all its stored executions, zero when there is none, and None when that was not looked for.
     """
 
     order: Order
@@ -46,6 +48,7 @@ class LoadedOrder:
     attempts: int
     maybe_sent_at: datetime | None
     lease_until: datetime | None
+    filled_up_to: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,7 @@ class AttemptEnd:
     next_in: timedelta | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OrderWrite:
     """One order after a decision, to be written only if nobody wrote since `read_version` was read.
 
@@ -102,6 +105,29 @@ class OrderWrite:
     cancel_in: timedelta | None = None
 
 
+class WriteTurn(Protocol):
+    """When a write may go. Everything that can be done for it before is done before."""
+
+    async def comes(self) -> None:
+        """Wait for it. Raises StaleWrite when the write rests on what did not come true."""
+
+    async def written(self) -> None:
+        """Told as soon as it is written, before anything is made of the outcome."""
+
+
+class AtOnce:
+    """The turn of whoever waits for nobody."""
+
+    async def comes(self) -> None:
+        """Now."""
+
+    async def written(self) -> None:
+        """Nobody is behind."""
+
+
+AT_ONCE = AtOnce()
+
+
 class OrderStore(Protocol):
     """The orders table and what hangs on it. Every method raises Unavailable when the database does not answer."""
 
@@ -115,11 +141,14 @@ class OrderStore(Protocol):
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         """Read orders, and of their executions those that match one of the keys. Unknown ids are left out."""
 
-    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+    async def write(
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+    ) -> Sequence[RecordedChange]:
         """Write all or nothing, in one statement; give back the changes with their place in the sequence.
 
-        Raises LeadershipLost when the fence does not hold, StaleWrite when any order was written since it was read or
-        its attempt is not the newest any more, and ExecutionIdTaken when an execution's id is another order's already.
+        It is written when the turn comes. Raises LeadershipLost when the fence does not hold, StaleWrite when any order
+        was written since it was read, its attempt is not the newest any more or an execution is stored that was not
+        read, and ExecutionIdTaken when an execution's id is another order's already.
         """
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:

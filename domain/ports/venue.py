@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from domain.frozen import frozen
 from domain.reports import OrderAccepted, Report
 from domain.values import Instrument, Reason, Terms
 
@@ -100,7 +101,7 @@ class VenueOrder:
     submitted_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class VenueReport:
     """Reports about one order from one message of the venue. `at` is the venue's clock.
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from uuid import UUID
 
 import orjson
@@ -14,9 +15,12 @@ import orjson
 from domain.values import DECIMAL_DIGITS, ZERO
 
 TEXT_MAX_CHARACTERS = 4096
+ORDER_IDS_REMEMBERED_MAX = 20_000
 
 Json = Mapping[str, object]
 
+# As nearly all numbers come; nothing more has to be looked at then.
+_PLAIN_NUMBER = re.compile(rf"[0-9]{{1,{DECIMAL_DIGITS}}}(\.[0-9]{{1,{DECIMAL_DIGITS}}})?", re.ASCII)
 # Python's SDK of the broker sends JSON numbers, which may come back as 1e-07.
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,12})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -72,6 +76,8 @@ def decimal(data: Json, key: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise WireError(f"{key} is missing or not a number")
     written = str(value)
+    if _PLAIN_NUMBER.fullmatch(written) is not None:
+        return Decimal(written)
     if _NUMBER.fullmatch(written) is None:
         raise WireError(f"{key} is not a decimal number")
     number = Decimal(written)
@@ -104,7 +110,8 @@ def moment(data: Json, key: str) -> datetime:
     if _RFC3339.fullmatch(written) is None:
         raise WireError(f"{key} is not an RFC 3339 time")
     try:
-        return datetime.fromisoformat(written.upper()).astimezone(UTC)
+        told = datetime.fromisoformat(written.upper())
+        return told if told.tzinfo is UTC else told.astimezone(UTC)
     except (ValueError, OverflowError):
         raise WireError(f"{key} is not a time that exists") from None
 
@@ -122,8 +129,12 @@ def write_moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=ORDER_IDS_REMEMBERED_MAX)
 def our_order_id(client_order_id: str | None) -> UUID | None:
-    """Our order's id when the venue's client order id is one that we could have sent, else None."""
+    """Our order's id when the venue's client order id is one that we could have sent, else None.
+
+    Remembered, because the same orders are filled again and again.
+    """
     if client_order_id is None:
         return None
     try:

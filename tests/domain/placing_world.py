@@ -22,7 +22,7 @@ from domain.execution import Recording
 from domain.gate import Gatekeeper, GatePolicy
 from domain.order import End
 from domain.ports.following import Fence
-from domain.ports.order_store import Claim, OrderWrite
+from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTurn
 from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Placed, PlacementOutcome, VenueOrder
 from domain.reports import OrderEnded
 from domain.submission import Submission, SubmissionPolicy
@@ -120,10 +120,12 @@ class WaitingStore(MemoryOrderStore):
             await self.worker.wait(Place.CLAIMED)
         return claims
 
-    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+    async def write(
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+    ) -> Sequence[RecordedChange]:
         if Place.WRITING in self.worker.pauses_at:
             await self.worker.wait(Place.WRITING)
-        return await super().write(writes, fence=fence)
+        return await super().write(writes, fence=fence, turn=turn)
 
 
 class WaitingVenue(ScriptedVenue):

@@ -13,7 +13,7 @@ from domain.changes import Anomaly, RecordedChange
 from domain.errors import Unavailable
 from domain.order import End, OrderStatus, VenueRank
 from domain.ports.following import Fence
-from domain.ports.order_store import Claim, OrderWrite
+from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTurn
 from domain.ports.venue import (
     AlreadyPlaced,
     NotExecuted,
@@ -487,9 +487,11 @@ async def test_an_attempt_that_is_being_written_down_holds_no_slot(desk: Desk) -
     desk.slots, both_sent = asyncio.Semaphore(1), asyncio.Event()
 
     class SlowStore(MemoryOrderStore):
-        async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+        async def write(
+            self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+        ) -> Sequence[RecordedChange]:
             await both_sent.wait()
-            return await super().write(writes, fence=fence)
+            return await super().write(writes, fence=fence, turn=turn)
 
     async def note() -> None:
         if desk.venue.asked.count("place") == 2:

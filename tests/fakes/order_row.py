@@ -8,6 +8,7 @@ from domain.changes import OrderSnapshot, PlacementState, snapshot
 from domain.executions import Execution
 from domain.order import End, Facts, Order, is_placing_over
 from domain.ports.order_store import AttemptEnd, Claim, ExecutionKey, LoadedOrder, OrderWrite
+from domain.values import ZERO
 
 
 @dataclass(slots=True)
@@ -52,6 +53,10 @@ class OrderRow:
             attempts=self.attempts,
             maybe_sent_at=self.maybe_sent_at,
             lease_until=self.lease_until,
+            filled_up_to=max(
+                (one.cumulative_quantity for one in self.executions.values() if one.cumulative_quantity is not None),
+                default=ZERO,
+            ),
         )
 
     @property
@@ -117,7 +122,8 @@ def _takes_back(row: OrderRow, write: OrderWrite) -> bool:
     """Whether the write lacks what is known: facts may grow without a version, so the version does not tell it all."""
     before = ((row.executions.get(one.venue_execution_id, one), one) for one in write.executions)
     return _shrinks(row.order.facts, write.order.facts) or any(
-        (old.filled and not new.filled) or old.is_busted > new.is_busted or _is_older(new, old) for old, new in before
+        old.id != new.id or (old.filled and not new.filled) or old.is_busted > new.is_busted or _is_older(new, old)
+        for old, new in before
     )
 
 

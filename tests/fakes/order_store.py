@@ -12,7 +12,7 @@ from domain.limits import NO_LIMITS, AccountLimits, AccountLoad, deny_halted, ju
 from domain.order import Order, VenueRank
 from domain.ports.clock_and_ids import Clock
 from domain.ports.following import Fence
-from domain.ports.order_store import Claim, ExecutionKey, LoadedOrder, OrderWrite, Stored
+from domain.ports.order_store import AT_ONCE, Claim, ExecutionKey, LoadedOrder, OrderWrite, Stored, WriteTurn
 from tests.fakes.order_row import OrderRow, fences_hold
 from tests.fakes.stream_positions import MemoryStreamPositions
 from tests.fakes.trading_control import MemoryLimitBook, MemoryTradingHalts
@@ -39,6 +39,7 @@ class MemoryOrderStore:
     failure: Exception | None = None
     listeners: list[Callable[[], None]] = field(default_factory=list)
     asked_for_open: int = 0
+    loads: int = 0
     gate: MemoryVenueGate = field(init=False)
     book: MemoryLimitBook = field(init=False)
     halts: MemoryTradingHalts = field(init=False)
@@ -61,13 +62,17 @@ class MemoryOrderStore:
 
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         self.require_database()
+        self.loads += 1
         return {
             order_id: self.rows[order_id].loaded([key for key in keys if key.order_id == order_id])
             for order_id in order_ids
             if order_id in self.rows
         }
 
-    async def write(self, writes: Sequence[OrderWrite], *, fence: Fence | None = None) -> Sequence[RecordedChange]:
+    async def write(
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+    ) -> Sequence[RecordedChange]:
+        await turn.comes()
         self.require_database()
         if self.interruptions:
             await self.interruptions.popleft()()
@@ -81,7 +86,9 @@ class MemoryOrderStore:
         self.writes.append(writes)
         for write in writes:
             self.rows[write.order.id].take(write, now=self.clock())
-        return [self._append(self.rows[write.order.id], change) for write in writes for change in write.changes]
+        changes = [self._append(self.rows[write.order.id], change) for write in writes for change in write.changes]
+        await turn.written()
+        return changes
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         self.require_database()

@@ -1,0 +1,88 @@
+"""The short way for what nearly all reports are: the next fill of an order that works at the venue.
+
+It decides nothing of its own: for what it takes, it gives what `domain.evidence` gives, at a quarter of the time, and
+everything else it leaves to that. Both are compared by a property test (tests/domain/test_plain_fills.py).
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from domain.changes import Change, ChangeKind
+from domain.evidence import Applied
+from domain.executions import Execution
+from domain.order import Facts, Order, VenueRank
+from domain.reports import OrderFilled, Report
+from domain.values import EXACT, ZERO
+
+
+def apply_plain_fills(
+    order: Order, reports: Sequence[Report], *, now: datetime, new_id: Callable[[], UUID]
+) -> Applied | None:
+    """Apply fills of which each continues where the one before ended; None when a report is anything else.
+
+    No stored execution of the order may be one that the reports name. Arguments as for `apply_reports`.
+    """
+    facts = order.facts
+    if facts.ends or facts.cancel.is_open or facts.rank is not VenueRank.WORKING:
+        return None
+    changes: list[Change] = []
+    executions: dict[str, Execution] = {}
+    for report in reports:
+        if not isinstance(report, OrderFilled) or report.venue_execution_id in executions:
+            return None
+        filled = EXACT.add(order.facts.filled_quantity, report.trade.quantity)
+        if not _is_next(report, filled, order):
+            return None
+        execution = Execution(
+            id=new_id(),
+            venue_execution_id=report.venue_execution_id,
+            cumulative_quantity=report.cumulative_quantity,
+            filled=report.trade,
+            executed_at=report.at,
+            received_at=now,
+        )
+        executions[report.venue_execution_id] = execution
+        notional = EXACT.multiply(report.trade.quantity, report.trade.price)
+        facts = _filled(order.facts, filled_quantity=filled, notional=EXACT.add(order.facts.notional, notional))
+        order = _next_version(order, facts, at=now)
+        changes.append(Change(kind=ChangeKind.FILL, order=order, execution=execution))
+    return Applied(order=order, changes=changes, executions=list(executions.values()), anomalies=())
+
+
+def _is_next(report: OrderFilled, filled: Decimal, order: Order) -> bool:
+    """Whether nothing is missing before the fill, and nothing about it is new but the fill."""
+    return (
+        report.cumulative_quantity == filled
+        and report.trade.quantity > ZERO
+        and filled <= order.terms.quantity
+        and report.venue_order_id == order.facts.venue_order_id
+    )
+
+
+# Written out field by field: `dataclasses.replace` costs as much as all the rest.
+def _filled(facts: Facts, *, filled_quantity: Decimal, notional: Decimal) -> Facts:
+    return Facts(
+        phase=facts.phase,
+        rank=facts.rank,
+        venue_order_id=facts.venue_order_id,
+        filled_quantity=filled_quantity,
+        notional=notional,
+        ends=facts.ends,
+        cancel=facts.cancel,
+        end_reasons=facts.end_reasons,
+        phase_reasons=facts.phase_reasons,
+    )
+
+
+def _next_version(order: Order, facts: Facts, *, at: datetime) -> Order:
+    return Order(
+        id=order.id,
+        account_id=order.account_id,
+        terms=order.terms,
+        created_at=order.created_at,
+        updated_at=at,
+        version=order.version + 1,
+        facts=facts,
+    )
