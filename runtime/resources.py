@@ -35,10 +35,11 @@ from db.venue_gate import PostgresVenueGate
 from db.waiting_orders import PostgresWaitingOrders
 from domain.cancellation import CancelDelivery, CancelPolicy
 from domain.execution import Recording
+from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
 from domain.ports.following import Fence
 from domain.reconciliation import CatchUpPolicy, Reconciliation
-from domain.submission import Submission, SubmissionPolicy
+from domain.submission import Submission
 from domain.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
@@ -234,8 +235,6 @@ def make_submission(
     process: Process, database: Database, signals: Signals, venue: AlpacaVenue, recording: Recording
 ) -> Submission:
     """The story of placing."""
-    settings = process.settings
-    max_age = settings.placement_max_age_seconds
     return Submission(
         orders=database.orders,
         venue=venue,
@@ -243,17 +242,21 @@ def make_submission(
         recording=recording,
         wake_ups=signals.wake_ups,
         telemetry=process.telemetry,
-        policy=SubmissionPolicy(
-            max_attempts=settings.placement_max_attempts,
-            backoff=timedelta(seconds=settings.placement_backoff_seconds),
-            backoff_max=timedelta(seconds=settings.placement_backoff_max_seconds),
-            settle=timedelta(seconds=settings.placement_settle_seconds),
-            lease=settings.placement_lease,
-            max_age=None if max_age is None else timedelta(seconds=max_age),
-        ),
-        random=random.random,
-        slots=asyncio.Semaphore(settings.placement_slots),
+        judge=Judge(policy=_submission_policy(process.settings), telemetry=process.telemetry, random=random.random),
+        slots=asyncio.Semaphore(process.settings.placement_slots),
         halts=database.halts,
+    )
+
+
+def _submission_policy(settings: Settings) -> SubmissionPolicy:
+    max_age = settings.placement_max_age_seconds
+    return SubmissionPolicy(
+        max_attempts=settings.placement_max_attempts,
+        backoff=timedelta(seconds=settings.placement_backoff_seconds),
+        backoff_max=timedelta(seconds=settings.placement_backoff_max_seconds),
+        settle=timedelta(seconds=settings.placement_settle_seconds),
+        lease=settings.placement_lease,
+        max_age=None if max_age is None else timedelta(seconds=max_age),
     )
 
 

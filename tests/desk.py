@@ -8,12 +8,13 @@ from uuid import UUID
 
 from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
 from domain.execution import Recorded, Recording
+from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
 from domain.order import Order
 from domain.placement import Placement
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.reports import Report
-from domain.submission import Submission, SubmissionPolicy
+from domain.submission import Submission
 from tests.examples import ISIN, ORDER_ID, an_instrument, an_order
 from tests.fakes.clock import CountingIds, SettableClock
 from tests.fakes.instrument_catalog import MemoryInstrumentCatalog
@@ -107,8 +108,7 @@ class Desk:
             recording=self.recording,
             wake_ups=self.wake_ups,
             telemetry=self.telemetry,
-            policy=policy,
-            random=lambda: self.jitter,
+            judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
             slots=self.slots,
             halts=self.orders.halts,
         )

@@ -19,13 +19,14 @@ from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
 from domain.changes import RecordedChange
 from domain.errors import FillwireError
 from domain.execution import Recording
+from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
 from domain.order import End
 from domain.ports.following import Fence
 from domain.ports.order_store import Claim, OrderWrite
 from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Placed, PlacementOutcome, VenueOrder
 from domain.reports import OrderEnded
-from domain.submission import Submission, SubmissionPolicy
+from domain.submission import Submission
 from domain.values import Terms
 from tests.examples import VENUE_SAYS, an_order
 from tests.fakes.clock import MIDNIGHT, CountingIds, SettableClock
@@ -207,6 +208,14 @@ class World:
         store = WaitingStore(self.clock, rows=self.store.rows, changes=self.store.changes)
         store.gate, store.halts = self.store.gate, self.store.halts
         venue = WaitingVenue(self.clock)
+        policy = SubmissionPolicy(
+            max_attempts=MAX_ATTEMPTS,
+            backoff=SECOND,
+            backoff_max=8 * SECOND,
+            settle=SETTLE,
+            lease=LEASE,
+            max_age=MAX_AGE,
+        )
         submission = Submission(
             orders=store,
             venue=venue,
@@ -216,15 +225,7 @@ class World:
             recording=self._recording(store),
             wake_ups=RecordingWakeUps(),
             telemetry=self.telemetry,
-            policy=SubmissionPolicy(
-                max_attempts=MAX_ATTEMPTS,
-                backoff=SECOND,
-                backoff_max=8 * SECOND,
-                settle=SETTLE,
-                lease=LEASE,
-                max_age=MAX_AGE,
-            ),
-            random=lambda: 0.5,
+            judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: 0.5),
             slots=asyncio.Semaphore(2),
             halts=self.store.halts,
         )
