@@ -7,18 +7,16 @@ While trading is halted nothing is sent; what an attempt may have sent before is
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain.errors import KeyRefused, StaleWrite, TryAgain, VenueBusy, VenueUnreachable
-from domain.execution import STALE_WRITES_MAX, Recording
+from domain.conclusion import Attempted
+from domain.errors import KeyRefused, TryAgain, VenueBusy, VenueUnreachable
 from domain.findings import TOO_LATE, Finding, Judge, canceled_before_sending, doubts, held_back, rate_limited
 from domain.gate import Gatekeeper
-from domain.order import Order, is_placing_over
-from domain.ports.order_store import AttemptEnd, Claim, LoadedOrder, OrderStore
-from domain.ports.telling import WakeUps
+from domain.ports.order_store import Claim, OrderStore
 from domain.ports.trading_control import TradingHalts
 from domain.ports.venue import AlreadyPlaced, Venue
 from domain.telemetry import Metric, Telemetry
@@ -30,15 +28,15 @@ HALT_UNSEEN_MAX_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """Places orders. `slots` bounds the attempts that this process makes at once."""
+    """Places orders. `slots` bounds the attempts that this process makes at once; `conclude` writes down how one
+    ended, together with others (see domain.conclusion)."""
 
     orders: OrderStore
     venue: Venue
     gatekeeper: Gatekeeper
-    recording: Recording
-    wake_ups: WakeUps
     telemetry: Telemetry
     judge: Judge
+    conclude: Callable[[Attempted], Awaitable[None]]
     slots: asyncio.Semaphore
     halts: TradingHalts
 
@@ -80,7 +78,7 @@ class Submission:
                 # First the gate: when the order is due again, it must be shut already.
                 await self.gatekeeper.note(finding.sign, claim, error=finding.error, wait=finding.next_in)
             # The venue waits for nobody's database: its slot is free for the next one meanwhile.
-            await self._conclude(claim, finding)
+            await self.conclude(Attempted(claim=claim, finding=finding))
         except Exception as error:  # noqa: BLE001 - whatever happens to one order must not cancel the others' sends
             say = self.telemetry.warning if isinstance(error, TryAgain) else self.telemetry.error
             say(
@@ -162,56 +160,3 @@ class Submission:
         if found is not None:
             return self.judge.adopted(claim, found)
         return self.judge.settling(claim)
-
-    async def _conclude(self, claim: Claim, finding: Finding) -> None:
-        """Write what was found under the attempt's number; an attempt that lost its claim writes nothing."""
-        row: LoadedOrder | None = _as_claimed(claim)
-        for _ in range(STALE_WRITES_MAX):
-            if row is None or row.attempt != claim.attempt:
-                self.telemetry.warning("attempt_fenced", order_id=str(claim.order.id), attempt=claim.attempt)
-                return
-            decision = self.recording.decide(row, finding.reports, attempt_end=self._attempt_end(claim, finding))
-            try:
-                await self.recording.commit([decision])
-            except StaleWrite:
-                row = (await self.orders.load([claim.order.id], [])).get(claim.order.id)
-                continue
-            self._schedule_next(claim, finding, decision.applied.order)
-            return
-        raise StaleWrite
-
-    def _attempt_end(self, claim: Claim, finding: Finding) -> AttemptEnd:
-        return AttemptEnd(
-            attempt=claim.attempt,
-            error=finding.error,
-            counts=finding.counts and claim.attempts <= self.judge.policy.max_attempts,
-            may_have_been_sent=finding.may_have_been_sent,
-            next_in=finding.next_in,
-        )
-
-    def _schedule_next(self, claim: Claim, finding: Finding, order: Order) -> None:
-        if finding.next_in is None or is_placing_over(order.facts):
-            return
-        self.telemetry.count(Metric.PLACEMENTS_RETRIED)
-        self.telemetry.warning(
-            "placement_postponed",
-            order_id=str(claim.order.id),
-            attempt=claim.attempts,
-            status=order.status,
-            error=finding.error,
-            delay_seconds=round(finding.next_in.total_seconds(), 3),
-            next="attempted again by itself",
-        )
-        self.wake_ups.placement_due([claim.order.id], within=finding.next_in)
-
-
-def _as_claimed(claim: Claim) -> LoadedOrder:
-    """The row as the claim returned it; no need to read it again."""
-    return LoadedOrder(
-        order=claim.order,
-        executions=(),
-        attempt=claim.attempt,
-        attempts=claim.attempts,
-        maybe_sent_at=claim.maybe_sent_at,
-        lease_until=None,
-    )

@@ -24,6 +24,7 @@ from db.change_log import PostgresChangeLog
 from db.database import Database as Engine
 from db.dead_letters import PostgresDeadLetters
 from db.engine import open_database as open_engine
+from db.group_commit import GroupCommit
 from db.instrument_catalog import PostgresInstrumentCatalog
 from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
@@ -34,6 +35,7 @@ from db.trading_halts import PostgresTradingHalts
 from db.venue_gate import PostgresVenueGate
 from db.waiting_orders import PostgresWaitingOrders
 from domain.cancellation import CancelDelivery, CancelPolicy
+from domain.conclusion import Conclusion
 from domain.execution import Recording
 from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
@@ -56,6 +58,8 @@ QUEUE_HEALTH_CHECK_SECONDS = 15
 QUEUE_SOCKET_MARGIN_SECONDS = 10.0
 QUEUE_OTHER_CONNECTIONS_MAX = 32
 REDIS_CHECK_TIMEOUT_SECONDS = 1.0
+CONCLUDED_AT_ONCE_MAX = 100
+CONCLUSIONS_WAITING_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,14 +239,24 @@ def make_submission(
     process: Process, database: Database, signals: Signals, venue: AlpacaVenue, recording: Recording
 ) -> Submission:
     """The story of placing."""
+    policy = _submission_policy(process.settings)
+    conclusion = Conclusion(
+        orders=database.orders,
+        recording=recording,
+        wake_ups=signals.wake_ups,
+        telemetry=process.telemetry,
+        max_attempts=policy.max_attempts,
+    )
+    concluding = GroupCommit(
+        conclusion.conclude, batch_max_items=CONCLUDED_AT_ONCE_MAX, queue_max_items=CONCLUSIONS_WAITING_MAX
+    )
     return Submission(
         orders=database.orders,
         venue=venue,
         gatekeeper=make_gatekeeper(process, database),
-        recording=recording,
-        wake_ups=signals.wake_ups,
         telemetry=process.telemetry,
-        judge=Judge(policy=_submission_policy(process.settings), telemetry=process.telemetry, random=random.random),
+        judge=Judge(policy=policy, telemetry=process.telemetry, random=random.random),
+        conclude=concluding.submit,
         slots=asyncio.Semaphore(process.settings.placement_slots),
         halts=database.halts,
     )

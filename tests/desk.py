@@ -1,12 +1,14 @@
 """A whole gateway in memory: the domain's stories over the fakes of their ports."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
+from db.group_commit import GroupCommit
 from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.conclusion import Attempted, Conclusion
 from domain.execution import Recorded, Recording
 from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
@@ -28,6 +30,11 @@ from tests.fakes.trading_control import MemoryInstrumentPrices
 from tests.fakes.venue import ScriptedVenue
 
 SECOND = timedelta(seconds=1)
+
+
+def concluding(conclusion: Conclusion) -> Callable[[Attempted], Awaitable[None]]:
+    """Concludes attempts together as a worker does."""
+    return GroupCommit(conclusion.conclude, batch_max_items=100, queue_max_items=1_000).submit
 
 
 @dataclass(slots=True)
@@ -105,12 +112,21 @@ class Desk:
             orders=self.orders,
             venue=self.venue,
             gatekeeper=self.gatekeeper,
+            telemetry=self.telemetry,
+            judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
+            conclude=concluding(self.conclusion),
+            slots=self.slots,
+            halts=self.orders.halts,
+        )
+
+    @property
+    def conclusion(self) -> Conclusion:
+        return Conclusion(
+            orders=self.orders,
             recording=self.recording,
             wake_ups=self.wake_ups,
             telemetry=self.telemetry,
-            judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
-            slots=self.slots,
-            halts=self.orders.halts,
+            max_attempts=self.max_attempts,
         )
 
     @property

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
 from domain.changes import RecordedChange
+from domain.conclusion import Conclusion
 from domain.errors import FillwireError
 from domain.execution import Recording
 from domain.findings import Judge, SubmissionPolicy
@@ -28,6 +29,7 @@ from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Pl
 from domain.reports import OrderEnded
 from domain.submission import Submission
 from domain.values import Terms
+from tests.desk import concluding
 from tests.examples import VENUE_SAYS, an_order
 from tests.fakes.clock import MIDNIGHT, CountingIds, SettableClock
 from tests.fakes.order_reader import MemoryOrderReader
@@ -222,10 +224,17 @@ class World:
             gatekeeper=Gatekeeper(
                 store.gate, policy=GatePolicy(failures=3, open_for=5 * SECOND), telemetry=self.telemetry
             ),
-            recording=self._recording(store),
-            wake_ups=RecordingWakeUps(),
             telemetry=self.telemetry,
             judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: 0.5),
+            conclude=concluding(
+                Conclusion(
+                    orders=store,
+                    recording=self._recording(store),
+                    wake_ups=RecordingWakeUps(),
+                    telemetry=self.telemetry,
+                    max_attempts=MAX_ATTEMPTS,
+                )
+            ),
             slots=asyncio.Semaphore(2),
             halts=self.store.halts,
         )
@@ -320,9 +329,8 @@ class World:
 
     def close(self) -> None:
         """End what still waits."""
-        for worker in self.workers:
-            for task in worker.tasks:
-                task.cancel()
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
         self.loop.settle()
         self.loop.close()
 
