@@ -20,27 +20,35 @@ class Connection(asyncio.Protocol):
 
     idle_since = 0.0
     is_open = False
-    has_answered = False
+    was_over = False
+    """Whether it had ended before the last request could reach anybody: it had answered one, and to this one nothing
+    came at all."""
 
     _transport: asyncio.Transport
     _parser: httptools.HttpResponseParser
     _answer: asyncio.Future[Answer] | None = None
     _bytes_left = 0
+    _has_answered = False
+    _is_silent = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods only.
         self.is_open = True
 
-    async def exchange(self, request: bytes, *, answer_max_bytes: int) -> Answer:
-        """Send the whole request and read its answer to the end. Raises AnswerLostError.
+    async def exchange(self, request: bytes, *, until: float, answer_max_bytes: int) -> Answer:
+        """Send the whole request and read its answer to the end, which must come by then, by the loop's clock.
 
-        It waits for as long as the caller lets it. A caller who is cancelled leaves a closed connection behind.
+        Raises AnswerLostError. A caller who is cancelled leaves a closed connection behind.
         """
+        loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._bytes_left = answer_max_bytes
+        self._is_silent = True
         self._start_message()
-        self._answer = asyncio.get_running_loop().create_future()
+        self._answer = loop.create_future()
+        # A timer, and not asyncio.timeout, which costs five times as much.
+        too_late = loop.call_at(until, self._lose, AnswerLostError("no answer in time"))
         self._transport.write(request)
         try:
             return await self._answer
@@ -49,6 +57,7 @@ class Connection(asyncio.Protocol):
             self.close()
             raise
         finally:
+            too_late.cancel()
             self._answer = None
 
     def close(self) -> None:
@@ -58,9 +67,10 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Some bytes have come."""
-        if self._answer is None or self._answer.done():
+        if not self._is_waiting:
             self.close()
             return
+        self._is_silent = False
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
             self._lose(AnswerTooLargeError("the answer has more bytes than the settings allow"))
@@ -72,12 +82,12 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended. An answer that only its end could end is as lost as one that was cut."""
-        self.is_open = False
+        self.was_over = self._is_waiting and self._is_silent and self._has_answered
         self._lose(AnswerLostError("the connection ended before the answer did" if exc is None else str(exc)))
 
     def on_message_begin(self) -> None:
         """An answer begins. One behind the answer that was asked for is a byte too many."""
-        if self._answer is not None and self._answer.done():
+        if not self._is_waiting:
             self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -98,9 +108,13 @@ class Connection(asyncio.Protocol):
             return
         if not self._parser.should_keep_alive():
             self.close()
-        self.has_answered = True
+        self._has_answered = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(Answer(status=status, body=b"".join(self._parts), headers=self._headers))
+
+    @property
+    def _is_waiting(self) -> bool:
+        return self._answer is not None and not self._answer.done()
 
     def _start_message(self) -> None:
         self._parts: list[bytes] = []

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
-from exchange.alpaca.answers import Answer, AnswerLostError, AnswerTooLargeError, NotConnectedError
+from exchange.alpaca.answers import Answer, AnswerLostError, NotConnectedError
 from exchange.alpaca.connection import Connection
 from exchange.alpaca.settings import AlpacaSettings
 
@@ -58,25 +58,22 @@ class Transport:
     ) -> Answer:
         """Send once and read the whole answer, whatever its status. Raises one of TRANSPORT_ERRORS.
 
-        A request that is no placement is sent again when a kept connection turns out to be closed.
+        A request that is no placement is sent again where a kept connection turns out to be over.
         """
         target = f"{self._path}{path}?{urlencode(query)}" if query else f"{self._path}{path}"
         content = b"\r\n" if body is None else _content(orjson.dumps(body))
         request = b"%s %s%s%s" % (method.encode(), target.encode(), self._head, content)
         max_bytes = response_max_bytes or self._settings.response_max_bytes
-        async with asyncio.timeout(self._settings.request_timeout_seconds):
-            while True:
-                connection = await self._take()
-                is_kept = connection.has_answered
-                try:
-                    return await connection.exchange(request, answer_max_bytes=max_bytes)
-                except AnswerTooLargeError:
+        until = asyncio.get_running_loop().time() + self._settings.request_timeout_seconds
+        while True:
+            connection = await self._take(until)
+            try:
+                return await connection.exchange(request, until=until, answer_max_bytes=max_bytes)
+            except AnswerLostError:
+                if method == "POST" or not connection.was_over:
                     raise
-                except AnswerLostError:
-                    if method == "POST" or not is_kept:
-                        raise
-                finally:
-                    self._give_back(connection)
+            finally:
+                self._give_back(connection)
 
     async def close(self) -> None:
         """Close every connection. Whoever still waits for an answer has to be cancelled before."""
@@ -85,10 +82,10 @@ class Transport:
         self._idle.clear()
         await asyncio.sleep(0)  # Only now the sockets are closed; the loop may end right behind.
 
-    async def _take(self) -> Connection:
+    async def _take(self, until: float) -> Connection:
         """A connection for one request, the most recently used one that is kept. Raises NotConnectedError."""
         if self._free.locked() or not (connection := self._kept()):
-            return await self._connected()
+            return await self._connected(until)
         await self._free.acquire()
         return connection
 
@@ -102,10 +99,11 @@ class Transport:
                 return connection
         return None
 
-    async def _connected(self) -> Connection:
+    async def _connected(self, until: float) -> Connection:
         """One that others give back in time, or a new one."""
+        connected_by = asyncio.get_running_loop().time() + self._settings.connect_timeout_seconds
         try:
-            async with asyncio.timeout(self._settings.connect_timeout_seconds):
+            async with asyncio.timeout_at(min(until, connected_by)):
                 await self._free.acquire()
                 try:
                     return self._kept() or await self._connect()
