@@ -16,14 +16,12 @@ from domain.conclusion import Attempted
 from domain.errors import KeyRefused, TryAgain, VenueBusy, VenueUnreachable
 from domain.findings import TOO_LATE, Finding, Judge, canceled_before_sending, doubts, held_back, rate_limited
 from domain.gate import Gatekeeper
+from domain.halts_seen import HaltsSeen
 from domain.ports.order_store import Claim, OrderStore
-from domain.ports.trading_control import TradingHalts
 from domain.ports.venue import AlreadyPlaced, Venue
 from domain.telemetry import Metric, Telemetry
 
 AT_ONCE = timedelta(0)
-HALT_UNSEEN_MAX_SECONDS = 0.05
-"""How old a claim may be to be sent without a look at the halts; one look costs less than a hundredth of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +36,7 @@ class Submission:
     judge: Judge
     conclude: Callable[[Attempted], Awaitable[None]]
     slots: asyncio.Semaphore
-    halts: TradingHalts
+    halts: HaltsSeen
 
     async def place(self, order_ids: Collection[UUID]) -> int:
         """Make one attempt for each of the orders that is due; gives how many were.
@@ -123,9 +121,8 @@ class Submission:
         The claim has looked. One that waited, for a slot or for a look-up's answer, looks again: what was claimed just
         before a halt and is sent seconds later is what a halt must stop.
         """
-        is_fresh = self._now() - claimed_at < HALT_UNSEEN_MAX_SECONDS
         try:
-            if not claim.is_halted and (is_fresh or not await self.halts.is_halted(claim.order.account_id)):
+            if not claim.is_halted and not await self.halts.is_halted(claim.order.account_id, seen_at=claimed_at):
                 return None
         except TryAgain as error:
             return self.judge.halt_unknown(claim, str(error))

@@ -39,6 +39,7 @@ from domain.conclusion import Conclusion
 from domain.execution import Recording
 from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
+from domain.halts_seen import HaltsSeen
 from domain.ports.following import Fence
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.submission import Submission
@@ -258,7 +259,7 @@ def make_submission(
         judge=Judge(policy=policy, telemetry=process.telemetry, random=random.random),
         conclude=concluding.submit,
         slots=asyncio.Semaphore(process.settings.placement_slots),
-        halts=database.halts,
+        halts=HaltsSeen(database.halts),
     )
 
 

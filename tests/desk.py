@@ -12,6 +12,7 @@ from domain.conclusion import Attempted, Conclusion
 from domain.execution import Recorded, Recording
 from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
+from domain.halts_seen import HaltsSeen
 from domain.order import Order
 from domain.placement import Placement
 from domain.reconciliation import CatchUpPolicy, Reconciliation
@@ -116,7 +117,7 @@ class Desk:
             judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
             conclude=concluding(self.conclusion),
             slots=self.slots,
-            halts=self.orders.halts,
+            halts=HaltsSeen(self.orders.halts),
         )
 
     @property

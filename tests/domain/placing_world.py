@@ -22,6 +22,7 @@ from domain.errors import FillwireError
 from domain.execution import Recording
 from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
+from domain.halts_seen import HaltsSeen
 from domain.order import End
 from domain.ports.following import Fence
 from domain.ports.order_store import Claim, OrderWrite
@@ -236,7 +237,7 @@ class World:
                 )
             ),
             slots=asyncio.Semaphore(2),
-            halts=self.store.halts,
+            halts=HaltsSeen(self.store.halts),
         )
         worker = Worker(self, submission)
         store.worker = venue.worker = worker
