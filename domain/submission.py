@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from domain.claims_ahead import ClaimsAhead, Reserved
 from domain.conclusion import Attempted
 from domain.errors import KeyRefused, TryAgain, VenueBusy, VenueUnreachable
 from domain.findings import TOO_LATE, Finding, Judge, canceled_before_sending, doubts, held_back, rate_limited
@@ -26,8 +27,8 @@ AT_ONCE = timedelta(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """Places orders. `slots` bounds the attempts that this process makes at once; `conclude` writes down how one
-    ended, together with others (see domain.conclusion)."""
+    """Places orders. `slots` bounds the attempts that this process makes at once, `ahead` how much is claimed for
+    slots that are not free yet; `conclude` writes down how one ended, together with others (see domain.conclusion)."""
 
     orders: OrderStore
     venue: Venue
@@ -36,6 +37,7 @@ class Submission:
     judge: Judge
     conclude: Callable[[Attempted], Awaitable[None]]
     slots: asyncio.Semaphore
+    ahead: ClaimsAhead
     halts: HaltsSeen
 
     async def place(self, order_ids: Collection[UUID]) -> int:
@@ -43,17 +45,19 @@ class Submission:
 
         Raises Unavailable when the database does not answer.
         """
-        claimed_at = self._now()
-        claims = await self.orders.claim(order_ids, lease=self.judge.policy.lease)
-        await self._attempt_all(claims, claimed_at=claimed_at)
-        return len(claims)
+        async with self.ahead.claiming(len(order_ids)) as reserved:
+            claimed_at = self._now()
+            claims = await self.orders.claim(order_ids, lease=self.judge.policy.lease)
+            await self._attempt_all(claims, reserved, claimed_at=claimed_at)
+            return len(claims)
 
     async def sweep(self, *, limit: int, overdue_by: timedelta) -> int:
         """Make one attempt for each of the most overdue orders, whatever became of their wake-up; gives how many."""
-        claimed_at = self._now()
-        claims = await self.orders.claim_due(limit=limit, overdue_by=overdue_by, lease=self.judge.policy.lease)
-        await self._attempt_all(claims, claimed_at=claimed_at)
-        return len(claims)
+        async with self.ahead.claiming(limit) as reserved:
+            claimed_at = self._now()
+            claims = await self.orders.claim_due(limit=limit, overdue_by=overdue_by, lease=self.judge.policy.lease)
+            await self._attempt_all(claims, reserved, claimed_at=claimed_at)
+            return len(claims)
 
     def _now(self) -> float:
         """The moment by the monotonic clock, to be asked before claiming.
@@ -63,14 +67,16 @@ class Submission:
         """
         return asyncio.get_running_loop().time()
 
-    async def _attempt_all(self, claims: Sequence[Claim], *, claimed_at: float) -> None:
+    async def _attempt_all(self, claims: Sequence[Claim], reserved: Reserved, *, claimed_at: float) -> None:
+        reserved.keep(len(claims))
         async with asyncio.TaskGroup() as tasks:
             for claim in claims:
-                tasks.create_task(self._attempt(claim, claimed_at=claimed_at))
+                tasks.create_task(self._attempt(claim, reserved, claimed_at=claimed_at))
 
-    async def _attempt(self, claim: Claim, *, claimed_at: float) -> None:
+    async def _attempt(self, claim: Claim, reserved: Reserved, *, claimed_at: float) -> None:
         try:
             async with self.slots:
+                reserved.begin()
                 finding = await self._find_out(claim, claimed_at=claimed_at)
                 self.telemetry.count(Metric.PLACEMENT_ATTEMPTS, outcome=finding.outcome)
                 # First the gate: when the order is due again, it must be shut already.

@@ -35,6 +35,7 @@ from db.trading_halts import PostgresTradingHalts
 from db.venue_gate import PostgresVenueGate
 from db.waiting_orders import PostgresWaitingOrders
 from domain.cancellation import CancelDelivery, CancelPolicy
+from domain.claims_ahead import ClaimsAhead
 from domain.conclusion import Conclusion
 from domain.execution import Recording
 from domain.findings import Judge, SubmissionPolicy
@@ -259,6 +260,7 @@ def make_submission(
         judge=Judge(policy=policy, telemetry=process.telemetry, random=random.random),
         conclude=concluding.submit,
         slots=asyncio.Semaphore(process.settings.placement_slots),
+        ahead=ClaimsAhead(most=process.settings.placement_slots),
         halts=HaltsSeen(database.halts),
     )
 

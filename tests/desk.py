@@ -8,6 +8,7 @@ from uuid import UUID
 
 from db.group_commit import GroupCommit
 from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.claims_ahead import ClaimsAhead
 from domain.conclusion import Attempted, Conclusion
 from domain.execution import Recorded, Recording
 from domain.findings import Judge, SubmissionPolicy
@@ -117,6 +118,7 @@ class Desk:
             judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
             conclude=concluding(self.conclusion),
             slots=self.slots,
+            ahead=ClaimsAhead(most=4),
             halts=HaltsSeen(self.orders.halts),
         )
 

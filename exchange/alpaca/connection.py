@@ -16,7 +16,7 @@ _KEPT_HEADERS = {b"date": "date", b"x-ratelimit-reset": "x-ratelimit-reset"}
 
 
 class Connection(asyncio.Protocol):
-    """Made by `loop.create_connection`. Whoever keeps it for the next request notes `idle_since`, by the loop's clock."""
+    """Made by `loop.create_connection`. Whoever keeps it notes `idle_since`, by the loop's clock."""
 
     idle_since = 0.0
     is_open = False

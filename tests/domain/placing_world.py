@@ -17,6 +17,7 @@ from uuid import UUID
 
 from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
 from domain.changes import RecordedChange
+from domain.claims_ahead import ClaimsAhead
 from domain.conclusion import Conclusion
 from domain.errors import FillwireError
 from domain.execution import Recording
@@ -237,6 +238,7 @@ class World:
                 )
             ),
             slots=asyncio.Semaphore(2),
+            ahead=ClaimsAhead(most=2),
             halts=HaltsSeen(self.store.halts),
         )
         worker = Worker(self, submission)
