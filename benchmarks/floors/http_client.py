@@ -14,9 +14,10 @@ from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.transport import open_transport
 
 PATH = "/v2/orders"
+KEY = "simulator"
 HEADERS = {
-    "APCA-API-KEY-ID": "simulator",
-    "APCA-API-SECRET-KEY": "simulator",
+    "APCA-API-KEY-ID": KEY,
+    "APCA-API-SECRET-KEY": KEY,
     "Accept": "application/json",
     "Content-Type": "application/json",
 }
@@ -24,7 +25,7 @@ HEADERS = {
 
 async def post(*, url: str, bodies: list[str], at_once: int) -> dict[str, Any]:
     """Post each of the bodies once, so many at a time, by the worker's client; `url` is the venue's, without a path."""
-    settings = AlpacaSettings(url=url, stream_url="", key="simulator", secret="simulator", connections_max=at_once)
+    settings = AlpacaSettings(url=url, stream_url="", key=KEY, secret=KEY, connections_max=at_once)
     async with open_transport(settings) as transport:
 
         async def send(body: str) -> None:

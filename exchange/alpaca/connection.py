@@ -82,7 +82,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended. An answer that only its end could end is as lost as one that was cut."""
-        self.was_over = self._is_waiting and self._is_silent and self._has_answered
+        if self._is_waiting and self._is_silent and self._has_answered:
+            self.was_over = True
         self._lose(AnswerLostError("the connection ended before the answer did" if exc is None else str(exc)))
 
     def on_message_begin(self) -> None:
