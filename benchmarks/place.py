@@ -1,8 +1,8 @@
 """Place: orders brought to an exchange that answers at once, and to one that takes 500 ms, by one worker.
 
 Many are due at the start and their wake-ups are queued; the time runs until the exchange has all. The limits: at 500 ms
-the slots divided by the latency, at 0 ms the worker's HTTP client alone, from as many tasks, with the same bodies; beside
-it aiohttp alone.
+the slots divided by the latency, at 0 ms the worker's HTTP client alone, from as many tasks, with the same bodies;
+beside it aiohttp alone.
 """
 
 import time
