@@ -39,6 +39,7 @@ HALTED = """
 SELECT h.account_id FROM trading_halts AS h
 WHERE h.resumed_at IS NULL AND h.account_id = ANY($1::text[] || ''::text)
 """
+HALTED_ACCOUNTS = "SELECT nullif(h.account_id, '') AS account_id FROM trading_halts AS h WHERE h.resumed_at IS NULL"
 OPEN_HALTS = """
 SELECT h.* FROM trading_halts AS h WHERE h.resumed_at IS NULL ORDER BY h.halted_at DESC, h.id LIMIT $1::int
 """
@@ -74,9 +75,11 @@ class PostgresTradingHalts(TradingHalts):
         return _halt_of(rows[0]) if rows else None
 
     async def is_halted(self, account_id: str) -> bool:
-        # Many attempts look right before they send: those that look at the same time share a read, which begins after
-        # each of them has asked.
+        # Those that look at the same time share a read, which begins after each of them has asked.
         return await self._looking.submit(account_id)
+
+    async def halted_accounts(self) -> Collection[str | None]:
+        return {row["account_id"] for row in await self.database.fetch(HALTED_ACCOUNTS)}
 
     async def open_halts(self) -> Sequence[TradingHalt]:
         return [_halt_of(row) for row in await self.database.fetch(OPEN_HALTS, OPEN_HALTS_MAX)]

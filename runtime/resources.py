@@ -24,6 +24,7 @@ from db.change_log import PostgresChangeLog
 from db.database import Database as Engine
 from db.dead_letters import PostgresDeadLetters
 from db.engine import open_database as open_engine
+from db.group_commit import GroupCommit
 from db.instrument_catalog import PostgresInstrumentCatalog
 from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
@@ -34,12 +35,16 @@ from db.trading_halts import PostgresTradingHalts
 from db.venue_gate import PostgresVenueGate
 from db.waiting_orders import PostgresWaitingOrders
 from domain.cancellation import CancelDelivery, CancelPolicy
+from domain.claims_ahead import ClaimsAhead
+from domain.conclusion import Conclusion
 from domain.execution import Recording
+from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
 from domain.kept_orders import KeptOrders
+from domain.halts_seen import HaltsSeen
 from domain.ports.following import Fence
 from domain.reconciliation import CatchUpPolicy, Reconciliation
-from domain.submission import Submission, SubmissionPolicy
+from domain.submission import Submission
 from domain.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
@@ -56,6 +61,8 @@ QUEUE_HEALTH_CHECK_SECONDS = 15
 QUEUE_SOCKET_MARGIN_SECONDS = 10.0
 QUEUE_OTHER_CONNECTIONS_MAX = 32
 REDIS_CHECK_TIMEOUT_SECONDS = 1.0
+CONCLUDED_AT_ONCE_MAX = 100
+CONCLUSIONS_WAITING_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,26 +246,39 @@ def make_submission(
     process: Process, database: Database, signals: Signals, venue: AlpacaVenue, recording: Recording
 ) -> Submission:
     """The story of placing."""
-    settings = process.settings
-    max_age = settings.placement_max_age_seconds
+    policy = _submission_policy(process.settings)
+    conclusion = Conclusion(
+        orders=database.orders,
+        recording=recording,
+        wake_ups=signals.wake_ups,
+        telemetry=process.telemetry,
+        max_attempts=policy.max_attempts,
+    )
+    concluding = GroupCommit(
+        conclusion.conclude, batch_max_items=CONCLUDED_AT_ONCE_MAX, queue_max_items=CONCLUSIONS_WAITING_MAX
+    )
     return Submission(
         orders=database.orders,
         venue=venue,
         gatekeeper=make_gatekeeper(process, database),
-        recording=recording,
-        wake_ups=signals.wake_ups,
         telemetry=process.telemetry,
-        policy=SubmissionPolicy(
-            max_attempts=settings.placement_max_attempts,
-            backoff=timedelta(seconds=settings.placement_backoff_seconds),
-            backoff_max=timedelta(seconds=settings.placement_backoff_max_seconds),
-            settle=timedelta(seconds=settings.placement_settle_seconds),
-            lease=settings.placement_lease,
-            max_age=None if max_age is None else timedelta(seconds=max_age),
-        ),
-        random=random.random,
-        slots=asyncio.Semaphore(settings.placement_slots),
-        halts=database.halts,
+        judge=Judge(policy=policy, telemetry=process.telemetry, random=random.random),
+        conclude=concluding.submit,
+        slots=asyncio.Semaphore(process.settings.placement_slots),
+        ahead=ClaimsAhead(most=process.settings.placement_slots),
+        halts=HaltsSeen(database.halts),
+    )
+
+
+def _submission_policy(settings: Settings) -> SubmissionPolicy:
+    max_age = settings.placement_max_age_seconds
+    return SubmissionPolicy(
+        max_attempts=settings.placement_max_attempts,
+        backoff=timedelta(seconds=settings.placement_backoff_seconds),
+        backoff_max=timedelta(seconds=settings.placement_backoff_max_seconds),
+        settle=timedelta(seconds=settings.placement_settle_seconds),
+        lease=settings.placement_lease,
+        max_age=None if max_age is None else timedelta(seconds=max_age),
     )
 
 

@@ -1,20 +1,25 @@
 """A whole gateway in memory: the domain's stories over the fakes of their ports."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
+from db.group_commit import GroupCommit
 from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.claims_ahead import ClaimsAhead
+from domain.conclusion import Attempted, Conclusion
 from domain.execution import Recorded, Recording
+from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
 from domain.kept_orders import KeptOrders
+from domain.halts_seen import HaltsSeen
 from domain.order import Order
 from domain.placement import Placement
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.reports import Report
-from domain.submission import Submission, SubmissionPolicy
+from domain.submission import Submission
 from tests.examples import ISIN, ORDER_ID, an_instrument, an_order
 from tests.fakes.clock import CountingIds, SettableClock
 from tests.fakes.instrument_catalog import MemoryInstrumentCatalog
@@ -28,6 +33,11 @@ from tests.fakes.trading_control import MemoryInstrumentPrices
 from tests.fakes.venue import ScriptedVenue
 
 SECOND = timedelta(seconds=1)
+
+
+def concluding(conclusion: Conclusion) -> Callable[[Attempted], Awaitable[None]]:
+    """Concludes attempts together as a worker does."""
+    return GroupCommit(conclusion.conclude, batch_max_items=100, queue_max_items=1_000).submit
 
 
 @dataclass(slots=True)
@@ -107,13 +117,22 @@ class Desk:
             orders=self.orders,
             venue=self.venue,
             gatekeeper=self.gatekeeper,
+            telemetry=self.telemetry,
+            judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
+            conclude=concluding(self.conclusion),
+            slots=self.slots,
+            ahead=ClaimsAhead(most=4),
+            halts=HaltsSeen(self.orders.halts),
+        )
+
+    @property
+    def conclusion(self) -> Conclusion:
+        return Conclusion(
+            orders=self.orders,
             recording=self.recording,
             wake_ups=self.wake_ups,
             telemetry=self.telemetry,
-            policy=policy,
-            random=lambda: self.jitter,
-            slots=self.slots,
-            halts=self.orders.halts,
+            max_attempts=self.max_attempts,
         )
 
     @property

@@ -69,12 +69,14 @@ async def open_orders(
     return ids
 
 
-async def reaches(server: Server, name: str, value: float, *, within_seconds: float) -> None:
+async def reaches(
+    server: Server, name: str, value: float, *, within_seconds: float, every_seconds: float = POLL_SECONDS
+) -> None:
     """Wait until a counter of the process has that value."""
     try:
         async with asyncio.timeout(within_seconds):
             while await metric(server, name) < value:  # noqa: ASYNC110  # Another process has no event to wait for.
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(every_seconds)
     except TimeoutError:
         said = "\n".join(server.process.output[-SHOWN_LINES:])
         reached = await metric(server, name)

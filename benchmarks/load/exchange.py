@@ -6,6 +6,7 @@ Everything but the trigger is the simulator's own: its book, its journal, its st
 import asyncio
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,7 @@ from exchange.simulator.server import RunningSimulator, SimulatorConfig, running
 
 PRICE, ONE = Decimal("189.50"), Decimal(1)
 STEP_SECONDS = 0.002
+LOOK_SECONDS = 0.01
 
 
 @dataclass(slots=True)
@@ -30,6 +32,7 @@ class Driver:
     simulator: RunningSimulator
     orders: list[Order] = field(default_factory=list)
     next_order: int = 0
+    known: int = 0
 
     async def place(self, *, client_order_ids: list[str], quantity: str) -> dict[str, Any]:
         """Accept limit orders with these ids; each tells that it works by the stream."""
@@ -70,6 +73,20 @@ class Driver:
         venue.set_faults(venue.faults.changed({"latency_ms": latency_ms}), is_reseeded=False)
         return {}
 
+    async def have(self, *, more: int, within_seconds: float) -> dict[str, Any]:
+        """Wait until so many more orders were placed than before; gives how many were."""
+        before, book = self.known, self.simulator.venue.book
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_seconds):
+                while len(book) < before + more:  # noqa: ASYNC110  # The book of the simulator tells nobody.
+                    await asyncio.sleep(LOOK_SECONDS)
+        return {"more": len(book) - before}
+
+    async def count(self) -> dict[str, Any]:
+        """Count the orders that there are, for `have`."""
+        self.known = len(self.simulator.venue.book)
+        return {}
+
     def _execute(self) -> None:
         order = self.orders[self.next_order % len(self.orders)]
         self.next_order += 1
@@ -82,7 +99,16 @@ async def main() -> None:
     async with running_simulator(config) as simulator, asyncio.TaskGroup() as tasks:
         collecting = tasks.create_task(keep_collections_short())
         driver = Driver(simulator)
-        await obey({"place": driver.place, "burst": driver.burst, "trickle": driver.trickle, "be_slow": driver.be_slow})
+        await obey(
+            {
+                "place": driver.place,
+                "burst": driver.burst,
+                "trickle": driver.trickle,
+                "be_slow": driver.be_slow,
+                "count": driver.count,
+                "have": driver.have,
+            }
+        )
         collecting.cancel()
 
 

@@ -90,6 +90,9 @@ class TradingHalts(Protocol):
     async def is_halted(self, account_id: str) -> bool:
         """Whether a halt is open for the account or for all, at this moment."""
 
+    async def halted_accounts(self) -> Collection[str | None]:
+        """The accounts for which a halt of their own is open at this moment, and None while one is open for all."""
+
     async def open_halts(self) -> Sequence[TradingHalt]:
         """The halts that are open, the newest first."""
 

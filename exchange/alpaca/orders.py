@@ -28,6 +28,7 @@ ENDS: Mapping[str, End] = {
 """The statuses, and events of the same name, that end an order. `filled` is no end: its fills say so."""
 
 _WORKING_STATUSES = frozenset({"new", "partially_filled", "filled", "done_for_day"})
+_NOTHING_FILLED = (None, "0")
 _END_TIMES: Mapping[End, str] = {
     End.CANCELED: "canceled_at",
     End.EXPIRED: "expired_at",
@@ -75,7 +76,7 @@ def parse_order(data: Json) -> VenueOrder:
 
 def parse_acceptance(data: Json, *, order_id: UUID) -> OrderAccepted:
     """The answer to a placement. Raises WireError when it does not speak of this order."""
-    if our_order_id(optional_text(data, "client_order_id")) != order_id:
+    if data.get("client_order_id") != str(order_id):
         raise WireError("the answer names another order")
     return _accepted(
         data,
@@ -108,8 +109,9 @@ def _reports(data: Json, *, status: str, venue_order_id: str, submitted_at: date
 
 
 def _accepted(data: Json, *, status: str, venue_order_id: str, at: datetime) -> OrderAccepted:
+    # A fresh order has "0": that needs no decimal.
     working = status in _WORKING_STATUSES or (
-        data.get("filled_qty") is not None and not_negative(data, "filled_qty") > ZERO
+        data.get("filled_qty") not in _NOTHING_FILLED and not_negative(data, "filled_qty") > ZERO
     )
     rank = VenueRank.WORKING if working else VenueRank.ACCEPTED
     return OrderAccepted(venue_order_id=venue_order_id, rank=rank, at=at)

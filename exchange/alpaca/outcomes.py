@@ -15,13 +15,10 @@ The code numbers are generic, one number stands for several refusals, so the mes
 the venue's form (a page of a gateway, say) is not the venue's word, and an order is rejected only on evidence.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from uuid import UUID
-
-import aiohttp
 
 from domain.errors import KeyRefused, VenueBusy, VenueUnreachable
 from domain.ports.venue import (
@@ -39,6 +36,7 @@ from domain.ports.venue import (
     Unauthorized,
 )
 from domain.values import Reason, ReasonSource
+from exchange.alpaca.answers import Answer, NotConnectedError
 from exchange.alpaca.fields import WireError, as_object, optional_text, parse_json
 from exchange.alpaca.orders import parse_acceptance
 
@@ -50,8 +48,6 @@ FORBIDDEN_KEY_MESSAGE = "forbidden."
 """The broker answers a wrong key with 403 and this message; 403 otherwise means missing funds or shares."""
 RATE_LIMIT_WAIT_MIN = timedelta(seconds=1)
 
-OK = 200
-MULTIPLE_CHOICES = 300
 BAD_REQUEST = 400
 UNAUTHORIZED = 401
 FORBIDDEN = 403
@@ -61,30 +57,6 @@ TOO_MANY_REQUESTS = 429
 UNAVAILABLE = 503
 
 _REFUSALS = frozenset({BAD_REQUEST, FORBIDDEN, NOT_FOUND, UNPROCESSABLE})
-
-# What aiohttp raises before it has a connection to write to. All else may have come after the request was sent; also
-# on a kept connection that the server was just closing, for aiohttp does not tell whether anything had been written.
-_NEVER_CONNECTED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientConnectorCertificateError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.ServerFingerprintMismatch,
-    aiohttp.InvalidURL,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An HTTP answer, read to its end. Header names are in lower case."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx."""
-        return OK <= self.status < MULTIPLE_CHOICES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +102,7 @@ def placement_outcome(answer: Answer, *, order_id: UUID, now: datetime, wait_max
 
 def placement_failure(error: Exception) -> NotExecuted | OutcomeUnknown:
     """What it proves that there was no answer: NotExecuted only if the connection was never made."""
-    if isinstance(error, _NEVER_CONNECTED):
+    if isinstance(error, NotConnectedError):
         return NotExecuted(error=describe_failure(error))
     return OutcomeUnknown(error=describe_failure(error))
 
@@ -171,7 +143,7 @@ def describe(answer: Answer) -> str:
 
 
 def describe_failure(error: Exception) -> str:
-    """The failure in one short sentence; some of aiohttp's have no text of their own."""
+    """The failure in one short sentence; some have no text of their own."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -7,20 +7,18 @@ from typing import TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
-import aiohttp
-
 from domain.errors import VenueUnreachable
 from domain.ports.clock_and_ids import Clock
 from domain.ports.venue import CancelOutcome, CancelUnknown, PlacementOutcome, VenueOrder, VenueReport
 from domain.telemetry import Metric, Telemetry
 from domain.values import Instrument, Terms
+from exchange.alpaca.answers import Answer
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.events import activity_order, parse_fill_activity
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, text, write_moment
 from exchange.alpaca.orders import order_json, parse_order
 from exchange.alpaca.outcomes import (
     NOT_FOUND,
-    Answer,
     cancel_outcome,
     complaint_of,
     describe,
@@ -30,7 +28,7 @@ from exchange.alpaca.outcomes import (
     question_failure,
 )
 from exchange.alpaca.settings import AlpacaSettings
-from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_session
+from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_transport
 
 ORDERS_PAGE_ROWS = 500
 FILLS_PAGE_ROWS = 100
@@ -47,8 +45,8 @@ async def open_alpaca_venue(
     settings: AlpacaSettings, *, clock: Clock, telemetry: Telemetry
 ) -> AsyncIterator["AlpacaVenue"]:
     """Open the venue with a pool of connections of its own."""
-    async with open_session(settings) as session:
-        yield AlpacaVenue(session=session, settings=settings, clock=clock, telemetry=telemetry)
+    async with open_transport(settings) as transport:
+        yield AlpacaVenue(transport=transport, settings=settings, clock=clock, telemetry=telemetry)
 
 
 class AlpacaVenue:
@@ -56,10 +54,8 @@ class AlpacaVenue:
 
     name = "alpaca"
 
-    def __init__(
-        self, *, session: aiohttp.ClientSession, settings: AlpacaSettings, clock: Clock, telemetry: Telemetry
-    ) -> None:
-        self._transport = Transport(session, settings)
+    def __init__(self, *, transport: Transport, settings: AlpacaSettings, clock: Clock, telemetry: Telemetry) -> None:
+        self._transport = transport
         self._settings = settings
         self._rate_limit_wait_max = timedelta(seconds=settings.rate_limit_wait_max_seconds)
         self._clock = clock

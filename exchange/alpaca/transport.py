@@ -1,55 +1,51 @@
-"""Sends one HTTP request to the venue and reads its answer: bounded in time and size, never redirected or repeated."""
+"""Sends one HTTP request to the venue and reads its answer: bounded in time and size, never redirected or repeated.
 
+It knows of HTTP what this takes and no more: no cookies, proxies, redirects, compression. See docs/decisions/0016.
+"""
+
+import asyncio
+import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import urlencode, urlsplit
 
-import aiohttp
 import orjson
 
-from exchange.alpaca.outcomes import Answer
+from exchange.alpaca.answers import Answer, AnswerLostError, NotConnectedError
+from exchange.alpaca.connection import Connection
 from exchange.alpaca.settings import AlpacaSettings
 
-READ_CHUNK_BYTES = 64 * 1024
-TRANSPORT_ERRORS = (aiohttp.ClientError, OSError)
-"""All that a request can fail with; a time-out is an OSError."""
+TRANSPORT_ERRORS = (OSError,)
+"""All that a request can fail with; a time-out is an OSError, and so are ours."""
 
-_KEPT_HEADERS = ("date", "x-ratelimit-reset")
-
-
-class AnswerTooLargeError(aiohttp.ClientPayloadError):
-    """The answer has more bytes than the settings allow."""
+_PORTS = {"http": 80, "https": 443}
 
 
 @asynccontextmanager
-async def open_session(settings: AlpacaSettings) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open the pool of connections that all requests share."""
-    connector = aiohttp.TCPConnector(
-        limit=settings.connections_max,
-        limit_per_host=settings.connections_max,
-        keepalive_timeout=settings.keepalive_seconds,
-    )
-    session = aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=settings.request_timeout_seconds, connect=settings.connect_timeout_seconds),
-        trust_env=False,
-    )
-    async with session:
-        yield session
+async def open_transport(settings: AlpacaSettings) -> AsyncIterator["Transport"]:
+    """Open the pool of connections that all requests share. Raises ValueError for a URL or key that cannot be used."""
+    transport = Transport(settings)
+    try:
+        yield transport
+    finally:
+        await transport.close()
 
 
 class Transport:
     """The one way to the venue's REST interface."""
 
-    def __init__(self, session: aiohttp.ClientSession, settings: AlpacaSettings) -> None:
-        self._session = session
-        self._url = settings.url.rstrip("/")
-        self._response_max_bytes = settings.response_max_bytes
-        self._headers = {
-            "APCA-API-KEY-ID": settings.key,
-            "APCA-API-SECRET-KEY": settings.secret,
-            "Accept": "application/json",
-        }
+    def __init__(self, settings: AlpacaSettings) -> None:
+        url = urlsplit(settings.url)
+        if url.scheme not in _PORTS or not url.hostname:
+            raise ValueError("the venue's address is not http:// or https:// with a host")
+        self._host, self._port = url.hostname, url.port or _PORTS[url.scheme]
+        self._tls = ssl.create_default_context() if url.scheme == "https" else None
+        self._path = url.path.rstrip("/")
+        self._head = _head(url.netloc.rpartition("@")[2], settings)
+        self._settings = settings
+        self._free = asyncio.Semaphore(settings.connections_max)
+        self._idle: deque[Connection] = deque()
 
     async def send(
         self,
@@ -62,28 +58,88 @@ class Transport:
     ) -> Answer:
         """Send once and read the whole answer, whatever its status. Raises one of TRANSPORT_ERRORS.
 
-        aiohttp repeats a GET or DELETE by itself when a kept connection turns out to be closed, never a POST.
+        A request that is no placement is sent again where a kept connection turns out to be over.
         """
-        headers = self._headers if body is None else self._headers | {"Content-Type": "application/json"}
-        async with self._session.request(
-            method,
-            f"{self._url}{path}",
-            params=query,
-            data=None if body is None else orjson.dumps(body),
-            headers=headers,
-            allow_redirects=False,
-        ) as response:
-            payload = await _read(response, max_bytes=response_max_bytes or self._response_max_bytes)
-            kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-            return Answer(status=response.status, body=payload, headers=kept)
+        target = f"{self._path}{path}?{urlencode(query)}" if query else f"{self._path}{path}"
+        content = b"\r\n" if body is None else _content(orjson.dumps(body))
+        request = b"%s %s%s%s" % (method.encode(), target.encode(), self._head, content)
+        max_bytes = response_max_bytes or self._settings.response_max_bytes
+        until = asyncio.get_running_loop().time() + self._settings.request_timeout_seconds
+        while True:
+            connection = await self._take(until)
+            try:
+                return await connection.exchange(request, until=until, answer_max_bytes=max_bytes)
+            except AnswerLostError:
+                if method == "POST" or not connection.was_over:
+                    raise
+            finally:
+                self._give_back(connection)
+
+    async def close(self) -> None:
+        """Close every connection. Whoever still waits for an answer has to be cancelled before."""
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+        await asyncio.sleep(0)  # Only now the sockets are closed; the loop may end right behind.
+
+    async def _take(self, until: float) -> Connection:
+        """A connection for one request, the most recently used one that is kept. Raises NotConnectedError."""
+        if self._free.locked() or not (connection := self._kept()):
+            return await self._connected(until)
+        await self._free.acquire()
+        return connection
+
+    def _kept(self) -> Connection | None:
+        oldest = asyncio.get_running_loop().time() - self._settings.keepalive_seconds
+        while self._idle and self._idle[0].idle_since < oldest:
+            self._idle.popleft().close()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+        return None
+
+    async def _connected(self, until: float) -> Connection:
+        """One that others give back in time, or a new one."""
+        connected_by = asyncio.get_running_loop().time() + self._settings.connect_timeout_seconds
+        try:
+            async with asyncio.timeout_at(min(until, connected_by)):
+                await self._free.acquire()
+                try:
+                    return self._kept() or await self._connect()
+                except BaseException:
+                    self._free.release()
+                    raise
+        except OSError as error:
+            raise NotConnectedError(str(error) or "no connection in time") from error
+
+    async def _connect(self) -> Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            Connection, self._host, self._port, ssl=self._tls, server_hostname=self._host if self._tls else None
+        )
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        self._free.release()
+        if connection.is_open:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
 
 
-async def _read(response: aiohttp.ClientResponse, *, max_bytes: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.content.iter_chunked(READ_CHUNK_BYTES):
-        size += len(part)
-        if size > max_bytes:
-            raise AnswerTooLargeError(f"the answer has more than {max_bytes} bytes")
-        parts.append(part)
-    return b"".join(parts)
+def _head(host: str, settings: AlpacaSettings) -> bytes:
+    """The rest of the first line, and the headers that every request has."""
+    headers = {
+        "Host": host,
+        "APCA-API-KEY-ID": settings.key,
+        "APCA-API-SECRET-KEY": settings.secret,
+        "Accept": "application/json",
+        "User-Agent": "fillwire",
+    }
+    if any(not value.isprintable() for value in headers.values()):
+        raise ValueError("the venue's address or key has a character that no header can hold")
+    return b" HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+
+
+def _content(body: bytes) -> bytes:
+    """The headers that a body needs, and the body."""
+    return b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -235,10 +235,15 @@ async def test_the_trail_shows_every_halt_the_newest_first(halts: TradingHalts) 
 async def test_whether_an_account_is_halted_is_told_for_its_own_halt_and_for_that_of_all(halts: TradingHalts) -> None:
     await halts.halt(a_halt("alice"))
     own = [await halts.is_halted(account_id) for account_id in ("alice", "bob")]
+    halted = await halts.halted_accounts()
     await halts.halt(a_halt())
 
     assert own == [True, False]
+    assert set(halted) == {"alice"}
     assert await halts.is_halted("bob")
+    assert set(await halts.halted_accounts()) == {"alice", None}
+    await halts.resume(None, by="olga", reason="mended")
+    assert set(await halts.halted_accounts()) == {"alice"}
 
 
 async def test_the_newest_price_of_an_instrument_is_kept(adapters: Adapters) -> None:

@@ -17,16 +17,21 @@ from uuid import UUID
 
 from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
 from domain.changes import RecordedChange
+from domain.claims_ahead import ClaimsAhead
+from domain.conclusion import Conclusion
 from domain.errors import FillwireError
 from domain.execution import Recording
+from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
+from domain.halts_seen import HaltsSeen
 from domain.order import End
 from domain.ports.following import Fence
 from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTurn
 from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Placed, PlacementOutcome, VenueOrder
 from domain.reports import OrderEnded
-from domain.submission import Submission, SubmissionPolicy
+from domain.submission import Submission
 from domain.values import Terms
+from tests.desk import concluding
 from tests.examples import VENUE_SAYS, an_order
 from tests.fakes.clock import MIDNIGHT, CountingIds, SettableClock
 from tests.fakes.order_reader import MemoryOrderReader
@@ -209,26 +214,34 @@ class World:
         store = WaitingStore(self.clock, rows=self.store.rows, changes=self.store.changes)
         store.gate, store.halts = self.store.gate, self.store.halts
         venue = WaitingVenue(self.clock)
+        policy = SubmissionPolicy(
+            max_attempts=MAX_ATTEMPTS,
+            backoff=SECOND,
+            backoff_max=8 * SECOND,
+            settle=SETTLE,
+            lease=LEASE,
+            max_age=MAX_AGE,
+        )
         submission = Submission(
             orders=store,
             venue=venue,
             gatekeeper=Gatekeeper(
                 store.gate, policy=GatePolicy(failures=3, open_for=5 * SECOND), telemetry=self.telemetry
             ),
-            recording=self._recording(store),
-            wake_ups=RecordingWakeUps(),
             telemetry=self.telemetry,
-            policy=SubmissionPolicy(
-                max_attempts=MAX_ATTEMPTS,
-                backoff=SECOND,
-                backoff_max=8 * SECOND,
-                settle=SETTLE,
-                lease=LEASE,
-                max_age=MAX_AGE,
+            judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: 0.5),
+            conclude=concluding(
+                Conclusion(
+                    orders=store,
+                    recording=self._recording(store),
+                    wake_ups=RecordingWakeUps(),
+                    telemetry=self.telemetry,
+                    max_attempts=MAX_ATTEMPTS,
+                )
             ),
-            random=lambda: 0.5,
             slots=asyncio.Semaphore(2),
-            halts=self.store.halts,
+            ahead=ClaimsAhead(most=2),
+            halts=HaltsSeen(self.store.halts),
         )
         worker = Worker(self, submission)
         store.worker = venue.worker = worker
@@ -321,9 +334,8 @@ class World:
 
     def close(self) -> None:
         """End what still waits."""
-        for worker in self.workers:
-            for task in worker.tasks:
-                task.cancel()
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
         self.loop.settle()
         self.loop.close()
 

@@ -1,5 +1,6 @@
 """Halts and limits in the stories: what placing and submitting make of them, and what people are told."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from decimal import Decimal
 
@@ -143,7 +144,7 @@ async def test_an_order_claimed_before_a_halt_that_waited_for_a_slot_is_not_sent
     desk: Desk, control: TradingControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.accept()
-    monkeypatch.setattr("domain.submission.HALT_UNSEEN_MAX_SECONDS", 0.0)
+    monkeypatch.setattr("domain.halts_seen.HALT_UNSEEN_MAX_SECONDS", 0.0)
     submission = desk.submission
     claims = await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
     await control.halt("alice", by="olga", reason="fat finger")
@@ -200,12 +201,12 @@ async def test_a_halt_or_its_end_that_may_have_begun_unanswered_is_told(desk: De
 async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_and_no_attempt_counts(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unanswered(_halts: MemoryTradingHalts, _account_id: str) -> bool:
+    async def unanswered(_halts: MemoryTradingHalts) -> Collection[str | None]:
         raise Unavailable
 
     await desk.accept()
-    monkeypatch.setattr("domain.submission.HALT_UNSEEN_MAX_SECONDS", 0.0)
-    monkeypatch.setattr(MemoryTradingHalts, "is_halted", unanswered)
+    monkeypatch.setattr("domain.halts_seen.HALT_UNSEEN_MAX_SECONDS", 0.0)
+    monkeypatch.setattr(MemoryTradingHalts, "halted_accounts", unanswered)
 
     await desk.attempt()
     waiting = (desk.row().attempts, desk.row().lease_until)

@@ -94,6 +94,9 @@ class MemoryTradingHalts:
     async def is_halted(self, account_id: str) -> bool:
         return self.stopping(account_id) is not None
 
+    async def halted_accounts(self) -> Collection[str | None]:
+        return {halt.account_id for halt in await self.open_halts()}
+
     async def open_halts(self) -> Sequence[TradingHalt]:
         return [halt for halt in self._newest_first() if halt.resumed_at is None]
 

@@ -1,0 +1,54 @@
+"""How many orders a process has claimed and not yet begun to send: some, so that a free slot waits for nobody, and not
+many, since what is claimed here no other worker can send, and its lease runs.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class ClaimsAhead:
+    """Lets claims begin, first come first served, as long as fewer than `most` orders are claimed or being claimed."""
+
+    def __init__(self, *, most: int) -> None:
+        self._most = most
+        self._count = 0
+        self._turn = asyncio.Lock()
+        self._has_room = asyncio.Event()
+
+    @asynccontextmanager
+    async def claiming(self, count: int) -> AsyncIterator["Reserved"]:
+        """Wait for room, then let so many orders at most be claimed. What has not begun at the end is given back."""
+        async with self._turn:
+            while self._count >= self._most:
+                self._has_room.clear()
+                await self._has_room.wait()
+            self._count += count
+        reserved = Reserved(self, count)
+        try:
+            yield reserved
+        finally:
+            reserved.keep(0)
+
+    def give_back(self, count: int) -> None:
+        """So many fewer are claimed ahead."""
+        self._count -= count
+        if self._count < self._most:
+            self._has_room.set()
+
+
+class Reserved:
+    """What one claim has taken of the room."""
+
+    def __init__(self, ahead: ClaimsAhead, count: int) -> None:
+        self._ahead = ahead
+        self._count = count
+
+    def keep(self, count: int) -> None:
+        """Only so many were claimed."""
+        self._ahead.give_back(self._count - count)
+        self._count = count
+
+    def begin(self) -> None:
+        """One of them has a slot."""
+        self.keep(self._count - 1)

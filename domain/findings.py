@@ -1,0 +1,249 @@
+"""What an attempt to place an order found out: what each answer of the venue proves, and what follows from it.
+
+It decides, and says what people must look at; `domain.submission` does the asking, sending and writing down.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from domain.gate import VenueSign
+from domain.order import CANCELED_BEFORE_SENDING, End
+from domain.ports.order_store import Claim
+from domain.ports.venue import NotExecuted, OutcomeUnknown, Placed, RateLimited, Refused, Unauthorized, VenueOrder
+from domain.reports import OrderEnded, PlacementBecameUnknown, PlacementGivenUp, Report
+from domain.telemetry import Telemetry
+from domain.values import Reason, ReasonSource
+
+ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
+"""Every outcome that is judged by itself; AlreadyPlaced asks for a look-up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionPolicy:
+    """How patient placing is. `settle` is how long the venue may hide a fresh order from a look-up; `lease` must be
+    longer than two look-ups and one send can take. An order older than `max_age` is not sent any more."""
+
+    max_attempts: int
+    backoff: timedelta
+    backoff_max: timedelta
+    settle: timedelta
+    lease: timedelta
+    max_age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one attempt found out: the reports for the order, how the attempt ended, what it shows of the venue."""
+
+    outcome: str
+    sign: VenueSign = VenueSign.NOTHING
+    reports: Sequence[Report] = ()
+    error: str | None = None
+    counts: bool = True
+    may_have_been_sent: bool = False
+    next_in: timedelta | None = None
+
+
+TOO_LATE = Finding(outcome="too_late", error="the lease ran low before it was sent", counts=False, next_in=timedelta(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Concludes from answers. `random` gives a number from 0 to 1 for the jitter of the back-off."""
+
+    policy: SubmissionPolicy
+    telemetry: Telemetry
+    random: Callable[[], float]
+
+    def of_answer(self, claim: Claim, outcome: ProvingOutcome) -> Finding:
+        """The venue's table: what each answer proves, and what follows."""
+        match outcome:
+            case Placed(report=report):
+                return Finding(outcome="placed", sign=VenueSign.WORKS, reports=[report])
+            case Refused(reason=reason):
+                end = OrderEnded(end=End.REJECTED, reason=reason, venue_order_id=None, at=claim.claimed_at)
+                return Finding(outcome="refused", sign=VenueSign.WORKS, reports=[end])
+            case NotExecuted(error=error):
+                return self._not_executed(claim, error)
+            case OutcomeUnknown(error=error):
+                return self.unknown(claim, error, may_have_been_sent=True)
+            case RateLimited(retry_after=retry_after):
+                return rate_limited(retry_after)
+            case Unauthorized(error=error):
+                return self.unauthorized(error)
+
+    def adopted(self, claim: Claim, found: VenueOrder) -> Finding:
+        """The venue shows the order: it goes on as what it is there, if it is the same order at all."""
+        if claim.order.terms.is_at_venue_as(found.terms):
+            return Finding(outcome="found", sign=VenueSign.WORKS, reports=found.reports)
+        self.telemetry.error(
+            "venue_order_mismatch",
+            order_id=str(claim.order.id),
+            venue_order_id=found.venue_order_id,
+            next="not adopted and not sent again; compare both orders and decide by hand",
+        )
+        error = "the venue has a different order under this order's id"
+        return Finding(
+            outcome="mismatch",
+            reports=[_became_unknown(claim, "The venue has a different order under this order's id.")],
+            error=error,
+            counts=False,
+            next_in=self.policy.backoff_max,
+        )
+
+    def not_shown(self, claim: Claim) -> Finding:
+        """Claimed and not found: hidden as fresh orders may be, or, when the settle time is over, a contradiction."""
+        if claim.maybe_sent_at is not None:
+            self.telemetry.error(
+                "venue_contradicts_itself",
+                order_id=str(claim.order.id),
+                next="stays in doubt and is looked up again; ask the exchange whether it has the order",
+            )
+        hidden = self.unknown(claim, "the venue has it, but does not show it yet", may_have_been_sent=True)
+        return replace(hidden, sign=VenueSign.NOTHING, counts=False)
+
+    def not_asked(self, claim: Claim, error: str) -> Finding:
+        """The venue says that it has the order, and the look-up failed.
+
+        No such attempt counts: an order that the venue claims to have is never given up because the budget ran out.
+        """
+        claimed = self.unknown(claim, f"the venue has it, and cannot be asked: {error}", may_have_been_sent=True)
+        return replace(claimed, counts=False)
+
+    def not_looked_up(self, claim: Claim, error: str) -> Finding:
+        """The look-up itself failed: that proves nothing new. What was never sent may be given up all the same."""
+        if claim.maybe_sent_at is not None:
+            return self.unknown(claim, error)
+        if self.is_too_old(claim):
+            return self.too_old(claim, sign=VenueSign.FAILS)
+        return self._not_executed(claim, error)
+
+    def settling(self, claim: Claim) -> Finding | None:
+        """Not found by a look-up: too early to be sure while the venue may hide it; None when it may be sent."""
+        if claim.maybe_sent_at is None:
+            return None
+        wait = claim.maybe_sent_at + self.policy.settle - claim.claimed_at
+        if wait <= timedelta(0):
+            return None
+        return Finding(
+            outcome="settling",
+            reports=doubts(claim),
+            error="not found at the venue yet; too early to be sure",
+            counts=False,
+            next_in=wait,
+        )
+
+    def halted(self, claim: Claim) -> Finding:
+        """Trading is halted: what was never sent is looked at again soon, what may have been is in doubt."""
+        return Finding(
+            outcome="halted",
+            reports=doubts(claim),
+            error="trading is halted for the account: not sent before it is resumed",
+            counts=False,
+            next_in=self.policy.backoff if claim.maybe_sent_at is None else self.policy.backoff_max,
+        )
+
+    def halt_unknown(self, claim: Claim, error: str) -> Finding:
+        """Whether trading is halted cannot be told, so nothing is sent."""
+        return Finding(
+            outcome="halt_unknown",
+            reports=doubts(claim),
+            error=f"whether trading is halted cannot be told: {error}",
+            counts=False,
+            next_in=self._backoff(claim),
+        )
+
+    def unauthorized(self, error: str, *, reports: Sequence[Report] = ()) -> Finding:
+        """The venue refuses our key: no order's fault, so no attempt counts."""
+        self.telemetry.error("venue_unauthorized", error=error, next="the order waits; mend EXCHANGE_KEY")
+        return Finding(
+            outcome="unauthorized",
+            sign=VenueSign.FAILS,
+            reports=reports,
+            error=error,
+            counts=False,
+            next_in=self.policy.backoff_max,
+        )
+
+    def _not_executed(self, claim: Claim, error: str) -> Finding:
+        if claim.attempts >= self.policy.max_attempts:
+            return self.used_up(claim, error=error, sign=VenueSign.FAILS)
+        return Finding(outcome="not_executed", sign=VenueSign.FAILS, error=error, next_in=self._backoff(claim))
+
+    def unknown(self, claim: Claim, error: str, *, may_have_been_sent: bool = False) -> Finding:
+        """The order is in doubt, and is looked up again after the back-off."""
+        return Finding(
+            outcome="unknown",
+            sign=VenueSign.FAILS,
+            reports=[_became_unknown(claim, f"The outcome of the placement is not known: {error}.")],
+            error=error,
+            may_have_been_sent=may_have_been_sent,
+            next_in=self._backoff(claim),
+        )
+
+    def used_up(self, claim: Claim, *, error: str, sign: VenueSign = VenueSign.NOTHING) -> Finding:
+        """No attempt is left, and the venue is known not to have the order: it is given up."""
+        message = (
+            f"Not placed after {self.policy.max_attempts} attempts; the venue does not have it. Last error: {error}"
+        )
+        return _given_up(claim, code="ATTEMPTS_USED_UP", message=message, error=error, sign=sign)
+
+    def is_too_old(self, claim: Claim) -> bool:
+        """Whether the order was accepted too long ago to be sent now."""
+        max_age = self.policy.max_age
+        return max_age is not None and claim.claimed_at - claim.order.created_at > max_age
+
+    def too_old(self, claim: Claim, *, sign: VenueSign = VenueSign.NOTHING) -> Finding:
+        """The order is given up for its age; the venue is known not to have it."""
+        age = (claim.claimed_at - claim.order.created_at).total_seconds()
+        message = f"Not sent any more: the order is {age:.0f} s old; the venue does not have it."
+        return _given_up(claim, code="TOO_OLD", message=message, error="too old to be sent", sign=sign)
+
+    def _backoff(self, claim: Claim) -> timedelta:
+        """Exponential, capped, and jittered between half and the whole, so that orders do not come back in step."""
+        exponent = min(max(claim.attempts - 1, 0), 30)
+        delay: timedelta = min(self.policy.backoff * 2**exponent, self.policy.backoff_max)
+        return timedelta(seconds=delay.total_seconds() * (0.5 + self.random() / 2))
+
+
+def held_back(claim: Claim, *, error: str, next_in: timedelta) -> Finding:
+    """The gate was shut after the order was claimed: it waits without spending an attempt."""
+    return Finding(outcome="held_back", reports=doubts(claim), error=error, counts=False, next_in=next_in)
+
+
+def rate_limited(retry_after: timedelta, *, reports: Sequence[Report] = ()) -> Finding:
+    """The venue has too many requests: it is asked again after that pause, by all workers."""
+    return Finding(
+        outcome="rate_limited",
+        sign=VenueSign.BUSY,
+        reports=reports,
+        error=f"too many requests for the venue; waiting {retry_after.total_seconds():.1f} s",
+        counts=False,
+        next_in=retry_after,
+    )
+
+
+def _given_up(claim: Claim, *, code: str, message: str, error: str, sign: VenueSign) -> Finding:
+    reason = Reason(source=ReasonSource.SYSTEM, code=code, message=message)
+    report = PlacementGivenUp(reason=reason, at=claim.claimed_at)
+    return Finding(outcome="given_up", sign=sign, reports=[report], error=error)
+
+
+def canceled_before_sending(claim: Claim) -> Finding:
+    """The account canceled an order that the venue does not have: it is over."""
+    report = OrderEnded(end=End.CANCELED, reason=CANCELED_BEFORE_SENDING, venue_order_id=None, at=claim.claimed_at)
+    return Finding(outcome="canceled", reports=[report], counts=False)
+
+
+def doubts(claim: Claim) -> Sequence[Report]:
+    """What has to be told of an order that an attempt leaves alone: whether an earlier one, perhaps a killed one, may
+    have sent it."""
+    if claim.maybe_sent_at is None:
+        return ()
+    return [_became_unknown(claim, "The answer to the placement was lost.")]
+
+
+def _became_unknown(claim: Claim, message: str) -> PlacementBecameUnknown:
+    reason = Reason(source=ReasonSource.SYSTEM, code="OUTCOME_UNKNOWN", message=message)
+    return PlacementBecameUnknown(reason=reason, at=claim.claimed_at)
