@@ -171,7 +171,7 @@ async def open_venue(process: Process) -> AsyncIterator[AlpacaVenue]:
 
 
 @asynccontextmanager
-async def open_signals(process: Process) -> AsyncIterator[Signals]:
+async def open_signals(process: Process, *, publish_pause_seconds: float = 0.0) -> AsyncIterator[Signals]:
     """Wake-ups and publishing, with the tasks that send them. They open also while Redis is down."""
     settings = process.settings
     async with AsyncExitStack() as stack:
@@ -189,6 +189,7 @@ async def open_signals(process: Process) -> AsyncIterator[Signals]:
                 settings=PublisherSettings(
                     buffer_max_changes=settings.publish_waiting_changes_max,
                     send_timeout_seconds=settings.publish_timeout_seconds,
+                    pause_seconds=publish_pause_seconds,
                 ),
                 telemetry=process.telemetry,
             )
