@@ -38,6 +38,7 @@ class Database:
         self._call_timeout_seconds = call_timeout_seconds
         self._kept = KeptConnections(kept_connections_max)
         self._calls: set[asyncio.Task[Any]] = set()
+        self._closings: set[asyncio.Task[Any]] = set()
 
     async def fetch(self, statement: str, *arguments: object) -> Sequence[Row]:
         """Run one statement with `$1` parameters by asyncpg's own prepared statement, and commit.
@@ -72,8 +73,9 @@ class Database:
             call.cancel()
         for connection in self._kept.give_up():
             self._close(connection)
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=self._call_timeout_seconds)
+        left = self._calls | self._closings
+        if left:
+            await asyncio.wait(left, timeout=self._call_timeout_seconds)
 
     async def _fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Row]:
         async with AsyncExitStack() as stack:
@@ -100,12 +102,15 @@ class Database:
 
     def _close(self, connection: FetchingConnection) -> None:
         # Giving a hung server's connection back to the pool takes seconds, and nobody must wait for it.
-        self._note(asyncio.create_task(connection.pooled.close()))
+        closing = asyncio.create_task(connection.pooled.close())
+        self._closings.add(closing)
+        closing.add_done_callback(partial(_finished, self._closings))
 
     async def _call(self, run: Callable[[], Awaitable[Result]], *, ends_at: float | None = None) -> Result:
         # A task of its own: giving a hung server's connection back takes seconds, and the caller must not wait for it.
         call = asyncio.create_task(self._repeated(run))
-        self._note(call)
+        self._calls.add(call)
+        call.add_done_callback(partial(_finished, self._calls))
         left = self._call_timeout_seconds if ends_at is None else ends_at - asyncio.get_running_loop().time()
         try:
             await asyncio.wait({call}, timeout=max(left, 0.0))
@@ -122,16 +127,6 @@ class Database:
                 raise Unavailable from error
             raise
 
-    def _note(self, call: asyncio.Task[Any]) -> None:
-        self._calls.add(call)
-        call.add_done_callback(self._finished)
-
-    def _finished(self, call: asyncio.Task[Any]) -> None:
-        self._calls.discard(call)
-        if not call.cancelled():
-            # Marks the error of a call that nobody waits for any more as seen.
-            call.exception()
-
     async def _repeated(self, run: Callable[[], Awaitable[Result]]) -> Result:
         for _ in range(REPEATS_MAX - 1):
             try:
@@ -141,3 +136,10 @@ class Database:
                     raise
             await asyncio.sleep(random.uniform(0, REPEAT_DELAY_MAX_SECONDS))  # noqa: S311 - spreads rivals, hides nothing
         return await run()
+
+
+def _finished(running: set[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
+    running.discard(task)
+    if not task.cancelled():
+        # Marks the error of a task that nobody waits for any more as seen.
+        task.exception()
