@@ -1,7 +1,7 @@
 """Wakes workers: gathers what is due in this process and enqueues it, several orders to a job.
 
-A caller never waits for Redis. While one enqueue is under way, and for a moment after it, the next wake-ups gather; when
-Redis is down they are counted and dropped, since the sweeper finds the orders in the database.
+A caller never waits for Redis. While one enqueue is under way, and for a moment after it, the next wake-ups gather.
+When Redis is down they are counted and dropped, since the sweeper finds the orders in the database.
 """
 
 import asyncio
