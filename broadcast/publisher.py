@@ -87,6 +87,8 @@ class RedisPublisher:
             if not self._buffer:
                 self._filled.clear()
                 self._emptied.set()
+            if self._settings.pause_seconds and len(self._buffer) < self._settings.batch_max_changes:
+                await asyncio.sleep(self._settings.pause_seconds)
 
     def _next_batch(self) -> Sequence[RecordedChange]:
         size = min(len(self._buffer), self._settings.batch_max_changes)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 class PublisherSettings:
     """How much waits to be published and for how long. What does not fit is dropped: the database supplies it.
 
-    Up to `batch_max_changes` are sent at once. A message holds no more than what a subscriber's buffer takes.
+    Up to `batch_max_changes` are sent at once. A message holds no more than what a subscriber's buffer takes. For
+    `pause_seconds` after a sending the next changes gather, unless a whole batch waits already.
     """
 
     buffer_max_changes: int = 20_000
     batch_max_changes: int = 1_000
     message_max_changes: int = 200
+    pause_seconds: float = 0.0
     connect_timeout_seconds: float = 1.0
     send_timeout_seconds: float = 1.0
     flush_timeout_seconds: float = 2.0

@@ -15,6 +15,8 @@ from db.database import Database
 
 CLOSE_TIMEOUT_SECONDS = 2.0
 CLIENT_CHECK_SECONDS = 0.5
+KEPT_SHARE = 4
+"""A quarter of the pool may be kept for the hot statements; the rest is there for whatever comes."""
 
 
 @asynccontextmanager
@@ -51,7 +53,11 @@ async def open_database(
         connect_timeout_seconds=connect_timeout_seconds,
         pool_timeout_seconds=call_timeout_seconds,
     )
-    database = Database(engine, call_timeout_seconds=call_timeout_seconds)
+    database = Database(
+        engine,
+        call_timeout_seconds=call_timeout_seconds,
+        kept_connections_max=pool_max_connections // KEPT_SHARE,
+    )
     try:
         yield database
     finally:

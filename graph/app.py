@@ -1,11 +1,12 @@
 """The routes of the API, for the runtime to mount beside health and metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.context import Services
 from graph.draining import OpenSockets
@@ -42,6 +43,18 @@ def create_graphql_routes(
     if graphiql is not None:
         routes.append(Mount("/graphiql", StaticFiles(directory=STATIC_PATH)))
     return routes
+
+
+def graphql_first(application: ASGIApp, routes: Sequence[BaseRoute]) -> ASGIApp:
+    """The application, but that requests to /graphql go to their route at once: nearly all are, and Starlette's way
+    through its own middleware and the other routes costs a tenth of accepting an order."""
+    endpoint = next(route.app for route in routes if isinstance(route, Route) and route.path == GRAPHQL_PATH)
+
+    def called(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        is_graphql = scope["type"] == "http" and scope["path"] == GRAPHQL_PATH
+        return endpoint(scope, receive, send) if is_graphql else application(scope, receive, send)
+
+    return called
 
 
 def _cross_origin(settings: GraphSettings) -> Sequence[Middleware]:

@@ -1,7 +1,8 @@
 """What resolvers work with: the services of the process, who is asking, and a batch for instruments."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import strawberry
 from strawberry.dataloader import DataLoader
@@ -14,6 +15,7 @@ from domain.ports.telling import LiveFeed
 from domain.telemetry import Telemetry
 from domain.trading_control import TradingControl
 from domain.values import Instrument
+from graph.deadlines import Deadlines
 from graph.settings import GraphSettings
 from graph.viewer import Viewer
 
@@ -31,27 +33,39 @@ class Services:
     telemetry: Telemetry
     clock: Clock
     settings: GraphSettings
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """One request, or one websocket: the services, the bearer of its token, and the batch of instruments."""
 
-    services: Services
-    viewer: Viewer
-    instruments: DataLoader[str, Instrument | None]
+    __slots__ = ("_instruments", "services", "viewer")
+
+    def __init__(self, *, services: Services, viewer: Viewer) -> None:
+        self.services = services
+        self.viewer = viewer
+        self._instruments: DataLoader[str, Instrument | None] | None = None
+
+    @property
+    def instruments(self) -> DataLoader[str, Instrument | None]:
+        """Loads the instruments that one turn of the event loop asks for at once.
+
+        It keeps nothing: a websocket's context lives as long as the socket, and a kept instrument would go stale there.
+        Made when it is used first, since most operations ask for none.
+        """
+        if self._instruments is None:
+            self._instruments = DataLoader(load_fn=partial(_load, self.services.catalog), cache=False)
+        return self._instruments
 
 
 Info = strawberry.Info[Context, None]
 
 
 def context_for(viewer: Viewer, services: Services) -> Context:
-    """The context of one request or socket. Call it in the event loop that will run it."""
+    """The context of one request or socket. Use it in the event loop that made it."""
+    return Context(services=services, viewer=viewer)
 
-    async def load(isins: list[str]) -> Sequence[Instrument | None]:
-        found = await services.catalog.find_many(frozenset(isins))
-        return [found.get(isin) for isin in isins]
 
-    # It batches what one turn of the event loop asks for, and keeps nothing: a websocket's context lives as long as
-    # the socket, and a kept instrument would go stale there.
-    return Context(services=services, viewer=viewer, instruments=DataLoader(load_fn=load, cache=False))
+async def _load(catalog: InstrumentCatalog, isins: list[str]) -> Sequence[Instrument | None]:
+    found = await catalog.find_many(frozenset(isins))
+    return [found.get(isin) for isin in isins]

@@ -12,21 +12,22 @@ from graph.errors import OperationTimedOut
 class Deadline:
     """Ends what takes longer than the settings allow, by OperationTimedOut, and measures it under its kind."""
 
+    __slots__ = ("_kind", "_services", "_started", "_term")
+
     def __init__(self, services: Services, *, kind: str) -> None:
-        self._telemetry = services.telemetry
+        self._services = services
         self._kind = kind
-        self._limit = asyncio.timeout(services.settings.operation_timeout_seconds)
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         self._started = perf_counter()
-        await self._limit.__aenter__()
+        self._term = self._services.deadlines.begin(self._services.settings.operation_timeout_seconds)
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        services = self._services
         try:
-            await self._limit.__aexit__(kind, error, trace)
-        except TimeoutError:
-            raise OperationTimedOut from None
+            if services.deadlines.end(self._term) and isinstance(error, asyncio.CancelledError):
+                raise OperationTimedOut from None
         finally:
-            self._telemetry.observe(Metric.OPERATION_SECONDS, perf_counter() - self._started, type=self._kind)
+            services.telemetry.observe(Metric.OPERATION_SECONDS, perf_counter() - self._started, type=self._kind)

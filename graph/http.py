@@ -17,6 +17,7 @@ from graph.context import Services, context_for
 from graph.documents import UnusableDocument
 from graph.errors import ErrorCode, internal_error, log_unexpected
 from graph.graphiql import GraphiQL
+from graph.http_request import HttpRequest
 from graph.request_rates import RequestRates, TooManyRequests
 from graph.requests import JSON, GraphQLRequest, UnusableRequest, bad_request, read_query_string, read_request
 from graph.responses import negotiate, refusal_response, result_response
@@ -51,9 +52,8 @@ class HttpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = Request(scope, receive)
         try:
-            response = await self._respond(request)
+            response = await self._respond(HttpRequest(scope, receive))
         except ClientDisconnect:
             return
         if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -61,10 +61,10 @@ class HttpEndpoint:
         else:
             await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
-        accept = ",".join(request.headers.getlist("accept")) or None
+    async def _respond(self, request: HttpRequest) -> Response:
+        accept = request.header(b"accept") or None
         if request.method in {"GET", "HEAD"} and self._graphiql is not None and "text/html" in (accept or ""):
-            return self._graphiql.page(request)
+            return self._graphiql.page(Request(request.scope))
         media_type = JSON
         try:
             self._check_method(request)
@@ -80,22 +80,22 @@ class HttpEndpoint:
             return refusal_response(self._unexpected(error), media_type)
         return result_response(result, media_type)
 
-    def _check_method(self, request: Request) -> None:
+    def _check_method(self, request: HttpRequest) -> None:
         allowed = METHODS[self._services.settings.get_queries_allowed]
         if request.method not in allowed:
             raise _not_allowed(f"Send operations by {' or '.join(allowed)}.", allowed)
 
-    async def _answer(self, request: Request) -> ExecutionResult:
+    async def _answer(self, request: HttpRequest) -> ExecutionResult:
         viewer = await self._authenticate(request)
         await self._rates.admit_request(viewer.account_id)
         if request.method == "GET":
-            return await self._execute(read_query_string(request), viewer, OPERATIONS_BY_GET)
+            return await self._execute(read_query_string(Request(request.scope)), viewer, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
         return await self._execute(asked, viewer, OPERATIONS)
 
-    async def _authenticate(self, request: Request) -> Viewer:
+    async def _authenticate(self, request: HttpRequest) -> Viewer:
         try:
-            return self._tokens.verify(read_bearer(request.headers.get("authorization")))
+            return self._tokens.verify(read_bearer(request.header(b"authorization")))
         except InvalidToken:
             await self._rates.slow_strangers()
             raise UnusableRequest(

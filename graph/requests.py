@@ -9,6 +9,7 @@ import orjson
 from starlette.requests import Request
 
 from graph.errors import ErrorCode
+from graph.http_request import HttpRequest
 from graph.payloads import BadPayload, check_payload
 
 JSON = "application/json"
@@ -52,10 +53,15 @@ def read_query_string(request: Request) -> GraphQLRequest:
     return _request_from(payload)
 
 
-async def read_request(request: Request, *, body_max_bytes: int) -> GraphQLRequest:
+async def read_request(request: HttpRequest, *, body_max_bytes: int) -> GraphQLRequest:
     """Read a request by POST; raises UnusableRequest."""
-    _check_content_type(request)
-    body = await _read_body(request, max_bytes=body_max_bytes)
+    _check_content(request.header(b"content-type") or "", request.header(b"content-encoding"))
+    announced = request.header(b"content-length") or ""
+    if announced.isdecimal() and int(announced[:20]) > body_max_bytes:
+        raise _too_large(body_max_bytes)
+    body = await request.read_body(max_bytes=body_max_bytes)
+    if body is None:
+        raise _too_large(body_max_bytes)
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -70,13 +76,8 @@ def bad_request(message: str) -> UnusableRequest:
     return UnusableRequest(HTTPStatus.BAD_REQUEST, code=ErrorCode.BAD_REQUEST, message=message)
 
 
-def _check_content_type(request: Request) -> None:
-    media_type, *parameters = (
-        part.strip().lower() for part in request.headers.get("content-type", "").replace('"', "").split(";")
-    )
-    charsets = {part.removeprefix("charset=") for part in parameters if part.startswith("charset=")}
-    encoding = request.headers.get("content-encoding", "identity").lower()
-    if media_type != JSON or not charsets <= {"utf-8", "utf8"} or encoding != "identity":
+def _check_content(content_type: str, encoding: str | None) -> None:
+    if not _is_plain_json(content_type) or (encoding is not None and encoding.lower() != "identity"):
         raise UnusableRequest(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             code=ErrorCode.UNSUPPORTED_MEDIA_TYPE,
@@ -84,16 +85,12 @@ def _check_content_type(request: Request) -> None:
         )
 
 
-async def _read_body(request: Request, *, max_bytes: int) -> bytes:
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > max_bytes:
-        raise _too_large(max_bytes)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise _too_large(max_bytes)
-    return bytes(body)
+def _is_plain_json(content_type: str) -> bool:
+    if content_type == JSON:
+        return True
+    media_type, *parameters = (part.strip().lower() for part in content_type.replace('"', "").split(";"))
+    charsets = {part.removeprefix("charset=") for part in parameters if part.startswith("charset=")}
+    return media_type == JSON and charsets <= {"utf-8", "utf8"}
 
 
 def _too_large(max_bytes: int) -> UnusableRequest:

@@ -27,7 +27,9 @@ def negotiate(accept: str | None) -> str:
 
     Raises UnusableRequest (406) when the header refuses both; without a header it is application/json.
     """
-    ranges = [_range(part) for part in (accept or "*/*").split(",") if part.strip()]
+    if accept is None or accept == "*/*":
+        return JSON
+    ranges = [_range(part) for part in accept.split(",") if part.strip()]
     newer, older = _quality_of(GRAPHQL_JSON, ranges), _quality_of(JSON, ranges)
     if newer <= 0 and older <= 0:
         raise UnusableRequest(
@@ -65,13 +67,32 @@ def refusal_response(refusal: UnusableRequest, media_type: str) -> Response:
 def _json(
     body: Mapping[str, object], media_type: str, status: HTTPStatus, headers: Mapping[str, str] | None = None
 ) -> Response:
-    # Answers belong to one account: no cache on the way may keep them.
-    return Response(
-        encode_json(body),
-        status_code=status,
-        headers={"cache-control": "no-store", "x-content-type-options": "nosniff", **(headers or {})},
-        media_type=f"{media_type}; charset=utf-8",
+    return JsonResponse(encode_json(body), media_type, status, headers or {})
+
+
+class JsonResponse(Response):
+    """Starlette's response, with the headers that all of ours have written down before."""
+
+    def __init__(self, body: bytes, media_type: str, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+        self.status_code = status
+        self.background = None
+        self.body = body
+        self.raw_headers = [
+            *_HEADERS[media_type],
+            (b"content-length", b"%d" % len(body)),
+            *((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
+        ]
+
+
+_HEADERS = {
+    media_type: (
+        # Answers belong to one account: no cache on the way may keep them.
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-type", f"{media_type}; charset=utf-8".encode()),
     )
+    for media_type in (JSON, GRAPHQL_JSON)
+}
 
 
 def _range(part: str) -> tuple[str, float]:

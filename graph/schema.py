@@ -58,7 +58,7 @@ class UnderDeadline(SchemaExtension):
     async def on_execute(self) -> AsyncIterator[None]:
         """Run the operation under the deadline."""
         operation = self.execution_context
-        async with Deadline(operation.context.services, kind=operation.operation_type.value):
+        with Deadline(operation.context.services, kind=operation.operation_type.value):
             yield
 
 

@@ -1,7 +1,7 @@
 """Wakes workers: gathers what is due in this process and enqueues it, several orders to a job.
 
-A caller never waits for Redis. While one enqueue is under way the next wake-ups gather; when Redis is down they are
-counted and dropped, since the sweeper finds the orders in the database.
+A caller never waits for Redis. While one enqueue is under way, and for a moment after it, the next wake-ups gather.
+When Redis is down they are counted and dropped, since the sweeper finds the orders in the database.
 """
 
 import asyncio
@@ -17,6 +17,9 @@ from domain.telemetry import Metric, Telemetry
 from jobs.queue import CANCEL_ORDERS, ORDERS_PER_JOB_MAX, PLACE_ORDERS, WakeUp, as_job, due_at
 
 WAITING_ORDERS_MAX = 10_000
+PAUSE_SECONDS = 0.005
+"""Between two enqueues: a job costs SAQ and Redis the same for one order as for fifty, and the first one waits for
+nothing."""
 
 
 class SaqWakeUps:
@@ -52,6 +55,7 @@ class SaqWakeUps:
         while True:
             await self._something_waits.wait()
             await self.flush()
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def flush(self) -> None:
         """Enqueue what has gathered so far; on a failure drop and count it."""

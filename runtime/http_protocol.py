@@ -11,6 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from runtime.answer_cycle import AnswerCycle
 from runtime.cut_off import cut_off
 from runtime.handshakes import Handshakes
 from runtime.stalled import StalledPeer
@@ -158,6 +159,9 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED_MAX:
             self._refuse(TooManyPipelined())
         super().on_headers_complete()
+        # uvicorn names the class of its cycle in the midst of that method. An upgrade has none.
+        if self.cycle is not None:
+            self.cycle.__class__ = AnswerCycle
 
     def on_body(self, body: bytes) -> None:
         self._unparsed_bytes = 0

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
@@ -90,6 +90,10 @@ SERIES: Mapping[Metric, Series] = {
 
 TASKS = "fillwire_tasks"
 
+Kept = TypeVar("Kept", Counter, Gauge, Histogram)
+Label = tuple[str, ...]
+"""A metric and its labels' values. No metric has two labels, so their order says nothing."""
+
 
 class Metrics:
     """The series of one process, in a registry of its own; with what it holds: tasks, open files, memory."""
@@ -102,23 +106,28 @@ class Metrics:
         self._series: dict[Metric, Counter | Gauge | Histogram] = {
             metric: _make(metric, series, self.registry) for metric, series in SERIES.items()
         }
+        self._counters: dict[Label, Counter] = {}
+        self._gauges: dict[Label, Gauge] = {}
+        self._histograms: dict[Label, Histogram] = {}
 
     def counter(self, metric: Metric, labels: Mapping[str, str]) -> Counter:
         """The counter with these labels."""
-        found = self._series[metric]
-        assert isinstance(found, Counter), metric  # noqa: S101 - what only a bug could break
-        return found.labels(**labels) if labels else found
+        known = self._counters.get(key := (metric, *labels.values()))
+        return known or self._counters.setdefault(key, self._find(Counter, metric, labels))
 
     def gauge(self, metric: Metric, labels: Mapping[str, str]) -> Gauge:
         """The gauge with these labels."""
-        found = self._series[metric]
-        assert isinstance(found, Gauge), metric  # noqa: S101 - what only a bug could break
-        return found.labels(**labels) if labels else found
+        known = self._gauges.get(key := (metric, *labels.values()))
+        return known or self._gauges.setdefault(key, self._find(Gauge, metric, labels))
 
     def histogram(self, metric: Metric, labels: Mapping[str, str]) -> Histogram:
         """The histogram with these labels."""
+        known = self._histograms.get(key := (metric, *labels.values()))
+        return known or self._histograms.setdefault(key, self._find(Histogram, metric, labels))
+
+    def _find(self, kind: type[Kept], metric: Metric, labels: Mapping[str, str]) -> Kept:
         found = self._series[metric]
-        assert isinstance(found, Histogram), metric  # noqa: S101 - what only a bug could break
+        assert isinstance(found, kind), metric  # noqa: S101 - what only a bug could break
         return found.labels(**labels) if labels else found
 
 

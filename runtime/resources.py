@@ -40,8 +40,8 @@ from domain.conclusion import Conclusion
 from domain.execution import Recording
 from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
-from domain.kept_orders import KeptOrders
 from domain.halts_seen import HaltsSeen
+from domain.kept_orders import KeptOrders
 from domain.ports.following import Fence
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.submission import Submission
@@ -179,7 +179,7 @@ async def open_venue(process: Process) -> AsyncIterator[AlpacaVenue]:
 
 
 @asynccontextmanager
-async def open_signals(process: Process) -> AsyncIterator[Signals]:
+async def open_signals(process: Process, *, publish_pause_seconds: float = 0.0) -> AsyncIterator[Signals]:
     """Wake-ups and publishing, with the tasks that send them. They open also while Redis is down."""
     settings = process.settings
     async with AsyncExitStack() as stack:
@@ -197,6 +197,7 @@ async def open_signals(process: Process) -> AsyncIterator[Signals]:
                 settings=PublisherSettings(
                     buffer_max_changes=settings.publish_waiting_changes_max,
                     send_timeout_seconds=settings.publish_timeout_seconds,
+                    pause_seconds=publish_pause_seconds,
                 ),
                 telemetry=process.telemetry,
             )

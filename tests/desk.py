@@ -13,8 +13,8 @@ from domain.conclusion import Attempted, Conclusion
 from domain.execution import Recorded, Recording
 from domain.findings import Judge, SubmissionPolicy
 from domain.gate import Gatekeeper, GatePolicy
-from domain.kept_orders import KeptOrders
 from domain.halts_seen import HaltsSeen
+from domain.kept_orders import KeptOrders
 from domain.order import Order
 from domain.placement import Placement
 from domain.reconciliation import CatchUpPolicy, Reconciliation

@@ -6,7 +6,7 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
 from graph.compiled.operation import Root
-from graph.compiled.run import Run, Shown
+from graph.compiled.run import Run
 from graph.deadline import Deadline
 from graph.errors import public_error
 
@@ -14,18 +14,23 @@ from graph.errors import public_error
 async def answer(run: Run, root: Root) -> ExecutionResult:
     """The answer under the deadline, with its errors as the client may see them."""
     try:
-        async with Deadline(run.context.services, kind=run.source.kind):
+        with Deadline(run.context.services, kind=run.source.kind):
             result = await execute(run, root)
     except Exception as error:  # noqa: BLE001 - no field's error: the deadline, or a mistake of ours
         return failure(error, run)
-    result.errors = public_errors(run.errors, run) or None
+    if run.errors:
+        result.errors = public_errors(run.errors, run)
     return result
 
 
 async def execute(run: Run, root: Root) -> ExecutionResult:
     """Data and errors as graphql-core would give them."""
     try:
-        data = await _data(run, root)
+        if root.is_serial:
+            data = await root.selection.execute_serially(None, run)
+        else:
+            begun = root.selection.execute(None, None, run)
+            data = await begun if type(begun) is CoroutineType else begun
     except GraphQLError as error:
         run.note(error, None)
         data = None
@@ -42,10 +47,3 @@ def public_errors(errors: list[GraphQLError], run: Run) -> list[GraphQLError]:
     """The errors as the client may see them; logs the unexpected ones."""
     telemetry = run.context.services.telemetry
     return [public_error(error, telemetry) for error in errors]
-
-
-async def _data(run: Run, root: Root) -> dict[str, Shown] | None:
-    if root.is_serial:
-        return await root.selection.execute_serially(None, run)
-    data = root.selection.execute(None, None, run)
-    return await data if type(data) is CoroutineType else data  # type: ignore[no-any-return]  # either is a dict

@@ -1,6 +1,6 @@
 """Strawberry's schema with a shorter way for operations that are compiled; each of the others it runs as ever."""
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 import strawberry
@@ -32,7 +32,7 @@ class CompilingSchema(strawberry.Schema):
         self._documents = documents
         self._shared = SharedResults(max_results=shared_results_max)
 
-    async def execute(  # noqa: PLR0917 - Strawberry's own shape
+    def execute(  # noqa: PLR0917 - Strawberry's own shape
         self,
         query: str | None,
         variable_values: dict[str, Any] | None = None,
@@ -41,7 +41,7 @@ class CompilingSchema(strawberry.Schema):
         operation_name: str | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
         operation_extensions: dict[str, Any] | None = None,
-    ) -> ExecutionResult:
+    ) -> Coroutine[None, None, ExecutionResult]:
         """Answer a query or mutation."""
         allowed = ANSWERED_AT_ONCE.intersection(allowed_operation_types or ANSWERED_AT_ONCE)
         begun = self._begin(
@@ -55,8 +55,8 @@ class CompilingSchema(strawberry.Schema):
         if begun is not None:
             run, plan = begun
             if isinstance(plan, Root):
-                return await answer(run, plan)
-        return await super().execute(
+                return answer(run, plan)
+        return super().execute(
             query,
             variable_values=variable_values,
             context_value=context_value,

@@ -20,7 +20,7 @@ async def stream(run: Run, plan: Root | Events, shared: SharedResults) -> AsyncG
         yield await answer(run, plan)
         return
     try:
-        async with Deadline(run.context.services, kind=run.source.kind):
+        with Deadline(run.context.services, kind=run.source.kind):
             events = await open_events(run, plan, shared)
     except GraphQLError as refusal:
         yield PreExecutionError(data=None, errors=public_errors([refusal], run))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from broadcast.feed import HubFeed
 from broadcast.hub import open_hub
@@ -15,7 +16,7 @@ from broadcast.settings import HubSettings
 from domain.cancellation import Cancellation
 from domain.placement import Placement
 from domain.telemetry import Metric
-from graph.app import create_graphql_routes
+from graph.app import create_graphql_routes, graphql_first
 from graph.context import Services
 from graph.draining import OpenSockets
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
@@ -35,6 +36,9 @@ from runtime.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 REQUIRES = ("database_url", "redis_url")
 CLOSING_SECONDS = 1.0
 """How long after the last socket's moment a peer that answers nothing is waited for."""
+PUBLISH_PAUSE_SECONDS = 0.002
+"""Between two sendings: what an API publishes are single orders that were just accepted, a sending for each of them
+costs as much as storing it, and the first one waits for nothing."""
 NO_TOKEN_KEY = "TOKEN_SECRET, TOKEN_JWKS_FILE or TOKEN_JWKS_URL must be set: without one nobody could be let in."  # noqa: S105 - a sentence
 
 
@@ -48,7 +52,7 @@ async def run(process: Process) -> None:
             clock=utc_now,
         )
         database = await stack.enter_async_context(open_database(process))
-        signals = await stack.enter_async_context(open_signals(process))
+        signals = await stack.enter_async_context(open_signals(process, publish_pause_seconds=PUBLISH_PAUSE_SECONDS))
         hub = await stack.enter_async_context(
             open_hub(
                 settings.redis_address,
@@ -90,7 +94,8 @@ async def run(process: Process) -> None:
         checks = {"database": database.check, "redis": signals.check}
         health = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
         sockets = OpenSockets()
-        application = Starlette(routes=[*health, *_graphql_routes(services, tokens=tokens, sockets=sockets)])
+        routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
+        application = graphql_first(Starlette(routes=[*health, *routes]), routes)
         process.telemetry.info("api_listening", host=settings.host, port=settings.port)
         await until_stopped(
             process, lambda: _serve(process, application, sockets), lambda: serve_health(process, checks=checks)
@@ -203,7 +208,7 @@ def _trusted_documents(settings: Settings) -> tuple[TrustedDocument, ...]:
         raise SettingsError(f"TRUSTED_DOCUMENTS_FILE: {error}") from error
 
 
-async def _serve(process: Process, application: Starlette, sockets: OpenSockets) -> None:
+async def _serve(process: Process, application: ASGIApp, sockets: OpenSockets) -> None:
     settings = process.settings
 
     async def drain() -> None:

@@ -1,14 +1,14 @@
 """What is written or looked at by many at the same time shares a statement, and none of them spoils another's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
+from sqlalchemy import Executable
 from uuid_utils.compat import uuid7
 
-from db.database import Database
+from db.database import Database, Row
 from db.engine import open_database
 from db.order_reader import PostgresOrderReader
 from db.trading_halts import PostgresTradingHalts
@@ -27,9 +27,13 @@ class CountingDatabase(Database):
 
     statements = 0
 
-    async def _call(self, run: Callable[..., Awaitable[Any]]) -> Any:  # noqa: ANN401  # As the method that it counts.
+    async def fetch(self, statement: str, *arguments: object) -> Sequence[Row]:
         self.statements += 1
-        return await super()._call(run)
+        return await super().fetch(statement, *arguments)
+
+    async def select(self, statement: Executable) -> Sequence[Row]:
+        self.statements += 1
+        return await super().select(statement)
 
 
 async def test_orders_written_at_the_same_time_share_a_statement(

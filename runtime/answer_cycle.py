@@ -1,0 +1,68 @@
+"""uvicorn's way from a request to its answer, but that an answer which is known whole goes out by one write.
+
+uvicorn writes head and body apart, by a system call each, and looks at every header anew: together a tenth of accepting
+an order. Whatever is unusual about an answer is left to uvicorn.
+"""
+
+from functools import lru_cache
+from itertools import chain
+
+from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
+from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
+
+HEADERS_REMEMBERED_MAX = 1_024
+USUAL_STATUSES = frozenset(range(200, 600)) - {204, 304}
+"""Of the others some have no body, and no length either."""
+UNUSUAL_HEADERS = frozenset({b"connection", b"transfer-encoding"})
+
+
+class AnswerCycle(RequestResponseCycle):
+    """One request and its answer, whose head waits for the first of the body."""
+
+    _head: HTTPResponseStartEvent | None = None
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """As ASGI has it."""
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._head = message
+            return
+        head, self._head = self._head, None
+        if head is not None:
+            whole = self._as_one(head, message)
+            if whole is not None:
+                self._write(whole)
+                return
+            await super().send(head)
+        await super().send(message)
+
+    def _as_one(self, head: HTTPResponseStartEvent, message: ASGISendEvent) -> bytes | None:
+        """The whole answer; None when it is not here yet, or unusual."""
+        if message["type"] != "http.response.body" or message.get("more_body", False):
+            return None
+        if self.scope["method"] == "HEAD" or not self.keep_alive or head["status"] not in USUAL_STATUSES:
+            return None
+        if self.flow.write_paused or self.disconnected:
+            return None
+        body = message.get("body", b"")
+        lines = [_header_line(*header) for header in chain(self.default_headers, head.get("headers", ()))]
+        if None in lines or lines.count(b"content-length: %d\r\n" % len(body)) != 1:
+            return None
+        return b"".join((STATUS_LINE[head["status"]], *lines, b"\r\n", body))  # type: ignore[arg-type]  # no None by now
+
+    def _write(self, answer: bytes) -> None:
+        """Write it, and be in the state in which uvicorn leaves a finished answer."""
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self.transport.write(answer)
+        self.response_complete = True
+        self.message_event.set()
+        self.on_response()
+
+
+@lru_cache(maxsize=HEADERS_REMEMBERED_MAX)
+def _header_line(name: bytes, value: bytes) -> bytes | None:
+    """A header as it is written; None for one that uvicorn has to look at."""
+    name = name.lower()
+    if name in UNUSUAL_HEADERS or HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
+        return None
+    return b"%s: %s\r\n" % (name, value)

@@ -1,0 +1,66 @@
+"""The hot statements keep a connection: it is used again, replaced when it ends, given back at the end."""
+
+import asyncio
+import os
+
+import pytest
+
+from db.database import Database
+from db.engine import KEPT_SHARE, open_database
+from domain.errors import Unavailable
+from tests.processes import eventually
+
+PROCESS = "SELECT pg_backend_pid() AS pid"
+
+
+async def _pid(database: Database) -> int:
+    return int((await database.fetch(PROCESS))[0]["pid"])
+
+
+async def test_one_after_the_other_use_one_connection(database_url: str) -> None:
+    async with open_database(database_url, application_name="one") as database:
+        assert len({await _pid(database) for _ in range(5)}) == 1
+
+
+async def test_as_many_at_once_as_the_pool_has_are_served(database_url: str) -> None:
+    async with open_database(
+        database_url, application_name="many", pool_max_connections=KEPT_SHARE, call_timeout_seconds=1.0
+    ) as database:
+        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(KEPT_SHARE * 2)))
+
+        assert len(await asyncio.gather(*(_pid(database) for _ in range(KEPT_SHARE * 2)))) == KEPT_SHARE * 2
+
+
+async def test_a_kept_connection_that_the_server_ends_is_replaced(database_url: str, database: Database) -> None:
+    async with open_database(database_url, application_name=f"ends {os.getpid()}") as other:
+        first = await _pid(other)
+        await database.fetch("SELECT pg_terminate_backend($1::int)", first)
+
+        async def is_replaced() -> bool:
+            try:
+                return await _pid(other) != first
+            except Unavailable:
+                return False
+
+        await eventually(is_replaced, within_seconds=2)
+
+
+async def test_a_kept_connection_whose_call_is_given_up_is_used_no_more(database_url: str) -> None:
+    async with open_database(database_url, application_name="slow", call_timeout_seconds=0.3) as database:
+        first = await _pid(database)
+
+        with pytest.raises(Unavailable):
+            await database.fetch("SELECT pg_sleep(5)")
+
+        assert await _pid(database) != first
+
+
+async def test_none_is_left_open_at_the_end(database_url: str, database: Database) -> None:
+    name = f"left {os.getpid()}"
+    async with open_database(database_url, application_name=name) as other:
+        await asyncio.gather(*(_pid(other) for _ in range(4)))
+
+    async def are_gone() -> bool:
+        return not await database.fetch("SELECT FROM pg_stat_activity WHERE application_name = $1", name)
+
+    await eventually(are_gone, within_seconds=2)
