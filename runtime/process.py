@@ -20,8 +20,6 @@ from runtime.repeats import Repeats, telling_repeats
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.telemetry import ProcessTelemetry
 
-YOUNG_OBJECTS_MAX = 50_000
-"""So many new objects before the collector looks at them: what hundreds of requests under way hold is no garbage."""
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
 
@@ -52,7 +50,6 @@ def new_id() -> UUID:
 def run_process(name: str, head: Head, *, requires: Sequence[str] = ()) -> int:
     """Run a process until it stops; gives the exit code. Wrong or missing settings end it with one clear message."""
     gc.freeze()  # What was imported stays for good: a collection need not look at it again.
-    gc.set_threshold(YOUNG_OBJECTS_MAX)
     gc.enable()
     try:
         settings = load_settings()
@@ -71,13 +68,6 @@ def run_process(name: str, head: Head, *, requires: Sequence[str] = ()) -> int:
         return runner.run(_run(name, head, settings, repeats))
 
 
-def keep_for_good() -> None:
-    """Let no collection look again at what was opened: it stays as long as the process. With the bound of young objects
-    that is a tenth of an API's processor time under load."""
-    gc.collect()
-    gc.freeze()
-
-
 async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]]) -> None:
     """Run the tasks until the process is asked to stop; then cancel them and wait for them to wind up.
 
@@ -88,7 +78,6 @@ async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]])
         await process.stop.wait()
         raise _Stopped
 
-    keep_for_good()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(stop_all())

@@ -1,6 +1,5 @@
 """Ingest: follows the exchange's execution stream into the database, or stands by while another one does."""
 
-import gc
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -28,14 +27,11 @@ from runtime.settings import Settings
 REQUIRES = ("database_url", "redis_url")
 KEPT_ORDERS_MAX = 20_000
 """Some 2 KB each."""
-COLLECTION_THRESHOLDS = (50_000, 20, 100)
-"""Recording makes many objects and no cycles: looking for some every 700 objects was a tenth of all it costs."""
 
 
 async def run(process: Process) -> None:
     """Lead or stand by until stopped; a leader gives its lease back then."""
     settings = process.settings
-    gc.set_threshold(*COLLECTION_THRESHOLDS)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(process))
         signals = await stack.enter_async_context(open_signals(process))

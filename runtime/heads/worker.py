@@ -1,6 +1,5 @@
 """A worker: places and cancels orders, sweeps up what no wake-up reached, compares open orders with the exchange."""
 
-import gc
 import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -22,14 +21,10 @@ from runtime.resources import (
 )
 
 REQUIRES = ("database_url", "redis_url")
-COLLECTION_THRESHOLDS = (10_000, 20, 20)
-"""Thousands of claimed orders wait for a slot and are no garbage. With Python's own figures (700, 10, 10) looking at
-them again and again was a twelfth of the processor time of an order."""
 
 
 async def run(process: Process) -> None:
     """Work until stopped; running placements may finish within `stop_within_seconds`."""
-    gc.set_threshold(*COLLECTION_THRESHOLDS)
     settings = process.settings
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(process))
