@@ -46,8 +46,8 @@ async def told_of_a_fill(desk: Desk, order_id: UUID) -> None:
 async def claimed_again(desk: Desk, order_id: UUID) -> None:
     """The lease is over, and a newer attempt has the order."""
     row = desk.row(order_id)
-    row.place_due_at = desk.clock()
-    await desk.orders.claim([order_id], lease=30 * SECOND)
+    row.place_due_at = row.lease_until = desk.clock()
+    assert await desk.orders.claim([order_id], lease=30 * SECOND)
 
 
 MEANWHILE = [None, None, told_of_a_fill, claimed_again]
