@@ -1,7 +1,7 @@
 """One timer ends all operations that take too long, and nobody's cancellation is taken for another's."""
 
 import asyncio
-from contextlib import suppress
+import time
 
 import pytest
 
@@ -55,11 +55,10 @@ async def test_a_caller_who_cancels_at_the_moment_of_the_time_out_is_heard() -> 
     task = asyncio.create_task(bounded(deadlines, asyncio.Event()))
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_later(SECONDS, task.cancel)
+    time.sleep(2 * SECONDS)  # noqa: ASYNC251 - both moments have passed when the loop looks at its timers next
 
-    with suppress(asyncio.CancelledError):
+    with pytest.raises(asyncio.CancelledError):
         await task
-    # Whoever came first: two cancellations are never both taken for the deadline's.
-    assert task.cancelled() or task.result() == "timed out"
 
 
 def test_deadlines_outlive_the_loop_in_which_they_were_used_first() -> None:

@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -71,6 +71,25 @@ async def answered(
     return wire.writes, state
 
 
+USUAL: dict[str, Any] = {
+    "body": b"x",
+    "others": [],
+    "status": 200,
+    "has_length": True,
+    "parts": 1,
+    "method": "POST",
+    "keep_alive": True,
+}
+
+
+@example(**USUAL)
+@example(**USUAL | {"method": "HEAD"})
+@example(**USUAL | {"status": 204})
+@example(**USUAL | {"keep_alive": False})
+@example(**USUAL | {"parts": 2})
+@example(**USUAL | {"has_length": False})
+@example(**USUAL | {"others": [(b"connection", b"close")]})
+@example(**USUAL | {"others": [(b"x-split", b"a\r\nset-cookie: b")]})
 @given(
     body=st.binary(max_size=20),
     others=st.lists(OTHERS, max_size=3),
