@@ -38,10 +38,10 @@ async def halts() -> CountedHalts:
 
 
 @pytest.fixture
-def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+async def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds by which the loop's clock stands, for a test to change."""
     passed = [0.0]
-    monkeypatch.setattr(asyncio.get_event_loop(), "time", lambda: passed[0])
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: passed[0])
     return passed
 
 
