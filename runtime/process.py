@@ -19,7 +19,7 @@ from runtime.repeats import Repeats, telling_repeats
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.telemetry import ProcessTelemetry
 
-YOUNG_OBJECTS_MAX = 50_000
+YOUNG_OBJECTS_MAX = 10_000
 """So many new objects before the collector looks at them: what hundreds of requests under way hold is no garbage."""
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
