@@ -28,14 +28,12 @@ MINE = OrderFilter(account_id="alice")
     # The database is shared by the examples on purpose: each works with orders of its own.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(fates=st.lists(st.lists(reports, max_size=6), min_size=1, max_size=3))
-async def test_every_reading_shows_what_the_order_itself_would(
-    database: Database, fates: Sequence[Sequence[Report]]
-) -> None:
+@given(fate=st.lists(reports, max_size=8))
+async def test_every_reading_shows_what_the_order_itself_would(database: Database, fate: Sequence[Report]) -> None:
     clerk, reader = Clerk(make_store(database)), PostgresOrderReader(database)
-    ids = await clerk.accept(len(fates))
-    for order_id, fate in zip(ids, fates, strict=True):
-        await clerk.record({order_id: fate})
+    # The venue's ids belong to one order each: the other one stays as it was accepted.
+    ids = await clerk.accept(2)
+    await clerk.record({ids[0]: fate})
 
     rows = await database.fetch(WHOLE_ROWS, ids)
     expected = {row["id"]: snapshot(order_of(row), placement=placement_of(row)) for row in rows}
