@@ -6,7 +6,7 @@ Only this and `db.shown_rows`, which reads what people see, know both.
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -18,6 +18,8 @@ from domain.executions import Correction, Execution, Trade
 from domain.order import CancelRequests, End, Facts, Order, PlacingPhase, VenueRank
 from domain.ports.order_store import LoadedOrder
 from domain.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
+
+Key = TypeVar("Key", End, PlacingPhase)
 
 UNNAMED = "UNNAMED"
 """A reason's code when the venue gives an empty one."""
@@ -63,11 +65,8 @@ def order_of(row: Row) -> Order:
 
 
 def facts_of(row: Row) -> Facts:
-    """All that is known of the order's fate, from a row of orders. Most orders have no end, no reason, no request."""
-    asked, sent, refused = row["cancel_asked"], row["cancel_sent"], row["cancel_refused"]
-    refused_at, ends = row["cancel_refused_at"], row["ends"]
-    end_reasons, phase_reasons = row["end_reasons"], row["phase_reasons"]
-    is_untouched = not (asked or sent or refused or refused_at)
+    """All that is known of the order's fate, from a row of orders."""
+    ends = row["ends"]
     return Facts(
         phase=_PHASES[row["phase"]],
         rank=_RANKS[row["rank"]],
@@ -75,13 +74,9 @@ def facts_of(row: Row) -> Facts:
         filled_quantity=row["filled_quantity"],
         notional=row["notional"],
         ends=frozenset(map(End, ends)) if ends else _NO_ENDS,
-        cancel=_NO_REQUESTS
-        if is_untouched
-        else CancelRequests(asked=asked, sent=sent, refused=refused, refused_at=refused_at),
-        end_reasons={End[name]: _reason_of(reason) for name, reason in end_reasons.items()} if end_reasons else {},
-        phase_reasons={PlacingPhase[name]: _reason_of(reason) for name, reason in phase_reasons.items()}
-        if phase_reasons
-        else {},
+        cancel=_cancel_requests_of(row),
+        end_reasons=_reasons_of(row["end_reasons"], End),
+        phase_reasons=_reasons_of(row["phase_reasons"], PlacingPhase),
     )
 
 
@@ -140,8 +135,22 @@ def reasons_as_json(reasons: Mapping[Any, Reason]) -> str:
     return orjson.dumps({key.name: storable_reason(reason) for key, reason in reasons.items()}).decode()
 
 
-def _reason_of(stored: Mapping[str, str]) -> Reason:
-    return Reason(source=ReasonSource(stored["source"]), code=stored["code"], message=stored["message"])
+def _cancel_requests_of(row: Row) -> CancelRequests:
+    asked, sent, refused = row["cancel_asked"], row["cancel_sent"], row["cancel_refused"]
+    refused_at = row["cancel_refused_at"]
+    # Most orders are never to be canceled.
+    if not (asked or sent or refused or refused_at):
+        return _NO_REQUESTS
+    return CancelRequests(asked=asked, sent=sent, refused=refused, refused_at=refused_at)
+
+
+def _reasons_of(stored: Mapping[str, Mapping[str, str]] | None, keys: type[Key]) -> Mapping[Key, Reason]:
+    if not stored:
+        return {}
+    return {
+        keys[name]: Reason(source=ReasonSource(reason["source"]), code=reason["code"], message=reason["message"])
+        for name, reason in stored.items()
+    }
 
 
 def _trade(quantity: Decimal | None, *, price: Decimal | None) -> Trade | None:
