@@ -8,7 +8,7 @@ from typing import Any
 
 from db.accept_statement import ACCEPT, JUDGE_AND_ACCEPT
 from db.database import Database, Row
-from db.rows import HELD_COLUMN_NAMES, ORDER_COLUMN_NAMES, snapshot_of
+from db.shown_rows import shown_column_names, snapshot_of
 from domain.changes import ChangeKind, PlacementState, RecordedChange, snapshot
 from domain.errors import OrderDenied, StaleLimits
 from domain.limits import AccountLimits, AccountLoad, deny_halted, judge_load
@@ -28,7 +28,7 @@ ON CONFLICT (id) DO NOTHING
 
 # A second statement, because the first one's snapshot does not show a row that was committed while it waited for it.
 FIND = f"""
-SELECT {ORDER_COLUMN_NAMES}, {HELD_COLUMN_NAMES}
+SELECT {shown_column_names()}
 FROM unnest($1::text[], $2::text[]) AS k (account_id, client_order_id)
 JOIN orders AS o ON o.account_id = k.account_id AND o.client_order_id = k.client_order_id
 """  # noqa: S608 - the names of our own columns

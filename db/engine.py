@@ -15,8 +15,8 @@ from db.database import Database
 
 CLOSE_TIMEOUT_SECONDS = 2.0
 CLIENT_CHECK_SECONDS = 0.5
-KEPT_SHARE = 4
-"""A quarter of the pool may be kept for the hot statements; the rest is there for whatever comes."""
+KEPT_SHARE = 2
+"""Half of the pool may be kept for the hot statements; the rest is there for whatever comes."""
 
 
 @asynccontextmanager

@@ -4,6 +4,8 @@ To check a connection of SQLAlchemy's pool out and in again costs more than the 
 checked out once, and stay so for as long as they work.
 """
 
+import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,16 +47,36 @@ class KeptConnections:
     connections_max: int
     _idle: list[FetchingConnection] = field(default_factory=list)
     _count: int = 0
+    _waiting: deque[asyncio.Future[FetchingConnection | None]] = field(default_factory=deque)
 
     def take(self) -> FetchingConnection | None:
         """One that nobody uses, or None."""
         return self._idle.pop() if self._idle else None
+
+    def in_turn(self, *, within_seconds: float) -> "asyncio.Future[FetchingConnection | None] | None":
+        """The next that is given back, or None when none is in that time; no future when more may be kept.
+
+        Whoever does not wait to its end has to give back what it brought meanwhile.
+        """
+        if self._count < self.connections_max:
+            return None
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[FetchingConnection | None] = loop.create_future()
+        self._waiting.append(turn)
+        patience = loop.call_later(within_seconds, _end, turn)
+        turn.add_done_callback(lambda _: patience.cancel())
+        return turn
 
     def give_back(self, connection: FetchingConnection) -> bool:
         """Keep it for the next; False when it has ended, and is to be given back to the pool instead."""
         if connection.driver.is_closed():
             self._count -= 1
             return False
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(connection)
+                return True
         self._idle.append(connection)
         return True
 
@@ -71,3 +93,8 @@ class KeptConnections:
         self.connections_max = 0
         idle, self._idle = self._idle, []
         return idle
+
+
+def _end(turn: "asyncio.Future[FetchingConnection | None]") -> None:
+    if not turn.done():
+        turn.set_result(None)

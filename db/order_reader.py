@@ -10,13 +10,13 @@ from db.database import Database
 from db.group_commit import GroupCommit
 from db.keyset import Keyset, check_limit, read_page
 from db.order_pages import orders_like
-from db.rows import HELD_COLUMN_NAMES, ORDER_COLUMN_NAMES, change_of, execution_view_of, snapshot_of
+from db.shown_rows import change_of, execution_view_of, shown_column_names, snapshot_of
 from db.tables import executions, order_changes
 from domain.changes import ExecutionView, OrderSnapshot, RecordedChange
 from domain.ports.reading import OrderReader
 from domain.reading import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 
-_ORDERS = f"SELECT {ORDER_COLUMN_NAMES}, {HELD_COLUMN_NAMES} FROM orders AS o"  # noqa: S608 - our own columns
+_ORDERS = f"SELECT {shown_column_names()} FROM orders AS o"  # noqa: S608 - our own columns
 BY_ID = f"{_ORDERS} WHERE o.id = ANY($1::uuid[]) AND ($2::text IS NULL OR o.account_id = $2)"
 BY_ID_AND_ACCOUNT = f"""
 {_ORDERS}
@@ -28,7 +28,12 @@ BY_CLIENT_ORDER_ID = f"""
 JOIN unnest($1::text[], $2::text[]) AS k (account_id, client_order_id)
     ON o.account_id = k.account_id AND o.client_order_id = k.client_order_id
 """
-NEWEST_OF_ACCOUNT = f"{_ORDERS} WHERE o.account_id = $1 ORDER BY o.created_at DESC, o.id DESC LIMIT $2"
+NEWEST_OF_ACCOUNT = f"""
+SELECT {shown_column_names(account_id="$1")} FROM orders AS o
+WHERE o.account_id = $1
+ORDER BY o.created_at DESC, o.id DESC
+LIMIT $2
+"""  # noqa: S608 - as above
 LOOKUP_BATCH_MAX_ORDERS = 256
 LOOKUP_QUEUE_MAX_CALLS = 4_096
 _EXECUTIONS_BY_ID: Keyset[UUID] = Keyset(columns=(executions.c.id,), values=lambda key: (literal(key, Uuid),))
@@ -93,7 +98,7 @@ class PostgresOrderReader(OrderReader):
     async def _newest(self, account_id: str | None, *, limit: int) -> Page[OrderSnapshot]:
         """The page that front ends open with, without putting a statement together: a tenth of what it costs."""
         check_limit(limit)
-        rows = await self.database.fetch(NEWEST_OF_ACCOUNT, account_id, limit + 1)
+        rows = await self.database.fetch_in_turn(NEWEST_OF_ACCOUNT, account_id, limit + 1)
         return Page(rows=[snapshot_of(row) for row in rows[:limit]], has_next=len(rows) > limit, has_previous=False)
 
     async def _read(self, keys: Sequence[tuple[UUID, str | None]]) -> Sequence[OrderSnapshot | None]:

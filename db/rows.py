@@ -1,22 +1,25 @@
-"""Rows and the domain's values: what stands in which column, both ways. The only place that knows both."""
+"""Rows and the domain's values: what stands in which column, both ways.
+
+Only this and `db.shown_rows`, which reads what people see, know both.
+"""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import Text, literal_column
 
-from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, MOMENT, storable
+from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
 from db.database import Row
 from db.tables import orders
-from domain.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, snapshot, view
+from domain.changes import PlacementState
 from domain.executions import Correction, Execution, Trade
-from domain.order import CancelRequests, End, Facts, Order, OrderStatus, PlacingPhase, VenueRank
+from domain.order import CancelRequests, End, Facts, Order, PlacingPhase, VenueRank
 from domain.ports.order_store import LoadedOrder
 from domain.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
+
+Key = TypeVar("Key", End, PlacingPhase)
 
 UNNAMED = "UNNAMED"
 """A reason's code when the venue gives an empty one."""
@@ -28,29 +31,10 @@ _TIMES_IN_FORCE = {time_in_force.value: time_in_force for time_in_force in TimeI
 _PHASES = {phase.value: phase for phase in PlacingPhase}
 _RANKS = {rank.value: rank for rank in VenueRank}
 _NO_ENDS = frozenset[End]()
+_NO_REQUESTS = CancelRequests()
 
 ORDER_COLUMN_NAMES = ", ".join(f"o.{column.name}" for column in orders.columns)
 """Every column of orders, for a statement in SQL that calls the table `o`."""
-
-_SHUT = "FROM venue_gates AS g WHERE greatest(g.paused_until, g.probe_at) > now()"
-_HELD_UNTIL = f"(SELECT max(greatest(g.paused_until, g.probe_at)) {_SHUT})"
-_HELD_REASON = f"(SELECT max(g.reason) {_SHUT})"
-_HALTED_AT = (
-    "(SELECT min(h.halted_at) FROM trading_halts AS h "
-    "WHERE h.resumed_at IS NULL AND (h.account_id = '' OR h.account_id = {orders}.account_id))"
-)
-HELD_COLUMN_NAMES = (
-    f"{_HELD_UNTIL} AS held_until, {_HELD_REASON} AS held_reason, {_HALTED_AT.format(orders='o')} AS halted_at"
-)
-"""Until when a gate lets nothing be claimed, and why; NULL when none is shut. Orders name no venue: there is one. And
-since when trading is halted for the order's account; NULL when it is not."""
-
-HELD_COLUMNS = (
-    literal_column(_HELD_UNTIL, MOMENT).label("held_until"),
-    literal_column(_HELD_REASON, Text).label("held_reason"),
-    literal_column(_HALTED_AT.format(orders="orders"), MOMENT).label("halted_at"),
-)
-"""The same for SQLAlchemy Core."""
 
 
 def terms_of(row: Row) -> Terms:
@@ -76,7 +60,23 @@ def order_of(row: Row) -> Order:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         version=row["version"],
-        facts=_facts_of(row),
+        facts=facts_of(row),
+    )
+
+
+def facts_of(row: Row) -> Facts:
+    """All that is known of the order's fate, from a row of orders."""
+    ends = row["ends"]
+    return Facts(
+        phase=_PHASES[row["phase"]],
+        rank=_RANKS[row["rank"]],
+        venue_order_id=row["venue_order_id"],
+        filled_quantity=row["filled_quantity"],
+        notional=row["notional"],
+        ends=frozenset(map(End, ends)) if ends else _NO_ENDS,
+        cancel=_cancel_requests_of(row),
+        end_reasons=_reasons_of(row["end_reasons"], End),
+        phase_reasons=_reasons_of(row["phase_reasons"], PlacingPhase),
     )
 
 
@@ -105,28 +105,6 @@ def placement_of(row: Row) -> PlacementState:
     )
 
 
-def held_placement_of(row: Row) -> PlacementState:
-    """The same from a row that was read with HELD_COLUMNS: no attempt comes before a gate opens, none in a halt."""
-    placement = placement_of(row)
-    if placement.next_attempt_at is None:
-        return placement
-    if row["halted_at"] is not None:
-        halted = f"Trading has been halted since {row['halted_at']:%Y-%m-%dT%H:%M:%SZ}: not sent before it is resumed."
-        return replace(placement, next_attempt_at=None, last_error=halted)
-    if row["held_until"] is None:
-        return placement
-    return replace(
-        placement,
-        next_attempt_at=max(placement.next_attempt_at, row["held_until"]),
-        last_error=placement.last_error or row["held_reason"],
-    )
-
-
-def snapshot_of(row: Row) -> OrderSnapshot:
-    """The order as people see it, from a row of orders with HELD_COLUMNS."""
-    return snapshot(order_of(row), placement=held_placement_of(row))
-
-
 def execution_of(row: Row) -> Execution:
     """The execution of a row of executions."""
     return Execution(
@@ -138,36 +116,6 @@ def execution_of(row: Row) -> Execution:
         is_busted=row["is_busted"],
         executed_at=row["executed_at"],
         received_at=row["received_at"],
-    )
-
-
-def execution_view_of(row: Row) -> ExecutionView:
-    """The execution as people see it, from a row of executions."""
-    return view(execution_of(row))
-
-
-def change_of(row: Row) -> RecordedChange:
-    """The change of a row of order_changes, joined with its order for the terms and for how placing goes (now)."""
-    order = OrderSnapshot(
-        id=row["order_id"],
-        account_id=row["account_id"],
-        terms=terms_of(row),
-        status=OrderStatus(row["change_status"]),
-        filled_quantity=row["change_filled_quantity"],
-        notional=row["change_notional"],
-        reason=_change_reason_of(row),
-        venue_order_id=row["change_venue_order_id"],
-        placement=held_placement_of(row),
-        version=row["change_version"],
-        created_at=row["created_at"],
-        updated_at=row["at"],
-    )
-    return RecordedChange(
-        sequence=row["sequence"],
-        kind=ChangeKind(row["kind"]),
-        at=row["at"],
-        order=order,
-        execution=_change_execution_of(row),
     )
 
 
@@ -187,31 +135,20 @@ def reasons_as_json(reasons: Mapping[Any, Reason]) -> str:
     return orjson.dumps({key.name: storable_reason(reason) for key, reason in reasons.items()}).decode()
 
 
-def _facts_of(row: Row) -> Facts:
-    cancel = CancelRequests(
-        asked=row["cancel_asked"],
-        sent=row["cancel_sent"],
-        refused=row["cancel_refused"],
-        refused_at=row["cancel_refused_at"],
-    )
-    return Facts(
-        phase=_PHASES[row["phase"]],
-        rank=_RANKS[row["rank"]],
-        venue_order_id=row["venue_order_id"],
-        filled_quantity=row["filled_quantity"],
-        notional=row["notional"],
-        ends=frozenset(End(end) for end in row["ends"]) if row["ends"] else _NO_ENDS,
-        cancel=cancel,
-        end_reasons={End[name]: reason for name, reason in _reasons_of(row["end_reasons"]).items()},
-        phase_reasons={PlacingPhase[name]: reason for name, reason in _reasons_of(row["phase_reasons"]).items()},
-    )
+def _cancel_requests_of(row: Row) -> CancelRequests:
+    asked, sent, refused = row["cancel_asked"], row["cancel_sent"], row["cancel_refused"]
+    refused_at = row["cancel_refused_at"]
+    # Most orders are never to be canceled.
+    if not (asked or sent or refused or refused_at):
+        return _NO_REQUESTS
+    return CancelRequests(asked=asked, sent=sent, refused=refused, refused_at=refused_at)
 
 
-def _reasons_of(stored: Mapping[str, Mapping[str, str]]) -> Mapping[str, Reason]:
+def _reasons_of(stored: Mapping[str, Mapping[str, str]] | None, keys: type[Key]) -> Mapping[Key, Reason]:
     if not stored:
         return {}
     return {
-        name: Reason(source=ReasonSource(reason["source"]), code=reason["code"], message=reason["message"])
+        keys[name]: Reason(source=ReasonSource(reason["source"]), code=reason["code"], message=reason["message"])
         for name, reason in stored.items()
     }
 
@@ -228,21 +165,3 @@ def _correction_of(row: Row) -> Correction | None:
     if trade is None or corrected_at is None:
         return None
     return Correction(trade=trade, corrected_at=corrected_at)
-
-
-def _change_reason_of(row: Row) -> Reason | None:
-    if row["reason_source"] is None:
-        return None
-    return Reason(source=ReasonSource(row["reason_source"]), code=row["reason_code"], message=row["reason_message"])
-
-
-def _change_execution_of(row: Row) -> ExecutionView | None:
-    if row["execution_id"] is None:
-        return None
-    return ExecutionView(
-        id=row["execution_id"],
-        quantity=row["execution_quantity"],
-        price=row["execution_price"],
-        executed_at=row["change_executed_at"],
-        received_at=row["change_received_at"],
-    )

@@ -232,6 +232,8 @@ def leaves_quantity(*, status: OrderStatus, quantity: Decimal, filled_quantity: 
     """What can still fill (FIX tag 151): zero for a final order, never negative."""
     if status.is_final:
         return ZERO
+    if not filled_quantity:
+        return quantity
     return max(EXACT.subtract(quantity, filled_quantity), ZERO)
 
 

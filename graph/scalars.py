@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NewType
 
+import orjson
 import strawberry
 from graphql import GraphQLError, StringValueNode, ValueNode
 from strawberry.types.scalar import ScalarDefinition
@@ -78,6 +79,9 @@ def write_date_time(moment: datetime) -> str:
     """Write an instant in UTC, always with six digits after the second."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
+    if moment.microsecond:
+        # The same text, for a quarter; without microseconds it would leave the digits out.
+        return orjson.dumps(moment, option=orjson.OPT_UTC_Z)[1:-1].decode()
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 

@@ -1,6 +1,8 @@
 """Leaves on their way out: what the schema's scalars and enums would write, with the usual value found first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from graphql import GraphQLBoolean, GraphQLEnumType, GraphQLInt, GraphQLLeafType, GraphQLString, Undefined
@@ -8,9 +10,14 @@ from graphql.execution import Executor
 from graphql.type import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT, GraphQLID
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
+from domain.values import format_decimal
 from graph.compiled.run import Path, Run, Shown, Value
+from graph.scalars import write_date_time
 
 Write = Callable[[Value], Shown]
+
+_USUAL: Mapping[Write, type] = {format_decimal: Decimal, write_date_time: datetime}
+"""The class that nearly every value of these scalars has, by what writes it: always as a text."""
 
 
 class Leaf(NamedTuple):
@@ -39,7 +46,8 @@ def leaf_for(type_: GraphQLLeafType, *, null_complaint: str | None) -> Leaf:
     # A text is what these make of a text; of a subclass some would make a text of its own.
     if type_ in {GraphQLString, GraphQLID} or type_.coerce_output_value is str:
         return Leaf(str, write)
-    return Leaf(None, write)
+    usual = _USUAL.get(type_.coerce_output_value)
+    return Leaf(None, write if usual is None else _usually(usual, type_.coerce_output_value, write))
 
 
 def _by_the_rules(type_: GraphQLLeafType, null_complaint: str | None) -> Write:
@@ -56,6 +64,15 @@ def _by_the_rules(type_: GraphQLLeafType, null_complaint: str | None) -> Write:
         if written is None or written is Undefined:
             return Executor.complete_leaf_value(type_, value)
         return written
+
+    return write
+
+
+def _usually(usual: type, coerce: Write, otherwise: Write) -> Write:
+    """Written at once where it is of the usual class: such a value is not null, and no error."""
+
+    def write(value: Value) -> Shown:
+        return coerce(value) if type(value) is usual else otherwise(value)
 
     return write
 

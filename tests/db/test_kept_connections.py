@@ -31,6 +31,48 @@ async def test_as_many_at_once_as_the_pool_has_are_served(database_url: str) -> 
         assert len(await asyncio.gather(*(_pid(database) for _ in range(KEPT_SHARE * 2)))) == KEPT_SHARE * 2
 
 
+async def test_reads_that_take_turns_share_the_kept_connections(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.database.TURN_MAX_SECONDS", 10.0)
+    async with open_database(database_url, application_name="turns", pool_max_connections=KEPT_SHARE) as database:
+        first = await _pid(database)
+
+        reads = await asyncio.gather(*(database.fetch_in_turn(PROCESS) for _ in range(20)))
+
+        assert {row["pid"] for rows in reads for row in rows} == {first}
+
+
+async def test_a_read_whose_turn_does_not_come_takes_another_connection(database_url: str) -> None:
+    async with open_database(database_url, application_name="late", pool_max_connections=KEPT_SHARE) as database:
+        first = await _pid(database)
+        busy = asyncio.create_task(database.fetch("SELECT pg_sleep(1)"))
+        await asyncio.sleep(0)
+
+        assert (await database.fetch_in_turn(PROCESS))[0]["pid"] != first
+
+        assert not busy.done()
+        await busy
+
+
+async def test_a_turn_that_comes_as_its_reader_is_cancelled_is_given_to_the_next(database_url: str) -> None:
+    async with open_database(database_url, application_name="cancelled", pool_max_connections=KEPT_SHARE) as database:
+        first = await _pid(database)
+
+        async def hold() -> None:
+            await database.fetch("SELECT pg_sleep(0.01)")
+            # The connection was just given to the reader, who has not run since.
+            reader.cancel()
+
+        holding = asyncio.create_task(hold())
+        await asyncio.sleep(0)
+        reader = asyncio.create_task(database.fetch_in_turn(PROCESS))
+        await asyncio.wait({holding, reader})
+
+        assert reader.cancelled()
+        assert await _pid(database) == first
+
+
 async def test_a_kept_connection_that_the_server_ends_is_replaced(database_url: str, database: Database) -> None:
     async with open_database(database_url, application_name=f"ends {os.getpid()}") as other:
         first = await _pid(other)

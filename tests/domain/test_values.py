@@ -105,6 +105,10 @@ def test_equal_decimals_are_written_alike(text: str, zeros: int) -> None:
         ("1.500", "1.5"),
         ("1E-18", "0.000000000000000001"),
         ("100", "100"),
+        ("0E-18", "0"),
+        ("-1E-7", "-0.0000001"),
+        ("1.50E+1", "15"),
+        ("2E+0", "2"),
     ],
 )
 def test_a_decimal_is_written_without_exponent_or_idle_zeros(value: str, text: str) -> None:

@@ -35,6 +35,11 @@ def test_every_moment_is_read_as_what_is_written(moment: datetime) -> None:
     assert read_date_time(write_date_time(moment)) == moment
 
 
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_every_moment_is_written_in_one_form(moment: datetime) -> None:
+    assert write_date_time(moment) == moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
 def test_a_moment_is_written_in_utc_with_six_digits() -> None:
     summer_time = timezone(timedelta(hours=2))
 

@@ -1,0 +1,51 @@
+"""Whatever became of an order: every way of reading it shows what the order itself would, made of its whole row."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from db.database import Database
+from db.order_reader import PostgresOrderReader
+from db.rows import ORDER_COLUMN_NAMES, order_of, placement_of
+from domain.changes import OrderSnapshot, snapshot
+from domain.reading import OrderFilter, OrderSort, PageRequest
+from domain.reports import Report
+from tests.clerk import Clerk
+from tests.db.stores import make_store
+from tests.db.test_status_property import reports
+
+CASES = 25
+WHOLE_ROWS = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = ANY($1)"  # noqa: S608 - our own columns
+MINE = OrderFilter(account_id="alice")
+
+
+@settings(
+    max_examples=CASES,
+    deadline=None,
+    derandomize=True,
+    # The database is shared by the examples on purpose: each works with orders of its own.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(fate=st.lists(reports, max_size=8))
+async def test_every_reading_shows_what_the_order_itself_would(database: Database, fate: Sequence[Report]) -> None:
+    clerk, reader = Clerk(make_store(database)), PostgresOrderReader(database)
+    # The venue's ids belong to one order each: the other one stays as it was accepted.
+    ids = await clerk.accept(2)
+    await clerk.record({ids[0]: fate})
+
+    rows = await database.fetch(WHOLE_ROWS, ids)
+    expected = {row["id"]: snapshot(order_of(row), placement=placement_of(row)) for row in rows}
+
+    assert await _newest(reader, sort=OrderSort.CREATED_DESC, ids=ids) == expected
+    assert await _newest(reader, sort=OrderSort.UPDATED_DESC, ids=ids) == expected
+    assert await reader.orders_by_id(ids, account_id="alice") == expected
+    assert {order_id: await reader.order(order_id, account_id="alice") for order_id in ids} == expected
+    await database.fetch("DELETE FROM executions")
+
+
+async def _newest(reader: PostgresOrderReader, *, sort: OrderSort, ids: Sequence[UUID]) -> dict[UUID, OrderSnapshot]:
+    """The first page's, by the statement that is written down for the one sort and put together for the other."""
+    page = await reader.page(PageRequest(limit=len(ids)), sort=sort, filter=MINE)
+    return {order.id: order for order in page.rows}
