@@ -86,6 +86,7 @@ async def following(
     silence: timedelta = timedelta(seconds=60),
     wait_seconds: float = 60.0,
     refused_sessions: int = 0,
+    retry: timedelta = SHORTLY,
 ) -> AsyncIterator[Following]:
     stream, letters = ScriptedStream(refused_sessions=refused_sessions), KeptLetters()
     recorder = Recorder(
@@ -94,7 +95,7 @@ async def following(
         waiting=WaitingReports(reports_max=WAITING_REPORTS_MAX, wait_seconds=wait_seconds),
         telemetry=desk.telemetry,
         clock=desk.clock,
-        retry=SHORTLY,
+        retry=retry,
     )
     policy = ConsumerPolicy(
         buffer_items_max=buffer_items_max,

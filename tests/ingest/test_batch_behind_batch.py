@@ -13,6 +13,7 @@ from tests.desk import Desk
 from tests.ingest.at_work import Following, fill, following, placed, report_of, soon
 
 FAILURES = 3
+ROUNDS = 100
 LEASE = timedelta(seconds=5)
 
 
@@ -68,6 +69,23 @@ async def test_it_waits_until_a_write_that_fails_is_written_at_last() -> None:
 
     assert written(desk, since=writes) == [first.id, second.id]
     assert [change.order.id for change in desk.publisher.changes[published:]] == [first.id, second.id]
+
+
+async def test_a_failure_alone_does_not_let_it_go() -> None:
+    desk = Desk(kept=KeptOrders(orders_max=10))
+    first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
+    writes, published = len(desk.orders.writes), len(desk.publisher.changes)
+
+    async with following(desk, batch_items_max=1, retry=timedelta(hours=1)) as at_work:
+        held = await two_batches_under_way(at_work, first, second)
+        held.error = Unavailable()
+        held.let_go.set()
+        await soon(lambda: bool(desk.telemetry.said("recording_failing")), "recording fails")
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
+
+    assert written(desk, since=writes) == []
+    assert desk.publisher.changes[published:] == []
 
 
 async def test_it_is_not_written_when_another_process_leads_by_then() -> None:
