@@ -83,6 +83,7 @@ async def following(
     *,
     buffer_items_max: int = 1000,
     batch_items_max: int = 500,
+    batch_within: timedelta = timedelta(milliseconds=5),
     silence: timedelta = timedelta(seconds=60),
     wait_seconds: float = 60.0,
     refused_sessions: int = 0,
@@ -100,7 +101,7 @@ async def following(
     policy = ConsumerPolicy(
         buffer_items_max=buffer_items_max,
         batch_items_max=batch_items_max,
-        batch_within=timedelta(milliseconds=5),
+        batch_within=batch_within,
         reconnect_first=SHORTLY,
         reconnect_max=SHORTLY * 10,
         session_min=timedelta(seconds=5),

@@ -50,6 +50,24 @@ def written(desk: Desk, *, since: int) -> list[UUID]:
     return [write.order.id for writes in desk.orders.writes[since:] for write in writes]
 
 
+async def test_the_first_goes_at_once_and_what_comes_meanwhile_goes_together() -> None:
+    desk, held = Desk(kept=KeptOrders(orders_max=10)), Held()
+    order = await placed(desk)
+
+    async with following(desk, batch_within=timedelta(hours=1)) as at_work:
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") > 0, "the first catch-up")
+        commits = len(desk.publisher.commits)
+        desk.orders.interruptions.append(held.wait)
+        for number in (1, 2, 3, 4):
+            at_work.stream.live.put_nowait(report_of(order, fill(number, quantity=25, cumulative=25 * number)))
+            await held.begun.wait()
+        await soon(at_work.stream.live.empty, "all is read")
+        held.let_go.set()
+        await soon(lambda: at_work.status(order) is OrderStatus.FILLED, "filled")
+
+    assert [len(commit) for commit in desk.publisher.commits[commits:]] == [1, 3]
+
+
 async def test_it_waits_until_a_write_that_fails_is_written_at_last() -> None:
     desk = Desk(kept=KeptOrders(orders_max=10))
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
