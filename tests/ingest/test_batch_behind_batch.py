@@ -135,15 +135,15 @@ async def test_the_position_stays_before_what_was_not_recorded_when_the_session_
         held = await two_batches_under_way(at_work, first, second)
         position = await desk.positions.read(desk.venue.name)
         desk.clock.advance(timedelta(hours=1))
+        desk.venue.fill_pages = [
+            [report_of(first, fill(1, quantity=100, cumulative=100))],
+            [report_of(second, fill(2, quantity=100, cumulative=100))],
+        ]
         held.error = desk.orders.failure = Unavailable()
         held.let_go.set()
         at_work.stream.live.put_nowait(None)
         await soon(lambda: bool(desk.telemetry.said("catch_up_failed")), "the next session's catch-up fails")
         assert await desk.positions.read(desk.venue.name) == position
-        desk.venue.fill_pages = [
-            [report_of(first, fill(1, quantity=100, cumulative=100))],
-            [report_of(second, fill(2, quantity=100, cumulative=100))],
-        ]
         desk.orders.failure = None
         await soon(lambda: at_work.status(second) is OrderStatus.FILLED, "filled")
 
