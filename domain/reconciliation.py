@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.errors import TryAgain
+from domain.errors import LeadershipLost, TryAgain
 from domain.execution import Recorded, Recording
 from domain.order import OrderStatus
 from domain.ports.clock_and_ids import Clock
@@ -58,7 +58,7 @@ class Reconciliation:
         """Record every fill since the last position and the end of every order that closed unheard.
 
         Gives how many changes that made. Raises VenueUnreachable or Unavailable; then the position stays, and the next
-        run asks again.
+        run asks again. Raises LeadershipLost when the recording's fence does not hold.
         """
         self.telemetry.count(Metric.CATCH_UPS, cause=cause)
         started_at = self.clock()
@@ -98,7 +98,7 @@ class Reconciliation:
         """Record fills; one that cannot be recorded is told and set aside, for every later answer holds it too."""
         try:
             recorded = await self.record_reports(reports)
-        except TryAgain:
+        except (TryAgain, LeadershipLost):
             raise
         except Exception as error:  # noqa: BLE001 - one bad fill must not keep the others, and every start, from passing
             if len(reports) > 1:
