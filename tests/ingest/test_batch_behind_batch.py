@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.errors import LeadershipLost, Unavailable
 from domain.kept_orders import KeptOrders
 from domain.order import Order, OrderStatus
+from domain.ports.venue import UnreadableReport
 from domain.telemetry import Metric
 from tests.desk import Desk
 from tests.ingest.at_work import Following, fill, following, placed, report_of, soon
@@ -104,6 +105,27 @@ async def test_a_failure_alone_does_not_let_it_go() -> None:
 
     assert written(desk, since=writes) == []
     assert desk.publisher.changes[published:] == []
+
+
+async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None:
+    desk, held = Desk(kept=KeptOrders(orders_max=10)), Held()
+    first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
+    writes = len(desk.orders.writes)
+
+    async with following(desk, batch_items_max=1) as at_work:
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") > 0, "the first catch-up")
+        desk.orders.interruptions.append(held.wait)
+        at_work.stream.live.put_nowait(report_of(first, fill(1, quantity=100, cumulative=100)))
+        at_work.stream.live.put_nowait(UnreadableReport(raw=b"{", error="a mark that it was read"))
+        at_work.stream.live.put_nowait(report_of(second, fill(2, quantity=100, cumulative=100)))
+        await soon(lambda: bool(at_work.letters.letters), "the batch in between is dealt with")
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
+        assert written(desk, since=writes) == []
+        held.let_go.set()
+        await soon(lambda: at_work.status(second) is OrderStatus.FILLED, "filled")
+
+    assert written(desk, since=writes) == [first.id, second.id]
 
 
 async def test_it_is_not_written_when_another_process_leads_by_then() -> None:
