@@ -62,12 +62,12 @@ def write_arguments(
     counts = Counter(change.change.order.account_id for change in changes)
     accounts = sorted(counts)
     return (
-        *_columns([_order_row(write) for write in writes], plain=ORDER_PLAIN, texts=ORDER_TEXTS),
+        *columns_of([_order_row(write) for write in writes], plain=ORDER_PLAIN, texts=ORDER_TEXTS),
         venue,
-        *_columns(executions, plain=EXECUTION_PLAIN, texts=EXECUTION_TEXTS),
+        *columns_of(executions, plain=EXECUTION_PLAIN, texts=EXECUTION_TEXTS),
         accounts,
         [counts[account_id] for account_id in accounts],
-        *_columns([_change_row(change) for change in changes], plain=CHANGE_PLAIN, texts=CHANGE_TEXTS),
+        *columns_of([_change_row(change) for change in changes], plain=CHANGE_PLAIN, texts=CHANGE_TEXTS),
         fence and fence.venue,
         fence and fence.epoch,
         _FINAL_STATUSES,
@@ -75,7 +75,7 @@ def write_arguments(
     )
 
 
-def _columns(rows: Sequence[tuple[object, ...]], *, plain: int, texts: int) -> Sequence[object]:
+def columns_of(rows: Sequence[tuple[object, ...]], *, plain: int, texts: int) -> Sequence[object]:
     """The rows' columns, each as the text of an array: first those whose values need no quotes, then texts of others.
 
     Encoded by the driver, element by element, they would cost more than all the rest of recording. What holds nothing

@@ -6,13 +6,14 @@ harmlessly, so the questions may overlap with the stream and with each other.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.errors import TryAgain
+from domain.errors import LeadershipLost, StaleWrite, TryAgain
 from domain.execution import Recorded, Recording
 from domain.order import OrderStatus
 from domain.ports.clock_and_ids import Clock
@@ -27,6 +28,8 @@ FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
 KNOWN_ORDERS_REMEMBERED_MAX = 100_000
 REPORT_SHOWN_CHARACTERS = 1_000
 REPORTS_AT_ONCE = 500
+UNDER_WAY_MAX = 2
+"""One batch is written and one decided: what a batch is expected to make is acted on by the next one alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ class Reconciliation:
         """Record every fill since the last position and the end of every order that closed unheard.
 
         Gives how many changes that made. Raises VenueUnreachable or Unavailable; then the position stays, and the next
-        run asks again.
+        run asks again. Raises LeadershipLost when the recording's fence does not hold.
         """
         self.telemetry.count(Metric.CATCH_UPS, cause=cause)
         started_at = self.clock()
@@ -75,36 +78,52 @@ class Reconciliation:
     async def record_fills(self, *, since: datetime) -> int:
         """Record all fills since that moment; gives how many changes that made.
 
-        Some pages are recorded together, and while they are, the next ones are asked for.
+        Some pages are recorded together. While they are written the next ones are decided, and more are asked for.
         """
-        changes, waiting = 0, list[VenueReport]()
-        recording = asyncio.create_task(self._record_some(()))
+        changes, under_way, turn = 0, deque[asyncio.Task[int]](), Turn()
+        turn.end()
         try:
-            async for page in self.venue.fills(since=since):
-                waiting += page
-                if len(waiting) >= REPORTS_AT_ONCE:
-                    changes += await recording
-                    recording = asyncio.create_task(self._record_some(waiting))
-                    waiting = []
-            return changes + await recording + await self._record_some(waiting)
+            async for fills in self._some_pages(since):
+                if len(under_way) == UNDER_WAY_MAX:
+                    changes += await under_way.popleft()
+                turn = turn.behind()
+                under_way.append(asyncio.create_task(self._record_some(fills, turn)))
+            while under_way:
+                changes += await under_way.popleft()
         except TryAgain:
             # What is just being written is also told.
-            await asyncio.gather(recording, return_exceptions=True)
+            await asyncio.gather(*under_way, return_exceptions=True)
             raise
         finally:
-            recording.cancel()
+            for recording in under_way:
+                recording.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+        return changes
 
-    async def _record_some(self, reports: Sequence[VenueReport]) -> int:
+    async def _some_pages(self, since: datetime) -> AsyncIterator[Sequence[VenueReport]]:
+        some = list[VenueReport]()
+        async for page in self.venue.fills(since=since):
+            some += page
+            if len(some) >= REPORTS_AT_ONCE:
+                yield some
+                some = []
+        yield some
+
+    async def _record_some(self, reports: Sequence[VenueReport], turn: Turn) -> int:
         """Record fills; one that cannot be recorded is told and set aside, for every later answer holds it too."""
         try:
-            recorded = await self.record_reports(reports)
-        except TryAgain:
+            recorded = await self.record_reports(reports, turn=turn)
+        except (TryAgain, LeadershipLost):
             raise
         except Exception as error:  # noqa: BLE001 - one bad fill must not keep the others, and every start, from passing
+            with suppress(StaleWrite):
+                await turn.comes()
             if len(reports) > 1:
-                return sum([await self._record_some([report]) for report in reports])
+                return sum([await self._record_some([report], Turn()) for report in reports])
             self._set_aside(reports[0], error)
             return 0
+        finally:
+            turn.end()
         self.telemetry.count(Metric.REPORTS_FOREIGN, len(recorded.unknown))
         return len(recorded.changes)
 

@@ -29,7 +29,8 @@ class SessionEnded(FillwireError):  # noqa: N818 - read as a sentence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerPolicy:
-    """Bounds of following the stream. `session_min` keeps a venue that accepts and closes from being stormed.
+    """Bounds of following the stream. `batch_within` is how long what came while a batch is recorded gathers before it
+    is decided ahead of its turn, `session_min` keeps a venue that accepts and closes from being stormed.
 
     `catch_up_unheard` is the pace of asking while no session can be opened, `silence` how long one may say nothing
     while orders are open, and `waiting_retry` the pace of trying reports again whose orders are not known yet.
@@ -124,14 +125,21 @@ class Consumer:
         raise SessionEnded("the venue closed the stream")
 
     async def _record(self, buffer: Buffer[Item], something_missed: asyncio.Event) -> None:
-        """Batch after batch: while one is written, the next one is taken and decided, but no more than that."""
+        """Batch after batch. What comes while nothing is recorded goes at once, and what comes meanwhile gathers.
+
+        When that is much, it is taken and decided while the batch before is written, but no more than one batch is.
+        """
         turn = Turn()
         turn.end()
+        recording: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        recording.set_result(None)
         async with asyncio.TaskGroup() as tasks:
             while True:
-                batch = await buffer.take(items_max=self.policy.batch_items_max, within=self.policy.batch_within)
+                batch = await buffer.take(
+                    items_max=self.policy.batch_items_max, within=self.policy.batch_within, busy=recording
+                )
                 before, turn = turn, turn.behind()
-                tasks.create_task(self._record_batch(batch, turn, something_missed))
+                recording = tasks.create_task(self._record_batch(batch, turn, something_missed))
                 await before.over()
 
     async def _record_batch(self, batch: Sequence[Item], turn: Turn, something_missed: asyncio.Event) -> None:

@@ -102,7 +102,9 @@ class Settings(BaseSettings):
     # Following the stream
     ingest_buffer_reports_max: Count = 200_000
     ingest_batch_reports_max: Count = 500
-    ingest_batch_within_ms: Seconds = 5.0
+    ingest_batch_within_ms: Seconds = Field(
+        5.0, description="How long reports gather at most while a batch is recorded; else they gather for no time"
+    )
     ingest_retry_seconds: Seconds = 0.5
     stream_reconnect_seconds: Seconds = 0.2
     stream_reconnect_max_seconds: Seconds = 3.0

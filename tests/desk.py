@@ -17,6 +17,7 @@ from domain.halts_seen import HaltsSeen
 from domain.kept_orders import KeptOrders
 from domain.order import Order
 from domain.placement import Placement
+from domain.ports.following import Fence
 from domain.reconciliation import CatchUpPolicy, Reconciliation
 from domain.reports import Report
 from domain.submission import Submission
@@ -50,6 +51,7 @@ class Desk:
     circuit_failures: int = 1000
     max_age: timedelta | None = None
     kept: KeptOrders = field(default_factory=lambda: KeptOrders(orders_max=0))
+    fence: Fence | None = None
     clock: SettableClock = field(default_factory=SettableClock)
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
     wake_ups: RecordingWakeUps = field(default_factory=RecordingWakeUps)
@@ -84,6 +86,7 @@ class Desk:
             telemetry=self.telemetry,
             clock=self.clock,
             new_id=self.new_id,
+            fence=self.fence,
             prices=self.prices,
             kept=self.kept,
         )

@@ -10,6 +10,9 @@ from uuid_utils.compat import uuid7
 
 from domain.changes import ChangeKind
 from domain.errors import ExecutionIdTaken, StaleWrite
+from domain.evidence import apply_reports
+from domain.execution import Recording
+from domain.kept_orders import KeptOrders
 from domain.order import CANCELED_BEFORE_SENDING, End
 from domain.ports.order_store import ExecutionKey, OrderStore, OrderWrite
 from domain.reports import Report
@@ -25,7 +28,10 @@ from tests.examples import (
     ended,
     filled,
     new_order,
+    now,
 )
+from tests.fakes.signals import RecordingPublisher, RecordingWakeUps
+from tests.fakes.telemetry import RecordingTelemetry
 
 
 async def test_what_was_written_is_read_back_as_it_was(store: OrderStore, clerk: Clerk) -> None:
@@ -183,6 +189,49 @@ async def test_a_correction_replaces_what_an_execution_counts(clerk: Clerk) -> N
     assert change.kind is ChangeKind.CORRECTED
     assert change.order.filled_quantity == Decimal(8)
     assert change.order.notional == Decimal(44)
+
+
+async def test_an_execution_that_is_stored_under_another_id_makes_a_write_stale(
+    store: OrderStore, clerk: Clerk
+) -> None:
+    (order_id,) = await clerk.accept(1)
+    await clerk.record({order_id: [accepted(), filled("10", cumulative="10")]})
+    read = (await store.load([order_id], []))[order_id]
+    applied = apply_reports(read.order, [filled("10", cumulative="20")], known=read.executions, now=now(), new_id=uuid7)
+    unaware = OrderWrite(
+        order=applied.order,
+        read_version=read.order.version,
+        changes=applied.changes,
+        executions=applied.executions,
+    )
+
+    with pytest.raises(StaleWrite):
+        await store.write([unaware])
+
+    key = ExecutionKey(order_id=order_id, venue_execution_id="E1", cumulative_quantity=None)
+    after = (await store.load([order_id], [key]))[order_id]
+    assert after.order == read.order
+    assert [execution.cumulative_quantity for execution in after.executions] == [10]
+
+
+async def test_a_kept_order_whose_fill_turns_out_to_be_stored_is_read_again(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.accept(1)
+    recording = Recording(
+        orders=store,
+        publisher=RecordingPublisher(),
+        wake_ups=RecordingWakeUps(),
+        telemetry=RecordingTelemetry(),
+        clock=now,
+        new_id=uuid7,
+        kept=KeptOrders(orders_max=10),
+    )
+    await recording.record({order_id: [accepted(), filled("10", cumulative="10")]})
+
+    again = filled("10", cumulative="20", venue_order_id="V1")
+    recorded = await recording.record({order_id: [again, filled("5", name="E2", cumulative="25", venue_order_id="V1")]})
+
+    assert [change.order.filled_quantity for change in recorded.changes] == [15]
+    assert (await store.load([order_id], []))[order_id].order.facts.filled_quantity == 15
 
 
 async def test_an_execution_of_another_order_is_named_and_nothing_is_written(store: OrderStore, clerk: Clerk) -> None:

@@ -113,3 +113,11 @@ def test_the_last_fill_ends_the_order() -> None:
 
     assert applied is not None
     assert applied.order.status is OrderStatus.FILLED
+
+
+def test_two_fills_of_one_name_are_left_to_the_whole_rule() -> None:
+    order = told(an_order(quantity="10"), accepted()).order
+    first, second = fills([Trade(quantity=Decimal(1), price=Decimal(1)), Trade(quantity=Decimal(2), price=Decimal(1))])
+    again = replace(second, venue_execution_id=first.venue_execution_id)
+
+    assert both_ways(order, [first, again]) is None

@@ -117,6 +117,19 @@ async def test_a_known_name_under_a_new_total_is_found_by_the_write() -> None:
     assert desk.order().facts.filled_quantity == 1
 
 
+async def test_a_known_name_under_a_new_total_is_known_when_the_order_was_read() -> None:
+    desk = a_desk(keeps=0)
+    await desk.accept()
+    await desk.report(accepted(), filled("1", cumulative="1"))
+    writes = len(desk.orders.writes)
+
+    recorded = await desk.report(filled("1", cumulative="2", venue_order_id="V1"))
+
+    assert not recorded.changes
+    assert len(desk.orders.writes) == writes
+    assert desk.order().facts.filled_quantity == 1
+
+
 async def test_a_bust_that_somebody_else_kept_quietly_is_seen() -> None:
     desk = a_desk()
     other = Desk(new_id=desk.new_id)
@@ -150,6 +163,25 @@ async def test_what_was_expected_and_did_not_come_true_is_decided_again() -> Non
     assert desk.order().facts.cancel.asked == 1
     assert [change.order.version for change in desk.publisher.changes] == [2, 3, 5, 6]
     assert set(desk.row().executions) == {"E1", "E2", "E3"}
+
+
+async def test_a_version_that_is_as_expected_over_other_facts_is_not_built_upon() -> None:
+    desk = a_desk()
+    other = Desk(new_id=desk.new_id)
+    await desk.accept()
+    await desk.report(accepted(), filled("1", cumulative="1"))
+    other.orders = desk.orders
+
+    async def bust_the_fill_and_take_its_version() -> None:
+        await other.report(busted("E2"), cancel_asked())
+
+    desk.orders.interruptions.append(bust_the_fill_and_take_its_version)
+
+    await in_a_line(desk, [[filled("1", name="E2", cumulative="2")], [filled("1", name="E3", cumulative="3")]])
+
+    assert desk.order().facts.filled_quantity == 2
+    assert desk.order().facts.cancel.asked == 1
+    assert desk.row().executions["E2"].is_busted
 
 
 async def test_only_so_many_orders_are_kept() -> None:

@@ -7,32 +7,94 @@ import pytest
 
 from ingest.buffer import Buffer, BufferFull
 
+LONG = timedelta(hours=1)
 SOON = timedelta(milliseconds=5)
 
 
-async def test_what_came_together_is_taken_together_and_in_order() -> None:
+@pytest.fixture
+async def busy() -> asyncio.Future[None]:
+    """What is under way until a test says that it is over."""
+    return asyncio.get_running_loop().create_future()
+
+
+def buffer_of(*items: int) -> Buffer[int]:
     buffer: Buffer[int] = Buffer(items_max=100)
-    for number in range(5):
-        buffer.put(number)
+    for item in items:
+        buffer.put(item)
+    return buffer
 
-    assert await buffer.take(items_max=500, within=SOON) == [0, 1, 2, 3, 4]
+
+async def taking(buffer: Buffer[int], busy: asyncio.Future[None], *, items_max: int = 5) -> asyncio.Task[list[int]]:
+    """Somebody who waits for a batch."""
+
+    async def take() -> list[int]:
+        return list(await buffer.take(items_max=items_max, within=LONG, busy=busy))
+
+    task = asyncio.create_task(take())
+    await asyncio.sleep(0)
+    return task
 
 
-async def test_a_batch_has_no_more_than_its_bound() -> None:
-    buffer: Buffer[int] = Buffer(items_max=100)
-    for number in range(5):
-        buffer.put(number)
+async def test_what_is_there_when_nobody_is_busy_is_taken_at_once_and_in_order(busy: asyncio.Future[None]) -> None:
+    busy.set_result(None)
 
-    assert await buffer.take(items_max=3, within=SOON) == [0, 1, 2]
+    assert await buffer_of(0, 1, 2, 3, 4).take(items_max=500, within=LONG, busy=busy) == [0, 1, 2, 3, 4]
+
+
+async def test_the_first_that_comes_while_nobody_is_busy_waits_for_no_other(busy: asyncio.Future[None]) -> None:
+    busy.set_result(None)
+    buffer = buffer_of()
+    batch = await taking(buffer, busy)
+
+    buffer.put(1)
+
+    assert await batch == [1]
+
+
+async def test_a_batch_has_no_more_than_its_bound(busy: asyncio.Future[None]) -> None:
+    buffer = buffer_of(0, 1, 2, 3, 4)
+
+    assert await buffer.take(items_max=3, within=LONG, busy=busy) == [0, 1, 2]
     assert len(buffer) == 2
 
 
-async def test_one_item_is_not_kept_waiting_for_others_that_do_not_come() -> None:
-    buffer: Buffer[int] = Buffer(items_max=100)
+async def test_what_comes_while_somebody_is_busy_gathers_until_that_is_over(busy: asyncio.Future[None]) -> None:
+    buffer = buffer_of(1)
+    batch = await taking(buffer, busy)
+
+    buffer.put(2)
+    await asyncio.sleep(0)
+    buffer.put(3)
+    busy.set_result(None)
+
+    assert await batch == [1, 2, 3]
+
+
+async def test_it_gathers_no_longer_once_it_is_a_full_batch(busy: asyncio.Future[None]) -> None:
+    buffer = buffer_of(1)
+    batch = await taking(buffer, busy, items_max=3)
+
+    buffer.put(2)
+    buffer.put(3)
+    buffer.put(4)
+
+    assert await batch == [1, 2, 3]
+
+
+async def test_what_ended_while_nothing_was_there_keeps_the_next_one_no_longer(busy: asyncio.Future[None]) -> None:
+    buffer = buffer_of()
+    batch = await taking(buffer, busy)
+    busy.set_result(None)
+    await asyncio.sleep(0)
+
     buffer.put(1)
 
+    assert await batch == [1]
+
+
+async def test_it_gathers_no_longer_than_it_may(busy: asyncio.Future[None]) -> None:
     async with asyncio.timeout(1):
-        assert await buffer.take(items_max=500, within=SOON) == [1]
+        assert await buffer_of(1).take(items_max=500, within=SOON, busy=busy) == [1]
 
 
 async def test_a_full_buffer_refuses_instead_of_waiting() -> None:

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+
 from domain.errors import LeadershipLost, Unavailable
 from domain.ports.following import Fence
 from domain.telemetry import Metric
 from ingest.leadership import Leadership, LeadershipPolicy
+from tests.desk import Desk
 from tests.fakes.stream_positions import MemoryStreamPositions
 from tests.fakes.telemetry import RecordingTelemetry
+from tests.ingest.at_work import fill, placed, report_of
 from tests.processes import eventually
 
 VENUE = "SIM"
@@ -188,3 +192,19 @@ async def test_while_the_database_is_away_the_stream_is_left_when_the_lease_must
 
         await _soon(lambda: first.is_following, "it leads again")
         assert first.epochs == [1, 2]
+
+
+async def test_who_leads_no_more_sets_no_missed_fill_aside() -> None:
+    desk = Desk()
+    desk.fence = await desk.positions.take(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
+    order = await placed(desk)
+    fills = [fill(number, quantity=50, cumulative=50 * number) for number in (1, 2)]
+    desk.venue.fill_pages = [[report_of(order, each) for each in fills]]
+    desk.clock.advance(LEASE)
+    await desk.positions.take(desk.venue.name, leader_id=UUID(int=2), lease=LEASE)
+
+    with pytest.raises(LeadershipLost):
+        await desk.reconciliation.catch_up(cause="connect")
+
+    assert desk.telemetry.said("fill_set_aside") == []
+    assert await desk.positions.read(desk.venue.name) is None

@@ -1,0 +1,151 @@
+"""A consumer at work on a stream that a test feeds, and the words in which tests speak of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+from domain.errors import VenueUnreachable
+from domain.executions import Trade
+from domain.order import Order, OrderStatus
+from domain.ports.venue import UnreadableReport, VenueReport
+from domain.reports import OrderFilled, Report
+from ingest.consumer import Consumer, ConsumerPolicy
+from ingest.recorder import Recorder
+from ingest.waiting import WaitingReports
+from tests.desk import Desk
+from tests.examples import new_order
+from tests.fakes.clock import MIDNIGHT
+from tests.processes import eventually
+
+Item = VenueReport | UnreadableReport
+SHORTLY = timedelta(milliseconds=1)
+WAITING_REPORTS_MAX = 2
+
+
+@dataclass(slots=True)
+class ScriptedStream:
+    """A stream whose sessions a test feeds; each connect opens the next one."""
+
+    live: asyncio.Queue[Item | None] = field(default_factory=asyncio.Queue)
+    sessions: int = 0
+    refused_sessions: int = 0
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncIterator[Item]]:
+        if self.refused_sessions:
+            self.refused_sessions -= 1
+            raise VenueUnreachable("the venue refuses a second connection")
+        self.sessions += 1
+        yield self._reports()
+
+    async def _reports(self) -> AsyncIterator[Item]:
+        while True:
+            item = await self.live.get()
+            if item is None:
+                return
+            yield item
+
+
+@dataclass(slots=True)
+class KeptLetters:
+    """DeadLetters in memory."""
+
+    letters: list[tuple[str, bytes]] = field(default_factory=list)
+
+    async def keep(self, *, source: str, error: str, raw: bytes) -> None:  # noqa: ARG002 - the port's shape
+        self.letters.append((error, raw))
+
+
+@dataclass(slots=True)
+class Following:
+    """A consumer at work, and what it works with."""
+
+    desk: Desk
+    stream: ScriptedStream
+    letters: KeptLetters
+    recorder: Recorder
+    running: asyncio.Task[None]
+
+    @property
+    def waiting(self) -> int:
+        return len(self.recorder.waiting)
+
+    def status(self, order: Order) -> OrderStatus:
+        return self.desk.orders.rows[order.id].order.status
+
+
+@asynccontextmanager
+async def following(
+    desk: Desk,
+    *,
+    buffer_items_max: int = 1000,
+    batch_items_max: int = 500,
+    batch_within: timedelta = timedelta(milliseconds=5),
+    silence: timedelta = timedelta(seconds=60),
+    wait_seconds: float = 60.0,
+    refused_sessions: int = 0,
+    retry: timedelta = SHORTLY,
+) -> AsyncIterator[Following]:
+    stream, letters = ScriptedStream(refused_sessions=refused_sessions), KeptLetters()
+    recorder = Recorder(
+        reconciliation=desk.reconciliation,
+        dead_letters=letters,
+        waiting=WaitingReports(reports_max=WAITING_REPORTS_MAX, wait_seconds=wait_seconds),
+        telemetry=desk.telemetry,
+        clock=desk.clock,
+        retry=retry,
+    )
+    policy = ConsumerPolicy(
+        buffer_items_max=buffer_items_max,
+        batch_items_max=batch_items_max,
+        batch_within=batch_within,
+        reconnect_first=SHORTLY,
+        reconnect_max=SHORTLY * 10,
+        session_min=timedelta(seconds=5),
+        catch_up_every=timedelta(seconds=60),
+        catch_up_pause=SHORTLY,
+        catch_up_unheard=SHORTLY,
+        silence=silence,
+        waiting_retry=SHORTLY,
+    )
+    consumer = Consumer(
+        stream=stream,
+        recorder=recorder,
+        reconciliation=desk.reconciliation,
+        telemetry=desk.telemetry,
+        policy=policy,
+    )
+    running = asyncio.create_task(consumer.run())
+    try:
+        yield Following(desk=desk, stream=stream, letters=letters, recorder=recorder, running=running)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def placed(desk: Desk, *, client_order_id: str = "intent-1") -> Order:
+    order = new_order(client_order_id=client_order_id)
+    await desk.orders.accept(order)
+    await desk.submission.place([order.id])
+    return order
+
+
+def report_of(order: Order, *reports: Report) -> VenueReport:
+    return VenueReport(order_id=order.id, venue_order_id="V1", reports=reports, at=MIDNIGHT)
+
+
+def fill(number: int, *, quantity: int, cumulative: int) -> OrderFilled:
+    return OrderFilled(
+        venue_execution_id=f"E{number}",
+        trade=Trade(quantity=Decimal(quantity), price=Decimal("190.25")),
+        cumulative_quantity=Decimal(cumulative),
+        venue_order_id="V1",
+        at=MIDNIGHT,
+    )
+
+
+async def soon(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str) -> None:
+    await eventually(condition, within_seconds=5, what=what)
