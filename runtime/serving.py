@@ -15,6 +15,9 @@ from runtime.websocket_protocol import WebSocketLimits, WebSocketProtocol
 
 WEBSOCKET_PING_SECONDS = 15.0
 BACKLOG_CONNECTIONS = 2048
+ACCEPTED_AT_ONCE = 8
+"""libuv takes one connection from a listening socket in a turn of its loop, however many wait. Under load a turn takes
+some milliseconds, and the last of 256 new clients waited for 0.8 s. So it is given the same socket several times."""
 
 
 class _Server(uvicorn.Server):
@@ -73,7 +76,8 @@ async def serve(
         "timeout_graceful_shutdown": max(1, int(stop_within_seconds)),
     }
     server = _Server(uvicorn.Config(guarded, **options))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    accepting = [listening, *(listening.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
+    serving = asyncio.create_task(server.serve(sockets=accepting))
     try:
         await asyncio.shield(serving)
     finally:
