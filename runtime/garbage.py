@@ -9,7 +9,7 @@ import asyncio
 import gc
 from time import perf_counter
 
-YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER = 10_000, 3, 1_000_000_000
+YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER = 2_000, 4, 1_000_000_000
 """After how many new objects the youngest are looked at, and after how many times of that those a bit older."""
 PAUSE_MIN_SECONDS = 30.0
 PAUSE_TIMES = 1_000

@@ -164,7 +164,7 @@ class Settings(BaseSettings):
     socket_messages_per_second_max: Count = Field(200, description="More close the socket with 4429; pings count too")
     socket_messages_burst_max: Count = Field(400, description="So many may come at once")
     sockets_opened_per_second_max: Count = Field(
-        200, description="In one API process; more wait, those of different addresses by turns"
+        100, description="In one API process; more wait, those of different addresses by turns"
     )
 
     # Requests
