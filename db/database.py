@@ -45,8 +45,8 @@ class Database:
     async def fetch(self, statement: str, *arguments: object) -> Sequence[Row]:
         """Run one statement with `$1` parameters by asyncpg's own prepared statement, and commit.
 
-        The way of the hot statements. A kept connection is used in the caller's own task: 70 us of processor time for
-        the smallest statement, where the pool and a task take 180.
+        The way of the hot statements. A kept connection is used in the caller's own task, past the pool, which takes
+        three times the processor time of the smallest statement.
         """
         return await self._fetch_by(self._next_kept(), statement, arguments, ends_at=self._deadline())
 
