@@ -11,6 +11,7 @@ from db.database import Database, Row
 from db.shown_rows import shown_column_names, snapshot_of
 from domain.changes import ChangeKind, PlacementState, RecordedChange, snapshot
 from domain.errors import OrderDenied, StaleLimits
+from domain.frozen import frozen
 from domain.limits import AccountLimits, AccountLoad, deny_halted, judge_load
 from domain.order import Order
 from domain.ports.order_store import Stored
@@ -34,7 +35,7 @@ JOIN orders AS o ON o.account_id = k.account_id AND o.client_order_id = k.client
 """  # noqa: S608 - the names of our own columns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Asked:
     """An order to be stored, and when the limits were set by which its terms were judged."""
 

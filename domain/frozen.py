@@ -1,4 +1,4 @@
-"""How a value is declared of which recording makes several for every execution.
+"""How a value is declared of which accepting or recording makes some for every order or execution.
 
 A frozen dataclass sets each of its fields through `object.__setattr__`: making one costs three to four times as much
 as making a plain one, which was a sixth of all that recording an execution costs. So these are frozen where the code

@@ -20,6 +20,7 @@ from domain.errors import (
     StaleLimits,
     Unavailable,
 )
+from domain.frozen import frozen
 from domain.limits import AccountLimits, Denial, judge_terms
 from domain.order import Order
 from domain.ports.clock_and_ids import Clock, NewId
@@ -46,7 +47,7 @@ STALE_LIMITS_MAX = 5
 """How often an order is judged again because an operator has just changed the limits."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PlaceOrder:
     """The command, as the client sent it; nothing but its types has been checked."""
 
@@ -60,7 +61,7 @@ class PlaceOrder:
     limit_price: Decimal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Accepted:
     """The stored order. `replayed` is True when this client order id had been used before with the same content."""
 

@@ -12,7 +12,6 @@ from graph.cursors import write_order_cursor
 from graph.fields import described
 from graph.node_ids import read_order_id
 from graph.placing import read_command
-from graph.types.connection import Edge
 from graph.types.inputs import CancelOrderInput, PlaceOrderInput
 from graph.types.order import order_from
 from graph.types.results import CancelOrderResult, CancelOrderSuccess, PlaceOrderResult, PlaceOrderSuccess
@@ -85,9 +84,8 @@ async def _success(accepted: Accepted, *, wait: timedelta, context: Context) -> 
     order = accepted.order
     if wait > timedelta(0):
         order = await wait_for_first_attempt(order, wait=wait, services=context.services)
-    shown = order_from(order)
     return PlaceOrderSuccess(
-        order=shown,
-        order_edge=Edge(cursor=write_order_cursor(order, OrderSort.CREATED_DESC), node=shown),
+        order=order_from(order),
         replayed=accepted.replayed,
+        cursor=lambda: write_order_cursor(order, OrderSort.CREATED_DESC),
     )

@@ -15,7 +15,7 @@ from domain.order import Order
 from domain.ports.following import Fence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stored:
     """An order in the database. `change` is its first change when this call stored it, None when it was there."""
 

@@ -1,5 +1,6 @@
 """What a mutation answers: success or one of its expected failures."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import strawberry
@@ -16,16 +17,22 @@ from graph.types.user_errors import (
 )
 
 
+def _order_edge(self: "PlaceOrderSuccess") -> Edge[Order]:
+    return Edge(cursor=self.cursor(), node=self.order)
+
+
 @strawberry.type
 class PlaceOrderSuccess:
     order: Order
-    order_edge: Edge[Order]
+    # Only who keeps a list up to date asks for it, and its cursor costs as much as the order's fields.
+    order_edge: Edge[Order] = strawberry.field(resolver=_order_edge)
     replayed: bool = strawberry.field(
         description=(
             "True when this clientOrderId had been used with the same input: the order is the one from then, as it "
             "stands now."
         )
     )
+    cursor: strawberry.Private[Callable[[], str]]
 
 
 @strawberry.type
