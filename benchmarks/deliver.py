@@ -49,6 +49,8 @@ SETTINGS = {
     "SOCKETS_PER_ACCOUNT_MAX": "10000",
     "SOCKETS_WAITING_MAX": "10000",
     "SOCKETS_OPENED_PER_SECOND_MAX": "10000",
+    "REQUESTS_PER_SECOND_MAX": "100000",
+    "REQUESTS_BURST_MAX": "100000",
     "HTTP_CONNECTIONS_MAX": "20000",
     # Whoever compares meanwhile would read what is committed and not yet published.
     "POSITIONS_COMPARED_EVERY_SECONDS": "600",
