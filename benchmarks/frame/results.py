@@ -33,12 +33,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """A figure beside another one's. Without a `target` it is only told."""
+    """A figure beside another one's. Without a `target` it is only told. One that is `absolute`, in milliseconds or
+    kilobytes, has nothing of its run beside it: only its target can be compared with it."""
 
     name: str
     samples: Sequence[float]
     target: float | None = None
     is_at_most: bool = False
+    is_absolute: bool = False
 
     @property
     def median(self) -> float:

@@ -48,9 +48,9 @@ def test_a_peer_that_collapses_is_no_division_by_zero() -> None:
 
 @pytest.mark.parametrize(
     ("is_at_most", "now", "is_worse"),
-    [(False, 0.5, False), (False, 0.41, False), (False, 0.39, True), (True, 0.62, False), (True, 0.64, True)],
+    [(False, 0.5, False), (False, 0.38, False), (False, 0.36, True), (True, 0.67, False), (True, 0.68, True)],
 )
-def test_a_ratio_is_worse_when_it_is_beyond_a_quarter_of_the_kept_one(
+def test_a_ratio_is_worse_when_it_is_beyond_the_kept_one_by_more_than_a_third(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_at_most: bool, now: float, is_worse: bool
 ) -> None:
     monkeypatch.setattr(expected, "FILE", tmp_path / "expected.json")
@@ -69,6 +69,23 @@ def test_a_ratio_that_was_noisy_when_it_was_kept_may_differ_by_as_much(
 
     assert not list(expected.compare("accept", with_ratio(0.3), form="short"))
     assert not list(expected.compare("accept", with_ratio(0.01), form="full"))
+
+
+@pytest.mark.parametrize(("now", "is_worse"), [(249.0, False), (251.0, True)])
+def test_what_has_nothing_of_its_run_beside_it_is_compared_with_its_target_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, now: float, is_worse: bool
+) -> None:
+    monkeypatch.setattr(expected, "FILE", tmp_path / "expected.json")
+    expected.keep({"deliver": StageResult(ratios=[milliseconds(2.0)])}, form="short")
+
+    worse = list(expected.compare("deliver", StageResult(ratios=[milliseconds(now)]), form="short"))
+
+    assert bool(worse) is is_worse
+
+
+def milliseconds(value: float) -> Ratio:
+    """A figure that depends on the machine, and has a target."""
+    return Ratio(name="p99 ms", samples=[value], target=250, is_at_most=True, is_absolute=True)
 
 
 async def test_contenders_take_turns_and_every_other_round_goes_backwards(tmp_path: Path) -> None:
