@@ -107,7 +107,8 @@ class _Asking:
             due += 1 / rate
             await asyncio.sleep(due - time.perf_counter())
             if idle:
-                idle.pop().ask(due)
+                # The one that was idle for longest, or the server would cut the others for saying nothing.
+                idle.pop(0).ask(due)
             else:
                 waiting.append(due)
 
