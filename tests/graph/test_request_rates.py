@@ -6,7 +6,7 @@ import pytest
 
 from domain.telemetry import Metric
 from graph import request_rates
-from graph.request_rates import RequestRates
+from graph.request_rates import RequestRates, TooManyRequests
 from graph.settings import GraphSettings
 from tests.fakes.telemetry import RecordingTelemetry
 from tests.graph.orders import PLACE, limit_order
@@ -110,3 +110,6 @@ async def test_an_account_that_was_long_forgotten_begins_anew() -> None:
 
     for account in ("alice", "bob", "carol", "alice"):
         await rates.admit_request(account)
+
+    with pytest.raises(TooManyRequests):
+        await rates.admit_request("carol")
