@@ -38,7 +38,9 @@ class HaltsSeen:
         return account_id in self._halted or None in self._halted
 
     async def _look(self) -> None:
-        if self._looking is None:
+        # One that is over, and of whose end nobody has heard yet, is as none: waiting for it would end at once, again
+        # and again, and the loop would never come to tell of it.
+        if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._read())
             self._looking.add_done_callback(self._looked)
         # One who is cancelled takes the look from nobody else.
@@ -50,7 +52,8 @@ class HaltsSeen:
         self._seen_at = began
 
     def _looked(self, look: asyncio.Task[None]) -> None:
-        self._looking = None
+        if self._looking is look:
+            self._looking = None
         if not look.cancelled():
             # Marks the error of a look that nobody waits for any more as seen.
             look.exception()

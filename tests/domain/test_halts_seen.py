@@ -125,3 +125,20 @@ async def test_one_who_is_cancelled_takes_the_look_from_nobody(halts: CountedHal
 
     assert not await second
     assert halts.looks == 1
+
+
+@pytest.mark.timeout(20)
+async def test_who_asks_at_the_very_moment_when_a_look_ends_too_old_looks_anew(
+    halts: CountedHalts, passed: list[float]
+) -> None:
+    seen = HaltsSeen(halts)
+    halts.may_end.clear()
+    early = await begun(1, seen)
+    passed[0] = 10 * HALT_UNSEEN_MAX_SECONDS
+    halts.may_end.set()
+
+    # It runs right behind the end of the look, and before anybody has heard of that.
+    late = await begun(1, seen)
+
+    assert [await early[0], await late[0]] == [False, False]
+    assert halts.looks == 2
