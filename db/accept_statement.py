@@ -23,6 +23,7 @@ judging costs a sixth of the whole, and most of the time there is nothing to jud
 # - Limits that were changed since the terms were judged (`set_at` differs) store nothing: the caller judges again.
 # - What an account has under way is never less than nothing: old processes that do not count, and a clock that was put
 #   back, leave numbers below zero and moments of the future behind.
+# - The orders' columns come as an array's text each: see `db.write_arrays`.
 # - An account's number reaches its orders and changes through arrays, not through joins: the planner knows nothing of
 #   what a CTE holds, and a join of two of them compares every row with every row.
 
@@ -63,11 +64,12 @@ _STORE = """inserted AS (
     RETURNING c.order_id, c.sequence
 )"""
 _ORDER_ARRAYS = (
-    "$1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], "
-    "$9::numeric[], $10::numeric[], $11::timestamptz[]"
+    "$1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::numeric[], "
+    "$6::text::numeric[], $7::text::timestamptz[], $8::text::text[], $9::text::text[], $10::text::text[], "
+    "$11::text::text[]"
 )
 _ORDER_COLUMNS = (
-    "id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, limit_price, created_at"
+    "id, side, type, time_in_force, quantity, limit_price, created_at, account_id, client_order_id, isin, symbol"
 )
 
 _NEW_ORDERS = f"unnest({_ORDER_ARRAYS}) AS n ({_ORDER_COLUMNS})"

@@ -9,6 +9,7 @@ from typing import Any
 from db.accept_statement import ACCEPT, JUDGE_AND_ACCEPT
 from db.database import Database, Row
 from db.shown_rows import shown_column_names, snapshot_of
+from db.write_arrays import columns_of
 from domain.changes import ChangeKind, PlacementState, RecordedChange, snapshot
 from domain.errors import OrderDenied, StaleLimits
 from domain.frozen import frozen
@@ -20,6 +21,9 @@ EVERYBODY_HALTED = "ALL"
 ONE_SECOND = timedelta(seconds=1)
 AT_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """When no limits were ever set."""
+
+# How many columns of an order need no quotes, and how many hold texts of others.
+ORDER_PLAIN, ORDER_TEXTS = 7, 4
 
 # Made before the statement comes again, so that there is a row to lock.
 OPEN_ACCOUNTS = """
@@ -82,7 +86,7 @@ class Accepting:
         set_at = _set_at_by_account(asked)
         accounts = sorted(set_at)
         numbers = {account_id: number for number, account_id in enumerate(accounts, start=1)}
-        orders = (*_arrays([one.order for one in asked]), accounts)
+        orders = (*_order_columns([one.order for one in asked]), accounts)
         if not locks_first and not any(set_at.values()):
             (row,) = await self.database.fetch(ACCEPT, *orders)
             if row["is_free"]:
@@ -150,18 +154,23 @@ def _refusal(load: tuple[Any, ...], *, accepted: int) -> OrderDenied | StaleLimi
     return StaleLimits() if is_stale or denial is None else OrderDenied.by(denial)
 
 
-def _arrays(orders: Sequence[Order]) -> Sequence[Sequence[object]]:
-    terms = [order.terms for order in orders]
+def _order_columns(orders: Sequence[Order]) -> Sequence[object]:
+    return columns_of([_order_row(order) for order in orders], plain=ORDER_PLAIN, texts=ORDER_TEXTS)
+
+
+def _order_row(order: Order) -> tuple[object, ...]:
+    terms = order.terms
     return (
-        [order.id for order in orders],
-        [order.account_id for order in orders],
-        [term.client_order_id for term in terms],
-        [term.isin for term in terms],
-        [term.symbol for term in terms],
-        [term.side for term in terms],
-        [term.type for term in terms],
-        [term.time_in_force for term in terms],
-        [term.quantity for term in terms],
-        [term.limit_price for term in terms],
-        [order.created_at for order in orders],
+        order.id.hex,
+        terms.side,
+        terms.type,
+        terms.time_in_force,
+        terms.quantity,
+        terms.limit_price,
+        order.created_at,
+        # Texts from here on.
+        order.account_id,
+        terms.client_order_id,
+        terms.isin,
+        terms.symbol,
     )
