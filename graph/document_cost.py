@@ -67,7 +67,7 @@ class Cost:
 
     def objects_with(self, variables: Variables) -> int:
         """The number of objects with these variables, at most."""
-        return self.objects + sum(size.rows(variables) * row.objects_with(variables) for size, row in self.lists)
+        return self.objects + sum([size.rows(variables) * row.objects_with(variables) for size, row in self.lists])
 
 
 NOTHING, ONE = Cost(), Cost(objects=1)
@@ -83,6 +83,8 @@ class OperationCost:
 
     def objects_with(self, variables: Variables | None) -> int:
         """The number of objects that the answer can hold; variables that do not fit count as 0 and fail later."""
+        if not self.cost.lists:
+            return self.cost.objects
         return self.cost.objects_with({**self.defaults, **(variables or {})})
 
     @property

@@ -9,6 +9,12 @@ from typing import Any
 
 DOCUMENT_ID_NAMES = ("documentId", "id", "doc_id")
 APOLLO_VERSION = 1
+_MEMBERS = (
+    ("query", str, "a text"),
+    ("operationName", str, "a text"),
+    ("variables", dict, "an object"),
+    ("extensions", dict, "an object"),
+)
 
 
 class BadPayload(Exception):  # noqa: N818 - read as a sentence: raise BadPayload
@@ -17,17 +23,12 @@ class BadPayload(Exception):  # noqa: N818 - read as a sentence: raise BadPayloa
 
 def check_payload(payload: Mapping[str, object]) -> None:
     """Check the shape of every member; raises BadPayload."""
-    for name, types, words in (
-        ("query", str, "a text"),
-        ("operationName", str, "a text"),
-        ("variables", dict, "an object"),
-        ("extensions", dict, "an object"),
-    ):
+    for name, kind, words in _MEMBERS:
         value = payload.get(name)
-        if value is not None and not isinstance(value, types):
+        if value is not None and not isinstance(value, kind):
             raise BadPayload(f"{name} must be {words} or null.")
     digest = document_hash(payload)
-    if not payload.get("query") and document_id(payload) is None and digest is None:
+    if not payload.get("query") and digest is None and document_id(payload) is None:
         raise BadPayload("query must be a text that is not empty.")
 
 

@@ -1,13 +1,13 @@
 """From an HTTP request to a GraphQL request. Whatever is wrong with it has a status, a code and a sentence."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 
+from domain.frozen import frozen
 from graph.errors import ErrorCode
 from graph.http_request import HttpRequest
 from graph.payloads import BadPayload, check_payload
@@ -35,13 +35,13 @@ class UnusableRequest(Exception):  # noqa: N818 - read as a sentence: raise Unus
         super().__init__(message)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GraphQLRequest:
     """What the client wants to have run: the whole payload, in which the document is, or a name of it."""
 
     payload: Mapping[str, Any]
     operation_name: str | None = None
-    variables: dict[str, Any] | None = field(default=None)
+    variables: dict[str, Any] | None = None
 
 
 def read_query_string(request: Request) -> GraphQLRequest:

@@ -7,7 +7,6 @@ resolver decides (docs/decisions/0005-malformed-input-is-an-invalid-order.md).
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NewType
@@ -17,6 +16,7 @@ import strawberry
 from graphql import GraphQLError, StringValueNode, ValueNode
 from strawberry.types.scalar import ScalarDefinition
 
+from domain.frozen import frozen
 from domain.values import format_decimal, is_isin, parse_decimal
 from graph.errors import bad_input
 
@@ -30,14 +30,14 @@ _DATE_TIME = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GivenDecimal:
     """What a client gave for a Decimal: its value, or None when it is not a decimal in the contract's form."""
 
     value: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GivenIsin:
     """What a client gave for an ISIN: text cut to a bounded length, empty when it was no text at all."""
 
@@ -53,16 +53,16 @@ class GivenIsin:
 def read_decimal(given: object) -> GivenDecimal:
     """Read a JSON value where a Decimal belongs. Only a string can be one."""
     if not isinstance(given, str):
-        return GivenDecimal(None)
+        return GivenDecimal(value=None)
     try:
-        return GivenDecimal(parse_decimal(given))
+        return GivenDecimal(value=parse_decimal(given))
     except ValueError:
-        return GivenDecimal(None)
+        return GivenDecimal(value=None)
 
 
 def read_isin(given: object) -> GivenIsin:
     """Read a JSON value where an ISIN belongs. Only a string can be one."""
-    return GivenIsin(given[:GIVEN_TEXT_MAX_CHARACTERS] if isinstance(given, str) else "")
+    return GivenIsin(text=given[:GIVEN_TEXT_MAX_CHARACTERS] if isinstance(given, str) else "")
 
 
 def read_date_time(given: object) -> datetime:

@@ -4,13 +4,14 @@ uvicorn writes head and body apart, by a system call each, and looks at every he
 an order. Whatever is unusual about an answer is left to uvicorn.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain
 
 from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
-HEADERS_REMEMBERED_MAX = 1_024
+HEADS_REMEMBERED_MAX = 512
+"""Most differ by their length alone, and all once a second by their date."""
 USUAL_STATUSES = frozenset(range(200, 600)) - {204, 304}
 """Of the others some have no body, and no length either."""
 UNUSUAL_HEADERS = frozenset({b"connection", b"transfer-encoding"})
@@ -44,10 +45,9 @@ class AnswerCycle(RequestResponseCycle):
         if self.flow.write_paused or self.disconnected:
             return None
         body = message.get("body", b"")
-        lines = [_header_line(*header) for header in chain(self.default_headers, head.get("headers", ()))]
-        if None in lines or lines.count(b"content-length: %d\r\n" % len(body)) != 1:
-            return None
-        return b"".join((STATUS_LINE[head["status"]], *lines, b"\r\n", body))  # type: ignore[arg-type]  # no None by now
+        headers = (*self.default_headers, *head.get("headers", ()))
+        written = _written(head["status"], headers, len(body))
+        return None if written is None else written + body
 
     def _write(self, answer: bytes) -> None:
         """Write it, and be in the state in which uvicorn leaves a finished answer."""
@@ -59,10 +59,16 @@ class AnswerCycle(RequestResponseCycle):
         self.on_response()
 
 
-@lru_cache(maxsize=HEADERS_REMEMBERED_MAX)
+@lru_cache(maxsize=HEADS_REMEMBERED_MAX)
+def _written(status: int, headers: Sequence[tuple[bytes, bytes]], body_bytes: int) -> bytes | None:
+    """An answer's head as it is written; None for one that uvicorn has to look at."""
+    lines = [_header_line(name.lower(), value) for name, value in headers]
+    if None in lines or lines.count(b"content-length: %d\r\n" % body_bytes) != 1:
+        return None
+    return b"".join((STATUS_LINE[status], *lines, b"\r\n"))  # type: ignore[arg-type]  # no None by now
+
+
 def _header_line(name: bytes, value: bytes) -> bytes | None:
-    """A header as it is written; None for one that uvicorn has to look at."""
-    name = name.lower()
     if name in UNUSUAL_HEADERS or HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
         return None
     return b"%s: %s\r\n" % (name, value)

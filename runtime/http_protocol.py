@@ -110,8 +110,9 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, all_connections: Connections, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._all = all_connections
+        self._limits = all_connections.limits
         self._arrival_timer: asyncio.TimerHandle | None = None
-        self._stalled = StalledPeer(seconds=all_connections.limits.stalled_seconds)
+        self._stalled = StalledPeer(seconds=self._limits.stalled_seconds)
         self._has_left = False
         self._is_arriving = False
         self._head_bytes = 0
@@ -132,7 +133,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._has_left or self.transport.is_closing():
             return
         # The parser keeps an unfinished header, and tells of it at its end.
-        if self._unparsed_bytes > self._all.limits.head_max_bytes:
+        if self._unparsed_bytes > self._limits.head_max_bytes:
             self._refusal = HeadTooLarge()
             self.send_400_response("")
         elif self._arrival_timer is None and self._all.is_waiting(self):
@@ -145,13 +146,17 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        self._count_head(len(url))
         super().on_url(url)
+        self._unparsed_bytes = 0
+        self._head_bytes += len(url)
+        if self._head_bytes > self._limits.head_max_bytes:
+            self._refuse(HeadTooLarge())
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value))
         super().on_header(name, value)
-        if len(self.headers) > self._all.limits.headers_max:
+        self._unparsed_bytes = 0
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > self._limits.head_max_bytes or len(self.headers) > self._limits.headers_max:
             self._refuse(HeadTooLarge())
 
     def on_headers_complete(self) -> None:
@@ -230,12 +235,6 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser = None  # type: ignore[assignment]  # as uvicorn does at the end of a connection
         return True
 
-    def _count_head(self, size_bytes: int) -> None:
-        self._unparsed_bytes = 0
-        self._head_bytes += size_bytes
-        if self._head_bytes > self._all.limits.head_max_bytes:
-            self._refuse(HeadTooLarge())
-
     def _refuse(self, refusal: Exception) -> None:
         """Stop the parser; uvicorn asks for the answer then."""
         self._refusal = refusal
@@ -243,7 +242,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _await_request(self) -> None:
         self._stop_awaiting()
-        self._arrival_timer = self.loop.call_later(self._all.limits.request_seconds, cut_off, self.transport)
+        self._arrival_timer = self.loop.call_later(self._limits.request_seconds, cut_off, self.transport)
 
     def _stop_awaiting(self) -> None:
         if self._arrival_timer is not None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime.http_protocol import Connections, HttpLimits, HttpProtocol
 from runtime.listening import listen
@@ -99,20 +99,15 @@ class _CutOff:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
-
-        async def note(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
         try:
-            await self._application(scope, receive, note)
+            await self._application(scope, receive, send)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not self.is_stopping or task is None:
                 raise
             task.uncancel()
-            if scope["type"] == "http" and not has_begun:
-                await send({"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"1")]})
-                await send({"type": "http.response.body", "body": b""})
+            if scope["type"] == "http":
+                # Of an answer that has begun already uvicorn takes no second beginning.
+                with contextlib.suppress(RuntimeError):
+                    await send({"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"1")]})
+                    await send({"type": "http.response.body", "body": b""})

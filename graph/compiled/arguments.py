@@ -183,7 +183,11 @@ def _input(type_: type[WithStrawberryObjectDefinition], schema: Schema) -> Conve
     def converted(value: Value) -> Value:
         if value is None or value is UNSET:
             return value
-        given = {parameter: convert(value[name]) for name, parameter, convert in fields if name in value}
-        return type_(**{**without_default, **given})
+        given = {
+            parameter: value[name] if convert is _as_it_is else convert(value[name])
+            for name, parameter, convert in fields
+            if name in value
+        }
+        return type_(**given) if len(given) == len(fields) else type_(**{**without_default, **given})
 
     return converted

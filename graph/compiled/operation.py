@@ -57,7 +57,7 @@ class CompiledOperation:
         self._source = source
         self._conditions = conditions
         self._variables = Variables(source.schema, source.node.variable_definitions or ())
-        self._plans: dict[tuple[bool, ...], Root | Events | None] = {}
+        self._plans: dict[tuple[bool | None, ...], Root | Events | None] = {}
 
     def begin(
         self, given: Mapping[str, Value] | None, context: Context, *, extensions: dict[str, Value] | None = None
@@ -71,9 +71,8 @@ class CompiledOperation:
         return Run(self._source, variables, context, extensions), plan
 
     def _plan(self, variables: VariableValues) -> Root | Events | None:
-        given = [variables.coerced.get(name) for name in self._conditions]
-        choice = tuple(condition for condition in given if isinstance(condition, bool))
-        if len(choice) < len(given):
+        choice = tuple([variables.coerced.get(name) for name in self._conditions])
+        if None in choice:
             return None  # Null where a Boolean must be: an error that graphql-core places.
         if choice not in self._plans:
             self._plans[choice] = self._build(variables)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Optional, TypeAlias
 
 from graphql import (
@@ -20,7 +21,9 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path as CorePath
 from graphql.pyutils import gather_with_cancel
 from graphql.type import GraphQLResolveInfoHelpers
+from strawberry import Info
 from strawberry.execution import optimized_is_awaitable
+from strawberry.types.field import StrawberryField
 
 from graph.context import Context
 
@@ -137,6 +140,25 @@ class Run:
         )
         info.operation_extensions = self.extensions
         return info
+
+
+class RunInfo(Info[Context, None]):
+    """What Strawberry gives a resolver. Most ask for nothing but the context: the rest is made when it is asked for."""
+
+    def __init__(self, run: Run, field: StrawberryField, source: FieldSource, path: Path) -> None:
+        self._run = run
+        self._field = field
+        self._source = source
+        self._path = path
+
+    @property
+    def context(self) -> Context:
+        """The request's context."""
+        return self._run.context
+
+    @cached_property
+    def _raw_info(self) -> ResolveInfo:  # type: ignore[override]  # nobody sets it
+        return self._run.resolve_info(self._source, self._path)
 
 
 def _gather(values: Sequence[Awaitable[Any]]) -> Awaitable[list[Any]]:

@@ -18,7 +18,7 @@ from graph.documents import DocumentCache, UnusableDocument
 if TYPE_CHECKING:
     from strawberry.schema.schema import StreamResult
 
-ANSWERED_AT_ONCE = frozenset({OperationType.QUERY, OperationType.MUTATION})
+ANSWERED_AT_ONCE = (OperationType.QUERY, OperationType.MUTATION)
 
 
 class CompilingSchema(strawberry.Schema):
@@ -43,14 +43,13 @@ class CompilingSchema(strawberry.Schema):
         operation_extensions: dict[str, Any] | None = None,
     ) -> Coroutine[None, None, ExecutionResult]:
         """Answer a query or mutation."""
-        allowed = ANSWERED_AT_ONCE.intersection(allowed_operation_types or ANSWERED_AT_ONCE)
         begun = self._begin(
             query,
             operation_name,
             variables=variable_values,
             context=context_value,
             extensions=operation_extensions,
-            allowed=allowed,
+            allowed=tuple(allowed_operation_types or ANSWERED_AT_ONCE),
         )
         if begun is not None:
             run, plan = begun
@@ -77,14 +76,13 @@ class CompilingSchema(strawberry.Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> "StreamResult":
         """Give the results of any operation. Those of a compiled subscription are RenderedResults."""
-        allowed = frozenset(allowed_operation_types or OperationType)
         begun = self._begin(
             query,
             operation_name,
             variables=variable_values,
             context=context_value,
             extensions=operation_extensions,
-            allowed=allowed,
+            allowed=tuple(allowed_operation_types or OperationType),
         )
         if begun is not None:
             return stream(*begun, self._shared)
@@ -106,7 +104,7 @@ class CompilingSchema(strawberry.Schema):
         variables: dict[str, Any] | None,
         context: Context | None,
         extensions: dict[str, Any] | None,
-        allowed: frozenset[OperationType],
+        allowed: tuple[OperationType, ...],
     ) -> tuple[Run, Root | Events] | None:
         """A run of the compiled operation; None when Strawberry has to do it, refusals among the rest."""
         if self._documents is None or not text or context is None:

@@ -5,13 +5,12 @@ from types import CoroutineType
 from typing import Any, Protocol
 
 from graphql.pyutils import gather_with_cancel
-from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from graph.compiled.arguments import Arguments
 from graph.compiled.completion import Completion
 from graph.compiled.leaves import Leaf
-from graph.compiled.run import FieldSource, Path, Position, Run, Shown, Value
+from graph.compiled.run import FieldSource, Path, Position, Run, RunInfo, Shown, Value
 
 
 class Field(Protocol):
@@ -75,7 +74,9 @@ class Resolver:
         self.is_async = field.is_async
         self._field = field
         self._source = source
-        self._function: Callable[..., Value] = field.base_resolver
+        function = field.base_resolver.wrapped_func
+        assert callable(function)  # noqa: S101 - Strawberry calls it too
+        self._function: Callable[..., Value] = function
         self._takes_self = field.base_resolver.self_parameter is not None
         info = field.base_resolver.info_parameter
         self._info_name = None if info is None else info.name
@@ -84,7 +85,7 @@ class Resolver:
         """What the resolver gives: a coroutine, when it is a coroutine function."""
         given = self.arguments.convert(values)
         if self._info_name is not None:
-            given[self._info_name] = Info(_raw_info=run.resolve_info(self._source, path), _field=self._field)
+            given[self._info_name] = RunInfo(run, self._field, self._source, path)
         return self._function(source, **given) if self._takes_self else self._function(**given)
 
 

@@ -16,6 +16,8 @@ from graphql import (
     GraphQLString,
     Undefined,
     VariableDefinitionNode,
+    get_nullable_type,
+    is_non_null_type,
 )
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource
@@ -141,7 +143,8 @@ def _input_object(type_: GraphQLInputObjectType) -> Coerce:
         (
             name,
             field.out_name or name,
-            _coercer(field.type),
+            _not_null_coercer(get_nullable_type(field.type)),
+            not is_non_null_type(field.type),
             is_required_input_field(field),
             Undefined if is_required_input_field(field) else coerce_default_value(field),
         )
@@ -153,13 +156,19 @@ def _input_object(type_: GraphQLInputObjectType) -> Coerce:
         if not isinstance(value, dict) or not value.keys() <= names:
             raise Misfit
         given = {}
-        for name, out_name, coerce, is_required, default in fields:
-            if name in value:
-                given[out_name] = coerce(value[name])
-            elif is_required:
+        for name, out_name, coerce, is_nullable, is_required, default in fields:
+            one = value.get(name, Undefined)
+            if one is Undefined:
+                if is_required:
+                    raise Misfit
+                if default is not Undefined:
+                    given[out_name] = default
+            elif one is not None:
+                given[out_name] = coerce(one)
+            elif is_nullable:
+                given[out_name] = None
+            else:
                 raise Misfit
-            elif default is not Undefined:
-                given[out_name] = default
         return type_.out_type(given)
 
     return coerced

@@ -15,7 +15,7 @@ from graph.scalars import GivenDecimal, GivenIsin, read_date_time, read_decimal,
 
 @given(st.decimals(min_value=-(10**18) + 1, max_value=10**18 - 1, places=18, allow_nan=False, allow_infinity=False))
 def test_every_decimal_in_range_is_read_as_what_is_written(value: Decimal) -> None:
-    assert read_decimal(format_decimal(value)) == GivenDecimal(value)
+    assert read_decimal(format_decimal(value)) == GivenDecimal(value=value)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_is_no_moment_is_refused(value: object) -> None:
 
 def test_an_isin_is_checked_only_where_nobody_else_does() -> None:
     assert read_isin("US0378331005").checked() == "US0378331005"
-    assert read_isin("US0378331006") == GivenIsin("US0378331006")
+    assert read_isin("US0378331006") == GivenIsin(text="US0378331006")
     with pytest.raises(ClientError):
         read_isin("US0378331006").checked()
 
