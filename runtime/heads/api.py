@@ -36,7 +36,7 @@ from runtime.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 REQUIRES = ("database_url", "redis_url")
 CLOSING_SECONDS = 1.0
 """How long after the last socket's moment a peer that answers nothing is waited for."""
-PUBLISH_PAUSE_SECONDS = 0.002
+PUBLISH_PAUSE_SECONDS = 0.005
 """Between two sendings: what an API publishes are single orders that were just accepted, a sending for each of them
 costs as much as storing it, and the first one waits for nothing."""
 NO_TOKEN_KEY = "TOKEN_SECRET, TOKEN_JWKS_FILE or TOKEN_JWKS_URL must be set: without one nobody could be let in."  # noqa: S105 - a sentence
