@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -105,20 +105,21 @@ async def test_a_peer_that_floods_and_goes_leaves_nothing_behind() -> None:
 
 async def test_a_socket_that_has_ended_is_gone_without_the_garbage_collector() -> None:
     gc.collect()
+    others = connections()  # Held, so that no new one takes the place of an old one in memory.
     gc.disable()
     try:
         async with serving() as (port, ended):
             async with raw_socket(port, path="/ws"):
-                pass
+                assert len(connections()) > len(others)
             await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
-            await eventually(lambda: not protocols_left(), within_seconds=DEADLINE_SECONDS)
+            await eventually(lambda: len(connections()) == len(others), within_seconds=DEADLINE_SECONDS)
     finally:
         gc.enable()
 
 
-def protocols_left() -> int:
-    """How many connections are still somewhere in memory."""
-    return sum(isinstance(one, (HttpProtocol, WebSocketProtocol)) for one in gc.get_objects())
+def connections() -> Sequence[object]:
+    """All that are still somewhere in memory."""
+    return [one for one in gc.get_objects() if isinstance(one, HttpProtocol | WebSocketProtocol)]
 
 
 @asynccontextmanager
