@@ -1,8 +1,9 @@
-"""The statements that accept orders: one that stores what nothing stands against, and one that judges as well.
+"""The statements that accept orders: two that store what nothing stands against, and one that judges as well.
 
-Both store, count and number in one go. The first makes sure that trading is not halted and no limits are set for any
-account of the batch; else it stores nothing and says so (`is_free`), and the second has to do it. It is there because
-judging costs a sixth of the whole, and most of the time there is nothing to judge.
+Each stores, counts and numbers in one go. The first two, for a batch and for an order that comes alone, make sure that
+trading is not halted and no limits are set for any of the accounts; else they store nothing and say so (`is_free`), and
+the third has to do it. They are there because judging costs a sixth of the whole, and most of the time there is nothing
+to judge; and because an order that comes alone needs no numbering, which costs PostgreSQL a quarter of its time.
 """
 
 # Why it is as it is:
@@ -92,6 +93,42 @@ SELECT now() AS place_due_at, (SELECT f.is_free FROM free AS f) AS is_free,
     array_agg(r.order_id) AS order_ids, array_agg(r.sequence) AS sequences, '{{}}'::int[] AS loads
 FROM recorded AS r
 """  # noqa: S608 - the names of our own columns
+
+ACCEPT_ONE = """
+WITH free AS MATERIALIZED (
+    SELECT NOT EXISTS (
+        SELECT FROM trading_halts AS h WHERE h.resumed_at IS NULL AND h.account_id IN ($2, '') FOR KEY SHARE
+    ) AND NOT EXISTS (
+        SELECT FROM account_limits AS l WHERE l.account_id IN ($2, '')
+    ) AS is_free
+), inserted AS (
+    INSERT INTO orders AS o (
+        id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, limit_price,
+        status, created_at, updated_at, place_due_at
+    )
+    SELECT $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::numeric, $10::numeric,
+        'PENDING', $11::timestamptz, $11, now()
+    FROM free AS f WHERE f.is_free
+    ON CONFLICT (account_id, client_order_id) DO NOTHING
+    RETURNING o.id
+), advanced AS (
+    INSERT INTO accounts AS a (id, sequence, open_orders)
+    SELECT $2, 1, 1 FROM inserted
+    ON CONFLICT (id) DO UPDATE SET
+        sequence = a.sequence + 1, open_orders = a.open_orders + 1, accepted_at = excluded.accepted_at
+    RETURNING a.sequence
+), recorded AS (
+    INSERT INTO order_changes AS c (
+        account_id, sequence, order_id, version, kind, at, status, filled_quantity, notional
+    )
+    SELECT $2, a.sequence, $1, 1, 'RECEIVED', $11, 'PENDING', 0, 0
+    FROM advanced AS a
+    RETURNING c.order_id, c.sequence
+)
+SELECT now() AS place_due_at, (SELECT f.is_free FROM free AS f) AS is_free,
+    array_agg(r.order_id) AS order_ids, array_agg(r.sequence) AS sequences, '{}'::int[] AS loads
+FROM recorded AS r
+"""
 
 _ACCEPTED_AT = """coalesce(
         CASE WHEN (SELECT bool_or(r.max_orders_per_second IS NOT NULL) FROM rooms AS r) THEN (

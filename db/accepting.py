@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from db.accept_statement import ACCEPT, JUDGE_AND_ACCEPT
+from db.accept_statement import ACCEPT, ACCEPT_ONE, JUDGE_AND_ACCEPT
 from db.database import Database, Row
 from db.shown_rows import shown_column_names, snapshot_of
 from db.write_arrays import columns_of
@@ -84,24 +84,32 @@ class Accepting:
 
     async def _store(self, asked: Sequence[Asked], *, locks_first: bool) -> Row:
         set_at = _set_at_by_account(asked)
-        accounts = sorted(set_at)
-        numbers = {account_id: number for number, account_id in enumerate(accounts, start=1)}
-        orders = (*_order_columns([one.order for one in asked]), accounts)
         if not locks_first and not any(set_at.values()):
-            (row,) = await self.database.fetch(ACCEPT, *orders)
+            if len(asked) == 1:
+                (row,) = await self.database.fetch(ACCEPT_ONE, *_values(asked[0].order))
+            else:
+                (row,) = await self.database.fetch(ACCEPT, *_columns(asked), sorted(set_at))
             if row["is_free"]:
                 return row
-        judged = (
-            *orders,
+        return await self._judge_and_store(asked, set_at, locks_first=locks_first)
+
+    async def _judge_and_store(
+        self, asked: Sequence[Asked], set_at: Mapping[str, datetime | None], *, locks_first: bool
+    ) -> Row:
+        accounts = sorted(set_at)
+        numbers = {account_id: number for number, account_id in enumerate(accounts, start=1)}
+        arguments = (
+            *_columns(asked),
+            accounts,
             [set_at[account_id] for account_id in accounts],
             self.max_orders_per_second,
             [numbers[one.order.account_id] for one in asked],
             locks_first,
         )
-        (row,) = await self.database.fetch(JUDGE_AND_ACCEPT, *judged)
+        (row,) = await self.database.fetch(JUDGE_AND_ACCEPT, *arguments)
         if row["are_missing"]:
             await self.database.fetch(OPEN_ACCOUNTS, accounts)
-            (row,) = await self.database.fetch(JUDGE_AND_ACCEPT, *judged)
+            (row,) = await self.database.fetch(JUDGE_AND_ACCEPT, *arguments)
         return row
 
     async def _find(self, orders: Sequence[Order]) -> Mapping[tuple[str, str], Row]:
@@ -154,8 +162,8 @@ def _refusal(load: tuple[Any, ...], *, accepted: int) -> OrderDenied | StaleLimi
     return StaleLimits() if is_stale or denial is None else OrderDenied.by(denial)
 
 
-def _order_columns(orders: Sequence[Order]) -> Sequence[object]:
-    return columns_of([_order_row(order) for order in orders], plain=ORDER_PLAIN, texts=ORDER_TEXTS)
+def _columns(asked: Sequence[Asked]) -> Sequence[object]:
+    return columns_of([_order_row(one.order) for one in asked], plain=ORDER_PLAIN, texts=ORDER_TEXTS)
 
 
 def _order_row(order: Order) -> tuple[object, ...]:
@@ -173,4 +181,22 @@ def _order_row(order: Order) -> tuple[object, ...]:
         terms.client_order_id,
         terms.isin,
         terms.symbol,
+    )
+
+
+def _values(order: Order) -> tuple[object, ...]:
+    """The arguments for an order that comes alone."""
+    terms = order.terms
+    return (
+        order.id,
+        order.account_id,
+        terms.client_order_id,
+        terms.isin,
+        terms.symbol,
+        terms.side,
+        terms.type,
+        terms.time_in_force,
+        terms.quantity,
+        terms.limit_price,
+        order.created_at,
     )
