@@ -1,6 +1,7 @@
 """What resolvers work with: the services of the process, who is asking, and a batch for instruments."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,6 +16,7 @@ from domain.ports.telling import LiveFeed
 from domain.telemetry import Telemetry
 from domain.trading_control import TradingControl
 from domain.values import Instrument
+from graph.account_turns import AccountTurns
 from graph.deadlines import Deadlines
 from graph.settings import GraphSettings
 from graph.viewer import Viewer
@@ -34,6 +36,7 @@ class Services:
     clock: Clock
     settings: GraphSettings
     deadlines: Deadlines = field(default_factory=Deadlines)
+    turns: AccountTurns = field(default_factory=AccountTurns)
 
 
 class Context:
@@ -45,6 +48,10 @@ class Context:
         self.services = services
         self.viewer = viewer
         self._instruments: DataLoader[str, Instrument | None] | None = None
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """To be held by a query while it is at work."""
+        return self.services.turns.taken(self.viewer.account_id, at_once=self.services.settings.queries_at_once)
 
     @property
     def instruments(self) -> DataLoader[str, Instrument | None]:

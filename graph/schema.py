@@ -7,6 +7,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
+from strawberry.types.graphql import OperationType
 
 from graph.compiled.schema import CompilingSchema
 from graph.context import Context
@@ -53,13 +54,18 @@ class Schema(CompilingSchema):
 
 
 class UnderDeadline(SchemaExtension):
-    """Ends an operation that takes too long, and measures the others. Of a subscription it spans only the start."""
+    """Ends an operation that takes too long, and measures the others; a query waits for its account's turn. Of a
+    subscription it spans only the start."""
 
     async def on_execute(self) -> AsyncIterator[None]:
         """Run the operation under the deadline."""
         operation = self.execution_context
         with Deadline(operation.context.services, kind=operation.operation_type.value):
-            yield
+            if operation.operation_type is OperationType.QUERY:
+                async with operation.context.turn():
+                    yield
+            else:
+                yield
 
 
 def build_schema(settings: GraphSettings) -> Schema:

@@ -173,6 +173,9 @@ class Settings(BaseSettings):
     requests_unauthenticated_per_second_max: Count = Field(
         50, description="Of all strangers together; more are answered a second later"
     )
+    queries_at_once_per_account_max: Count = Field(
+        8, description="At work in one API process; the account's others wait for them"
+    )
     request_accounts_max: Count = Field(10_000, description="Accounts whose rates one API process remembers")
     request_body_max_bytes: Count = 65_536
     operation_timeout_seconds: Seconds = 15.0

@@ -15,7 +15,11 @@ async def answer(run: Run, root: Root) -> ExecutionResult:
     """The answer under the deadline, with its errors as the client may see them."""
     try:
         with Deadline(run.context.services, kind=run.source.kind):
-            result = await execute(run, root)
+            if root.is_serial:
+                result = await execute(run, root)
+            else:
+                async with run.context.turn():
+                    result = await execute(run, root)
     except Exception as error:  # noqa: BLE001 - no field's error: the deadline, or a mistake of ours
         return failure(error, run)
     if run.errors:

@@ -136,6 +136,7 @@ def graph_settings(settings: Settings) -> GraphSettings:
         new_documents_per_second=settings.documents_new_per_second_max,
         new_documents_burst=settings.documents_new_burst_max,
         rated_accounts_max=settings.request_accounts_max,
+        queries_at_once=settings.queries_at_once_per_account_max,
         body_max_bytes=settings.request_body_max_bytes,
         get_queries_allowed=settings.get_queries_allowed,
         max_depth=settings.document_max_depth,
