@@ -36,7 +36,7 @@ class GraphSettings:
     new_documents_per_second: int = 10_000
     new_documents_burst: int = 10_000
     rated_accounts_max: int = 10_000
-    queries_at_once: int = 8
+    queries_at_once: int = 4
 
     operation_timeout_seconds: float = 20.0
     body_max_bytes: int = 131_072

@@ -174,7 +174,7 @@ class Settings(BaseSettings):
         50, description="Of all strangers together; more are answered a second later"
     )
     queries_at_once_per_account_max: Count = Field(
-        8, description="At work in one API process; the account's others wait for them"
+        4, description="At work in one API process; the account's others wait for them"
     )
     request_accounts_max: Count = Field(10_000, description="Accounts whose rates one API process remembers")
     request_body_max_bytes: Count = 65_536
