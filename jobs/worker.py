@@ -22,6 +22,8 @@ WORKER_INFO_SECONDS = 10
 SWEEP_SECONDS = 15
 ABORT_CHECK_SECONDS = 1
 CANCELLATION_DEADLINE_SECONDS = 1.0
+CANCELLATIONS_MAX = 5
+HEARD_WITHIN_SECONDS = 0.1
 
 
 class _Worker(Worker[Any]):
@@ -62,7 +64,24 @@ class _Worker(Worker[Any]):
         with suppress(TimeoutError):
             async with asyncio.timeout(self._stop_within_seconds):
                 await self._idle.wait()
+        await self._cancel_until_ended()
         await super().stop()
+
+    async def _cancel_until_ended(self) -> None:
+        """Cancel SAQ's tasks, and again those that have not heard it, a bounded number of times.
+
+        A cancellation that meets the end of a write to Redis is lost (asyncio.wait_for until Python 3.12, in redis-py).
+        SAQ cancels once, and its task would sleep on for up to SWEEP_SECONDS: longer than a process has to stop.
+        """
+        for _ in range(CANCELLATIONS_MAX):
+            if not (running := [task for task in self.tasks if not task.done()]):
+                return
+            for task in running:
+                task.cancel()
+            # A job that is cut off in its work has something to wind up, what waits for Redis has not.
+            await asyncio.wait(
+                running, timeout=CANCELLATION_DEADLINE_SECONDS if self._running else HEARD_WITHIN_SECONDS
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

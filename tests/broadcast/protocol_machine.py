@@ -20,6 +20,7 @@ from domain.ports.telling import Checkpoint, Reset, UpToDate
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import NO_REDIS, UNHURRIED
 from tests.fakes.telemetry import RecordingTelemetry
+from tests.still_loop import StillLoop
 
 NUMBERS = 12
 """How many values each of a step's two numbers may have."""
@@ -86,7 +87,7 @@ class SubscriptionProtocol:
     """Commits, hints, readers and the database, one step at a time."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = StillLoop()
         self.log = ChangeHistory()
         self.hints: list[bytes] = []
         self.readers: list[Reader] = []

@@ -11,6 +11,8 @@ from domain.errors import Unavailable
 from tests.processes import eventually
 
 PROCESS = "SELECT pg_backend_pid() AS pid"
+DEADLINE_SECONDS = 10.0
+"""A connection that is never given back would be waited for without end."""
 
 
 async def _pid(database: Database) -> int:
@@ -18,14 +20,17 @@ async def _pid(database: Database) -> int:
 
 
 async def test_one_after_the_other_use_one_connection(database_url: str) -> None:
-    async with open_database(database_url, application_name="one") as database:
+    async with asyncio.timeout(DEADLINE_SECONDS), open_database(database_url, application_name="one") as database:
         assert len({await _pid(database) for _ in range(5)}) == 1
 
 
 async def test_as_many_at_once_as_the_pool_has_are_served(database_url: str) -> None:
-    async with open_database(
-        database_url, application_name="many", pool_max_connections=KEPT_SHARE, call_timeout_seconds=1.0
-    ) as database:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(
+            database_url, application_name="many", pool_max_connections=KEPT_SHARE, call_timeout_seconds=1.0
+        ) as database,
+    ):
         await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(KEPT_SHARE * 2)))
 
         assert len(await asyncio.gather(*(_pid(database) for _ in range(KEPT_SHARE * 2)))) == KEPT_SHARE * 2
@@ -35,7 +40,10 @@ async def test_reads_that_take_turns_share_the_kept_connections(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.database.TURN_MAX_SECONDS", 10.0)
-    async with open_database(database_url, application_name="turns", pool_max_connections=KEPT_SHARE) as database:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name="turns", pool_max_connections=KEPT_SHARE) as database,
+    ):
         first = await _pid(database)
 
         reads = await asyncio.gather(*(database.fetch_in_turn(PROCESS) for _ in range(20)))
@@ -44,7 +52,10 @@ async def test_reads_that_take_turns_share_the_kept_connections(
 
 
 async def test_a_read_whose_turn_does_not_come_takes_another_connection(database_url: str) -> None:
-    async with open_database(database_url, application_name="late", pool_max_connections=KEPT_SHARE) as database:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name="late", pool_max_connections=KEPT_SHARE) as database,
+    ):
         first = await _pid(database)
         busy = asyncio.create_task(database.fetch("SELECT pg_sleep(1)"))
         await asyncio.sleep(0)
@@ -56,7 +67,10 @@ async def test_a_read_whose_turn_does_not_come_takes_another_connection(database
 
 
 async def test_a_turn_that_comes_as_its_reader_is_cancelled_is_given_to_the_next(database_url: str) -> None:
-    async with open_database(database_url, application_name="cancelled", pool_max_connections=KEPT_SHARE) as database:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name="cancelled", pool_max_connections=KEPT_SHARE) as database,
+    ):
         first = await _pid(database)
 
         async def hold() -> None:
@@ -74,7 +88,10 @@ async def test_a_turn_that_comes_as_its_reader_is_cancelled_is_given_to_the_next
 
 
 async def test_a_kept_connection_that_the_server_ends_is_replaced(database_url: str, database: Database) -> None:
-    async with open_database(database_url, application_name=f"ends {os.getpid()}") as other:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name=f"ends {os.getpid()}") as other,
+    ):
         first = await _pid(other)
         await database.fetch("SELECT pg_terminate_backend($1::int)", first)
 
@@ -88,7 +105,10 @@ async def test_a_kept_connection_that_the_server_ends_is_replaced(database_url: 
 
 
 async def test_a_kept_connection_whose_call_is_given_up_is_used_no_more(database_url: str) -> None:
-    async with open_database(database_url, application_name="slow", call_timeout_seconds=0.3) as database:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name="slow", call_timeout_seconds=0.3) as database,
+    ):
         first = await _pid(database)
 
         with pytest.raises(Unavailable):
@@ -99,7 +119,7 @@ async def test_a_kept_connection_whose_call_is_given_up_is_used_no_more(database
 
 async def test_none_is_left_open_at_the_end(database_url: str, database: Database) -> None:
     name = f"left {os.getpid()}"
-    async with open_database(database_url, application_name=name) as other:
+    async with asyncio.timeout(DEADLINE_SECONDS), open_database(database_url, application_name=name) as other:
         await asyncio.gather(*(_pid(other) for _ in range(4)))
 
     async def are_gone() -> bool:

@@ -40,6 +40,7 @@ from tests.fakes.order_store import MemoryOrderStore
 from tests.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.fakes.telemetry import RecordingTelemetry
 from tests.fakes.venue import ScriptedVenue
+from tests.still_loop import StillLoop
 
 SECOND = timedelta(seconds=1)
 REQUEST_LASTS = 10 * SECOND
@@ -61,7 +62,7 @@ class Place(Enum):
     WRITING = "the outcome is about to be written"
 
 
-class SteppedLoop(asyncio.SelectorEventLoop):
+class SteppedLoop(StillLoop):
     """A loop whose clock is the world's, and that can be run until every task waits for the world."""
 
     def __init__(self, clock: SettableClock) -> None:

@@ -17,12 +17,34 @@ from domain.turns import Turn
 from tests.desk import Desk
 from tests.domain.test_order_properties import Story, stories
 from tests.examples import ORDER_ID, accepted, busted, cancel_asked, filled
+from tests.fakes.order_store import Interruption
 
 Batches = Sequence[Sequence[Report]]
 
 
 def a_desk(*, keeps: int = 10) -> Desk:
     return Desk(kept=KeptOrders(orders_max=keeps))
+
+
+async def two_desks() -> tuple[Desk, Desk]:
+    """One that has at hand what it wrote last, a fill of 1, and one that works on the same orders."""
+    desk = a_desk()
+    await desk.accept()
+    await desk.report(accepted(), filled("1", cumulative="1"))
+    other = Desk(new_id=desk.new_id)
+    other.orders = desk.orders
+    return desk, other
+
+
+def while_somebody_else_writes(other: Desk, *reports: Report, failure: Exception | None = None) -> Interruption:
+    """What comes between a decision and its write: the other desk's reports, and then perhaps a failure."""
+
+    async def interrupt() -> None:
+        await other.report(*reports)
+        if failure is not None:
+            raise failure
+
+    return interrupt
 
 
 async def in_a_line(desk: Desk, batches: Batches, *, order_id: UUID = ORDER_ID) -> None:
@@ -145,17 +167,9 @@ async def test_a_bust_that_somebody_else_kept_quietly_is_seen() -> None:
 
 
 async def test_what_was_expected_and_did_not_come_true_is_decided_again() -> None:
-    desk = a_desk()
-    other = Desk(new_id=desk.new_id)
-    await desk.accept()
-    await desk.report(accepted(), filled("1", cumulative="1"))
-    other.orders = desk.orders
+    desk, other = await two_desks()
 
-    async def fail_while_somebody_else_takes_the_version() -> None:
-        await other.report(cancel_asked())
-        raise Unavailable
-
-    desk.orders.interruptions.append(fail_while_somebody_else_takes_the_version)
+    desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=Unavailable()))
 
     await in_a_line(desk, [[filled("1", name="E2", cumulative="2")], [filled("1", name="E3", cumulative="3")]])
 
@@ -166,16 +180,9 @@ async def test_what_was_expected_and_did_not_come_true_is_decided_again() -> Non
 
 
 async def test_a_version_that_is_as_expected_over_other_facts_is_not_built_upon() -> None:
-    desk = a_desk()
-    other = Desk(new_id=desk.new_id)
-    await desk.accept()
-    await desk.report(accepted(), filled("1", cumulative="1"))
-    other.orders = desk.orders
+    desk, other = await two_desks()
 
-    async def bust_the_fill_and_take_its_version() -> None:
-        await other.report(busted("E2"), cancel_asked())
-
-    desk.orders.interruptions.append(bust_the_fill_and_take_its_version)
+    desk.orders.interruptions.append(while_somebody_else_writes(other, busted("E2"), cancel_asked()))
 
     await in_a_line(desk, [[filled("1", name="E2", cumulative="2")], [filled("1", name="E3", cumulative="3")]])
 
@@ -198,17 +205,10 @@ async def test_only_so_many_orders_are_kept() -> None:
 
 
 async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
-    desk = a_desk()
-    other = Desk(new_id=desk.new_id)
-    await desk.accept()
-    await desk.report(accepted(), filled("1", cumulative="1"))
-    other.orders = desk.orders
+    desk, other = await two_desks()
 
-    async def fail_while_somebody_else_takes_the_version() -> None:
-        await other.report(cancel_asked())
-        raise ValueError("a report that cannot be recorded")
-
-    desk.orders.interruptions.append(fail_while_somebody_else_takes_the_version)
+    failure = ValueError("a report that cannot be recorded")
+    desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=failure))
     given_up = Turn()
     behind = given_up.behind()
 

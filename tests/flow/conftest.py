@@ -7,6 +7,17 @@ import pytest
 from tests.flow.system import System, open_system
 from tests.servers import PostgresServer, TestServer
 
+QUICK = {"PLACEMENT_SETTLE_SECONDS": "1"}
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str) -> str:
+    """The URL of a database with tables and instruments, copied for each system: bringing those in takes a second."""
+    url = await postgres_server.create_database(template=migrated_template)
+    async with open_system(database_url=url, redis_url=valkey_server.url) as system:
+        await system.sync_instruments()
+    return url
+
 
 @pytest.fixture(scope="session")
 async def system(
@@ -15,6 +26,6 @@ async def system(
     """Everything running, over a database and a Redis number that no other test empties."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/1"
-    async with open_system(database_url=database_url, redis_url=redis_url) as system:
+    async with open_system(database_url=database_url, redis_url=redis_url, settings=QUICK) as system:
         await system.start("api", "worker", "ingest")
         yield system

@@ -22,6 +22,7 @@ async def measure(database_url: str, redis_url: str, *, orders: int, seconds: fl
     """With the product's own settings, one API, worker and ingest."""
     settings = {"CATCH_UP_UNHEARD_SECONDS": "3600", "RECONCILE_EVERY_SECONDS": "3600"} if blind else {}
     async with open_system(database_url=database_url, redis_url=redis_url, settings=settings) as system:
+        await system.sync_instruments()
         await system.start("api", "worker", "ingest")
         database = await asyncpg.connect(database_url)
         try:

@@ -169,6 +169,16 @@ class System:
         async with open_socket(url, token=token(account)) as socket:
             yield socket
 
+    async def sync_instruments(self) -> None:
+        """Bring in what the exchange trades, as an operator does."""
+        async with running(["-m", "runtime", "instruments", "sync"], environment=self.environment) as sync:
+            assert await sync.ends(within_seconds=20) == 0, sync.output
+
+    async def calm_exchange(self) -> None:
+        """Let the exchange take orders at once and fill by hand, as it does not by itself when it has started."""
+        await self.control("PUT", "faults", {"latency_ms": 0, "refuse_rate": 0, "down": False})
+        await self.control("PUT", "matching", {"mode": "manual"})
+
     async def control(self, method: str, path: str, body: Json | None = None) -> Json:
         """Turn one of the simulated exchange's controls."""
         url = f"{self.exchange_url}/simulator/{path}"
@@ -208,8 +218,8 @@ class System:
 async def open_system(
     *, database_url: str, redis_url: str, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[System]:
-    """A system with its instruments, nothing running yet but the exchange, which takes orders at once and fills by
-    hand."""
+    """A system over a database with instruments, nothing running yet but the exchange, which takes orders at once and
+    fills by hand."""
     ports = {head: free_port() for head in ("exchange", "api", "api-2", "worker", "worker-2", "ingest", "ingest-2")}
     exchange = f"127.0.0.1:{ports['exchange']}"
     environment = {
@@ -225,10 +235,7 @@ async def open_system(
         session = await stack.enter_async_context(aiohttp.ClientSession())
         system = System(environment=environment, session=session, stack=stack, ports=ports)
         await system.start("exchange")
-        await system.control("PUT", "faults", {"latency_ms": 0, "refuse_rate": 0})
-        await system.control("PUT", "matching", {"mode": "manual"})
-        async with running(["-m", "runtime", "instruments", "sync"], environment=environment) as sync:
-            assert await sync.ends(within_seconds=20) == 0, sync.output
+        await system.calm_exchange()
         yield system
 
 

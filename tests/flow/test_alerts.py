@@ -9,7 +9,13 @@ from tests.flow.system import System, open_system
 from tests.processes import eventually
 from tests.runtime.webhook import Webhook, open_webhook
 
-QUICK = {"PLACEMENT_BACKOFF_SECONDS": "0.1", "PLACEMENT_BACKOFF_MAX_SECONDS": "0.2", "ALERT_GATHER_SECONDS": "0.2"}
+QUICK = {
+    "PLACEMENT_BACKOFF_SECONDS": "0.1",
+    "PLACEMENT_BACKOFF_MAX_SECONDS": "0.2",
+    "SWEEP_EVERY_SECONDS": "0.1",
+    "SWEEP_OVERDUE_SECONDS": "0.1",
+    "ALERT_GATHER_SECONDS": "0.2",
+}
 
 
 @pytest.fixture

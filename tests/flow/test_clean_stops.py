@@ -17,6 +17,7 @@ from tests.processes import RunningProcess, eventually
 
 SERVICE_RESTART = 1012
 DRAIN_SECONDS = 1.5
+QUICK_DRAIN_SECONDS = 0.5
 SOCKETS = 20
 BOUND_SECONDS = 12.0
 QUICK = {
@@ -73,6 +74,7 @@ async def test_a_stopping_api_sends_its_sockets_on_one_by_one_and_answers_what_i
 
 
 async def test_a_rolling_restart_of_every_process_under_load_loses_and_repeats_nothing(alone: System) -> None:
+    alone.environment["API_DRAIN_SECONDS"] = str(QUICK_DRAIN_SECONDS)
     await alone.start(*HEADS)
     await alone.control("PUT", "matching", {"mode": "auto", "fill_delay_ms": 100, "fills_per_order": 2})
     await alone.control("PUT", "faults", {"latency_ms": 100})

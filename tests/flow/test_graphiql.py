@@ -21,6 +21,7 @@ from tests.flow.system import Json, System, open_system, token
 from tests.node import INSTALL_TIMEOUT_SECONDS, need_program
 from tests.processes import ROOT
 from tests.proxy import Proxy, proxied
+from tests.servers import PostgresServer, TestServer
 
 pytestmark = pytest.mark.timeout(INSTALL_TIMEOUT_SECONDS + 60)  # The first test installs GraphiQL.
 
@@ -33,11 +34,19 @@ SHOWN = "document.querySelector('.graphiql-response .CodeMirror').CodeMirror.get
 EXECUTE = ".graphiql-execute-button"
 
 
-@pytest.fixture
-async def development(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[System]:
+@pytest.fixture(scope="module")
+async def development(
+    postgres_server: PostgresServer,
+    valkey_server: TestServer,
+    migrated_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[System]:
     """A system whose API runs as `./dev up` runs it, with a token for the page."""
-    (tmp_path / "token").write_text(token("demo"))
-    settings = {"FILLWIRE_ENV": "development", "LOCAL_TOKEN_FILE": str(tmp_path / "token")}
+    database_url = await postgres_server.create_database(template=migrated_template)
+    redis_url = valkey_server.url.rsplit("/", 1)[0] + "/2"
+    token_path = tmp_path_factory.mktemp("graphiql") / "token"
+    token_path.write_text(token("demo"))
+    settings = {"FILLWIRE_ENV": "development", "LOCAL_TOKEN_FILE": str(token_path)}
     async with open_system(database_url=database_url, redis_url=redis_url, settings=settings) as system:
         await system.start("api")
         yield system

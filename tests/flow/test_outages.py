@@ -2,39 +2,86 @@
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
 
 from tests.flow.system import Json, System, open_system
 from tests.processes import eventually
 from tests.proxy import Proxy, proxied
+from tests.servers import PostgresServer, TestServer
 
-QUICK = {"PLACEMENT_BACKOFF_SECONDS": "0.3", "PLACEMENT_BACKOFF_MAX_SECONDS": "1", "SWEEP_OVERDUE_SECONDS": "0.5"}
+QUICK = {
+    "PLACEMENT_BACKOFF_SECONDS": "0.3",
+    "PLACEMENT_BACKOFF_MAX_SECONDS": "1",
+    "PLACEMENT_TIMEOUT_SECONDS": "0.5",
+    "PLACEMENT_SETTLE_SECONDS": "1",
+    "SWEEP_OVERDUE_SECONDS": "0.5",
+}
 PLACED_WITHIN_SECONDS = 20.0
+READY_WITHIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A system, and what stands between it and its servers."""
+
+    system: System
+    database: Proxy
+    redis: Proxy
+
+    async def is_whole(self) -> bool:
+        """Whether the API has its servers, and ingest the exchange's stream."""
+        async with self.system.session.get(f"{self.system.api_url}/readyz") as response:
+            return response.status == 200 and await self.system.metric("stream_connected", head="ingest") == 1
+
+
+@pytest.fixture(scope="module")
+async def kept_served(
+    postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
+) -> AsyncIterator[Served]:
+    """One system for all outages; its API, worker and ingest run."""
+    database_url = await postgres_server.create_database(template=migrated_template)
+    redis_url = valkey_server.url.rsplit("/", 1)[0] + "/2"
+    async with (
+        proxied(database_url) as (database, to_database),
+        proxied(redis_url) as (redis, to_redis),
+        open_system(database_url=to_database, redis_url=to_redis, settings=QUICK) as system,
+    ):
+        await system.start("api", "worker", "ingest")
+        yield Served(system=system, database=database, redis=redis)
 
 
 @pytest.fixture
-async def alone(database_url: str, redis_url: str) -> AsyncIterator[System]:
-    """A system that a test may harm; its API, worker and ingest run."""
-    async with open_system(database_url=database_url, redis_url=redis_url, settings=QUICK) as system:
-        await system.start("api", "worker", "ingest")
-        yield system
+async def served(kept_served: Served) -> AsyncIterator[Served]:
+    """The system, whole before the test and after it."""
+    yield kept_served
+    for server in (kept_served.database, kept_served.redis):
+        await server.restore()
+    await kept_served.system.calm_exchange()
+    await eventually(kept_served.is_whole, within_seconds=READY_WITHIN_SECONDS, what="the outage is over")
 
 
-async def test_an_order_waits_for_an_exchange_that_is_gone_and_is_placed_when_it_returns(alone: System) -> None:
-    await alone.kill("exchange")
+@pytest.fixture
+def system(served: Served) -> System:
+    """The system alone, for an outage of what it runs itself."""
+    return served.system
+
+
+async def test_an_order_waits_for_an_exchange_that_is_gone_and_is_placed_when_it_returns(system: System) -> None:
+    await system.kill("exchange")
 
     started = time.monotonic()
-    order_id = await alone.placed_id()
+    order_id = await system.placed_id()
     answered_within = time.monotonic() - started
 
     async def was_tried() -> bool:
-        return (await alone.order(order_id))["placement"]["lastError"] is not None
+        return (await system.order(order_id))["placement"]["lastError"] is not None
 
     await eventually(was_tried, within_seconds=10, what="an attempt failed")
-    waiting = await alone.order(order_id)
-    await alone.start("exchange")
-    placed = await alone.becomes(order_id, "PLACED", within_seconds=PLACED_WITHIN_SECONDS)
+    waiting = await system.order(order_id)
+    await system.start("exchange")
+    placed = await system.becomes(order_id, "PLACED", within_seconds=PLACED_WITHIN_SECONDS)
     assert answered_within < 1
     assert waiting["status"] == "PENDING"
     assert waiting["placement"]["attempts"] >= 1
@@ -43,94 +90,76 @@ async def test_an_order_waits_for_an_exchange_that_is_gone_and_is_placed_when_it
     assert placed["placement"]["attempts"] > 1
 
 
-async def test_an_exchange_that_stays_down_makes_an_order_fail_and_say_why(alone: System) -> None:
-    await alone.control("PUT", "faults", {"down": True})
+async def test_an_exchange_that_stays_down_makes_an_order_fail_and_say_why(system: System) -> None:
+    failed_before = await system.metric("orders_failed_total", head="worker")
+    await system.control("PUT", "faults", {"down": True})
 
-    order_id = await alone.placed_id()
+    order_id = await system.placed_id()
 
-    failed = await alone.becomes(order_id, "FAILED", within_seconds=30)
+    failed = await system.becomes(order_id, "FAILED", within_seconds=30)
     assert failed["isFinal"]
     assert failed["placement"]["attempts"] == 5
     assert failed["reason"]["code"] == "ATTEMPTS_USED_UP"
     assert "not executed" in failed["reason"]["message"]
-    assert await alone.metric("orders_failed_total", head="worker") == 1
-    await alone.processes["worker"].shows("order_failed", within_seconds=1)
+    assert await system.metric("orders_failed_total", head="worker") == failed_before + 1
+    await system.processes["worker"].shows("order_failed", within_seconds=1)
 
 
-async def test_orders_are_accepted_and_placed_while_redis_is_gone(database_url: str, redis_url: str) -> None:
-    async with (
-        proxied(redis_url) as (redis, through),
-        open_system(database_url=database_url, redis_url=through, settings=QUICK) as system,
-    ):
-        await system.start("api", "worker", "ingest")
-        await redis.take_away()
+async def test_orders_are_accepted_and_placed_while_redis_is_gone(served: Served) -> None:
+    await served.redis.take_away()
 
-        order_id = await system.placed_id()
+    order_id = await served.system.placed_id()
 
-        await system.becomes(order_id, "PLACED", within_seconds=PLACED_WITHIN_SECONDS)
-        await _can_be_watched(system, order_id)
-        await redis.restore()
+    await served.system.becomes(order_id, "PLACED", within_seconds=PLACED_WITHIN_SECONDS)
+    await _can_be_watched(served.system, order_id)
 
 
-async def test_a_redis_that_hangs_does_not_slow_the_api_down(database_url: str, redis_url: str) -> None:
-    async with (
-        proxied(redis_url) as (redis, through),
-        open_system(database_url=database_url, redis_url=through, settings=QUICK) as system,
-    ):
-        await system.start("api", "worker", "ingest")
-        redis.hang()
+async def test_a_redis_that_hangs_does_not_slow_the_api_down(served: Served) -> None:
+    served.redis.hang()
 
-        started = time.monotonic()
-        order_id = await system.placed_id()
-        answered_within = time.monotonic() - started
+    started = time.monotonic()
+    order_id = await served.system.placed_id()
+    answered_within = time.monotonic() - started
 
-        await system.becomes(order_id, "PLACED", within_seconds=PLACED_WITHIN_SECONDS)
-        assert answered_within < 1
-        await redis.restore()
+    await served.system.becomes(order_id, "PLACED", within_seconds=PLACED_WITHIN_SECONDS)
+    assert answered_within < 1
 
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["refuses", "hangs"])
-async def test_without_a_database_nothing_is_promised_stored_or_placed(
-    database_url: str, redis_url: str, *, hangs: bool
-) -> None:
-    async with (
-        proxied(database_url) as (database, through),
-        open_system(database_url=through, redis_url=redis_url, settings=QUICK) as system,
-    ):
-        await system.start("api", "worker", "ingest")
-        assert (await system.place(client_order_id="before"))["__typename"] == "PlaceOrderSuccess"
-        await _interrupt(database, hangs=hangs)
+async def test_without_a_database_nothing_is_promised_stored_or_placed(served: Served, *, hangs: bool) -> None:
+    system = served.system
+    orders_before = len(await system.journal("order"))
+    during = f"during-{hangs}"
+    earlier_id = await system.placed_id()
+    await _interrupt(served.database, hangs=hangs)
 
-        started = time.monotonic()
-        result = await system.place(client_order_id="during")
-        answered_within = time.monotonic() - started
+    started = time.monotonic()
+    result = await system.place(client_order_id=during)
+    answered_within = time.monotonic() - started
 
-        assert result["__typename"] == "Unavailable"
-        assert answered_within < 2.5
-        await database.restore()
-        repeated = await eventually(
-            lambda: _placed_again(system, client_order_id="during"), within_seconds=10, what="the database is back"
-        )
-        assert repeated["__typename"] == "PlaceOrderSuccess"
-        await system.becomes(repeated["order"]["id"], "PLACED", within_seconds=PLACED_WITHIN_SECONDS)
-        assert len(await system.journal("order")) == 2
-
-
-async def test_a_worker_killed_while_it_sends_neither_loses_nor_doubles_the_order(
-    database_url: str, redis_url: str
-) -> None:
-    short_leases = QUICK | {"PLACEMENT_TIMEOUT_SECONDS": "0.5", "PLACEMENT_SETTLE_SECONDS": "1"}
-    async with open_system(database_url=database_url, redis_url=redis_url, settings=short_leases) as system:
-        await system.start("api", "worker", "ingest")
-        await system.control("PUT", "faults", {"latency_ms": 450})
-        order_id = await system.placed_id()
-        await eventually(lambda: _was_claimed(system, order_id), within_seconds=5, what="an attempt runs")
-
-        await system.kill("worker")
-        await system.start("worker")
-
+    assert result["__typename"] == "Unavailable"
+    assert answered_within < 2.5
+    await served.database.restore()
+    repeated = await eventually(
+        lambda: _placed_again(system, client_order_id=during), within_seconds=10, what="the database is back"
+    )
+    assert repeated["__typename"] == "PlaceOrderSuccess"
+    for order_id in (earlier_id, repeated["order"]["id"]):
         await system.becomes(order_id, "PLACED", within_seconds=PLACED_WITHIN_SECONDS)
-        assert len(await system.journal("order")) == 1
+    assert len(await system.journal("order")) == orders_before + 2
+
+
+async def test_a_worker_killed_while_it_sends_neither_loses_nor_doubles_the_order(system: System) -> None:
+    orders_before = len(await system.journal("order"))
+    await system.control("PUT", "faults", {"latency_ms": 450})
+    order_id = await system.placed_id()
+    await eventually(lambda: _was_claimed(system, order_id), within_seconds=5, what="an attempt runs")
+
+    await system.kill("worker")
+    await system.start("worker")
+
+    await system.becomes(order_id, "PLACED", within_seconds=PLACED_WITHIN_SECONDS)
+    assert len(await system.journal("order")) == orders_before + 1
 
 
 async def _interrupt(database: Proxy, *, hangs: bool) -> None:

@@ -9,6 +9,7 @@ import pytest
 from runtime.local.ports import free_port
 from tests.flow.system import Json, System, open_system
 from tests.processes import eventually, running
+from tests.servers import PostgresServer, TestServer
 
 HALT = """mutation Halt($account: ID, $everybody: Boolean! = false) {
   haltTrading(input: {accountId: $account, everybody: $everybody, reason: "fat finger"}) {
@@ -20,12 +21,23 @@ SET = """mutation Set($input: SetAccountLimitsInput!) { setAccountLimits(input: 
 MINE = "{ viewer { tradingHalted openOrders limits { maxOpenOrders } } }"
 
 
-@pytest.fixture
-async def two(database_url: str, redis_url: str) -> AsyncIterator[System]:
-    """Two API processes, and nobody who places yet."""
+@pytest.fixture(scope="module")
+async def kept_two(
+    postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
+) -> AsyncIterator[System]:
+    """Two API processes for all of these tests, and nobody who places."""
+    database_url = await postgres_server.create_database(template=migrated_template)
+    redis_url = valkey_server.url.rsplit("/", 1)[0] + "/2"
     async with open_system(database_url=database_url, redis_url=redis_url) as system:
         await system.start("api", "api-2")
         yield system
+
+
+@pytest.fixture
+async def two(kept_two: System) -> AsyncIterator[System]:
+    """Both, where trading is halted for nobody. Each test has an account of its own."""
+    yield kept_two
+    await operate(kept_two, RESUME, everybody=True)
 
 
 async def operate(system: System, query: str, *, head: str = "api", **variables: object) -> str:
@@ -37,14 +49,14 @@ async def operate(system: System, query: str, *, head: str = "api", **variables:
 
 
 async def test_a_halt_at_one_process_stops_all_at_once_leaves_cancels_open_and_ends_when_resumed(two: System) -> None:
-    first = await two.placed_id(head="api")
+    first = await two.placed_id(account="stopped", head="api")
     stopped = asyncio.Event()
     answers: list[tuple[bool, str]] = []
 
     async def keep_placing(head: str) -> None:
         while answers.count((True, "TRADING_HALTED")) < 40:
             was_halted = stopped.is_set()
-            result = await two.place(head=head)
+            result = await two.place(account="stopped", head=head)
             answers.append((was_halted, result.get("code", "stored")))
 
     placing = [asyncio.create_task(keep_placing(head)) for head in ("api", "api-2") for _ in range(4)]
@@ -57,25 +69,27 @@ async def test_a_halt_at_one_process_stops_all_at_once_leaves_cancels_open_and_e
     assert said[False, "stored"] > 0
     # Asked for after the halt was answered, wherever: not one was stored.
     assert said[True, "stored"] == 0
-    assert (await two.cancel(first))["__typename"] == "CancelOrderSuccess"
-    assert (await two.ask(MINE, head="api"))["viewer"]["tradingHalted"] is True
+    assert (await two.cancel(first, account="stopped"))["__typename"] == "CancelOrderSuccess"
+    assert (await two.ask(MINE, account="stopped", head="api"))["viewer"]["tradingHalted"] is True
 
     assert await operate(two, RESUME, head="api", everybody=True) == "ResumeTradingSuccess"
-    assert (await two.place(head="api-2"))["__typename"] == "PlaceOrderSuccess"
+    assert (await two.place(account="stopped", head="api-2"))["__typename"] == "PlaceOrderSuccess"
 
 
-async def test_what_was_stored_before_a_halt_is_sent_after_it(two: System) -> None:
-    order_id = await two.placed_id()
-    await operate(two, HALT, account="demo")
-    await two.start("worker", "ingest")
-    others = await two.placed_id(account="other")
+async def test_what_was_stored_before_a_halt_is_sent_after_it(database_url: str, redis_url: str) -> None:
+    async with open_system(database_url=database_url, redis_url=redis_url) as system:
+        await system.start("api")
+        order_id = await system.placed_id()
+        await operate(system, HALT, account="demo")
+        await system.start("worker", "ingest")
+        others = await system.placed_id(account="other")
 
-    await two.becomes(others, "PLACED", account="other")
-    held = await two.order(order_id)
-    journal = await two.journal("order")
-    halted = await eventually(lambda: two.metric("trading_halted", head="worker"), within_seconds=10)
-    await operate(two, RESUME, account="demo")
-    await two.becomes(order_id, "PLACED")
+        await system.becomes(others, "PLACED", account="other")
+        held = await system.order(order_id)
+        journal = await system.journal("order")
+        halted = await eventually(lambda: system.metric("trading_halted", head="worker"), within_seconds=10)
+        await operate(system, RESUME, account="demo")
+        await system.becomes(order_id, "PLACED")
 
     assert held["status"] == "PENDING"
     assert held["placement"]["nextAttemptAt"] is None
@@ -95,39 +109,42 @@ async def test_a_halt_from_the_command_line_holds_in_running_processes(two: Syst
         (await run(*command, "--by", "olga"))[0]
         for command in (
             ("trading", "halt", "--reason", "fat finger"),
-            ("trading", "halt", "--reason", "fat finger", "--account", "demo "),
+            ("trading", "halt", "--reason", "fat finger", "--account", "unknown "),
         )
     ]
-    code, said = await run("trading", "halt", "--account", "demo", "--reason", "fat finger", "--by", "olga")
-    denied = await two.place(head="api-2")
+    code, said = await run("trading", "halt", "--account", "unknown", "--reason", "fat finger", "--by", "olga")
+    denied = await two.place(head="api-2", account="unknown")
     other = await two.place(head="api-2", account="other")
     _, status = await run("trading", "status")
-    resumed, _ = await run("trading", "resume", "--account", "demo", "--reason", "mended")
+    resumed, _ = await run("trading", "resume", "--account", "unknown", "--reason", "mended")
 
     assert unclear == [2, 2]
     assert code == 0, said
-    assert "No order of demo has ever been accepted" in said
+    assert "No order of unknown has ever been accepted" in said
     assert denied["code"] == "TRADING_HALTED"
     assert other["__typename"] == "PlaceOrderSuccess"
-    assert "demo: halted" in status
+    assert "unknown: halted" in status
     assert "by olga (fat finger)" in status
     assert resumed == 0
-    assert (await two.place())["__typename"] == "PlaceOrderSuccess"
+    assert (await two.place(account="unknown"))["__typename"] == "PlaceOrderSuccess"
 
 
 async def test_a_hundred_orders_at_once_at_two_processes_are_ten_where_ten_may_be_open(two: System) -> None:
-    limits = {"accountId": "demo", "maxOpenOrders": 10}
+    limits = {"accountId": "limited", "maxOpenOrders": 10}
+    denied_before = await _denied(two)
     assert await operate(two, SET, input=limits) == "SetAccountLimitsSuccess"
 
-    results = await asyncio.gather(*(two.place(head=("api", "api-2")[number % 2]) for number in range(100)))
+    results = await asyncio.gather(
+        *(two.place(account="limited", head=("api", "api-2")[number % 2]) for number in range(100))
+    )
 
     assert _codes(results) == {"stored": 10, "MAX_OPEN_ORDERS": 90}
-    assert (await two.ask(MINE))["viewer"] == {
+    assert (await two.ask(MINE, account="limited"))["viewer"] == {
         "tradingHalted": False,
         "openOrders": 10,
         "limits": {"maxOpenOrders": 10},
     }
-    assert sum([await two.metric("orders_denied_total", head=head) for head in ("api", "api-2")]) == 90
+    assert await _denied(two) == denied_before + 90
 
 
 async def test_a_rate_is_shared_by_all_processes_also_while_redis_is_away(database_url: str) -> None:
@@ -144,6 +161,10 @@ async def test_a_rate_is_shared_by_all_processes_also_while_redis_is_away(databa
     # Twenty at once take a fraction of a second, or a little more on a busy machine.
     assert 5 <= codes["stored"] <= 10
     assert later["__typename"] == "PlaceOrderSuccess"
+
+
+async def _denied(two: System) -> float:
+    return sum([await two.metric("orders_denied_total", head=head) for head in ("api", "api-2")])
 
 
 async def _placed(system: System) -> Json | None:

@@ -3,14 +3,14 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
-from saq.queue.redis import RedisQueue
 
 from domain.order import OrderStatus
 from domain.telemetry import Metric
-from jobs.queue import open_queue
+from jobs.queue import WakeUpQueue, open_queue
 from jobs.wake_ups import SaqWakeUps
 from jobs.worker import PlacingWorker
 from tests.desk import Desk
@@ -20,12 +20,12 @@ from tests.proxy import proxied
 
 
 @pytest.fixture
-async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
+async def queue(redis_url: str) -> AsyncIterator[WakeUpQueue]:
     async with Redis.from_url(redis_url, socket_timeout=10.0) as redis:
         yield open_queue(redis)
 
 
-def _worker(queue: RedisQueue, desk: Desk) -> PlacingWorker:
+def _worker(queue: WakeUpQueue, desk: Desk) -> PlacingWorker:
     return PlacingWorker(
         queue=queue,
         submission=desk.submission,
@@ -37,7 +37,7 @@ def _worker(queue: RedisQueue, desk: Desk) -> PlacingWorker:
     )
 
 
-async def _wake(queue: RedisQueue, desk: Desk) -> None:
+async def _wake(queue: WakeUpQueue, desk: Desk) -> None:
     wake_ups = SaqWakeUps(queue, desk.telemetry, enqueue_timeout_seconds=1.0, job_timeout_seconds=60)
     wake_ups.placement_due(list(desk.orders.rows))
     await wake_ups.flush()
@@ -48,7 +48,7 @@ async def _stop(running: "asyncio.Task[None]") -> None:
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_woken_worker_places_the_order(queue: RedisQueue) -> None:
+async def test_a_woken_worker_places_the_order(queue: WakeUpQueue) -> None:
     desk = Desk()
     order = new_order()
     await desk.orders.accept(order)
@@ -63,7 +63,7 @@ async def test_a_woken_worker_places_the_order(queue: RedisQueue) -> None:
     assert desk.venue.asked == ["place"]
 
 
-async def test_a_job_that_is_run_twice_places_once(queue: RedisQueue) -> None:
+async def test_a_job_that_is_run_twice_places_once(queue: WakeUpQueue) -> None:
     desk = Desk()
     await desk.orders.accept(new_order())
     await _wake(queue, desk)
@@ -78,7 +78,7 @@ async def test_a_job_that_is_run_twice_places_once(queue: RedisQueue) -> None:
     assert desk.venue.asked == ["place"]
 
 
-async def test_a_stopping_worker_lets_a_running_placement_finish(queue: RedisQueue) -> None:
+async def test_a_stopping_worker_lets_a_running_placement_finish(queue: WakeUpQueue) -> None:
     desk = Desk()
     order = new_order()
     await desk.orders.accept(order)
@@ -123,11 +123,33 @@ async def test_redis_that_goes_away_under_a_job_is_told_and_leaves_no_error_unse
     assert unseen == []
 
 
-async def test_an_idle_worker_stops_at_once(queue: RedisQueue) -> None:
+async def test_an_idle_worker_stops_at_once(queue: WakeUpQueue) -> None:
     running = asyncio.create_task(_worker(queue, Desk()).run())
     await asyncio.sleep(0)
 
     async with asyncio.timeout(3):
+        await _stop(running)
+
+    assert running.cancelled()
+
+
+async def test_a_stop_that_is_lost_in_the_answer_of_redis_is_heard_the_second_time(
+    queue: WakeUpQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep, is_sweeping = queue.sweep, asyncio.Event()
+
+    async def deaf_sweep(lock: int = 60, abort: float = 5.0) -> list[str]:
+        """As asyncio.wait_for before Python 3.12: cancelled in the turn in which it ends, it just ends."""
+        is_sweeping.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return await sweep(lock, abort)
+
+    monkeypatch.setattr(queue, "sweep", deaf_sweep)
+    running = asyncio.create_task(_worker(queue, Desk()).run())
+    async with asyncio.timeout(5):
+        await is_sweeping.wait()
+
         await _stop(running)
 
     assert running.cancelled()

@@ -220,7 +220,7 @@ async def test_who_reads_slowly_and_steadily_gets_the_whole_answer() -> None:
                 read = 0
                 while read < LONG_BYTES:
                     read += len(await loop.sock_recv(narrow, 40_000))
-                    await asyncio.sleep(0.02)  # The pace of the peer.
+                    await asyncio.sleep(0.01)  # The pace of the peer.
 
 
 def has_been_reset(connection: socket.socket) -> bool:
@@ -258,7 +258,8 @@ class Site:
         self.refused += 1
 
     async def close(self) -> None:
-        """Cut every connection."""
+        """Cut every connection, and let go what is held: the server would wait for it."""
+        self.released.set()
         for writer in self._opened:
             writer.transport.abort()
             with suppress(ConnectionError):
