@@ -31,11 +31,14 @@ def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport:
     """
     event, order, at = text(data, "event"), as_object(data.get("order"), what="order"), moment(data, "timestamp")
     parse = _EVENTS.get(event)
+    client_order_id = optional_text(order, "client_order_id")
+    order_id = our_order_id(client_order_id)
     return VenueReport(
-        order_id=our_order_id(optional_text(order, "client_order_id")),
+        order_id=order_id,
         venue_order_id=text(order, "id"),
         reports=() if parse is None else (parse(data, order, at),),
         at=at,
+        is_foreign=order_id is None and client_order_id is not None,
         raw=raw,
     )
 

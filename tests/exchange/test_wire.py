@@ -207,6 +207,18 @@ def test_other_events_say_nothing_new(event: str) -> None:
     assert (report.order_id, report.venue_order_id, report.reports) == (ORDER_ID, "v1", ())
 
 
+@pytest.mark.parametrize(
+    ("client_order_id", "is_foreign"),
+    [("by-hand", True), (str(ORDER_ID).upper(), True), (str(ORDER_ID), False), (None, False), ("", False)],
+)
+def test_an_update_of_an_order_that_tells_a_client_order_id_of_others_is_foreign(
+    client_order_id: str | None, is_foreign: bool
+) -> None:
+    report = parse_trade_update(update("new", order=order(client_order_id=client_order_id)))
+
+    assert report.is_foreign is is_foreign
+
+
 def activity(**changes: object) -> dict[str, object]:
     return {
         "activity_type": "FILL",
