@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from domain.values import DECIMAL_DIGITS, ZERO
+from domain.values import DECIMAL_DIGITS, EXACT, ZERO
 
 TEXT_MAX_CHARACTERS = 4096
 ORDER_IDS_REMEMBERED_MAX = 20_000
@@ -80,8 +80,9 @@ def decimal(data: Json, key: str) -> Decimal:
         return Decimal(written)
     if _NUMBER.fullmatch(written) is None:
         raise WireError(f"{key} is not a decimal number")
-    number = Decimal(written)
-    _, digits, exponent = number.normalize().as_tuple()
+    # Exactly, since the usual context rounds to 28 digits; and without zeros at the end, more than a column takes.
+    number = Decimal(written).normalize(EXACT)
+    _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int), "the pattern lets only finite numbers pass"  # noqa: S101 - only a bug could break it
     if -exponent > DECIMAL_DIGITS or len(digits) + exponent > DECIMAL_DIGITS:
         raise WireError(f"{key} has more than {DECIMAL_DIGITS} digits on one side of the point")

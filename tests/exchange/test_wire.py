@@ -16,7 +16,7 @@ from domain.executions import Trade
 from domain.order import End, VenueRank
 from domain.ports.venue import UnreadableReport, VenueReport
 from domain.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderEnded, OrderFilled
-from domain.values import OrderType, ReasonSource, Side, Terms, TimeInForce
+from domain.values import DECIMAL_DIGITS, OrderType, ReasonSource, Side, Terms, TimeInForce
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.events import activity_order, parse_fill_activity, parse_trade_update
 from exchange.alpaca.fields import WireError, decimal, moment, our_order_id, write_moment
@@ -269,7 +269,11 @@ def test_an_asset_becomes_an_instrument_only_if_it_tells_its_isin() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, "", "x", "NaN", "Infinity", "1_000", "\u0661", " 1", "0x1", "1e99", 1e300, "0." + "1" * 19, [], {}],
+    [
+        *(None, True, "", "x", "NaN", "Infinity", "1_000", "\u0661", " 1", "0x1", "1e99", 1e300, [], {}),
+        *("0." + "1" * 19, "1234567890.1234567890123456789", "-123456789012345678.1234567890123456789"),
+        *("1234567890123456789", "1234567890123456789.1234567890123456789", "123456789012345678.1234567890123456789e0"),
+    ],
 )
 def test_what_is_no_exact_number_is_refused(value: object) -> None:
     with pytest.raises(WireError):
@@ -281,6 +285,21 @@ def test_what_is_no_exact_number_is_refused(value: object) -> None:
 )
 def test_numbers_are_exact_whether_text_or_number(value: object, number: str) -> None:
     assert decimal({"qty": value}, "qty") == Decimal(number)
+
+
+@given(whole=st.integers(0, 10**20), behind=st.text("0123456789", min_size=1, max_size=30))
+def test_a_number_has_at_most_18_digits_on_each_side_and_is_read_as_one_that_has_no_more(
+    whole: int, behind: str
+) -> None:
+    written = f"{whole}.{behind}"
+
+    if whole >= 10**DECIMAL_DIGITS or len(behind.rstrip("0")) > DECIMAL_DIGITS:
+        with pytest.raises(WireError):
+            decimal({"qty": written}, "qty")
+    else:
+        number = decimal({"qty": written}, "qty")
+        assert number == Decimal(written)
+        assert int(number.as_tuple().exponent) >= -DECIMAL_DIGITS
 
 
 @pytest.mark.parametrize(
