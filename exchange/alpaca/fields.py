@@ -15,9 +15,13 @@ import orjson
 from domain.values import DECIMAL_DIGITS, EXACT, ZERO
 
 TEXT_MAX_CHARACTERS = 4096
+ID_MAX_CHARACTERS = 128
+"""As much as a row can hold of an order's or an execution's name; the broker's own are 36 long."""
 ORDER_IDS_REMEMBERED_MAX = 20_000
 
 Json = Mapping[str, object]
+
+_DOTS = frozenset({".", ".."})
 
 # As nearly all numbers come; nothing more has to be looked at then.
 _PLAIN_NUMBER = re.compile(rf"[0-9]{{1,{DECIMAL_DIGITS}}}(\.[0-9]{{1,{DECIMAL_DIGITS}}})?", re.ASCII)
@@ -68,6 +72,20 @@ def optional_text(data: Json, key: str) -> str | None:
     if len(value) > TEXT_MAX_CHARACTERS or "\0" in value:
         raise WireError(f"{key} is too long, or holds what no database stores")
     return value
+
+
+def venue_id(data: Json, key: str) -> str:
+    """The name that the venue gave to an order or an execution: one that can be kept, and asked for."""
+    return as_venue_id(text(data, key), what=key)
+
+
+def as_venue_id(written: str, *, what: str) -> str:
+    """The text as such a name."""
+    if not 0 < len(written) <= ID_MAX_CHARACTERS:
+        raise WireError(f"{what} is no name of 1 to {ID_MAX_CHARACTERS} characters")
+    if written in _DOTS:
+        raise WireError(f"{what} would name another resource in a path")
+    return written
 
 
 def decimal(data: Json, key: str) -> Decimal:

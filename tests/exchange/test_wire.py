@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db import columns
 from domain.executions import Trade
 from domain.order import End, VenueRank
 from domain.ports.venue import UnreadableReport, VenueReport
@@ -19,7 +20,7 @@ from domain.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, O
 from domain.values import DECIMAL_DIGITS, OrderType, ReasonSource, Side, Terms, TimeInForce
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.events import activity_order, parse_fill_activity, parse_trade_update
-from exchange.alpaca.fields import WireError, decimal, moment, our_order_id, write_moment
+from exchange.alpaca.fields import ID_MAX_CHARACTERS, WireError, decimal, moment, our_order_id, write_moment
 from exchange.alpaca.frames import ControlFrame, NullFrame, parse_frame
 from exchange.alpaca.orders import order_json, parse_order
 
@@ -249,6 +250,40 @@ def test_activities_of_one_millisecond_are_sorted_by_cumulative_quantity() -> No
 
     fills = [fill for report in ordered for fill in report.reports if isinstance(fill, OrderFilled)]
     assert [fill.cumulative_quantity for fill in fills] == [Decimal(9), Decimal(1), Decimal(2)]
+
+
+NO_IDS = [".", "..", "v" * (ID_MAX_CHARACTERS + 1)]
+"""Two would name another resource in a path, the last one no row can hold."""
+
+
+@pytest.mark.parametrize("name", NO_IDS)
+def test_what_cannot_be_kept_or_asked_for_is_no_id_of_the_venue(name: str) -> None:
+    fill = {"qty": "3", "price": "12.25"}
+    with pytest.raises(WireError):
+        parse_order(order(id=name))
+    for event in ("new", "canceled", "calculated"):
+        with pytest.raises(WireError):
+            parse_trade_update(update(event, order=order(id=name)))
+    for event in ("fill", "trade_bust", "trade_correct"):
+        with pytest.raises(WireError):
+            parse_trade_update(update(event, execution_id=name, order=order(filled_qty="7"), **fill))
+    with pytest.raises(WireError):
+        parse_trade_update(update("trade_bust", execution_id="e9", previous_execution_id=name))
+    for changes in ({"order_id": name}, {"id": f"20260105080001234::{name}"}):
+        with pytest.raises(WireError):
+            parse_fill_activity(activity(**changes))
+
+
+def test_a_fill_activity_that_names_nothing_behind_the_time_has_no_id() -> None:
+    with pytest.raises(WireError):
+        parse_fill_activity(activity(id="20260105080001234::"))
+
+
+def test_the_longest_id_is_one_that_the_database_takes() -> None:
+    longest = "v" * columns.ID_MAX_CHARACTERS
+
+    assert parse_order(order(id=longest)).venue_order_id == longest
+    assert parse_fill_activity(activity(id=f"20260105080001234::{longest}", order_id=longest)).venue_order_id == longest
 
 
 def test_an_asset_becomes_an_instrument_only_if_it_tells_its_isin() -> None:
