@@ -70,7 +70,8 @@ class Turn:
             raise StaleWrite
 
     def end(self) -> None:
-        """Be done with, however it went."""
+        """Be done with, however it went. Batches that wrote nothing, and never waited, would hold those before them."""
+        self._before = None
         self._is_decided.set()
         self._is_over.set()
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from socket import gaierror
 
 from redis.asyncio import Redis
@@ -44,7 +45,7 @@ from domain.halts_seen import HaltsSeen
 from domain.kept_orders import KeptOrders
 from domain.ports.following import Fence
 from domain.reconciliation import CatchUpPolicy, Reconciliation
-from domain.submission import Submission
+from domain.submission import Submission, longest_job
 from domain.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
@@ -61,6 +62,8 @@ QUEUE_HEALTH_CHECK_SECONDS = 15
 QUEUE_SOCKET_MARGIN_SECONDS = 10.0
 QUEUE_OTHER_CONNECTIONS_MAX = 32
 REDIS_CHECK_TIMEOUT_SECONDS = 1.0
+JOB_MARGIN_SECONDS = 5
+"""For writing down what was found out: SAQ cuts a job that takes longer, whatever it is about to write."""
 CONCLUDED_AT_ONCE_MAX = 100
 CONCLUSIONS_WAITING_MAX = 4_096
 
@@ -189,7 +192,7 @@ async def open_signals(process: Process, *, publish_pause_seconds: float = 0.0) 
             queue,
             process.telemetry,
             enqueue_timeout_seconds=settings.wake_up_timeout_seconds,
-            job_timeout_seconds=int(settings.placement_lease.total_seconds()),
+            job_timeout_seconds=ceil(longest_job(settings.placement_lease).total_seconds()) + JOB_MARGIN_SECONDS,
         )
         publisher = await stack.enter_async_context(
             open_publisher(
