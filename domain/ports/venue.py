@@ -157,8 +157,10 @@ class Venue(Protocol):
 class VenueStream(Protocol):
     """The exchange's execution stream: no sequence numbers, no replay, no promise of order."""
 
-    def connect(self) -> AbstractAsyncContextManager[AsyncIterator[VenueReport | UnreadableReport]]:
-        """Open, authenticate and listen; then yield what comes until the connection ends.
+    def connect(self) -> AbstractAsyncContextManager[AsyncIterator[Sequence[VenueReport | UnreadableReport]]]:
+        """Open, authenticate and listen; then yield what comes, some at once, until the connection ends.
+
+        They are few enough that others who work beside the reader need not wait.
 
         Raises VenueUnreachable when it cannot be opened; the iterator ends or raises it when the connection is lost.
         """

@@ -16,6 +16,7 @@ from domain.values import DECIMAL_DIGITS, ZERO
 
 TEXT_MAX_CHARACTERS = 4096
 ORDER_IDS_REMEMBERED_MAX = 20_000
+NUMBERS_REMEMBERED_MAX = 8_192
 
 Json = Mapping[str, object]
 
@@ -65,9 +66,14 @@ def optional_text(data: Json, key: str) -> str | None:
     value = data.get(key)
     if not isinstance(value, str) or not value:
         return None
-    if len(value) > TEXT_MAX_CHARACTERS or "\0" in value:
+    if not is_storable(value):
         raise WireError(f"{key} is too long, or holds what no database stores")
     return value
+
+
+def is_storable(value: str) -> bool:
+    """Whether a text is short enough, and can be stored."""
+    return len(value) <= TEXT_MAX_CHARACTERS and "\0" not in value
 
 
 def decimal(data: Json, key: str) -> Decimal:
@@ -76,8 +82,9 @@ def decimal(data: Json, key: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise WireError(f"{key} is missing or not a number")
     written = str(value)
-    if _PLAIN_NUMBER.fullmatch(written) is not None:
-        return Decimal(written)
+    plain = plain_number(written)
+    if plain is not None:
+        return plain
     if _NUMBER.fullmatch(written) is None:
         raise WireError(f"{key} is not a decimal number")
     number = Decimal(written)
@@ -86,6 +93,15 @@ def decimal(data: Json, key: str) -> Decimal:
     if -exponent > DECIMAL_DIGITS or len(digits) + exponent > DECIMAL_DIGITS:
         raise WireError(f"{key} has more than {DECIMAL_DIGITS} digits on one side of the point")
     return number
+
+
+@lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)
+def plain_number(written: str) -> Decimal | None:
+    """A number of digits, perhaps with a point, as nearly all are written; None for all others.
+
+    Remembered, because the same quantities and prices come again and again.
+    """
+    return Decimal(written) if _PLAIN_NUMBER.fullmatch(written) is not None else None
 
 
 def positive(data: Json, key: str) -> Decimal:
