@@ -21,6 +21,7 @@ from exchange.alpaca.fields import (
     our_order_id,
     plain_number,
     positive,
+    read_moment,
     text,
 )
 from exchange.alpaca.orders import ENDS, ended, told_reason
@@ -70,7 +71,7 @@ def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:
         ):
             return None
         quantity, price = plain_number(data["qty"]), plain_number(data["price"])
-        total, at = plain_number(order["filled_qty"]), moment(data, "timestamp")
+        total, at = plain_number(order["filled_qty"]), read_moment(data["timestamp"])
     except (KeyError, TypeError, AttributeError, WireError):
         return None
     if not quantity or price is None or not total:

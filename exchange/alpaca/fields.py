@@ -123,13 +123,21 @@ def not_negative(data: Json, key: str) -> Decimal:
 def moment(data: Json, key: str) -> datetime:
     """An RFC 3339 time as aware UTC; what is finer than a microsecond is cut off."""
     written = text(data, key)
+    try:
+        return read_moment(written)
+    except WireError as error:
+        raise WireError(f"{key} {error}") from None
+
+
+def read_moment(written: str) -> datetime:
+    """The same of a text. Raises WireError."""
     if _RFC3339.fullmatch(written) is None:
-        raise WireError(f"{key} is not an RFC 3339 time")
+        raise WireError("is not an RFC 3339 time")
     try:
         told = datetime.fromisoformat(written.upper())
         return told if told.tzinfo is UTC else told.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise WireError(f"{key} is not a time that exists") from None
+        raise WireError("is not a time that exists") from None
 
 
 def first_moment(data: Json, *keys: str) -> datetime:
