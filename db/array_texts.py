@@ -20,9 +20,11 @@ def plain_array(column: Sequence[object]) -> str:
     # As in most columns: what a fill does not touch. Equal decimals may be written differently.
     if not isinstance(first, Decimal) and column.count(first) == len(column):
         return "{}" if first is None else "{" + ",".join([str(first)] * len(column)) + "}"
-    if None in column:
-        return "{" + ",".join(["NULL" if value is None else str(value) for value in column]) + "}"
-    return "{" + ",".join(map(str, column)) + "}"
+    # Looked for in the texts: whether a decimal is None it finds out slowly.
+    texts = list(map(str, column))
+    if "None" in texts:
+        texts = ["NULL" if value is None else str(value) for value in column]
+    return "{" + ",".join(texts) + "}"
 
 
 def moment_array(column: Sequence[datetime | None]) -> str:

@@ -175,7 +175,9 @@ def _execution_columns(executed: Sequence[tuple[Order, Execution]]) -> _Executio
         fill_prices=plain_array([fill and fill.price for fill in fills]),
         correction_quantities=plain_array([correction and correction.trade.quantity for correction in corrections]),
         correction_prices=plain_array([correction and correction.trade.price for correction in corrections]),
-        corrected_at=moment_array([correction and correction.corrected_at for correction in corrections]),
+        corrected_at=moment_array(
+            [None if correction is None else correction.corrected_at for correction in corrections]
+        ),
         are_busted=plain_array([execution.is_busted for execution in executions]),
         executed_at=moment_array([execution.executed_at for execution in executions]),
         received_at=moment_array([execution.received_at for execution in executions]),
@@ -191,10 +193,7 @@ def _change_columns(
     orders = [change.order for change in changes]
     facts = [order.facts for order in orders]
     reasons = [_stored_reason(order) for order in orders]
-    if _is_a_fill_each(changes, executed):
-        shown = _of_fills(executions)
-    else:
-        shown = _of_changes(changes)
+    shown = _of_fills(executions) if _is_a_fill_each(changes, executed) else _of_changes(changes)
     return (
         plain_array(numbered_changes.account_numbers),
         plain_array(numbered_changes.behind),
@@ -259,8 +258,8 @@ def _of_changes(changes: Sequence[Change]) -> _ShownExecutions:
         execution_ids=plain_array([execution and execution.id.hex for execution in executions]),
         quantities=plain_array([trade and trade.quantity for trade in trades]),
         prices=plain_array([trade and trade.price for trade in trades]),
-        executed_at=moment_array([execution and execution.executed_at for execution in executions]),
-        received_at=moment_array([execution and execution.received_at for execution in executions]),
+        executed_at=moment_array([None if execution is None else execution.executed_at for execution in executions]),
+        received_at=moment_array([None if execution is None else execution.received_at for execution in executions]),
     )
 
 

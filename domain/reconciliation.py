@@ -7,8 +7,8 @@ harmlessly, so the questions may overlap with the stream and with each other.
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -83,11 +83,12 @@ class Reconciliation:
         changes, under_way, turn = 0, deque[asyncio.Task[int]](), Turn()
         turn.end()
         try:
-            async for fills in self._some_pages(since):
-                if len(under_way) == UNDER_WAY_MAX:
-                    changes += await under_way.popleft()
-                turn = turn.behind()
-                under_way.append(asyncio.create_task(self._record_some(fills, turn)))
+            async with aclosing(self._some_pages(since)) as pages:
+                async for fills in pages:
+                    if len(under_way) == UNDER_WAY_MAX:
+                        changes += await under_way.popleft()
+                    turn = turn.behind()
+                    under_way.append(asyncio.create_task(self._record_some(fills, turn)))
             while under_way:
                 changes += await under_way.popleft()
         except TryAgain:
@@ -100,13 +101,14 @@ class Reconciliation:
             await asyncio.gather(*under_way, return_exceptions=True)
         return changes
 
-    async def _some_pages(self, since: datetime) -> AsyncIterator[Sequence[VenueReport]]:
+    async def _some_pages(self, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
         some = list[VenueReport]()
-        async for page in self.venue.fills(since=since):
-            some += page
-            if len(some) >= REPORTS_AT_ONCE:
-                yield some
-                some = []
+        async with aclosing(self.venue.fills(since=since)) as pages:
+            async for page in pages:
+                some += page
+                if len(some) >= REPORTS_AT_ONCE:
+                    yield some
+                    some = []
         yield some
 
     async def _record_some(self, reports: Sequence[VenueReport], turn: Turn) -> int:

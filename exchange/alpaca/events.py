@@ -1,7 +1,7 @@
 """What the venue tells about an order as it happens: trade updates of the stream, and FILL activities. Pure."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -30,7 +30,8 @@ TRADE_UPDATES = "trade_updates"
 """The stream of what happens to orders."""
 
 _FILLS = frozenset({"partial_fill", "fill"})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = 1_000
+"""In microseconds."""
 
 
 def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport:
@@ -49,7 +50,7 @@ def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport:
     )
 
 
-def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:
+def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa: ANN401 - JSON that is asked forgiveness
     """The short way for what nearly all frames are: a fill, told as the venue tells it day by day.
 
     For what it takes it gives what `parse_trade_update` gives, at a third of the time; None for everything else.
@@ -101,11 +102,14 @@ def parse_fill_activity(data: Json) -> VenueReport:
     return VenueReport(order_id=None, venue_order_id=venue_order_id, reports=(report,), at=at)
 
 
-def activity_order(report: VenueReport) -> tuple[int, Decimal]:
+def activity_order(report: VenueReport) -> tuple[datetime, Decimal]:
     """How activities are sorted: by millisecond, and within one, where the venue keeps no order, by `cum_qty`."""
-    cumulative = [fill.cumulative_quantity for fill in report.reports if isinstance(fill, OrderFilled)]
-    milliseconds = (report.at - _EPOCH) // timedelta(milliseconds=1)
-    return (milliseconds, next((each for each in cumulative if each is not None), ZERO))
+    at, cumulative = report.at, ZERO
+    for fill in report.reports:
+        if isinstance(fill, OrderFilled) and fill.cumulative_quantity is not None:
+            cumulative = fill.cumulative_quantity
+            break
+    return at.replace(microsecond=at.microsecond - at.microsecond % MILLISECOND), cumulative
 
 
 def _accepted(rank: VenueRank) -> Callable[[Json, Json, datetime], Report]:
