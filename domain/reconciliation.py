@@ -83,7 +83,7 @@ class Reconciliation:
         changes, under_way, turn = 0, deque[asyncio.Task[int]](), Turn()
         turn.end()
         try:
-            async with aclosing(self._some_pages(since)) as pages:
+            async with aclosing(_one_ahead(self._some_pages(since))) as pages:
                 async for fills in pages:
                     if len(under_way) == UNDER_WAY_MAX:
                         changes += await under_way.popleft()
@@ -223,3 +223,16 @@ class Reconciliation:
             elif len(self.foreign) < FOREIGN_ORDERS_REMEMBERED_MAX:
                 self.foreign[venue_order_id] = None
         return ours
+
+
+async def _one_ahead(some_pages: AsyncGenerator[Sequence[VenueReport]]) -> AsyncGenerator[Sequence[VenueReport]]:
+    """The same, of which the next is asked for while one is worked on: the venue's answers take as long as the work."""
+    coming = asyncio.ensure_future(anext(some_pages, None))
+    try:
+        while (fills := await coming) is not None:
+            coming = asyncio.ensure_future(anext(some_pages, None))
+            yield fills
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        await some_pages.aclose()

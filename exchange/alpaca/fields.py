@@ -55,10 +55,14 @@ def as_list(value: object, *, what: str) -> list[object]:
 
 def text(data: Json, key: str) -> str:
     """A text that is there and not empty."""
-    value = optional_text(data, key)
-    if not value:
+    value = data.get(key)
+    # As nearly all come; anything else is told apart once more.
+    if type(value) is str and value and is_storable(value):
+        return value
+    told = optional_text(data, key)
+    if not told:
         raise WireError(f"{key} is missing or not a text")
-    return value
+    return told
 
 
 def optional_text(data: Json, key: str) -> str | None:
@@ -79,12 +83,12 @@ def is_storable(value: str) -> bool:
 def decimal(data: Json, key: str) -> Decimal:
     """An exact number given as text or as a JSON number, with at most 18 digits on each side of the point."""
     value = data.get(key)
+    # As nearly all come.
+    if type(value) is str and (plain := plain_number(value)) is not None:
+        return plain
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise WireError(f"{key} is missing or not a number")
     written = str(value)
-    plain = plain_number(written)
-    if plain is not None:
-        return plain
     if _NUMBER.fullmatch(written) is None:
         raise WireError(f"{key} is not a decimal number")
     number = Decimal(written)
