@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from db.array_texts import text_array
 from db.database import Database, Row
 from db.rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
 from db.write_arrays import NumberedChanges, numbered, write_arguments
@@ -14,7 +15,7 @@ from domain.changes import PlacementState, RecordedChange, snapshot, view
 from domain.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
 from domain.executions import Execution
 from domain.ports.following import Fence
-from domain.ports.order_store import AT_ONCE, ExecutionKey, LoadedOrder, OrderWrite, WriteTurn
+from domain.ports.order_store import AT_ONCE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTurn
 
 LOAD = f"""
 SELECT {ORDER_COLUMN_NAMES}, coalesce(
@@ -43,6 +44,17 @@ CROSS JOIN LATERAL (
 ) AS e
 WHERE e.venue = $1
 """
+RECORDED_FILLS = """
+SELECT o.venue_order_id, e.venue_execution_id
+FROM unnest($2::text::text[], $3::text::text[]) AS k (venue_order_id, venue_execution_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM executions AS x
+    WHERE x.venue = $1 AND x.venue_execution_id = k.venue_execution_id AND x.fill_quantity IS NOT NULL
+    OFFSET 0
+) AS e
+JOIN orders AS o ON o.id = e.order_id AND o.account_id = e.account_id
+WHERE o.venue_order_id = k.venue_order_id
+"""
 FOREIGN_EXECUTIONS = """
 SELECT e.venue_execution_id, e.order_id
 FROM unnest($2::uuid[], $3::text[]) AS k (order_id, venue_execution_id)
@@ -67,6 +79,14 @@ class Recording:
             row["id"]: loaded_order_of(row, executions=executions.get(row["id"], ()), filled_up_to=row["filled_up_to"])
             for row in rows
         }
+
+    async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
+        """Those of the fills that are stored."""
+        if not fills:
+            return ()
+        names = (text_array([order for order, _ in fills]), text_array([execution for _, execution in fills]))
+        rows = await self.database.fetch(RECORDED_FILLS, self.venue, *names)
+        return {(row["venue_order_id"], row["venue_execution_id"]) for row in rows}
 
     async def write(
         self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE

@@ -18,9 +18,9 @@ from domain.execution import Recorded, Recording
 from domain.order import OrderStatus
 from domain.ports.clock_and_ids import Clock
 from domain.ports.following import StreamPositions
-from domain.ports.order_store import LoadedOrder, OrderStore
+from domain.ports.order_store import FillName, LoadedOrder, OrderStore
 from domain.ports.venue import Venue, VenueOrder, VenueReport
-from domain.reports import Report
+from domain.reports import OrderFilled, Report
 from domain.telemetry import Metric, Telemetry
 from domain.turns import Turn
 
@@ -80,11 +80,14 @@ class Reconciliation:
 
         Some pages are recorded together. While they are written the next ones are decided, and more are asked for.
         """
-        changes, under_way, turn = 0, deque[asyncio.Task[int]](), Turn()
+        changes, under_way, turn, may_repeat = 0, deque[asyncio.Task[int]](), Turn(), True
         turn.end()
         try:
             async with aclosing(_one_ahead(self._some_pages(since))) as pages:
-                async for fills in pages:
+                async for told in pages:
+                    # Where the question overlaps with the last one; from there on, recording finds what still repeats.
+                    fills = await self._unrecorded(told) if may_repeat else told
+                    may_repeat = len(fills) < len(told)
                     if len(under_way) == UNDER_WAY_MAX:
                         changes += await under_way.popleft()
                     turn = turn.behind()
@@ -100,6 +103,12 @@ class Reconciliation:
                 recording.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
         return changes
+
+    async def _unrecorded(self, fills: Sequence[VenueReport]) -> Sequence[VenueReport]:
+        """Those of which not everything is stored already: the others would be read, applied, and change nothing."""
+        names = [_fill_name(fill) for fill in fills]
+        recorded = await self.orders.recorded_fills([name for name in names if name is not None])
+        return [fill for fill, name in zip(fills, names, strict=True) if name is None or name not in recorded]
 
     async def _some_pages(self, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
         some = list[VenueReport]()
@@ -223,6 +232,14 @@ class Reconciliation:
             elif len(self.foreign) < FOREIGN_ORDERS_REMEMBERED_MAX:
                 self.foreign[venue_order_id] = None
         return ours
+
+
+def _fill_name(report: VenueReport) -> FillName | None:
+    """The name of the fill that is all that the report tells."""
+    match report.reports:
+        case (OrderFilled(venue_order_id=str() as venue_order_id, venue_execution_id=venue_execution_id),):
+            return venue_order_id, venue_execution_id
+    return None
 
 
 async def _one_ahead(some_pages: AsyncGenerator[Sequence[VenueReport]]) -> AsyncGenerator[Sequence[VenueReport]]:
