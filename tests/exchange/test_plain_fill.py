@@ -71,6 +71,19 @@ def test_a_fill_as_the_venue_tells_it_takes_the_short_way(event: str) -> None:
     assert plain.raw == RAW
 
 
+@pytest.mark.parametrize(
+    "value", ["", "\0", "x" * 5_000, "-1", "0", "0.0", "1e3", "1" * 19, "+1", " 1", 1, 1.5, True, None]
+)
+@pytest.mark.parametrize("path", PATHS)
+def test_each_field_is_taken_only_as_the_whole_way_takes_it(path: tuple[str, ...], value: object) -> None:
+    message = told("fill")
+    put(message, path, value)
+
+    plain = plain_fill(message, raw=RAW)
+
+    assert plain is None or plain == parse_message(message, raw=RAW)
+
+
 @pytest.mark.parametrize("content", [None, 1, "data", [], ["data"], {}, {"data": "order"}, {"data": {"order": "id"}}])
 def test_what_is_no_frame_is_left_to_the_whole_way(content: object) -> None:
     assert plain_fill(content) is None
