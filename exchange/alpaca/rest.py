@@ -1,6 +1,7 @@
 """The port Venue by the broker's REST interface. It decides nothing: what an answer proves is in `outcomes`."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -115,24 +116,39 @@ class AlpacaVenue:
             query["after"] = write_moment(max(order.submitted_at for order in orders) - STEP_BACK)
         raise VenueUnreachable("the venue's list of open orders has no end")
 
-    async def fills(self, *, since: datetime) -> AsyncIterator[Sequence[VenueReport]]:
-        """Pages of fills, oldest first. Raises VenueUnreachable."""
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
+        """Pages of fills, oldest first. Raises VenueUnreachable.
+
+        While a page is read and worked on the next one is asked for already.
+        """
         query = {
             "after": write_moment(since - FILLS_STEP_BACK),
             "direction": "asc",
             "page_size": str(FILLS_PAGE_ROWS),
         }
-        for _ in range(self._settings.pages_max):
-            rows = await self._rows("/v2/account/activities/FILL", query)
-            if rows:
-                yield sorted(self._parsed(rows, parse_fill_activity), key=activity_order)
-            if len(rows) < FILLS_PAGE_ROWS:
-                return
-            token = _row_id(rows[-1])
-            if token == query.get("page_token"):
-                break
-            query["page_token"] = token
+        asked = self._ask_for_fills(query)
+        try:
+            for _ in range(self._settings.pages_max):
+                rows = await asked
+                is_last = len(rows) < FILLS_PAGE_ROWS
+                if not is_last:
+                    token = _row_id(rows[-1])
+                    if token == query.get("page_token"):
+                        break
+                    query["page_token"] = token
+                    asked = self._ask_for_fills(query)
+                    await asyncio.sleep(0)  # It goes out before this page is read.
+                if rows:
+                    yield sorted(self._parsed(rows, parse_fill_activity), key=activity_order)
+                if is_last:
+                    return
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
         raise VenueUnreachable("the venue's list of fills has no end")
+
+    def _ask_for_fills(self, query: Mapping[str, str]) -> asyncio.Task[Sequence[Json]]:
+        return asyncio.create_task(self._rows("/v2/account/activities/FILL", dict(query)))
 
     async def instruments(self) -> Sequence[Instrument]:
         """What the venue trades, where it tells the ISIN. Raises VenueUnreachable."""

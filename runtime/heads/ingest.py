@@ -27,6 +27,8 @@ from runtime.settings import Settings
 REQUIRES = ("database_url", "redis_url")
 KEPT_ORDERS_MAX = 20_000
 """Some 2 KB each."""
+YOUNG_OBJECTS = 20_000
+"""A batch has half as many, and they are gone by themselves. Nobody waits for a look of two milliseconds here."""
 
 
 async def run(process: Process) -> None:
@@ -53,7 +55,13 @@ async def run(process: Process) -> None:
             ),
         )
         checks = {"database": database.check, "redis": signals.check}
-        await until_stopped(process, leadership.run, database.tape.run, lambda: serve_health(process, checks=checks))
+        await until_stopped(
+            process,
+            leadership.run,
+            database.tape.run,
+            lambda: serve_health(process, checks=checks),
+            young_objects=YOUNG_OBJECTS,
+        )
 
 
 def make_consumer(
