@@ -49,7 +49,7 @@ class Submission:
     halts: HaltsSeen
 
     async def place(self, order_ids: Collection[UUID]) -> int:
-        """Make one attempt for each of the orders that is due; gives how many were: none when there was no room for them.
+        """Make one attempt for each of the orders that is due; gives how many were, none when there was no room.
 
         Raises Unavailable when the database does not answer.
         """

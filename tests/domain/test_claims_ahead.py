@@ -12,7 +12,6 @@ from domain.order import OrderStatus
 from tests.desk import Desk
 from tests.examples import ORDER_ID
 
-
 PATIENCE = timedelta(seconds=5)
 
 

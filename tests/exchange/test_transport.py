@@ -291,7 +291,7 @@ async def test_cancelling_a_placement_is_not_swallowed() -> None:
 
 @asynccontextmanager
 async def one_answer_too_many(stray: str) -> AsyncIterator[str]:
-    """A venue that sends its first answer twice; the second time when the next request has come, and before its answer."""
+    """A venue that sends its first answer twice: the second time between the next request and that one's answer."""
     served = list[str]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
