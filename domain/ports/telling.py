@@ -51,7 +51,8 @@ class LiveFeed(Protocol):
     """Every change exactly once and in order to one subscriber, whatever happens to the hints in between.
 
     Each step gives the items that are there by then, in order and at least one: who sends them on has one wake-up and
-    one write for all of them. Both generators free everything they hold when closed. They end only as said, or by an error.
+    one write for all of them. Both generators free everything they hold when closed. They end only as said, or by an
+    error.
     """
 
     def order(
