@@ -39,13 +39,14 @@ class MemoryLiveFeed:
                     return
                 yield [UpToDate(version=version)]
             while True:
-                log = self._log(row.order.account_id)
+                # More may come while what is new is taken: what was looked at by now is what is known.
+                log = list(self._log(row.order.account_id))
                 if new := [each for each in log if each.order.id == order_id and each.order.version > version]:
                     version = new[-1].order.version
                     yield new
                 if row.order.status.is_final and row.order.version <= version:
                     return
-                await self._next_change(row.order.account_id, known=len(self._log(row.order.account_id)))
+                await self._next_change(row.order.account_id, known=len(log))
 
     async def account(
         self, account_id: str, *, after: int | None
