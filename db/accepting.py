@@ -166,7 +166,7 @@ def _columns(asked: Sequence[Asked]) -> Sequence[object]:
         plain_array([order.id for order in orders]),
         text_array([order.account_id for order in orders]),
         text_array([one.client_order_id for one in terms]),
-        plain_array([one.isin for one in terms]),
+        text_array([one.isin for one in terms]),
         text_array([one.symbol for one in terms]),
         plain_array([one.side for one in terms]),
         plain_array([one.type for one in terms]),
