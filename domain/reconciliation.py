@@ -27,7 +27,7 @@ from domain.turns import Turn
 FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
 KNOWN_ORDERS_REMEMBERED_MAX = 100_000
 REPORT_SHOWN_CHARACTERS = 1_000
-REPORTS_AT_ONCE = 500
+REPORTS_AT_ONCE = 300
 UNDER_WAY_MAX = 2
 """One batch is written and one decided: what a batch is expected to make is acted on by the next one alone."""
 
