@@ -12,17 +12,9 @@ from ingest.recorder import Recorder
 from ingest.waiting import WaitingReports
 from runtime.health import serve_health
 from runtime.process import Process, new_id, until_stopped, utc_now
-from runtime.resources import (
-    Database,
-    Signals,
-    alpaca_settings,
-    make_reconciliation,
-    make_recording,
-    open_database,
-    open_signals,
-    open_venue,
-)
+from runtime.resources import Database, Signals, alpaca_settings, open_database, open_signals, open_venue
 from runtime.settings import Settings
+from runtime.stories import make_reconciliation, make_recording
 
 REQUIRES = ("database_url", "redis_url")
 KEPT_ORDERS_MAX = 20_000
