@@ -32,7 +32,7 @@ class HubFeed:
 
     async def order(
         self, order_id: UUID, *, account_id: str | None, after_version: int | None
-    ) -> AsyncGenerator[OrderSnapshot | UpToDate | RecordedChange]:
+    ) -> AsyncGenerator[Sequence[OrderSnapshot | UpToDate | RecordedChange]]:
         """One order: its snapshot, or the changes after a version; then each later change until a final status.
 
         A snapshot comes again in place of missed changes that are no longer kept. Raises OrderNotFound.
@@ -45,22 +45,20 @@ class HubFeed:
             order, told_until = position.order, position.order.version
             if after_version is None or after_version > order.version:
                 pursuit.start_at(order.version)
-                yield order
+                yield (order,)
             else:
                 pursuit.resume_at(after_version)
                 if after_version == order.version and not order.status.is_final:
-                    yield UpToDate(version=after_version)
+                    yield (UpToDate(version=after_version),)
             # A final status ends it, unless what was missed goes on behind it: then that is told first.
             while not (order.status.is_final and pursuit.at >= told_until):
-                for item in await self._order_items(pursuit, order_id, owner=owner):
-                    yield item
-                    order = item.order if isinstance(item, RecordedChange) else item
-                    if order.status.is_final and order.version >= told_until:
-                        return
+                items = _until_final(await self._order_items(pursuit, order_id, owner=owner), told_until=told_until)
+                yield items
+                order = _order_of(items[-1])
 
     async def account(
         self, account_id: str, *, after: int | None
-    ) -> AsyncGenerator[Checkpoint | Reset | RecordedChange]:
+    ) -> AsyncGenerator[Sequence[Checkpoint | Reset | RecordedChange]]:
         """All orders of the account: a checkpoint, or a reset where the changes since `after` are no longer kept;
         then each change in the sequence's order."""
         with self.hub.follow(account_id) as subscriber:
@@ -69,11 +67,9 @@ class HubFeed:
             pursuit = AccountPursuit(
                 subscriber, account_id=account_id, log=self.hub.patient_log, telemetry=self.telemetry
             )
-            for item in await self._account_opening(pursuit, account_id, after=after, sequence=sequence):
-                yield item
+            yield await self._account_opening(pursuit, account_id, after=after, sequence=sequence)
             while True:
-                for item in await self._account_items(pursuit, account_id):
-                    yield item
+                yield await self._account_items(pursuit, account_id)
 
     async def _order_items(
         self, pursuit: OrderPursuit, order_id: UUID, *, owner: str
@@ -114,6 +110,21 @@ class HubFeed:
 
     async def _owner(self, order_id: UUID) -> str:
         return _found(await self.log.order_position(order_id, account_id=None)).order.account_id
+
+
+def _until_final(
+    items: Sequence[OrderSnapshot | RecordedChange], *, told_until: int
+) -> Sequence[OrderSnapshot | RecordedChange]:
+    """The items up to the one that ends the story: nothing is told behind it."""
+    for count, item in enumerate(items, start=1):
+        order = _order_of(item)
+        if order.status.is_final and order.version >= told_until:
+            return items[:count]
+    return items
+
+
+def _order_of(item: OrderSnapshot | RecordedChange) -> OrderSnapshot:
+    return item.order if isinstance(item, RecordedChange) else item
 
 
 def _found(position: Position | None) -> Position:

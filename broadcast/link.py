@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from broadcast.settings import HubSettings
 from broadcast.shards import channel_of, shard_of_channel
+from domain.frozen import frozen
 
 LINK_ERRORS = (RedisError, OSError)
 """All that a link can fail with; a time-out is an OSError."""
@@ -30,7 +31,7 @@ class LinkSilentError(OSError):
     """Nothing came for longer than the settings allow, not even an answer to a ping."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """A published message."""
 
@@ -91,7 +92,7 @@ class RedisLink:
             return Beat()
         kind, channel, content = response
         if kind == b"message":
-            return Message(content)
+            return Message(raw=content)
         shard = shard_of_channel(channel) if kind == b"subscribe" else None
         return Beat() if shard is None else Subscribed(shard)
 

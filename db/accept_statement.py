@@ -24,7 +24,7 @@ to judge; and because an order that comes alone needs no numbering, which costs 
 # - Limits that were changed since the terms were judged (`set_at` differs) store nothing: the caller judges again.
 # - What an account has under way is never less than nothing: old processes that do not count, and a clock that was put
 #   back, leave numbers below zero and moments of the future behind.
-# - The orders' columns come as an array's text each: see `db.write_arrays`.
+# - The orders' columns come as an array's text each: see `db.array_texts`.
 # - An account's number reaches its orders and changes through arrays, not through joins: the planner knows nothing of
 #   what a CTE holds, and a join of two of them compares every row with every row.
 
@@ -65,12 +65,11 @@ _STORE = """inserted AS (
     RETURNING c.order_id, c.sequence
 )"""
 _ORDER_ARRAYS = (
-    "$1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::numeric[], "
-    "$6::text::numeric[], $7::text::timestamptz[], $8::text::text[], $9::text::text[], $10::text::text[], "
-    "$11::text::text[]"
+    "$1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::text[], "
+    "$7::text::text[], $8::text::text[], $9::text::numeric[], $10::text::numeric[], $11::text::timestamptz[]"
 )
 _ORDER_COLUMNS = (
-    "id, side, type, time_in_force, quantity, limit_price, created_at, account_id, client_order_id, isin, symbol"
+    "id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, limit_price, created_at"
 )
 
 _NEW_ORDERS = f"unnest({_ORDER_ARRAYS}) AS n ({_ORDER_COLUMNS})"

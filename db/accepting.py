@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from db.accept_statement import ACCEPT, ACCEPT_ONE, JUDGE_AND_ACCEPT
+from db.array_texts import moment_array, plain_array, text_array
 from db.database import Database, Row
 from db.shown_rows import shown_column_names, snapshot_of
-from db.write_arrays import columns_of
 from domain.changes import ChangeKind, PlacementState, RecordedChange, snapshot
 from domain.errors import OrderDenied, StaleLimits
 from domain.frozen import frozen
@@ -21,9 +21,6 @@ EVERYBODY_HALTED = "ALL"
 ONE_SECOND = timedelta(seconds=1)
 AT_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """When no limits were ever set."""
-
-# How many columns of an order need no quotes, and how many hold texts of others.
-ORDER_PLAIN, ORDER_TEXTS = 7, 4
 
 # Made before the statement comes again, so that there is a row to lock.
 OPEN_ACCOUNTS = """
@@ -163,24 +160,20 @@ def _refusal(load: tuple[Any, ...], *, accepted: int) -> OrderDenied | StaleLimi
 
 
 def _columns(asked: Sequence[Asked]) -> Sequence[object]:
-    return columns_of([_order_row(one.order) for one in asked], plain=ORDER_PLAIN, texts=ORDER_TEXTS)
-
-
-def _order_row(order: Order) -> tuple[object, ...]:
-    terms = order.terms
+    orders = [one.order for one in asked]
+    terms = [order.terms for order in orders]
     return (
-        order.id.hex,
-        terms.side,
-        terms.type,
-        terms.time_in_force,
-        terms.quantity,
-        terms.limit_price,
-        order.created_at,
-        # Texts from here on.
-        order.account_id,
-        terms.client_order_id,
-        terms.isin,
-        terms.symbol,
+        plain_array([order.id for order in orders]),
+        text_array([order.account_id for order in orders]),
+        text_array([one.client_order_id for one in terms]),
+        text_array([one.isin for one in terms]),
+        text_array([one.symbol for one in terms]),
+        plain_array([one.side for one in terms]),
+        plain_array([one.type for one in terms]),
+        plain_array([one.time_in_force for one in terms]),
+        plain_array([one.quantity for one in terms]),
+        plain_array([one.limit_price for one in terms]),
+        moment_array([order.created_at for order in orders]),
     )
 
 

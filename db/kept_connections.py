@@ -69,6 +69,9 @@ class KeptConnections:
 
     def give_back(self, connection: FetchingConnection) -> bool:
         """Keep it for the next; False when it has ended, and is to be given back to the pool instead."""
+        if self._count > self.connections_max:
+            # The process stops: none is kept any more, and the pool may be gone already.
+            connection.driver.terminate()
         if connection.driver.is_closed():
             self._count -= 1
             return False

@@ -19,6 +19,7 @@ from domain.ports.order_store import (
     AT_ONCE,
     Claim,
     ExecutionKey,
+    FillName,
     LoadedOrder,
     OrderStore,
     OrderWrite,
@@ -97,6 +98,9 @@ class PostgresOrderStore(OrderStore):
 
     async def oldest_due(self) -> timedelta | None:
         return await self._claiming.oldest_due()
+
+    async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
+        return await self._recording.recorded_fills(fills)
 
     async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
         return await self._claiming.ids_by_venue_order_id(venue_order_ids)

@@ -6,15 +6,16 @@ from uuid import UUID
 
 import asyncpg
 
+from db.array_texts import text_array
 from db.database import Database, Row
-from db.rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement_of
-from db.write_arrays import NumberedChange, numbered, write_arguments
+from db.rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
+from db.write_arrays import NumberedChanges, numbered, write_arguments
 from db.write_statement import WRITE
 from domain.changes import PlacementState, RecordedChange, snapshot, view
 from domain.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
 from domain.executions import Execution
 from domain.ports.following import Fence
-from domain.ports.order_store import AT_ONCE, ExecutionKey, LoadedOrder, OrderWrite, WriteTurn
+from domain.ports.order_store import AT_ONCE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTurn
 
 LOAD = f"""
 SELECT {ORDER_COLUMN_NAMES}, coalesce(
@@ -43,6 +44,17 @@ CROSS JOIN LATERAL (
 ) AS e
 WHERE e.venue = $1
 """
+RECORDED_FILLS = """
+SELECT o.venue_order_id, e.venue_execution_id
+FROM unnest($2::text::text[], $3::text::text[]) AS k (venue_order_id, venue_execution_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM executions AS x
+    WHERE x.venue = $1 AND x.venue_execution_id = k.venue_execution_id AND x.fill_quantity IS NOT NULL
+    OFFSET 0
+) AS e
+JOIN orders AS o ON o.id = e.order_id AND o.account_id = e.account_id
+WHERE o.venue_order_id = k.venue_order_id
+"""
 FOREIGN_EXECUTIONS = """
 SELECT e.venue_execution_id, e.order_id
 FROM unnest($2::uuid[], $3::text[]) AS k (order_id, venue_execution_id)
@@ -68,6 +80,14 @@ class Recording:
             for row in rows
         }
 
+    async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
+        """Those of the fills that are stored."""
+        if not fills:
+            return ()
+        names = (text_array([order for order, _ in fills]), text_array([execution for _, execution in fills]))
+        rows = await self.database.fetch(RECORDED_FILLS, self.venue, *names)
+        return {(row["venue_order_id"], row["venue_execution_id"]) for row in rows}
+
     async def write(
         self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
     ) -> Sequence[RecordedChange]:
@@ -88,8 +108,7 @@ class Recording:
         if not row["holds"]:
             raise StaleWrite
         await turn.written()
-        placements = _placements(row)
-        return [_recorded(change, placements[change.change.order.id], row["sequences"]) for change in changes]
+        return _recorded(changes, row)
 
     async def _executions(self, keys: Collection[ExecutionKey]) -> Mapping[UUID, tuple[Execution, ...]]:
         if not keys:
@@ -134,21 +153,30 @@ def _require_distinct(writes: Sequence[OrderWrite]) -> None:
                 raise ExecutionIdTaken({execution.venue_execution_id: owner})
 
 
+def _recorded(numbered_changes: NumberedChanges, row: Row) -> Sequence[RecordedChange]:
+    """The changes as they were written, with their places and their orders' placing."""
+    if not numbered_changes.changes:
+        return ()
+    placements = _placements(row)
+    return [
+        RecordedChange(
+            sequence=sequence,
+            kind=change.kind,
+            at=change.order.updated_at,
+            order=snapshot(change.order, placement=placements[change.order.id]),
+            execution=None if change.execution is None else view(change.execution),
+        )
+        for change, sequence in zip(numbered_changes.changes, numbered_changes.sequences(row["sequences"]), strict=True)
+    ]
+
+
 def _placements(row: Row) -> Mapping[UUID, PlacementState]:
-    names = ("attempts", "last_attempt_at", "place_due_at", "lease_until", "last_error")
-    columns = zip(*(row[name] for name in names), strict=True)
-    return {
-        order_id: placement_of(dict(zip(names, values, strict=True)))
-        for order_id, values in zip(row["ids"], columns, strict=True)
-    }
-
-
-def _recorded(numbered_change: NumberedChange, placement: PlacementState, ends: Sequence[int]) -> RecordedChange:
-    change = numbered_change.change
-    return RecordedChange(
-        sequence=numbered_change.sequence(ends),
-        kind=change.kind,
-        at=change.order.updated_at,
-        order=snapshot(change.order, placement=placement),
-        execution=None if change.execution is None else view(change.execution),
+    columns = (
+        row[name] for name in ("ids", "attempts", "last_attempt_at", "place_due_at", "lease_until", "last_error")
     )
+    return {
+        order_id: placement(
+            attempts=attempts, last_attempt_at=last_attempt_at, due_at=due_at, lease_until=lease_until, last_error=error
+        )
+        for order_id, attempts, last_attempt_at, due_at, lease_until, error in zip(*columns, strict=True)
+    }

@@ -96,12 +96,30 @@ def loaded_order_of(
 
 
 def placement_of(row: Row) -> PlacementState:
-    """How placing goes, from a row of orders. While an attempt is under way no next one is planned."""
-    return PlacementState(
+    """How placing goes, from a row of orders."""
+    return placement(
         attempts=row["attempts"],
         last_attempt_at=row["last_attempt_at"],
-        next_attempt_at=row["place_due_at"] if row["lease_until"] is None else None,
+        due_at=row["place_due_at"],
+        lease_until=row["lease_until"],
         last_error=row["last_error"],
+    )
+
+
+def placement(
+    *,
+    attempts: int,
+    last_attempt_at: datetime | None,
+    due_at: datetime | None,
+    lease_until: datetime | None,
+    last_error: str | None,
+) -> PlacementState:
+    """How placing goes. While an attempt is under way no next one is planned."""
+    return PlacementState(
+        attempts=attempts,
+        last_attempt_at=last_attempt_at,
+        next_attempt_at=due_at if lease_until is None else None,
+        last_error=last_error,
     )
 
 

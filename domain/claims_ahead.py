@@ -5,6 +5,11 @@ many, since what is claimed here no other worker can send, and its lease runs.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+
+
+class NoRoom(Exception):  # noqa: N818 - read as a sentence
+    """As many orders are claimed as may be, and none of them is sent."""
 
 
 class ClaimsAhead:
@@ -17,13 +22,19 @@ class ClaimsAhead:
         self._has_room = asyncio.Event()
 
     @asynccontextmanager
-    async def claiming(self, count: int) -> AsyncIterator["Reserved"]:
-        """Wait for room, then let so many orders at most be claimed. What has not begun at the end is given back."""
-        async with self._turn:
-            while self._count >= self._most:
-                self._has_room.clear()
-                await self._has_room.wait()
-            self._count += count
+    async def claiming(self, count: int, *, within: timedelta) -> AsyncIterator["Reserved"]:
+        """Wait for room, then let so many orders at most be claimed. What has not begun at the end is given back.
+
+        Raises NoRoom when there is none in that time.
+        """
+        try:
+            async with asyncio.timeout(within.total_seconds()), self._turn:
+                while self._count >= self._most:
+                    self._has_room.clear()
+                    await self._has_room.wait()
+                self._count += count
+        except TimeoutError:
+            raise NoRoom from None
         reserved = Reserved(self, count)
         try:
             yield reserved

@@ -6,6 +6,7 @@ need not be read at all: those that were written last are kept (`domain.kept_ord
 is expected for the next one (`domain.turns`).
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from domain.telemetry import Metric, Telemetry
 from domain.turns import Turn
 from domain.values import ZERO
 
+DECIDED_AT_ONCE = 50
+"""Orders, then the loop is let go on: while a catch-up decides, the venue's next page is asked for and arrives."""
 STALE_WRITES_MAX = 20
 """How often a decision is made again. Each time somebody else made progress, so this many means a bug."""
 
@@ -135,7 +138,12 @@ class Recording:
         if unread:
             rows |= await self.orders.load(unread.keys(), list(execution_keys(unread)))
         now = self.clock()
-        return [self.decide(row, reports[order_id], now=now) for order_id, row in rows.items()]
+        decisions: list[Decision] = []
+        for order_id, row in rows.items():
+            decisions.append(self.decide(row, reports[order_id], now=now))
+            if len(decisions) % DECIDED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return decisions
 
     def _rows_at_hand(self, reports: ReportsByOrder, turn: Turn) -> dict[UUID, LoadedOrder]:
         rows = {}

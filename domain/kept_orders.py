@@ -36,8 +36,8 @@ class KeptOrders:
             self._rows.pop(order_id, None)
             if _is_plain(row.order):
                 self._rows[order_id] = row
-        for order_id in list(self._rows)[: max(len(self._rows) - self._orders_max, 0)]:
-            del self._rows[order_id]
+        while len(self._rows) > self._orders_max:
+            del self._rows[next(iter(self._rows))]
 
     def forget(self, order_ids: Iterable[UUID]) -> None:
         """Read these orders again, the next time."""

@@ -7,8 +7,8 @@ harmlessly, so the questions may overlap with the stream and with each other.
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -18,16 +18,16 @@ from domain.execution import Recorded, Recording
 from domain.order import OrderStatus
 from domain.ports.clock_and_ids import Clock
 from domain.ports.following import StreamPositions
-from domain.ports.order_store import LoadedOrder, OrderStore
+from domain.ports.order_store import FillName, LoadedOrder, OrderStore
 from domain.ports.venue import Venue, VenueOrder, VenueReport
-from domain.reports import Report
+from domain.reports import OrderFilled, Report
 from domain.telemetry import Metric, Telemetry
 from domain.turns import Turn
 
 FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
 KNOWN_ORDERS_REMEMBERED_MAX = 100_000
 REPORT_SHOWN_CHARACTERS = 1_000
-REPORTS_AT_ONCE = 500
+REPORTS_AT_ONCE = 300
 UNDER_WAY_MAX = 2
 """One batch is written and one decided: what a batch is expected to make is acted on by the next one alone."""
 
@@ -80,14 +80,18 @@ class Reconciliation:
 
         Some pages are recorded together. While they are written the next ones are decided, and more are asked for.
         """
-        changes, under_way, turn = 0, deque[asyncio.Task[int]](), Turn()
+        changes, under_way, turn, may_repeat = 0, deque[asyncio.Task[int]](), Turn(), True
         turn.end()
         try:
-            async for fills in self._some_pages(since):
-                if len(under_way) == UNDER_WAY_MAX:
-                    changes += await under_way.popleft()
-                turn = turn.behind()
-                under_way.append(asyncio.create_task(self._record_some(fills, turn)))
+            async with aclosing(_one_ahead(self._some_pages(since))) as pages:
+                async for told in pages:
+                    # Where the question overlaps with the last one; from there on, recording finds what still repeats.
+                    fills = await self._unrecorded(told) if may_repeat else told
+                    may_repeat = len(fills) < len(told)
+                    if len(under_way) == UNDER_WAY_MAX:
+                        changes += await under_way.popleft()
+                    turn = turn.behind()
+                    under_way.append(asyncio.create_task(self._record_some(fills, turn)))
             while under_way:
                 changes += await under_way.popleft()
         except TryAgain:
@@ -100,13 +104,20 @@ class Reconciliation:
             await asyncio.gather(*under_way, return_exceptions=True)
         return changes
 
-    async def _some_pages(self, since: datetime) -> AsyncIterator[Sequence[VenueReport]]:
+    async def _unrecorded(self, fills: Sequence[VenueReport]) -> Sequence[VenueReport]:
+        """Those of which not everything is stored already: the others would be read, applied, and change nothing."""
+        names = [_fill_name(fill) for fill in fills]
+        recorded = await self.orders.recorded_fills([name for name in names if name is not None])
+        return [fill for fill, name in zip(fills, names, strict=True) if name is None or name not in recorded]
+
+    async def _some_pages(self, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
         some = list[VenueReport]()
-        async for page in self.venue.fills(since=since):
-            some += page
-            if len(some) >= REPORTS_AT_ONCE:
-                yield some
-                some = []
+        async with aclosing(self.venue.fills(since=since)) as pages:
+            async for page in pages:
+                some += page
+                if len(some) >= REPORTS_AT_ONCE:
+                    yield some
+                    some = []
         yield some
 
     async def _record_some(self, reports: Sequence[VenueReport], turn: Turn) -> int:
@@ -224,3 +235,24 @@ class Reconciliation:
             elif len(self.foreign) < FOREIGN_ORDERS_REMEMBERED_MAX:
                 self.foreign[venue_order_id] = None
         return ours
+
+
+def _fill_name(report: VenueReport) -> FillName | None:
+    """The name of the fill that is all that the report tells."""
+    match report.reports:
+        case (OrderFilled(venue_order_id=str() as venue_order_id, venue_execution_id=venue_execution_id),):
+            return venue_order_id, venue_execution_id
+    return None
+
+
+async def _one_ahead(some_pages: AsyncGenerator[Sequence[VenueReport]]) -> AsyncGenerator[Sequence[VenueReport]]:
+    """The same, of which the next is asked for while one is worked on: the venue's answers take as long as the work."""
+    coming = asyncio.ensure_future(anext(some_pages, None))
+    try:
+        while (fills := await coming) is not None:
+            coming = asyncio.ensure_future(anext(some_pages, None))
+            yield fills
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        await some_pages.aclose()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain.claims_ahead import ClaimsAhead, Reserved
+from domain.claims_ahead import ClaimsAhead, NoRoom, Reserved
 from domain.conclusion import Attempted
 from domain.errors import KeyRefused, TryAgain, VenueBusy, VenueUnreachable
 from domain.findings import TOO_LATE, Finding, Judge, canceled_before_sending, doubts, held_back, rate_limited
@@ -23,6 +23,14 @@ from domain.ports.venue import AlreadyPlaced, Venue
 from domain.telemetry import Metric, Telemetry
 
 AT_ONCE = timedelta(0)
+WAITS_OF_A_LEASE = 4
+"""For room to claim orders a job waits a quarter of a lease, no longer; the sweeper finds the orders then. A job that
+waited on would be cut by its time-out in the midst of what it sends."""
+
+
+def longest_job(lease: timedelta) -> timedelta:
+    """How long `place` takes at most: the wait for room, and the lease, in which all that it began has ended."""
+    return lease / WAITS_OF_A_LEASE + lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +49,31 @@ class Submission:
     halts: HaltsSeen
 
     async def place(self, order_ids: Collection[UUID]) -> int:
-        """Make one attempt for each of the orders that is due; gives how many were.
+        """Make one attempt for each of the orders that is due; gives how many were, none when there was no room.
 
         Raises Unavailable when the database does not answer.
         """
-        async with self.ahead.claiming(len(order_ids)) as reserved:
-            claimed_at = self._now()
-            claims = await self.orders.claim(order_ids, lease=self.judge.policy.lease)
-            await self._attempt_all(claims, reserved, claimed_at=claimed_at)
-            return len(claims)
+        lease = self.judge.policy.lease
+        try:
+            async with self.ahead.claiming(len(order_ids), within=lease / WAITS_OF_A_LEASE) as reserved:
+                claimed_at = self._now()
+                claims = await self.orders.claim(order_ids, lease=lease)
+                await self._attempt_all(claims, reserved, claimed_at=claimed_at)
+                return len(claims)
+        except NoRoom:
+            return 0
 
     async def sweep(self, *, limit: int, overdue_by: timedelta) -> int:
         """Make one attempt for each of the most overdue orders, whatever became of their wake-up; gives how many."""
-        async with self.ahead.claiming(limit) as reserved:
-            claimed_at = self._now()
-            claims = await self.orders.claim_due(limit=limit, overdue_by=overdue_by, lease=self.judge.policy.lease)
-            await self._attempt_all(claims, reserved, claimed_at=claimed_at)
-            return len(claims)
+        lease = self.judge.policy.lease
+        try:
+            async with self.ahead.claiming(limit, within=lease / WAITS_OF_A_LEASE) as reserved:
+                claimed_at = self._now()
+                claims = await self.orders.claim_due(limit=limit, overdue_by=overdue_by, lease=lease)
+                await self._attempt_all(claims, reserved, claimed_at=claimed_at)
+                return len(claims)
+        except NoRoom:
+            return 0
 
     def _now(self) -> float:
         """The moment by the monotonic clock, to be asked before claiming.

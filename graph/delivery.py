@@ -1,6 +1,6 @@
 """One feed on its way to one subscriber."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Generic, Self, TypeVar
 
@@ -17,26 +17,33 @@ class Delivery(AsyncIterator[Message], Generic[Item, Message]):
     A generator would not do: one that is closed before its first step never runs its `finally`.
     """
 
-    def __init__(self, feed: AsyncGenerator[Item], show: Callable[[Item], Message | None]) -> None:
+    def __init__(self, feed: AsyncGenerator[Sequence[Item]], show: Callable[[Item], Message | None]) -> None:
         self.show = show
         self._feed = feed
-        self._waiting: list[Item] = []
+        self._at_hand: Iterator[Item] = iter(())
 
     async def open(self) -> Self:
         """Wait for the first item: an order that is not there is refused now, not in the middle of a stream."""
         with suppress(StopAsyncIteration):
-            self._waiting.append(await anext(self._feed))
+            self._at_hand = iter(await anext(self._feed))
         return self
 
     async def __anext__(self) -> Message:
-        message = None
-        while message is None:
-            message = self.show(await self.take())
-        return message
+        while True:
+            for item in self._at_hand:
+                message = self.show(item)
+                if message is not None:
+                    return message
+            await self.more()
 
-    async def take(self) -> Item:
-        """The next item as the feed gave it, whether or not it is news."""
-        return self._waiting.pop() if self._waiting else await anext(self._feed)
+    def at_hand(self) -> Iterator[Item]:
+        """The items that the feed has given and nobody has taken yet, whether or not they are news. What is taken from
+        it is gone."""
+        return self._at_hand
+
+    async def more(self) -> None:
+        """Wait until something is at hand, once nothing is; raises StopAsyncIteration at the end of the feed."""
+        self._at_hand = iter(await anext(self._feed))
 
     async def aclose(self) -> None:
         """Free what the feed holds."""

@@ -1,6 +1,10 @@
-"""A text that goes out to many sockets as it is."""
+"""A text that goes out to many sockets as it is, and how several of them are handed to the server at once."""
 
 from typing import Self
+
+SHARED_TEXTS = "fillwire.texts"
+"""An extension of ASGI, named in the scope of a server that has it: a message `websocket.send` whose `texts` are the
+texts of several websocket messages, all SharedTexts, to be sent in order and by one write."""
 
 
 class SharedText(str):

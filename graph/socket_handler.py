@@ -22,7 +22,7 @@ from strawberry.types import ExecutionResult
 from strawberry.utils.aio import aclosing
 
 from graph.admission import TooManySockets
-from graph.compiled.events import RenderedResult
+from graph.compiled.events import RenderedResults
 from graph.context import Context, context_for
 from graph.documents import UnusableDocument
 from graph.errors import ErrorCode, log_unexpected
@@ -61,11 +61,11 @@ class RequestedOperation(Operation[Context | None, None]):
         self.extensions: dict[str, Any] | None = payload.get("extensions")
 
     async def send_next(self, execution_result: ExecutionResult) -> None:
-        """Send a result; one that was rendered already is put in as it is."""
-        if not isinstance(execution_result, RenderedResult):
+        """Send a result; those that were rendered already are put in as they are."""
+        if not isinstance(execution_result, RenderedResults):
             await super().send_next(execution_result)
         elif not self.completed:
-            await cast("Socket", self.handler.websocket).send_text(execution_result.message(self.id))
+            await cast("Socket", self.handler.websocket).send_texts(execution_result.messages(self.id))
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):

@@ -30,12 +30,13 @@ async def _follow(order: OrderSnapshot, services: Services) -> OrderSnapshot:
     changes = services.feed.order(order.id, account_id=order.account_id, after_version=order.version)
     newest = order
     async with aclosing(changes):
-        async for item in changes:
-            if isinstance(item, UpToDate):
-                continue
-            newest = item if isinstance(item, OrderSnapshot) else item.order
-            if newest.status is not OrderStatus.PENDING:
-                return newest
+        async for items in changes:
+            for item in items:
+                if isinstance(item, UpToDate):
+                    continue
+                newest = item if isinstance(item, OrderSnapshot) else item.order
+                if newest.status is not OrderStatus.PENDING:
+                    return newest
     return newest
 
 

@@ -6,13 +6,13 @@ for the write buffer. So each send has a deadline here, and missing it ends the 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketDisconnected as AlreadyDisconnected
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
@@ -26,6 +26,7 @@ from graph.draining import OpenSockets
 from graph.patience import within
 from graph.request_rates import RequestRates
 from graph.schema import Schema
+from graph.shared_text import SHARED_TEXTS, SharedText
 from graph.socket_handler import SocketHandler
 from graph.tokens import TokenVerifier
 
@@ -40,15 +41,23 @@ class Socket(ASGIWebSocketAdapter):
         self._telemetry = view.services.telemetry
         self._encode = view.encode_json
         self._is_stalled = False
+        self._takes_texts = SHARED_TEXTS in (request.scope.get("extensions") or ())
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         """Send, or give the peer up."""
-        await self.send_text(self._encode(message))
+        await self._send({"type": "websocket.send", "text": self._encode(message)})
 
-    async def send_text(self, text: str) -> None:
-        """Send what is JSON already, or give the peer up."""
+    async def send_texts(self, texts: Sequence[SharedText]) -> None:
+        """Send what is JSON already, in one write where the server can, or give the peer up."""
+        if self._takes_texts:
+            await self._send({"type": "websocket.send", "texts": texts})
+            return
+        for text in texts:
+            await self._send({"type": "websocket.send", "text": text})
+
+    async def _send(self, message: Message) -> None:
         try:
-            await within(self._send_timeout_seconds, self.ws.send_text(text))
+            await within(self._send_timeout_seconds, self.ws.send(message))
         except TimeoutError:
             self._give_up()
             raise WebSocketDisconnected from None

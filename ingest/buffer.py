@@ -26,11 +26,11 @@ class Buffer(Generic[Item]):
         self._wanted = 1
         self._is_reached = asyncio.Event()
 
-    def put(self, item: Item) -> None:
-        """Put one in without waiting. Raises BufferFull."""
-        if len(self._items) >= self._items_max:
+    def put(self, items: Sequence[Item]) -> None:
+        """Put some in without waiting. Raises BufferFull, and takes none of them then."""
+        if len(self._items) + len(items) > self._items_max:
             raise BufferFull
-        self._items.append(item)
+        self._items += items
         if len(self._items) >= self._wanted:
             self._is_reached.set()
 

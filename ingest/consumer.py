@@ -20,7 +20,6 @@ from ingest.recorder import Recorder
 from ingest.silence import Hearing, SilenceWatch
 
 Item = VenueReport | UnreadableReport
-READ_IN_A_ROW_MAX = 20
 
 
 class SessionEnded(FillwireError):  # noqa: N818 - read as a sentence
@@ -100,7 +99,7 @@ class Consumer:
             self.telemetry.set(Metric.STREAM_CONNECTED, 0)
         return was_open, reason
 
-    async def _follow(self, reports: AsyncIterator[Item]) -> None:
+    async def _follow(self, reports: AsyncIterator[Sequence[Item]]) -> None:
         buffer: Buffer[Item] = Buffer(items_max=self.policy.buffer_items_max)
         hearing = Hearing(clock=asyncio.get_running_loop().time)
         something_missed = asyncio.Event()
@@ -113,15 +112,13 @@ class Consumer:
             tasks.create_task(self._catch_up_when_needed(something_missed))
             tasks.create_task(self._end_when_silent(hearing))
 
-    async def _read(self, reports: AsyncIterator[Item], buffer: Buffer[Item], hearing: Hearing) -> None:
-        read = 0
-        async for report in reports:
-            hearing.mark()
-            buffer.put(report)
-            read += 1
-            if read % READ_IN_A_ROW_MAX == 0:
-                # A stream that has much to say never waits by itself, and PostgreSQL would.
-                await asyncio.sleep(0)
+    async def _read(self, reports: AsyncIterator[Sequence[Item]], buffer: Buffer[Item], hearing: Hearing) -> None:
+        async for some in reports:
+            if some:
+                hearing.mark()
+                buffer.put(some)
+            # A stream that has much to say never waits by itself, and PostgreSQL would.
+            await asyncio.sleep(0)
         raise SessionEnded("the venue closed the stream")
 
     async def _record(self, buffer: Buffer[Item], something_missed: asyncio.Event) -> None:

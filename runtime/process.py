@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import uuid_utils.compat
+import uuid_utils
+from asyncpg.pgproto import pgproto
 
 from domain.errors import FillwireError
 from runtime.alerts.alerter import open_alerts
-from runtime.garbage import collect_garbage
+from runtime.garbage import YOUNG_OBJECTS, collect_garbage
 from runtime.logs import configure_logs, get_logger
 from runtime.metrics import Metrics
 from runtime.repeats import Repeats, telling_repeats
@@ -43,8 +44,11 @@ def utc_now() -> datetime:
 
 
 def new_id() -> UUID:
-    """A new uuid version 7: ids sort by the time of their making (RFC 9562)."""
-    return uuid_utils.compat.uuid7()
+    """A new uuid version 7: ids sort by the time of their making (RFC 9562).
+
+    Made as the driver makes those that it reads, in C: making and writing one takes a third of the time.
+    """
+    return pgproto.UUID(uuid_utils.uuid7().bytes)
 
 
 def run_process(name: str, head: Head, *, requires: Sequence[str] = ()) -> int:
@@ -68,10 +72,13 @@ def run_process(name: str, head: Head, *, requires: Sequence[str] = ()) -> int:
         return runner.run(_run(name, head, settings, repeats))
 
 
-async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]]) -> None:
+async def until_stopped(
+    process: Process, *tasks: Callable[[], Awaitable[None]], young_objects: int = YOUNG_OBJECTS
+) -> None:
     """Run the tasks until the process is asked to stop; then cancel them and wait for them to wind up.
 
-    A task that fails takes the process down: its supervisor starts a fresh one.
+    A task that fails takes the process down: its supervisor starts a fresh one. For `young_objects` see
+    `runtime.garbage`.
     """
 
     async def stop_all() -> None:
@@ -81,7 +88,7 @@ async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]])
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(stop_all())
-            group.create_task(collect_garbage())
+            group.create_task(collect_garbage(young_objects=young_objects))
             for task in tasks:
                 group.create_task(_as_coroutine(task))
     except* _Stopped:

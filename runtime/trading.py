@@ -18,7 +18,8 @@ from domain.trading_control import EVERYBODY, TradingControl
 from domain.values import ZERO, format_decimal, is_isin, parse_decimal
 from runtime.operator_arguments import COUNT_LIMITS, DECIMAL_LIMITS
 from runtime.process import Head, Process, utc_now
-from runtime.resources import Database, make_trading_control, open_database
+from runtime.resources import Database, open_database
+from runtime.stories import make_trading_control
 
 REQUIRES = ("database_url",)
 

@@ -5,18 +5,21 @@ queued without a limit; and a transport that is closed waits until everything is
 ever. RFC 6455 leaves all this to the implementation (10.4).
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
 from websockets.protocol import State
 
 from domain.rates import TokenBucket
-from graph.shared_text import SharedText
+from graph.shared_text import SHARED_TEXTS, SharedText
 from runtime.cut_off import cut_off
 from runtime.stalled import StalledPeer
 
@@ -77,6 +80,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         else:
             super().shutdown()
 
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS and (extensions := self.scope["extensions"]):
+            extensions[SHARED_TEXTS] = {}
+
     def handle_events(self) -> None:
         if self._budget.take(len(self.conn.events), now=self.loop.time()):
             super().handle_events()
@@ -122,11 +130,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     async def send(self, message: ASGISendEvent) -> None:
         if self._has_failed:
             raise ClientDisconnected
-        text = message.get("text")
-        if isinstance(text, SharedText) and self._may_send_frames and self.writable.is_set():
-            if text.frame is None:
-                text.frame = Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
-            self.transport.write(text.frame)
+        if (texts := message.get("texts")) is not None:
+            await self._send_texts(texts)  # type: ignore[arg-type]  # of our own extension, which the types do not know
             return
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
@@ -138,6 +143,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             await super().run_asgi()
         finally:
             self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+
+    async def _send_texts(self, texts: Sequence[SharedText]) -> None:
+        await self.writable.wait()
+        if self._has_failed:
+            raise ClientDisconnected
+        if self._may_send_frames:
+            # The event loop would hand each write to the kernel by itself, which costs more than all else of a frame.
+            self.transport.write(b"".join([_frame(text) for text in texts]))
+            return
+        for text in texts:
+            await super().send({"type": "websocket.send", "text": text})
 
     @property
     def _may_send_frames(self) -> bool:
@@ -188,6 +204,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def _cut_off(self) -> None:
         if not self.disconnected:
             cut_off(self.transport)
+
+
+def _frame(text: SharedText) -> bytes:
+    if text.frame is None:
+        text.frame = Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+    return text.frame
 
 
 def _is_utf8(data: bytes) -> bool:

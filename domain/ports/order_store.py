@@ -32,6 +32,10 @@ class ExecutionKey:
     cumulative_quantity: Decimal | None
 
 
+FillName = tuple[str, str]
+"""How the venue names a fill: its ids of the order and of the execution."""
+
+
 @frozen
 class LoadedOrder:
     """An order as read without a lock, with the executions that were asked for.
@@ -140,6 +144,9 @@ class OrderStore(Protocol):
 
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         """Read orders, and of their executions those that match one of the keys. Unknown ids are left out."""
+
+    async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
+        """Those of the fills that are stored, each with the order that the venue knows by that id."""
 
     async def write(
         self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE

@@ -50,17 +50,21 @@ class UpToDate:
 class LiveFeed(Protocol):
     """Every change exactly once and in order to one subscriber, whatever happens to the hints in between.
 
-    Both generators free everything they hold when closed. They end only as said, or by an error.
+    Each step gives the items that are there by then, in order and at least one: who sends them on has one wake-up and
+    one write for all of them. Both generators free everything they hold when closed. They end only as said, or by an
+    error.
     """
 
     def order(
         self, order_id: UUID, *, account_id: str | None, after_version: int | None
-    ) -> AsyncGenerator[OrderSnapshot | UpToDate | RecordedChange]:
+    ) -> AsyncGenerator[Sequence[OrderSnapshot | UpToDate | RecordedChange]]:
         """One order: its snapshot (or, with `after_version`, the changes since, if still kept), then each later change
         in version order. The first item comes as soon as the stream is open: where `after_version` is the newest one
         it is UpToDate, but for a final order, which ends it at once. Ends after a final status. Raises OrderNotFound
         before the first item; `account_id` None sees every account."""
 
-    def account(self, account_id: str, *, after: int | None) -> AsyncGenerator[Checkpoint | Reset | RecordedChange]:
+    def account(
+        self, account_id: str, *, after: int | None
+    ) -> AsyncGenerator[Sequence[Checkpoint | Reset | RecordedChange]]:
         """All orders of the account: a checkpoint, then each change in the sequence's order; with `after`, everything
         since that sequence follows the checkpoint that names it."""

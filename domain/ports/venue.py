@@ -1,6 +1,6 @@
 """The exchange: what it is asked, what it answers, and what it tells by itself."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -146,10 +146,10 @@ class Venue(Protocol):
     async def open_orders(self) -> Sequence[VenueOrder]:
         """Every order that is open at the venue. Raises VenueUnreachable."""
 
-    def fills(self, *, since: datetime) -> AsyncIterator[Sequence[VenueReport]]:
+    def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
         """Pages of fills since that moment of the venue's clock, oldest first. Raises VenueUnreachable.
 
-        They name their orders by the venue's own id.
+        They name their orders by the venue's own id. To be closed by whoever does not read it to its end.
         """
 
     async def instruments(self) -> Sequence[Instrument]:
@@ -159,8 +159,10 @@ class Venue(Protocol):
 class VenueStream(Protocol):
     """The exchange's execution stream: no sequence numbers, no replay, no promise of order."""
 
-    def connect(self) -> AbstractAsyncContextManager[AsyncIterator[VenueReport | UnreadableReport]]:
-        """Open, authenticate and listen; then yield what comes until the connection ends.
+    def connect(self) -> AbstractAsyncContextManager[AsyncIterator[Sequence[VenueReport | UnreadableReport]]]:
+        """Open, authenticate and listen; then yield what comes, some at once, until the connection ends.
+
+        They are few enough that others who work beside the reader need not wait.
 
         Raises VenueUnreachable when it cannot be opened; the iterator ends or raises it when the connection is lost.
         """

@@ -49,8 +49,8 @@ class Connection(asyncio.Protocol):
         self._answer = loop.create_future()
         # A timer, and not asyncio.timeout, which costs five times as much.
         too_late = loop.call_at(until, self._lose, AnswerLostError("no answer in time"))
-        self._transport.write(request)
         try:
+            self._transport.write(request)
             return await self._answer
         except BaseException:
             # Its answer may still come: nobody else may get it.

@@ -1,8 +1,9 @@
 """What the venue tells about an order as it happens: trade updates of the stream, and FILL activities. Pure."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from domain.executions import Trade
 from domain.order import VenueRank
@@ -11,19 +12,29 @@ from domain.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, O
 from domain.values import ZERO, Reason, ReasonSource
 from exchange.alpaca.fields import (
     Json,
+    WireError,
     as_object,
     as_venue_id,
+    is_storable,
+    is_venue_id,
     moment,
     not_negative,
     optional_text,
     our_order_id,
+    plain_number,
     positive,
+    read_moment,
     text,
     venue_id,
 )
 from exchange.alpaca.orders import ENDS, ended, told_reason
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TRADE_UPDATES = "trade_updates"
+"""The stream of what happens to orders."""
+
+_FILLS = frozenset({"partial_fill", "fill"})
+MILLISECOND = 1_000
+"""In microseconds."""
 
 
 def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport:
@@ -45,6 +56,49 @@ def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport:
     )
 
 
+def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa: ANN401 - JSON that is asked forgiveness
+    """The short way for what nearly all frames are: a fill, told as the venue tells it day by day.
+
+    For what it takes it gives what `parse_trade_update` gives, at a third of the time; None for everything else.
+    """
+    try:
+        data = message["data"]
+        order = data["order"]
+        client_order_id, execution_id, venue_order_id = order["client_order_id"], data["execution_id"], order["id"]
+        if not (
+            message["stream"] == TRADE_UPDATES
+            and data["event"] in _FILLS
+            and type(client_order_id) is type(execution_id) is type(venue_order_id) is str
+            and client_order_id
+            and is_storable(client_order_id)
+            and is_venue_id(execution_id)
+            and is_venue_id(venue_order_id)
+        ):
+            return None
+        quantity, price = plain_number(data["qty"]), plain_number(data["price"])
+        total, at = plain_number(order["filled_qty"]), read_moment(data["timestamp"])
+    except (KeyError, TypeError, AttributeError, WireError):
+        return None
+    if not quantity or price is None or not total:
+        return None
+    fill = OrderFilled(
+        venue_execution_id=execution_id,
+        trade=Trade(quantity=quantity, price=price),
+        cumulative_quantity=total,
+        venue_order_id=venue_order_id,
+        at=at,
+    )
+    order_id = our_order_id(client_order_id)
+    return VenueReport(
+        order_id=order_id,
+        venue_order_id=venue_order_id,
+        reports=(fill,),
+        at=at,
+        is_foreign=order_id is None,
+        raw=raw,
+    )
+
+
 def parse_fill_activity(data: Json) -> VenueReport:
     """One FILL activity. It names its order only by the venue's id. Raises WireError."""
     venue_order_id, at = venue_id(data, "order_id"), moment(data, "transaction_time")
@@ -59,11 +113,14 @@ def parse_fill_activity(data: Json) -> VenueReport:
     return VenueReport(order_id=None, venue_order_id=venue_order_id, reports=(report,), at=at)
 
 
-def activity_order(report: VenueReport) -> tuple[int, Decimal]:
+def activity_order(report: VenueReport) -> tuple[datetime, Decimal]:
     """How activities are sorted: by millisecond, and within one, where the venue keeps no order, by `cum_qty`."""
-    cumulative = [fill.cumulative_quantity for fill in report.reports if isinstance(fill, OrderFilled)]
-    milliseconds = (report.at - _EPOCH) // timedelta(milliseconds=1)
-    return (milliseconds, next((each for each in cumulative if each is not None), ZERO))
+    at, cumulative = report.at, ZERO
+    for fill in report.reports:
+        if isinstance(fill, OrderFilled) and fill.cumulative_quantity is not None:
+            cumulative = fill.cumulative_quantity
+            break
+    return at.replace(microsecond=at.microsecond - at.microsecond % MILLISECOND), cumulative
 
 
 def _accepted(rank: VenueRank) -> Callable[[Json, Json, datetime], Report]:

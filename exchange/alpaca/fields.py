@@ -18,6 +18,7 @@ TEXT_MAX_CHARACTERS = 4096
 ID_MAX_CHARACTERS = 128
 """As much as a row can hold of an order's or an execution's name; the broker's own are 36 long."""
 ORDER_IDS_REMEMBERED_MAX = 20_000
+NUMBERS_REMEMBERED_MAX = 8_192
 
 Json = Mapping[str, object]
 
@@ -58,10 +59,14 @@ def as_list(value: object, *, what: str) -> list[object]:
 
 def text(data: Json, key: str) -> str:
     """A text that is there and not empty."""
-    value = optional_text(data, key)
-    if not value:
+    value = data.get(key)
+    # As nearly all come; anything else is told apart once more.
+    if type(value) is str and value and is_storable(value):
+        return value
+    told = optional_text(data, key)
+    if not told:
         raise WireError(f"{key} is missing or not a text")
-    return value
+    return told
 
 
 def optional_text(data: Json, key: str) -> str | None:
@@ -69,33 +74,42 @@ def optional_text(data: Json, key: str) -> str | None:
     value = data.get(key)
     if not isinstance(value, str) or not value:
         return None
-    if len(value) > TEXT_MAX_CHARACTERS or "\0" in value:
+    if not is_storable(value):
         raise WireError(f"{key} is too long, or holds what no database stores")
     return value
 
 
+def is_storable(value: str) -> bool:
+    """Whether a text is short enough, and can be stored."""
+    return len(value) <= TEXT_MAX_CHARACTERS and "\0" not in value
+
+
 def venue_id(data: Json, key: str) -> str:
-    """The name that the venue gave to an order or an execution: one that can be kept, and asked for."""
+    """The name that the venue gave to an order or an execution."""
     return as_venue_id(text(data, key), what=key)
 
 
 def as_venue_id(written: str, *, what: str) -> str:
     """The text as such a name."""
-    if not 0 < len(written) <= ID_MAX_CHARACTERS:
-        raise WireError(f"{what} is no name of 1 to {ID_MAX_CHARACTERS} characters")
-    if written in _DOTS:
-        raise WireError(f"{what} would name another resource in a path")
+    if not is_venue_id(written):
+        raise WireError(f"{what} has not 1 to {ID_MAX_CHARACTERS} characters, or holds what no row or path can name")
     return written
+
+
+def is_venue_id(value: str) -> bool:
+    """Whether a name can be kept, and asked for: one of dots would be another resource in a path."""
+    return 0 < len(value) <= ID_MAX_CHARACTERS and "\0" not in value and value not in _DOTS
 
 
 def decimal(data: Json, key: str) -> Decimal:
     """An exact number given as text or as a JSON number, with at most 18 digits on each side of the point."""
     value = data.get(key)
+    # As nearly all come.
+    if type(value) is str and (plain := plain_number(value)) is not None:
+        return plain
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise WireError(f"{key} is missing or not a number")
     written = str(value)
-    if _PLAIN_NUMBER.fullmatch(written) is not None:
-        return Decimal(written)
     if _NUMBER.fullmatch(written) is None:
         raise WireError(f"{key} is not a decimal number")
     # Exactly, since the usual context rounds to 28 digits; and without zeros at the end, more than a column takes.
@@ -105,6 +119,15 @@ def decimal(data: Json, key: str) -> Decimal:
     if -exponent > DECIMAL_DIGITS or len(digits) + exponent > DECIMAL_DIGITS:
         raise WireError(f"{key} has more than {DECIMAL_DIGITS} digits on one side of the point")
     return number
+
+
+@lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)
+def plain_number(written: str) -> Decimal | None:
+    """A number of digits, perhaps with a point, as nearly all are written; None for all others.
+
+    Remembered, because the same quantities and prices come again and again.
+    """
+    return Decimal(written) if _PLAIN_NUMBER.fullmatch(written) is not None else None
 
 
 def positive(data: Json, key: str) -> Decimal:
@@ -126,13 +149,21 @@ def not_negative(data: Json, key: str) -> Decimal:
 def moment(data: Json, key: str) -> datetime:
     """An RFC 3339 time as aware UTC; what is finer than a microsecond is cut off."""
     written = text(data, key)
+    try:
+        return read_moment(written)
+    except WireError as error:
+        raise WireError(f"{key} {error}") from None
+
+
+def read_moment(written: str) -> datetime:
+    """The same of a text. Raises WireError."""
     if _RFC3339.fullmatch(written) is None:
-        raise WireError(f"{key} is not an RFC 3339 time")
+        raise WireError("is not an RFC 3339 time")
     try:
         told = datetime.fromisoformat(written.upper())
         return told if told.tzinfo is UTC else told.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise WireError(f"{key} is not a time that exists") from None
+        raise WireError("is not a time that exists") from None
 
 
 def first_moment(data: Json, *keys: str) -> datetime:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import orjson
 
 from domain.ports.venue import UnreadableReport, VenueReport
-from exchange.alpaca.events import parse_trade_update
+from exchange.alpaca.events import TRADE_UPDATES, parse_trade_update, plain_fill
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, optional_text, parse_json
 
-TRADE_UPDATES = "trade_updates"
 AUTHORIZATION = "authorization"
 LISTENING = "listening"
 
@@ -39,21 +38,30 @@ def listen_frame() -> str:
     return _frame({"action": "listen", "data": {"streams": [TRADE_UPDATES]}})
 
 
-def parse_frame(raw: bytes | str) -> Frame:
+def parse_frame(raw: bytes) -> Frame:
     """What a text or binary frame says. Never raises."""
     try:
-        message = as_object(parse_json(raw), what="message")
+        content = parse_json(raw)
+    except WireError as error:
+        return UnreadableReport(raw=raw, error=str(error))
+    return plain_fill(content, raw=raw) or parse_message(content, raw=raw)
+
+
+def parse_message(content: object, *, raw: bytes) -> Frame:
+    """The same for JSON that is read already, whatever it is."""
+    try:
+        message = as_object(content, what="message")
         stream, data = optional_text(message, "stream"), message.get("data")
         if stream is None:
             raise WireError("the message names no stream")  # noqa: TRY301 - all that is unreadable ends in one place
         if data is None:
             return NullFrame()
-        content = as_object(data, what="data")
+        told = as_object(data, what="data")
         if stream != TRADE_UPDATES:
-            return ControlFrame(stream=stream, data=content)
-        return parse_trade_update(content, raw=_bytes(raw))
+            return ControlFrame(stream=stream, data=told)
+        return parse_trade_update(told, raw=raw)
     except WireError as error:
-        return UnreadableReport(raw=_bytes(raw), error=str(error))
+        return UnreadableReport(raw=raw, error=str(error))
 
 
 def is_authorized(frame: ControlFrame) -> bool:
@@ -67,10 +75,6 @@ def is_listening(frame: ControlFrame) -> bool:
         return TRADE_UPDATES in as_list(frame.data.get("streams"), what="streams")
     except WireError:
         return False
-
-
-def _bytes(raw: bytes | str) -> bytes:
-    return raw.encode(errors="replace") if isinstance(raw, str) else raw
 
 
 def _frame(content: object) -> str:

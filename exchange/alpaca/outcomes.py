@@ -111,9 +111,8 @@ def question_failure(answer: Answer, *, now: datetime, wait_max: timedelta) -> V
     """Why an answer to a question is none, where that concerns more than this question: too many, or a wrong key."""
     if answer.status == TOO_MANY_REQUESTS:
         return VenueBusy(describe(answer), retry_after=retry_after(answer, now=now, wait_max=wait_max))
-    if answer.status == UNAUTHORIZED or _is_about_the_key(answer, complaint_of(answer)):
-        return KeyRefused(describe(answer))
-    return None
+    is_refused = answer.status == FORBIDDEN and _is_about_the_key(answer, complaint_of(answer))
+    return KeyRefused(describe(answer)) if is_refused or answer.status == UNAUTHORIZED else None
 
 
 def cancel_outcome(answer: Answer) -> CancelOutcome:

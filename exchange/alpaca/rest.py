@@ -1,6 +1,7 @@
 """The port Venue by the broker's REST interface. It decides nothing: what an answer proves is in `outcomes`."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -64,7 +65,9 @@ class AlpacaVenue:
     async def place(self, order_id: UUID, terms: Terms) -> PlacementOutcome:
         """Send the order once. Never raises for what a venue can do."""
         try:
-            answer = await self._transport.send("POST", "/v2/orders", body=order_json(order_id, terms))
+            answer = await self._transport.send(
+                "POST", "/v2/orders", body=order_json(order_id, terms), names=str(order_id)
+            )
         except TRANSPORT_ERRORS as error:
             return placement_failure(error)
         return placement_outcome(answer, order_id=order_id, now=self._clock(), wait_max=self._rate_limit_wait_max)
@@ -79,11 +82,18 @@ class AlpacaVenue:
 
     async def find(self, order_id: UUID) -> VenueOrder | None:
         """Look an order up by our id; None when the venue has none. Raises VenueUnreachable."""
-        return await self._find("/v2/orders:by_client_order_id", {"client_order_id": str(order_id)})
+        name = str(order_id)
+        found = await self._find("/v2/orders:by_client_order_id", {"client_order_id": name}, names=name)
+        if found is not None and found.order_id != order_id:
+            raise VenueUnreachable("the venue's answer names another order")
+        return found
 
     async def find_by_venue_order_id(self, venue_order_id: str) -> VenueOrder | None:
         """The same by the venue's own id. Raises VenueUnreachable."""
-        return await self._find(_order_path(venue_order_id), {})
+        found = await self._find(_order_path(venue_order_id), {}, names=venue_order_id)
+        if found is not None and found.venue_order_id != venue_order_id:
+            raise VenueUnreachable("the venue's answer names another order")
+        return found
 
     async def open_orders(self) -> Sequence[VenueOrder]:
         """Every open order, by submission time. Raises VenueUnreachable.
@@ -106,32 +116,47 @@ class AlpacaVenue:
             query["after"] = write_moment(max(order.submitted_at for order in orders) - STEP_BACK)
         raise VenueUnreachable("the venue's list of open orders has no end")
 
-    async def fills(self, *, since: datetime) -> AsyncIterator[Sequence[VenueReport]]:
-        """Pages of fills, oldest first. Raises VenueUnreachable."""
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
+        """Pages of fills, oldest first. Raises VenueUnreachable.
+
+        While a page is read and worked on the next one is asked for already.
+        """
         query = {
             "after": write_moment(since - FILLS_STEP_BACK),
             "direction": "asc",
             "page_size": str(FILLS_PAGE_ROWS),
         }
-        for _ in range(self._settings.pages_max):
-            rows = await self._rows("/v2/account/activities/FILL", query)
-            if rows:
-                yield sorted(self._parsed(rows, parse_fill_activity), key=activity_order)
-            if len(rows) < FILLS_PAGE_ROWS:
-                return
-            token = _row_id(rows[-1])
-            if token == query.get("page_token"):
-                break
-            query["page_token"] = token
+        asked = self._ask_for_fills(query)
+        try:
+            for _ in range(self._settings.pages_max):
+                rows = await asked
+                is_last = len(rows) < FILLS_PAGE_ROWS
+                if not is_last:
+                    token = _row_id(rows[-1])
+                    if token == query.get("page_token"):
+                        break
+                    query["page_token"] = token
+                    asked = self._ask_for_fills(query)
+                    await asyncio.sleep(0)  # It goes out before this page is read.
+                if rows:
+                    yield sorted(self._parsed(rows, parse_fill_activity), key=activity_order)
+                if is_last:
+                    return
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
         raise VenueUnreachable("the venue's list of fills has no end")
+
+    def _ask_for_fills(self, query: Mapping[str, str]) -> asyncio.Task[Sequence[Json]]:
+        return asyncio.create_task(self._rows("/v2/account/activities/FILL", dict(query)))
 
     async def instruments(self) -> Sequence[Instrument]:
         """What the venue trades, where it tells the ISIN. Raises VenueUnreachable."""
         rows = await self._rows("/v2/assets", {}, response_max_bytes=self._settings.assets_max_bytes)
         return [instrument for instrument in self._parsed(rows, parse_asset) if instrument is not None]
 
-    async def _find(self, path: str, query: Mapping[str, str]) -> VenueOrder | None:
-        answer = await self._ask(path, query)
+    async def _find(self, path: str, query: Mapping[str, str], *, names: str) -> VenueOrder | None:
+        answer = await self._ask(path, query, names=names)
         if answer.status == NOT_FOUND and complaint_of(answer) is not None:
             return None
         try:
@@ -149,9 +174,13 @@ class AlpacaVenue:
         except WireError as error:
             raise VenueUnreachable(f"the venue's list cannot be read: {error}") from error
 
-    async def _ask(self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None) -> Answer:
+    async def _ask(
+        self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None, names: str | None = None
+    ) -> Answer:
         try:
-            answer = await self._transport.send("GET", path, query=query, response_max_bytes=response_max_bytes)
+            answer = await self._transport.send(
+                "GET", path, query=query, response_max_bytes=response_max_bytes, names=names
+            )
         except TRANSPORT_ERRORS as error:
             raise VenueUnreachable(describe_failure(error)) from error
         failure = question_failure(answer, now=self._clock(), wait_max=self._rate_limit_wait_max)

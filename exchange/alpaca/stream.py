@@ -4,11 +4,11 @@ There are no sequence numbers and no replay; recovering what was missed is the b
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 
 from domain.errors import VenueUnreachable
 from domain.ports.venue import UnreadableReport, VenueReport
@@ -27,9 +27,14 @@ from exchange.alpaca.frames import (
 )
 from exchange.alpaca.outcomes import TOO_MANY_REQUESTS
 from exchange.alpaca.settings import AlpacaSettings
+from exchange.alpaca.stream_connection import StreamConnection
 
 EARLY_FRAMES_MAX = 10_000
 """Reports that may come between `listen` and its answer; more means that the answer will not come."""
+READ_AT_ONCE_MAX = 32
+"""Some tenths of a millisecond: whoever works beside the reader waits no longer."""
+
+Report = VenueReport | UnreadableReport
 
 
 class AlpacaStream:
@@ -40,8 +45,8 @@ class AlpacaStream:
         self._telemetry = telemetry
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[AsyncIterator[VenueReport | UnreadableReport]]:
-        """Open, authenticate and listen; the iterator then yields until the connection ends.
+    async def connect(self) -> AsyncIterator[AsyncIterator[Sequence[Report]]]:
+        """Open, authenticate and listen; the iterator then yields what comes, some at once, until the connection ends.
 
         Raises VenueUnreachable; so does the iterator when the connection is lost.
         """
@@ -52,11 +57,12 @@ class AlpacaStream:
         finally:
             await connection.close()
 
-    async def _open(self) -> ClientConnection:
+    async def _open(self) -> StreamConnection:
         settings = self._settings
         try:
-            return await _connect_once(
+            connection = await _connect_once(
                 settings.stream_url,
+                create_connection=StreamConnection,
                 proxy=None,
                 compression=None,
                 open_timeout=settings.stream_open_timeout_seconds,
@@ -66,12 +72,14 @@ class AlpacaStream:
                 max_size=settings.stream_message_max_bytes,
                 max_queue=settings.stream_queue_max_frames,
             )
+            assert isinstance(connection, StreamConnection), "as it was asked for"  # noqa: S101 - for the type checker
         except InvalidStatus as error:
             raise VenueUnreachable(_refused_handshake(error.response.status_code)) from error
         except (WebSocketException, OSError) as error:
             raise VenueUnreachable(f"the stream cannot be opened: {str(error) or type(error).__name__}") from error
+        return connection
 
-    async def _listen(self, connection: ClientConnection) -> list[Frame]:
+    async def _listen(self, connection: StreamConnection) -> list[Frame]:
         """Authenticate and ask for the trade updates; gives those that came before the answer did."""
         settings = self._settings
         early: list[Frame] = []
@@ -89,20 +97,21 @@ class AlpacaStream:
             raise VenueUnreachable(f"the stream was closed while it was being opened: {error}") from error
         return early
 
-    async def _reports(
-        self, connection: ClientConnection, early: list[Frame]
-    ) -> AsyncIterator[VenueReport | UnreadableReport]:
-        for frame in early:
-            if isinstance(report := self._report(frame), VenueReport | UnreadableReport):
-                yield report
+    async def _reports(self, connection: StreamConnection, early: list[Frame]) -> AsyncIterator[Sequence[Report]]:
+        yield self._reports_of(early)
         try:
-            async for raw in connection:
-                if (report := self._report(parse_frame(raw))) is not None:
-                    yield report
+            while True:
+                messages = await connection.next_messages(READ_AT_ONCE_MAX)
+                yield self._reports_of(map(parse_frame, messages))
+        except ConnectionClosedOK:
+            return
         except ConnectionClosed as error:
             raise VenueUnreachable(f"the stream was lost: {error}") from error
 
-    def _report(self, frame: Frame) -> VenueReport | UnreadableReport | None:
+    def _reports_of(self, frames: Iterable[Frame]) -> Sequence[Report]:
+        return [report for frame in frames if (report := self._report(frame)) is not None]
+
+    def _report(self, frame: Frame) -> Report | None:
         match frame:
             case VenueReport() | UnreadableReport():
                 return frame
@@ -120,10 +129,11 @@ class _connect_once(connect):  # noqa: N801 - a variant of a library's class tha
         return exc
 
 
-async def _answer(connection: ClientConnection, stream: str, early: list[Frame]) -> ControlFrame:
+async def _answer(connection: StreamConnection, stream: str, early: list[Frame]) -> ControlFrame:
     """The next frame of that stream; the others are kept for later."""
     while len(early) < EARLY_FRAMES_MAX:
-        frame = parse_frame(await connection.recv())
+        (raw,) = await connection.next_messages(1)
+        frame = parse_frame(raw)
         if isinstance(frame, ControlFrame) and frame.stream == stream:
             return frame
         early.append(frame)

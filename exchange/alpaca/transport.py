@@ -55,10 +55,13 @@ class Transport:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, str] | None = None,
         response_max_bytes: int | None = None,
+        names: str | None = None,
     ) -> Answer:
         """Send once and read the whole answer, whatever its status. Raises one of TRANSPORT_ERRORS.
 
-        A request that is no placement is sent again where a kept connection turns out to be over.
+        A request that is no placement is sent again where a kept connection turns out to be over. `names` is what an
+        answer to this very request holds. A connection is kept only behind an answer that succeeded and holds it: after
+        one that was sent twice, say, every answer on that connection would be the one of the request before.
         """
         target = f"{self._path}{path}?{urlencode(query)}" if query else f"{self._path}{path}"
         content = b"\r\n" if body is None else _content(orjson.dumps(body))
@@ -68,10 +71,14 @@ class Transport:
         while True:
             connection = await self._take(until)
             try:
-                return await connection.exchange(request, until=until, answer_max_bytes=max_bytes)
+                answer = await connection.exchange(request, until=until, answer_max_bytes=max_bytes)
             except AnswerLostError:
                 if method == "POST" or not connection.was_over:
                     raise
+            else:
+                if not (answer.is_success and (names or "").encode() in answer.body):
+                    connection.close()
+                return answer
             finally:
                 self._give_back(connection)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from domain.changes import OrderSnapshot, PlacementState
+from domain.changes import OrderSnapshot, PlacementState, RecordedChange
 from graph.context import Info
 from graph.cursors import (
     read_execution_cursor,
@@ -124,6 +124,20 @@ def order_from(order: OrderSnapshot) -> Order:
         version=order.version,
         created_at=order.created_at,
         updated_at=order.updated_at,
+    )
+
+
+def change_beside(order: Order, change: RecordedChange) -> OrderChange:
+    """The change as `change_from` shows it, beside its order: what both show is not worked out a second time."""
+    return OrderChange(
+        kind=change.kind,
+        version=order.version,
+        at=change.at,
+        status=order.status,
+        filled_quantity=order.filled_quantity,
+        average_price=order.average_price,
+        execution=None if change.execution is None else execution_from(change.execution),
+        reason=order.reason,
     )
 
 

@@ -6,8 +6,8 @@ from domain.changes import OrderSnapshot, RecordedChange
 from domain.ports.telling import Checkpoint, Reset, UpToDate
 from graph.cursors import write_stream_cursor
 from graph.enums import OrderStreamKind, OrderUpdateKind
-from graph.types.change import OrderChange, change_from
-from graph.types.order import Order, order_from
+from graph.types.change import OrderChange
+from graph.types.order import Order, change_beside, order_from
 
 
 @strawberry.type
@@ -31,15 +31,17 @@ def order_update_from(item: OrderSnapshot | UpToDate | RecordedChange) -> OrderU
         return None
     if isinstance(item, OrderSnapshot):
         return OrderUpdate(kind=OrderUpdateKind.SNAPSHOT, order=order_from(item), change=None)
-    return OrderUpdate(kind=OrderUpdateKind.CHANGE, order=order_from(item.order), change=change_from(item))
+    order = order_from(item.order)
+    return OrderUpdate(kind=OrderUpdateKind.CHANGE, order=order, change=change_beside(order, item))
 
 
 def stream_update_from(item: Checkpoint | Reset | RecordedChange) -> OrderStreamUpdate:
     """One message of `orderUpdates`."""
     cursor = write_stream_cursor(item.sequence)
     if isinstance(item, RecordedChange):
+        order = order_from(item.order)
         return OrderStreamUpdate(
-            kind=OrderStreamKind.CHANGE, cursor=cursor, order=order_from(item.order), change=change_from(item)
+            kind=OrderStreamKind.CHANGE, cursor=cursor, order=order, change=change_beside(order, item)
         )
     kind = OrderStreamKind.CHECKPOINT if isinstance(item, Checkpoint) else OrderStreamKind.RESET
     return OrderStreamUpdate(kind=kind, cursor=cursor, order=None, change=None)

@@ -28,9 +28,10 @@ from runtime.key_set import open_key_set
 from runtime.open_files import allow_open_files
 from runtime.process import Process, new_id, until_stopped, utc_now
 from runtime.remembered_tokens import RememberedTokens
-from runtime.resources import make_recording, make_trading_control, open_database, open_signals
+from runtime.resources import open_database, open_signals
 from runtime.serving import serve
 from runtime.settings import Settings, SettingsError
+from runtime.stories import make_recording, make_trading_control
 from runtime.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 
 REQUIRES = ("database_url", "redis_url")

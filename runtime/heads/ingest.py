@@ -12,21 +12,15 @@ from ingest.recorder import Recorder
 from ingest.waiting import WaitingReports
 from runtime.health import serve_health
 from runtime.process import Process, new_id, until_stopped, utc_now
-from runtime.resources import (
-    Database,
-    Signals,
-    alpaca_settings,
-    make_reconciliation,
-    make_recording,
-    open_database,
-    open_signals,
-    open_venue,
-)
+from runtime.resources import Database, Signals, alpaca_settings, open_database, open_signals, open_venue
 from runtime.settings import Settings
+from runtime.stories import make_reconciliation, make_recording
 
 REQUIRES = ("database_url", "redis_url")
 KEPT_ORDERS_MAX = 20_000
 """Some 2 KB each."""
+YOUNG_OBJECTS = 20_000
+"""A batch has half as many, and they are gone by themselves. Nobody waits for a look of two milliseconds here."""
 
 
 async def run(process: Process) -> None:
@@ -53,7 +47,13 @@ async def run(process: Process) -> None:
             ),
         )
         checks = {"database": database.check, "redis": signals.check}
-        await until_stopped(process, leadership.run, database.tape.run, lambda: serve_health(process, checks=checks))
+        await until_stopped(
+            process,
+            leadership.run,
+            database.tape.run,
+            lambda: serve_health(process, checks=checks),
+            young_objects=YOUNG_OBJECTS,
+        )
 
 
 def make_consumer(

@@ -9,15 +9,13 @@ from jobs.worker import PlacingWorker
 from runtime.alerts.watch import OrderWatch
 from runtime.health import serve_health
 from runtime.process import Process, until_stopped
-from runtime.resources import (
+from runtime.resources import open_database, open_signals, open_venue
+from runtime.stories import (
     make_cancel_delivery,
     make_reconciliation,
     make_recording,
     make_submission,
     make_trading_control,
-    open_database,
-    open_signals,
-    open_venue,
 )
 
 REQUIRES = ("database_url", "redis_url")

@@ -1,7 +1,7 @@
 """A hub with quick settings, and subscribers that collect what they are given."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -59,7 +59,7 @@ async def a_feed(
 class Collected:
     """A subscriber that reads as fast as it can; `read` may be cleared to make it stop reading."""
 
-    def __init__(self, items: AsyncGenerator[Item | UpToDate]) -> None:
+    def __init__(self, items: AsyncGenerator[Sequence[Item | UpToDate]]) -> None:
         self.items: list[Item] = []
         self.read = asyncio.Event()
         self.read.set()
@@ -67,10 +67,11 @@ class Collected:
         self._task = asyncio.create_task(self._collect())
 
     async def _collect(self) -> None:
-        async for item in self._generator:
-            if not isinstance(item, UpToDate):
-                self.items.append(item)
-            await self.read.wait()
+        async for items in self._generator:
+            for item in items:
+                if not isinstance(item, UpToDate):
+                    self.items.append(item)
+                await self.read.wait()
 
     @property
     def is_over(self) -> bool:

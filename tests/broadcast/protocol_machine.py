@@ -66,9 +66,10 @@ class Reader:
     task: asyncio.Task[None] | None = None
 
     async def read(self) -> None:
-        async for item in self.items:
-            self.told.append(item)
-            await self.may_read.wait()
+        async for items in self.items:
+            for item in items:
+                self.told.append(item)
+                await self.may_read.wait()
 
     def check(self, item: Item) -> None:
         """Nothing twice, nothing left out, nothing old; a jump only where what was missed is gone."""

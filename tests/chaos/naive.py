@@ -20,7 +20,8 @@ from domain.reports import OrderEnded
 from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
 from runtime.health import serve_health
 from runtime.process import Process, run_process, until_stopped, utc_now
-from runtime.resources import make_cancel_delivery, make_recording, open_database, open_signals, open_venue
+from runtime.resources import open_database, open_signals, open_venue
+from runtime.stories import make_cancel_delivery, make_recording
 
 RETRIES = 8
 RETRY_DELAY_SECONDS = 0.3

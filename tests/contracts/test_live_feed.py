@@ -1,7 +1,7 @@
 """LiveFeed: what a subscriber is given first, what then, and when it ends; the hub works from the log alone here."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
@@ -52,7 +52,7 @@ async def live(request: pytest.FixtureRequest, adapters: Adapters) -> AsyncItera
 
 async def test_an_order_is_shown_as_it_stands_and_then_change_by_change_until_it_is_final(live: Live) -> None:
     (order_id,) = await live.clerk.accept(1)
-    async with aclosing(live.feed.order(order_id, account_id="alice", after_version=None)) as items:
+    async with aclosing(_each(live.feed.order(order_id, account_id="alice", after_version=None))) as items:
         (first,) = await _take(items, 1)
         recorded = await live.clerk.record({order_id: [accepted(), filled("40"), filled("60", name="E2")]})
         rest = await _all(items)
@@ -65,12 +65,12 @@ async def test_a_version_that_was_seen_is_followed_by_what_came_since(live: Live
     (order_id,) = await live.clerk.accept(1)
     recorded = await live.clerk.record({order_id: [accepted(), filled("40"), ended(End.CANCELED)]})
 
-    assert await _all(live.feed.order(order_id, account_id=None, after_version=2)) == list(recorded[1:])
+    assert await _all(_each(live.feed.order(order_id, account_id=None, after_version=2))) == list(recorded[1:])
 
 
 async def test_the_newest_version_is_up_to_date(live: Live) -> None:
     (order_id,) = await live.clerk.accept(1)
-    async with aclosing(live.feed.order(order_id, account_id="alice", after_version=1)) as items:
+    async with aclosing(_each(live.feed.order(order_id, account_id="alice", after_version=1))) as items:
         (first,) = await _take(items, 1)
         recorded = await live.clerk.record({order_id: [accepted()]})
 
@@ -82,12 +82,12 @@ async def test_a_final_order_that_was_seen_has_nothing_more_to_tell(live: Live) 
     (order_id,) = await live.clerk.accept(1)
     await live.clerk.record({order_id: [filled("100")]})
 
-    assert await _all(live.feed.order(order_id, account_id="alice", after_version=2)) == []
+    assert await _all(_each(live.feed.order(order_id, account_id="alice", after_version=2))) == []
 
 
 async def test_a_version_from_the_future_gives_the_order_as_it_stands(live: Live) -> None:
     (order_id,) = await live.clerk.accept(1)
-    async with aclosing(live.feed.order(order_id, account_id="alice", after_version=7)) as items:
+    async with aclosing(_each(live.feed.order(order_id, account_id="alice", after_version=7))) as items:
         (first,) = await _take(items, 1)
 
     assert getattr(first, "version", None) == 1
@@ -98,12 +98,12 @@ async def test_an_unknown_order_and_another_accounts_order_are_not_found(live: L
 
     for asked, account_id in ((order_id, "other"), (UUID(int=1), None), (UUID(int=1), "alice")):
         with pytest.raises(OrderNotFound):
-            await _all(live.feed.order(asked, account_id=account_id, after_version=None))
+            await _all(_each(live.feed.order(asked, account_id=account_id, after_version=None)))
 
 
 async def test_an_account_is_given_where_it_stands_and_then_every_change_of_its_orders(live: Live) -> None:
     first, second, foreign = await live.clerk.accept(3, accounts=("alice", "alice", "other"))
-    async with aclosing(live.feed.account("alice", after=None)) as items:
+    async with aclosing(_each(live.feed.account("alice", after=None))) as items:
         opening = await _take(items, 1)
         await live.clerk.record({foreign: [accepted(venue_order_id="V3")]})
         recorded = [
@@ -119,15 +119,24 @@ async def test_an_account_is_given_everything_since_a_sequence(live: Live) -> No
     (order_id,) = await live.clerk.accept(1)
     recorded = await live.clerk.record({order_id: [accepted(), filled("40")]})
 
-    async with aclosing(live.feed.account("alice", after=1)) as items:
+    async with aclosing(_each(live.feed.account("alice", after=1))) as items:
         assert await _take(items, 3) == [Checkpoint(sequence=1), *recorded]
 
 
 async def test_a_sequence_from_the_future_is_of_another_history(live: Live) -> None:
     await live.clerk.accept(2)
 
-    async with aclosing(live.feed.account("alice", after=9)) as items:
+    async with aclosing(_each(live.feed.account("alice", after=9))) as items:
         assert await _take(items, 1) == [Reset(sequence=2)]
+
+
+async def _each(steps: AsyncGenerator[Sequence[Item]]) -> AsyncGenerator[Item]:
+    """The items one by one: how many a step gives is the feed's own affair, but that it gives one."""
+    async with aclosing(steps):
+        async for items in steps:
+            assert items
+            for item in items:
+                yield item
 
 
 async def _take(items: AsyncGenerator[Item], count: int) -> list[Item]:

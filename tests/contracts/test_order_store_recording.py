@@ -281,3 +281,18 @@ async def test_an_open_cancel_request_is_due_when_it_was_said_and_not_before(sto
     await store.write([replace(write, cancel_in=timedelta(hours=1))])
 
     assert await store.claim_cancels([order_id], lease=timedelta(0)) == []
+
+
+async def test_a_fill_is_recorded_when_it_is_stored_with_that_order(store: OrderStore, clerk: Clerk) -> None:
+    first, second = await clerk.accept(2)
+    await clerk.record(
+        {
+            first: [accepted(venue_order_id="V1"), filled("1", name="E1", cumulative="1", venue_order_id="V1")],
+            second: [accepted(venue_order_id="V2"), busted(name="E2")],
+        }
+    )
+
+    asked = [("V1", "E1"), ("V2", "E1"), ("V2", "E2"), ("V1", "E3"), ('"\\', "{,}")]
+
+    assert set(await store.recorded_fills(asked)) == {("V1", "E1")}
+    assert not await store.recorded_fills([])

@@ -126,3 +126,19 @@ async def test_none_is_left_open_at_the_end(database_url: str, database: Databas
         return not await database.fetch("SELECT FROM pg_stat_activity WHERE application_name = $1", name)
 
     await eventually(are_gone, within_seconds=2)
+
+
+async def test_none_is_left_open_by_a_call_that_ends_after_the_database_was_stopped(
+    database_url: str, database: Database
+) -> None:
+    name = f"stopped {os.getpid()}"
+    async with asyncio.timeout(DEADLINE_SECONDS), open_database(database_url, application_name=name) as other:
+        await _pid(other)
+        late = asyncio.create_task(other.fetch("SELECT pg_sleep(0.3)"))
+        await asyncio.sleep(0)
+    await late
+
+    async def are_gone() -> bool:
+        return not await database.fetch("SELECT FROM pg_stat_activity WHERE application_name = $1", name)
+
+    await eventually(are_gone, within_seconds=2)

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
+from db.array_texts import moment_array, plain_array, text_array
 from db.database import Database
-from db.write_arrays import columns_of
 from domain.order import End, VenueRank
 from domain.values import EXACT, Reason, ReasonSource
 from tests.clerk import Clerk
@@ -80,6 +80,16 @@ def rows(draw: st.DrawFn) -> list[tuple[Any, ...]]:
     ]
 
 
+def as_columns(rows: Sequence[tuple[Any, ...]]) -> Sequence[str]:
+    """The rows' columns: first those whose values need no quotes, then texts."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(NAMES)
+    plain = [
+        moment_array(list(column)) if kind == "timestamptz" else plain_array(column)
+        for kind, column in zip(KINDS, columns, strict=False)
+    ]
+    return [*plain, *map(text_array, columns[len(KINDS) :])]
+
+
 @settings(
     max_examples=CASES,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # Nothing is written, so nothing need be emptied.
@@ -91,7 +101,7 @@ def rows(draw: st.DrawFn) -> list[tuple[Any, ...]]:
 @example(rows=[(UUID(int=1), Decimal("1.00"), *[None] * 7), (UUID(int=2), Decimal("1.0"), *[None] * 7)])
 @example(rows=[(UUID(int=1), Decimal("1E+3"), *[None] * 7), (UUID(int=2), Decimal("-0E-18"), *[None] * 7)])
 async def test_whatever_goes_in_comes_back(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
-    found = await database.fetch(READ_BACK, *columns_of(rows, plain=len(KINDS), texts=2))
+    found = await database.fetch(READ_BACK, *as_columns(rows))
 
     assert [tuple(one[name] for name in NAMES) for one in found] == rows
     # Equal is not enough: 1.0 is 1.00, and people see which was stored.
@@ -99,7 +109,7 @@ async def test_whatever_goes_in_comes_back(database: Database, rows: Sequence[tu
 
 
 async def test_no_rows_are_no_rows(database: Database) -> None:
-    assert await database.fetch(READ_BACK, *columns_of([], plain=len(KINDS), texts=2)) == []
+    assert await database.fetch(READ_BACK, *as_columns([])) == []
 
 
 def _digits(number: Decimal | None) -> str | None:

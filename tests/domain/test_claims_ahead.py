@@ -1,17 +1,22 @@
 """Some orders are claimed before a slot is free for them, and not many."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from domain.claims_ahead import ClaimsAhead
+from domain.claims_ahead import ClaimsAhead, NoRoom
 from domain.order import OrderStatus
 from tests.desk import Desk
+from tests.examples import ORDER_ID
+
+PATIENCE = timedelta(seconds=5)
 
 
 async def claim(ahead: ClaimsAhead, count: int, entered: list[int], ended: asyncio.Event) -> None:
-    async with ahead.claiming(count) as reserved:
+    async with ahead.claiming(count, within=PATIENCE) as reserved:
         entered.append(count)
         reserved.keep(count)
         await ended.wait()
@@ -50,7 +55,7 @@ async def test_what_was_not_claimed_or_has_begun_makes_room() -> None:
     may_end = asyncio.Event()
     may_end.set()
 
-    async with ahead.claiming(3) as reserved:
+    async with ahead.claiming(3, within=PATIENCE) as reserved:
         waiting = asyncio.create_task(claim(ahead, 1, entered, may_end))
         reserved.keep(1)
         await turns()
@@ -75,6 +80,33 @@ async def test_one_who_is_cancelled_while_waiting_or_claiming_keeps_nothing() ->
         await claim(ahead, 7, entered, never)
 
     assert entered == [5, 7]
+
+
+async def test_a_job_that_finds_no_room_leaves_its_orders_to_the_sweeper_and_takes_nothing() -> None:
+    desk = Desk()
+    await desk.accept()
+    submission = desk.submission
+    lease = replace(submission.judge.policy, lease=timedelta(milliseconds=100))
+    submission = replace(submission, judge=replace(submission.judge, policy=lease))
+
+    async with submission.ahead.claiming(9, within=PATIENCE):
+        assert await submission.place([ORDER_ID]) == 0
+        assert await submission.sweep(limit=1, overdue_by=timedelta(0)) == 0
+    assert desk.row().lease_until is None
+
+    assert await submission.place([ORDER_ID]) == 1
+    assert desk.order().status is OrderStatus.PLACED
+
+
+async def test_there_is_no_room_as_long_as_nobody_gives_back() -> None:
+    ahead = ClaimsAhead(most=1)
+
+    async with ahead.claiming(1, within=PATIENCE):
+        with pytest.raises(NoRoom):
+            async with ahead.claiming(1, within=timedelta(0)):
+                pass
+    async with ahead.claiming(1, within=PATIENCE):
+        pass
 
 
 @pytest.mark.parametrize("jobs", [1, 5, 30])

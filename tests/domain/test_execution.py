@@ -1,5 +1,6 @@
 """Recording: what the venue says is written once, told once, and decided again when somebody else wrote first."""
 
+import asyncio
 from collections.abc import Awaitable
 from uuid import UUID
 
@@ -7,7 +8,7 @@ import pytest
 
 from domain.changes import Anomaly
 from domain.errors import StaleWrite, Unavailable
-from domain.execution import STALE_WRITES_MAX
+from domain.execution import DECIDED_AT_ONCE, STALE_WRITES_MAX
 from domain.order import End, OrderStatus, VenueRank
 from domain.reports import Report
 from domain.telemetry import Metric
@@ -45,6 +46,23 @@ async def test_a_batch_is_written_at_once_and_published_after_it(desk: Desk) -> 
     assert desk.publisher.commits == [recorded.changes]
     assert len(desk.orders.writes) == 1
     assert desk.telemetry.counted(Metric.REPORTS_RECORDED) == 3
+
+
+async def test_the_loop_goes_on_while_a_large_batch_is_decided(desk: Desk) -> None:
+    ids = [UUID(int=number) for number in range(1, 2 * DECIDED_AT_ONCE + 3)]
+    for order_id in ids:
+        await desk.accept(order_id, client_order_id=str(order_id))
+
+    async def turns_of(order_ids: list[UUID]) -> int:
+        begun = desk.recording.record({order_id: [accepted()] for order_id in order_ids})
+        recording, turns = asyncio.create_task(begun), 0
+        while not recording.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert len((await recording).changes) == len(order_ids)
+        return turns
+
+    assert await turns_of(ids[1:]) >= await turns_of(ids[:1]) + 2
 
 
 async def test_each_change_shows_the_order_and_the_execution_as_they_stood(desk: Desk) -> None:

@@ -61,6 +61,23 @@ async def test_a_catch_up_of_what_is_known_changes_nothing(desk: Desk) -> None:
     assert not desk.publisher.commits
 
 
+async def test_a_fill_that_is_stored_is_left_out_and_what_else_its_answer_tells_is_recorded(desk: Desk) -> None:
+    first = filled("1", cumulative="1", venue_order_id="V1")
+    second = filled("2", name="E2", cumulative="3", venue_order_id="V1")
+    desk.venue.fill_pages = [[heard(first)]]
+    await desk.reconciliation.record_fills(since=at(0))
+    reads = desk.orders.loads
+
+    await desk.reconciliation.record_fills(since=at(0))
+    reads_of_the_known = desk.orders.loads - reads
+    desk.venue.fill_pages = [[heard(first), heard(first, second)]]
+    await desk.reconciliation.record_fills(since=at(0))
+
+    assert desk.order().facts.filled_quantity == 3
+    assert desk.kinds() == ["PLACED", "FILL", "FILL"]
+    assert reads_of_the_known == 0
+
+
 async def test_the_first_catch_up_looks_back_as_far_as_it_is_told_and_the_next_overlaps(desk: Desk) -> None:
     start = desk.clock()
     await desk.reconciliation.catch_up(cause="started")

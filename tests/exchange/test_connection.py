@@ -37,11 +37,14 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written: list[bytes] = []
         self.is_cut = False
+        self.write_error: Exception | None = None
         self._connection = connection
         connection.connection_made(self)
 
     def write(self, data: object) -> None:
         assert isinstance(data, bytes)
+        if self.write_error is not None:
+            raise self.write_error
         self.written.append(data)
 
     def abort(self) -> None:
@@ -141,6 +144,18 @@ async def test_an_answer_that_does_not_come_in_time_is_lost_with_its_connection(
 
     assert wire.is_cut
     assert not connection.was_over
+
+
+async def test_a_request_that_cannot_be_written_leaves_nothing_behind_for_the_next() -> None:
+    connection, wire = connected()
+    wire.write_error = RuntimeError("closed")
+    until = asyncio.get_running_loop().time() + 0.05
+
+    with pytest.raises(RuntimeError):
+        await connection.exchange(b"GET", until=until, answer_max_bytes=1_000)
+
+    assert wire.is_cut
+    assert not connection.is_open
 
 
 async def test_an_answer_may_not_have_more_bytes_than_allowed() -> None:

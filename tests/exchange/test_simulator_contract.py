@@ -1,7 +1,7 @@
 """The adapter against the simulated exchange, through real sockets: the ports Venue and VenueStream kept."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -50,10 +50,14 @@ async def terms(venue: AlpacaVenue, **changes: object) -> Terms:
 
 
 async def take(
-    reports: AsyncIterator[VenueReport | UnreadableReport], count: int
+    reports: AsyncIterator[Sequence[VenueReport | UnreadableReport]], count: int
 ) -> list[VenueReport | UnreadableReport]:
+    taken: list[VenueReport | UnreadableReport] = []
     async with asyncio.timeout(WAIT_SECONDS):
-        return [await anext(reports) for _ in range(count)]
+        while len(taken) < count:
+            taken += await anext(reports)
+    assert len(taken) == count
+    return taken
 
 
 async def test_the_adapter_is_a_venue_and_a_venue_stream() -> None:
@@ -190,7 +194,7 @@ async def test_a_canceled_order_tells_its_end_by_the_stream_and_by_rest() -> Non
         assert await exchange.venue.cancel(placed.report.venue_order_id) == CancelTaken()
 
         async with asyncio.timeout(WAIT_SECONDS):
-            while not any(isinstance(each, OrderEnded) for each in _reports(await anext(reports))):
+            while not any(isinstance(each, OrderEnded) for one in await anext(reports) for each in _reports(one)):
                 pass
         found = await exchange.venue.find(order_id)
         again = await exchange.venue.cancel(placed.report.venue_order_id)
@@ -208,7 +212,7 @@ async def test_an_order_that_is_rejected_later_tells_only_its_end() -> None:
         await exchange.venue.place(order_id, await terms(exchange.venue))
 
         async with asyncio.timeout(WAIT_SECONDS):
-            while not any(isinstance(each, OrderEnded) for each in _reports(await anext(reports))):
+            while not any(isinstance(each, OrderEnded) for one in await anext(reports) for each in _reports(one)):
                 pass
         found = await exchange.venue.find(order_id)
 

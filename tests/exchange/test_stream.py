@@ -51,7 +51,7 @@ async def test_reports_that_come_before_the_answer_to_listen_are_kept() -> None:
             await connection.send(frame)
 
     async with a_stream(talk) as stream, stream.connect() as reports, asyncio.timeout(10):
-        seen = [report async for report in reports]
+        seen = [report async for some in reports for report in some]
 
     assert [type(each) for each in seen] == [VenueReport, VenueReport, UnreadableReport]
     assert seen[0] == seen[1]

@@ -1,9 +1,10 @@
 """What the adapter concludes from a venue that misbehaves on the wire, against a real server on this machine."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ from domain.ports.venue import (
     Placed,
     PlacementOutcome,
     RateLimited,
+    Refused,
     Unauthorized,
 )
 from domain.values import OrderType, Side, Terms, TimeInForce
@@ -285,6 +287,64 @@ async def test_cancelling_a_placement_is_not_swallowed() -> None:
         placing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await placing
+
+
+@asynccontextmanager
+async def one_answer_too_many(stray: str) -> AsyncIterator[str]:
+    """A venue that sends its first answer twice: the second time between the next request and that one's answer."""
+    served = list[str]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        again = b""
+        with closing(writer), suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+                order = json.loads(await reader.readexactly(length))
+                taken = json.dumps(ORDER | {"client_order_id": order["client_order_id"]})
+                answer = http(taken if served or not stray else stray)
+                writer.write(again)
+                await asyncio.sleep(0.01)  # They travel apart: none looks like bytes behind the other.
+                writer.write(answer)
+                again = b"" if served else answer
+                served.append(taken)
+
+    def http(body: str) -> bytes:
+        status = "200 OK" if "client_order_id" in body else "422 Unprocessable Entity"
+        return f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()[:2]
+        yield f"http://{host}:{port}"
+
+
+async def test_an_answer_that_is_sent_twice_puts_one_order_in_doubt_and_not_all_behind_it() -> None:
+    async with one_answer_too_many("") as url, reaching(settings(url)) as venue:
+        outcomes = [await venue.place(UUID(int=number), TERMS) for number in range(1, 6)]
+
+    assert [type(outcome) for outcome in outcomes] == [Placed, OutcomeUnknown, Placed, Placed, Placed]
+
+
+async def test_a_refusal_that_is_sent_twice_refuses_no_other_order() -> None:
+    refusal = json.dumps({"code": 40010001, "message": "quantity must be larger"})
+
+    async with one_answer_too_many(refusal) as url, reaching(settings(url)) as venue:
+        outcomes = [await venue.place(UUID(int=number), TERMS) for number in range(1, 4)]
+
+    assert [type(outcome) for outcome in outcomes] == [Refused, Placed, Placed]
+
+
+async def test_an_order_that_was_not_asked_for_is_not_taken_for_the_one_that_was() -> None:
+    async with serving(answering(lambda: web.json_response(ORDER))) as url, reaching(settings(url)) as venue:
+        found = await venue.find(ORDER_ID)
+        assert found is not None
+        assert found.venue_order_id == "v1"
+        with pytest.raises(VenueUnreachable, match="another order"):
+            await venue.find(UUID(int=1))
+        assert await venue.find_by_venue_order_id("v1") == found
+        with pytest.raises(VenueUnreachable, match="another order"):
+            await venue.find_by_venue_order_id("v2")
 
 
 async def test_only_the_venues_own_404_says_that_there_is_no_such_order() -> None:

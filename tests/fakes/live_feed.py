@@ -1,7 +1,7 @@
 """The live feed in memory, over the order store in memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -25,7 +25,7 @@ class MemoryLiveFeed:
 
     async def order(
         self, order_id: UUID, *, account_id: str | None, after_version: int | None
-    ) -> AsyncGenerator[OrderSnapshot | UpToDate | RecordedChange]:
+    ) -> AsyncGenerator[Sequence[OrderSnapshot | UpToDate | RecordedChange]]:
         async with self._open():
             row = self.store.rows.get(order_id)
             if row is None or account_id not in {None, row.order.account_id}:
@@ -33,35 +33,36 @@ class MemoryLiveFeed:
             version = after_version
             if version is None or version > row.order.version:
                 version = row.order.version
-                yield row.snapshot()
+                yield [row.snapshot()]
             elif version == row.order.version:
                 if row.order.status.is_final:
                     return
-                yield UpToDate(version=version)
+                yield [UpToDate(version=version)]
             while True:
-                for change in self._log(row.order.account_id):
-                    if change.order.id == order_id and change.order.version > version:
-                        version = change.order.version
-                        yield change
+                # More may come while what is new is taken: what was looked at by now is what is known.
+                log = list(self._log(row.order.account_id))
+                if new := [each for each in log if each.order.id == order_id and each.order.version > version]:
+                    version = new[-1].order.version
+                    yield new
                 if row.order.status.is_final and row.order.version <= version:
                     return
-                await self._next_change(row.order.account_id, known=len(self._log(row.order.account_id)))
+                await self._next_change(row.order.account_id, known=len(log))
 
     async def account(
         self, account_id: str, *, after: int | None
-    ) -> AsyncGenerator[Checkpoint | Reset | RecordedChange]:
+    ) -> AsyncGenerator[Sequence[Checkpoint | Reset | RecordedChange]]:
         async with self._open():
             newest = len(self._log(account_id))
             sequence = newest if after is None else after
             if self.kept_after <= sequence <= newest:
-                yield Checkpoint(sequence=sequence)
+                yield [Checkpoint(sequence=sequence)]
             else:
                 sequence = newest
-                yield Reset(sequence=sequence)
+                yield [Reset(sequence=sequence)]
             while True:
-                for change in self._log(account_id)[sequence:]:
-                    sequence = change.sequence
-                    yield change
+                if new := self._log(account_id)[sequence:]:
+                    sequence = new[-1].sequence
+                    yield new
                 await self._next_change(account_id, known=sequence)
 
     def _log(self, account_id: str) -> list[RecordedChange]:

@@ -12,7 +12,16 @@ from domain.limits import NO_LIMITS, AccountLimits, AccountLoad, deny_halted, ju
 from domain.order import Order, VenueRank
 from domain.ports.clock_and_ids import Clock
 from domain.ports.following import Fence
-from domain.ports.order_store import AT_ONCE, Claim, ExecutionKey, LoadedOrder, OrderWrite, Stored, WriteTurn
+from domain.ports.order_store import (
+    AT_ONCE,
+    Claim,
+    ExecutionKey,
+    FillName,
+    LoadedOrder,
+    OrderWrite,
+    Stored,
+    WriteTurn,
+)
 from tests.fakes.order_row import OrderRow, fences_hold
 from tests.fakes.stream_positions import MemoryStreamPositions
 from tests.fakes.trading_control import MemoryLimitBook, MemoryTradingHalts
@@ -134,6 +143,16 @@ class MemoryOrderStore:
         now = self.clock()
         due = [row.place_due_at for row in self.rows.values() if row.place_due_at is not None]
         return now - min(due) if due and min(due) <= now else None
+
+    async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
+        self.require_database()
+        stored = {
+            (row.order.facts.venue_order_id, execution.venue_execution_id)
+            for row in self.rows.values()
+            for execution in row.executions.values()
+            if execution.filled is not None
+        }
+        return [fill for fill in fills if fill in stored]
 
     async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
         self.require_database()

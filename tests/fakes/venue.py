@@ -1,7 +1,7 @@
 """A venue that does as a test tells it."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -124,7 +124,7 @@ class ScriptedVenue:
         self._require_link()
         return [one for order_id, one in self.orders.items() if one.is_open and order_id not in self.hidden]
 
-    async def fills(self, *, since: datetime) -> AsyncIterator[Sequence[VenueReport]]:
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
         self._require_link()
         self.fills_since.append(since)
         for page in self.fill_pages:

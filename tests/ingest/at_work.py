@@ -1,7 +1,7 @@
 """A consumer at work on a stream that a test feeds, and the words in which tests speak of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -34,19 +34,19 @@ class ScriptedStream:
     refused_sessions: int = 0
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[AsyncIterator[Item]]:
+    async def connect(self) -> AsyncIterator[AsyncIterator[Sequence[Item]]]:
         if self.refused_sessions:
             self.refused_sessions -= 1
             raise VenueUnreachable("the venue refuses a second connection")
         self.sessions += 1
         yield self._reports()
 
-    async def _reports(self) -> AsyncIterator[Item]:
+    async def _reports(self) -> AsyncIterator[Sequence[Item]]:
         while True:
             item = await self.live.get()
             if item is None:
                 return
-            yield item
+            yield [item]
 
 
 @dataclass(slots=True)

@@ -19,8 +19,7 @@ async def busy() -> asyncio.Future[None]:
 
 def buffer_of(*items: int) -> Buffer[int]:
     buffer: Buffer[int] = Buffer(items_max=100)
-    for item in items:
-        buffer.put(item)
+    buffer.put(items)
     return buffer
 
 
@@ -46,7 +45,7 @@ async def test_the_first_that_comes_while_nobody_is_busy_waits_for_no_other(busy
     buffer = buffer_of()
     batch = await taking(buffer, busy)
 
-    buffer.put(1)
+    buffer.put([1])
 
     assert await batch == [1]
 
@@ -62,9 +61,9 @@ async def test_what_comes_while_somebody_is_busy_gathers_until_that_is_over(busy
     buffer = buffer_of(1)
     batch = await taking(buffer, busy)
 
-    buffer.put(2)
+    buffer.put([2])
     await asyncio.sleep(0)
-    buffer.put(3)
+    buffer.put([3])
     busy.set_result(None)
 
     assert await batch == [1, 2, 3]
@@ -74,9 +73,9 @@ async def test_it_gathers_no_longer_once_it_is_a_full_batch(busy: asyncio.Future
     buffer = buffer_of(1)
     batch = await taking(buffer, busy, items_max=3)
 
-    buffer.put(2)
-    buffer.put(3)
-    buffer.put(4)
+    buffer.put([2])
+    buffer.put([3])
+    buffer.put([4])
 
     assert await batch == [1, 2, 3]
 
@@ -87,7 +86,7 @@ async def test_what_ended_while_nothing_was_there_keeps_the_next_one_no_longer(b
     busy.set_result(None)
     await asyncio.sleep(0)
 
-    buffer.put(1)
+    buffer.put([1])
 
     assert await batch == [1]
 
@@ -99,7 +98,7 @@ async def test_it_gathers_no_longer_than_it_may(busy: asyncio.Future[None]) -> N
 
 async def test_a_full_buffer_refuses_instead_of_waiting() -> None:
     buffer: Buffer[int] = Buffer(items_max=1)
-    buffer.put(1)
+    buffer.put([1])
 
     with pytest.raises(BufferFull):
-        buffer.put(2)
+        buffer.put([2])

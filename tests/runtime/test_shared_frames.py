@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from graph.shared_text import SharedText
+from graph.shared_text import SHARED_TEXTS, SharedText
 from runtime.http_protocol import HttpLimits
 from runtime.local.ports import free_port
 from runtime.serving import serve
@@ -23,6 +23,17 @@ TEXTS = ("", "a", "é😀", "x" * 125, "x" * 126, "x" * 65_535, "x" * 65_536)
 """At the edges of the three lengths of a frame's head (RFC 6455, 5.2)."""
 
 Talk = Callable[[WebSocket], Awaitable[None]]
+Tell = Callable[..., Awaitable[None]]
+
+
+async def send_plain(websocket: WebSocket, *texts: str) -> None:
+    for text in texts:
+        await websocket.send_text(str(text))
+
+
+async def send_shared(websocket: WebSocket, *texts: SharedText) -> None:
+    assert SHARED_TEXTS in websocket.scope["extensions"]
+    await websocket.send({"type": "websocket.send", "texts": texts})
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=map(len, TEXTS))
@@ -31,7 +42,7 @@ async def test_every_socket_gets_the_frame_that_a_plain_text_has(text: str) -> N
 
     async def talk(websocket: WebSocket) -> None:
         await websocket.send_text(text)
-        await websocket.send_text(shared)
+        await send_shared(websocket, shared)
 
     async with serving(talk) as port:
         for _ in range(2):
@@ -42,8 +53,22 @@ async def test_every_socket_gets_the_frame_that_a_plain_text_has(text: str) -> N
     assert shared.frame is not None
 
 
-@pytest.mark.parametrize("kind", [str, SharedText])
-async def test_nothing_is_sent_to_a_peer_that_has_said_goodbye(kind: type[str]) -> None:
+async def test_texts_that_go_out_together_come_as_messages_of_their_own_in_order() -> None:
+    shared = [SharedText(text) for text in TEXTS]
+
+    async def talk(websocket: WebSocket) -> None:
+        await send_shared(websocket, *shared)
+        await send_shared(websocket, *reversed(shared))
+        await websocket.send_text("the end")
+
+    async with serving(talk) as port, raw_socket(port, path="/ws") as peer:
+        told = [(await peer.next_frame()).payload.decode() for _ in range(2 * len(TEXTS) + 1)]
+
+    assert told == [*TEXTS, *reversed(TEXTS), "the end"]
+
+
+@pytest.mark.parametrize("send", [send_plain, send_shared])
+async def test_nothing_is_sent_to_a_peer_that_has_said_goodbye(send: Tell) -> None:
     met: asyncio.Queue[str] = asyncio.Queue()
     may_send = asyncio.Event()
 
@@ -51,7 +76,7 @@ async def test_nothing_is_sent_to_a_peer_that_has_said_goodbye(kind: type[str]) 
         await may_send.wait()
         try:
             while True:
-                await websocket.send_text(kind("news"))
+                await send(websocket, SharedText("news"))
                 await asyncio.sleep(0)
         except Exception as error:  # the test looks at it
             met.put_nowait(type(error).__name__)
@@ -66,15 +91,15 @@ async def test_nothing_is_sent_to_a_peer_that_has_said_goodbye(kind: type[str]) 
         await peer.ended()
 
 
-@pytest.mark.parametrize("kind", [str, SharedText])
-async def test_nothing_is_sent_behind_our_own_goodbye(kind: type[str]) -> None:
+@pytest.mark.parametrize("content", [{"text": "news"}, {"texts": [SharedText("news")]}])
+async def test_nothing_is_sent_behind_our_own_goodbye(content: dict[str, object]) -> None:
     met: asyncio.Queue[str] = asyncio.Queue()
 
     async def talk(websocket: WebSocket) -> None:
         send = websocket._send  # noqa: SLF001 - Starlette itself would refuse, and the protocol is what is tested
         await websocket.close()
         try:
-            await send({"type": "websocket.send", "text": kind("news")})
+            await send({"type": "websocket.send", **content})
         except RuntimeError as error:
             met.put_nowait(type(error).__name__)
 

@@ -10,7 +10,7 @@ import orjson
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from graph.compiled.events import RenderedResult
+from graph.compiled.events import RenderedResults
 from graph.context import Context
 from graph.responses import GRAPHQL_JSON, result_response
 from graph.schema import Schema
@@ -60,8 +60,9 @@ async def payloads(schema: Schema, request: Request, context: Context) -> AsyncI
         async for result in results:
             assert isinstance(result, ExecutionResult)
             errors = [error.formatted for error in result.errors or ()]
-            if isinstance(result, RenderedResult):
-                yield result.payload
+            if isinstance(result, RenderedResults):
+                for event in result.events:
+                    yield event.payload
             elif isinstance(result, PreExecutionError):
                 yield orjson.dumps(errors)
             else:

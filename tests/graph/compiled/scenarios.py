@@ -104,13 +104,13 @@ class SpoilingFeed:
 
     async def order(self, *given: Any, **named: Any) -> AsyncGenerator[Any]:
         async with aclosing(self._feed.order(*given, **named)) as items:
-            async for item in items:
-                yield self._spoil(item)
+            async for some in items:
+                yield [self._spoil(item) for item in some]
 
     async def account(self, *given: Any, **named: Any) -> AsyncGenerator[Any]:
         async with aclosing(self._feed.account(*given, **named)) as items:
-            async for item in items:
-                yield self._spoil(item)
+            async for some in items:
+                yield [self._spoil(item) for item in some]
 
     def _spoil(self, item: Item) -> Item:
         if not self._spoiled or not isinstance(item, RecordedChange) or item.order.version % 2:

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from domain.errors import Unavailable
-from graph.compiled.events import RenderedResult, SharedResults
+from graph.compiled.events import WRITE_MAX_BYTES, RenderedEvent, RenderedResults, SharedResults
 from graph.compiled.streaming import stream
+from graph.cursors import read_stream_cursor
 from graph.schema import Schema
 from tests.graph.compiled.both import is_covered, logged, payloads, without_error_ids
 from tests.graph.compiled.requests import COMPILING, CORE, DOCUMENTS, PLAIN, Request, requests
@@ -55,22 +58,22 @@ async def test_the_error_of_one_event_is_not_told_with_the_next(document: str, n
 
 async def test_a_change_is_rendered_once_for_all_who_follow_it_by_the_same_document() -> None:
     world, first, second = await _two_streams(UPDATES)
-    openings = [await anext(first), await anext(second)]
+    openings = [await _next(first, 1), await _next(second, 1)]
 
     await let_things_happen(world)
-    told = [(await anext(first), await anext(second)) for _ in range(3)]
+    told = list(zip(await _next(first, 3), await _next(second, 3), strict=True))
 
-    assert [one.payload for one in openings[:1]] == [one.payload for one in openings[1:]]
+    assert [event.payload for event in openings[0]] == [event.payload for event in openings[1]]
     assert all(one is other for one, other in told)
     assert len({one.payload for one, _ in told}) == len(told)
 
 
 async def test_what_a_resolver_has_a_part_in_is_rendered_for_each() -> None:
     world, first, second = await _two_streams(WITH_A_RESOLVER)
-    await anext(first), await anext(second)
+    await _next(first, 1), await _next(second, 1)
 
     await let_things_happen(world)
-    one, other = await anext(first), await anext(second)
+    (one, *_), (other, *_) = await _next(first, 1), await _next(second, 1)
 
     assert one is not other
     assert one.payload == other.payload
@@ -78,12 +81,12 @@ async def test_what_a_resolver_has_a_part_in_is_rendered_for_each() -> None:
 
 async def test_a_change_that_cannot_be_rendered_is_told_to_each_under_an_error_id_of_its_own() -> None:
     world, first, second = await _two_streams(UPDATES, Scenario(spoiled={"created_at": None}))
-    await anext(first), await anext(second)
+    await _next(first, 1), await _next(second, 1)
 
     known = len(world.orders.changes["alice"])
     await let_things_happen(world)
     new = len(world.orders.changes["alice"]) - known
-    pairs = [(await anext(first), await anext(second)) for _ in range(new)]
+    pairs = list(zip(await _next(first, new), await _next(second, new), strict=True))
     failed = [(one.payload, other.payload) for one, other in pairs if b'"errors"' in one.payload]
 
     assert failed
@@ -91,12 +94,40 @@ async def test_a_change_that_cannot_be_rendered_is_told_to_each_under_an_error_i
     assert all(without_error_ids(one) == without_error_ids(other) for one, other in failed)
 
 
+async def test_all_that_has_happened_is_told_in_one_go() -> None:
+    world, first, _ = await _two_streams(UPDATES)
+    await _next(first, 1)
+    known = len(world.orders.changes["alice"])
+
+    await let_things_happen(world)
+    results = await anext(first)
+
+    assert len(results.events) == len(world.orders.changes["alice"]) - known > 1
+
+
+async def test_what_does_not_fit_into_one_write_is_told_in_several_and_nothing_is_left_out() -> None:
+    world, first, _ = await _two_streams(UPDATES)
+    await _next(first, 1)
+    known = len(world.orders.changes["alice"])
+
+    await world.flood(next(iter(world.orders.rows)), changes=400)
+    new = len(world.orders.changes["alice"]) - known
+    told: list[Sequence[RenderedEvent]] = []
+    while sum(map(len, told)) < new:
+        told.append((await anext(first)).events)
+
+    sizes = [[len(event.payload) for event in events] for events in told]
+    assert len(told) > 1
+    assert all(sum(one[:-1]) < WRITE_MAX_BYTES for one in sizes)
+    assert [_sequence(event) for events in told for event in events] == list(range(known + 1, known + new + 1))
+
+
 async def test_without_compiled_operations_nothing_is_rendered_ahead() -> None:
     _, context = await world_of(Scenario())
 
     events = await PLAIN.stream(UPDATES, context_value=context)
 
-    assert not isinstance(await anext(events), RenderedResult)
+    assert not isinstance(await anext(events), RenderedResults)
     await events.aclose()
 
 
@@ -111,8 +142,7 @@ async def test_only_the_newest_results_are_kept_for_others() -> None:
     await anext(events)
     await let_things_happen(world)
 
-    for _ in range(4):
-        await anext(events)
+    await _next(events, 4)
 
     assert len(shared) == 2
     await events.aclose()
@@ -121,10 +151,18 @@ async def test_only_the_newest_results_are_kept_for_others() -> None:
 
 async def _two_streams(
     document: str, scenario: Scenario | None = None
-) -> tuple[World, AsyncIterator[RenderedResult], AsyncIterator[RenderedResult]]:
+) -> tuple[World, AsyncIterator[RenderedResults], AsyncIterator[RenderedResults]]:
     world, context = await world_of(scenario or Scenario())
     one, other = [await COMPILING.stream(document, context_value=context) for _ in range(2)]
     return world, one, other  # type: ignore[return-value]  # compiled, or the test fails
+
+
+async def _next(results: AsyncIterator[Any], at_least: int) -> Sequence[RenderedEvent]:
+    """The next events, in however many results they come."""
+    told: list[RenderedEvent] = []
+    while len(told) < at_least:
+        told += (await anext(results)).events
+    return told
 
 
 async def _heard(schema: Schema, request: Request, scenario: Scenario) -> tuple[list[bytes], list[object]]:
@@ -153,3 +191,7 @@ async def _quiet() -> None:
     """Let every task come to where it waits: everything here is in memory."""
     for _ in range(60):
         await asyncio.sleep(0)
+
+
+def _sequence(event: RenderedEvent) -> int:
+    return read_stream_cursor(orjson.loads(event.payload)["data"]["orderUpdates"]["cursor"])

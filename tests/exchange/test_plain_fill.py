@@ -1,0 +1,115 @@
+"""The short way of reading a fill gives what the whole way gives, and is taken for what it is meant for."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.ports.venue import VenueReport
+from exchange.alpaca.events import plain_fill
+from exchange.alpaca.frames import parse_message
+from tests.exchange.test_wire import JSON, order, update
+
+RAW = b"as it came"
+EVENTS = ["fill", "partial_fill", "new", "canceled", "trade_bust", "trade_correct"]
+ODD = st.sampled_from(
+    [
+        *("", "\0", "x" * 5_000, "x" * 129, ".", "..", "-1", "0", "0.0", "1e3", "1" * 19, "+1", " 1", "\u0661"),
+        *(1, 1.5, True, None, "fill", "new"),
+    ]
+)
+PATHS = [
+    ("stream",),
+    ("data",),
+    ("data", "event"),
+    ("data", "execution_id"),
+    ("data", "qty"),
+    ("data", "price"),
+    ("data", "timestamp"),
+    ("data", "order"),
+    ("data", "order", "id"),
+    ("data", "order", "client_order_id"),
+    ("data", "order", "filled_qty"),
+]
+
+
+def told(event: str) -> dict[str, Any]:
+    """A frame as the venue sends it."""
+    filled = order(filled_qty="6.5", status="partially_filled")
+    data = update(event, order=filled, execution_id="e1", qty="4.5", price="12.50")
+    return {"stream": "trade_updates", "data": data}
+
+
+@given(
+    event=st.sampled_from(EVENTS),
+    disturbed=st.dictionaries(st.sampled_from(PATHS), ODD | JSON, max_size=2),
+    left_out=st.sets(st.sampled_from(PATHS), max_size=1),
+)
+def test_it_gives_what_the_whole_way_gives(
+    event: str, disturbed: dict[tuple[str, ...], object], left_out: set[tuple[str, ...]]
+) -> None:
+    message = told(event)
+    for path, value in disturbed.items():
+        put(message, path, value)
+    for path in left_out:
+        put(message, path)
+    try:
+        content = orjson.loads(orjson.dumps(message))
+    except orjson.JSONEncodeError:
+        return  # A number that JSON cannot hold.
+
+    plain = plain_fill(content, raw=RAW)
+
+    assert plain is None or plain == parse_message(content, raw=RAW)
+
+
+@pytest.mark.parametrize("event", ["fill", "partial_fill"])
+def test_a_fill_as_the_venue_tells_it_takes_the_short_way(event: str) -> None:
+    plain = plain_fill(told(event), raw=RAW)
+
+    assert isinstance(plain, VenueReport)
+    assert plain == parse_message(told(event), raw=RAW)
+    assert plain.raw == RAW
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "\0", "x" * 5_000, "x" * 129, ".", "..", "-1", "0", "0.0", "1e3", "1" * 19, "+1", " 1", 1, 1.5, True, None],
+)
+@pytest.mark.parametrize("path", PATHS)
+def test_each_field_is_taken_only_as_the_whole_way_takes_it(path: tuple[str, ...], value: object) -> None:
+    message = told("fill")
+    put(message, path, value)
+
+    plain = plain_fill(message, raw=RAW)
+
+    assert plain is None or plain == parse_message(message, raw=RAW)
+
+
+@pytest.mark.parametrize("content", [None, 1, "data", [], ["data"], {}, {"data": "order"}, {"data": {"order": "id"}}])
+def test_what_is_no_frame_is_left_to_the_whole_way(content: object) -> None:
+    assert plain_fill(content) is None
+
+
+def put(message: dict[str, Any], path: tuple[str, ...], *values: object) -> None:
+    """Put the value there, or nothing, as far as there still is a place."""
+    place: Any = message
+    for step in path[:-1]:
+        place = place.get(step) if isinstance(place, dict) else None
+    if isinstance(place, dict):
+        place.pop(path[-1], None)
+        for value in values:
+            place[path[-1]] = value
+
+
+def test_a_fill_of_others_is_foreign_on_the_short_way_too() -> None:
+    message = told("fill")
+    put(message, ("data", "order", "client_order_id"), "by-hand")
+
+    plain = plain_fill(message, raw=RAW)
+
+    assert plain is not None
+    assert plain.is_foreign
+    assert plain == parse_message(message, raw=RAW)
