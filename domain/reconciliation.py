@@ -150,20 +150,23 @@ class Reconciliation:
 
     async def record_reports(self, reports: Sequence[VenueReport], *, turn: Turn | None = None) -> Recorded:
         """Record reports of any order, in their order. Those of orders that were not placed here are counted."""
-        names = {report.venue_order_id for report in reports if report.order_id is None}
+        # Nobody is asked about a report that says that it is foreign: while the venue does not answer, other people's
+        # orders on the stream would hold up the fills of ours.
+        names = {report.venue_order_id for report in reports if report.order_id is None and not report.is_foreign}
         ours = await self._ids_of(names) if names else {}
         by_order: defaultdict[UUID, list[Report]] = defaultdict(list)
         foreign = 0
         for report in reports:
-            order_id = report.order_id or ours.get(report.venue_order_id)
+            order_id = report.order_id or (None if report.is_foreign else ours.get(report.venue_order_id))
             if order_id is None:
                 foreign += 1
             else:
                 by_order[order_id].extend(report.reports)
+        nothing = Recorded(changes=(), unknown=frozenset(), missed_fill=False)
+        recorded = await self.recording.record(by_order, turn=turn) if by_order else nothing
+        # Only now: a batch that has to be tried again is not counted again.
         self.telemetry.count(Metric.REPORTS_FOREIGN, foreign)
-        if not by_order:
-            return Recorded(changes=(), unknown=frozenset(), missed_fill=False)
-        return await self.recording.record(by_order, turn=turn)
+        return recorded
 
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
         """Record the venue's open orders, then look up those that are open here, silent for that long, and not there.

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable
 
 Opening = Callable[[], bool]
-"""Opens one websocket; False when its peer has gone."""
+"""Opens one websocket; False when its peer has gone. What it raises goes to whoever entered it, or, when its turn came
+later, to the event loop's exception handler."""
 
 
 class Handshakes:
@@ -32,11 +33,14 @@ class Handshakes:
         """Open what is due, and come back for the rest."""
         loop = asyncio.get_running_loop()
         self._timer = None
-        while self._waiting and loop.time() >= self._next_at:
-            if self._take_next()():
-                self._next_at = loop.time() + self._pause_seconds
-        if self._waiting:
-            self._timer = loop.call_at(self._next_at, self._go_on)
+        try:
+            while self._waiting and loop.time() >= self._next_at:
+                if self._take_next()():
+                    self._next_at = loop.time() + self._pause_seconds
+        finally:
+            # Also when one of them raises: those behind it would wait until somebody new enters.
+            if self._waiting:
+                self._timer = loop.call_at(self._next_at, self._go_on)
 
     def _take_next(self) -> Opening:
         peer, openings = next(iter(self._waiting.items()))

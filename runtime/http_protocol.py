@@ -230,7 +230,12 @@ class HttpProtocol(HttpToolsProtocol):
             return False
         self.flow.resume_reading()
         self._leave()
-        super().handle_websocket_upgrade()
+        try:
+            super().handle_websocket_upgrade()
+        except Exception:
+            # Behind a timer nobody else would end it, and it is not among those that are cut when they take too long.
+            cut_off(self.transport)
+            raise
         # They hold each other: without this what is left of every socket would wait for the garbage collector.
         self.parser = None  # type: ignore[assignment]  # as uvicorn does at the end of a connection
         return True

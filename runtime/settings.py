@@ -13,13 +13,18 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.limits import ORDERS_PER_SECOND_MAX
 from runtime.crash_points import read_crash_at
+from runtime.given_addresses import exchange_address, is_address, origin
 
 HOW_TO_SET = "Set it in the environment, or use ./dev up, which sets everything."
 
 _BEFORE_ADDRESS = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://|$)")
 
-_SCHEMES = {"database_url": ("postgresql", "postgres"), "redis_url": ("redis", "rediss", "unix")}
-_WEB_PORTS = {"http": 80, "https": 443}
+_SCHEMES = {
+    "database_url": ("postgresql", "postgres"),
+    "redis_url": ("redis", "rediss", "unix"),
+    "exchange_url": ("http", "https"),
+    "exchange_stream_url": ("ws", "wss"),
+}
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
@@ -229,9 +234,15 @@ class Settings(BaseSettings):
     def _is_an_address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         """A process must not start, or fail with a traceback much later, on what can never be connected to."""
         schemes = _SCHEMES[str(info.field_name)]
-        if value is not None and not _is_address(value.get_secret_value(), schemes=schemes):
+        if value is not None and not is_address(value.get_secret_value(), schemes=schemes):
             raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}, its port a number")
         return value
+
+    @field_validator("exchange_url", "exchange_stream_url")
+    @classmethod
+    def _is_an_address_of_the_exchange(cls, value: str, info: ValidationInfo) -> str:
+        """A process must not take orders that can never be sent, or sent only to an address that nobody meant."""
+        return exchange_address(value, schemes=_SCHEMES[str(info.field_name)])
 
     @field_validator("allowed_origins", mode="before")
     @classmethod
@@ -242,7 +253,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """As browsers send them: what HTTP compares by letter and the websocket by meaning must be the same."""
-        return tuple(_origin(text) for text in value)
+        return tuple(origin(text) for text in value)
 
     @field_validator("crash_at")
     @classmethod
@@ -320,34 +331,6 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(dict(problem)) for problem in error.errors())) from None
-
-
-def _is_address(text: str, *, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        # A port that is no number. Several hosts, each with a port, are for asyncpg to read.
-        return text.startswith("postgres") and "," in text
-    return parts.scheme in schemes and port != 0
-
-
-def _origin(text: str) -> str:
-    """The origin in a browser's form (RFC 6454, section 6.2), or `*`. Raises ValueError."""
-    if text == "*":
-        return text
-    refusal = ValueError(f"{text} is no origin; write it like https://app.example.com or http://app.example.com:8080")
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise refusal from None
-    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
-    goes_on = parts.path.removesuffix("/") or parts.query or parts.fragment or "@" in host
-    if parts.scheme not in _WEB_PORTS or not host or goes_on:
-        raise refusal
-    suffix = "" if port in {None, _WEB_PORTS[parts.scheme]} else f":{port}"
-    return f"{parts.scheme}://{host.lower()}{suffix}"
 
 
 def _sentence(problem: dict[str, object]) -> str:

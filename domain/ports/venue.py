@@ -105,14 +105,16 @@ class VenueOrder:
 class VenueReport:
     """Reports about one order from one message of the venue. `at` is the venue's clock.
 
-    `order_id` is None when the message names the order only by the venue's own id (`venue_order_id`). `raw` is the
-    message as it came, where it came by itself.
+    `order_id` is None when the message names the order only by the venue's own id (`venue_order_id`), and when it names
+    a client order id that is not one of ours; then it `is_foreign`, and nobody has to be asked. `raw` is the message as
+    it came, where it came by itself.
     """
 
     order_id: UUID | None
     venue_order_id: str
     reports: Sequence[Report]
     at: datetime
+    is_foreign: bool = False
     raw: bytes = field(default=b"", repr=False, compare=False)
 
 

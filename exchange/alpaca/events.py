@@ -14,6 +14,7 @@ from exchange.alpaca.fields import (
     Json,
     WireError,
     as_object,
+    as_venue_id,
     is_storable,
     moment,
     not_negative,
@@ -23,6 +24,7 @@ from exchange.alpaca.fields import (
     positive,
     read_moment,
     text,
+    venue_id,
 )
 from exchange.alpaca.orders import ENDS, ended, told_reason
 
@@ -41,11 +43,14 @@ def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport:
     """
     event, order, at = text(data, "event"), as_object(data.get("order"), what="order"), moment(data, "timestamp")
     parse = _EVENTS.get(event)
+    client_order_id = optional_text(order, "client_order_id")
+    order_id = our_order_id(client_order_id)
     return VenueReport(
-        order_id=our_order_id(optional_text(order, "client_order_id")),
-        venue_order_id=text(order, "id"),
+        order_id=order_id,
+        venue_order_id=venue_id(order, "id"),
         reports=() if parse is None else (parse(data, order, at),),
         at=at,
+        is_foreign=order_id is None and client_order_id is not None,
         raw=raw,
     )
 
@@ -65,10 +70,8 @@ def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa
             and type(client_order_id) is type(execution_id) is type(venue_order_id) is str
             and client_order_id
             and is_storable(client_order_id)
-            and execution_id
-            and is_storable(execution_id)
-            and venue_order_id
-            and is_storable(venue_order_id)
+            and is_storable(as_venue_id(execution_id, what="execution_id"))
+            and is_storable(as_venue_id(venue_order_id, what="id"))
         ):
             return None
         quantity, price = plain_number(data["qty"]), plain_number(data["price"])
@@ -85,15 +88,22 @@ def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa
         at=at,
     )
     order_id = our_order_id(client_order_id)
-    return VenueReport(order_id=order_id, venue_order_id=venue_order_id, reports=(fill,), at=at, raw=raw)
+    return VenueReport(
+        order_id=order_id,
+        venue_order_id=venue_order_id,
+        reports=(fill,),
+        at=at,
+        is_foreign=order_id is None,
+        raw=raw,
+    )
 
 
 def parse_fill_activity(data: Json) -> VenueReport:
     """One FILL activity. It names its order only by the venue's id. Raises WireError."""
-    venue_order_id, at = text(data, "order_id"), moment(data, "transaction_time")
+    venue_order_id, at = venue_id(data, "order_id"), moment(data, "transaction_time")
     report = OrderFilled(
         # "20190524113406977::<uuid>": the time in front is of the activity, the rest names the execution.
-        venue_execution_id=text(data, "id").rpartition("::")[2],
+        venue_execution_id=as_venue_id(text(data, "id").rpartition("::")[2], what="id"),
         trade=_trade(data),
         cumulative_quantity=positive(data, "cum_qty") if data.get("cum_qty") is not None else None,
         venue_order_id=venue_order_id,
@@ -114,24 +124,24 @@ def activity_order(report: VenueReport) -> tuple[datetime, Decimal]:
 
 def _accepted(rank: VenueRank) -> Callable[[Json, Json, datetime], Report]:
     def parse(_data: Json, order: Json, at: datetime) -> OrderAccepted:
-        return OrderAccepted(venue_order_id=text(order, "id"), rank=rank, at=at)
+        return OrderAccepted(venue_order_id=venue_id(order, "id"), rank=rank, at=at)
 
     return parse
 
 
 def _filled(data: Json, order: Json, at: datetime) -> OrderFilled:
     return OrderFilled(
-        venue_execution_id=text(data, "execution_id"),
+        venue_execution_id=venue_id(data, "execution_id"),
         trade=_trade(data),
         cumulative_quantity=positive(order, "filled_qty"),
-        venue_order_id=text(order, "id"),
+        venue_order_id=venue_id(order, "id"),
         at=at,
     )
 
 
 def _ended(data: Json, order: Json, at: datetime) -> Report:
     told = told_reason(data) or told_reason(order)
-    return ended(ENDS[text(data, "event")], venue_order_id=text(order, "id"), at=at, told=told)
+    return ended(ENDS[text(data, "event")], venue_order_id=venue_id(order, "id"), at=at, told=told)
 
 
 def _cancel_refused(data: Json, _order: Json, at: datetime) -> CancelRefused:
@@ -150,7 +160,8 @@ def _corrected(data: Json, _order: Json, at: datetime) -> ExecutionCorrected:
 
 def _amended_execution_id(data: Json) -> str:
     """The execution that is undone or changed; the broker documents `previous_execution_id` for its partners only."""
-    return optional_text(data, "previous_execution_id") or text(data, "execution_id")
+    told = optional_text(data, "previous_execution_id") is not None
+    return venue_id(data, "previous_execution_id" if told else "execution_id")
 
 
 def _trade(data: Json) -> Trade:

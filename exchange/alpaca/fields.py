@@ -12,13 +12,17 @@ from uuid import UUID
 
 import orjson
 
-from domain.values import DECIMAL_DIGITS, ZERO
+from domain.values import DECIMAL_DIGITS, EXACT, ZERO
 
 TEXT_MAX_CHARACTERS = 4096
+ID_MAX_CHARACTERS = 128
+"""As much as a row can hold of an order's or an execution's name; the broker's own are 36 long."""
 ORDER_IDS_REMEMBERED_MAX = 20_000
 NUMBERS_REMEMBERED_MAX = 8_192
 
 Json = Mapping[str, object]
+
+_DOTS = frozenset({".", ".."})
 
 # As nearly all numbers come; nothing more has to be looked at then.
 _PLAIN_NUMBER = re.compile(rf"[0-9]{{1,{DECIMAL_DIGITS}}}(\.[0-9]{{1,{DECIMAL_DIGITS}}})?", re.ASCII)
@@ -80,6 +84,20 @@ def is_storable(value: str) -> bool:
     return len(value) <= TEXT_MAX_CHARACTERS and "\0" not in value
 
 
+def venue_id(data: Json, key: str) -> str:
+    """The name that the venue gave to an order or an execution: one that can be kept, and asked for."""
+    return as_venue_id(text(data, key), what=key)
+
+
+def as_venue_id(written: str, *, what: str) -> str:
+    """The text as such a name."""
+    if not 0 < len(written) <= ID_MAX_CHARACTERS:
+        raise WireError(f"{what} is no name of 1 to {ID_MAX_CHARACTERS} characters")
+    if written in _DOTS:
+        raise WireError(f"{what} would name another resource in a path")
+    return written
+
+
 def decimal(data: Json, key: str) -> Decimal:
     """An exact number given as text or as a JSON number, with at most 18 digits on each side of the point."""
     value = data.get(key)
@@ -91,8 +109,9 @@ def decimal(data: Json, key: str) -> Decimal:
     written = str(value)
     if _NUMBER.fullmatch(written) is None:
         raise WireError(f"{key} is not a decimal number")
-    number = Decimal(written)
-    _, digits, exponent = number.normalize().as_tuple()
+    # Exactly, since the usual context rounds to 28 digits; and without zeros at the end, more than a column takes.
+    number = Decimal(written).normalize(EXACT)
+    _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int), "the pattern lets only finite numbers pass"  # noqa: S101 - only a bug could break it
     if -exponent > DECIMAL_DIGITS or len(digits) + exponent > DECIMAL_DIGITS:
         raise WireError(f"{key} has more than {DECIMAL_DIGITS} digits on one side of the point")

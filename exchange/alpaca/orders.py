@@ -17,6 +17,7 @@ from exchange.alpaca.fields import (
     our_order_id,
     positive,
     text,
+    venue_id,
 )
 
 ENDS: Mapping[str, End] = {
@@ -60,7 +61,7 @@ def order_json(order_id: UUID, terms: Terms) -> dict[str, str]:
 
 def parse_order(data: Json) -> VenueOrder:
     """An order of a REST answer. Raises WireError, also for kinds of order that this system never sends."""
-    venue_order_id, submitted_at = text(data, "id"), first_moment(data, "submitted_at", "created_at")
+    venue_order_id, submitted_at = venue_id(data, "id"), first_moment(data, "submitted_at", "created_at")
     status = text(data, "status")
     return VenueOrder(
         order_id=our_order_id(optional_text(data, "client_order_id")),
@@ -81,7 +82,7 @@ def parse_acceptance(data: Json, *, order_id: UUID) -> OrderAccepted:
     return _accepted(
         data,
         status=optional_text(data, "status") or "",
-        venue_order_id=text(data, "id"),
+        venue_order_id=venue_id(data, "id"),
         at=first_moment(data, "submitted_at", "created_at"),
     )
 

@@ -143,6 +143,19 @@ async def test_reports_of_strange_orders_are_counted_and_do_no_harm(desk: Desk) 
     assert desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1
 
 
+async def test_reports_of_strange_orders_are_counted_once_however_often_the_batch_is_tried(desk: Desk) -> None:
+    batch = [replace(heard(accepted(), venue_order_id="V9"), is_foreign=True), heard(filled("1"), order_id=ORDER_ID)]
+    desk.orders.failure = Unavailable()
+    with pytest.raises(Unavailable):
+        await desk.reconciliation.record_reports(batch)
+    desk.orders.failure = None
+
+    await desk.reconciliation.record_reports(batch)
+
+    assert desk.order().facts.filled_quantity == 1
+    assert desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1
+
+
 async def test_a_missed_fill_is_told_to_who_reads_the_stream(desk: Desk) -> None:
     behind = await desk.reconciliation.record_reports([heard(filled("1", cumulative="5"))])
     complete = await desk.reconciliation.record_reports([heard(filled("4", name="E0", cumulative="4"))])

@@ -1,6 +1,7 @@
 """Recording batch behind batch, with what was written last at hand: the orders come out as if each had been read."""
 
 import asyncio
+import weakref
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -226,3 +227,15 @@ async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
     assert set(desk.row().executions) == {"E1", "E3"}
     assert desk.order().facts.filled_quantity == 2
     assert desk.telemetry.counted(Metric.ANOMALIES, kind=Anomaly.MISSED_FILL) == 1
+
+
+async def test_a_batch_that_wrote_nothing_does_not_hold_those_before_it() -> None:
+    before = Turn()
+    forgotten = weakref.ref(before)
+    wrote_nothing = before.behind()
+    before.end()
+
+    wrote_nothing.end()
+
+    del before
+    assert forgotten() is None

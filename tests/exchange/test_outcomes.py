@@ -41,8 +41,8 @@ def outcome(status: int, body: bytes = b"", **headers: str) -> PlacementOutcome:
     )
 
 
-def order_body(client_order_id: str = str(ORDER_ID)) -> bytes:
-    order = {"id": "v1", "client_order_id": client_order_id, "status": "accepted"}
+def order_body(client_order_id: str = str(ORDER_ID), *, name: str = "v1") -> bytes:
+    order = {"id": name, "client_order_id": client_order_id, "status": "accepted"}
     return orjson.dumps(order | {"submitted_at": "2026-01-05T08:00:00.123456789Z"})
 
 
@@ -59,6 +59,11 @@ def test_a_success_with_the_order_proves_that_it_was_placed(status: int) -> None
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b"null", GATEWAY_PAGE, order_body("another"), b"\xff"])
 def test_a_success_that_cannot_be_read_or_names_another_order_proves_nothing(body: bytes) -> None:
     assert isinstance(outcome(200, body), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "v" * 129])
+def test_a_success_whose_order_has_an_id_that_cannot_be_kept_or_asked_for_proves_nothing(name: str) -> None:
+    assert isinstance(outcome(200, order_body(name=name)), OutcomeUnknown)
 
 
 def test_a_client_order_id_that_is_taken_proves_an_earlier_placement() -> None:

@@ -15,7 +15,27 @@ from tests.exchange.test_wire import JSON, order, update
 RAW = b"as it came"
 EVENTS = ["fill", "partial_fill", "new", "canceled", "trade_bust", "trade_correct"]
 ODD = st.sampled_from(
-    ["", "\0", "x" * 5_000, "-1", "0", "0.0", "1e3", "1" * 19, "+1", " 1", "\u0661", 1, 1.5, True, None, "fill", "new"]
+    [
+        "",
+        ".",
+        "\0",
+        "x" * 129,
+        "x" * 5_000,
+        "-1",
+        "0",
+        "0.0",
+        "1e3",
+        "1" * 19,
+        "+1",
+        " 1",
+        "\u0661",
+        1,
+        1.5,
+        True,
+        None,
+        "fill",
+        "new",
+    ]
 )
 PATHS = [
     ("stream",),
@@ -72,7 +92,7 @@ def test_a_fill_as_the_venue_tells_it_takes_the_short_way(event: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "\0", "x" * 5_000, "-1", "0", "0.0", "1e3", "1" * 19, "+1", " 1", 1, 1.5, True, None]
+    "value", ["", ".", "\0", "x" * 129, "x" * 5_000, "-1", "0", "0.0", "1e3", "1" * 19, "+1", " 1", 1, 1.5, True, None]
 )
 @pytest.mark.parametrize("path", PATHS)
 def test_each_field_is_taken_only_as_the_whole_way_takes_it(path: tuple[str, ...], value: object) -> None:

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db import columns
 from domain.executions import Trade
 from domain.order import End, VenueRank
 from domain.ports.venue import UnreadableReport, VenueReport
 from domain.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderEnded, OrderFilled
-from domain.values import OrderType, ReasonSource, Side, Terms, TimeInForce
+from domain.values import DECIMAL_DIGITS, OrderType, ReasonSource, Side, Terms, TimeInForce
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.events import activity_order, parse_fill_activity, parse_trade_update
-from exchange.alpaca.fields import WireError, decimal, moment, our_order_id, write_moment
+from exchange.alpaca.fields import ID_MAX_CHARACTERS, WireError, decimal, moment, our_order_id, write_moment
 from exchange.alpaca.frames import ControlFrame, NullFrame, parse_frame
 from exchange.alpaca.orders import order_json, parse_order
 
@@ -207,6 +208,18 @@ def test_other_events_say_nothing_new(event: str) -> None:
     assert (report.order_id, report.venue_order_id, report.reports) == (ORDER_ID, "v1", ())
 
 
+@pytest.mark.parametrize(
+    ("client_order_id", "is_foreign"),
+    [("by-hand", True), (str(ORDER_ID).upper(), True), (str(ORDER_ID), False), (None, False), ("", False)],
+)
+def test_an_update_of_an_order_that_tells_a_client_order_id_of_others_is_foreign(
+    client_order_id: str | None, is_foreign: bool
+) -> None:
+    report = parse_trade_update(update("new", order=order(client_order_id=client_order_id)))
+
+    assert report.is_foreign is is_foreign
+
+
 def activity(**changes: object) -> dict[str, object]:
     return {
         "activity_type": "FILL",
@@ -239,6 +252,40 @@ def test_activities_of_one_millisecond_are_sorted_by_cumulative_quantity() -> No
     assert [fill.cumulative_quantity for fill in fills] == [Decimal(9), Decimal(1), Decimal(2)]
 
 
+NO_IDS = [".", "..", "v" * (ID_MAX_CHARACTERS + 1)]
+"""Two would name another resource in a path, the last one no row can hold."""
+
+
+@pytest.mark.parametrize("name", NO_IDS)
+def test_what_cannot_be_kept_or_asked_for_is_no_id_of_the_venue(name: str) -> None:
+    fill = {"qty": "3", "price": "12.25"}
+    with pytest.raises(WireError):
+        parse_order(order(id=name))
+    for event in ("new", "canceled", "calculated"):
+        with pytest.raises(WireError):
+            parse_trade_update(update(event, order=order(id=name)))
+    for event in ("fill", "trade_bust", "trade_correct"):
+        with pytest.raises(WireError):
+            parse_trade_update(update(event, execution_id=name, order=order(filled_qty="7"), **fill))
+    with pytest.raises(WireError):
+        parse_trade_update(update("trade_bust", execution_id="e9", previous_execution_id=name))
+    for changes in ({"order_id": name}, {"id": f"20260105080001234::{name}"}):
+        with pytest.raises(WireError):
+            parse_fill_activity(activity(**changes))
+
+
+def test_a_fill_activity_that_names_nothing_behind_the_time_has_no_id() -> None:
+    with pytest.raises(WireError):
+        parse_fill_activity(activity(id="20260105080001234::"))
+
+
+def test_the_longest_id_is_one_that_the_database_takes() -> None:
+    longest = "v" * columns.ID_MAX_CHARACTERS
+
+    assert parse_order(order(id=longest)).venue_order_id == longest
+    assert parse_fill_activity(activity(id=f"20260105080001234::{longest}", order_id=longest)).venue_order_id == longest
+
+
 def test_an_asset_becomes_an_instrument_only_if_it_tells_its_isin() -> None:
     asset: dict[str, Any] = {"symbol": "AAPL", "name": "Apple", "status": "active", "tradable": True}
 
@@ -257,7 +304,11 @@ def test_an_asset_becomes_an_instrument_only_if_it_tells_its_isin() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, "", "x", "NaN", "Infinity", "1_000", "\u0661", " 1", "0x1", "1e99", 1e300, "0." + "1" * 19, [], {}],
+    [
+        *(None, True, "", "x", "NaN", "Infinity", "1_000", "\u0661", " 1", "0x1", "1e99", 1e300, [], {}),
+        *("0." + "1" * 19, "1234567890.1234567890123456789", "-123456789012345678.1234567890123456789"),
+        *("1234567890123456789", "1234567890123456789.1234567890123456789", "123456789012345678.1234567890123456789e0"),
+    ],
 )
 def test_what_is_no_exact_number_is_refused(value: object) -> None:
     with pytest.raises(WireError):
@@ -269,6 +320,21 @@ def test_what_is_no_exact_number_is_refused(value: object) -> None:
 )
 def test_numbers_are_exact_whether_text_or_number(value: object, number: str) -> None:
     assert decimal({"qty": value}, "qty") == Decimal(number)
+
+
+@given(whole=st.integers(0, 10**20), behind=st.text("0123456789", min_size=1, max_size=30))
+def test_a_number_has_at_most_18_digits_on_each_side_and_is_read_as_one_that_has_no_more(
+    whole: int, behind: str
+) -> None:
+    written = f"{whole}.{behind}"
+
+    if whole >= 10**DECIMAL_DIGITS or len(behind.rstrip("0")) > DECIMAL_DIGITS:
+        with pytest.raises(WireError):
+            decimal({"qty": written}, "qty")
+    else:
+        number = decimal({"qty": written}, "qty")
+        assert number == Decimal(written)
+        assert int(number.as_tuple().exponent) >= -DECIMAL_DIGITS
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,22 @@ async def test_a_report_of_an_order_placed_elsewhere_is_counted_and_left_alone()
     assert desk.publisher.changes == []
 
 
+async def test_others_orders_are_counted_and_hold_up_nothing_while_rest_is_down() -> None:
+    desk = Desk()
+    order = await placed(desk)
+    others = replace(report_of(order, fill(9, quantity=1, cumulative=1)), order_id=None, venue_order_id="V9")
+
+    async with following(desk) as at_work:
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") > 0, "the first catch-up")
+        desk.venue.is_reachable = False
+        at_work.stream.live.put_nowait(replace(others, is_foreign=True))
+        at_work.stream.live.put_nowait(report_of(order, fill(1, quantity=100, cumulative=100)))
+        await soon(lambda: at_work.status(order) is OrderStatus.FILLED, "filled")
+
+    assert desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1
+    assert "find V9" not in desk.venue.asked
+
+
 async def test_a_report_about_an_order_that_is_not_stored_yet_waits_for_it() -> None:
     desk = Desk()
     late = new_order()

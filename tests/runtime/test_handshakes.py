@@ -89,3 +89,33 @@ async def test_after_a_while_without_any_the_next_one_is_opened_at_once_again() 
     hall.enter("b1")
 
     assert hall.entered[-1] == "b1"
+
+
+async def test_one_that_fails_in_its_turn_is_told_and_those_behind_it_are_opened() -> None:
+    hall, told = Hall(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
+    failure = RuntimeError("it fails")
+
+    def fail() -> bool:
+        raise failure
+
+    hall.enter("a1")
+    hall.handshakes.enter("b", fail)
+    hall.enter("c1", "d1")
+    await hall.are_all_in(3)
+
+    assert hall.entered == ["a1", "c1", "d1"]
+    assert told == [failure]
+
+
+async def test_one_that_fails_at_once_tells_who_entered_it() -> None:
+    hall = Hall()
+
+    def fail() -> bool:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        hall.handshakes.enter("a", fail)
+    hall.enter("b1")
+
+    assert hall.entered == ["b1"]

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runtime.cut_off import cut_off
 from runtime.http_protocol import PIPELINED_MAX, HttpLimits
@@ -151,6 +152,22 @@ async def test_a_websocket_whose_turn_does_not_come_in_time_is_cut() -> None:
         assert await head_of(first) == 403
 
         assert await is_cut(second)
+
+
+async def test_a_websocket_that_fails_to_be_opened_in_its_turn_is_told_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure, told = RuntimeError("it fails"), list[object]()
+
+    def fail(_: HttpToolsProtocol) -> None:
+        raise failure
+
+    async with running(HttpLimits(connections_max=10, upgrades_per_second=4)) as site:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
+        first, second = [await upgrading(site) for _ in range(2)]
+        assert await head_of(first) == 403
+        monkeypatch.setattr(HttpToolsProtocol, "handle_websocket_upgrade", fail)
+
+        assert await is_cut(second)
+        assert told == [failure]
 
 
 def test_a_connection_that_has_ended_already_can_be_cut() -> None:

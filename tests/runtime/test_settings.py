@@ -70,6 +70,84 @@ def test_every_form_of_address_that_the_drivers_take_is_taken(
     load_settings().require(name.lower())
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("127.0.0.1:8001", "must begin with http:// or https://"),
+        ("ws://127.0.0.1:8001", "must begin with http:// or https://"),
+        ("http://", "must begin with http:// or https://"),
+        ("http://venue.example:http", "must begin with http:// or https://"),
+        ("http://venue.example:0", "must begin with http:// or https://"),
+        ("http://venue.example:65536", "must begin with http:// or https://"),
+        ("http://[::1", "must begin with http:// or https://"),
+        ("http://a..b", "its host"),
+        ("http://.venue.example", "its host"),
+        (f"http://{'a' * 64}.example", "its host"),
+        ("http://" + "a." * 127 + "example", "its host"),
+        ("http://[::1::1]", "(its host|must begin)"),
+        ("http://venue.example\\orders", "its host"),
+        ("http://user:hidden@venue.example", "no user and no password"),
+        ("http://venue.example/a path", "only ASCII"),
+        ("http://venue.example/caf\u00e9", "only ASCII"),
+        ("http://b\u00fccher.example", "only ASCII"),
+        ("http://venue.example/\r\nx-more: 1", "only ASCII"),
+        ("http://venue.example\t", "only ASCII"),
+        ("http://venue.example/50%", "its path"),
+        ("http://venue.example/<path>", "its path"),
+        ("http://venue.example/path?key=hidden", "its path"),
+        ("http://venue.example/path#part", "its path"),
+        ("http://venue.example?", "its path"),
+    ],
+)
+def test_an_address_at_which_the_exchange_can_never_be_asked_is_refused_and_told_why(
+    monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    monkeypatch.setenv("EXCHANGE_URL", value)
+
+    with pytest.raises(SettingsError, match=f"EXCHANGE_URL: .*{said}") as refused:
+        load_settings()
+
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("http://127.0.0.1:8001/stream", "must begin with ws:// or wss://"),
+        ("wss://a..b/stream", "its host"),
+        ("wss://venue.example/a stream", "only ASCII"),
+        ("wss://venue.example/stream#part", "its path"),
+    ],
+)
+def test_an_address_at_which_the_exchange_can_never_be_heard_is_refused_and_told_why(
+    monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    monkeypatch.setenv("EXCHANGE_STREAM_URL", value)
+
+    with pytest.raises(SettingsError, match=f"EXCHANGE_STREAM_URL: .*{said}"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://paper-api.alpaca.markets",
+        "https://paper-api.alpaca.markets/",
+        "http://127.0.0.1:8001",
+        "http://[::1]:8001",
+        "http://simulated_exchange:8001",
+        "HTTPS://xn--bcher-kva.example./a/b%20c/~d",
+    ],
+)
+def test_every_form_of_address_at_which_an_exchange_can_be_asked_is_taken(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("EXCHANGE_URL", value)
+    monkeypatch.setenv("EXCHANGE_STREAM_URL", "wss://paper-api.alpaca.markets/stream?feed=1")
+
+    assert load_settings().exchange_url == value
+
+
 def test_no_time_out_is_endless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLACEMENT_TIMEOUT_SECONDS", "inf")
 

@@ -1,0 +1,87 @@
+"""Addresses as the environment gives them: which ones can be used, or else what is wrong with them. Pure.
+
+Most of it cannot be left to whoever connects: that is where a request is under way, and its error is no sentence.
+"""
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv6Address
+from urllib.parse import SplitResult, urlsplit
+
+WEB_PORTS = {"http": 80, "https": 443}
+HOST_MAX_CHARACTERS = 253
+
+# Labels as a resolver takes them; those of containers have underscores.
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII)
+# What may stand in a path, and so in the first line of a request (RFC 3986, 3.3).
+_PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
+
+
+def is_address(text: str, *, schemes: Sequence[str]) -> bool:
+    """Whether a database's or a queue's driver may be able to read it."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        # A port that is no number. Several hosts, each with a port, are for asyncpg to read.
+        return text.startswith("postgres") and "," in text
+    return parts.scheme in schemes and port != 0
+
+
+def exchange_address(text: str, *, schemes: Sequence[str]) -> str:
+    """The address as it was given. A websocket's may have a query. Raises ValueError, which shows nothing of it."""
+    # First, because tabs and line ends are taken out without a word when it is split.
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must hold only ASCII characters and no space; write a host as xn--…, a path with %XX")
+    parts = _split(text)
+    if parts is None or parts.scheme not in schemes or not parts.hostname:
+        begin = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(f"must begin with {begin} and a host, its port a number from 1 to 65535")
+    if "@" in parts.netloc:
+        raise ValueError("must hold no user and no password; what is sent is EXCHANGE_KEY and EXCHANGE_SECRET")
+    if not _is_host(parts.hostname):
+        raise ValueError("its host is no IP address, and no name with 1 to 63 of A-Z a-z 0-9 - _ between its dots")
+    path = text.partition("//")[2].removeprefix(parts.netloc)
+    if parts.scheme not in WEB_PORTS:
+        path = path.replace("?", "/", 1)
+    if _PATH.fullmatch(path) is None:
+        raise ValueError("its path ends in a query or fragment, or holds a character that has to be written as %XX")
+    return text
+
+
+def origin(text: str) -> str:
+    """The origin in a browser's form (RFC 6454, section 6.2), or `*`. Raises ValueError."""
+    if text == "*":
+        return text
+    refusal = ValueError(f"{text} is no origin; write it like https://app.example.com or http://app.example.com:8080")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise refusal from None
+    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
+    goes_on = parts.path.removesuffix("/") or parts.query or parts.fragment or "@" in host
+    if parts.scheme not in WEB_PORTS or not host or goes_on:
+        raise refusal
+    suffix = "" if port in {None, WEB_PORTS[parts.scheme]} else f":{port}"
+    return f"{parts.scheme}://{host.lower()}{suffix}"
+
+
+def _split(text: str) -> SplitResult | None:
+    """Its parts, or None where the port is none that a connection can be made to, or a bracket has no other."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    return None if port == 0 else parts
+
+
+def _is_host(host: str) -> bool:
+    if ":" not in host:
+        return len(host) <= HOST_MAX_CHARACTERS and _HOST.fullmatch(host) is not None
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
