@@ -16,7 +16,6 @@ from exchange.alpaca.fields import (
     as_object,
     as_venue_id,
     is_storable,
-    is_venue_id,
     moment,
     not_negative,
     optional_text,
@@ -71,8 +70,8 @@ def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa
             and type(client_order_id) is type(execution_id) is type(venue_order_id) is str
             and client_order_id
             and is_storable(client_order_id)
-            and is_venue_id(execution_id)
-            and is_venue_id(venue_order_id)
+            and is_storable(as_venue_id(execution_id, what="execution_id"))
+            and is_storable(as_venue_id(venue_order_id, what="id"))
         ):
             return None
         quantity, price = plain_number(data["qty"]), plain_number(data["price"])

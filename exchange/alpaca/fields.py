@@ -85,20 +85,17 @@ def is_storable(value: str) -> bool:
 
 
 def venue_id(data: Json, key: str) -> str:
-    """The name that the venue gave to an order or an execution."""
+    """The name that the venue gave to an order or an execution: one that can be kept, and asked for."""
     return as_venue_id(text(data, key), what=key)
 
 
 def as_venue_id(written: str, *, what: str) -> str:
     """The text as such a name."""
-    if not is_venue_id(written):
-        raise WireError(f"{what} has not 1 to {ID_MAX_CHARACTERS} characters, or holds what no row or path can name")
+    if not 0 < len(written) <= ID_MAX_CHARACTERS:
+        raise WireError(f"{what} is no name of 1 to {ID_MAX_CHARACTERS} characters")
+    if written in _DOTS:
+        raise WireError(f"{what} would name another resource in a path")
     return written
-
-
-def is_venue_id(value: str) -> bool:
-    """Whether a name can be kept, and asked for: one of dots would be another resource in a path."""
-    return 0 < len(value) <= ID_MAX_CHARACTERS and "\0" not in value and value not in _DOTS
 
 
 def decimal(data: Json, key: str) -> Decimal:

@@ -16,8 +16,25 @@ RAW = b"as it came"
 EVENTS = ["fill", "partial_fill", "new", "canceled", "trade_bust", "trade_correct"]
 ODD = st.sampled_from(
     [
-        *("", "\0", "x" * 5_000, "x" * 129, ".", "..", "-1", "0", "0.0", "1e3", "1" * 19, "+1", " 1", "\u0661"),
-        *(1, 1.5, True, None, "fill", "new"),
+        "",
+        ".",
+        "\0",
+        "x" * 129,
+        "x" * 5_000,
+        "-1",
+        "0",
+        "0.0",
+        "1e3",
+        "1" * 19,
+        "+1",
+        " 1",
+        "\u0661",
+        1,
+        1.5,
+        True,
+        None,
+        "fill",
+        "new",
     ]
 )
 PATHS = [
@@ -75,8 +92,7 @@ def test_a_fill_as_the_venue_tells_it_takes_the_short_way(event: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value",
-    ["", "\0", "x" * 5_000, "x" * 129, ".", "..", "-1", "0", "0.0", "1e3", "1" * 19, "+1", " 1", 1, 1.5, True, None],
+    "value", ["", ".", "\0", "x" * 129, "x" * 5_000, "-1", "0", "0.0", "1e3", "1" * 19, "+1", " 1", 1, 1.5, True, None]
 )
 @pytest.mark.parametrize("path", PATHS)
 def test_each_field_is_taken_only_as_the_whole_way_takes_it(path: tuple[str, ...], value: object) -> None:
@@ -102,14 +118,3 @@ def put(message: dict[str, Any], path: tuple[str, ...], *values: object) -> None
         place.pop(path[-1], None)
         for value in values:
             place[path[-1]] = value
-
-
-def test_a_fill_of_others_is_foreign_on_the_short_way_too() -> None:
-    message = told("fill")
-    put(message, ("data", "order", "client_order_id"), "by-hand")
-
-    plain = plain_fill(message, raw=RAW)
-
-    assert plain is not None
-    assert plain.is_foreign
-    assert plain == parse_message(message, raw=RAW)
