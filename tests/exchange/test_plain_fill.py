@@ -104,6 +104,17 @@ def test_each_field_is_taken_only_as_the_whole_way_takes_it(path: tuple[str, ...
     assert plain is None or plain == parse_message(message, raw=RAW)
 
 
+def test_a_fill_of_others_is_foreign_on_the_short_way_too() -> None:
+    message = told("fill")
+    put(message, ("data", "order", "client_order_id"), "by-hand")
+
+    plain = plain_fill(message, raw=RAW)
+
+    assert plain is not None
+    assert plain.is_foreign
+    assert plain == parse_message(message, raw=RAW)
+
+
 @pytest.mark.parametrize("content", [None, 1, "data", [], ["data"], {}, {"data": "order"}, {"data": {"order": "id"}}])
 def test_what_is_no_frame_is_left_to_the_whole_way(content: object) -> None:
     assert plain_fill(content) is None
