@@ -87,7 +87,8 @@ class HttpEndpoint:
 
     async def _answer(self, request: HttpRequest) -> ExecutionResult:
         viewer = await self._authenticate(request)
-        await self._rates.admit_request(viewer.account_id)
+        if not self._rates.admits_request(viewer.account_id):
+            await self._rates.refuse_request(viewer.account_id)
         if request.method == "GET":
             return await self._execute(read_query_string(Request(request.scope)), viewer, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
@@ -108,8 +109,8 @@ class HttpEndpoint:
     async def _execute(
         self, asked: GraphQLRequest, viewer: Viewer, allowed: Sequence[OperationType]
     ) -> ExecutionResult:
-        if self._schema.is_new_document(asked.payload):
-            await self._rates.admit_document(viewer.account_id)
+        if self._schema.is_new_document(asked.payload) and not self._rates.admits_document(viewer.account_id):
+            await self._rates.refuse_document(viewer.account_id)
         try:
             return await self._schema.execute(
                 self._schema.resolve_document(asked.payload),

@@ -6,6 +6,7 @@ told late: a peer's connections are then what bounds its refusals, and not how f
 
 import asyncio
 from time import monotonic
+from typing import NoReturn
 
 from domain.rates import TokenBucket
 from domain.telemetry import Metric, Telemetry
@@ -44,15 +45,21 @@ class RequestRates:
         self._strangers = TokenBucket(per_second=strangers, burst=strangers, now=monotonic())
         self._waiting = 0
 
-    async def admit_request(self, account_id: str) -> None:
-        """Count a request of the account; raises TooManyRequests, late."""
-        if not self._requests.take(account_id):
-            await self._refuse(account_id, "requests", self._settings.requests_per_second)
+    def admits_request(self, account_id: str) -> bool:
+        """Count a request of the account; False when it is one too many, to be refused."""
+        return self._requests.take(account_id)
 
-    async def admit_document(self, account_id: str) -> None:
-        """Count a document that has to be read first; raises TooManyRequests, late."""
-        if not self._documents.take(account_id):
-            await self._refuse(account_id, "new documents", self._settings.new_documents_per_second)
+    async def refuse_request(self, account_id: str) -> NoReturn:
+        """Raises TooManyRequests, late."""
+        await self._refuse(account_id, "requests", self._settings.requests_per_second)
+
+    def admits_document(self, account_id: str) -> bool:
+        """Count a document that has to be read first; False when it is one too many, to be refused."""
+        return self._documents.take(account_id)
+
+    async def refuse_document(self, account_id: str) -> NoReturn:
+        """Raises TooManyRequests, late."""
+        await self._refuse(account_id, "new documents", self._settings.new_documents_per_second)
 
     async def slow_strangers(self) -> None:
         """Count a request without a valid token. Who asks for it often, together with all others, is told late."""
@@ -70,7 +77,7 @@ class RequestRates:
         finally:
             self._waiting -= 1
 
-    async def _refuse(self, account_id: str, what: str, limit: int) -> None:
+    async def _refuse(self, account_id: str, what: str, limit: int) -> NoReturn:
         self._telemetry.count(Metric.REQUESTS_REFUSED, limit=what)
         self._telemetry.warning(
             "requests_refused",

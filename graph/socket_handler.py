@@ -241,10 +241,11 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
     async def _admit(self, schema: "Schema", payload: dict[str, Any]) -> None:
         """Count the operation, like a request over HTTP; raises TooManyRequests, late, and until then the messages
         behind it wait."""
-        viewer = cast("Context", self.context).viewer
-        await self.view.rates.admit_request(viewer.account_id)
-        if schema.is_new_document(payload):
-            await self.view.rates.admit_document(viewer.account_id)
+        viewer, rates = cast("Context", self.context).viewer, self.view.rates
+        if not rates.admits_request(viewer.account_id):
+            await rates.refuse_request(viewer.account_id)
+        if schema.is_new_document(payload) and not rates.admits_document(viewer.account_id):
+            await rates.refuse_document(viewer.account_id)
 
     async def _refuse(self, operation_id: str, errors: list[GraphQLError]) -> None:
         await self.send_message({"id": operation_id, "type": "error", "payload": [error.formatted for error in errors]})

@@ -79,13 +79,17 @@ def trade_update(entry: Entry) -> bytes:
     return orjson.dumps({"stream": "trade_updates", "data": data})
 
 
+_WITHOUT_MARKS = str.maketrans("", "", "-T:.")
+
+
 def activity_json(execution: Execution) -> dict[str, object]:
     """A FILL activity. Its id carries the execution's id after the time."""
-    order = execution.order
+    order, at = execution.order, time_text(execution.at)
     is_last = not execution.leaves_quantity
     return {
         "activity_type": "FILL",
-        "id": f"{execution.at:%Y%m%d%H%M%S}{execution.at.microsecond // 1000:03d}::{execution.id}",
+        # The time's digits down to the millisecond.
+        "id": f"{at[:23].translate(_WITHOUT_MARKS)}::{execution.id}",
         "account_id": ACCOUNT_ID,
         "cum_qty": decimal_text(execution.cumulative_quantity),
         "leaves_qty": decimal_text(execution.leaves_quantity),
@@ -93,7 +97,7 @@ def activity_json(execution: Execution) -> dict[str, object]:
         "qty": decimal_text(execution.quantity),
         "side": order.terms.side,
         "symbol": order.terms.instrument.symbol,
-        "transaction_time": time_text(execution.at),
+        "transaction_time": at,
         "order_id": order.id,
         "type": "fill" if is_last else "partial_fill",
         "order_status": Status.FILLED if is_last else Status.PARTIALLY_FILLED,

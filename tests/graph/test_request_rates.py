@@ -108,8 +108,8 @@ async def test_an_account_that_was_long_forgotten_begins_anew() -> None:
     settings = GraphSettings(requests_per_second=1, requests_burst=1, rated_accounts_max=2)
     rates = RequestRates(settings, RecordingTelemetry())
 
-    for account in ("alice", "bob", "carol", "alice"):
-        await rates.admit_request(account)
+    assert all(rates.admits_request(account) for account in ("alice", "bob", "carol", "alice"))
 
+    assert not rates.admits_request("carol")
     with pytest.raises(TooManyRequests):
-        await rates.admit_request("carol")
+        await rates.refuse_request("carol")
