@@ -10,6 +10,8 @@ from urllib.parse import SplitResult, urlsplit
 
 WEB_PORTS = {"http": 80, "https": 443}
 HOST_MAX_CHARACTERS = 253
+VERSION = "/v2"
+"""Of the venue's protocol: the paths of all its requests begin with it."""
 
 # Labels as a resolver takes them; those of containers have underscores.
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII)
@@ -42,6 +44,9 @@ def exchange_address(text: str, *, schemes: Sequence[str]) -> str:
     if not _is_host(parts.hostname):
         raise ValueError("its host is no IP address, and no name with 1 to 63 of A-Z a-z 0-9 - _ between its dots")
     path = text.partition("//")[2].removeprefix(parts.netloc)
+    if parts.scheme in WEB_PORTS and path.rstrip("/").endswith(VERSION):
+        # Every order would be asked for at /v2/v2/orders, and refused for good by a 404.
+        raise ValueError(f"must not end in {VERSION}, which is written behind it")
     if parts.scheme not in WEB_PORTS:
         path = path.replace("?", "/", 1)
     if _PATH.fullmatch(path) is None:

@@ -97,6 +97,8 @@ def test_every_form_of_address_that_the_drivers_take_is_taken(
         ("http://venue.example/path?key=hidden", "its path"),
         ("http://venue.example/path#part", "its path"),
         ("http://venue.example?", "its path"),
+        ("http://venue.example/v2", "must not end in /v2"),
+        ("http://venue.example/paper/v2/", "must not end in /v2"),
     ],
 )
 def test_an_address_at_which_the_exchange_can_never_be_asked_is_refused_and_told_why(
