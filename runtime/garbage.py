@@ -17,14 +17,11 @@ PAUSE_TIMES = 1_000
 """A pause is so many times as long as the look before it: all looks together take a thousandth of the time."""
 
 
-async def collect_garbage(*, young_objects: int = YOUNG_OBJECTS) -> None:
-    """Look for old cycles from time to time, until cancelled; to begin when all is open and nothing is served yet.
-
-    What is young is looked at after so many new objects.
-    """
+async def collect_garbage() -> None:
+    """Look for old cycles from time to time, until cancelled; to begin when all is open and nothing is served yet."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(young_objects, YOUNG_ROUNDS, NEVER)
+    gc.set_threshold(YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER)
     pause_seconds = PAUSE_MIN_SECONDS
     while True:
         await asyncio.sleep(pause_seconds)

@@ -14,7 +14,7 @@ from asyncpg.pgproto import pgproto
 
 from domain.errors import FillwireError
 from runtime.alerts.alerter import open_alerts
-from runtime.garbage import YOUNG_OBJECTS, collect_garbage
+from runtime.garbage import collect_garbage
 from runtime.logs import configure_logs, get_logger
 from runtime.metrics import Metrics
 from runtime.repeats import Repeats, telling_repeats
@@ -72,13 +72,10 @@ def run_process(name: str, head: Head, *, requires: Sequence[str] = ()) -> int:
         return runner.run(_run(name, head, settings, repeats))
 
 
-async def until_stopped(
-    process: Process, *tasks: Callable[[], Awaitable[None]], young_objects: int = YOUNG_OBJECTS
-) -> None:
+async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]]) -> None:
     """Run the tasks until the process is asked to stop; then cancel them and wait for them to wind up.
 
-    A task that fails takes the process down: its supervisor starts a fresh one. For `young_objects` see
-    `runtime.garbage`.
+    A task that fails takes the process down: its supervisor starts a fresh one.
     """
 
     async def stop_all() -> None:
@@ -88,7 +85,7 @@ async def until_stopped(
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(stop_all())
-            group.create_task(collect_garbage(young_objects=young_objects))
+            group.create_task(collect_garbage())
             for task in tasks:
                 group.create_task(_as_coroutine(task))
     except* _Stopped:

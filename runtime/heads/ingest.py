@@ -19,8 +19,6 @@ from runtime.stories import make_reconciliation, make_recording
 REQUIRES = ("database_url", "redis_url")
 KEPT_ORDERS_MAX = 20_000
 """Some 2 KB each."""
-YOUNG_OBJECTS = 20_000
-"""A batch has half as many, and they are gone by themselves. Nobody waits for a look of two milliseconds here."""
 
 
 async def run(process: Process) -> None:
@@ -47,13 +45,7 @@ async def run(process: Process) -> None:
             ),
         )
         checks = {"database": database.check, "redis": signals.check}
-        await until_stopped(
-            process,
-            leadership.run,
-            database.tape.run,
-            lambda: serve_health(process, checks=checks),
-            young_objects=YOUNG_OBJECTS,
-        )
+        await until_stopped(process, leadership.run, database.tape.run, lambda: serve_health(process, checks=checks))
 
 
 def make_consumer(
