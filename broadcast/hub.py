@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
 from broadcast.account import AccountStream
+from broadcast.ending import is_asked_to_end
 from broadcast.followed import FollowedAccounts
 from broadcast.link import LINK_ERRORS, Message, RedisLink, Subscribed, open_link
 from broadcast.messages import MessageError, decode, open_envelope
@@ -118,7 +119,7 @@ class ChangeHub:
     async def stay_linked(self) -> None:
         """Keep a link to Redis; after a loss wait longer and longer, until a link has shown a sign of life."""
         delay = self._settings.reconnect_delay_seconds
-        while True:
+        while not is_asked_to_end():
             try:
                 async with open_link(self._redis_url, self._settings) as link, asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._hear_for_ever(link))
@@ -177,7 +178,7 @@ class ChangeHub:
 
     async def _keep(self, link: RedisLink) -> None:
         """Follow the wanted shards and check the link, once a ping interval and whenever shards change."""
-        while True:
+        while not is_asked_to_end():
             self._shards_changed.clear()
             await link.check()
             self._asked_shards = self._followed.wanted_shards()

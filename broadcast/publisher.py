@@ -14,6 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from broadcast.ending import is_asked_to_end
 from broadcast.messages import encode
 from broadcast.settings import PublisherSettings
 from broadcast.shards import channel_of, shard_of
@@ -80,7 +81,7 @@ class RedisPublisher:
 
     async def send_for_ever(self) -> None:
         """Send batch after batch, until cancelled."""
-        while True:
+        while not is_asked_to_end():
             await self._filled.wait()
             batch = self._next_batch()
             await self._send(batch)
