@@ -8,6 +8,9 @@ import asyncio
 
 
 def is_asked_to_end() -> bool:
-    """Whether the present task was cancelled."""
+    """Whether the present task was cancelled.
+
+    It must hold no TaskGroup: until Python 3.12 one whose task has failed leaves its holder counted as cancelled.
+    """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -119,7 +119,7 @@ class ChangeHub:
     async def stay_linked(self) -> None:
         """Keep a link to Redis; after a loss wait longer and longer, until a link has shown a sign of life."""
         delay = self._settings.reconnect_delay_seconds
-        while not is_asked_to_end():
+        while True:
             try:
                 async with open_link(self._redis_url, self._settings) as link, asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._hear_for_ever(link))
