@@ -27,9 +27,9 @@ from benchmarks.frame.servers import Server, open_gateway, token
 from benchmarks.load.http import percentile
 from broadcast.messages import encode
 from broadcast.shards import channel_of, shard_of
-from domain.changes import RecordedChange
-from domain.executions import Trade
-from domain.reports import OrderFilled
+from domain.model.changes import RecordedChange
+from domain.model.executions import Trade
+from domain.model.reports import OrderFilled
 from tests.clerk import Clerk
 from tests.examples import now
 

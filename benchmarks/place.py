@@ -19,7 +19,7 @@ from benchmarks.frame.machine import CpuMeter
 from benchmarks.frame.orders import accept_orders, metric, reaches
 from benchmarks.frame.results import Ratio, Sample, StageResult
 from benchmarks.frame.servers import Gateway, Server, open_gateway
-from domain.values import Terms
+from domain.model.values import Terms
 from exchange.alpaca.orders import order_json
 from jobs.queue import open_queue
 from jobs.wake_ups import SaqWakeUps

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from broadcast.subscriber import Cause, Subscriber
-from domain.changes import RecordedChange
+from domain.model.changes import RecordedChange
 
 
 class AccountStream:

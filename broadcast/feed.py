@@ -11,11 +11,11 @@ from uuid import UUID
 
 from broadcast.hub import ChangeHub
 from broadcast.pursuit import AccountPursuit, OrderPursuit
-from domain.changes import OrderSnapshot, RecordedChange
-from domain.errors import HistoryGone, OrderNotFound
-from domain.ports.reading import ChangeLog, Position
-from domain.ports.telling import Checkpoint, Reset, UpToDate
-from domain.telemetry import Telemetry
+from domain.model.changes import OrderSnapshot, RecordedChange
+from domain.model.errors import HistoryGone, OrderNotFound
+from domain.ports.notifications import Checkpoint, Reset, UpToDate
+from domain.ports.readers import ChangeLog, Position
+from domain.ports.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

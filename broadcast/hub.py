@@ -19,9 +19,9 @@ from broadcast.rereading import PatientLog
 from broadcast.settings import HubSettings
 from broadcast.shards import shard_of
 from broadcast.subscriber import Cause, Subscriber
-from domain.errors import HistoryGone, Unavailable
-from domain.ports.reading import ChangeLog
-from domain.telemetry import Metric, Telemetry
+from domain.model.errors import HistoryGone, Unavailable
+from domain.ports.readers import ChangeLog
+from domain.ports.telemetry import Metric, Telemetry
 
 MESSAGES_IN_A_ROW_MAX = 64
 """A flood of messages must not keep the event loop from everything else."""

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from broadcast.settings import HubSettings
 from broadcast.shards import channel_of, shard_of_channel
-from domain.frozen import frozen
+from domain.model.frozen import frozen
 
 LINK_ERRORS = (RedisError, OSError)
 """All that a link can fail with; a time-out is an OSError."""

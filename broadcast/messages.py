@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import orjson
 from asyncpg.pgproto.pgproto import UUID  # The driver's reads a text in a sixth of the time; it is a uuid.UUID.
 
-from domain.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange
-from domain.frozen import frozen
-from domain.order import OrderStatus
-from domain.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
+from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange
+from domain.model.frozen import frozen
+from domain.model.order import OrderStatus
+from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 
 VERSION = 1
 

@@ -18,8 +18,8 @@ from broadcast.ending import is_asked_to_end
 from broadcast.messages import encode
 from broadcast.settings import PublisherSettings
 from broadcast.shards import channel_of, shard_of
-from domain.changes import RecordedChange
-from domain.telemetry import Metric, Telemetry
+from domain.model.changes import RecordedChange
+from domain.ports.telemetry import Metric, Telemetry
 
 
 @asynccontextmanager

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from broadcast.rereading import PatientLog
 from broadcast.subscriber import Cause, Subscriber
-from domain.changes import RecordedChange
-from domain.errors import HistoryGone
-from domain.telemetry import Metric, Telemetry
+from domain.model.changes import RecordedChange
+from domain.model.errors import HistoryGone
+from domain.ports.telemetry import Metric, Telemetry
 
 
 class Pursuit(ABC):

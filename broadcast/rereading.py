@@ -6,10 +6,10 @@ from typing import TypeVar
 from uuid import UUID
 
 from broadcast.settings import HubSettings
-from domain.changes import RecordedChange
-from domain.errors import Unavailable
-from domain.ports.reading import ChangeLog, Position
-from domain.telemetry import Telemetry
+from domain.model.changes import RecordedChange
+from domain.model.errors import Unavailable
+from domain.ports.readers import ChangeLog, Position
+from domain.ports.telemetry import Telemetry
 
 _Read = TypeVar("_Read")
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from enum import StrEnum
 
-from domain.changes import RecordedChange
+from domain.model.changes import RecordedChange
 
 
 class Cause(StrEnum):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from db.columns import ID_MAX_CHARACTERS, storable
 from db.database import Database, Row
-from db.group_commit import GroupCommit
 from db.trading_tables import EVERYBODY
-from domain.limits import NO_LIMITS, AccountLimits
-from domain.order import FINAL_STATUSES
+from domain.model.limits import NO_LIMITS, AccountLimits
+from domain.model.order import FINAL_STATUSES
 from domain.ports.trading_control import LimitBook
+from domain.services.batcher import GroupCommit
 
 REMEMBERED_MAX_ACCOUNTS = 50_000
 LOOKUP_BATCH_MAX_ACCOUNTS = 256

@@ -10,9 +10,9 @@ from db.change_rows import changes
 from db.database import Database
 from db.shown_rows import HELD_COLUMNS, change_of, snapshot_of
 from db.tables import accounts, order_changes, orders
-from domain.changes import RecordedChange
-from domain.errors import HistoryGone
-from domain.ports.reading import ChangeLog, Position
+from domain.model.changes import RecordedChange
+from domain.model.errors import HistoryGone
+from domain.ports.readers import ChangeLog, Position
 
 POSITIONS = "SELECT a.id, a.sequence FROM accounts AS a WHERE a.id = ANY($1::text[])"
 

@@ -14,8 +14,8 @@ from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.failures import is_unavailability, is_worth_repeating
-from db.kept_connections import FetchingConnection, KeptConnections
-from domain.errors import Unavailable
+from db.statement_connections import FetchingConnection, KeptConnections
+from domain.model.errors import Unavailable
 
 REPEATS_MAX = 5
 REPEAT_DELAY_MAX_SECONDS = 0.02

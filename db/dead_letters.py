@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, RAW_MAX_BYTES, storable
 from db.database import Database
-from domain.ports.following import DeadLetters
+from domain.ports.ingest_state import DeadLetters
 
 KEEP = """
 INSERT INTO dead_letters AS d (digest, source, error, raw, first_at, last_at) VALUES ($1, $2, $3, $4, now(), now())

@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, collate, func, literal, or_, select
 
 from db.columns import NAME
 from db.database import Database, Row
-from db.group_commit import GroupCommit
 from db.keyset import Keyset, read_page
 from db.tables import instruments
-from domain.ports.reading import InstrumentCatalog
-from domain.reading import Page, PageRequest
-from domain.values import Instrument
+from domain.model.order_query import Page, PageRequest
+from domain.model.values import Instrument
+from domain.ports.readers import InstrumentCatalog
+from domain.services.batcher import GroupCommit
 
 REMEMBERED_MAX_INSTRUMENTS = 10_000
 LOOKUP_BATCH_MAX_INSTRUMENTS = 256

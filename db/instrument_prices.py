@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from db.database import Database
-from db.group_commit import GroupCommit
-from domain.limits import LastPrice
+from domain.model.limits import LastPrice
 from domain.ports.trading_control import InstrumentPrices
+from domain.services.batcher import GroupCommit
 
 REMEMBERED_MAX_INSTRUMENTS = 10_000
 LOOKUP_BATCH_MAX_INSTRUMENTS = 256

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Select, literal, tuple_
 
 from db.database import Database, Row
-from domain.reading import PAGE_MAX_ROWS, Page, PageRequest
+from domain.model.order_query import PAGE_MAX_ROWS, Page, PageRequest
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")

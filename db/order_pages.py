@@ -17,8 +17,8 @@ from db.columns import MOMENT
 from db.keyset import Keyset
 from db.shown_rows import HELD_COLUMNS
 from db.tables import order_changes, orders
-from domain.order import FINAL_STATUSES
-from domain.reading import OrderFilter, OrderKey, OrderSort
+from domain.model.order import FINAL_STATUSES
+from domain.model.order_query import OrderFilter, OrderKey, OrderSort
 
 # Put together once: naming some thirty columns costs more than all that a page adds to it.
 _ORDERS = select(*orders.columns, *HELD_COLUMNS)

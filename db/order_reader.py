@@ -7,14 +7,14 @@ from sqlalchemy import Integer, Uuid, literal, select
 
 from db.change_rows import changes
 from db.database import Database
-from db.group_commit import GroupCommit
 from db.keyset import Keyset, check_limit, read_page
 from db.order_pages import orders_like
 from db.shown_rows import change_of, execution_view_of, shown_column_names, snapshot_of
 from db.tables import executions, order_changes
-from domain.changes import ExecutionView, OrderSnapshot, RecordedChange
-from domain.ports.reading import OrderReader
-from domain.reading import OrderFilter, OrderKey, OrderSort, Page, PageRequest
+from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange
+from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
+from domain.ports.readers import OrderReader
+from domain.services.batcher import GroupCommit
 
 _ORDERS = f"SELECT {shown_column_names()} FROM orders AS o"  # noqa: S608 - our own columns
 BY_ID = f"{_ORDERS} WHERE o.id = ANY($1::uuid[]) AND ($2::text IS NULL OR o.account_id = $2)"

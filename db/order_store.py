@@ -5,16 +5,15 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
-from db.accepting import Accepting, Asked
-from db.claiming import Claiming
 from db.database import Database
-from db.group_commit import GroupCommit
-from db.recording import Recording
-from domain.changes import RecordedChange
-from domain.errors import OrderDenied, StaleLimits, StaleWrite
-from domain.limits import NO_LIMITS, AccountLimits
-from domain.order import Order
-from domain.ports.following import Fence
+from db.order_claimer import Claiming
+from db.order_inserter import Accepting, Asked
+from db.order_writer import Recording
+from domain.model.changes import RecordedChange
+from domain.model.errors import OrderDenied, StaleLimits, StaleWrite
+from domain.model.limits import NO_LIMITS, AccountLimits
+from domain.model.order import Order
+from domain.ports.ingest_state import Fence
 from domain.ports.order_store import (
     AT_ONCE,
     Claim,
@@ -26,7 +25,8 @@ from domain.ports.order_store import (
     Stored,
     WriteTurn,
 )
-from domain.telemetry import Metric, Telemetry
+from domain.ports.telemetry import Metric, Telemetry
+from domain.services.batcher import GroupCommit
 
 ACCEPT_BATCH_MAX_ORDERS = 256
 ACCEPT_QUEUE_MAX_ORDERS = 4_096

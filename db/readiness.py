@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db.database import Database
 from db.failures import is_unavailability, sqlstate
-from domain.errors import FillwireError, Unavailable
+from domain.model.errors import FillwireError, Unavailable
 
 MIGRATE = "python -m runtime migrate"
 UNDEFINED_TABLE = "42P01"

@@ -13,11 +13,11 @@ import orjson
 from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
 from db.database import Row
 from db.tables import orders
-from domain.changes import PlacementState
-from domain.executions import Correction, Execution, Trade
-from domain.order import CancelRequests, End, Facts, Order, PlacingPhase, VenueRank
+from domain.model.changes import PlacementState
+from domain.model.executions import Correction, Execution, Trade
+from domain.model.order import CancelRequests, End, Facts, Order, PlacingPhase, VenueRank
+from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from domain.ports.order_store import LoadedOrder
-from domain.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 
 Key = TypeVar("Key", End, PlacingPhase)
 

@@ -8,9 +8,9 @@ from db.columns import MOMENT
 from db.database import Row
 from db.rows import execution_of, facts_of, placement_of, terms_of
 from db.tables import orders
-from domain.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, view
-from domain.order import OrderStatus, derive_reason, derive_status
-from domain.values import Reason, ReasonSource
+from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, view
+from domain.model.order import OrderStatus, derive_reason, derive_status
+from domain.model.values import Reason, ReasonSource
 
 _UNSEEN = frozenset({"status", "attempt", "maybe_sent_at", "cancel_due_at", "is_open_at_venue"})
 # Most orders have nothing in these; to read that it is nothing costs the driver more than all the names of an order.
@@ -50,7 +50,7 @@ def shown_column_names(*, account_id: str = "o.account_id") -> str:
 def snapshot_of(row: Row) -> OrderSnapshot:
     """The order as people see it, from a row of orders with HELD_COLUMNS.
 
-    What `domain.changes.snapshot` makes of the order of the row, without the order: a page has a hundred of them.
+    What `domain.model.changes.snapshot` makes of the order of the row, without the order: a page has a hundred of them.
     """
     terms, facts = terms_of(row), facts_of(row)
     status = derive_status(facts, quantity=terms.quantity)

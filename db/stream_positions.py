@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from db.database import Database
-from domain.ports.following import Fence, LeadershipLease, StreamPositions
+from domain.ports.ingest_state import Fence, LeadershipLease, StreamPositions
 
 READ = "SELECT p.moment FROM stream_positions AS p WHERE p.venue = $1"
 ADVANCE = """

@@ -38,7 +38,7 @@ from db.columns import (
     metadata,
     positive_decimal,
 )
-from domain.values import CLIENT_ORDER_ID_MAX_CHARACTERS
+from domain.model.values import CLIENT_ORDER_ID_MAX_CHARACTERS
 
 orders = Table(
     "orders",
@@ -54,7 +54,7 @@ orders = Table(
     Column("time_in_force", Text, nullable=False),
     Column("quantity", Numeric, nullable=False),
     Column("limit_price", Numeric),
-    # The facts: they only grow (see domain.order).
+    # The facts: they only grow (see domain.model.order).
     Column("phase", SmallInteger, nullable=False, server_default=text("0")),
     Column("rank", SmallInteger, nullable=False, server_default=text("0")),
     Column("venue_order_id", NAME),

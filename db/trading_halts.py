@@ -14,11 +14,11 @@ from sqlalchemy import Uuid, literal, select
 
 from db.columns import ID_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
 from db.database import Database, Row
-from db.group_commit import GroupCommit
 from db.keyset import Keyset, read_page
 from db.trading_tables import EVERYBODY, trading_halts
+from domain.model.order_query import Page, PageRequest
 from domain.ports.trading_control import HaltFilter, TradingHalt, TradingHalts
-from domain.reading import Page, PageRequest
+from domain.services.batcher import GroupCommit
 
 OPEN_HALTS_MAX = 10_000
 LOOKS_AT_ONCE_MAX_ACCOUNTS = 500

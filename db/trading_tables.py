@@ -7,7 +7,7 @@ wait for those statements that began before it (see `db.trading_halts`).
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Numeric, PrimaryKeyConstraint, Table, Text, Uuid
 
 from db.columns import ID_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, MOMENT, NAME, at_most, metadata, positive_decimal
-from domain.limits import ORDERS_PER_SECOND_MAX
+from domain.model.limits import ORDERS_PER_SECOND_MAX
 
 EVERYBODY = ""
 """Stands for all accounts, where an account's id may stand: no account has an empty one."""

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from db.array_texts import moment_array, plain_array, text_array
 from db.columns import MESSAGE_MAX_CHARACTERS, storable
 from db.rows import reasons_as_json, storable_reason
-from domain.changes import Change
-from domain.executions import Execution
-from domain.frozen import frozen
-from domain.order import FINAL_STATUSES, Order, VenueRank, is_placing_over
-from domain.ports.following import Fence
+from domain.model.changes import Change
+from domain.model.executions import Execution
+from domain.model.frozen import frozen
+from domain.model.order import FINAL_STATUSES, Order, VenueRank, is_placing_over
+from domain.model.values import Reason
+from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AttemptEnd, OrderWrite
-from domain.values import Reason
 
 MICROSECOND = timedelta(microseconds=1)
 _FINAL_STATUSES = sorted(FINAL_STATUSES)

@@ -8,14 +8,14 @@ from functools import partial
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from domain.cancellation import Cancellation
-from domain.placement import Placement
+from domain.model.values import Instrument
 from domain.ports.clock_and_ids import Clock
-from domain.ports.reading import InstrumentCatalog, OrderReader
-from domain.ports.telling import LiveFeed
-from domain.telemetry import Telemetry
-from domain.trading_control import TradingControl
-from domain.values import Instrument
+from domain.ports.notifications import LiveFeed
+from domain.ports.readers import InstrumentCatalog, OrderReader
+from domain.ports.telemetry import Telemetry
+from domain.services.cancellation import Cancellation
+from domain.services.placement import Placement
+from domain.services.trading_control import TradingControl
 from graph.account_turns import AccountTurns
 from graph.deadlines import Deadlines
 from graph.settings import GraphSettings

@@ -10,9 +10,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.changes import OrderSnapshot
-from domain.reading import OrderKey, OrderSort
-from domain.values import is_isin
+from domain.model.changes import OrderSnapshot
+from domain.model.order_query import OrderKey, OrderSort
+from domain.model.values import is_isin
 from graph.errors import ClientError
 
 CURSOR_MAX_CHARACTERS = 128

@@ -4,7 +4,7 @@ import asyncio
 from time import perf_counter
 from types import TracebackType
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from graph.context import Services
 from graph.errors import OperationTimedOut
 

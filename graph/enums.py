@@ -8,10 +8,10 @@ from enum import Enum, StrEnum
 
 import strawberry
 
-from domain.changes import ChangeKind
-from domain.order import OrderStatus
-from domain.reading import OrderSort
-from domain.values import OrderType, ReasonSource, Side, TimeInForce
+from domain.model.changes import ChangeKind
+from domain.model.order import OrderStatus
+from domain.model.order_query import OrderSort
+from domain.model.values import OrderType, ReasonSource, Side, TimeInForce
 
 __all__ = [
     "ChangeKind",

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from graphql import GraphQLError
 
-from domain.errors import OrderNotFound, Unavailable
-from domain.telemetry import Metric, Telemetry
+from domain.model.errors import OrderNotFound, Unavailable
+from domain.ports.telemetry import Metric, Telemetry
 
 ERROR_ID_BYTES = 8
 

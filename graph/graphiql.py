@@ -12,7 +12,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from domain.telemetry import Telemetry
+from domain.ports.telemetry import Telemetry
 from graph.settings import GraphSettings
 
 PAGE_PATH = Path(__file__).parent / "static" / "index.html"

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import strawberry
 
-from domain import errors
-from domain.placement import Accepted
-from domain.reading import OrderSort
+from domain.model import errors
+from domain.model.order_query import OrderSort
+from domain.services.placement import Accepted
 from graph.context import Context, Info
 from graph.cursors import write_order_cursor
 from graph.fields import described

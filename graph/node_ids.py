@@ -5,7 +5,7 @@ from uuid import UUID
 
 import strawberry
 
-from domain.values import is_isin
+from domain.model.values import is_isin
 
 ORDER = "ord"
 EXECUTION = "exe"

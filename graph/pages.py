@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from domain.reading import Page, PageRequest
+from domain.model.order_query import Page, PageRequest
 from graph.errors import ClientError, bad_input
 from graph.settings import GraphSettings
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from domain.errors import InputIssue, InvalidOrder, IssueCode
-from domain.placement import PlaceOrder, find_issues
-from domain.values import OrderType, TimeInForce, is_isin
+from domain.model.errors import InputIssue, InvalidOrder, IssueCode
+from domain.model.values import OrderType, TimeInForce, is_isin
+from domain.services.placement import PlaceOrder, find_issues
 from graph.context import Context
 from graph.scalars import GivenDecimal
 from graph.types.inputs import PlaceOrderInput, given

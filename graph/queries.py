@@ -2,9 +2,9 @@
 
 import strawberry
 
-from domain import reading
-from domain.changes import OrderSnapshot
-from domain.values import is_client_order_id
+from domain.model import order_query as reading
+from domain.model.changes import OrderSnapshot
+from domain.model.values import is_client_order_id
 from graph.context import Context, Info
 from graph.cursors import (
     read_instrument_cursor,

@@ -8,8 +8,8 @@ import asyncio
 from time import monotonic
 from typing import NoReturn
 
-from domain.rates import TokenBucket
-from domain.telemetry import Metric, Telemetry
+from domain.ports.telemetry import Metric, Telemetry
+from domain.services.token_bucket import TokenBucket
 from graph.settings import GraphSettings
 
 REFUSED_AFTER_SECONDS = 1.0

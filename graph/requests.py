@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from domain.frozen import frozen
+from domain.model.frozen import frozen
 from graph.errors import ErrorCode
 from graph.http_request import HttpRequest
 from graph.payloads import BadPayload, check_payload

@@ -16,8 +16,8 @@ import strawberry
 from graphql import GraphQLError, StringValueNode, ValueNode
 from strawberry.types.scalar import ScalarDefinition
 
-from domain.frozen import frozen
-from domain.values import format_decimal, is_isin, parse_decimal
+from domain.model.frozen import frozen
+from domain.model.values import format_decimal, is_isin, parse_decimal
 from graph.errors import bad_input
 
 GIVEN_TEXT_MAX_CHARACTERS = 64

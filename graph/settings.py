@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from domain.reading import PAGE_MAX_ROWS
+from domain.model.order_query import PAGE_MAX_ROWS
 
 
 class DocumentPolicy(StrEnum):

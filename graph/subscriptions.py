@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import strawberry
 
-from domain.errors import OrderNotFound
+from domain.model.errors import OrderNotFound
 from graph.context import Info
 from graph.cursors import read_stream_cursor
 from graph.delivery import Delivery

@@ -2,8 +2,8 @@
 
 import strawberry
 
-from domain import errors, limits
-from domain.errors import IssueCode
+from domain.model import errors, limits
+from domain.model.errors import IssueCode
 from domain.ports.trading_control import HaltFilter
 from graph.context import Context, Info
 from graph.cursors import read_halt_cursor, write_halt_cursor

@@ -4,9 +4,9 @@ import asyncio
 from contextlib import aclosing
 from datetime import timedelta
 
-from domain.changes import OrderSnapshot
-from domain.order import OrderStatus
-from domain.ports.telling import UpToDate
+from domain.model.changes import OrderSnapshot
+from domain.model.order import OrderStatus
+from domain.ports.notifications import UpToDate
 from graph.context import Services
 
 STORED_READ_TIMEOUT_SECONDS = 1.0

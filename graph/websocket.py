@@ -19,7 +19,7 @@ from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from graph.admission import Admission
 from graph.context import Context, Services
 from graph.draining import OpenSockets

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.errors import FillwireError, TryAgain
+from domain.model.errors import FillwireError, TryAgain
+from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport, VenueStream
-from domain.reconciliation import Reconciliation
-from domain.telemetry import Metric, Telemetry
-from domain.turns import Turn
+from domain.services.pipeline import Turn
+from domain.services.reconciliation import Reconciliation
 from ingest.buffer import Buffer, BufferFull
 from ingest.recorder import Recorder
 from ingest.silence import Hearing, SilenceWatch

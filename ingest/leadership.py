@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain.errors import LeadershipLost, TryAgain
-from domain.ports.following import Fence, LeadershipLease
-from domain.telemetry import Metric, Telemetry
+from domain.model.errors import LeadershipLost, TryAgain
+from domain.ports.ingest_state import Fence, LeadershipLease
+from domain.ports.telemetry import Metric, Telemetry
 
 Follow = Callable[[Fence], Awaitable[None]]
 """Follows the stream for one term of leadership, until cancelled; whatever it writes carries the fence."""

@@ -6,13 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.errors import LeadershipLost, StaleWrite, TryAgain
+from domain.model.errors import LeadershipLost, StaleWrite, TryAgain
 from domain.ports.clock_and_ids import Clock
-from domain.ports.following import DeadLetters
+from domain.ports.ingest_state import DeadLetters
+from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport
-from domain.reconciliation import Reconciliation
-from domain.telemetry import Metric, Telemetry
-from domain.turns import Turn
+from domain.services.pipeline import Turn
+from domain.services.reconciliation import Reconciliation
 from ingest.waiting import WaitingReports, is_ours
 
 DEAD_LETTER_SOURCE = "stream"

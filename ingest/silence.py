@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from domain.errors import TryAgain
-from domain.reconciliation import Reconciliation
-from domain.telemetry import Telemetry
+from domain.model.errors import TryAgain
+from domain.ports.telemetry import Telemetry
+from domain.services.reconciliation import Reconciliation
 
 
 class Hearing:

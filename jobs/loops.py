@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.cancellation import CancelDelivery
-from domain.errors import TryAgain
+from domain.model.errors import TryAgain
 from domain.ports.order_store import OrderStore
-from domain.reconciliation import Reconciliation
-from domain.submission import Submission
-from domain.telemetry import Metric, Telemetry
-from domain.trading_control import TradingControl
+from domain.ports.telemetry import Metric, Telemetry
+from domain.services.cancellation import CancelDelivery
+from domain.services.reconciliation import Reconciliation
+from domain.services.submission import Submission
+from domain.services.trading_control import TradingControl
 
 SWEEP_ORDERS_MAX = 64
 SWEEPS_AT_ONCE_MAX = 4

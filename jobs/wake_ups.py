@@ -13,7 +13,7 @@ from uuid import UUID
 from redis.exceptions import RedisError
 from saq.queue.redis import RedisQueue
 
-from domain.telemetry import Metric, Telemetry
+from domain.ports.telemetry import Metric, Telemetry
 from jobs.queue import CANCEL_ORDERS, ORDERS_PER_JOB_MAX, PLACE_ORDERS, WakeUp, as_job, due_at
 
 WAITING_ORDERS_MAX = 10_000

@@ -11,10 +11,10 @@ from uuid import UUID
 from saq.queue.redis import RedisQueue
 from saq.worker import Worker
 
-from domain.cancellation import CancelDelivery
-from domain.errors import TryAgain
-from domain.submission import Submission
-from domain.telemetry import Metric, Telemetry
+from domain.model.errors import TryAgain
+from domain.ports.telemetry import Metric, Telemetry
+from domain.services.cancellation import CancelDelivery
+from domain.services.submission import Submission
 from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
 
 SCHEDULE_SECONDS = 1

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from domain.telemetry import Telemetry
+from domain.ports.telemetry import Telemetry
 from runtime.http_protocol import HttpLimits
 from runtime.process import Process
 from runtime.serving import serve

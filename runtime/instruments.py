@@ -4,8 +4,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from domain.errors import FillwireError
-from domain.values import Instrument, is_isin, parse_decimal
+from domain.model.errors import FillwireError
+from domain.model.values import Instrument, is_isin, parse_decimal
 from runtime.process import Head, Process
 from runtime.resources import open_database, open_venue
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from domain.telemetry import Telemetry
+from domain.ports.telemetry import Telemetry
 from graph.tokens import ExpectedClaims, InvalidToken, KeySetTokens, parse_key_set
 from graph.viewer import Viewer
 from runtime.settings import SettingsError

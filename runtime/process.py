@@ -12,7 +12,7 @@ from uuid import UUID
 import uuid_utils
 from asyncpg.pgproto import pgproto
 
-from domain.errors import FillwireError
+from domain.model.errors import FillwireError
 from runtime.alerts.alerter import open_alerts
 from runtime.garbage import collect_garbage
 from runtime.logs import configure_logs, get_logger

@@ -19,6 +19,7 @@ from saq.queue.redis import RedisQueue
 from broadcast.publisher import RedisPublisher, open_publisher
 from broadcast.settings import PublisherSettings
 from db.account_limits import PostgresLimitBook
+from db.breaker_store import PostgresVenueGate
 from db.change_log import PostgresChangeLog
 from db.database import Database as Engine
 from db.dead_letters import PostgresDeadLetters
@@ -30,16 +31,15 @@ from db.order_store import PostgresOrderStore
 from db.readiness import DatabaseNotReady, Trouble, require_ready
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.trading_halts import PostgresTradingHalts
-from db.venue_gate import PostgresVenueGate
 from db.waiting_orders import PostgresWaitingOrders
-from domain.submission import longest_job
+from domain.services.price_tape import GatheringTape
+from domain.services.submission import longest_job
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
 from jobs.queue import open_queue
 from jobs.wake_ups import SaqWakeUps
 from runtime.crash_points import crashing
 from runtime.health import NotReady
-from runtime.last_prices import GatheringTape
 from runtime.process import Process, utc_now
 from runtime.settings import Settings, SettingsError
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from domain.limits import ORDERS_PER_SECOND_MAX
+from domain.model.limits import ORDERS_PER_SECOND_MAX
 from runtime.crash_points import read_crash_at
 from runtime.given_addresses import exchange_address, is_address, origin
 

@@ -4,19 +4,19 @@ import asyncio
 import random
 from datetime import timedelta
 
-from db.group_commit import GroupCommit
-from domain.cancellation import CancelDelivery, CancelPolicy
-from domain.claims_ahead import ClaimsAhead
-from domain.conclusion import Conclusion
-from domain.execution import Recording
-from domain.findings import Judge, SubmissionPolicy
-from domain.gate import Gatekeeper, GatePolicy
-from domain.halts_seen import HaltsSeen
-from domain.kept_orders import KeptOrders
-from domain.ports.following import Fence
-from domain.reconciliation import CatchUpPolicy, Reconciliation
-from domain.submission import Submission
-from domain.trading_control import TradingControl
+from domain.ports.ingest_state import Fence
+from domain.services.attempt_policy import Judge, SubmissionPolicy
+from domain.services.attempt_recorder import Conclusion
+from domain.services.batcher import GroupCommit
+from domain.services.cancellation import CancelDelivery, CancelPolicy
+from domain.services.circuit_breaker import Gatekeeper, GatePolicy
+from domain.services.claim_budget import ClaimsAhead
+from domain.services.halt_cache import HaltsSeen
+from domain.services.order_cache import KeptOrders
+from domain.services.reconciliation import CatchUpPolicy, Reconciliation
+from domain.services.recording import Recording
+from domain.services.submission import Submission
+from domain.services.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue
 from runtime.process import Process, new_id, utc_now
 from runtime.resources import Database, Signals

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from structlog.typing import FilteringBoundLogger
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from runtime.metrics import Metrics
 
 Listener = Callable[[str, Mapping[str, object]], None]

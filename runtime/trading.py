@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
-from domain.errors import TryAgain, WrongLimits
-from domain.limits import NO_LIMITS, AccountLimits, LastPrice
+from domain.model.errors import TryAgain, WrongLimits
+from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice
+from domain.model.order_query import PAGE_MAX_ROWS, PageRequest
+from domain.model.values import ZERO, format_decimal, is_isin, parse_decimal
 from domain.ports.trading_control import HaltFilter, TradingHalt
-from domain.reading import PAGE_MAX_ROWS, PageRequest
-from domain.trading_control import EVERYBODY, TradingControl
-from domain.values import ZERO, format_decimal, is_isin, parse_decimal
+from domain.services.trading_control import EVERYBODY, TradingControl
 from runtime.operator_arguments import COUNT_LIMITS, DECIMAL_LIMITS
 from runtime.process import Head, Process, utc_now
 from runtime.resources import Database, open_database

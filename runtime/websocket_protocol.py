@@ -18,7 +18,7 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from domain.rates import TokenBucket
+from domain.services.token_bucket import TokenBucket
 from graph.shared_text import SHARED_TEXTS, SharedText
 from runtime.cut_off import cut_off
 from runtime.stalled import StalledPeer

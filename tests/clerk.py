@@ -7,12 +7,12 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from domain.changes import RecordedChange
-from domain.errors import StaleWrite
-from domain.evidence import apply_reports
-from domain.execution import execution_keys
+from domain.model.apply_reports import apply_reports
+from domain.model.changes import RecordedChange
+from domain.model.errors import StaleWrite
+from domain.model.reports import Report
 from domain.ports.order_store import AttemptEnd, OrderStore, OrderWrite
-from domain.reports import Report
+from domain.services.recording import execution_keys
 from tests.examples import new_order, now
 
 READS_MAX = 200

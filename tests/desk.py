@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from db.group_commit import GroupCommit
-from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
-from domain.claims_ahead import ClaimsAhead
-from domain.conclusion import Attempted, Conclusion
-from domain.execution import Recorded, Recording
-from domain.findings import Judge, SubmissionPolicy
-from domain.gate import Gatekeeper, GatePolicy
-from domain.halts_seen import HaltsSeen
-from domain.kept_orders import KeptOrders
-from domain.order import Order
-from domain.placement import Placement
-from domain.ports.following import Fence
-from domain.reconciliation import CatchUpPolicy, Reconciliation
-from domain.reports import Report
-from domain.submission import Submission
+from domain.model.order import Order
+from domain.model.reports import Report
+from domain.ports.ingest_state import Fence
+from domain.services.attempt_policy import Judge, SubmissionPolicy
+from domain.services.attempt_recorder import Attempted, Conclusion
+from domain.services.batcher import GroupCommit
+from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.services.circuit_breaker import Gatekeeper, GatePolicy
+from domain.services.claim_budget import ClaimsAhead
+from domain.services.halt_cache import HaltsSeen
+from domain.services.order_cache import KeptOrders
+from domain.services.placement import Placement
+from domain.services.reconciliation import CatchUpPolicy, Reconciliation
+from domain.services.recording import Recorded, Recording
+from domain.services.submission import Submission
 from tests.examples import ISIN, ORDER_ID, an_instrument, an_order
 from tests.fakes.clock import CountingIds, SettableClock
 from tests.fakes.instrument_catalog import MemoryInstrumentCatalog

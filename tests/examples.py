@@ -9,10 +9,10 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from domain.evidence import Applied, apply_reports
-from domain.executions import Execution, Trade
-from domain.order import End, Order, VenueRank
-from domain.reports import (
+from domain.model.apply_reports import Applied, apply_reports
+from domain.model.executions import Execution, Trade
+from domain.model.order import End, Order, VenueRank
+from domain.model.reports import (
     CancelAsked,
     CancelRefused,
     CancelSent,
@@ -25,7 +25,7 @@ from domain.reports import (
     PlacementGivenUp,
     Report,
 )
-from domain.values import Instrument, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
+from domain.model.values import Instrument, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from tests.fakes.clock import MIDNIGHT
 
 ISIN = "US0378331005"

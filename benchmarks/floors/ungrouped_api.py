@@ -10,7 +10,7 @@ from runtime.process import run_process
 
 
 class Ungrouped:
-    """Stands where `db.group_commit.GroupCommit` stands: what is submitted is stored at once, by itself."""
+    """Stands where `domain.services.batcher.GroupCommit` stands: what is submitted is stored at once, by itself."""
 
     def __init__(self, flush: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]], **_bounds: int) -> None:
         self._flush = flush

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from benchmarks.frame.bench import Bench
 from db.engine import open_database
 from db.instrument_catalog import PostgresInstrumentCatalog
-from domain.values import Instrument
+from domain.model.values import Instrument
 from runtime.local.ports import free_port
 from tests.processes import ROOT, RunningProcess, running
 

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from domain.changes import Change, OrderSnapshot, RecordedChange
-from domain.executions import Execution
-from domain.frozen import frozen
-from domain.limits import NO_LIMITS, AccountLimits
-from domain.order import Order
-from domain.ports.following import Fence
+from domain.model.changes import Change, OrderSnapshot, RecordedChange
+from domain.model.executions import Execution
+from domain.model.frozen import frozen
+from domain.model.limits import NO_LIMITS, AccountLimits
+from domain.model.order import Order
+from domain.ports.ingest_state import Fence
 
 
 @frozen

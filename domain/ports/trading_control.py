@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.limits import AccountLimits, LastPrice
-from domain.reading import Page, PageRequest
+from domain.model.limits import AccountLimits, LastPrice
+from domain.model.order_query import Page, PageRequest
 
 
 class LimitBook(Protocol):

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from domain.frozen import frozen
-from domain.reports import OrderAccepted, Report
-from domain.values import Instrument, Reason, Terms
+from domain.model.frozen import frozen
+from domain.model.reports import OrderAccepted, Report
+from domain.model.values import Instrument, Reason, Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

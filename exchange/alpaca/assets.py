@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from domain.values import Instrument, is_isin
+from domain.model.values import Instrument, is_isin
 from exchange.alpaca.fields import Json, WireError, optional_text, positive, text
 
 # What the broker trades, where an asset does not tell: US shares in cents.

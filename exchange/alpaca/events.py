@@ -5,11 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.executions import Trade
-from domain.order import VenueRank
+from domain.model.executions import Trade
+from domain.model.order import VenueRank
+from domain.model.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderFilled, Report
+from domain.model.values import ZERO, Reason, ReasonSource
 from domain.ports.venue import VenueReport
-from domain.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderFilled, Report
-from domain.values import ZERO, Reason, ReasonSource
 from exchange.alpaca.fields import (
     Json,
     WireError,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from domain.values import DECIMAL_DIGITS, EXACT, ZERO
+from domain.model.values import DECIMAL_DIGITS, EXACT, ZERO
 
 TEXT_MAX_CHARACTERS = 4096
 ID_MAX_CHARACTERS = 128

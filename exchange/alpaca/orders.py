@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from domain.order import End, VenueRank
+from domain.model.order import End, VenueRank
+from domain.model.reports import OrderAccepted, OrderEnded, Report
+from domain.model.values import ZERO, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, format_decimal
 from domain.ports.venue import VenueOrder
-from domain.reports import OrderAccepted, OrderEnded, Report
-from domain.values import ZERO, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, format_decimal
 from exchange.alpaca.fields import (
     Json,
     WireError,

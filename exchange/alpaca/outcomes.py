@@ -20,7 +20,8 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from uuid import UUID
 
-from domain.errors import KeyRefused, VenueBusy, VenueUnreachable
+from domain.model.errors import KeyRefused, VenueBusy, VenueUnreachable
+from domain.model.values import Reason, ReasonSource
 from domain.ports.venue import (
     AlreadyPlaced,
     CancelNotPossible,
@@ -35,7 +36,6 @@ from domain.ports.venue import (
     Refused,
     Unauthorized,
 )
-from domain.values import Reason, ReasonSource
 from exchange.alpaca.answers import Answer, NotConnectedError
 from exchange.alpaca.fields import WireError, as_object, optional_text, parse_json
 from exchange.alpaca.orders import parse_acceptance

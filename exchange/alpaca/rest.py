@@ -8,11 +8,11 @@ from typing import TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
-from domain.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachable
+from domain.model.values import Instrument, Terms
 from domain.ports.clock_and_ids import Clock
+from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import CancelOutcome, CancelUnknown, PlacementOutcome, VenueOrder, VenueReport
-from domain.telemetry import Metric, Telemetry
-from domain.values import Instrument, Terms
 from exchange.alpaca.answers import Answer
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.events import activity_order, parse_fill_activity

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 
-from domain.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachable
+from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport
-from domain.telemetry import Metric, Telemetry
 from exchange.alpaca.frames import (
     AUTHORIZATION,
     LISTENING,

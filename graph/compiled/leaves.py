@@ -10,7 +10,7 @@ from graphql.execution import Executor
 from graphql.type import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT, GraphQLID
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
-from domain.values import format_decimal
+from domain.model.values import format_decimal
 from graph.compiled.run import Path, Run, Shown, Value
 from graph.scalars import write_date_time
 

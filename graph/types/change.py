@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import strawberry
 
-from domain.changes import RecordedChange
-from domain.values import Reason
+from domain.model.changes import RecordedChange
+from domain.model.values import Reason
 from graph.enums import ChangeKind, OrderStatus, ReasonSource
 from graph.types.execution import Execution, execution_from
 

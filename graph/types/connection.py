@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import strawberry
 
-from domain.reading import Page
+from domain.model.order_query import Page
 
 NodeType = TypeVar("NodeType")
 Row = TypeVar("Row")

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import strawberry
 
-from domain.changes import ExecutionView
+from domain.model.changes import ExecutionView
 from graph.node_ids import execution_node_id
 from graph.types.node import Node
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import strawberry
 
-from domain import values
+from domain.model import values
 from graph.node_ids import instrument_node_id
 from graph.scalars import Isin
 from graph.types.node import Node

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from domain.changes import OrderSnapshot, PlacementState, RecordedChange
+from domain.model.changes import OrderSnapshot, PlacementState, RecordedChange
 from graph.context import Info
 from graph.cursors import (
     read_execution_cursor,

@@ -6,8 +6,8 @@ from typing import Self
 
 import strawberry
 
-from domain import limits
-from domain.limits import ORDERS_PER_SECOND_MAX, LimitCode
+from domain.model import limits
+from domain.model.limits import ORDERS_PER_SECOND_MAX, LimitCode
 from domain.ports import trading_control
 from graph.node_ids import halt_node_id
 from graph.scalars import GivenDecimal

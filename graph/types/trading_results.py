@@ -6,8 +6,8 @@ from typing import Annotated, Self
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
-from domain import errors
-from domain.errors import IssueCode
+from domain.model import errors
+from domain.model.errors import IssueCode
 from graph.types.trading import AccountLimits, TradingHalt
 from graph.types.user_errors import InputIssue, Unavailable, UserFailure
 

@@ -2,8 +2,8 @@
 
 import strawberry
 
-from domain.changes import OrderSnapshot, RecordedChange
-from domain.ports.telling import Checkpoint, Reset, UpToDate
+from domain.model.changes import OrderSnapshot, RecordedChange
+from domain.ports.notifications import Checkpoint, Reset, UpToDate
 from graph.cursors import write_stream_cursor
 from graph.enums import OrderStreamKind, OrderUpdateKind
 from graph.types.change import OrderChange

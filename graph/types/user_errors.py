@@ -4,8 +4,8 @@ from typing import Self
 
 import strawberry
 
-from domain import errors
-from domain.errors import IssueCode
+from domain.model import errors
+from domain.model.errors import IssueCode
 from graph.types.order import Order, order_from
 
 ORDER_ID_PATH = ("input", "orderId")

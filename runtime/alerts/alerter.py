@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from runtime.alerts.claims import RedisClaims, open_claims
 from runtime.alerts.gathering import Burst, Gathering, message_of
 from runtime.alerts.outbox import Letter, Outbox, SendingPolicy

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from domain.telemetry import Metric, Telemetry
+from domain.ports.telemetry import Metric, Telemetry
 from runtime.alerts.channels import Channel
 from runtime.alerts.gathering import Message
 from runtime.alerts.table import Alert

@@ -1,7 +1,8 @@
 """The one table of what people are told about: the log event, what happened, and what to do.
 
-The stories of the domain only say what happens (`domain.telemetry`). Nothing of an event leaves the house but what
-`shown` names: our own order ids and kinds, never an error's text, which may repeat what an account or a venue wrote.
+The stories of the domain only say what happens (`domain.ports.telemetry`). Nothing of an event leaves the house but
+what `shown` names: our own order ids and kinds, never an error's text, which may repeat what an account or a venue
+wrote.
 """
 
 import hashlib

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from db.waiting_orders import WaitingOrder
-from domain.telemetry import Telemetry
+from domain.ports.telemetry import Telemetry
 from jobs.loops import repeat
 
 ORDERS_PER_LOOK_MAX = 500

@@ -13,9 +13,9 @@ from starlette.types import ASGIApp
 from broadcast.feed import HubFeed
 from broadcast.hub import open_hub
 from broadcast.settings import HubSettings
-from domain.cancellation import Cancellation
-from domain.placement import Placement
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
+from domain.services.cancellation import Cancellation
+from domain.services.placement import Placement
 from graph.app import create_graphql_routes, graphql_first
 from graph.context import Services
 from graph.draining import OpenSockets

@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from domain.ports.following import Fence
+from domain.ports.ingest_state import Fence
 from exchange.alpaca.rest import AlpacaVenue
 from exchange.alpaca.stream import AlpacaStream
 from ingest.consumer import Consumer, ConsumerPolicy

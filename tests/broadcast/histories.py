@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from domain.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, snapshot
-from domain.order import OrderStatus
+from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, snapshot
+from domain.model.order import OrderStatus
 from tests.examples import an_order
 from tests.fakes.change_log import MemoryChangeLog
 

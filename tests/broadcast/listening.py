@@ -9,9 +9,9 @@ from uuid import UUID
 from broadcast.feed import HubFeed
 from broadcast.hub import ChangeHub, open_hub
 from broadcast.settings import HubSettings
-from domain.changes import OrderSnapshot, RecordedChange
-from domain.ports.reading import ChangeLog
-from domain.ports.telling import Checkpoint, Reset, UpToDate
+from domain.model.changes import OrderSnapshot, RecordedChange
+from domain.ports.notifications import Checkpoint, Reset, UpToDate
+from domain.ports.readers import ChangeLog
 from tests.fakes.telemetry import RecordingTelemetry
 from tests.processes import eventually
 

@@ -15,8 +15,8 @@ from broadcast.account import AccountStream
 from broadcast.pursuit import AccountPursuit
 from broadcast.rereading import PatientLog
 from broadcast.subscriber import Subscriber
-from domain.changes import RecordedChange
-from domain.telemetry import Metric
+from domain.model.changes import RecordedChange
+from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 
 ACCOUNT = "demo"

@@ -14,9 +14,9 @@ from typing import Any
 from broadcast.feed import HubFeed
 from broadcast.hub import ChangeHub
 from broadcast.messages import encode
-from domain.changes import OrderSnapshot, RecordedChange
-from domain.errors import Unavailable
-from domain.ports.telling import Checkpoint, Reset, UpToDate
+from domain.model.changes import OrderSnapshot, RecordedChange
+from domain.model.errors import Unavailable
+from domain.ports.notifications import Checkpoint, Reset, UpToDate
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import NO_REDIS, UNHURRIED
 from tests.fakes.telemetry import RecordingTelemetry

@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 
 from broadcast.messages import encode
-from domain.changes import OrderSnapshot, RecordedChange
-from domain.errors import OrderNotFound, Unavailable
-from domain.order import OrderStatus
-from domain.ports.reading import Position
-from domain.ports.telling import Checkpoint, LiveFeed, Reset
-from domain.telemetry import Metric
+from domain.model.changes import OrderSnapshot, RecordedChange
+from domain.model.errors import OrderNotFound, Unavailable
+from domain.model.order import OrderStatus
+from domain.ports.notifications import Checkpoint, LiveFeed, Reset
+from domain.ports.readers import Position
+from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import UNHURRIED, Listening, a_feed, following, following_order
 from tests.processes import eventually

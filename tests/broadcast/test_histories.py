@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from broadcast.account import AccountStream
 from broadcast.messages import encode
 from broadcast.subscriber import Subscriber
-from domain.changes import OrderSnapshot, RecordedChange
-from domain.order import OrderStatus
-from domain.ports.telling import Checkpoint, Reset
+from domain.model.changes import OrderSnapshot, RecordedChange
+from domain.model.order import OrderStatus
+from domain.ports.notifications import Checkpoint, Reset
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import QUICK, Collected, Listening, a_feed
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from broadcast.messages import MessageError, decode, encode, open_envelope
 from broadcast.shards import SHARD_COUNT, channel_of, shard_of, shard_of_channel
-from domain.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange
-from domain.order import OrderStatus
-from domain.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
+from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange
+from domain.model.order import OrderStatus
+from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 
 zones = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-8))])

@@ -17,9 +17,9 @@ from broadcast.messages import decode, open_envelope
 from broadcast.publisher import RedisPublisher, open_publisher
 from broadcast.settings import PublisherSettings
 from broadcast.shards import channel_of, shard_of
-from domain.changes import RecordedChange
-from domain.ports.telling import ChangePublisher, Checkpoint
-from domain.telemetry import Metric
+from domain.model.changes import RecordedChange
+from domain.ports.notifications import ChangePublisher, Checkpoint
+from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.broadcast.listening import QUICK, UNHURRIED, Listening, a_feed, following
 from tests.fakes.telemetry import RecordingTelemetry

@@ -14,9 +14,9 @@ from uuid import UUID
 from saq import Job
 from saq.worker import Worker
 
-from domain.order import End
+from domain.model.order import End
+from domain.model.reports import OrderEnded
 from domain.ports.venue import Placed, Refused
-from domain.reports import OrderEnded
 from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
 from runtime.health import serve_health
 from runtime.process import Process, run_process, until_stopped, utc_now

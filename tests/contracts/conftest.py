@@ -4,7 +4,7 @@ import pytest
 
 from db.database import Database
 from domain.ports.order_store import OrderStore
-from domain.ports.reading import OrderReader
+from domain.ports.readers import OrderReader
 from tests.clerk import Clerk
 from tests.contracts.stores import Adapters, memory_adapters, postgres_adapters
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from db.account_limits import PostgresLimitBook
+from db.breaker_store import PostgresVenueGate
 from db.change_log import PostgresChangeLog
 from db.database import Database
 from db.instrument_catalog import PostgresInstrumentCatalog
@@ -11,12 +12,11 @@ from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.trading_halts import PostgresTradingHalts
-from db.venue_gate import PostgresVenueGate
-from domain.ports.following import LeadershipLease, StreamPositions
+from domain.ports.breaker_store import VenueGate
+from domain.ports.ingest_state import LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
-from domain.ports.reading import ChangeLog, InstrumentCatalog, OrderReader
+from domain.ports.readers import ChangeLog, InstrumentCatalog, OrderReader
 from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalts
-from domain.ports.venue_gate import VenueGate
 from tests.db.stores import VENUE, make_store
 from tests.examples import now
 from tests.fakes.change_log import MemoryChangeLog

@@ -3,8 +3,8 @@
 import pytest
 from uuid_utils.compat import uuid7
 
-from domain.errors import HistoryGone
-from domain.ports.reading import ChangeLog
+from domain.model.errors import HistoryGone
+from domain.ports.readers import ChangeLog
 from tests.clerk import Clerk
 from tests.contracts.stores import Adapters
 from tests.examples import accepted, filled

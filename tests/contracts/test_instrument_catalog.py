@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from domain.ports.reading import InstrumentCatalog
-from domain.reading import PageRequest
-from domain.values import Instrument
+from domain.model.order_query import PageRequest
+from domain.model.values import Instrument
+from domain.ports.readers import InstrumentCatalog
 from tests.contracts.stores import Adapters
 from tests.examples import an_instrument
 

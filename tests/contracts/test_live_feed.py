@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.errors import OrderNotFound
-from domain.order import End
-from domain.ports.telling import Checkpoint, LiveFeed, Reset, UpToDate
+from domain.model.errors import OrderNotFound
+from domain.model.order import End
+from domain.ports.notifications import Checkpoint, LiveFeed, Reset, UpToDate
 from tests.broadcast.listening import a_feed
 from tests.clerk import Clerk
 from tests.contracts.stores import Adapters, memory_adapters, postgres_adapters

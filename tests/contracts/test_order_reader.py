@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
-from domain.changes import ChangeKind, OrderSnapshot
-from domain.order import End, OrderStatus
+from domain.model.changes import ChangeKind, OrderSnapshot
+from domain.model.order import End, OrderStatus
+from domain.model.order_query import OrderFilter, OrderKey, OrderSort, PageRequest
+from domain.model.values import Side
 from domain.ports.order_store import OrderStore
-from domain.ports.reading import OrderReader
-from domain.reading import OrderFilter, OrderKey, OrderSort, PageRequest
-from domain.values import Side
+from domain.ports.readers import OrderReader
 from tests.clerk import Clerk
 from tests.examples import accepted, busted, ended, filled, new_order, now
 from tests.fakes.clock import MIDNIGHT

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from domain.changes import ChangeKind
-from domain.order import OrderStatus
+from domain.model.changes import ChangeKind
+from domain.model.order import OrderStatus
 from domain.ports.order_store import OrderStore
 from tests.clerk import Clerk
 from tests.examples import filled, new_order, now

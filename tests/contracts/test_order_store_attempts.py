@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from domain.errors import StaleWrite
-from domain.order import CANCELED_BEFORE_SENDING, End, OrderStatus
+from domain.model.errors import StaleWrite
+from domain.model.order import CANCELED_BEFORE_SENDING, End, OrderStatus
 from domain.ports.order_store import AttemptEnd, OrderStore
 from tests.clerk import Clerk
 from tests.examples import accepted, became_unknown, ended

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain.order import End
+from domain.model.order import End
 from domain.ports.order_store import OrderStore
 from tests.clerk import Clerk
 from tests.examples import accepted, cancel_asked, ended

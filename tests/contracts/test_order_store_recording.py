@@ -8,14 +8,14 @@ from decimal import Decimal
 import pytest
 from uuid_utils.compat import uuid7
 
-from domain.changes import ChangeKind
-from domain.errors import ExecutionIdTaken, StaleWrite
-from domain.evidence import apply_reports
-from domain.execution import Recording
-from domain.kept_orders import KeptOrders
-from domain.order import CANCELED_BEFORE_SENDING, End
+from domain.model.apply_reports import apply_reports
+from domain.model.changes import ChangeKind
+from domain.model.errors import ExecutionIdTaken, StaleWrite
+from domain.model.order import CANCELED_BEFORE_SENDING, End
+from domain.model.reports import Report
 from domain.ports.order_store import ExecutionKey, OrderStore, OrderWrite
-from domain.reports import Report
+from domain.services.order_cache import KeptOrders
+from domain.services.recording import Recording
 from tests.clerk import Clerk
 from tests.examples import (
     accepted,

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from domain.errors import LeadershipLost
-from domain.ports.following import Fence, LeadershipLease, StreamPositions
+from domain.model.errors import LeadershipLost
+from domain.ports.ingest_state import Fence, LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
 from tests.clerk import Clerk
 from tests.contracts.stores import Adapters

@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
-from domain.errors import OrderDenied, StaleLimits
-from domain.limits import NO_LIMITS, AccountLimits, LastPrice, LimitCode
-from domain.order import End
+from domain.model.errors import OrderDenied, StaleLimits
+from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice, LimitCode
+from domain.model.order import End
+from domain.model.order_query import PageRequest
 from domain.ports.order_store import OrderStore
 from domain.ports.trading_control import HaltFilter, InstrumentPrices, LimitBook, TradingHalt, TradingHalts
-from domain.reading import PageRequest
 from tests.clerk import Clerk
 from tests.contracts.stores import Adapters
 from tests.examples import ISIN, accepted, at, busted, ended, filled, new_order, now

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachable
+from domain.model.reports import OrderFilled
+from domain.model.values import OrderType, Terms
 from domain.ports.venue import AlreadyPlaced, CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, Placed, Venue
-from domain.reports import OrderFilled
-from domain.values import OrderType, Terms
 from tests.examples import now, some_terms
 from tests.exchange.exchange import an_exchange
 from tests.fakes.venue import ScriptedVenue

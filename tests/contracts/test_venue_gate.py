@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
+from domain.ports.breaker_store import GateNews, VenueGate
 from domain.ports.order_store import OrderStore
-from domain.ports.venue_gate import GateNews, VenueGate
 from tests.clerk import Clerk
 from tests.contracts.stores import Adapters
 from tests.examples import accepted, cancel_asked

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from db.accepting import Accepting, Asked
 from db.database import Database
 from db.engine import open_database
+from db.order_inserter import Accepting, Asked
 from db.order_store import PostgresOrderStore
 from domain.ports.order_store import Stored
 from tests.db.stores import make_store

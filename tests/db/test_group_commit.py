@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from db.group_commit import GroupCommit
-from domain.errors import Unavailable
+from domain.model.errors import Unavailable
+from domain.services.batcher import GroupCommit
 from tests.processes import eventually
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from db.database import Database
 from db.engine import KEPT_SHARE, open_database
-from domain.errors import Unavailable
+from domain.model.errors import Unavailable
 from tests.processes import eventually
 
 PROCESS = "SELECT pg_backend_pid() AS pid"

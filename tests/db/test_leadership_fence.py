@@ -12,8 +12,8 @@ import pytest
 from db.database import Database
 from db.order_store import PostgresOrderStore
 from db.stream_positions import PostgresLeadershipLease
-from domain.errors import LeadershipLost
-from domain.ports.following import Fence
+from domain.model.errors import LeadershipLost
+from domain.ports.ingest_state import Fence
 from domain.ports.order_store import OrderWrite
 from tests.clerk import Clerk
 from tests.db.stores import VENUE

@@ -15,7 +15,7 @@ import pytest
 from db.database import Database
 from db.engine import open_database
 from db.order_store import PostgresOrderStore
-from domain.errors import Unavailable
+from domain.model.errors import Unavailable
 from tests.clerk import Clerk
 from tests.db.stores import make_store
 from tests.examples import accepted, new_order

@@ -12,7 +12,7 @@ from db.database import Database, Row
 from db.engine import open_database
 from db.order_reader import PostgresOrderReader
 from db.trading_halts import PostgresTradingHalts
-from domain.errors import StaleWrite
+from domain.model.errors import StaleWrite
 from domain.ports.order_store import OrderWrite
 from domain.ports.trading_control import TradingHalt
 from tests.clerk import Clerk

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from db.database import Database
 from db.order_reader import PostgresOrderReader
 from db.rows import ORDER_COLUMN_NAMES, order_of, placement_of
-from domain.changes import OrderSnapshot, snapshot
-from domain.reading import OrderFilter, OrderSort, PageRequest
-from domain.reports import Report
+from domain.model.changes import OrderSnapshot, snapshot
+from domain.model.order_query import OrderFilter, OrderSort, PageRequest
+from domain.model.reports import Report
 from tests.clerk import Clerk
 from tests.db.stores import make_store
 from tests.db.test_status_property import reports

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db.database import Database
-from domain.executions import Trade
-from domain.order import End, VenueRank
-from domain.reports import (
+from domain.model.executions import Trade
+from domain.model.order import End, VenueRank
+from domain.model.reports import (
     CancelAsked,
     CancelRefused,
     CancelSent,
@@ -23,7 +23,7 @@ from domain.reports import (
     PlacementGivenUp,
     Report,
 )
-from domain.values import Reason, ReasonSource
+from domain.model.values import Reason, ReasonSource
 from tests.clerk import Clerk
 from tests.db.stores import make_store
 from tests.fakes.clock import MIDNIGHT

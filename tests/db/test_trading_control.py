@@ -18,12 +18,12 @@ from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.trading_halts import PostgresTradingHalts
-from domain.errors import OrderDenied, StaleLimits
-from domain.limits import NO_LIMITS, AccountLimits, LastPrice, LimitCode
-from domain.order import End, OrderStatus
+from domain.model.errors import OrderDenied, StaleLimits
+from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice, LimitCode
+from domain.model.order import End, OrderStatus
 from domain.ports.order_store import Stored
 from domain.ports.trading_control import TradingHalt
-from runtime.last_prices import GatheringTape
+from domain.services.price_tape import GatheringTape
 from tests.clerk import Clerk
 from tests.db.stores import VENUE, make_store
 from tests.examples import (

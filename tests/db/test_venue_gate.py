@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from db.claiming import CLAIM, CLAIM_DUE
+from db.breaker_store import PostgresVenueGate
 from db.database import Database
 from db.engine import open_database
+from db.order_claimer import CLAIM, CLAIM_DUE
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
-from db.venue_gate import PostgresVenueGate
 from tests.clerk import Clerk
 from tests.db.stores import VENUE, make_store
 

@@ -8,9 +8,9 @@ import pytest
 from db.database import Database
 from db.order_store import PostgresOrderStore
 from db.waiting_orders import WAITING, PostgresWaitingOrders
-from domain.order import VenueRank
-from domain.reports import OrderAccepted, PlacementBecameUnknown
-from domain.values import Reason, ReasonSource
+from domain.model.order import VenueRank
+from domain.model.reports import OrderAccepted, PlacementBecameUnknown
+from domain.model.values import Reason, ReasonSource
 from tests.clerk import Clerk
 from tests.examples import now
 

@@ -13,8 +13,8 @@ from uuid_utils.compat import uuid7
 
 from db.array_texts import moment_array, plain_array, text_array
 from db.database import Database
-from domain.order import End, VenueRank
-from domain.values import EXACT, Reason, ReasonSource
+from domain.model.order import End, VenueRank
+from domain.model.values import EXACT, Reason, ReasonSource
 from tests.clerk import Clerk
 from tests.examples import accepted, ended, filled
 

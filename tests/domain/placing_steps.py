@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from domain.errors import KeyRefused, Unavailable, VenueBusy, VenueUnreachable
-from domain.order import End, Order, OrderStatus, VenueRank
+from domain.model.errors import KeyRefused, Unavailable, VenueBusy, VenueUnreachable
+from domain.model.order import End, Order, OrderStatus, VenueRank
+from domain.model.values import ReasonSource
 from domain.ports.venue import AlreadyPlaced, NotExecuted, OutcomeUnknown, RateLimited, Refused, Unauthorized
-from domain.values import ReasonSource
 from tests.domain.placing_world import LEASE, MAX_ATTEMPTS, SECOND, Place, Request, Waiting, World
 from tests.examples import VENUE_SAYS, filled
 

@@ -15,22 +15,22 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from domain.cancellation import CancelDelivery, Cancellation, CancelPolicy
-from domain.changes import RecordedChange
-from domain.claims_ahead import ClaimsAhead
-from domain.conclusion import Conclusion
-from domain.errors import FillwireError
-from domain.execution import Recording
-from domain.findings import Judge, SubmissionPolicy
-from domain.gate import Gatekeeper, GatePolicy
-from domain.halts_seen import HaltsSeen
-from domain.order import End
-from domain.ports.following import Fence
+from domain.model.changes import RecordedChange
+from domain.model.errors import FillwireError
+from domain.model.order import End
+from domain.model.reports import OrderEnded
+from domain.model.values import Terms
+from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTurn
 from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Placed, PlacementOutcome, VenueOrder
-from domain.reports import OrderEnded
-from domain.submission import Submission
-from domain.values import Terms
+from domain.services.attempt_policy import Judge, SubmissionPolicy
+from domain.services.attempt_recorder import Conclusion
+from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.services.circuit_breaker import Gatekeeper, GatePolicy
+from domain.services.claim_budget import ClaimsAhead
+from domain.services.halt_cache import HaltsSeen
+from domain.services.recording import Recording
+from domain.services.submission import Submission
 from tests.desk import concluding
 from tests.examples import VENUE_SAYS, an_order
 from tests.fakes.clock import MIDNIGHT, CountingIds, SettableClock

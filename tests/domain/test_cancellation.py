@@ -7,13 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from domain.changes import ChangeKind
-from domain.errors import NotCancelable, OrderNotFound, Unavailable
-from domain.execution import STALE_WRITES_MAX
-from domain.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderStatus
+from domain.model.changes import ChangeKind
+from domain.model.errors import NotCancelable, OrderNotFound, Unavailable
+from domain.model.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderStatus
+from domain.model.reports import OrderEnded
+from domain.ports.telemetry import Metric
 from domain.ports.venue import CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, OutcomeUnknown, RateLimited
-from domain.reports import OrderEnded
-from domain.telemetry import Metric
+from domain.services.recording import STALE_WRITES_MAX
 from tests.desk import SECOND, Desk
 from tests.examples import ORDER_ID, VENUE_SAYS, ended, filled
 

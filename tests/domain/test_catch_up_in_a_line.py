@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from domain import reconciliation
-from domain.errors import Unavailable
-from domain.kept_orders import KeptOrders
+from domain.model.errors import Unavailable
 from domain.ports.venue import VenueReport
+from domain.services import reconciliation
+from domain.services.order_cache import KeptOrders
 from tests.desk import Desk
 from tests.examples import at, filled, new_order
 

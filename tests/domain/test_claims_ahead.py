@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from domain.claims_ahead import ClaimsAhead, NoRoom
-from domain.order import OrderStatus
+from domain.model.order import OrderStatus
+from domain.services.claim_budget import ClaimsAhead, NoRoom
 from tests.desk import Desk
 from tests.examples import ORDER_ID
 

@@ -9,12 +9,12 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.conclusion import Attempted
-from domain.findings import Finding
-from domain.order import End
+from domain.model.order import End
+from domain.model.reports import PlacementBecameUnknown
+from domain.model.values import Reason, ReasonSource
 from domain.ports.order_store import Claim
-from domain.reports import PlacementBecameUnknown
-from domain.values import Reason, ReasonSource
+from domain.services.attempt_policy import Finding
+from domain.services.attempt_recorder import Attempted
 from tests.desk import SECOND, Desk
 from tests.examples import VENUE_SAYS, accepted, ended, filled
 from tests.fakes.order_row import OrderRow

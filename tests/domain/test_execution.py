@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from domain.changes import Anomaly
-from domain.errors import StaleWrite, Unavailable
-from domain.execution import DECIDED_AT_ONCE, STALE_WRITES_MAX
-from domain.order import End, OrderStatus, VenueRank
-from domain.reports import Report
-from domain.telemetry import Metric
+from domain.model.changes import Anomaly
+from domain.model.errors import StaleWrite, Unavailable
+from domain.model.order import End, OrderStatus, VenueRank
+from domain.model.reports import Report
+from domain.ports.telemetry import Metric
+from domain.services.recording import DECIDED_AT_ONCE, STALE_WRITES_MAX
 from tests.desk import Desk
 from tests.examples import (
     ORDER_ID,

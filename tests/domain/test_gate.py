@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from domain.changes import ChangeKind
-from domain.errors import KeyRefused, Unavailable, VenueBusy
-from domain.order import OrderStatus
+from domain.model.changes import ChangeKind
+from domain.model.errors import KeyRefused, Unavailable, VenueBusy
+from domain.model.order import OrderStatus
+from domain.ports.telemetry import Metric
 from domain.ports.venue import NotExecuted, OutcomeUnknown, PlacementOutcome, RateLimited, Refused, Unauthorized
-from domain.telemetry import Metric
 from tests.desk import SECOND, Desk
 from tests.examples import ORDER_ID, VENUE_SAYS
 

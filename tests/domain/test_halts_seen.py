@@ -5,9 +5,9 @@ from collections.abc import Collection
 
 import pytest
 
-from domain.errors import Unavailable
-from domain.halts_seen import HALT_UNSEEN_MAX_SECONDS, HaltsSeen
+from domain.model.errors import Unavailable
 from domain.ports.trading_control import TradingHalt
+from domain.services.halt_cache import HALT_UNSEEN_MAX_SECONDS, HaltsSeen
 from tests.examples import ORDER_ID
 from tests.fakes.clock import MIDNIGHT, SettableClock
 from tests.fakes.trading_control import MemoryTradingHalts

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.limits import (
+from domain.model.limits import (
     NO_LIMITS,
     AccountLimits,
     AccountLoad,
@@ -20,7 +20,7 @@ from domain.limits import (
     judge_load,
     judge_terms,
 )
-from domain.values import OrderType, Terms
+from domain.model.values import OrderType, Terms
 from tests.examples import ISIN, at, some_terms
 
 SIZES = st.decimals(min_value="0.000001", max_value="999999999", places=6)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.order import (
+from domain.model.order import (
     CANCELED_AS_ASKED,
     FINAL_STATUSES,
     CancelRequests,
@@ -17,7 +17,7 @@ from domain.order import (
     derive_status,
     is_placing_over,
 )
-from domain.values import Reason, ReasonSource
+from domain.model.values import Reason, ReasonSource
 from tests.examples import (
     VENUE_SAYS,
     WE_SAY,

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.changes import ChangeKind
-from domain.evidence import PROGRESS, STEPS_BACK, apply_reports
-from domain.executions import Execution, Trade
-from domain.order import CANCELED_BEFORE_SENDING, End, Order, OrderStatus, VenueRank
-from domain.reports import ExecutionBusted, ExecutionCorrected, OrderEnded, OrderFilled, Report
-from domain.values import Reason, ReasonSource
+from domain.model.apply_reports import PROGRESS, STEPS_BACK, apply_reports
+from domain.model.changes import ChangeKind
+from domain.model.executions import Execution, Trade
+from domain.model.order import CANCELED_BEFORE_SENDING, End, Order, OrderStatus, VenueRank
+from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderEnded, OrderFilled, Report
+from domain.model.values import Reason, ReasonSource
 from tests.examples import (
     VENUE_SAYS,
     accepted,

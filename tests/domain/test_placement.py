@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from domain.errors import ClientOrderIdConflict, InvalidOrder, IssueCode, OrderDenied, Unavailable
-from domain.order import OrderStatus
-from domain.placement import INSTRUMENT_NOT_TRADABLE, PlaceOrder, find_issues
-from domain.telemetry import Metric
-from domain.values import Instrument, OrderType, Side, TimeInForce
+from domain.model.errors import ClientOrderIdConflict, InvalidOrder, IssueCode, OrderDenied, Unavailable
+from domain.model.order import OrderStatus
+from domain.model.values import Instrument, OrderType, Side, TimeInForce
+from domain.ports.telemetry import Metric
+from domain.services.placement import INSTRUMENT_NOT_TRADABLE, PlaceOrder, find_issues
 from tests.desk import Desk
 from tests.examples import ISIN, an_instrument
 

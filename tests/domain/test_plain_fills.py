@@ -9,11 +9,11 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.evidence import apply_reports
-from domain.executions import Trade
-from domain.order import End, Order, OrderStatus
-from domain.plain_fills import apply_plain_fills
-from domain.reports import OrderFilled, Report
+from domain.model.apply_reports import apply_reports
+from domain.model.executions import Trade
+from domain.model.fast_fills import apply_plain_fills
+from domain.model.order import End, Order, OrderStatus
+from domain.model.reports import OrderFilled, Report
 from tests.examples import accepted, an_order, at, cancel_asked, cancel_refused, cancel_sent, ended, told
 from tests.fakes.clock import CountingIds
 

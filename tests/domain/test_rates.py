@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.rates import TokenBucket
+from domain.services.token_bucket import TokenBucket
 
 
 def test_a_burst_may_come_at_once_and_then_as_many_as_come_with_the_time() -> None:

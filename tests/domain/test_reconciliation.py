@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from domain.errors import Unavailable, VenueUnreachable
-from domain.order import End, OrderStatus
+from domain.model.errors import Unavailable, VenueUnreachable
+from domain.model.order import End, OrderStatus
+from domain.model.reports import Report
+from domain.ports.telemetry import Metric
 from domain.ports.venue import OutcomeUnknown, VenueReport
-from domain.reports import Report
-from domain.telemetry import Metric
 from tests.desk import SECOND, Desk
 from tests.examples import ORDER_ID, accepted, at, ended, filled, some_terms
 

@@ -9,11 +9,13 @@ from uuid import UUID
 
 import pytest
 
-from domain.changes import Anomaly, RecordedChange
-from domain.errors import Unavailable
-from domain.order import End, OrderStatus, VenueRank
-from domain.ports.following import Fence
+from domain.model.changes import Anomaly, RecordedChange
+from domain.model.errors import Unavailable
+from domain.model.order import End, OrderStatus, VenueRank
+from domain.model.values import Reason, ReasonSource
+from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTurn
+from domain.ports.telemetry import Metric
 from domain.ports.venue import (
     AlreadyPlaced,
     NotExecuted,
@@ -23,8 +25,6 @@ from domain.ports.venue import (
     Refused,
     Unauthorized,
 )
-from domain.telemetry import Metric
-from domain.values import Reason, ReasonSource
 from tests.desk import SECOND, Desk
 from tests.examples import ORDER_ID, VENUE_SAYS, accepted, busted, cancel_asked, filled, renamed, some_terms
 from tests.fakes.order_store import MemoryOrderStore

@@ -6,14 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from domain.errors import NotHalted, OrderDenied, Unavailable, WrongLimits
-from domain.limits import AccountLimits, LimitCode
-from domain.order import OrderStatus
-from domain.placement import PlaceOrder
+from domain.model.errors import NotHalted, OrderDenied, Unavailable, WrongLimits
+from domain.model.limits import AccountLimits, LimitCode
+from domain.model.order import OrderStatus
+from domain.model.values import OrderType, Side, TimeInForce
+from domain.ports.telemetry import Metric
 from domain.ports.trading_control import TradingHalt
-from domain.telemetry import Metric
-from domain.trading_control import TradingControl
-from domain.values import OrderType, Side, TimeInForce
+from domain.services.placement import PlaceOrder
+from domain.services.trading_control import TradingControl
 from runtime.alerts.table import ALERTS
 from tests.desk import SECOND, Desk
 from tests.examples import ISIN, ORDER_ID, corrected, filled
@@ -144,7 +144,7 @@ async def test_an_order_claimed_before_a_halt_that_waited_for_a_slot_is_not_sent
     desk: Desk, control: TradingControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.accept()
-    monkeypatch.setattr("domain.halts_seen.HALT_UNSEEN_MAX_SECONDS", 0.0)
+    monkeypatch.setattr("domain.services.halt_cache.HALT_UNSEEN_MAX_SECONDS", 0.0)
     submission = desk.submission
     claims = await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
     await control.halt("alice", by="olga", reason="fat finger")
@@ -205,7 +205,7 @@ async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_a
         raise Unavailable
 
     await desk.accept()
-    monkeypatch.setattr("domain.halts_seen.HALT_UNSEEN_MAX_SECONDS", 0.0)
+    monkeypatch.setattr("domain.services.halt_cache.HALT_UNSEEN_MAX_SECONDS", 0.0)
     monkeypatch.setattr(MemoryTradingHalts, "halted_accounts", unanswered)
 
     await desk.attempt()

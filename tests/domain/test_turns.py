@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.changes import Anomaly
-from domain.errors import TryAgain, Unavailable
-from domain.kept_orders import KeptOrders
-from domain.reports import Report
-from domain.telemetry import Metric
-from domain.turns import Turn
+from domain.model.changes import Anomaly
+from domain.model.errors import TryAgain, Unavailable
+from domain.model.reports import Report
+from domain.ports.telemetry import Metric
+from domain.services.order_cache import KeptOrders
+from domain.services.pipeline import Turn
 from tests.desk import Desk
 from tests.domain.test_order_properties import Story, stories
 from tests.examples import ORDER_ID, accepted, busted, cancel_asked, filled

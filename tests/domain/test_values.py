@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.values import (
+from domain.model.values import (
     EXACT,
     average_price,
     format_decimal,

@@ -6,8 +6,9 @@ from uuid import UUID
 import orjson
 import pytest
 
-from domain.errors import KeyRefused, VenueBusy
-from domain.order import VenueRank
+from domain.model.errors import KeyRefused, VenueBusy
+from domain.model.order import VenueRank
+from domain.model.values import ReasonSource
 from domain.ports.venue import (
     AlreadyPlaced,
     CancelNotPossible,
@@ -21,7 +22,6 @@ from domain.ports.venue import (
     Refused,
     Unauthorized,
 )
-from domain.values import ReasonSource
 from exchange.alpaca.answers import Answer, AnswerLostError, AnswerTooLargeError, NotConnectedError
 from exchange.alpaca.outcomes import cancel_outcome, placement_failure, placement_outcome, question_failure
 

@@ -9,7 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from domain.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachable
+from domain.model.reports import OrderAccepted, OrderEnded, OrderFilled
+from domain.model.values import OrderType, Side, Terms, TimeInForce
 from domain.ports.venue import (
     CancelNotPossible,
     CancelTaken,
@@ -23,8 +25,6 @@ from domain.ports.venue import (
     VenueReport,
     VenueStream,
 )
-from domain.reports import OrderAccepted, OrderEnded, OrderFilled
-from domain.values import OrderType, Side, Terms, TimeInForce
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.simulator.faults import NO_FAULTS, StreamFaults
 from exchange.simulator.stream import Frames

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from domain.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachable
 from domain.ports.venue import UnreadableReport, VenueReport
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.stream import AlpacaStream

@@ -13,7 +13,8 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
-from domain.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachable
+from domain.model.values import OrderType, Side, Terms, TimeInForce
 from domain.ports.venue import (
     CancelUnknown,
     NotExecuted,
@@ -24,7 +25,6 @@ from domain.ports.venue import (
     Refused,
     Unauthorized,
 )
-from domain.values import OrderType, Side, Terms, TimeInForce
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
 from tests.fakes.telemetry import RecordingTelemetry

@@ -13,11 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db import columns
-from domain.executions import Trade
-from domain.order import End, VenueRank
+from domain.model.executions import Trade
+from domain.model.order import End, VenueRank
+from domain.model.reports import (
+    CancelRefused,
+    ExecutionBusted,
+    ExecutionCorrected,
+    OrderAccepted,
+    OrderEnded,
+    OrderFilled,
+)
+from domain.model.values import DECIMAL_DIGITS, OrderType, ReasonSource, Side, Terms, TimeInForce
 from domain.ports.venue import UnreadableReport, VenueReport
-from domain.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderEnded, OrderFilled
-from domain.values import DECIMAL_DIGITS, OrderType, ReasonSource, Side, Terms, TimeInForce
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.events import activity_order, parse_fill_activity, parse_trade_update
 from exchange.alpaca.fields import ID_MAX_CHARACTERS, WireError, decimal, moment, our_order_id, write_moment

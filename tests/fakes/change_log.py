@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from domain.changes import OrderSnapshot, RecordedChange
-from domain.errors import HistoryGone, Unavailable
-from domain.ports.reading import Position
+from domain.model.changes import OrderSnapshot, RecordedChange
+from domain.model.errors import HistoryGone, Unavailable
+from domain.ports.readers import Position
 
 
 @dataclass(slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from domain.reading import Page, PageRequest
-from domain.values import Instrument
+from domain.model.order_query import Page, PageRequest
+from domain.model.values import Instrument
 from tests.fakes.paging import cut
 
 

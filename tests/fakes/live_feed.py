@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from domain.changes import OrderSnapshot, RecordedChange
-from domain.errors import OrderNotFound
-from domain.ports.telling import Checkpoint, Reset, UpToDate
+from domain.model.changes import OrderSnapshot, RecordedChange
+from domain.model.errors import OrderNotFound
+from domain.ports.notifications import Checkpoint, Reset, UpToDate
 from tests.fakes.order_store import MemoryOrderStore
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from domain.changes import ExecutionView, OrderSnapshot, RecordedChange, view
-from domain.reading import OrderFilter, OrderKey, OrderSort, Page, PageRequest
+from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, view
+from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 from tests.fakes.order_store import MemoryOrderStore
 from tests.fakes.paging import cut
 

@@ -4,11 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from domain.changes import OrderSnapshot, PlacementState, snapshot
-from domain.executions import Execution
-from domain.order import End, Facts, Order, is_placing_over
+from domain.model.changes import OrderSnapshot, PlacementState, snapshot
+from domain.model.executions import Execution
+from domain.model.order import End, Facts, Order, is_placing_over
+from domain.model.values import ZERO
 from domain.ports.order_store import AttemptEnd, Claim, ExecutionKey, LoadedOrder, OrderWrite
-from domain.values import ZERO
 
 
 @dataclass(slots=True)

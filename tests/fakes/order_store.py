@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.changes import Change, ChangeKind, RecordedChange, view
-from domain.errors import ExecutionIdTaken, LeadershipLost, OrderDenied, StaleLimits, StaleWrite
-from domain.limits import NO_LIMITS, AccountLimits, AccountLoad, deny_halted, judge_load
-from domain.order import Order, VenueRank
+from domain.model.changes import Change, ChangeKind, RecordedChange, view
+from domain.model.errors import ExecutionIdTaken, LeadershipLost, OrderDenied, StaleLimits, StaleWrite
+from domain.model.limits import NO_LIMITS, AccountLimits, AccountLoad, deny_halted, judge_load
+from domain.model.order import Order, VenueRank
 from domain.ports.clock_and_ids import Clock
-from domain.ports.following import Fence
+from domain.ports.ingest_state import Fence
 from domain.ports.order_store import (
     AT_ONCE,
     Claim,

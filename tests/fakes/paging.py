@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from domain.reading import PAGE_MAX_ROWS, Page, PageRequest
+from domain.model.order_query import PAGE_MAX_ROWS, Page, PageRequest
 
 Row = TypeVar("Row")
 Key = TypeVar("Key")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from domain.changes import RecordedChange
+from domain.model.changes import RecordedChange
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.ports.clock_and_ids import Clock
-from domain.ports.following import Fence
+from domain.ports.ingest_state import Fence
 from tests.fakes.clock import SettableClock
 
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 
 
 @dataclass(slots=True)

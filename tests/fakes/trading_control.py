@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain.limits import NO_LIMITS, AccountLimits, LastPrice
+from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice
+from domain.model.order_query import Page, PageRequest
 from domain.ports.clock_and_ids import Clock
 from domain.ports.trading_control import HaltFilter, TradingHalt
-from domain.reading import Page, PageRequest
 from tests.fakes.paging import cut
 
 MOMENT = timedelta(microseconds=1)

@@ -7,9 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from domain.errors import VenueUnreachable
-from domain.executions import Trade
-from domain.order import VenueRank
+from domain.model.errors import VenueUnreachable
+from domain.model.executions import Trade
+from domain.model.order import VenueRank
+from domain.model.reports import OrderAccepted, OrderFilled
+from domain.model.values import ZERO, Instrument, Reason, ReasonSource, Terms
 from domain.ports.clock_and_ids import Clock
 from domain.ports.venue import (
     AlreadyPlaced,
@@ -23,8 +25,6 @@ from domain.ports.venue import (
     VenueOrder,
     VenueReport,
 )
-from domain.reports import OrderAccepted, OrderFilled
-from domain.values import ZERO, Instrument, Reason, ReasonSource, Terms
 from tests.fakes.order_store import Interruption
 
 NO_ANSWER = "no answer"

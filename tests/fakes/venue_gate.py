@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from domain.ports.breaker_store import GateNews, GateState
 from domain.ports.clock_and_ids import Clock
-from domain.ports.venue_gate import GateNews, GateState
 
 NO_TIME = timedelta(0)
 PAUSE_MOVES_BY = timedelta(seconds=1)

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from hypothesis import given
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from tests.fuzz.cases import TIMEOUT_SECONDS, fuzz
 from tests.fuzz.conversations import REFUSED, Conversation, Leaving, conversations
 from tests.graph.raw_socket import CLOSE, PONG, TEXT, Frame, RawSocket, frame, raw_socket, subscribe

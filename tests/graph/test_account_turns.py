@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.changes import OrderSnapshot
+from domain.model.changes import OrderSnapshot
 from graph.account_turns import AccountTurns
 from graph.settings import GraphSettings
 from tests.fakes.order_reader import MemoryOrderReader

@@ -9,8 +9,8 @@ from http import HTTPStatus
 import pytest
 from graphql import build_schema, parse, validate
 
-from domain.errors import IssueCode
-from domain.limits import LimitCode
+from domain.model.errors import IssueCode
+from domain.model.limits import LimitCode
 from graph.errors import ErrorCode
 from graph.export import schema_text
 from runtime.settings import Settings

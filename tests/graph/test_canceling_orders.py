@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.errors import StaleWrite, Unavailable
+from domain.model.errors import StaleWrite, Unavailable
 from tests.examples import accepted, filled
 from tests.graph.orders import key_of, placed_id
 from tests.graph.server import Api, Json, token

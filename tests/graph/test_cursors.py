@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.reading import OrderKey, OrderSort
+from domain.model.order_query import OrderKey, OrderSort
 from graph import cursors
 from graph.errors import ClientError
 

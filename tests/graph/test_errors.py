@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.errors import Unavailable
+from domain.model.errors import Unavailable
 from graph.settings import GraphSettings
 from tests.graph.instruments import APPLE
 from tests.graph.orders import placed_id

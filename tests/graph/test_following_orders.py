@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from graph.settings import GraphSettings
 from tests.examples import accepted, filled
 from tests.graph.orders import key_of, placed_id

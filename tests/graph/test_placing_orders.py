@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import Unavailable
+from domain.model.errors import Unavailable
 from tests.examples import accepted
 from tests.graph.instruments import APPLE, HALTED
 from tests.graph.orders import PLACE, key_of, limit_order, place, placed_id

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from graph import request_rates
 from graph.request_rates import RequestRates, TooManyRequests
 from graph.settings import GraphSettings

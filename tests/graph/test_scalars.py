@@ -8,7 +8,7 @@ from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.values import format_decimal
+from domain.model.values import format_decimal
 from graph.errors import ClientError
 from graph.scalars import GivenDecimal, GivenIsin, read_date_time, read_decimal, read_isin, write_date_time
 

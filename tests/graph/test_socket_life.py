@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from graph.settings import GraphSettings
 from tests.graph.instruments import APPLE
 from tests.graph.orders import key_of, placed_id

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from graph.settings import GraphSettings
 from tests.graph.raw_socket import RawSocket, init, raw_socket, subscribe, text
 from tests.graph.server import LIMITS, Api, running_api, token, until

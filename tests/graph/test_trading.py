@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.limits import LastPrice
+from domain.model.limits import LastPrice
 from tests.examples import ISIN, at
 from tests.graph.server import Api, Json, token
 

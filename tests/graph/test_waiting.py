@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from domain.reports import PlacementBecameUnknown, Report
-from domain.values import Reason, ReasonSource
+from domain.model.reports import PlacementBecameUnknown, Report
+from domain.model.values import Reason, ReasonSource
 from tests.examples import accepted
 from tests.graph.orders import place
 from tests.graph.server import Api, until

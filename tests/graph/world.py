@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.cancellation import Cancellation
-from domain.changes import Change, ChangeKind
-from domain.execution import Recording
-from domain.placement import Placement
+from domain.model.changes import Change, ChangeKind
+from domain.model.reports import Report
 from domain.ports.order_store import OrderWrite
-from domain.reports import Report
-from domain.trading_control import TradingControl
+from domain.services.cancellation import Cancellation
+from domain.services.placement import Placement
+from domain.services.recording import Recording
+from domain.services.trading_control import TradingControl
 from graph.context import Services
 from graph.settings import GraphSettings
 from tests.fakes.clock import CountingIds, SettableClock

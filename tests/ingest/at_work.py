@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from domain.errors import VenueUnreachable
-from domain.executions import Trade
-from domain.order import Order, OrderStatus
+from domain.model.errors import VenueUnreachable
+from domain.model.executions import Trade
+from domain.model.order import Order, OrderStatus
+from domain.model.reports import OrderFilled, Report
 from domain.ports.venue import UnreadableReport, VenueReport
-from domain.reports import OrderFilled, Report
 from ingest.consumer import Consumer, ConsumerPolicy
 from ingest.recorder import Recorder
 from ingest.waiting import WaitingReports

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from domain.errors import LeadershipLost, Unavailable
-from domain.kept_orders import KeptOrders
-from domain.order import Order, OrderStatus
+from domain.model.errors import LeadershipLost, Unavailable
+from domain.model.order import Order, OrderStatus
+from domain.ports.telemetry import Metric
 from domain.ports.venue import UnreadableReport
-from domain.telemetry import Metric
+from domain.services.order_cache import KeptOrders
 from tests.desk import Desk
 from tests.ingest.at_work import Following, fill, following, placed, report_of, soon
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
-from domain.errors import Unavailable
-from domain.order import OrderStatus, VenueRank
+from domain.model.errors import Unavailable
+from domain.model.order import OrderStatus, VenueRank
+from domain.model.reports import OrderAccepted
+from domain.ports.telemetry import Metric
 from domain.ports.venue import UnreadableReport, VenueReport
-from domain.reports import OrderAccepted
-from domain.telemetry import Metric
 from ingest.recorder import UNKNOWN_ORDER
 from tests.desk import Desk
 from tests.examples import new_order

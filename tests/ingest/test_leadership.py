@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.errors import LeadershipLost, Unavailable
-from domain.ports.following import Fence
-from domain.telemetry import Metric
+from domain.model.errors import LeadershipLost, Unavailable
+from domain.ports.ingest_state import Fence
+from domain.ports.telemetry import Metric
 from ingest.leadership import Leadership, LeadershipPolicy
 from tests.desk import Desk
 from tests.fakes.stream_positions import MemoryStreamPositions

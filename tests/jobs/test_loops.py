@@ -3,9 +3,9 @@
 import asyncio
 from datetime import timedelta
 
-from domain.errors import Unavailable
-from domain.order import OrderStatus
-from domain.telemetry import Metric
+from domain.model.errors import Unavailable
+from domain.model.order import OrderStatus
+from domain.ports.telemetry import Metric
 from jobs.loops import SWEEP_ORDERS_MAX, Sweeper, repeat
 from tests.desk import Desk
 from tests.examples import new_order

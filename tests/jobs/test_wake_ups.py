@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from jobs.queue import ORDERS_PER_JOB_MAX, PLACE_ORDERS, open_queue
 from jobs.wake_ups import WAITING_ORDERS_MAX, SaqWakeUps
 from tests.fakes.telemetry import RecordingTelemetry

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 from redis.asyncio import Redis
 
-from domain.order import OrderStatus
-from domain.telemetry import Metric
+from domain.model.order import OrderStatus
+from domain.ports.telemetry import Metric
 from jobs.queue import WakeUpQueue, open_queue
 from jobs.wake_ups import SaqWakeUps
 from jobs.worker import PlacingWorker

@@ -4,7 +4,7 @@ import asyncio
 
 from prometheus_client import generate_latest
 
-from domain.telemetry import Metric
+from domain.ports.telemetry import Metric
 from runtime.logs import get_logger
 from runtime.metrics import SERIES, Metrics
 from runtime.telemetry import ProcessTelemetry

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from domain.changes import OrderSnapshot, RecordedChange
-from domain.errors import Unavailable
-from domain.order import End
-from domain.placement import PlaceOrder
-from domain.reading import Page
-from domain.values import OrderType, Reason, ReasonSource, Side, TimeInForce
+from domain.model.changes import OrderSnapshot, RecordedChange
+from domain.model.errors import Unavailable
+from domain.model.order import End
+from domain.model.order_query import Page
+from domain.model.values import OrderType, Reason, ReasonSource, Side, TimeInForce
+from domain.services.placement import PlaceOrder
 from graph.context import Context, context_for
 from graph.viewer import Viewer
 from tests.examples import accepted, cancel_asked, ended, filled

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from domain.errors import Unavailable
+from domain.model.errors import Unavailable
 from graph.compiled.events import WRITE_MAX_BYTES, RenderedEvent, RenderedResults, SharedResults
 from graph.compiled.streaming import stream
 from graph.cursors import read_stream_cursor

@@ -23,8 +23,8 @@ from decimal import Decimal
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
-from domain.frozen import frozen
-from domain.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
+from domain.model.frozen import frozen
+from domain.model.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
 
 
 class OrderStatus(StrEnum):

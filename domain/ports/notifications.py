@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
-from domain.changes import OrderSnapshot, RecordedChange
+from domain.model.changes import OrderSnapshot, RecordedChange
 
 
 class WakeUps(Protocol):

@@ -10,11 +10,11 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from domain.changes import Anomaly, Change, ChangeKind
-from domain.executions import Correction, Execution, Trade, with_bust, with_correction, with_fill
-from domain.frozen import frozen
-from domain.order import End, Facts, Order, OrderStatus, PlacingPhase, VenueRank, derive_reason, with_facts
-from domain.reports import (
+from domain.model.changes import Anomaly, Change, ChangeKind
+from domain.model.executions import Correction, Execution, Trade, with_bust, with_correction, with_fill
+from domain.model.frozen import frozen
+from domain.model.order import End, Facts, Order, OrderStatus, PlacingPhase, VenueRank, derive_reason, with_facts
+from domain.model.reports import (
     CancelAsked,
     CancelRefused,
     CancelSent,
@@ -27,7 +27,7 @@ from domain.reports import (
     PlacementGivenUp,
     Report,
 )
-from domain.values import EXACT, ZERO, Reason, ReasonSource
+from domain.model.values import EXACT, ZERO, Reason, ReasonSource
 
 STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus]] = {
     # A refused cancel gives the order back the life it had.

@@ -1,8 +1,8 @@
 """The first story: accept an order. Check it, store it for good, wake a worker, answer. The venue plays no part.
 
-Between the checks and the storing stand the pre-trade limits (see `domain.limits`): those of one order are judged here,
-by limits that may be a moment old; halts and what the account has under way are judged by whoever stores it, who also
-says when the limits were changed meanwhile.
+Between the checks and the storing stand the pre-trade limits (see `domain.model.limits`): those of one order are judged
+here, by limits that may be a moment old; halts and what the account has under way are judged by whoever stores it, who
+also says when the limits were changed meanwhile.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from domain.changes import OrderSnapshot
-from domain.errors import (
+from domain.model.changes import OrderSnapshot
+from domain.model.errors import (
     ClientOrderIdConflict,
     InputIssue,
     InvalidOrder,
@@ -20,16 +20,10 @@ from domain.errors import (
     StaleLimits,
     Unavailable,
 )
-from domain.frozen import frozen
-from domain.limits import AccountLimits, Denial, judge_terms
-from domain.order import Order
-from domain.ports.clock_and_ids import Clock, NewId
-from domain.ports.order_store import OrderStore, Stored
-from domain.ports.reading import InstrumentCatalog, OrderReader
-from domain.ports.telling import ChangePublisher, WakeUps
-from domain.ports.trading_control import InstrumentPrices, LimitBook
-from domain.telemetry import Metric, Telemetry
-from domain.values import (
+from domain.model.frozen import frozen
+from domain.model.limits import AccountLimits, Denial, judge_terms
+from domain.model.order import Order
+from domain.model.values import (
     CLIENT_ORDER_ID_MAX_CHARACTERS,
     ZERO,
     Instrument,
@@ -41,6 +35,12 @@ from domain.values import (
     is_isin,
     is_multiple,
 )
+from domain.ports.clock_and_ids import Clock, NewId
+from domain.ports.notifications import ChangePublisher, WakeUps
+from domain.ports.order_store import OrderStore, Stored
+from domain.ports.readers import InstrumentCatalog, OrderReader
+from domain.ports.telemetry import Metric, Telemetry
+from domain.ports.trading_control import InstrumentPrices, LimitBook
 
 INSTRUMENT_NOT_TRADABLE = "INSTRUMENT_NOT_TRADABLE"
 STALE_LIMITS_MAX = 5

@@ -1,19 +1,19 @@
 """What an attempt to place an order found out: what each answer of the venue proves, and what follows from it.
 
-It decides, and says what people must look at; `domain.submission` does the asking, sending and writing down.
+It decides, and says what people must look at; `domain.services.submission` does the asking, sending and writing down.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from domain.gate import VenueSign
-from domain.order import CANCELED_BEFORE_SENDING, End
+from domain.model.order import CANCELED_BEFORE_SENDING, End
+from domain.model.reports import OrderEnded, PlacementBecameUnknown, PlacementGivenUp, Report
+from domain.model.values import Reason, ReasonSource
 from domain.ports.order_store import Claim
+from domain.ports.telemetry import Telemetry
 from domain.ports.venue import NotExecuted, OutcomeUnknown, Placed, RateLimited, Refused, Unauthorized, VenueOrder
-from domain.reports import OrderEnded, PlacementBecameUnknown, PlacementGivenUp, Report
-from domain.telemetry import Telemetry
-from domain.values import Reason, ReasonSource
+from domain.services.circuit_breaker import VenueSign
 
 ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
 """Every outcome that is judged by itself; AlreadyPlaced asks for a look-up."""

@@ -11,10 +11,10 @@ from db.database import Database, Row
 from db.rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
 from db.write_arrays import NumberedChanges, numbered, write_arguments
 from db.write_statement import WRITE
-from domain.changes import PlacementState, RecordedChange, snapshot, view
-from domain.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
-from domain.executions import Execution
-from domain.ports.following import Fence
+from domain.model.changes import PlacementState, RecordedChange, snapshot, view
+from domain.model.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
+from domain.model.executions import Execution
+from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AT_ONCE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTurn
 
 LOAD = f"""

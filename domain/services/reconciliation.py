@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.errors import LeadershipLost, StaleWrite, TryAgain
-from domain.execution import Recorded, Recording
-from domain.order import OrderStatus
+from domain.model.errors import LeadershipLost, StaleWrite, TryAgain
+from domain.model.order import OrderStatus
+from domain.model.reports import OrderFilled, Report
 from domain.ports.clock_and_ids import Clock
-from domain.ports.following import StreamPositions
+from domain.ports.ingest_state import StreamPositions
 from domain.ports.order_store import FillName, LoadedOrder, OrderStore
+from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import Venue, VenueOrder, VenueReport
-from domain.reports import OrderFilled, Report
-from domain.telemetry import Metric, Telemetry
-from domain.turns import Turn
+from domain.services.pipeline import Turn
+from domain.services.recording import Recorded, Recording
 
 FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
 KNOWN_ORDERS_REMEMBERED_MAX = 100_000

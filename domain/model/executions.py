@@ -9,8 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from domain.frozen import frozen
-from domain.values import EXACT, ZERO
+from domain.model.frozen import frozen
+from domain.model.values import EXACT, ZERO
 
 
 @frozen

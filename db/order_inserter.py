@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from db.accept_statement import ACCEPT, ACCEPT_ONE, JUDGE_AND_ACCEPT
 from db.array_texts import moment_array, plain_array, text_array
 from db.database import Database, Row
+from db.insert_statement import ACCEPT, ACCEPT_ONE, JUDGE_AND_ACCEPT
 from db.shown_rows import shown_column_names, snapshot_of
-from domain.changes import ChangeKind, PlacementState, RecordedChange, snapshot
-from domain.errors import OrderDenied, StaleLimits
-from domain.frozen import frozen
-from domain.limits import AccountLimits, AccountLoad, deny_halted, judge_load
-from domain.order import Order
+from domain.model.changes import ChangeKind, PlacementState, RecordedChange, snapshot
+from domain.model.errors import OrderDenied, StaleLimits
+from domain.model.frozen import frozen
+from domain.model.limits import AccountLimits, AccountLoad, deny_halted, judge_load
+from domain.model.order import Order
 from domain.ports.order_store import Stored
 
 EVERYBODY_HALTED = "ALL"

@@ -9,10 +9,10 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from domain.executions import Execution
-from domain.frozen import frozen
-from domain.order import Order, OrderStatus, derive_reason, leaves_quantity
-from domain.values import Reason, Terms, average_price
+from domain.model.executions import Execution
+from domain.model.frozen import frozen
+from domain.model.order import Order, OrderStatus, derive_reason, leaves_quantity
+from domain.model.values import Reason, Terms, average_price
 
 
 class ChangeKind(StrEnum):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from domain.errors import TryAgain, Unavailable
+from domain.model.errors import TryAgain, Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from domain.changes import ExecutionView, OrderSnapshot, RecordedChange
-from domain.reading import OrderFilter, OrderKey, OrderSort, Page, PageRequest
-from domain.values import Instrument
+from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange
+from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
+from domain.model.values import Instrument
 
 
 class InstrumentCatalog(Protocol):

@@ -1,11 +1,12 @@
-"""The gate in front of a venue: one row that the claims look at (see `db.claiming`), written by these statements."""
+"""The gate in front of a venue: one row that the claims look at (see `db.order_claimer`), written by these
+statements."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from db.columns import MESSAGE_MAX_CHARACTERS, storable
 from db.database import Database, Row
-from domain.ports.venue_gate import GateNews, GateState, VenueGate
+from domain.ports.breaker_store import GateNews, GateState, VenueGate
 
 HELD_FOR = "greatest(greatest(g.paused_until, g.probe_at) - now(), interval '0') AS held_for"
 """How long nothing is claimed: NULL when neither was ever set."""

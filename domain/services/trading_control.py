@@ -7,11 +7,11 @@ venue cannot have yet. What may be at the venue is still looked up, and every or
 
 from dataclasses import dataclass, replace
 
-from domain.errors import NotHalted, TryAgain, WrongLimits
-from domain.limits import LIMIT_NAMES, AccountLimits, find_wrong_limits
+from domain.model.errors import NotHalted, TryAgain, WrongLimits
+from domain.model.limits import LIMIT_NAMES, AccountLimits, find_wrong_limits
 from domain.ports.clock_and_ids import Clock, NewId
+from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import LimitBook, TradingHalt, TradingHalts
-from domain.telemetry import Metric, Telemetry
 
 EVERYBODY = "all accounts"
 

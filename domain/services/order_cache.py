@@ -11,10 +11,10 @@ says of an execution is looked up in the database.
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from domain.evidence import Applied
-from domain.order import Order
+from domain.model.apply_reports import Applied
+from domain.model.order import Order
+from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 from domain.ports.order_store import LoadedOrder
-from domain.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 
 
 class KeptOrders:

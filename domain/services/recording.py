@@ -2,8 +2,8 @@
 
 No lock is held while the rule is applied. Whoever wrote in between makes the write stale; then everything is read and
 decided again, and since reports commute and repeat harmlessly, the result is the same. For the same reason most orders
-need not be read at all: those that were written last are kept (`domain.kept_orders`), and what a batch is just writing
-is expected for the next one (`domain.turns`).
+need not be read at all: those that were written last are kept (`domain.services.order_cache`), and what a batch is just
+writing is expected for the next one (`domain.services.pipeline`).
 """
 
 import asyncio
@@ -13,23 +13,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.changes import Anomaly, ChangeKind, RecordedChange
-from domain.errors import StaleWrite
-from domain.evidence import Applied, apply_reports
-from domain.frozen import frozen
-from domain.kept_orders import KeptOrders, as_written, suffices
-from domain.limits import LastPrice
-from domain.order import VenueRank
-from domain.plain_fills import apply_plain_fills
+from domain.model.apply_reports import Applied, apply_reports
+from domain.model.changes import Anomaly, ChangeKind, RecordedChange
+from domain.model.errors import StaleWrite
+from domain.model.fast_fills import apply_plain_fills
+from domain.model.frozen import frozen
+from domain.model.limits import LastPrice
+from domain.model.order import VenueRank
+from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
+from domain.model.values import ZERO
 from domain.ports.clock_and_ids import Clock, NewId
-from domain.ports.following import Fence
+from domain.ports.ingest_state import Fence
+from domain.ports.notifications import ChangePublisher, WakeUps
 from domain.ports.order_store import AT_ONCE, AttemptEnd, ExecutionKey, LoadedOrder, OrderStore, OrderWrite, WriteTurn
-from domain.ports.telling import ChangePublisher, WakeUps
+from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import PriceTape
-from domain.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
-from domain.telemetry import Metric, Telemetry
-from domain.turns import Turn
-from domain.values import ZERO
+from domain.services.order_cache import KeptOrders, as_written, suffices
+from domain.services.pipeline import Turn
 
 DECIDED_AT_ONCE = 50
 """Orders, then the loop is let go on: while a catch-up decides, the venue's next page is asked for and arrives."""

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Iterable
 
-from domain.errors import TryAgain
-from domain.limits import LastPrice
+from domain.model.errors import TryAgain
+from domain.model.limits import LastPrice
+from domain.ports.telemetry import Telemetry
 from domain.ports.trading_control import InstrumentPrices, PriceTape
-from domain.telemetry import Telemetry
 
 
 class GatheringTape(PriceTape):

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from stdnum import isin as isin_number
 
-from domain.frozen import frozen
+from domain.model.frozen import frozen
 
 DECIMAL_DIGITS = 18
 """Digits that a quantity or price may have on each side of the point (NUMERIC(36, 18) in the database)."""

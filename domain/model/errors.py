@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from domain.changes import OrderSnapshot
-    from domain.limits import Denial
+    from domain.model.changes import OrderSnapshot
+    from domain.model.limits import Denial
 
 UNAVAILABLE_RETRY_AFTER_MS = 1_000
 

@@ -12,15 +12,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain.claims_ahead import ClaimsAhead, NoRoom, Reserved
-from domain.conclusion import Attempted
-from domain.errors import KeyRefused, TryAgain, VenueBusy, VenueUnreachable
-from domain.findings import TOO_LATE, Finding, Judge, canceled_before_sending, doubts, held_back, rate_limited
-from domain.gate import Gatekeeper
-from domain.halts_seen import HaltsSeen
+from domain.model.errors import KeyRefused, TryAgain, VenueBusy, VenueUnreachable
 from domain.ports.order_store import Claim, OrderStore
+from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import AlreadyPlaced, Venue
-from domain.telemetry import Metric, Telemetry
+from domain.services.attempt_policy import (
+    TOO_LATE,
+    Finding,
+    Judge,
+    canceled_before_sending,
+    doubts,
+    held_back,
+    rate_limited,
+)
+from domain.services.attempt_recorder import Attempted
+from domain.services.circuit_breaker import Gatekeeper
+from domain.services.claim_budget import ClaimsAhead, NoRoom, Reserved
+from domain.services.halt_cache import HaltsSeen
 
 AT_ONCE = timedelta(0)
 WAITS_OF_A_LEASE = 4
@@ -36,7 +44,8 @@ def longest_job(lease: timedelta) -> timedelta:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """Places orders. `slots` bounds the attempts that this process makes at once, `ahead` how much is claimed for
-    slots that are not free yet; `conclude` writes down how one ended, together with others (see domain.conclusion)."""
+    slots that are not free yet; `conclude` writes down how one ended, together with others (see
+    domain.services.attempt_recorder)."""
 
     orders: OrderStore
     venue: Venue

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
-from domain.errors import TryAgain
+from domain.model.errors import TryAgain
+from domain.ports.breaker_store import VenueGate
 from domain.ports.order_store import Claim
-from domain.ports.venue_gate import VenueGate
-from domain.telemetry import Metric, Telemetry
+from domain.ports.telemetry import Metric, Telemetry
 
 AT_ONCE = timedelta(0)
 

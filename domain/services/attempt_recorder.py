@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.errors import StaleWrite
-from domain.execution import STALE_WRITES_MAX, Recording
-from domain.findings import Finding
-from domain.order import Order, is_placing_over
+from domain.model.errors import StaleWrite
+from domain.model.order import Order, is_placing_over
+from domain.ports.notifications import WakeUps
 from domain.ports.order_store import AttemptEnd, Claim, LoadedOrder, OrderStore
-from domain.ports.telling import WakeUps
-from domain.telemetry import Metric, Telemetry
+from domain.ports.telemetry import Metric, Telemetry
+from domain.services.attempt_policy import Finding
+from domain.services.recording import STALE_WRITES_MAX, Recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

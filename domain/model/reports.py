@@ -1,16 +1,16 @@
 """What can become known about an order after it was accepted: the venue's reports and our own findings.
 
-Each is a fact in the past tense. They arrive at least once, late and in any order; `domain.evidence` says what each
-does to an order.
+Each is a fact in the past tense. They arrive at least once, late and in any order; `domain.model.apply_reports` says
+what each does to an order.
 """
 
 from datetime import datetime
 from decimal import Decimal
 
-from domain.executions import Trade
-from domain.frozen import frozen
-from domain.order import End, VenueRank
-from domain.values import Reason
+from domain.model.executions import Trade
+from domain.model.frozen import frozen
+from domain.model.order import End, VenueRank
+from domain.model.values import Reason
 
 
 @frozen

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from domain.order import OrderStatus
-from domain.values import Side
+from domain.model.order import OrderStatus
+from domain.model.values import Side
 
 PAGE_MAX_ROWS = 100
 

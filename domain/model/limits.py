@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from domain.frozen import frozen
-from domain.values import EXACT, ZERO, Terms, format_decimal
+from domain.model.frozen import frozen
+from domain.model.values import EXACT, ZERO, Terms, format_decimal
 
 ORDERS_PER_SECOND_MAX = 1_000
 """The largest rate that a limit can name; the moment of every order of the last second is kept with the account."""

@@ -1,7 +1,7 @@
 """The short way for what nearly all reports are: the next fill of an order that works at the venue.
 
-It decides nothing of its own: for what it takes, it gives what `domain.evidence` gives, at a quarter of the time, and
-everything else it leaves to that. Both are compared by a property test (tests/domain/test_plain_fills.py).
+It decides nothing of its own: for what it takes, it gives what `domain.model.apply_reports` gives, at a quarter of the
+time, and everything else it leaves to that. Both are compared by a property test (tests/domain/test_plain_fills.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -9,12 +9,12 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from domain.changes import Change, ChangeKind
-from domain.evidence import Applied
-from domain.executions import Execution
-from domain.order import Facts, Order, VenueRank
-from domain.reports import OrderFilled, Report
-from domain.values import EXACT, ZERO
+from domain.model.apply_reports import Applied
+from domain.model.changes import Change, ChangeKind
+from domain.model.executions import Execution
+from domain.model.order import Facts, Order, VenueRank
+from domain.model.reports import OrderFilled, Report
+from domain.model.values import EXACT, ZERO
 
 
 def apply_plain_fills(

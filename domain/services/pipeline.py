@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from uuid import UUID
 
-from domain.errors import StaleWrite
+from domain.model.errors import StaleWrite
 from domain.ports.order_store import LoadedOrder
 
 ROUNDS_UNTIL_SENT = 2

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain.changes import OrderSnapshot
-from domain.errors import NotCancelable, OrderNotFound, StaleWrite, TryAgain, Unavailable, VenueUnreachable
-from domain.execution import STALE_WRITES_MAX, Recording
-from domain.order import CANCELED_BEFORE_SENDING, End, PlacingPhase
+from domain.model.changes import OrderSnapshot
+from domain.model.errors import NotCancelable, OrderNotFound, StaleWrite, TryAgain, Unavailable, VenueUnreachable
+from domain.model.order import CANCELED_BEFORE_SENDING, End, PlacingPhase
+from domain.model.reports import CancelAsked, CancelRefused, CancelSent, OrderEnded, Report
+from domain.ports.notifications import WakeUps
 from domain.ports.order_store import LoadedOrder, OrderStore
-from domain.ports.reading import OrderReader
-from domain.ports.telling import WakeUps
+from domain.ports.readers import OrderReader
+from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, CancelUnknown, Venue, VenueOrder
-from domain.reports import CancelAsked, CancelRefused, CancelSent, OrderEnded, Report
-from domain.telemetry import Metric, Telemetry
+from domain.services.recording import STALE_WRITES_MAX, Recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
