@@ -16,7 +16,7 @@ from benchmarks.frame.machine import CpuMeter
 from benchmarks.frame.results import Sample, StageResult
 from benchmarks.frame.servers import ISIN, SYMBOL, Gateway, Server, open_gateway, token
 from benchmarks.load.http import HttpLoad, post
-from graph.node_ids import order_node_id
+from graph.schema.global_ids import order_node_id
 
 FEW, MANY = 10_000, 1_000_000
 SHORT_MANY = 100_000

@@ -8,15 +8,15 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graph.auth.tokens import TokenVerifier
 from graph.context import Services
-from graph.draining import OpenSockets
-from graph.graphiql import STATIC_PATH, GraphiQL
-from graph.http import METHODS, HttpEndpoint
-from graph.request_rates import RequestRates
-from graph.schema import build_schema
+from graph.http.endpoint import METHODS, HttpEndpoint
+from graph.http.graphiql import STATIC_PATH, GraphiQL
+from graph.limits.request_rates import RequestRates
+from graph.schema.build import build_schema
 from graph.settings import GraphSettings
-from graph.tokens import TokenVerifier
-from graph.websocket import WebSocketEndpoint
+from graph.websocket.endpoint import WebSocketEndpoint
+from graph.websocket.open_sockets import OpenSockets
 
 GRAPHQL_PATH = "/graphql"
 PREFLIGHT_MAX_AGE_SECONDS = 600

@@ -16,10 +16,10 @@ from domain.ports.telemetry import Telemetry
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from domain.services.trading_control import TradingControl
-from graph.account_turns import AccountTurns
-from graph.deadlines import Deadlines
+from graph.auth.viewer import Viewer
+from graph.limits.deadlines import Deadlines
+from graph.limits.query_concurrency import AccountTurns
 from graph.settings import GraphSettings
-from graph.viewer import Viewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from domain.services.token_bucket import TokenBucket
-from graph.shared_text import SHARED_TEXTS, SharedText
+from graph.engine.shared_text import SHARED_TEXTS, SharedText
 from runtime.cut_off import cut_off
 from runtime.stalled import StalledPeer
 

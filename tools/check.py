@@ -54,7 +54,11 @@ STEPS = (
     ),
     Step(name="lint", command=program("ruff", "check", *SOURCES), mend=".venv/bin/ruff check --fix . dev"),
     Step(name="import contracts", command=program("lint-imports")),
-    Step(name="schema drift", command=module("graph.export", "--check"), mend=".venv/bin/python -m graph.export"),
+    Step(
+        name="schema drift",
+        command=module("graph.schema.export", "--check"),
+        mend=".venv/bin/python -m graph.schema.export",
+    ),
     Step(name="schema changes", command=module("tools.schema_changes")),
     Step(
         name="compose file",

@@ -17,17 +17,17 @@ from domain.ports.telemetry import Metric
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from graph.app import create_graphql_routes, graphql_first
+from graph.auth.token_cache import RememberedTokens
+from graph.auth.tokens import ExpectedClaims, HmacTokens, TokenVerifier, read_key_set
 from graph.context import Services
-from graph.draining import OpenSockets
+from graph.documents.trusted import BadManifest, read_manifest
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
-from graph.tokens import ExpectedClaims, HmacTokens, TokenVerifier, read_key_set
-from graph.trusted_documents import BadManifest, read_manifest
+from graph.websocket.open_sockets import OpenSockets
 from runtime.health import health_routes, serve_health
 from runtime.http_protocol import HttpLimits
 from runtime.key_set import open_key_set
 from runtime.open_files import allow_open_files
 from runtime.process import Process, new_id, until_stopped, utc_now
-from runtime.remembered_tokens import RememberedTokens
 from runtime.resources import open_database, open_signals
 from runtime.serving import serve
 from runtime.settings import Settings, SettingsError

@@ -20,8 +20,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from graph.cursors import read_stream_cursor, write_stream_cursor
-from graph.node_ids import order_node_id
+from graph.schema.cursors import read_stream_cursor, write_stream_cursor
+from graph.schema.global_ids import order_node_id
 from tests.chaos.clients import Clients, account
 from tests.chaos.evidence import Following, Message, Session, one
 from tests.chaos.history import History

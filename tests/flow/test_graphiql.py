@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from graph.graphiql import CDN, LIBRARIES, PAGE_PATH, STATIC_PATH
+from graph.http.graphiql import CDN, LIBRARIES, PAGE_PATH, STATIC_PATH
 from tests.flow.browser import Page, open_page
 from tests.flow.system import Json, System, open_system, token
 from tests.node import INSTALL_TIMEOUT_SECONDS, need_program

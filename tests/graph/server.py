@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection
 
 from graph.app import create_graphql_routes
-from graph.tokens import HmacTokens
+from graph.auth.tokens import HmacTokens
 from runtime.http_protocol import HttpLimits
 from runtime.local.ports import free_port, is_taken
 from runtime.serving import serve

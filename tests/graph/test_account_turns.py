@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.model.changes import OrderSnapshot
-from graph.account_turns import AccountTurns
+from graph.limits.query_concurrency import AccountTurns
 from graph.settings import GraphSettings
 from tests.fakes.order_reader import MemoryOrderReader
 from tests.graph.orders import PLACE, limit_order

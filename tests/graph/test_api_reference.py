@@ -12,7 +12,7 @@ from graphql import build_schema, parse, validate
 from domain.model.errors import IssueCode
 from domain.model.limits import LimitCode
 from graph.errors import ErrorCode
-from graph.export import schema_text
+from graph.schema.export import schema_text
 from runtime.settings import Settings
 from tests.processes import ROOT
 
@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs/api.md").read_text(encoding="utf-8")
 CODE = re.compile(r"[A-Z][A-Z_]+")
 CLOSE_CODES = (range(1_000, 1_016), range(4_400, 4_600))
 HTTP_FOLDERS = ("graph",)
-SOCKET_FILES = ("graph/socket_handler.py", "graph/websocket.py", "runtime/websocket_protocol.py")
+SOCKET_FILES = ("graph/websocket/handler.py", "graph/websocket/endpoint.py", "runtime/websocket_protocol.py")
 CONNECTION_FILES = ("runtime/http_protocol.py", "runtime/websocket_protocol.py")
 LIMITS = (
     "document_max_",

@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from graph.app import create_graphql_routes
-from graph.shared_text import SHARED_TEXTS
-from graph.tokens import HmacTokens
+from graph.auth.tokens import HmacTokens
+from graph.engine.shared_text import SHARED_TEXTS
 from tests.graph.compiled.scenarios import Scenario, world_of
 from tests.graph.server import COMPILED_OPERATIONS, DEADLINE_SECONDS, SECRET, SUBPROTOCOL, token, until
 from tests.graph.world import World

@@ -18,7 +18,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 
-from graph.export import find_drift, main, schema_text
+from graph.schema.export import find_drift, main, schema_text
 
 CONTRACT = Path(__file__).with_name("contract.graphql")
 ROOT_SCHEMA = Path(__file__).parents[2] / "schema.graphql"

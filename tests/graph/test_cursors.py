@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.model.order_query import OrderKey, OrderSort
-from graph import cursors
 from graph.errors import ClientError
+from graph.schema import cursors
 
 ORDER_ID = UUID(int=7)
 READERS: tuple[Callable[[str], object], ...] = (

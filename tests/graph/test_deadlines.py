@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from graph.deadlines import Deadlines
+from graph.limits.deadlines import Deadlines
 
 SECONDS = 0.05
 

@@ -9,11 +9,11 @@ from graphql import GraphQLList, GraphQLObjectType, get_named_type, get_nullable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graph.auth.viewer import Scope, Viewer
 from graph.context import context_for
-from graph.document_cost import UNPAGED_LIST_MAX_ROWS, cost_operations
-from graph.schema import build_schema
+from graph.documents.cost import UNPAGED_LIST_MAX_ROWS, cost_operations
+from graph.schema.build import build_schema
 from graph.settings import GraphSettings
-from graph.viewer import Scope, Viewer
 from tests.examples import accepted, filled
 from tests.graph.orders import key_of, limit_order, place, placed_id
 from tests.graph.selections import selections

@@ -5,9 +5,9 @@ from graphql import GraphQLError, GraphQLSyntaxError, Lexer, Source, TokenKind, 
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from graph.document_limits import is_nested_beyond, measure
-from graph.documents import DocumentCache, UnusableDocument
-from graph.schema import build_schema
+from graph.documents.cache import DocumentCache, UnusableDocument
+from graph.documents.limits import is_nested_beyond, measure
+from graph.schema.build import build_schema
 from graph.settings import GraphSettings
 from tests.graph.server import Api, running_api
 from tests.graph.world import World

@@ -33,7 +33,7 @@ async def test_an_unexpected_error_before_any_resolver_is_a_500_with_its_id(
         raise failure
 
     # No request is known to end here, so the last net is tried by a failure between the layers.
-    monkeypatch.setattr("graph.http.context_for", fail)
+    monkeypatch.setattr("graph.http.endpoint.context_for", fail)
     response = await api.post({"query": ORDERS})
 
     (logged,) = api.world.telemetry.said("unexpected_error")

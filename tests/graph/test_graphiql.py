@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from graph import graphiql
+from graph.http import graphiql
 from graph.settings import GraphSettings
 from tests.graph.server import Api, running_api, token
 from tests.graph.world import World
@@ -23,7 +23,7 @@ async def development(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     for name in ("index.html", "boot.js", "page.css"):
         (tmp_path / name).write_text((graphiql.STATIC_PATH / name).read_text())
     (tmp_path / "token").write_text('secret-"token"\n')
-    monkeypatch.setattr("graph.graphiql.STATIC_PATH", tmp_path)
+    monkeypatch.setattr("graph.http.graphiql.STATIC_PATH", tmp_path)
     monkeypatch.setattr("graph.app.STATIC_PATH", tmp_path)
     settings = GraphSettings(is_development=True, development_token_path=tmp_path / "token")
     async with running_api(World(settings=settings)) as api:
@@ -67,7 +67,7 @@ async def test_who_does_not_ask_for_html_gets_no_page(development: Api) -> None:
 async def test_without_the_libraries_the_page_comes_from_the_cdn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graph.graphiql.STATIC_PATH", tmp_path)
+    monkeypatch.setattr("graph.http.graphiql.STATIC_PATH", tmp_path)
     async with running_api(World(settings=GraphSettings(is_development=True))) as api:
         response, text = await page(api)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.responses import negotiate
+from graph.http.responses import negotiate
 from graph.settings import GraphSettings
 from tests.graph.server import Api, running_api, token
 from tests.graph.world import World

@@ -20,10 +20,10 @@ from graphql import (
     is_leaf_type,
 )
 
-from graph.cursors import write_stream_cursor
-from graph.export import schema_text
+from graph.auth.viewer import Scope
+from graph.schema.cursors import write_stream_cursor
+from graph.schema.export import schema_text
 from graph.settings import GraphSettings
-from graph.viewer import Scope
 from tests.examples import filled
 from tests.graph.orders import key_of, limit_order, place, placed_id
 from tests.graph.server import Api, Json, running_api, token

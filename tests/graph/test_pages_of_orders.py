@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from graph.scalars import write_date_time
+from graph.schema.scalars import write_date_time
 from tests.examples import filled
 from tests.graph.instruments import SAP
 from tests.graph.orders import key_of, limit_order, place, placed_id

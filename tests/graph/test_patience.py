@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from graph.patience import within
+from graph.websocket.send_timeout import within
 
 LONG_SECONDS, SHORT_SECONDS = 5.0, 0.01
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.recent_texts import RecentTexts
+from graph.documents.lru import RecentTexts
 
 STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(min_value=0, max_value=12)), max_size=40)
 

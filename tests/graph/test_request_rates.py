@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from domain.ports.telemetry import Metric
-from graph import request_rates
-from graph.request_rates import RequestRates, TooManyRequests
+from graph.limits import request_rates
+from graph.limits.request_rates import RequestRates, TooManyRequests
 from graph.settings import GraphSettings
 from tests.fakes.telemetry import RecordingTelemetry
 from tests.graph.orders import PLACE, limit_order

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.model.values import format_decimal
 from graph.errors import ClientError
-from graph.scalars import GivenDecimal, GivenIsin, read_date_time, read_decimal, read_isin, write_date_time
+from graph.schema.scalars import GivenDecimal, GivenIsin, read_date_time, read_decimal, read_isin, write_date_time
 
 
 @given(st.decimals(min_value=-(10**18) + 1, max_value=10**18 - 1, places=18, allow_nan=False, allow_infinity=False))

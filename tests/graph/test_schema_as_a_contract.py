@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from graphql import build_schema
 
-from graph.descriptions import ANYWHERE, WORDS, parts
-from graph.export import schema_text
+from graph.schema.descriptions import ANYWHERE, WORDS, parts
+from graph.schema.export import schema_text
 from tools.schema_changes import find_problems, last_release
 
 ROOT = Path(__file__).parents[2]

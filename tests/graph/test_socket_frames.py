@@ -227,7 +227,7 @@ async def test_a_failure_of_ours_in_an_operation_is_an_error_and_not_its_end(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with raw_conversation(api) as socket:
-        monkeypatch.setattr("graph.schema.Schema.stream", _fail)
+        monkeypatch.setattr("graph.schema.build.Schema.stream", _fail)
         await socket.send(subscribe(UPDATES), text({"type": "ping"}))
 
         messages = sorted([await socket.receive(), await socket.receive()], key=lambda message: message["type"])
@@ -239,7 +239,7 @@ async def test_a_failure_of_ours_in_an_operation_is_an_error_and_not_its_end(
 async def test_a_failure_of_ours_in_the_conversation_closes_with_4500(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graph.tokens.HmacTokens.verify", _fail)
+    monkeypatch.setattr("graph.auth.tokens.HmacTokens.verify", _fail)
     async with raw_socket(api.port) as socket:
         await socket.send(text(init()))
 

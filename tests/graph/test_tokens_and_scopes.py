@@ -8,7 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from graph.tokens import ExpectedClaims, HmacTokens, InvalidToken, read_bearer, read_key_set
+from graph.auth.tokens import ExpectedClaims, HmacTokens, InvalidToken, read_bearer, read_key_set
 from tests.graph.orders import PLACE, limit_order, placed_id
 from tests.graph.server import ALL_SCOPES, SECRET, Api, token
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from graph.schema import build_schema
+from graph.documents.trusted import BadManifest, read_manifest
+from graph.schema.build import build_schema
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
-from graph.trusted_documents import BadManifest, read_manifest
 from tests.graph.server import Api, Json, running_api
 from tests.graph.world import World
 

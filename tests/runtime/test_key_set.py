@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 import runtime.key_set
-from graph.tokens import ExpectedClaims, InvalidToken
+from graph.auth.tokens import ExpectedClaims, InvalidToken
 from runtime.key_set import open_key_set
 from runtime.settings import SettingsError
 from tests.fakes.telemetry import RecordingTelemetry

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from graph.tokens import InvalidToken
-from graph.viewer import Viewer
-from runtime.remembered_tokens import RememberedTokens
+from graph.auth.token_cache import RememberedTokens
+from graph.auth.tokens import InvalidToken
+from graph.auth.viewer import Viewer
 from tests.fakes.clock import MIDNIGHT, SettableClock
 
 SECOND = timedelta(seconds=1)

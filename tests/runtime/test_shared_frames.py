@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from graph.shared_text import SHARED_TEXTS, SharedText
+from graph.engine.shared_text import SHARED_TEXTS, SharedText
 from runtime.http_protocol import HttpLimits
 from runtime.local.ports import free_port
 from runtime.serving import serve

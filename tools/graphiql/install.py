@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-TARGET = HERE.parents[1] / "graph" / "static" / "graphiql"
+TARGET = HERE.parents[1] / "graph" / "http" / "static" / "graphiql"
 INSTALL_TIMEOUT_SECONDS = 300
 STAMP = "installed-from.json"
 FILES = {

@@ -10,10 +10,10 @@ import orjson
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from graph.compiled.events import RenderedResults
 from graph.context import Context
-from graph.responses import GRAPHQL_JSON, result_response
-from graph.schema import Schema
+from graph.engine.events import RenderedResults
+from graph.http.responses import GRAPHQL_JSON, result_response
+from graph.schema.build import Schema
 from tests.graph.compiled.requests import COMPILING, CORE, DOCUMENTS, Request
 from tests.graph.compiled.scenarios import Scenario, world_of
 from tests.graph.world import World

@@ -25,9 +25,8 @@ from graphql import (
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from graph import cursors
-from graph.documents import DocumentCache, UnusableDocument
-from graph.schema import build_schema
+from graph.documents.cache import DocumentCache, UnusableDocument
+from graph.schema.build import build_schema, cursors
 from graph.settings import GraphSettings
 from tests.graph.world import FIRST_ID
 

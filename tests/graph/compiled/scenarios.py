@@ -16,8 +16,8 @@ from domain.model.order import End
 from domain.model.order_query import Page
 from domain.model.values import OrderType, Reason, ReasonSource, Side, TimeInForce
 from domain.services.placement import PlaceOrder
+from graph.auth.viewer import Viewer
 from graph.context import Context, context_for
-from graph.viewer import Viewer
 from tests.examples import accepted, cancel_asked, ended, filled
 from tests.fakes.order_reader import MemoryOrderReader
 from tests.graph.world import World

@@ -13,8 +13,8 @@ from strawberry.extensions import FieldExtension
 from strawberry.types import ExecutionResult
 from strawberry.types.nodes import SelectedField
 
-from graph.compiled.answering import execute
-from graph.compiled.operation import Root, compile_operation
+from graph.engine.answering import execute
+from graph.engine.operation import Root, compile_operation
 
 Item = TypeVar("Item")
 calls: list[str] = []

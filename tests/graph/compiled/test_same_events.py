@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from domain.model.errors import Unavailable
-from graph.compiled.events import WRITE_MAX_BYTES, RenderedEvent, RenderedResults, SharedResults
-from graph.compiled.streaming import stream
-from graph.cursors import read_stream_cursor
-from graph.schema import Schema
+from graph.engine.events import WRITE_MAX_BYTES, RenderedEvent, RenderedResults, SharedResults
+from graph.engine.streaming import stream
+from graph.schema.build import Schema
+from graph.schema.cursors import read_stream_cursor
 from tests.graph.compiled.both import is_covered, logged, payloads, without_error_ids
 from tests.graph.compiled.requests import COMPILING, CORE, DOCUMENTS, PLAIN, Request, requests
 from tests.graph.compiled.scenarios import SPOILED, Scenario, let_things_happen, scenarios, world_of

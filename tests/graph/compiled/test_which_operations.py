@@ -4,8 +4,8 @@ import pytest
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from graph.documents import CachedDocuments
-from graph.schema import UnderDeadline
+from graph.documents.cache import CachedDocuments
+from graph.schema.build import UnderDeadline
 from graph.settings import GraphSettings
 from tests.graph.compiled.requests import COMPILING, CORE, DOCUMENTS, PLAIN
 from tests.graph.compiled.scenarios import Scenario, world_of

@@ -1,0 +1,1 @@
+"""Who is asking: tokens, scopes, and the cache of verified tokens."""

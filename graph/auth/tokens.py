@@ -1,0 +1,129 @@
+"""Tokens: who may ask. A verifier turns a JWT into a Viewer or refuses it; it never says why in detail.
+
+The algorithms are fixed by the kind of key, never taken from the token.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import jwt
+
+from graph.auth.viewer import Viewer
+
+TOKEN_LEEWAY_SECONDS = 5
+ACCOUNT_ID_MAX_CHARACTERS = 128
+TOKEN_MAX_CHARACTERS = 8_192
+HMAC_ALGORITHMS = ("HS256",)
+KEY_SET_ALGORITHMS = ("RS256", "ES256", "EdDSA")
+
+
+class InvalidToken(Exception):  # noqa: N818 - read as a sentence: raise InvalidToken
+    """There is no valid token."""
+
+
+class TokenVerifier(Protocol):
+    """Knows which tokens are valid."""
+
+    def verify(self, token: str) -> Viewer:
+        """The bearer; raises InvalidToken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedClaims:
+    """What a token must be made out for and by whom, where the operator wants that checked."""
+
+    audience: str | None = None
+    issuer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HmacTokens:
+    """Tokens signed with a secret that this system shares with whoever makes them."""
+
+    secret: str
+    expected: ExpectedClaims = ExpectedClaims()
+
+    def verify(self, token: str) -> Viewer:
+        """The bearer; raises InvalidToken."""
+        return _verify(token, self.secret.encode(), algorithms=HMAC_ALGORITHMS, expected=self.expected)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySetTokens:
+    """Tokens signed with one of a set of public keys, found by the token's key id."""
+
+    keys: Mapping[str, jwt.PyJWK]
+    expected: ExpectedClaims = ExpectedClaims()
+
+    def verify(self, token: str) -> Viewer:
+        """The bearer; raises InvalidToken."""
+        try:
+            key = self.keys[jwt.get_unverified_header(token)["kid"]]
+        except (jwt.PyJWTError, KeyError, TypeError):
+            raise InvalidToken from None
+        return _verify(token, key, algorithms=(key.algorithm_name,), expected=self.expected)
+
+
+def read_key_set(path: Path, *, expected: ExpectedClaims | None = None) -> KeySetTokens:
+    """The verifier for a JWKS file. Raises OSError when it cannot be read, and ValueError as `parse_key_set` does."""
+    return parse_key_set(path.read_text(encoding="utf-8"), expected=expected)
+
+
+def parse_key_set(text: str | bytes, *, expected: ExpectedClaims | None = None) -> KeySetTokens:
+    """The verifier for the text of a JWKS. Keys without id, or for another algorithm than ours, are left out.
+
+    Raises ValueError when no key in it can be used.
+    """
+    try:
+        key_set = jwt.PyJWKSet.from_dict(json.loads(text))
+    except (jwt.PyJWTError, AttributeError, TypeError) as error:
+        raise ValueError(f"no usable key set: {error}") from error
+    keys = {key.key_id: key for key in key_set.keys if key.key_id and key.algorithm_name in KEY_SET_ALGORITHMS}
+    if not keys:
+        raise ValueError(f"no key with an id and one of the algorithms {', '.join(KEY_SET_ALGORITHMS)}")
+    return KeySetTokens(keys=keys, expected=expected or ExpectedClaims())
+
+
+def read_bearer(authorization: object) -> str:
+    """The token in an Authorization header or in the same field of a websocket's first message."""
+    if not isinstance(authorization, str):
+        raise InvalidToken
+    kind, _, token = authorization.partition(" ")
+    if kind.lower() != "bearer" or not 0 < len(token) <= TOKEN_MAX_CHARACTERS:
+        raise InvalidToken
+    return token.strip()
+
+
+def _verify(token: str, key: bytes | jwt.PyJWK, *, algorithms: Sequence[str], expected: ExpectedClaims) -> Viewer:
+    try:
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=list(algorithms),
+            audience=expected.audience,
+            issuer=expected.issuer,
+            leeway=TOKEN_LEEWAY_SECONDS,
+            # A token made out for somebody in particular is taken as well when no audience is configured.
+            options={"require": ["exp", "sub"], "verify_aud": expected.audience is not None},
+        )
+        return _viewer(claims)
+    except (jwt.PyJWTError, ValueError, OverflowError, OSError, TypeError):
+        raise InvalidToken from None
+
+
+def _viewer(claims: Mapping[str, Any]) -> Viewer:
+    account_id = claims["sub"]
+    scope = claims.get("scope", "")
+    if not isinstance(scope, str):
+        raise InvalidToken
+    if not 0 < len(account_id) <= ACCOUNT_ID_MAX_CHARACTERS or not account_id.isprintable():
+        raise InvalidToken
+    return Viewer(
+        account_id=account_id,
+        scopes=frozenset(scope.split()),
+        token_expires_at=datetime.fromtimestamp(float(claims["exp"]), UTC),
+    )

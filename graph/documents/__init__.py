@@ -1,0 +1,1 @@
+"""GraphQL documents: parse once, cache, bound, cost, trusted documents."""

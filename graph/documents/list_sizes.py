@@ -1,0 +1,69 @@
+"""How long a list in an answer can be: as it is written in the document, or as a variable says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+Variables = Mapping[str, object]
+
+
+class Size(Protocol):
+    """How long a list can be."""
+
+    def rows(self, variables: Variables) -> int:
+        """The number of rows at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedSize:
+    """A list that is never longer."""
+
+    max_rows: int
+
+    def rows(self, variables: Variables) -> int:  # noqa: ARG002 - the protocol's argument
+        """Its greatest length."""
+        return self.max_rows
+
+
+@dataclass(frozen=True, slots=True)
+class ListLength:
+    """As long as the list that a variable gives."""
+
+    variable: str
+
+    def rows(self, variables: Variables) -> int:
+        """The list's length; one value alone stands for a list of one (GraphQL, section 3.11)."""
+        given = variables.get(self.variable)
+        return len(given) if isinstance(given, list | tuple) else int(given is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An integer argument: as written, or by a variable that may be left out."""
+
+    written: int | None
+    variable: str | None = None
+
+    def read(self, variables: Variables) -> int | None:
+        """The number; None for null. A value that is no integer gives 0: it is refused before anything is read."""
+        if self.variable is None or self.variable not in variables:
+            return self.written
+        given = variables[self.variable]
+        if given is None:
+            return None
+        return int(given) if isinstance(given, int) or (isinstance(given, float) and given.is_integer()) else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSize:
+    """The rows of one page, by the rule of graph/schema/pages.py: a page beyond the limit is refused, not read."""
+
+    first: Number
+    last: Number
+    default_rows: int
+    max_rows: int
+
+    def rows(self, variables: Variables) -> int:
+        """The page's length."""
+        asked = [size for number in (self.first, self.last) if (size := number.read(variables)) is not None]
+        return max(0, min(*asked, self.max_rows)) if asked else self.default_rows

@@ -1,0 +1,144 @@
+"""Documents by name instead of by text: those of a manifest, which were checked at the start, and those that clients
+register themselves by their hash (Apollo's automatic persisted queries).
+
+A registered text is kept by this process only: a client that meets another process is told PERSISTED_QUERY_NOT_FOUND
+and sends the text once more, which its library does by itself.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLError
+
+from graph.documents.cache import UnusableDocument
+from graph.documents.lru import RecentTexts
+from graph.documents.payloads import document_hash, document_id
+from graph.errors import ErrorCode
+from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
+
+APOLLO_FORMAT = "apollo-persisted-query-manifest"
+APOLLO_VERSION = 1
+
+
+class BadManifest(ValueError):  # noqa: N818 - read as a sentence: raise BadManifest
+    """The manifest cannot be used; the message says what to mend."""
+
+
+def read_manifest(path: Path) -> tuple[TrustedDocument, ...]:
+    """The documents of Relay's persisted_queries.json ({id: text}) or of Apollo's manifest; raises BadManifest."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadManifest(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise BadManifest(f"{path} is no JSON object.")
+    documents = _apollo(content, path) if "format" in content else _relay(content, path)
+    if not documents:
+        raise BadManifest(f"{path} holds no document.")
+    return documents
+
+
+def _relay(content: Mapping[str, object], path: Path) -> tuple[TrustedDocument, ...]:
+    for key, text in content.items():
+        if not isinstance(text, str):
+            raise BadManifest(f"{path}: {key} is no text.")
+    return tuple(TrustedDocument(id=key, name=key, text=str(text)) for key, text in content.items())
+
+
+def _apollo(content: Mapping[str, Any], path: Path) -> tuple[TrustedDocument, ...]:
+    if content["format"] != APOLLO_FORMAT or content.get("version") != APOLLO_VERSION:
+        raise BadManifest(f"{path} must have the format {APOLLO_FORMAT}, version {APOLLO_VERSION}.")
+    operations = content.get("operations")
+    if not isinstance(operations, list):
+        raise BadManifest(f"{path}: operations is no list.")
+    documents = []
+    for number, operation in enumerate(operations):
+        members = operation if isinstance(operation, dict) else {}
+        texts = [members.get(member) for member in ("id", "name", "body")]
+        if not all(isinstance(text, str) and text for text in texts):
+            raise BadManifest(f"{path}: operation {number} must have id, name and body, each a text.")
+        documents.append(TrustedDocument(id=str(texts[0]), name=str(texts[1]), text=str(texts[2])))
+    return tuple(documents)
+
+
+class KnownDocuments:
+    """Finds the text that a request means, by the policy of the settings.
+
+    `check` reads a text as it will be read for running it, and raises UnusableDocument.
+    """
+
+    def __init__(self, settings: GraphSettings, *, check: Callable[[str], object]) -> None:
+        self._policy = settings.documents
+        self._check = check
+        self._trusted = _by_names(settings.trusted_documents, check)
+        self._registered: RecentTexts[str] = RecentTexts(
+            max_texts=settings.persisted_max_documents, max_characters=settings.persisted_max_characters
+        )
+
+    def resolve(self, payload: Mapping[str, object]) -> str:
+        """The text of the document; raises UnusableDocument. The payload has passed `check_payload`."""
+        text = payload.get("query")
+        given = text if isinstance(text, str) and text else None
+        match self._policy:
+            case DocumentPolicy.TRUSTED:
+                return self._resolve_trusted(payload, given)
+            case DocumentPolicy.APQ:
+                return self._resolve_registered(payload, given)
+        if given is None:
+            raise _refusal("PersistedQueryNotSupported", ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED)
+        return given
+
+    def _resolve_trusted(self, payload: Mapping[str, object], given: str | None) -> str:
+        # A text is taken as well when it is, to the letter, one of the manifest's.
+        name = document_id(payload) or document_hash(payload) or _sha256(given or "")
+        text = self._trusted.get(name)
+        if text is None or given not in {None, text}:
+            raise _refusal("This document is not one of the trusted ones.", ErrorCode.DOCUMENT_NOT_TRUSTED)
+        return text
+
+    def _resolve_registered(self, payload: Mapping[str, object], given: str | None) -> str:
+        name, digest = document_id(payload), document_hash(payload)
+        if given is None:
+            found = (
+                self._trusted.get(name or "") or self._trusted.get(digest or "") or self._registered.find(digest or "")
+            )
+            if found is None:
+                raise _refusal("PersistedQueryNotFound", ErrorCode.PERSISTED_QUERY_NOT_FOUND)
+            return found
+        if digest is not None:
+            self._register(digest, given)
+        return given
+
+    def _register(self, digest: str, text: str) -> None:
+        if _sha256(text) != digest:
+            raise _refusal("provided sha does not match query", ErrorCode.BAD_REQUEST)
+        # What cannot be run is not kept: running it tells the client why.
+        with suppress(UnusableDocument):
+            self._check(text)
+            self._registered.keep(digest, text, characters=len(text))
+
+
+def _by_names(documents: tuple[TrustedDocument, ...], check: Callable[[str], object]) -> Mapping[str, str]:
+    """Each text by its id and by its hash; raises BadManifest for the first that could not be run."""
+    names: dict[str, str] = {}
+    for document in documents:
+        try:
+            check(document.text)
+        except UnusableDocument as refusal:
+            raise BadManifest(f"{document.name} cannot be run: {refusal.errors[0].message}") from refusal
+        if names.setdefault(document.id, document.text) != document.text:
+            raise BadManifest(f"{document.name} has the id of another document: {document.id}.")
+        names[_sha256(document.text)] = document.text
+    return names
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _refusal(message: str, code: ErrorCode) -> UnusableDocument:
+    return UnusableDocument([GraphQLError(message, extensions={"code": code})])

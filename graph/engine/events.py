@@ -1,0 +1,182 @@
+"""A compiled subscription: its events rendered, once for all who follow the same change by the same document."""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from types import CoroutineType
+from typing import Any
+
+import orjson
+from graphql import GraphQLError, located_error
+from graphql.pyutils import inspect
+from strawberry.types import ExecutionResult
+
+from graph.engine.answering import failure, public_errors
+from graph.engine.delivery import Delivery
+from graph.engine.operation import Events
+from graph.engine.run import Run, Value
+from graph.engine.shared_text import SharedText
+
+WRITE_MAX_BYTES = 65_536
+"""So much is rendered before it is sent, and one event more: what a peer does not read must not pile up here."""
+
+
+class RenderedEvent:
+    """One event of a subscription as JSON."""
+
+    __slots__ = ("_message", "payload")
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+        self._message: tuple[str, SharedText] | None = None
+
+    def message(self, operation_id: str) -> SharedText:
+        """The whole message that tells it. Clients number their operations alike, so the newest is kept for others."""
+        if self._message is None or self._message[0] != operation_id:
+            content = {"id": operation_id, "type": "next", "payload": orjson.Fragment(self.payload)}
+            self._message = (operation_id, SharedText(orjson.dumps(content).decode()))
+        return self._message[1]
+
+
+class RenderedResults(ExecutionResult):
+    """The next results of a subscription, at least one: all that had come by then, to be sent in one go."""
+
+    def __init__(self, events: Sequence[RenderedEvent]) -> None:
+        super().__init__(data=None, errors=None)
+        self.events = events
+
+    def messages(self, operation_id: str) -> Sequence[SharedText]:
+        """The whole messages that tell them, in order."""
+        return [event.message(operation_id) for event in self.events]
+
+
+class SharedResults:
+    """The newest results that are alike for all, by subscription and item. The oldest is dropped first."""
+
+    def __init__(self, *, max_results: int) -> None:
+        self._max_results = max_results
+        # Each entry holds what its key is the identity of, so that nothing else can get that identity meanwhile.
+        self._results: OrderedDict[tuple[int, int], tuple[Events, object, RenderedEvent]] = OrderedDict()
+
+    def find(self, events: Events, item: object) -> RenderedEvent | None:
+        """The result, if that very item was rendered for that very subscription."""
+        kept = self._results.get((id(events), id(item)))
+        return None if kept is None else kept[2]
+
+    def keep(self, events: Events, item: object, result: RenderedEvent) -> None:
+        """Keep it for the others."""
+        self._results[id(events), id(item)] = (events, item, result)
+        if len(self._results) > self._max_results:
+            self._results.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+
+class EventStream(AsyncIterator[RenderedResults]):
+    """The results of one subscriber. An error of the source is the last one; closing it closes the source."""
+
+    def __init__(self, source: AsyncIterator[Value], run: Run, events: Events, shared: SharedResults) -> None:
+        self._source = source
+        self._run = run
+        self._events = events
+        self._shared = shared
+        self._has_failed = False
+
+    async def __anext__(self) -> RenderedResults:
+        if self._has_failed:
+            raise StopAsyncIteration
+        told: list[RenderedEvent] = []
+        try:
+            if isinstance(self._source, Delivery) and self._events.are_alike_for_all:
+                await self._tell_all_at_hand(self._source, told)
+            else:
+                told.append(await self._own_event(await anext(self._source)))
+        except StopAsyncIteration:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the last that the client hears
+            self._has_failed = True
+            told.append(_rendered(failure(error, self._run)))
+        return RenderedResults(told)
+
+    async def aclose(self) -> None:
+        """Close the source."""
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()
+
+    async def _tell_all_at_hand(self, delivery: Delivery[Any, Any], told: list[RenderedEvent]) -> None:
+        """Render what is at hand, up to what fits into one write; at least one, for which it waits."""
+        size = 0
+        while not told:
+            for item in delivery.at_hand():
+                event = self._shared_event(item, delivery)
+                if event is None:
+                    continue
+                told.append(event)
+                size += len(event.payload)
+                if size >= WRITE_MAX_BYTES:
+                    return
+            if not told:
+                await delivery.more()
+
+    def _shared_event(self, item: object, delivery: Delivery[Any, Any]) -> RenderedEvent | None:
+        """The item as the first of its followers has rendered it; None when it is no news."""
+        rendered = self._shared.find(self._events, item)
+        if rendered is not None:
+            return rendered
+        shown = delivery.show(item)
+        if shown is None:
+            return None
+        run, field = self._run.next_event(), self._events.field
+        data = None
+        try:
+            # It never is a coroutine: what is alike for all has no resolvers.
+            data = {field.key: field.execute(shown, None, run)}
+        except GraphQLError as error:
+            run.note(error, None)
+        rendered = _event(data, run)
+        # An error has an id of its own for each who is told of it.
+        if not run.errors:
+            self._shared.keep(self._events, item, rendered)
+        return rendered
+
+    async def _own_event(self, shown: Value) -> RenderedEvent:
+        run, field = self._run.next_event(), self._events.field
+        data = None
+        try:
+            completed = field.execute(shown, None, run)
+            data = {field.key: await completed if type(completed) is CoroutineType else completed}
+        except GraphQLError as error:
+            run.note(error, None)
+        return _event(data, run)
+
+
+async def open_events(run: Run, events: Events, shared: SharedResults) -> EventStream:
+    """Let the resolver open the source; raises what it raises, as a located GraphQLError."""
+    resolver = events.resolver
+    try:
+        values = resolver.arguments.read(run.variables)
+        source = resolver.call(None, values, (None, events.field.key), run)
+        source = _checked(await source if resolver.is_async else source)
+    except Exception as error:
+        raise located_error(error, events.position.nodes, [events.field.key]) from error
+    return EventStream(source, run, events, shared)
+
+
+def _checked(source: Value) -> AsyncIterator[Value]:
+    if isinstance(source, AsyncIterator):
+        return source
+    raise GraphQLError(f"Subscription field must return AsyncIterable. Received: {inspect(source)}.")
+
+
+def _event(data: dict[str, Any] | None, run: Run) -> RenderedEvent:
+    if run.errors:
+        return _rendered(ExecutionResult(data=data, errors=public_errors(run.errors, run)))
+    return RenderedEvent(orjson.dumps({"data": data}))
+
+
+def _rendered(result: ExecutionResult) -> RenderedEvent:
+    payload: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        payload["errors"] = [error.formatted for error in result.errors]
+    return RenderedEvent(orjson.dumps(payload))

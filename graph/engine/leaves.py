@@ -1,0 +1,94 @@
+"""Leaves on their way out: what the schema's scalars and enums would write, with the usual value found first."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from graphql import GraphQLBoolean, GraphQLEnumType, GraphQLInt, GraphQLLeafType, GraphQLString, Undefined
+from graphql.execution import Executor
+from graphql.type import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT, GraphQLID
+from strawberry.schema.schema_converter import CustomGraphQLEnumType
+
+from domain.model.values import format_decimal
+from graph.engine.run import Path, Run, Shown, Value
+from graph.schema.scalars import write_date_time
+
+Write = Callable[[Value], Shown]
+
+_USUAL: Mapping[Write, type] = {format_decimal: Decimal, write_date_time: datetime}
+"""The class that nearly every value of these scalars has, by what writes it: always as a text."""
+
+
+class Leaf(NamedTuple):
+    """How a leaf is written: a value of exactly the type `plain` goes out as it is, every other through `write`."""
+
+    plain: type | None
+    write: Write
+
+    def complete(self, value: Value, _path: Path, _run: Run) -> Shown:
+        """The leaf where it is an item of a list or what a resolver gives."""
+        return value if type(value) is self.plain else self.write(value)
+
+
+def leaf_for(type_: GraphQLLeafType, *, null_complaint: str | None) -> Leaf:
+    """The leaf of that type. `null_complaint` is the error's text where null may not stand, None where it may.
+
+    `write` raises what graphql-core would: the value itself if it is an exception, else the type's complaint.
+    """
+    write = _by_the_rules(type_, null_complaint)
+    if isinstance(type_, CustomGraphQLEnumType):
+        return Leaf(None, _enum(type_, write))
+    if type_ is GraphQLInt:
+        return Leaf(None, _int(write))
+    if type_ is GraphQLBoolean:
+        return Leaf(bool, write)
+    # A text is what these make of a text; of a subclass some would make a text of its own.
+    if type_ in {GraphQLString, GraphQLID} or type_.coerce_output_value is str:
+        return Leaf(str, write)
+    usual = _USUAL.get(type_.coerce_output_value)
+    return Leaf(None, write if usual is None else _usually(usual, type_.coerce_output_value, write))
+
+
+def _by_the_rules(type_: GraphQLLeafType, null_complaint: str | None) -> Write:
+    coerce = type_.coerce_output_value
+
+    def write(value: Value) -> Shown:
+        if value is None or value is Undefined:
+            if null_complaint is None:
+                return None
+            raise TypeError(null_complaint)
+        if isinstance(value, Exception):
+            raise value
+        written = coerce(value)
+        if written is None or written is Undefined:
+            return Executor.complete_leaf_value(type_, value)
+        return written
+
+    return write
+
+
+def _usually(usual: type, coerce: Write, otherwise: Write) -> Write:
+    """Written at once where it is of the usual class: such a value is not null, and no error."""
+
+    def write(value: Value) -> Shown:
+        return coerce(value) if type(value) is usual else otherwise(value)
+
+    return write
+
+
+def _enum(type_: GraphQLEnumType, otherwise: Write) -> Write:
+    enum = type_.wrapped_cls  # type: ignore[attr-defined]  # Strawberry's own kind of enum, see leaf_for
+    names = {member: type_.coerce_output_value(member) for member in enum}
+
+    def write(value: Value) -> Shown:
+        return names[value] if type(value) is enum else otherwise(value)
+
+    return write
+
+
+def _int(otherwise: Write) -> Write:
+    def write(value: Value) -> Shown:
+        return value if type(value) is int and GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT else otherwise(value)
+
+    return write

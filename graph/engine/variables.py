@@ -1,0 +1,207 @@
+"""Variables on their way in: what fits is coerced as graphql-core's `get_variable_values` does it, with the types
+looked at once. What does not fit is left to Strawberry, which then says why.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from graphql import (
+    GraphQLError,
+    GraphQLID,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLLeafType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLSchema,
+    GraphQLString,
+    Undefined,
+    VariableDefinitionNode,
+    get_nullable_type,
+    is_non_null_type,
+)
+from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
+from graphql.execution.values import VariableValues, VariableValueSource
+from graphql.pyutils import is_iterable
+from graphql.type import is_required_input_field
+from graphql.utilities.coerce_input_value import coerce_default_value
+from strawberry.schema.schema_converter import CustomGraphQLEnumType
+
+from graph.engine.run import Value
+
+Coerce = Callable[[Value], Value]
+
+
+class Misfit(Exception):  # noqa: N818 - it never gets out of here
+    """The value does not fit, or not simply."""
+
+
+class Variables:
+    """The variables of one operation."""
+
+    def __init__(self, schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]) -> None:
+        self._readers = _readers(schema, definitions)
+
+    def read(self, given: Mapping[str, Value] | None) -> VariableValues | None:
+        """The variables' values as graphql-core would have them; None when they do not fit."""
+        if self._readers is None:
+            return None
+        try:
+            return _read(self._readers, given or {})
+        except Misfit:
+            return None
+
+
+class _Reader:
+    """How one variable is read. `default` is Undefined where there is none."""
+
+    def __init__(self, signature: GraphQLVariableSignature, *, has_default: bool) -> None:
+        self.name = signature.name
+        self.signature = signature
+        self.absent = VariableValueSource(signature)
+        self.default = coerce_default_value(signature) if has_default else Undefined
+        self.is_required = isinstance(signature.type, GraphQLNonNull) and not has_default
+        self.coerce = _coercer(signature.type)
+
+
+def _readers(schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]) -> Sequence[_Reader] | None:
+    readers = []
+    try:
+        for definition in definitions:
+            signature = get_variable_signature(schema, definition)
+            if isinstance(signature, GraphQLError):
+                return None
+            readers.append(_Reader(signature, has_default=definition.default_value is not None))
+    except (Misfit, RecursionError, TypeError):
+        return None  # An input of itself, a default that does not fit: graphql-core knows what to do.
+    return readers
+
+
+def _read(readers: Sequence[_Reader], given: Mapping[str, Value]) -> VariableValues:
+    sources: dict[str, VariableValueSource] = {}
+    coerced: dict[str, Value] = {}
+    for reader in readers:
+        name = reader.name
+        value = given.get(name, Undefined)
+        if value is Undefined:
+            if reader.is_required:
+                raise Misfit
+            sources[name] = reader.absent
+            if reader.default is not Undefined:
+                coerced[name] = reader.default
+        else:
+            sources[name] = VariableValueSource(reader.signature, value)
+            coerced[name] = reader.coerce(value)
+    return VariableValues(sources, coerced)
+
+
+def _coercer(type_: GraphQLInputType) -> Coerce:
+    """graphql-core's `coerce_input_value` for one type; it raises Misfit."""
+    if isinstance(type_, GraphQLNonNull):
+        return _not_null(_not_null_coercer(type_.of_type))
+    return _nullable(_not_null_coercer(type_))
+
+
+def _not_null_coercer(type_: GraphQLInputType) -> Coerce:
+    if isinstance(type_, GraphQLList):
+        return _list(_coercer(type_.of_type))
+    if isinstance(type_, GraphQLInputObjectType):
+        return _input_object(type_)
+    if isinstance(type_, CustomGraphQLEnumType):
+        return _enum(type_)
+    assert not isinstance(type_, GraphQLNonNull)  # noqa: S101 - non-null of non-null is no type
+    leaf = _leaf(type_)
+    return _text(leaf) if type_ in {GraphQLString, GraphQLID} else leaf
+
+
+def _not_null(coerce: Coerce) -> Coerce:
+    def coerced(value: Value) -> Value:
+        if value is None:
+            raise Misfit
+        return coerce(value)
+
+    return coerced
+
+
+def _nullable(coerce: Coerce) -> Coerce:
+    def coerced(value: Value) -> Value:
+        return None if value is None else coerce(value)
+
+    return coerced
+
+
+def _list(coerce: Coerce) -> Coerce:
+    def coerced(value: Value) -> Value:
+        return [coerce(item) for item in value] if is_iterable(value) else [coerce(value)]
+
+    return coerced
+
+
+def _input_object(type_: GraphQLInputObjectType) -> Coerce:
+    if type_.is_one_of:
+        raise Misfit
+    fields = [
+        (
+            name,
+            field.out_name or name,
+            _not_null_coercer(get_nullable_type(field.type)),
+            not is_non_null_type(field.type),
+            is_required_input_field(field),
+            Undefined if is_required_input_field(field) else coerce_default_value(field),
+        )
+        for name, field in type_.fields.items()
+    ]
+    names = type_.fields.keys()
+
+    def coerced(value: Value) -> Value:
+        if not isinstance(value, dict) or not value.keys() <= names:
+            raise Misfit
+        given = {}
+        for name, out_name, coerce, is_nullable, is_required, default in fields:
+            one = value.get(name, Undefined)
+            if one is Undefined:
+                if is_required:
+                    raise Misfit
+                if default is not Undefined:
+                    given[out_name] = default
+            elif one is not None:
+                given[out_name] = coerce(one)
+            elif is_nullable:
+                given[out_name] = None
+            else:
+                raise Misfit
+        return type_.out_type(given)
+
+    return coerced
+
+
+def _enum(type_: CustomGraphQLEnumType) -> Coerce:
+    members = {name: type_.coerce_input_value(name) for name in type_.values}
+
+    def coerced(value: Value) -> Value:
+        if type(value) is not str or value not in members:
+            raise Misfit
+        return members[value]
+
+    return coerced
+
+
+def _text(leaf: Coerce) -> Coerce:
+    def coerced(value: Value) -> Value:
+        return value if type(value) is str else leaf(value)
+
+    return coerced
+
+
+def _leaf(type_: GraphQLLeafType) -> Coerce:
+    read = type_.coerce_input_value
+
+    def coerced(value: Value) -> Value:
+        try:
+            read_value = read(value)
+        except Exception:  # noqa: BLE001 - graphql-core says what is wrong
+            raise Misfit from None
+        if read_value is Undefined:
+            raise Misfit
+        return read_value
+
+    return coerced

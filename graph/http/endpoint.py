@@ -1,0 +1,152 @@
+"""GraphQL over HTTP: one address, POST with JSON; queries by GET where the settings allow them.
+
+In development GET shows GraphiQL to browsers.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from graph.auth.tokens import InvalidToken, TokenVerifier, read_bearer
+from graph.auth.viewer import Viewer
+from graph.context import Services, context_for
+from graph.documents.cache import UnusableDocument
+from graph.errors import ErrorCode, internal_error, log_unexpected
+from graph.http.graphiql import GraphiQL
+from graph.http.parsing import JSON, GraphQLRequest, UnusableRequest, bad_request, read_query_string, read_request
+from graph.http.request import HttpRequest
+from graph.http.responses import negotiate, refusal_response, result_response
+from graph.http.unread_body import answer_and_discard
+from graph.limits.request_rates import RequestRates, TooManyRequests
+from graph.schema.build import Schema
+
+OPERATIONS = (OperationType.QUERY, OperationType.MUTATION)
+OPERATIONS_BY_GET = (OperationType.QUERY,)
+METHODS = {True: ("GET", "POST"), False: ("POST",)}
+"""The methods by which operations may be sent, by whether queries may be sent by GET."""
+
+
+class HttpEndpoint:
+    """An ASGI application for the HTTP side of /graphql."""
+
+    def __init__(
+        self,
+        *,
+        schema: Schema,
+        services: Services,
+        tokens: TokenVerifier,
+        rates: RequestRates,
+        graphiql: GraphiQL | None,
+    ) -> None:
+        self._schema = schema
+        self._services = services
+        self._tokens = tokens
+        self._rates = rates
+        self._graphiql = graphiql
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            response = await self._respond(HttpRequest(scope, receive))
+        except ClientDisconnect:
+            return
+        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            await answer_and_discard(response, scope, receive, send)
+        else:
+            await response(scope, receive, send)
+
+    async def _respond(self, request: HttpRequest) -> Response:
+        accept = request.header(b"accept") or None
+        if request.method in {"GET", "HEAD"} and self._graphiql is not None and "text/html" in (accept or ""):
+            return self._graphiql.page(Request(request.scope))
+        media_type = JSON
+        try:
+            self._check_method(request)
+            media_type = negotiate(accept)
+            result = await self._answer(request)
+        except UnusableRequest as refusal:
+            if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                await self._rates.tell_late()
+            return refusal_response(refusal, media_type)
+        except TooManyRequests as refusal:
+            return refusal_response(_too_many_requests(refusal), media_type)
+        except Exception as error:  # noqa: BLE001 - the last place where a client can still be told in JSON
+            return refusal_response(self._unexpected(error), media_type)
+        return result_response(result, media_type)
+
+    def _check_method(self, request: HttpRequest) -> None:
+        allowed = METHODS[self._services.settings.get_queries_allowed]
+        if request.method not in allowed:
+            raise _not_allowed(f"Send operations by {' or '.join(allowed)}.", allowed)
+
+    async def _answer(self, request: HttpRequest) -> ExecutionResult:
+        viewer = await self._authenticate(request)
+        if not self._rates.admits_request(viewer.account_id):
+            await self._rates.refuse_request(viewer.account_id)
+        if request.method == "GET":
+            return await self._execute(read_query_string(Request(request.scope)), viewer, OPERATIONS_BY_GET)
+        asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
+        return await self._execute(asked, viewer, OPERATIONS)
+
+    async def _authenticate(self, request: HttpRequest) -> Viewer:
+        try:
+            return self._tokens.verify(read_bearer(request.header(b"authorization")))
+        except InvalidToken:
+            await self._rates.slow_strangers()
+            raise UnusableRequest(
+                HTTPStatus.UNAUTHORIZED,
+                code=ErrorCode.UNAUTHENTICATED,
+                message="Send a valid token: Authorization: Bearer <token>.",
+                headers={"www-authenticate": 'Bearer realm="fillwire"'},
+            ) from None
+
+    async def _execute(
+        self, asked: GraphQLRequest, viewer: Viewer, allowed: Sequence[OperationType]
+    ) -> ExecutionResult:
+        if self._schema.is_new_document(asked.payload) and not self._rates.admits_document(viewer.account_id):
+            await self._rates.refuse_document(viewer.account_id)
+        try:
+            return await self._schema.execute(
+                self._schema.resolve_document(asked.payload),
+                variable_values=asked.variables,
+                context_value=context_for(viewer, self._services),
+                operation_name=asked.operation_name,
+                allowed_operation_types=allowed,
+            )
+        except UnusableDocument as refusal:
+            return ExecutionResult(data=None, errors=list(refusal.errors))
+        except InvalidOperationTypeError as refusal:
+            if refusal.operation_type is OperationType.SUBSCRIPTION:
+                raise bad_request("Subscriptions are served over the websocket at this address.") from None
+            raise _not_allowed("Send mutations by POST.", ("POST",)) from None
+
+    def _unexpected(self, error: Exception) -> UnusableRequest:
+        shown = internal_error(log_unexpected(error, self._services.telemetry))
+        return UnusableRequest(
+            HTTPStatus.INTERNAL_SERVER_ERROR, code=ErrorCode.INTERNAL, message=shown.message, details=shown.extensions
+        )
+
+
+def _too_many_requests(refusal: TooManyRequests) -> UnusableRequest:
+    return UnusableRequest(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        code=ErrorCode.TOO_MANY_REQUESTS,
+        message=str(refusal),
+        headers={"retry-after": "1"},
+        details={"limit": refusal.limit},
+    )
+
+
+def _not_allowed(message: str, allowed: Sequence[str]) -> UnusableRequest:
+    return UnusableRequest(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        code=ErrorCode.METHOD_NOT_ALLOWED,
+        message=message,
+        headers={"allow": ", ".join(allowed)},
+    )

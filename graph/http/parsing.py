@@ -1,0 +1,121 @@
+"""From an HTTP request to a GraphQL request. Whatever is wrong with it has a status, a code and a sentence."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from domain.model.frozen import frozen
+from graph.documents.payloads import BadPayload, check_payload
+from graph.errors import ErrorCode
+from graph.http.request import HttpRequest
+
+JSON = "application/json"
+_JSON_PARAMETERS = ("variables", "extensions")
+
+
+class UnusableRequest(Exception):  # noqa: N818 - read as a sentence: raise UnusableRequest
+    """The request cannot be answered with data. `details` go beside the code into the error's extensions."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        *,
+        code: ErrorCode,
+        message: str,
+        headers: dict[str, str] | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.headers = headers or {}
+        self.details = details or {}
+        super().__init__(message)
+
+
+@frozen
+class GraphQLRequest:
+    """What the client wants to have run: the whole payload, in which the document is, or a name of it."""
+
+    payload: Mapping[str, Any]
+    operation_name: str | None = None
+    variables: dict[str, Any] | None = None
+
+
+def read_query_string(request: Request) -> GraphQLRequest:
+    """Read a request by GET; raises UnusableRequest. Of a parameter that is repeated the last one counts."""
+    payload: dict[str, object] = dict(request.query_params)
+    for name in _JSON_PARAMETERS:
+        if name in payload:
+            payload[name] = _parameter(name, str(payload[name]))
+    return _request_from(payload)
+
+
+async def read_request(request: HttpRequest, *, body_max_bytes: int) -> GraphQLRequest:
+    """Read a request by POST; raises UnusableRequest."""
+    _check_content(request.header(b"content-type") or "", request.header(b"content-encoding"))
+    announced = request.header(b"content-length") or ""
+    if announced.isdecimal() and int(announced[:20]) > body_max_bytes:
+        raise _too_large(body_max_bytes)
+    body = await request.read_body(max_bytes=body_max_bytes)
+    if body is None:
+        raise _too_large(body_max_bytes)
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise bad_request("The body is not JSON.") from None
+    if not isinstance(content, dict):
+        raise bad_request("The body must be a JSON object; batches are not taken.")
+    return _request_from(content)
+
+
+def bad_request(message: str) -> UnusableRequest:
+    """The refusal of a request that the client has to change."""
+    return UnusableRequest(HTTPStatus.BAD_REQUEST, code=ErrorCode.BAD_REQUEST, message=message)
+
+
+def _check_content(content_type: str, encoding: str | None) -> None:
+    if not _is_plain_json(content_type) or (encoding is not None and encoding.lower() != "identity"):
+        raise UnusableRequest(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            code=ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+            message=f"Send the request as {JSON}, in UTF-8 and not compressed.",
+        )
+
+
+def _is_plain_json(content_type: str) -> bool:
+    if content_type == JSON:
+        return True
+    media_type, *parameters = (part.strip().lower() for part in content_type.replace('"', "").split(";"))
+    charsets = {part.removeprefix("charset=") for part in parameters if part.startswith("charset=")}
+    return media_type == JSON and charsets <= {"utf-8", "utf8"}
+
+
+def _too_large(max_bytes: int) -> UnusableRequest:
+    return UnusableRequest(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        code=ErrorCode.BODY_TOO_LARGE,
+        message=f"The body may have {max_bytes} bytes.",
+        # What is left of the body is not read as a request, so nothing else can follow on this connection.
+        headers={"connection": "close"},
+        details={"limit": max_bytes},
+    )
+
+
+def _parameter(name: str, text: str) -> object:
+    try:
+        return orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        raise bad_request(f"{name} is not JSON.") from None
+
+
+def _request_from(payload: Mapping[str, Any]) -> GraphQLRequest:
+    try:
+        check_payload(payload)
+    except BadPayload as mistake:
+        raise bad_request(str(mistake)) from None
+    return GraphQLRequest(
+        payload=payload, operation_name=payload.get("operationName") or None, variables=payload.get("variables")
+    )

@@ -1,0 +1,1 @@
+"""The GraphQL schema: root types, fields, scalars, cursors and ids."""

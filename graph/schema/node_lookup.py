@@ -1,0 +1,60 @@
+"""Finding things again by their ids, of whatever kind. What is malformed, unknown or not visible is not found."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from graph.context import Context
+from graph.schema.global_ids import read_execution_id, read_halt_id, read_isin_of, read_order_id
+from graph.schema.types.execution import execution_from
+from graph.schema.types.instrument import instrument_from
+from graph.schema.types.node import Node
+from graph.schema.types.order import order_from
+from graph.schema.types.trading import halt_from
+
+
+async def find_nodes(context: Context, node_ids: Sequence[str]) -> list[Node | None]:
+    """The nodes in the order of the ids, None for each that is not found."""
+    kinds = await asyncio.gather(
+        _find_orders(context, node_ids),
+        _find_executions(context, node_ids),
+        _find_instruments(context, node_ids),
+        _find_halts(context, node_ids),
+    )
+    found = {node_id: node for nodes in kinds for node_id, node in nodes.items()}
+    return [found.get(node_id) for node_id in node_ids]
+
+
+async def _find_orders(context: Context, node_ids: Sequence[str]) -> Mapping[str, Node]:
+    order_ids = {order_id for order_id in map(read_order_id, node_ids) if order_id is not None}
+    if not order_ids:
+        return {}
+    found = await context.services.reader.orders_by_id(order_ids, account_id=context.viewer.visible_account_id)
+    orders = map(order_from, found.values())
+    return {order.id: order for order in orders}
+
+
+async def _find_executions(context: Context, node_ids: Sequence[str]) -> Mapping[str, Node]:
+    execution_ids = {execution_id for execution_id in map(read_execution_id, node_ids) if execution_id is not None}
+    found = await asyncio.gather(
+        *(
+            context.services.reader.execution(execution_id, account_id=context.viewer.visible_account_id)
+            for execution_id in execution_ids
+        )
+    )
+    executions = [execution_from(execution) for execution in found if execution is not None]
+    return {execution.id: execution for execution in executions}
+
+
+async def _find_instruments(context: Context, node_ids: Sequence[str]) -> Mapping[str, Node]:
+    isins = {isin for isin in map(read_isin_of, node_ids) if isin is not None}
+    found = await context.services.catalog.find_many(isins) if isins else {}
+    instruments = map(instrument_from, found.values())
+    return {instrument.id: instrument for instrument in instruments}
+
+
+async def _find_halts(context: Context, node_ids: Sequence[str]) -> Mapping[str, Node]:
+    halt_ids = {halt_id for halt_id in map(read_halt_id, node_ids) if halt_id is not None}
+    if not halt_ids or not context.viewer.is_operator:
+        return {}
+    halts = map(halt_from, await context.services.control.halts.find(halt_ids))
+    return {halt.id: halt for halt in halts}

@@ -1,0 +1,146 @@
+"""Reading. Every call carries the viewer's account, so another account's order reads as none."""
+
+import strawberry
+
+from domain.model import order_query as reading
+from domain.model.changes import OrderSnapshot
+from domain.model.values import is_client_order_id
+from graph.auth.viewer import Scope
+from graph.context import Context, Info
+from graph.errors import ClientError
+from graph.schema.cursors import (
+    read_instrument_cursor,
+    read_order_cursor,
+    write_instrument_cursor,
+    write_order_cursor,
+)
+from graph.schema.enums import OrderSort
+from graph.schema.fields import described
+from graph.schema.global_ids import read_order_id
+from graph.schema.node_lookup import find_nodes
+from graph.schema.pages import PageArguments, read_page
+from graph.schema.scalars import GivenIsin
+from graph.schema.types.connection import Connection, connect
+from graph.schema.types.inputs import OrderFilter, checked_text, given
+from graph.schema.types.instrument import Instrument, instrument_from
+from graph.schema.types.node import Node
+from graph.schema.types.order import Order, order_from
+from graph.schema.types.viewer import Viewer, viewer_from
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002 - the contract's word
+        info.context.viewer.require(Scope.READ)
+        return (await find_nodes(info.context, [id]))[0]
+
+    @strawberry.field
+    async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
+        info.context.viewer.require(Scope.READ)
+        limit = info.context.services.settings.page_max_rows
+        if len(ids) > limit:
+            raise ClientError(code="PAGE_TOO_LARGE", message=f"Ask for at most {limit} ids at a time.")
+        return await find_nodes(info.context, ids)
+
+    @strawberry.field
+    def viewer(self, info: Info) -> Viewer:
+        return viewer_from(info.context.viewer)
+
+    @described("Null when it does not exist or belongs to somebody else; the two cannot be told apart.")
+    async def order(self, info: Info, id: strawberry.ID) -> Order | None:  # noqa: A002 - the contract's word
+        info.context.viewer.require(Scope.READ)
+        return await _find_order(info.context, id)
+
+    @strawberry.field
+    async def order_by_client_order_id(self, info: Info, client_order_id: str) -> Order | None:
+        context = info.context
+        context.viewer.require(Scope.READ)
+        if not is_client_order_id(client_order_id):
+            return None
+        found = await context.services.reader.by_client_order_id(client_order_id, account_id=context.viewer.account_id)
+        return None if found is None else order_from(found)
+
+    @described("Keyset pages: rows that arrive while paging neither repeat nor hide others. At most 100 a page.")
+    async def orders(
+        self,
+        info: Info,
+        *,
+        first: int | None = strawberry.UNSET,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+        filter: OrderFilter | None = strawberry.UNSET,  # noqa: A002 - the contract's word
+        sort: OrderSort | None = OrderSort.CREATED_DESC,
+    ) -> Connection[Order]:
+        context = info.context
+        context.viewer.require(Scope.READ)
+        chosen_sort = sort or OrderSort.CREATED_DESC
+        chosen_filter = _filter_from(filter or OrderFilter(), context)
+        arguments = PageArguments(
+            first=given(first),
+            after=read_order_cursor(after, chosen_sort) if after else None,
+            last=given(last),
+            before=read_order_cursor(before, chosen_sort) if before else None,
+        )
+        page = await read_page(
+            arguments,
+            lambda request: context.services.reader.page(request, sort=chosen_sort, filter=chosen_filter),
+            settings=context.services.settings,
+        )
+
+        def cursor(order: OrderSnapshot) -> str:
+            return write_order_cursor(order, chosen_sort)
+
+        return connect(page, node=order_from, cursor=cursor)
+
+    @strawberry.field
+    async def instrument(self, info: Info, isin: GivenIsin) -> Instrument | None:
+        info.context.viewer.require(Scope.READ)
+        found = await info.context.services.catalog.find(isin.checked())
+        return None if found is None else instrument_from(found)
+
+    @described("Search is by the start of ISIN, symbol or name.")
+    async def instruments(
+        self,
+        info: Info,
+        first: int | None = 50,
+        after: str | None = strawberry.UNSET,
+        search: str | None = strawberry.UNSET,
+    ) -> Connection[Instrument]:
+        context = info.context
+        context.viewer.require(Scope.READ)
+        text = checked_text("search", search) if search else None
+        arguments = PageArguments(first=first, after=read_instrument_cursor(after) if after else None)
+        page = await read_page(
+            arguments,
+            lambda request: context.services.catalog.page(request, search=text),
+            settings=context.services.settings,
+        )
+        return connect(page, node=instrument_from, cursor=lambda row: write_instrument_cursor(row.isin))
+
+
+async def _find_order(context: Context, node_id: str) -> Order | None:
+    order_id = read_order_id(node_id)
+    if order_id is None:
+        return None
+    found = await context.services.reader.order(order_id, account_id=context.viewer.visible_account_id)
+    return None if found is None else order_from(found)
+
+
+def _filter_from(asked: OrderFilter, context: Context) -> reading.OrderFilter:
+    account_id = given(asked.account_id)
+    if account_id is not None:
+        context.viewer.require(Scope.OPERATOR)
+        account_id = strawberry.ID(checked_text("accountId", account_id))
+    statuses, isins = given(asked.statuses), given(asked.isins)
+    return reading.OrderFilter(
+        account_id=account_id or context.viewer.visible_account_id,
+        statuses=None if statuses is None else frozenset(statuses),
+        is_final=given(asked.is_final),
+        isins=None if isins is None else frozenset(isin.checked() for isin in isins),
+        side=given(asked.side),
+        created_from=given(asked.created_from),
+        created_before=given(asked.created_before),
+        updated_from=given(asked.updated_from),
+    )

@@ -1,0 +1,55 @@
+"""Live updates: each change exactly once, in order, as the feed gives them."""
+
+from collections.abc import AsyncIterator
+
+import strawberry
+
+from domain.model.errors import OrderNotFound
+from graph.auth.viewer import Scope
+from graph.context import Info
+from graph.engine.delivery import Delivery
+from graph.errors import bad_input
+from graph.schema.cursors import read_stream_cursor
+from graph.schema.fields import described
+from graph.schema.global_ids import read_order_id
+from graph.schema.types.inputs import given
+from graph.schema.types.updates import OrderStreamUpdate, OrderUpdate, order_update_from, stream_update_from
+
+
+@strawberry.type
+class Subscription:
+    @described(
+        (
+            "The order's state, then every later change exactly once, in version order. With afterVersion the missed "
+            "changes come instead of the snapshot. Completes after a final status. A silent reconnect that repeats "
+            "the first variables is always safe."
+        ),
+        kind=strawberry.subscription,
+    )
+    async def order_status(
+        self, info: Info, order_id: strawberry.ID, after_version: int | None = strawberry.UNSET
+    ) -> AsyncIterator[OrderUpdate]:
+        viewer = info.context.viewer
+        viewer.require(Scope.READ)
+        key, version = read_order_id(order_id), given(after_version)
+        if key is None:
+            raise OrderNotFound
+        if version is not None and version < 0:
+            raise bad_input("afterVersion must not be negative.")
+        feed = info.context.services.feed
+        changes = feed.order(key, account_id=viewer.visible_account_id, after_version=version)
+        return await Delivery(changes, order_update_from).open()
+
+    @described(
+        (
+            "Every change of every order of the viewer's account, exactly once, in cursor order. Without after: from "
+            "now on. With after: everything since."
+        ),
+        kind=strawberry.subscription,
+    )
+    async def order_updates(self, info: Info, after: str | None = strawberry.UNSET) -> AsyncIterator[OrderStreamUpdate]:
+        viewer = info.context.viewer
+        viewer.require(Scope.READ)
+        sequence = read_stream_cursor(after) if after else None
+        changes = info.context.services.feed.account(viewer.account_id, after=sequence)
+        return await Delivery(changes, stream_update_from).open()

@@ -1,0 +1,205 @@
+"""The operators' fields: halt and resume trading, set limits, and read both. Each needs the scope `operator`."""
+
+import strawberry
+
+from domain.model import errors, limits
+from domain.model.errors import IssueCode
+from domain.ports.trading_control import HaltFilter
+from graph.auth.viewer import Scope
+from graph.context import Context, Info
+from graph.errors import bad_input
+from graph.schema.cursors import read_halt_cursor, write_halt_cursor
+from graph.schema.fields import described
+from graph.schema.pages import PageArguments, read_page
+from graph.schema.types.connection import Connection, connect
+from graph.schema.types.inputs import checked_text, given
+from graph.schema.types.trading import (
+    AccountLimits,
+    ClearAccountLimitsInput,
+    HaltTradingInput,
+    ResumeTradingInput,
+    SetAccountLimitsInput,
+    TradingHalt,
+    halt_from,
+)
+from graph.schema.types.trading_results import (
+    ClearAccountLimitsResult,
+    ClearAccountLimitsSuccess,
+    HaltTradingResult,
+    HaltTradingSuccess,
+    InvalidLimits,
+    NotHalted,
+    ResumeTradingResult,
+    ResumeTradingSuccess,
+    SetAccountLimitsResult,
+    SetAccountLimitsSuccess,
+)
+from graph.schema.types.user_errors import Unavailable
+
+REASON_MAX_CHARACTERS = 500
+NOT_A_DECIMAL = 'Expected a decimal as a string, such as "12.50", at most 18 digits on each side of the point.'
+
+
+@strawberry.type
+class TradingMutation:
+    @described(
+        (
+            "Stops what is new, for one account or for all, at once and in every process: orders are OrderDenied with "
+            "TRADING_HALTED, and what is stored but was never sent waits. Orders can be canceled. Operators only."
+        ),
+        kind=strawberry.mutation,
+    )
+    async def halt_trading(
+        self,
+        info: Info,
+        input: HaltTradingInput,  # noqa: A002 - the contract's word
+    ) -> HaltTradingResult:
+        operator = _operator(info)
+        account_id, reason = _whom(input.account_id, everybody=input.everybody), _reason(input.reason)
+        try:
+            halt = await info.context.services.control.halt(account_id, by=operator, reason=reason)
+        except errors.TryAgain:
+            message = "Whether trading is halted cannot be told at the moment. Try again until it is."
+            return Unavailable.of(errors.Unavailable(message))
+        return HaltTradingSuccess(halt=halt_from(halt))
+
+    @described(
+        (
+            "Ends a halt: orders are accepted again, and what waited is sent, unless it has become too old. Operators "
+            "only."
+        ),
+        kind=strawberry.mutation,
+    )
+    async def resume_trading(
+        self,
+        info: Info,
+        input: ResumeTradingInput,  # noqa: A002 - the contract's word
+    ) -> ResumeTradingResult:
+        operator = _operator(info)
+        account_id, reason = _whom(input.account_id, everybody=input.everybody), _reason(input.reason)
+        try:
+            halt = await info.context.services.control.resume(account_id, by=operator, reason=reason)
+        except errors.NotHalted as error:
+            return NotHalted.of(error)
+        except errors.TryAgain:
+            return Unavailable.of(errors.Unavailable("Trading cannot be resumed at the moment. Try again."))
+        return ResumeTradingSuccess(halt=halt_from(halt))
+
+    @described(
+        "Replaces all pre-trade limits of an account, or the defaults. Operators only.", kind=strawberry.mutation
+    )
+    async def set_account_limits(
+        self,
+        info: Info,
+        input: SetAccountLimitsInput,  # noqa: A002 - the contract's word
+    ) -> SetAccountLimitsResult:
+        operator = _operator(info)
+        decimals = input.decimals()
+        malformed = {name: NOT_A_DECIMAL for name, one in decimals.items() if one is not None and one.value is None}
+        values = {name: None if one is None else one.value for name, one in decimals.items()}
+        if malformed:
+            return InvalidLimits.of(malformed, code=IssueCode.BAD_FORMAT)
+        asked = limits.AccountLimits(
+            account_id=_whom(input.account_id, everybody=input.everybody),
+            max_open_orders=given(input.max_open_orders),
+            max_orders_per_second=given(input.max_orders_per_second),
+            max_quantity=values["max_quantity"],
+            max_notional=values["max_notional"],
+            price_collar_percent=values["price_collar_percent"],
+        )
+        try:
+            stored = await info.context.services.control.set_limits(asked, by=operator)
+        except errors.WrongLimits as error:
+            code = IssueCode.REQUIRED if asked.limit_nothing else IssueCode.OUT_OF_RANGE
+            return InvalidLimits.of(error.wrong, code=code)
+        except errors.TryAgain:
+            return Unavailable.of(errors.Unavailable("Limits cannot be set at the moment. Try again."))
+        return SetAccountLimitsSuccess(limits=AccountLimits.of(stored, for_operator=True))
+
+    @described(
+        "Removes an account's own limits, so that the defaults hold, or the defaults. Operators only.",
+        kind=strawberry.mutation,
+    )
+    async def clear_account_limits(
+        self,
+        info: Info,
+        input: ClearAccountLimitsInput,  # noqa: A002 - the contract's word
+    ) -> ClearAccountLimitsResult:
+        operator = _operator(info)
+        account_id = _whom(input.account_id, everybody=input.everybody)
+        try:
+            await info.context.services.control.clear_limits(account_id, by=operator)
+            found = await _limits(info.context, account_id)
+        except errors.TryAgain:
+            return Unavailable.of(errors.Unavailable("Limits cannot be removed at the moment. Try again."))
+        return ClearAccountLimitsSuccess(limits=found)
+
+
+@strawberry.type
+class TradingQuery:
+    @described(
+        "The limits that hold for the account; without one, the defaults of all that have none of their own. "
+        "Operators only."
+    )
+    async def account_limits(self, info: Info, account_id: strawberry.ID | None = strawberry.UNSET) -> AccountLimits:
+        _operator(info)
+        return await _limits(info.context, _account_id(account_id))
+
+    @described(
+        "Every halt there ever was, the newest first; of one account with those of all accounts. Operators only."
+    )
+    async def trading_halts(
+        self,
+        info: Info,
+        first: int | None = 50,
+        after: str | None = strawberry.UNSET,
+        is_open: bool | None = strawberry.UNSET,
+        account_id: strawberry.ID | None = strawberry.UNSET,
+    ) -> Connection[TradingHalt]:
+        _operator(info)
+        context = info.context
+        wanted = HaltFilter(is_open=given(is_open), account_id=_account_id(account_id))
+        page = await read_page(
+            PageArguments(first=first, after=read_halt_cursor(after) if after else None),
+            lambda request: context.services.control.halts.page(request, filter=wanted),
+            settings=context.services.settings,
+        )
+        return connect(page, node=halt_from, cursor=lambda halt: write_halt_cursor(halt.id))
+
+
+async def _limits(context: Context, account_id: str | None) -> AccountLimits:
+    book = context.services.control.book
+    found = await (book.defaults() if account_id is None else book.limits_of(account_id, fresh=True))
+    return AccountLimits.of(found, for_operator=True)
+
+
+def _operator(info: Info) -> str:
+    """Who asks; raises FORBIDDEN when it is no operator."""
+    info.context.viewer.require(Scope.OPERATOR)
+    return info.context.viewer.account_id
+
+
+def _whom(asked: strawberry.ID | None, *, everybody: bool) -> str | None:
+    """The account that is meant, None for all of them; raises BAD_USER_INPUT unless one of both is said.
+
+    Whoever has lost the account's id on the way must not stop, let go or limit everybody.
+    """
+    account_id = _account_id(asked)
+    if (account_id is None) is not everybody:
+        raise bad_input("Give accountId, or everybody: true for all accounts; one of both.")
+    return account_id
+
+
+def _account_id(asked: strawberry.ID | None) -> str | None:
+    account_id = given(asked)
+    if account_id is None:
+        return None
+    if not account_id or account_id != account_id.strip():
+        raise bad_input("accountId must not be empty, nor begin or end with a space.")
+    return checked_text("accountId", account_id)
+
+
+def _reason(text: str) -> str:
+    if not 1 <= len(text.strip()) <= REASON_MAX_CHARACTERS or not text.isprintable():
+        raise bad_input(f"reason must be 1 to {REASON_MAX_CHARACTERS} printable characters.")
+    return text.strip()

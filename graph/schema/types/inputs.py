@@ -1,0 +1,62 @@
+"""What clients hand in."""
+
+from datetime import datetime
+from typing import TypeVar
+
+import strawberry
+
+from graph.errors import bad_input
+from graph.schema.enums import OrderStatus, OrderType, Side, TimeInForce
+from graph.schema.scalars import GivenDecimal, GivenIsin
+
+TEXT_MAX_CHARACTERS = 128
+
+Given = TypeVar("Given")
+
+
+def given(value: Given | None) -> Given | None:
+    """The value, or None when the client left it out: the schema then prints no default for it."""
+    return None if value is strawberry.UNSET else value
+
+
+def checked_text(name: str, text: str) -> str:
+    """The text; raises BAD_USER_INPUT when it is too long or holds what no database column can (NUL among it)."""
+    if len(text) > TEXT_MAX_CHARACTERS or not text.isprintable():
+        raise bad_input(f"{name} must be at most {TEXT_MAX_CHARACTERS} printable characters.")
+    return text
+
+
+@strawberry.input
+class OrderFilter:
+    statuses: list[OrderStatus] | None = strawberry.UNSET
+    is_final: bool | None = strawberry.UNSET
+    isins: list[GivenIsin] | None = strawberry.UNSET
+    side: Side | None = strawberry.UNSET
+    created_from: datetime | None = strawberry.UNSET
+    created_before: datetime | None = strawberry.UNSET
+    updated_from: datetime | None = strawberry.UNSET
+    account_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="Operators only.")
+
+
+@strawberry.input
+class PlaceOrderInput:
+    client_order_id: str = strawberry.field(
+        description=(
+            "Chosen by the client, one for each intent (a UUID serves), 1 to 48 characters of A-Z a-z 0-9 . _ : - "
+            "and unique in the account for ever. Sent again unchanged on every retry: the same order comes back and "
+            "nothing is placed twice."
+        )
+    )
+    isin: GivenIsin
+    side: Side
+    type: OrderType
+    quantity: GivenDecimal
+    limit_price: GivenDecimal | None = strawberry.field(
+        default=strawberry.UNSET, description="Required for LIMIT, refused for MARKET."
+    )
+    time_in_force: TimeInForce | None = TimeInForce.DAY
+
+
+@strawberry.input
+class CancelOrderInput:
+    order_id: strawberry.ID

@@ -1,0 +1,100 @@
+"""Expected failures as members of the result unions. Each implements UserError and keeps its code for ever."""
+
+from typing import Self
+
+import strawberry
+
+from domain.model import errors
+from domain.model.errors import IssueCode
+from graph.schema.types.order import Order, order_from
+
+ORDER_ID_PATH = ("input", "orderId")
+CLIENT_ORDER_ID_PATH = ("input", "clientOrderId")
+
+
+@strawberry.interface(
+    name="UserError",
+    description=("Every expected failure implements this: select it once and a failure added later is still readable."),
+)
+class UserFailure:
+    code: str
+    message: str
+    path: list[str] | None
+
+
+@strawberry.type(
+    description=(
+        'path leads from the mutation\'s arguments to the field, for example ["input", "limitPrice"]; code is stable: '
+        f"{', '.join(IssueCode)}."
+    )
+)
+class InputIssue:
+    path: list[str]
+    code: str
+    message: str
+
+
+@strawberry.type
+class InvalidOrder(UserFailure):
+    issues: list[InputIssue]
+
+    @classmethod
+    def of(cls, error: errors.InvalidOrder) -> Self:
+        """The failure; its path is that of the first issue."""
+        issues = [InputIssue(path=list(issue.path), code=issue.code, message=issue.message) for issue in error.issues]
+        return cls(code="INVALID_ORDER", message=str(error), path=issues[0].path if issues else None, issues=issues)
+
+
+@strawberry.type
+class ClientOrderIdConflict(UserFailure):
+    existing_order: Order
+
+    @classmethod
+    def of(cls, error: errors.ClientOrderIdConflict) -> Self:
+        """The failure, with the order that has the id."""
+        return cls(
+            code="CLIENT_ORDER_ID_CONFLICT",
+            message=str(error),
+            path=list(CLIENT_ORDER_ID_PATH),
+            existing_order=order_from(error.existing),
+        )
+
+
+@strawberry.type(
+    description=(
+        "We refuse it before it is stored: a limit of the account, a halt, an instrument that is not tradable."
+    )
+)
+class OrderDenied(UserFailure):
+    @classmethod
+    def of(cls, error: errors.OrderDenied) -> Self:
+        """The failure, under the code of the limit."""
+        return cls(code=error.code, message=str(error), path=None)
+
+
+@strawberry.type(description="Nothing was stored; try again with the same clientOrderId.")
+class Unavailable(UserFailure):
+    retry_after_ms: int | None
+
+    @classmethod
+    def of(cls, error: errors.Unavailable) -> Self:
+        """The failure, with how long to wait."""
+        return cls(code="UNAVAILABLE", message=str(error), path=None, retry_after_ms=error.retry_after_ms)
+
+
+@strawberry.type
+class OrderNotFound(UserFailure):
+    @classmethod
+    def of(cls, error: errors.OrderNotFound) -> Self:
+        """The failure; an order of another account reads the same."""
+        return cls(code="ORDER_NOT_FOUND", message=str(error), path=list(ORDER_ID_PATH))
+
+
+@strawberry.type
+class NotCancelable(UserFailure):
+    order: Order
+
+    @classmethod
+    def of(cls, error: errors.NotCancelable) -> Self:
+        """The failure, with the order as it ended."""
+        return cls(code="NOT_CANCELABLE", message=str(error), path=list(ORDER_ID_PATH), order=order_from(error.order))

@@ -1,0 +1,1 @@
+"""GraphQL over websocket, protocol graphql-transport-ws."""

@@ -1,0 +1,276 @@
+"""GraphQL over websocket, protocol level: who may talk, what may be said, and when a socket's time is over.
+
+It mends where Strawberry's handler departs from the protocol (graphql-ws, PROTOCOL.md): messages of the wrong shape
+close with 4400 instead of a traceback, a bad token with 4401 (which clients do not retry), our own failure with 4500,
+extensions and document ids are passed on, and a mistake in one document does not take the other subscriptions down.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from graphql import GraphQLError
+from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    CompleteMessage,
+    ConnectionInitMessage,
+    Message,
+    SubscribeMessage,
+)
+from strawberry.types import ExecutionResult
+from strawberry.utils.aio import aclosing
+
+from graph.auth.tokens import InvalidToken, read_bearer
+from graph.auth.viewer import Viewer
+from graph.context import Context, context_for
+from graph.documents.cache import UnusableDocument
+from graph.engine.events import RenderedResults
+from graph.errors import ErrorCode, log_unexpected
+from graph.limits.request_rates import TooManyRequests
+from graph.websocket.admission import TooManySockets
+from graph.websocket.messages import BadMessage, read_message
+
+if TYPE_CHECKING:
+    from graph.schema.build import Schema
+    from graph.websocket.endpoint import Socket, WebSocketEndpoint
+
+SERVICE_RESTART = 1012
+TRY_AGAIN_LATER = 1013
+UNAUTHORIZED = 4401
+INIT_TIMEOUT = 4408
+ID_IN_USE = 4409
+TOO_MANY_INITS = 4429
+INTERNAL_ERROR = 4500
+EXPIRY_CHECK_SECONDS = 3_600.0
+"""How long an expiry is slept for at most, so that a clock that is set meanwhile is noticed."""
+ANSWERS_TIMEOUT_SECONDS = 2.0
+"""How long queries and mutations of a socket may take to answer when the process stops."""
+
+
+class RequestedOperation(Operation[Context | None, None]):
+    """An operation with what Strawberry's own leaves out of the message."""
+
+    __slots__ = ("extensions",)
+
+    def __init__(self, handler: "SocketHandler", message: SubscribeMessage, document: str) -> None:
+        payload = cast("dict[str, Any]", message["payload"])
+        # Empty is none, as it is over HTTP.
+        name = payload.get("operationName") or None
+        super().__init__(handler, message["id"], document, payload.get("variables"), name)
+        self.extensions: dict[str, Any] | None = payload.get("extensions")
+
+    async def send_next(self, execution_result: ExecutionResult) -> None:
+        """Send a result; those that were rendered already are put in as they are."""
+        if not isinstance(execution_result, RenderedResults):
+            await super().send_next(execution_result)
+        elif not self.completed:
+            await cast("Socket", self.handler.websocket).send_texts(execution_result.messages(self.id))
+
+
+class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
+    """One websocket's conversation."""
+
+    view: "WebSocketEndpoint"
+    _expiry: asyncio.Task[None] | None = None
+    _is_ending: bool = False
+
+    async def handle(self) -> None:
+        """Talk until the socket ends."""
+        self._must_make_room = asyncio.Event()
+        self._init_timeout_reason = "Connection initialisation timeout"
+        with self.view.sockets.holding(self), self.view.admission.holding(self):
+            await super().handle()
+
+    def make_room(self, reason: str) -> None:
+        """Close, since it was not introduced and others wait for its place."""
+        self._init_timeout_reason = reason
+        self._must_make_room.set()
+
+    async def handle_connection_init_timeout(self) -> None:
+        """Wait for as long as the introduction may take, or until others need the place; then close."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.connection_init_wait_timeout.total_seconds()):
+                await self._must_make_room.wait()
+                self.view.refused("waiting")
+        self.connection_timed_out = True
+        await self.websocket.close(code=INIT_TIMEOUT, reason=self._init_timeout_reason)
+
+    async def end_for_restart(self) -> None:
+        """End the subscriptions, let the rest answer, and close with 1012: clients come back and resume."""
+        self._is_ending = True
+        for operation in list(self.operations.values()):
+            # A document without the word has no subscription in it; one that is wrongly taken for one is sent again.
+            if "subscription" in operation.query:
+                await self.cleanup_operation(operation.id)
+        answering = [operation.task for operation in self.operations.values() if operation.task]
+        if answering:
+            await asyncio.wait(answering, timeout=ANSWERS_TIMEOUT_SECONDS)
+        for operation_id in list(self.operations):
+            await self.cleanup_operation(operation_id)
+        await self.websocket.close(code=SERVICE_RESTART, reason="The service restarts")
+
+    async def handle_message(self, message: Message) -> None:
+        """Act on one message of the client; one that breaks the protocol closes the socket."""
+        try:
+            checked = read_message(message)
+        except BadMessage as mistake:
+            await self.handle_invalid_message(str(mistake))
+            return
+        try:
+            await self._act_on(cast("Message", checked))
+        except WebSocketDisconnected:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told that it was our failure
+            log_unexpected(error, self.view.services.telemetry)
+            await self.websocket.close(code=INTERNAL_ERROR, reason="Internal error")
+
+    async def _act_on(self, message: Message) -> None:
+        match message["type"]:
+            case "connection_init":
+                await self.handle_connection_init(message)
+            case "ping":
+                await self.handle_ping(message)
+            case "subscribe":
+                await self.handle_subscribe(message)
+            case "complete":
+                await self.handle_complete(message)
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        """Let the bearer of a valid token in, until the token expires."""
+        if self.connection_timed_out:
+            return
+        if self.connection_init_received:
+            await self.websocket.close(code=TOO_MANY_INITS, reason="Too many initialisation requests")
+            return
+        self.connection_init_received = True
+        if self.connection_init_timeout_task:
+            self.connection_init_timeout_task.cancel()
+        try:
+            viewer = self._authenticate(message.get("payload") or {})
+            self.view.admission.introduce(self, viewer.account_id)
+        except InvalidToken:
+            await self.websocket.close(code=UNAUTHORIZED, reason="Unauthorized")
+            return
+        except TooManySockets as refusal:
+            # Not a code that clients take for final: of the sockets that are counted, some may be dead already.
+            self.view.refused("account")
+            await self.websocket.close(code=TRY_AGAIN_LATER, reason=str(refusal))
+            return
+        self.context = context_for(viewer, self.view.services)
+        self._expiry = asyncio.create_task(self._close_at_expiry(viewer))
+        await self.send_message({"type": "connection_ack"})
+        self.connection_acknowledged = True
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Start an operation, unless the socket has as many as it may. One that is about to close starts nothing."""
+        if self._is_ending:
+            return
+        operation_id = message["id"]
+        if not self.connection_acknowledged:
+            await self.websocket.close(code=UNAUTHORIZED, reason="Unauthorized")
+        elif operation_id in self.operations:
+            await self.websocket.close(code=ID_IN_USE, reason=f"Subscriber for {operation_id} already exists")
+        elif len(self.operations) >= self._operations_max():
+            await self._refuse(operation_id, [_too_many_operations(self._operations_max())])
+        else:
+            await self._start(message)
+
+    async def run_operation(self, operation: Operation[Context | None, None]) -> None:
+        """Run an operation to its end. One that fails through our fault ends with an error, not as if it were done."""
+        try:
+            results = await self.schema.stream(
+                operation.query,
+                variable_values=operation.variables,
+                context_value=self.context,
+                operation_name=operation.operation_name,
+                operation_extensions=operation.extensions if isinstance(operation, RequestedOperation) else None,
+            )
+            async with aclosing(results):
+                await self._send_result_stream(operation, results)
+            await operation.send_operation_message(CompleteMessage(id=operation.id, type="complete"))
+        except WebSocketDisconnected:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told that the operation failed
+            failure = _internal_error(log_unexpected(error, self.view.services.telemetry))
+            with suppress(WebSocketDisconnected):
+                await operation.send_initial_errors([failure])
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """Log what no operation should end with. That the peer goes away while it is told something, many do."""
+        if isinstance(error, WebSocketDisconnected):
+            return
+        log_unexpected(error, self.view.services.telemetry)
+
+    async def shutdown(self) -> None:
+        """End everything that the socket holds."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._expiry
+        await super().shutdown()
+
+    @staticmethod
+    def _get_pre_execution_close_reason(_error: GraphQLError) -> str | None:
+        """Never: a mistake in a document is answered by an `error` message like every other."""
+        return None
+
+    def _authenticate(self, payload: dict[str, Any]) -> Viewer:
+        # GraphiQL sends its headers as they were typed, so the name comes in either case.
+        authorization = payload.get("Authorization", payload.get("authorization"))
+        return self.view.tokens.verify(read_bearer(authorization))
+
+    async def _start(self, message: SubscribeMessage) -> None:
+        schema, payload = cast("Schema", self.schema), cast("dict[str, Any]", message["payload"])
+        try:
+            await self._admit(schema, payload)
+            document = schema.resolve_document(payload)
+        except UnusableDocument as refusal:
+            await self._refuse(message["id"], refusal.errors)
+            return
+        except TooManyRequests as refusal:
+            await self._refuse(message["id"], [_too_many_requests(refusal)])
+            return
+        if self._is_ending:
+            return
+        operation = RequestedOperation(self, message, document)
+        operation.task = asyncio.create_task(self.run_operation(operation))
+        operation.task.add_done_callback(self._task_done)
+        self.operations[operation.id] = operation
+
+    async def _admit(self, schema: "Schema", payload: dict[str, Any]) -> None:
+        """Count the operation, like a request over HTTP; raises TooManyRequests, late, and until then the messages
+        behind it wait."""
+        viewer, rates = cast("Context", self.context).viewer, self.view.rates
+        if not rates.admits_request(viewer.account_id):
+            await rates.refuse_request(viewer.account_id)
+        if schema.is_new_document(payload) and not rates.admits_document(viewer.account_id):
+            await rates.refuse_document(viewer.account_id)
+
+    async def _refuse(self, operation_id: str, errors: list[GraphQLError]) -> None:
+        await self.send_message({"id": operation_id, "type": "error", "payload": [error.formatted for error in errors]})
+
+    def _operations_max(self) -> int:
+        return self.view.services.settings.subscriptions_per_socket
+
+    async def _close_at_expiry(self, viewer: Viewer) -> None:
+        """Wait until the token expires; then nothing more is sent, and the socket closes."""
+        while (left := (viewer.token_expires_at - self.view.services.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - for the clock no event is set
+            await asyncio.sleep(min(left, EXPIRY_CHECK_SECONDS))
+        for operation_id in list(self.operations):
+            await self.cleanup_operation(operation_id)
+        await self.websocket.close(code=UNAUTHORIZED, reason="The token has expired")
+
+
+def _too_many_operations(operations_max: int) -> GraphQLError:
+    message = f"This socket has {operations_max} operations, as many as it may."
+    return GraphQLError(message, extensions={"code": ErrorCode.TOO_MANY_OPERATIONS})
+
+
+def _too_many_requests(refusal: TooManyRequests) -> GraphQLError:
+    return GraphQLError(str(refusal), extensions={"code": ErrorCode.TOO_MANY_REQUESTS, "limit": refusal.limit})
+
+
+def _internal_error(error_id: str) -> GraphQLError:
+    message = f"Something went wrong here. It was logged under the id {error_id}."
+    return GraphQLError(message, extensions={"code": ErrorCode.INTERNAL, "errorId": error_id})
