@@ -19,7 +19,7 @@ from benchmarks.frame.load import Driver, load_generator
 from benchmarks.frame.results import Sample, StageResult
 from benchmarks.frame.servers import ISIN, Gateway, Server, open_gateway, token
 from benchmarks.load.http import ID_PLACEHOLDER, HttpLoad, post
-from runtime.local.ports import free_port
+from tools.devstack.ports import free_port
 
 CLIENTS = (1, 32, 256)
 SHORT_CLIENTS = (32,)

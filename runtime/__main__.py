@@ -9,8 +9,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from runtime.operator_arguments import add_operators_commands
-from runtime.process import run_process
+from runtime.commands.operator_arguments import add_operators_commands
+from runtime.processes.lifecycle import run_process
 
 HEADS = {
     "api": "serve GraphQL, /healthz, /readyz and /metrics on PORT",
@@ -25,18 +25,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what the arguments say; gives the exit code."""
     parsed = _parser().parse_args(arguments)
     if parsed.command == "settings":
-        return int(import_module("runtime.settings_table").show())
+        return int(import_module("runtime.commands.settings_table").show())
     if parsed.command == "alerts":
-        return int(import_module("runtime.alerts.command").test())
+        return int(import_module("runtime.commands.alerts").test())
     if parsed.command == "instruments":
-        module = import_module("runtime.instruments")
+        module = import_module("runtime.commands.instruments")
         head = module.sync if parsed.action == "sync" else module.importing(parsed.file)
         return run_process("instruments", head, requires=module.REQUIRES)
     if parsed.command in {"trading", "limits"}:
-        module = import_module("runtime.trading")
+        module = import_module("runtime.commands.operators")
         return run_process(parsed.command, module.command(parsed), requires=module.REQUIRES)
     gc.disable()  # Until it runs: imports make no garbage, and looking for it is a seventh of a start.
-    module = import_module(f"runtime.heads.{parsed.command}")
+    module = import_module(f"runtime.processes.{parsed.command}")
     return run_process(parsed.command, module.run, requires=module.REQUIRES)
 
 

@@ -38,9 +38,9 @@ from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
 from jobs.queue import open_queue
 from jobs.wake_ups import SaqWakeUps
-from runtime.crash_points import crashing
-from runtime.health import NotReady
-from runtime.process import Process, utc_now
+from runtime.observability.health import NotReady
+from runtime.processes.crash_points import crashing
+from runtime.processes.lifecycle import Process, utc_now
 from runtime.settings import Settings, SettingsError
 
 QUEUE_CONNECT_TIMEOUT_SECONDS = 2.0

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from runtime.local.probes import http_answers
-from runtime.local.running import launch_command
+from tools.devstack.probes import http_answers
+from tools.devstack.running import launch_command
 
 ROOT = Path(__file__).parent.parent
 POLL_SECONDS = 0.02

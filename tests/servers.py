@@ -17,11 +17,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from runtime.local.folder import prepare_folder
-from runtime.local.postgres import prepare_postgres
-from runtime.local.supervisor import Program, supervision
-from runtime.local.valkey import prepare_valkey
 from tests.processes import eventually
+from tools.devstack.folder import prepare_folder
+from tools.devstack.postgres import prepare_postgres
+from tools.devstack.supervisor import Program, supervision
+from tools.devstack.valkey import prepare_valkey
 
 START_TIMEOUT_SECONDS = 90.0
 RESTART_TIMEOUT_SECONDS = 30.0

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from db import order_store
-from runtime.heads import api
-from runtime.process import run_process
+from runtime.processes import api
+from runtime.processes.lifecycle import run_process
 
 
 class Ungrouped:

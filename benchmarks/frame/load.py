@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from benchmarks.load.http import HttpLoad
-from runtime.local.running import launch_command
 from tests.processes import INHERITED, ROOT
+from tools.devstack.running import launch_command
 
 ANSWER_MAX_BYTES = 1 << 28
 SHOWN_CHARACTERS = 800

@@ -16,8 +16,8 @@ from benchmarks.frame.bench import Bench
 from db.engine import open_database
 from db.instrument_catalog import PostgresInstrumentCatalog
 from domain.model.values import Instrument
-from runtime.local.ports import free_port
 from tests.processes import ROOT, RunningProcess, running
+from tools.devstack.ports import free_port
 
 TOKEN_SECRET = secrets.token_hex(32)
 TOKEN_SECONDS = 7_200

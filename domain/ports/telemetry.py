@@ -8,7 +8,8 @@ from typing import Protocol
 
 
 class Metric(StrEnum):
-    """Every series, without the `fillwire_` prefix and Prometheus' unit suffixes; labels are in `runtime.metrics`."""
+    """Every series, without the `fillwire_` prefix and Prometheus' unit suffixes; labels are in
+    `runtime.observability.metrics`."""
 
     # Answer
     OPERATION_SECONDS = "operation_seconds"  # label: type

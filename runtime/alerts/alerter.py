@@ -14,8 +14,8 @@ from runtime.alerts.claims import RedisClaims, open_claims
 from runtime.alerts.gathering import Burst, Gathering, message_of
 from runtime.alerts.outbox import Letter, Outbox, SendingPolicy
 from runtime.alerts.table import Alert, Noticing
+from runtime.observability.telemetry import ProcessTelemetry
 from runtime.settings import Settings
-from runtime.telemetry import ProcessTelemetry
 
 STOP_WITHIN_SECONDS = 2.0
 """How long a process that stops waits for its last messages."""

@@ -22,16 +22,16 @@ import aiohttp
 import orjson
 
 from db.migrate import upgrade
-from runtime.local.folder import prepare_folder
-from runtime.local.ports import free_port
-from runtime.local.postgres import prepare_postgres
-from runtime.local.probes import http_answers
-from runtime.local.supervisor import Program, Supervisor, supervision
-from runtime.local.valkey import prepare_valkey
 from tests.chaos.audit import AUDIT
 from tests.chaos.ledger import execute
 from tests.chaos.schedule import APIS, HEADS, WORKERS
 from tests.processes import INHERITED, ROOT
+from tools.devstack.folder import prepare_folder
+from tools.devstack.ports import free_port
+from tools.devstack.postgres import prepare_postgres
+from tools.devstack.probes import http_answers
+from tools.devstack.supervisor import Program, Supervisor, supervision
+from tools.devstack.valkey import prepare_valkey
 
 CONTROL_TIMEOUT_SECONDS = 20.0
 DEATHS_ALLOWED = 100_000

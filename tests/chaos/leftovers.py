@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
-from runtime.metrics import TASKS
+from runtime.observability.metrics import TASKS
 from tests.chaos.arena import SETTINGS, Arena
 from tests.chaos.evidence import Leftover
 from tests.chaos.ledger import Ledger

@@ -18,10 +18,10 @@ from domain.model.order import End
 from domain.model.reports import OrderEnded
 from domain.ports.venue import Placed, Refused
 from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
-from runtime.health import serve_health
-from runtime.process import Process, run_process, until_stopped, utc_now
+from runtime.observability.health import serve_health
+from runtime.processes.lifecycle import Process, run_process, until_stopped, utc_now
 from runtime.resources import open_database, open_signals, open_venue
-from runtime.stories import make_cancel_delivery, make_recording
+from runtime.wiring import make_cancel_delivery, make_recording
 
 RETRIES = 8
 RETRY_DELAY_SECONDS = 0.3

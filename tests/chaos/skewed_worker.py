@@ -9,7 +9,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 
-import runtime.process
+import runtime.processes.lifecycle
 
 OFFSET_SETTING = "CLOCK_OFFSET_SECONDS"
 
@@ -20,16 +20,16 @@ def main() -> int:
     if offset_seconds:
         _put_off(offset_seconds)
     gc.disable()  # As `python -m runtime` does.
-    from runtime.heads import worker  # noqa: PLC0415  # It takes the clock at its import.
+    from runtime.processes import worker  # noqa: PLC0415  # It takes the clock at its import.
 
-    return runtime.process.run_process("worker", worker.run, requires=worker.REQUIRES)
+    return runtime.processes.lifecycle.run_process("worker", worker.run, requires=worker.REQUIRES)
 
 
 def _put_off(seconds: float) -> None:
     right = time.time
     offset = timedelta(seconds=seconds)
     time.time = lambda: right() + seconds
-    runtime.process.utc_now = lambda: datetime.now(UTC) + offset
+    runtime.processes.lifecycle.utc_now = lambda: datetime.now(UTC) + offset
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import pairwise
 
-from runtime.crash_points import NAMES
+from runtime.processes.crash_points import NAMES
 from tests.chaos.load import plan_order
 from tests.chaos.nemesis import USUAL_FAULTS, merged_faults
 from tests.chaos.schedule import CRASH_POINTS, HEADS, Kind, make_schedule

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import jwt
 
-from runtime.local.ports import free_port
 from tests.flow.socket import GraphQLSocket, open_socket
 from tests.processes import RunningProcess, eventually, running
+from tools.devstack.ports import free_port
 
 TOKEN_SECRET = secrets.token_hex(32)
 ALL_SCOPES = "orders:read orders:place orders:cancel"

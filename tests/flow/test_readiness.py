@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
-from runtime.local.ports import free_port
 from tests.flow.system import Json, System, open_system
 from tests.processes import eventually
 from tests.proxy import Proxy, proxied
 from tests.servers import PostgresServer, TestServer
+from tools.devstack.ports import free_port
 
 PROBES = 5
 WITHIN_SECONDS = 10

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from runtime.local.ports import free_port
 from tests.flow.system import Json, System, open_system
 from tests.processes import eventually, running
 from tests.servers import PostgresServer, TestServer
+from tools.devstack.ports import free_port
 
 HALT = """mutation Halt($account: ID, $everybody: Boolean! = false) {
   haltTrading(input: {accountId: $account, everybody: $everybody, reason: "fat finger"}) {

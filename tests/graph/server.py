@@ -17,12 +17,12 @@ from websockets.asyncio.client import ClientConnection
 
 from graph.app import create_graphql_routes
 from graph.auth.tokens import HmacTokens
-from runtime.http_protocol import HttpLimits
-from runtime.local.ports import free_port, is_taken
-from runtime.serving import serve
-from runtime.websocket_protocol import WebSocketLimits
+from runtime.server.http_protocol import HttpLimits
+from runtime.server.serving import serve
+from runtime.server.websocket_protocol import WebSocketLimits
 from tests.graph.world import World
 from tests.processes import eventually
+from tools.devstack.ports import free_port, is_taken
 
 SECRET = "a secret of at least thirty-two bytes, for tests"
 ALL_SCOPES = ("orders:read", "orders:place", "orders:cancel")

@@ -20,8 +20,8 @@ PAGE = (ROOT / "docs/api.md").read_text(encoding="utf-8")
 CODE = re.compile(r"[A-Z][A-Z_]+")
 CLOSE_CODES = (range(1_000, 1_016), range(4_400, 4_600))
 HTTP_FOLDERS = ("graph",)
-SOCKET_FILES = ("graph/websocket/handler.py", "graph/websocket/endpoint.py", "runtime/websocket_protocol.py")
-CONNECTION_FILES = ("runtime/http_protocol.py", "runtime/websocket_protocol.py")
+SOCKET_FILES = ("graph/websocket/handler.py", "graph/websocket/endpoint.py", "runtime/server/websocket_protocol.py")
+CONNECTION_FILES = ("runtime/server/http_protocol.py", "runtime/server/websocket_protocol.py")
 LIMITS = (
     "document_max_",
     "document_cost_",

@@ -7,7 +7,7 @@ from graphql import build_schema
 
 from graph.schema.descriptions import ANYWHERE, WORDS, parts
 from graph.schema.export import schema_text
-from tools.schema_changes import find_problems, last_release
+from tools.checks.schema_changes import find_problems, last_release
 
 ROOT = Path(__file__).parents[2]
 RELEASED = """

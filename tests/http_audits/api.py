@@ -10,9 +10,9 @@ from typing import Any
 
 import aiohttp
 
-from runtime.local.ports import free_port
 from tests.flow.system import APPLE, TOKEN_SECRET, token
 from tests.processes import RunningProcess, running
+from tools.devstack.ports import free_port
 
 INSTRUMENTS = ("isin", "symbol", "name", "currency", "tick_size", "lot_size", "tradable")
 

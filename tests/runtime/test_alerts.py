@@ -11,13 +11,13 @@ import pytest
 from runtime.alerts import alerter
 from runtime.alerts.alerter import open_alerts
 from runtime.alerts.channels import open_channels
-from runtime.alerts.command import TEST
-from runtime.alerts.command import test as send_test_messages
 from runtime.alerts.table import ALERTS
-from runtime.logs import configure_logs, get_logger
-from runtime.metrics import Metrics
+from runtime.commands.alerts import TEST
+from runtime.commands.alerts import test as send_test_messages
+from runtime.observability.logs import configure_logs, get_logger
+from runtime.observability.metrics import Metrics
+from runtime.observability.telemetry import ProcessTelemetry
 from runtime.settings import Settings, SettingsError
-from runtime.telemetry import ProcessTelemetry
 from tests.processes import eventually, running
 from tests.runtime.webhook import Webhook, open_webhook
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from runtime.answer_cycle import AnswerCycle
+from runtime.server.answer_cycle import AnswerCycle
 
 DEFAULTS = [(b"date", b"Sat, 28 Nov 2026 13:00:00 GMT")]
 OTHERS = st.sampled_from(

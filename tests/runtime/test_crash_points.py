@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from runtime.crash_points import EXIT_CODE, crashing, read_crash_at
+from runtime.processes.crash_points import EXIT_CODE, crashing, read_crash_at
 from tests.processes import running
 
 CRASHES = """
 import asyncio
-from runtime.crash_points import crashing
+from runtime.processes.crash_points import crashing
 
 class Orders:
     async def claim(self, ids):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.processes import ROOT
-from tools.locks import find_problems, problems_of_lock
+from tools.checks.locks import find_problems, problems_of_lock
 
 HASH = " \\\n    --hash=sha256:00"
 

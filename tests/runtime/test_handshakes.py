@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runtime.handshakes import Handshakes
+from runtime.server.handshakes import Handshakes
 
 DEADLINE_SECONDS = 5.0
 PER_SECOND = 50

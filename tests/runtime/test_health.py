@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from runtime.health import READY, READY_SECONDS, NotReady, Readiness
+from runtime.observability.health import READY, READY_SECONDS, NotReady, Readiness
 from tests.fakes.telemetry import RecordingTelemetry
 
 

@@ -14,8 +14,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from runtime.cut_off import cut_off
-from runtime.http_protocol import PIPELINED_MAX, HttpLimits
+from runtime.server.cut_off import cut_off
+from runtime.server.http_protocol import PIPELINED_MAX, HttpLimits
 from tests.processes import eventually
 from tests.runtime.test_serving import serving
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.instruments import ImportRefused, read_instruments
+from runtime.commands.instruments import ImportRefused, read_instruments
 
 HEADER = "isin,symbol,name,currency,tick_size,lot_size,tradable\n"
 APPLE = "US0378331005,AAPL,Apple Inc.,USD,0.01,1,true\n"

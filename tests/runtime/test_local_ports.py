@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.local.addresses import choose_addresses
-from runtime.local.errors import LocalStackError
-from runtime.local.ports import FIRST_FREE_PORT, LAST_FREE_PORT, free_port, is_taken
+from tools.devstack.addresses import choose_addresses
+from tools.devstack.errors import LocalStackError
+from tools.devstack.ports import FIRST_FREE_PORT, LAST_FREE_PORT, free_port, is_taken
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.local import programs
-from runtime.local.errors import LocalStackError
-from runtime.local.programs import find_postgres, find_valkey
+from tools.devstack import programs
+from tools.devstack.errors import LocalStackError
+from tools.devstack.programs import find_postgres, find_valkey
 
 
 def executable(path: Path) -> Path:

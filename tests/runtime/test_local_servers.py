@@ -12,15 +12,15 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
-from runtime.local import identity, running
-from runtime.local.errors import LocalStackError
-from runtime.local.folder import prepare_folder
-from runtime.local.launch import CANNOT_BECOME, NOBODY_ID
-from runtime.local.postgres import DATA_NAME, prepare_postgres
-from runtime.local.probes import postgres_answers, valkey_answers
-from runtime.local.running import command_of
 from tests.processes import eventually
 from tests.servers import PostgresServer, TestServer, running_postgres, running_valkey
+from tools.devstack import identity, running
+from tools.devstack.errors import LocalStackError
+from tools.devstack.folder import prepare_folder
+from tools.devstack.launch import CANNOT_BECOME, NOBODY_ID
+from tools.devstack.postgres import DATA_NAME, prepare_postgres
+from tools.devstack.probes import postgres_answers, valkey_answers
+from tools.devstack.running import command_of
 
 
 async def fetch(url: str, query: str) -> object:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.local import heads
-from runtime.local.ports import free_port
-from runtime.local.stack import up
 from tests.processes import eventually
 from tests.runtime.stand_ins import project_with_stand_ins
+from tools.devstack import processes as heads
+from tools.devstack.ports import free_port
+from tools.devstack.stack import up
 
 SETTINGS_OF_A_USER = ("DATABASE_URL", "REDIS_URL", "EXCHANGE_URL", "TOKEN_SECRET", "TOKEN_JWKS_URL", "TOKEN_JWKS_FILE")
 

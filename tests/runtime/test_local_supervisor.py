@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.local import supervisor as supervisor_module
-from runtime.local.errors import LocalStackError
-from runtime.local.running import command_of
-from runtime.local.supervisor import Program, supervision
 from tests.processes import ROOT, eventually, running
+from tools.devstack import supervisor as supervisor_module
+from tools.devstack.errors import LocalStackError
+from tools.devstack.running import command_of
+from tools.devstack.supervisor import Program, supervision
 
 SLEEP = "import signal; signal.pause()"
 STUBBORN = (

@@ -9,10 +9,10 @@ from pathlib import Path
 import jwt
 import pytest
 
-from runtime.local.errors import LocalStackError
-from runtime.local.folder import LOCK_NAME, delete_folder, exclusive_use, prepare_folder
-from runtime.local.tokens import ALGORITHM, SECRET_NAME, keep_demo_token, mint, signing_secret
 from tests.processes import running
+from tools.devstack.errors import LocalStackError
+from tools.devstack.folder import LOCK_NAME, delete_folder, exclusive_use, prepare_folder
+from tools.devstack.tokens import ALGORITHM, SECRET_NAME, keep_demo_token, mint, signing_secret
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_two_who_make_the_secret_at_once_get_the_same(folder: Path) -> None:
 
 async def test_a_second_instance_is_told_who_uses_the_folder(folder: Path) -> None:
     hold = (
-        "import sys, signal\nfrom pathlib import Path\nfrom runtime.local.folder import exclusive_use\n"
+        "import sys, signal\nfrom pathlib import Path\nfrom tools.devstack.folder import exclusive_use\n"
         "with exclusive_use(Path(sys.argv[1])):\n    print('held', flush=True)\n    signal.pause()"
     )
     async with running(["-c", hold, str(folder)], environment={}) as holder:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from runtime.logs import configure_logs, get_logger
+from runtime.observability.logs import configure_logs, get_logger
 
 SECRET = "a-very-secret-password"
 

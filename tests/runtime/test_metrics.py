@@ -5,9 +5,9 @@ import asyncio
 from prometheus_client import generate_latest
 
 from domain.ports.telemetry import Metric
-from runtime.logs import get_logger
-from runtime.metrics import SERIES, Metrics
-from runtime.telemetry import ProcessTelemetry
+from runtime.observability.logs import get_logger
+from runtime.observability.metrics import SERIES, Metrics
+from runtime.observability.telemetry import ProcessTelemetry
 
 
 def test_every_metric_of_the_domain_has_its_series() -> None:

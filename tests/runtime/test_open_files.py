@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from runtime.open_files import OTHERS_FILES
+from runtime.server.open_files import OTHERS_FILES
 
 PROGRAM = """
 import resource
-from runtime.open_files import allow_open_files
+from runtime.server.open_files import allow_open_files
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 print(allow_open_files({wanted}), *resource.getrlimit(resource.RLIMIT_NOFILE))
 """

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from runtime.local.ports import free_port
 from tests.processes import RunningProcess, running
 from tests.servers import PostgresServer, TestServer
+from tools.devstack.ports import free_port
 
 END_SECONDS = 25.0
 BAD_SETTINGS = 2

@@ -15,14 +15,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from runtime.http_protocol import HttpLimits
-from runtime.local.ports import free_port
-from runtime.local.probes import http_answers
-from runtime.serving import nothing_to_count, serve
-from runtime.websocket_protocol import WebSocketLimits
+from runtime.server.http_protocol import HttpLimits
+from runtime.server.serving import nothing_to_count, serve
+from runtime.server.websocket_protocol import WebSocketLimits
 from tests.graph.raw_socket import CLOSE, frame
 from tests.processes import eventually
 from tests.runtime.test_websocket_protocol import NO_HANDSHAKES, connected
+from tools.devstack.ports import free_port
+from tools.devstack.probes import http_answers
 
 SERVICE_RESTART = 1012
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from runtime.commands.settings_table import show
 from runtime.settings import Settings, SettingsError, load_settings
-from runtime.settings_table import show
 
 SECRET = "s" * 32
 

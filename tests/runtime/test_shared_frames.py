@@ -12,11 +12,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from graph.engine.shared_text import SHARED_TEXTS, SharedText
-from runtime.http_protocol import HttpLimits
-from runtime.local.ports import free_port
-from runtime.serving import serve
-from runtime.websocket_protocol import WebSocketLimits
+from runtime.server.http_protocol import HttpLimits
+from runtime.server.serving import serve
+from runtime.server.websocket_protocol import WebSocketLimits
 from tests.graph.raw_socket import CLOSE, TEXT, Frame, RawSocket, frame, raw_socket
+from tools.devstack.ports import free_port
 
 DEADLINE_SECONDS = 5.0
 TEXTS = ("", "a", "é😀", "x" * 125, "x" * 126, "x" * 65_535, "x" * 65_536)

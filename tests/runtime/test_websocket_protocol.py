@@ -13,12 +13,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from runtime.http_protocol import HttpLimits, HttpProtocol
-from runtime.local.ports import free_port
-from runtime.serving import serve
-from runtime.websocket_protocol import FLOOD_TOLD_AFTER_SECONDS, WebSocketLimits, WebSocketProtocol
+from runtime.server.http_protocol import HttpLimits, HttpProtocol
+from runtime.server.serving import serve
+from runtime.server.websocket_protocol import FLOOD_TOLD_AFTER_SECONDS, WebSocketLimits, WebSocketProtocol
 from tests.graph.raw_socket import CLOSE, PING, frame, raw_socket
 from tests.processes import eventually
+from tools.devstack.ports import free_port
 
 DEADLINE_SECONDS = 5.0
 UPGRADE = (
@@ -50,7 +50,7 @@ async def test_a_peer_that_only_pings_and_reads_nothing_is_cut() -> None:
 async def test_a_peer_that_answers_no_ping_is_closed_with_1011_and_its_connection_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runtime.serving.WEBSOCKET_PING_SECONDS", 0.2)
+    monkeypatch.setattr("runtime.server.serving.WEBSOCKET_PING_SECONDS", 0.2)
     async with serving() as (port, ended), raw_socket(port, path="/ws") as peer:
         assert (await peer.next_frame()).opcode == PING
 

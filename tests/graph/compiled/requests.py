@@ -26,7 +26,8 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from graph.documents.cache import DocumentCache, UnusableDocument
-from graph.schema.build import build_schema, cursors
+from graph.schema import cursors
+from graph.schema.build import build_schema
 from graph.settings import GraphSettings
 from tests.graph.world import FIRST_ID
 

@@ -1,0 +1,1 @@
+"""The commands of people beside the long-running processes: operators, instruments, settings, alerts."""

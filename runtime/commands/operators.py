@@ -1,0 +1,157 @@
+"""`python -m runtime trading halt | resume | status` and `limits …`: the operators' commands, straight at the database.
+
+They work without the API and without Redis. What they do is in the trail and in the log, and is an alert, as if it had
+been asked for over GraphQL.
+"""
+
+import argparse
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.model.errors import TryAgain, WrongLimits
+from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice
+from domain.model.order_query import PAGE_MAX_ROWS, PageRequest
+from domain.model.values import ZERO, format_decimal, is_isin, parse_decimal
+from domain.ports.trading_control import HaltFilter, TradingHalt
+from domain.services.trading_control import EVERYBODY, TradingControl
+from runtime.commands.operator_arguments import COUNT_LIMITS, DECIMAL_LIMITS
+from runtime.processes.lifecycle import Head, Process, utc_now
+from runtime.resources import Database, open_database
+from runtime.wiring import make_trading_control
+
+REQUIRES = ("database_url",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What a command works with."""
+
+    database: Database
+    control: TradingControl
+
+
+def command(parsed: argparse.Namespace) -> Head:
+    """The head that does what the arguments say."""
+    act = ACTIONS[parsed.command, parsed.action]
+
+    async def run(process: Process) -> None:
+        async with open_database(process) as database:
+            desk = Desk(database=database, control=make_trading_control(process, database))
+            for line in await act(desk, parsed):
+                print(line)  # noqa: T201 - a command's output
+
+    return run
+
+
+async def _halt(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
+    halt = await desk.control.halt(asked.account, by=asked.by, reason=asked.reason)
+    return [_halt_line(halt), *await _doubts(desk, asked.account)]
+
+
+async def _resume(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
+    return [_halt_line(await desk.control.resume(asked.account, by=asked.by, reason=asked.reason))]
+
+
+async def _status(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
+    wanted = HaltFilter(is_open=None if asked.all else True, account_id=asked.account)
+    page = await desk.database.halts.page(PageRequest(limit=PAGE_MAX_ROWS), filter=wanted)
+    return [_halt_line(halt) for halt in page.rows] or ["Nothing is halted."]
+
+
+async def _show(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
+    book = desk.database.limit_book
+    if asked.account is None:
+        return _limit_lines(await book.defaults())
+    found = await book.limits_of(asked.account, fresh=True)
+    return [*_limit_lines(found), f"open orders now        {await book.open_orders(asked.account)}"]
+
+
+async def _set(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
+    given = {name: getattr(asked, _field(name)) for name in DECIMAL_LIMITS}
+    decimals = {name: None if text is None else _decimal(name, text) for name, text in given.items()}
+    limits = AccountLimits(
+        account_id=asked.account,
+        max_quantity=decimals["max-quantity"],
+        max_notional=decimals["max-notional"],
+        price_collar_percent=decimals["price-collar-percent"],
+        max_open_orders=asked.max_open_orders,
+        max_orders_per_second=asked.max_orders_per_second,
+    )
+    stored = await desk.control.set_limits(limits, by=asked.by)
+    return [*_limit_lines(stored), *await _doubts(desk, asked.account)]
+
+
+async def _clear(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
+    were_there = await desk.control.clear_limits(asked.account, by=asked.by)
+    return [] if were_there else [f"There were no limits of {asked.account or EVERYBODY}."]
+
+
+async def _price(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
+    price = _decimal("price", asked.price)
+    if price <= ZERO or not is_isin(asked.isin):
+        raise WrongLimits({"price": "Give an ISIN and a price of more than zero."})
+    if not await desk.database.prices.save([LastPrice(isin=asked.isin, price=price, at=utc_now())]):
+        return [f"{asked.isin}  not taken: a newer price is known. Does this machine's clock go wrong?"]
+    return [f"{asked.isin}  {format_decimal(price)}"]
+
+
+async def _recount(desk: Desk, _asked: argparse.Namespace) -> Iterable[str]:
+    return [f"{await desk.database.limit_book.recount_open_orders()} accounts were counted wrong."]
+
+
+async def _doubts(desk: Desk, account_id: str | None) -> Iterable[str]:
+    """What makes it likely that another account was meant. What was done holds, also when this cannot be told."""
+    with suppress(TryAgain):
+        if account_id is not None and not await desk.database.limit_book.is_known(account_id):
+            return [f"No order of {account_id} has ever been accepted: is that the account's id?"]
+    return []
+
+
+def _halt_line(halt: TradingHalt) -> str:
+    line = (
+        f"{halt.account_id or EVERYBODY}: halted {halt.halted_at:%Y-%m-%d %H:%M:%SZ} by {halt.halted_by} "
+        f"({halt.halt_reason})"
+    )
+    if halt.resumed_at is None:
+        return line
+    return f"{line}, resumed {halt.resumed_at:%Y-%m-%d %H:%M:%SZ} by {halt.resumed_by} ({halt.resume_reason})"
+
+
+def _limit_lines(limits: AccountLimits) -> Iterable[str]:
+    if limits == NO_LIMITS:
+        return ["No limits are set."]
+    whose = "the defaults" if limits.account_id is None else limits.account_id
+    values: Mapping[str, object] = {name: getattr(limits, _field(name)) for name in (*DECIMAL_LIMITS, *COUNT_LIMITS)}
+    lines = [f"{name:<22} {_value(value)}" for name, value in values.items()]
+    return [f"{whose}, set {limits.set_at:%Y-%m-%d %H:%M:%SZ} by {limits.set_by}", *lines]
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "-"
+    return format_decimal(value) if isinstance(value, Decimal) else str(value)
+
+
+def _field(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _decimal(name: str, text: str) -> Decimal:
+    try:
+        return parse_decimal(text)
+    except ValueError as error:
+        raise WrongLimits({name: str(error)}) from None
+
+
+ACTIONS: Mapping[tuple[str, str], Callable[[Desk, argparse.Namespace], Awaitable[Iterable[str]]]] = {
+    ("trading", "halt"): _halt,
+    ("trading", "resume"): _resume,
+    ("trading", "status"): _status,
+    ("limits", "show"): _show,
+    ("limits", "set"): _set,
+    ("limits", "clear"): _clear,
+    ("limits", "price"): _price,
+    ("limits", "recount"): _recount,
+}

@@ -1,0 +1,135 @@
+"""What operators look at: /healthz, /readyz and /metrics."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from domain.ports.telemetry import Telemetry
+from runtime.observability.telemetry import ProcessTelemetry
+from runtime.processes.lifecycle import Process
+from runtime.server.http_protocol import HttpLimits
+from runtime.server.serving import serve
+
+HEALTH_CONNECTIONS_MAX = 100
+CHECK_TIMEOUT_SECONDS = 1.5
+READY_SECONDS = 1.0
+"""How long an answer holds: whoever asks /readyz over and over makes the database answer once a second."""
+READY = "ok"
+
+Check = Callable[[], Awaitable[object]]
+"""Raises NotReady, or anything else, while its part does not work."""
+
+
+class NotReady(Exception):  # noqa: N818 - read as a sentence
+    """Why a part does not work: `reason` in fixed words for everybody who may ask, the message for the log."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        self.reason = reason
+        super().__init__(sentence)
+
+
+def health_routes(*, telemetry: ProcessTelemetry, checks: Mapping[str, Check], stop: asyncio.Event) -> Sequence[Route]:
+    """The routes. A check that raises or takes longer than CHECK_TIMEOUT_SECONDS makes /readyz answer 503.
+
+    Its answer tells no address and no name. The whole reason is in the log, once when it changes.
+    """
+    readiness = Readiness(checks, telemetry)
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_request: Request) -> Response:
+        if stop.is_set():
+            return JSONResponse({"status": "stopping"}, status_code=503)
+        states = await readiness.ask()
+        ready = all(state == READY for state in states.values())
+        return JSONResponse(
+            {"status": "ready" if ready else "unavailable", "checks": states}, status_code=200 if ready else 503
+        )
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(telemetry.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+class Readiness:
+    """How each part is, and what of it was logged last. One look is under way at a time, for all who ask meanwhile.
+
+    `clock` gives seconds and only goes forward.
+    """
+
+    def __init__(
+        self, checks: Mapping[str, Check], telemetry: Telemetry, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._checks = checks
+        self._telemetry = telemetry
+        self._clock = clock
+        self._logged = dict.fromkeys(checks, READY)
+        self._look: asyncio.Task[Mapping[str, str]] | None = None
+        self._looked_at = 0.0
+
+    async def ask(self) -> Mapping[str, str]:
+        """Each part's state at most READY_SECONDS ago: READY, or the reason why not."""
+        if self._look is None or (self._look.done() and self._clock() - self._looked_at >= READY_SECONDS):
+            self._look = asyncio.create_task(self._look_at_all())
+        return await asyncio.shield(self._look)
+
+    async def _look_at_all(self) -> Mapping[str, str]:
+        reasons = await asyncio.gather(*(_reason(check) for check in self._checks.values()))
+        for part, reason in zip(self._checks, reasons, strict=True):
+            self._log(part, reason)
+        self._looked_at = self._clock()
+        return dict(self._logged)
+
+    def _log(self, part: str, reason: NotReady | None) -> None:
+        state = READY if reason is None else reason.reason
+        if state == self._logged[part]:
+            return
+        self._logged[part] = state
+        if reason is None:
+            self._telemetry.info("ready_again", part=part)
+        else:
+            self._telemetry.warning(
+                "not_ready",
+                part=part,
+                reason=state,
+                error=str(reason),
+                next="ready again by itself when this has passed",
+            )
+
+
+async def serve_health(process: Process, *, checks: Mapping[str, Check]) -> None:
+    """Serve the routes on METRICS_PORT until the process stops; without such a port do nothing until then."""
+    settings = process.settings
+    if not settings.metrics_port:
+        await process.stop.wait()
+        return
+    routes = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
+    await serve(
+        Starlette(routes=list(routes)),
+        host=settings.host,
+        port=settings.metrics_port,
+        port_setting="METRICS_PORT",
+        stop_within_seconds=1.0,
+        http_limits=HttpLimits(connections_max=HEALTH_CONNECTIONS_MAX),
+    )
+
+
+async def _reason(check: Check) -> NotReady | None:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+            await check()
+    except NotReady as reason:
+        return reason
+    except TimeoutError:
+        return NotReady("busy", f"no answer within {CHECK_TIMEOUT_SECONDS} s")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why the process is not ready
+        return NotReady("unreachable", repr(error))
+    return None

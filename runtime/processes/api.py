@@ -1,0 +1,237 @@
+"""The API: GraphQL over HTTP and websocket, health and metrics, on one port; the latter two on METRICS_PORT as well."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from broadcast.feed import HubFeed
+from broadcast.hub import open_hub
+from broadcast.settings import HubSettings
+from domain.ports.telemetry import Metric
+from domain.services.cancellation import Cancellation
+from domain.services.placement import Placement
+from graph.app import create_graphql_routes, graphql_first
+from graph.auth.token_cache import RememberedTokens
+from graph.auth.tokens import ExpectedClaims, HmacTokens, TokenVerifier, read_key_set
+from graph.context import Services
+from graph.documents.trusted import BadManifest, read_manifest
+from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
+from graph.websocket.open_sockets import OpenSockets
+from runtime.jwks import open_key_set
+from runtime.observability.health import health_routes, serve_health
+from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
+from runtime.resources import open_database, open_signals
+from runtime.server.http_protocol import HttpLimits
+from runtime.server.open_files import allow_open_files
+from runtime.server.serving import serve
+from runtime.server.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
+from runtime.settings import Settings, SettingsError
+from runtime.wiring import make_recording, make_trading_control
+
+REQUIRES = ("database_url", "redis_url")
+CLOSING_SECONDS = 1.0
+"""How long after the last socket's moment a peer that answers nothing is waited for."""
+PUBLISH_PAUSE_SECONDS = 0.005
+"""Between two sendings: what an API publishes are single orders that were just accepted, a sending for each of them
+costs as much as storing it, and the first one waits for nothing."""
+NO_TOKEN_KEY = "TOKEN_SECRET, TOKEN_JWKS_FILE or TOKEN_JWKS_URL must be set: without one nobody could be let in."  # noqa: S105 - a sentence
+
+
+async def run(process: Process) -> None:
+    """Serve until stopped. Raises SettingsError without a token key."""
+    settings = process.settings
+    async with AsyncExitStack() as stack:
+        tokens = RememberedTokens(
+            verifier=await stack.enter_async_context(open_token_verifier(process)),
+            tokens_max=settings.verified_tokens_max,
+            clock=utc_now,
+        )
+        database = await stack.enter_async_context(open_database(process))
+        signals = await stack.enter_async_context(open_signals(process, publish_pause_seconds=PUBLISH_PAUSE_SECONDS))
+        hub = await stack.enter_async_context(
+            open_hub(
+                settings.redis_address,
+                log=database.changes,
+                settings=HubSettings(
+                    comparison_seconds=settings.positions_compared_every_seconds,
+                    subscriber_buffer_max_changes=settings.subscriber_buffer_changes_max,
+                ),
+                telemetry=process.telemetry,
+            )
+        )
+        services = Services(
+            placement=Placement(
+                orders=database.orders,
+                reader=database.reader,
+                catalog=database.catalog,
+                limit_book=database.limit_book,
+                prices=database.prices,
+                publisher=signals.publisher,
+                wake_ups=signals.wake_ups,
+                telemetry=process.telemetry,
+                clock=utc_now,
+                new_id=new_id,
+            ),
+            cancellation=Cancellation(
+                orders=database.orders,
+                reader=database.reader,
+                recording=make_recording(process, database, signals),
+                wake_ups=signals.wake_ups,
+            ),
+            control=make_trading_control(process, database),
+            reader=database.reader,
+            catalog=database.catalog,
+            feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),
+            telemetry=process.telemetry,
+            clock=utc_now,
+            settings=graph_settings(settings),
+        )
+        checks = {"database": database.check, "redis": signals.check}
+        health = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
+        sockets = OpenSockets()
+        routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
+        application = graphql_first(Starlette(routes=[*health, *routes]), routes)
+        process.telemetry.info("api_listening", host=settings.host, port=settings.port)
+        await until_stopped(
+            process, lambda: _serve(process, application, sockets), lambda: serve_health(process, checks=checks)
+        )
+
+
+@asynccontextmanager
+async def open_token_verifier(process: Process) -> AsyncIterator[TokenVerifier]:
+    """The verifier for the configured key. Raises SettingsError when there is none or it cannot be read."""
+    settings = process.settings
+    expected = ExpectedClaims(audience=settings.token_audience, issuer=settings.token_issuer)
+    if settings.token_secret is not None:
+        yield HmacTokens(secret=settings.token_secret.get_secret_value(), expected=expected)
+    elif settings.token_jwks_file is not None:
+        yield _keys_of_file(settings.token_jwks_file, expected)
+    elif settings.token_jwks_url is not None:
+        async with open_key_set(settings.token_jwks_url, expected=expected, telemetry=process.telemetry) as tokens:
+            yield tokens
+    else:
+        raise SettingsError(NO_TOKEN_KEY)
+
+
+def _keys_of_file(path: str, expected: ExpectedClaims) -> TokenVerifier:
+    try:
+        return read_key_set(Path(path), expected=expected)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"TOKEN_JWKS_FILE: {path} cannot be used: {error}") from error
+
+
+def graph_settings(settings: Settings) -> GraphSettings:
+    """The API's limits."""
+    return GraphSettings(
+        max_attempts=settings.placement_max_attempts,
+        operation_timeout_seconds=settings.operation_timeout_seconds,
+        requests_per_second=settings.requests_per_second_max,
+        requests_burst=settings.requests_burst_max,
+        strangers_per_second=settings.requests_unauthenticated_per_second_max,
+        new_documents_per_second=settings.documents_new_per_second_max,
+        new_documents_burst=settings.documents_new_burst_max,
+        rated_accounts_max=settings.request_accounts_max,
+        queries_at_once=settings.queries_at_once_per_account_max,
+        body_max_bytes=settings.request_body_max_bytes,
+        get_queries_allowed=settings.get_queries_allowed,
+        max_depth=settings.document_max_depth,
+        max_nesting=settings.document_max_nesting,
+        max_aliases=settings.document_max_aliases,
+        max_directives=settings.document_max_directives,
+        max_repeats=settings.document_max_repeats,
+        max_orders=settings.document_max_orders,
+        max_cost_objects=settings.document_cost_max_objects,
+        max_errors=settings.document_max_errors,
+        max_tokens=settings.document_max_tokens,
+        max_document_characters=settings.document_max_characters,
+        document_cache_max_documents=settings.document_cache_max_documents,
+        document_cache_max_characters=settings.document_cache_max_characters,
+        compiled_operations=settings.compiled_operations,
+        shared_results_max=settings.shared_results_max,
+        documents=DocumentPolicy(settings.documents),
+        trusted_documents=_trusted_documents(settings),
+        persisted_max_documents=settings.persisted_max_documents,
+        persisted_max_characters=settings.persisted_max_characters,
+        sockets_max=settings.sockets_max,
+        sockets_waiting_max=settings.sockets_waiting_max,
+        sockets_per_account=settings.sockets_per_account_max,
+        subscriptions_per_socket=settings.subscriptions_per_socket_max,
+        socket_init_timeout_seconds=settings.socket_init_timeout_seconds,
+        socket_send_timeout_seconds=settings.subscriber_send_timeout_seconds,
+        allowed_origins=settings.allowed_origins,
+        is_development=settings.is_development,
+        graphiql_allowed=settings.graphiql_allowed,
+        development_token_path=Path(settings.local_token_file) if settings.local_token_file else None,
+    )
+
+
+def http_limits(settings: Settings) -> HttpLimits:
+    """How many HTTP connections there may be, and how long one is waited for."""
+    return HttpLimits(
+        connections_max=settings.http_connections_max,
+        upgrades_per_second=settings.sockets_opened_per_second_max,
+        head_max_bytes=settings.http_head_max_bytes,
+        headers_max=settings.http_headers_max,
+        keep_alive_seconds=settings.http_keep_alive_seconds,
+        request_seconds=settings.http_request_timeout_seconds,
+        stalled_seconds=settings.subscriber_send_timeout_seconds,
+    )
+
+
+def websocket_limits(settings: Settings) -> WebSocketLimits:
+    """What one peer may do on the wire."""
+    return WebSocketLimits(
+        message_max_bytes=settings.socket_message_max_bytes,
+        frames_per_second=settings.socket_messages_per_second_max,
+        frames_burst=settings.socket_messages_burst_max,
+        # Later than the API's own deadline, which knows the socket and says so in the log.
+        stalled_seconds=settings.subscriber_send_timeout_seconds + CLOSE_SECONDS,
+    )
+
+
+def _graphql_routes(services: Services, *, tokens: TokenVerifier, sockets: OpenSockets) -> Sequence[BaseRoute]:
+    try:
+        return create_graphql_routes(services, tokens=tokens, sockets=sockets)
+    except BadManifest as error:
+        raise SettingsError(f"TRUSTED_DOCUMENTS_FILE: {error}") from error
+
+
+def _trusted_documents(settings: Settings) -> tuple[TrustedDocument, ...]:
+    path = settings.trusted_documents_file
+    try:
+        return () if path is None else read_manifest(Path(path))
+    except BadManifest as error:
+        raise SettingsError(f"TRUSTED_DOCUMENTS_FILE: {error}") from error
+
+
+async def _serve(process: Process, application: ASGIApp, sockets: OpenSockets) -> None:
+    settings = process.settings
+
+    async def drain() -> None:
+        """Readiness is off by now; new requests are served meanwhile, since not everybody has noticed yet."""
+        process.telemetry.info("draining", sockets=len(sockets), drain_seconds=settings.api_drain_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.api_drain_seconds + CLOSING_SECONDS):
+                await sockets.end_all(within_seconds=settings.api_drain_seconds, random=random.random)
+
+    wanted = settings.sockets_max + settings.http_connections_max
+    if (room := allow_open_files(wanted)) < wanted:
+        process.telemetry.warning(
+            "open_files_limited", wanted=wanted, room=room, next="raise ulimit -Hn, or lower SOCKETS_MAX"
+        )
+    await serve(
+        application,
+        host=settings.host,
+        port=settings.port,
+        stop_within_seconds=settings.stop_within_seconds - settings.api_drain_seconds - CLOSING_SECONDS,
+        http_limits=http_limits(settings),
+        websocket_limits=websocket_limits(settings),
+        drain=drain,
+        refused=lambda: process.telemetry.count(Metric.CONNECTIONS_REFUSED),
+    )

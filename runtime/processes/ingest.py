@@ -1,0 +1,90 @@
+"""Ingest: follows the exchange's execution stream into the database, or stands by while another one does."""
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from domain.ports.ingest_state import Fence
+from exchange.alpaca.rest import AlpacaVenue
+from exchange.alpaca.stream import AlpacaStream
+from ingest.consumer import Consumer, ConsumerPolicy
+from ingest.leadership import Leadership, LeadershipPolicy
+from ingest.recorder import Recorder
+from ingest.waiting import WaitingReports
+from runtime.observability.health import serve_health
+from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
+from runtime.resources import Database, Signals, alpaca_settings, open_database, open_signals, open_venue
+from runtime.settings import Settings
+from runtime.wiring import make_reconciliation, make_recording
+
+REQUIRES = ("database_url", "redis_url")
+KEPT_ORDERS_MAX = 20_000
+"""Some 2 KB each."""
+
+
+async def run(process: Process) -> None:
+    """Lead or stand by until stopped; a leader gives its lease back then."""
+    settings = process.settings
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(process))
+        signals = await stack.enter_async_context(open_signals(process))
+        venue = await stack.enter_async_context(open_venue(process))
+
+        async def follow(fence: Fence) -> None:
+            await make_consumer(process, database, signals, venue, fence=fence).run()
+
+        leadership = Leadership(
+            lease=database.leadership,
+            venue=venue.name,
+            leader_id=new_id(),
+            follow=follow,
+            telemetry=process.telemetry,
+            policy=LeadershipPolicy(
+                lease=timedelta(seconds=settings.ingest_lease_seconds),
+                renew_every=timedelta(seconds=settings.ingest_lease_renew_seconds),
+                ask_every=timedelta(seconds=settings.ingest_standby_ask_seconds),
+            ),
+        )
+        checks = {"database": database.check, "redis": signals.check}
+        await until_stopped(process, leadership.run, database.tape.run, lambda: serve_health(process, checks=checks))
+
+
+def make_consumer(
+    process: Process, database: Database, signals: Signals, venue: AlpacaVenue, *, fence: Fence
+) -> Consumer:
+    """What follows the stream for one term of leadership."""
+    settings = process.settings
+    recording = make_recording(process, database, signals, fence=fence, kept_orders_max=KEPT_ORDERS_MAX)
+    reconciliation = make_reconciliation(process, database, venue, recording)
+    waiting = WaitingReports(
+        reports_max=settings.unknown_order_reports_max, wait_seconds=settings.unknown_order_wait_seconds
+    )
+    return Consumer(
+        stream=AlpacaStream(settings=alpaca_settings(settings), telemetry=process.telemetry),
+        recorder=Recorder(
+            reconciliation=reconciliation,
+            dead_letters=database.dead_letters,
+            waiting=waiting,
+            telemetry=process.telemetry,
+            clock=utc_now,
+            retry=timedelta(seconds=settings.ingest_retry_seconds),
+        ),
+        reconciliation=reconciliation,
+        telemetry=process.telemetry,
+        policy=_policy(settings),
+    )
+
+
+def _policy(settings: Settings) -> ConsumerPolicy:
+    return ConsumerPolicy(
+        buffer_items_max=settings.ingest_buffer_reports_max,
+        batch_items_max=settings.ingest_batch_reports_max,
+        batch_within=timedelta(milliseconds=settings.ingest_batch_within_ms),
+        reconnect_first=timedelta(seconds=settings.stream_reconnect_seconds),
+        reconnect_max=timedelta(seconds=settings.stream_reconnect_max_seconds),
+        session_min=timedelta(seconds=settings.stream_session_min_seconds),
+        catch_up_every=timedelta(seconds=settings.catch_up_every_seconds),
+        catch_up_pause=timedelta(seconds=settings.catch_up_pause_seconds),
+        catch_up_unheard=timedelta(seconds=settings.catch_up_unheard_seconds),
+        silence=timedelta(seconds=settings.stream_silence_seconds),
+        waiting_retry=timedelta(seconds=settings.unknown_order_retry_seconds),
+    )

@@ -1,0 +1,82 @@
+"""A worker: places and cancels orders, sweeps up what no wake-up reached, compares open orders with the exchange."""
+
+import time
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from jobs.loops import HaltWatch, Reconciler, Sweeper
+from jobs.worker import PlacingWorker
+from runtime.alerts.watch import OrderWatch
+from runtime.observability.health import serve_health
+from runtime.processes.lifecycle import Process, until_stopped
+from runtime.resources import open_database, open_signals, open_venue
+from runtime.wiring import (
+    make_cancel_delivery,
+    make_reconciliation,
+    make_recording,
+    make_submission,
+    make_trading_control,
+)
+
+REQUIRES = ("database_url", "redis_url")
+
+
+async def run(process: Process) -> None:
+    """Work until stopped; running placements may finish within `stop_within_seconds`."""
+    settings = process.settings
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(process))
+        signals = await stack.enter_async_context(open_signals(process))
+        venue = await stack.enter_async_context(open_venue(process))
+        recording = make_recording(process, database, signals)
+        submission = make_submission(process, database, signals, venue, recording)
+        delivery = make_cancel_delivery(process, database, signals, venue, recording)
+        worker = PlacingWorker(
+            queue=signals.queue,
+            submission=submission,
+            delivery=delivery,
+            telemetry=process.telemetry,
+            jobs_at_once=settings.worker_jobs_at_once,
+            dequeue_timeout_seconds=settings.worker_dequeue_timeout_seconds,
+            stop_within_seconds=settings.stop_within_seconds,
+        )
+        sweeper = Sweeper(
+            orders=database.orders,
+            submission=submission,
+            delivery=delivery,
+            telemetry=process.telemetry,
+            interval=timedelta(seconds=settings.sweep_every_seconds),
+            overdue_by=timedelta(seconds=settings.sweep_overdue_seconds),
+            stop_within=timedelta(seconds=settings.stop_within_seconds),
+        )
+        reconciler = Reconciler(
+            reconciliation=make_reconciliation(process, database, venue, recording),
+            telemetry=process.telemetry,
+            interval=timedelta(seconds=settings.reconcile_every_seconds),
+            silent_for=timedelta(seconds=settings.reconcile_silent_seconds),
+        )
+        watch = OrderWatch(
+            orders=database.waiting,
+            telemetry=process.telemetry,
+            clock=time.monotonic,
+            interval=timedelta(seconds=settings.alert_check_every_seconds),
+            in_doubt_for=timedelta(seconds=settings.alert_in_doubt_seconds),
+            pending_for=timedelta(seconds=settings.alert_pending_seconds),
+            again_after=timedelta(seconds=settings.alert_repeat_seconds + settings.alert_check_every_seconds),
+        )
+        halts = HaltWatch(
+            control=make_trading_control(process, database),
+            telemetry=process.telemetry,
+            interval=timedelta(seconds=settings.sweep_every_seconds),
+        )
+        checks = {"database": database.check, "redis": signals.check}
+        await until_stopped(
+            process,
+            worker.run,
+            sweeper.run,
+            reconciler.run,
+            watch.run,
+            database.tape.run,
+            halts.run,
+            lambda: serve_health(process, checks=checks),
+        )

@@ -1,0 +1,1 @@
+"""uvicorn with bounds: connections, requests, websockets, listening, draining."""

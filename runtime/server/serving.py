@@ -1,0 +1,113 @@
+"""Serves an ASGI application inside a process that has other work too, with every uvicorn option written out."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runtime.server.http_protocol import Connections, HttpLimits, HttpProtocol
+from runtime.server.listening import listen
+from runtime.server.websocket_protocol import WebSocketLimits, WebSocketProtocol
+
+WEBSOCKET_PING_SECONDS = 15.0
+BACKLOG_CONNECTIONS = 2048
+ACCEPTED_AT_ONCE = 8
+"""libuv takes one connection from a listening socket in a turn of its loop, however many wait. Under load a turn takes
+some milliseconds, and the last of 256 new clients waited for 0.8 s. So it is given the same socket several times."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the process decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def nothing_to_drain() -> None:
+    """For an application whose connections need no farewell."""
+
+
+def nothing_to_count() -> None:
+    """For an application nobody asks how many connections it refused."""
+
+
+async def serve(
+    application: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    port_setting: str = "PORT",
+    stop_within_seconds: float,
+    http_limits: HttpLimits,
+    websocket_limits: WebSocketLimits | None = None,
+    drain: Callable[[], Awaitable[None]] = nothing_to_drain,
+    refused: Callable[[], None] = nothing_to_count,
+) -> None:
+    """Serve until cancelled; then drain, accept no more, and finish what is open within the bound.
+
+    While it drains it serves as before. Without `websocket_limits` there are no websockets. `refused` is called for
+    each connection beyond `http_limits`. Raises SettingsError when it cannot listen there, naming `port_setting`.
+    """
+    listening = listen(host=host, port=port, setting=port_setting, backlog=BACKLOG_CONNECTIONS)
+    guarded = _CutOff(application)
+    options: dict[str, Any] = {
+        "loop": "none",
+        "http": partial(HttpProtocol, all_connections=Connections(http_limits, refused=refused)),
+        "ws": partial(WebSocketProtocol, limits=websocket_limits) if websocket_limits else "none",
+        "lifespan": "off",
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "date_header": True,
+        "proxy_headers": False,
+        "ws_max_size": websocket_limits.message_max_bytes if websocket_limits else 0,
+        "ws_ping_interval": WEBSOCKET_PING_SECONDS,
+        "ws_ping_timeout": WEBSOCKET_PING_SECONDS,
+        # Twice the memory for each socket, and no gain on small frames.
+        "ws_per_message_deflate": False,
+        "limit_concurrency": None,
+        "backlog": BACKLOG_CONNECTIONS,
+        "timeout_keep_alive": http_limits.keep_alive_seconds,
+        "timeout_graceful_shutdown": max(1, int(stop_within_seconds)),
+    }
+    server = _Server(uvicorn.Config(guarded, **options))
+    accepting = [listening, *(listening.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
+    serving = asyncio.create_task(server.serve(sockets=accepting))
+    try:
+        await asyncio.shield(serving)
+    finally:
+        if not serving.done():
+            await drain()
+            guarded.is_stopping = True
+            server.should_exit = True
+            await serving
+
+
+class _CutOff:
+    """The application, with an answer for the requests that uvicorn cancels at the end of its patience.
+
+    Without it each of them would be logged as an error of the application, and its client told so.
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self.is_stopping = False
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._application(scope, receive, send)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self.is_stopping or task is None:
+                raise
+            task.uncancel()
+            if scope["type"] == "http":
+                # Of an answer that has begun already uvicorn takes no second beginning.
+                with contextlib.suppress(RuntimeError):
+                    await send({"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"1")]})
+                    await send({"type": "http.response.body", "body": b""})

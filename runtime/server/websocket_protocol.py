@@ -1,0 +1,220 @@
+"""uvicorn's websocket with bounds on what a peer can cost: frames a second, fragments, time to read, time to go.
+
+uvicorn bounds the size of a message and nothing else. Each frame is parsed before the application hears of it, and is
+queued without a limit; and a transport that is closed waits until everything is sent, to a peer that does not read for
+ever. RFC 6455 leaves all this to the implementation (10.4).
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+
+from domain.services.token_bucket import TokenBucket
+from graph.engine.shared_text import SHARED_TEXTS, SharedText
+from runtime.server.cut_off import cut_off
+from runtime.server.stalled import StalledPeer
+
+CLOSE_SECONDS = 2.0
+"""How long a peer may take to notice that a socket is closed; then its connection is cut."""
+FLOOD_TOLD_AFTER_SECONDS = 1.0
+"""How late a peer is told that it has sent too much; until then it is not listened to."""
+SLICE_BYTES = 4_096
+"""How much is parsed before frames are counted: at six bytes for the shortest, 682 of them, some milliseconds."""
+FRAGMENTS_MAX = 1_024
+TOO_MANY_FRAMES = 4429
+NO_HANDSHAKE = (
+    b"HTTP/1.1 400 Bad Request\r\n"
+    b"content-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 75\r\n"
+    b"connection: close\r\n"
+    b"\r\n"
+    b"A websocket's handshake has no body, and lines of at most 8192 characters.\n"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketLimits:
+    """What one peer may do. Frames are messages (or pieces of them) and control frames alike."""
+
+    message_max_bytes: int
+    frames_per_second: int = 200
+    frames_burst: int = 400
+    stalled_seconds: float = 12.0
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """One connection. What fails it is told to the peer by a close frame, and to the application as a disconnect."""
+
+    def __init__(self, *arguments: Any, limits: WebSocketLimits, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._limits = limits
+        self._budget = TokenBucket(per_second=limits.frames_per_second, burst=limits.frames_burst, now=self.loop.time())
+        self._has_failed = False
+        self._is_flooding = False
+        self._stalled = StalledPeer(seconds=limits.stalled_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), SLICE_BYTES):
+            # A peer that was told to go is not listened to, but its bytes are taken: unread ones would reset the
+            # connection, and the close frame would be lost.
+            if not self._has_failed and not self._is_flooding:
+                super().data_received(data[start : start + SLICE_BYTES])
+                if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                    self._refuse_handshake()
+
+    def shutdown(self) -> None:
+        # uvicorn takes it that every connection is open or in its handshake; an error here would end the whole stop.
+        self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+        if self._has_failed or (self.handshake_complete and self.conn.state is not State.OPEN):
+            self.stop_keepalive()
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS and (extensions := self.scope["extensions"]):
+            extensions[SHARED_TEXTS] = {}
+
+    def handle_events(self) -> None:
+        if self._budget.take(len(self.conn.events), now=self.loop.time()):
+            super().handle_events()
+        else:
+            self._end_flood()
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < FRAGMENTS_MAX:
+            super().handle_cont(event)
+        else:
+            self._fail(CloseCode.MESSAGE_TOO_BIG, f"A message may have {FRAGMENTS_MAX} fragments")
+
+    def handle_ping(self) -> None:
+        # It may stand behind the frame that has failed the connection, in the same slice.
+        if not self._has_failed and not self._is_flooding:
+            super().handle_ping()
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            self._fail(CloseCode.INVALID_DATA, "A text message must be UTF-8")
+        elif not self._has_failed:
+            super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        self._fail(CloseCode.PROTOCOL_ERROR, "")
+
+    def keepalive_timeout(self) -> None:
+        self._fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        # The application has a deadline of its own; this one is for a peer to which only pongs are written.
+        self._stalled.begin(self.transport)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stalled.end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stalled.end()
+        super().connection_lost(exc)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if self._has_failed:
+            raise ClientDisconnected
+        if (texts := message.get("texts")) is not None:
+            await self._send_texts(texts)  # type: ignore[arg-type]  # of our own extension, which the types do not know
+            return
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            # A refusal is an answer to the handshake too; uvicorn would log it as an error of the application.
+            self.handshake_complete = True
+
+    async def run_asgi(self) -> None:
+        try:
+            await super().run_asgi()
+        finally:
+            self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+
+    async def _send_texts(self, texts: Sequence[SharedText]) -> None:
+        await self.writable.wait()
+        if self._has_failed:
+            raise ClientDisconnected
+        if self._may_send_frames:
+            # The event loop would hand each write to the kernel by itself, which costs more than all else of a frame.
+            self.transport.write(b"".join([_frame(text) for text in texts]))
+            return
+        for text in texts:
+            await super().send({"type": "websocket.send", "text": text})
+
+    @property
+    def _may_send_frames(self) -> bool:
+        """Whether uvicorn would send a text now as one frame."""
+        return self.conn.state is State.OPEN and not self.close_sent and not self.disconnected
+
+    def _refuse_handshake(self) -> None:
+        """httptools has taken the request for an upgrade, and websockets cannot read it: it says nothing more."""
+        self._has_failed = True
+        self.close_sent = True
+        self.transport.write(NO_HANDSHAKE)
+        self.transport.close()
+        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+
+    def _end_flood(self) -> None:
+        """Drop what came too fast, read no more, and say so late: who comes back at once to go on gains nothing."""
+        self._is_flooding = True
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+        reason = f"More than {self._limits.frames_per_second} messages a second"
+        self.loop.call_later(FLOOD_TOLD_AFTER_SECONDS, self._fail, TOO_MANY_FRAMES, reason)
+
+    def _fail(self, code: int, reason: str) -> None:
+        """Close with this code, unless the parser has chosen one; and listen no more."""
+        if self._has_failed or self.disconnected:
+            return
+        self._has_failed = True
+        self.stop_keepalive()
+        self.conn.fail(code, reason)
+        told = self.conn.close_sent
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": told.code if told else code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.transport.can_write_eof():
+            # A peer that was not listened to may have gone meanwhile.
+            with suppress(OSError):
+                self.transport.write_eof()
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+
+    def _cut_off(self) -> None:
+        if not self.disconnected:
+            cut_off(self.transport)
+
+
+def _frame(text: SharedText) -> bytes:
+    if text.frame is None:
+        text.frame = Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+    return text.frame
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,148 @@
+"""Wires the stories of the domain over what a process has opened (see `runtime.resources`)."""
+
+import asyncio
+import random
+from datetime import timedelta
+
+from domain.ports.ingest_state import Fence
+from domain.services.attempt_policy import Judge, SubmissionPolicy
+from domain.services.attempt_recorder import Conclusion
+from domain.services.batcher import GroupCommit
+from domain.services.cancellation import CancelDelivery, CancelPolicy
+from domain.services.circuit_breaker import Gatekeeper, GatePolicy
+from domain.services.claim_budget import ClaimsAhead
+from domain.services.halt_cache import HaltsSeen
+from domain.services.order_cache import KeptOrders
+from domain.services.reconciliation import CatchUpPolicy, Reconciliation
+from domain.services.recording import Recording
+from domain.services.submission import Submission
+from domain.services.trading_control import TradingControl
+from exchange.alpaca.rest import AlpacaVenue
+from runtime.processes.lifecycle import Process, new_id, utc_now
+from runtime.resources import Database, Signals
+from runtime.settings import Settings
+
+CONCLUDED_AT_ONCE_MAX = 100
+CONCLUSIONS_WAITING_MAX = 4_096
+
+
+def make_recording(
+    process: Process, database: Database, signals: Signals, *, fence: Fence | None = None, kept_orders_max: int = 0
+) -> Recording:
+    """The story of recording over this process' database and signals; ingest's carries the fence of its leadership,
+    and keeps orders: it writes the same ones again and again, and nearly alone."""
+    return Recording(
+        orders=database.orders,
+        publisher=signals.publisher,
+        wake_ups=signals.wake_ups,
+        telemetry=process.telemetry,
+        clock=utc_now,
+        new_id=new_id,
+        fence=fence,
+        prices=database.tape,
+        kept=KeptOrders(orders_max=kept_orders_max),
+    )
+
+
+def make_trading_control(process: Process, database: Database) -> TradingControl:
+    """The operators' side of limits and halts."""
+    return TradingControl(
+        halts=database.halts,
+        book=database.limit_book,
+        telemetry=process.telemetry,
+        clock=utc_now,
+        new_id=new_id,
+    )
+
+
+def make_submission(
+    process: Process, database: Database, signals: Signals, venue: AlpacaVenue, recording: Recording
+) -> Submission:
+    """The story of placing."""
+    policy = _submission_policy(process.settings)
+    conclusion = Conclusion(
+        orders=database.orders,
+        recording=recording,
+        wake_ups=signals.wake_ups,
+        telemetry=process.telemetry,
+        max_attempts=policy.max_attempts,
+    )
+    concluding = GroupCommit(
+        conclusion.conclude, batch_max_items=CONCLUDED_AT_ONCE_MAX, queue_max_items=CONCLUSIONS_WAITING_MAX
+    )
+    return Submission(
+        orders=database.orders,
+        venue=venue,
+        gatekeeper=make_gatekeeper(process, database),
+        telemetry=process.telemetry,
+        judge=Judge(policy=policy, telemetry=process.telemetry, random=random.random),
+        conclude=concluding.submit,
+        slots=asyncio.Semaphore(process.settings.placement_slots),
+        ahead=ClaimsAhead(most=process.settings.placement_slots),
+        halts=HaltsSeen(database.halts),
+    )
+
+
+def _submission_policy(settings: Settings) -> SubmissionPolicy:
+    max_age = settings.placement_max_age_seconds
+    return SubmissionPolicy(
+        max_attempts=settings.placement_max_attempts,
+        backoff=timedelta(seconds=settings.placement_backoff_seconds),
+        backoff_max=timedelta(seconds=settings.placement_backoff_max_seconds),
+        settle=timedelta(seconds=settings.placement_settle_seconds),
+        lease=settings.placement_lease,
+        max_age=None if max_age is None else timedelta(seconds=max_age),
+    )
+
+
+def make_gatekeeper(process: Process, database: Database) -> Gatekeeper:
+    """What this process learns of the venue, for all of them."""
+    settings = process.settings
+    return Gatekeeper(
+        database.gate,
+        policy=GatePolicy(
+            failures=settings.placement_circuit_failures,
+            open_for=timedelta(seconds=settings.placement_circuit_open_seconds),
+        ),
+        telemetry=process.telemetry,
+    )
+
+
+def make_cancel_delivery(
+    process: Process, database: Database, signals: Signals, venue: AlpacaVenue, recording: Recording
+) -> CancelDelivery:
+    """The story of canceling, on the worker's side."""
+    settings = process.settings
+    return CancelDelivery(
+        orders=database.orders,
+        venue=venue,
+        recording=recording,
+        wake_ups=signals.wake_ups,
+        telemetry=process.telemetry,
+        policy=CancelPolicy(
+            retry=timedelta(seconds=settings.cancel_retry_seconds),
+            confirm_within=timedelta(seconds=settings.cancel_confirm_seconds),
+            lease=settings.placement_lease,
+        ),
+        slots=asyncio.Semaphore(settings.placement_slots),
+    )
+
+
+def make_reconciliation(
+    process: Process, database: Database, venue: AlpacaVenue, recording: Recording
+) -> Reconciliation:
+    """The story of what the stream missed."""
+    settings = process.settings
+    return Reconciliation(
+        venue=venue,
+        orders=database.orders,
+        positions=database.positions,
+        recording=recording,
+        telemetry=process.telemetry,
+        clock=utc_now,
+        policy=CatchUpPolicy(
+            overlap=timedelta(seconds=settings.catch_up_overlap_seconds),
+            first_look_back=timedelta(seconds=settings.catch_up_first_seconds),
+            look_ups_max=settings.reconcile_look_ups_max,
+        ),
+    )

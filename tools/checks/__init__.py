@@ -1,0 +1,1 @@
+"""What `./dev check` runs beside ready-made tools."""

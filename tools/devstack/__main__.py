@@ -1,0 +1,105 @@
+"""`python -m tools.devstack up | token | reset`: the local stack's commands, behind `./dev`."""
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.devstack.addresses import PROCESSES_MAX
+from tools.devstack.errors import LocalStackError
+from tools.devstack.folder import delete_folder, prepare_folder
+from tools.devstack.identity import nobody_folder
+from tools.devstack.processes import ROOT
+from tools.devstack.stack import up
+from tools.devstack.tokens import DEMO_ACCOUNT, DEMO_SCOPES, TTL_SECONDS, mint, signing_secret
+
+
+def main() -> int:
+    """Run the command of the command line; the exit code is 1 after a LocalStackError, shown as a sentence."""
+    arguments = _parser().parse_args()
+    folder = ROOT / (os.environ.get("LOCAL_DIR") or ".local")
+    problems: list[str] = []
+    try:
+        _run(arguments, folder)
+    except* LocalStackError as errors:
+        problems = [str(error) for error in _leaves(errors)]
+    for problem in dict.fromkeys(problems):
+        print(f"dev: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _run(arguments: argparse.Namespace, folder: Path) -> None:
+    if arguments.command == "up":
+        asyncio.run(_until_told(folder, apis=arguments.api, workers=arguments.workers))
+    elif arguments.command == "token":
+        prepare_folder(folder)
+        scopes = [scope for scope in arguments.scopes.replace(",", " ").split() if scope]
+        secret = signing_secret(folder)
+        print(mint(secret=secret, account=arguments.account, scopes=scopes, ttl_seconds=arguments.ttl))
+    else:
+        _reset(folder)
+
+
+async def _until_told(folder: Path, *, apis: int, workers: int) -> None:
+    """Run the stack until SIGINT, SIGTERM or SIGHUP; asked again while it stops, it goes on stopping in order."""
+    stack = asyncio.create_task(up(folder, apis=apis, workers=workers))
+    loop = asyncio.get_running_loop()
+    told = False
+
+    def stop() -> None:
+        nonlocal told
+        if not told:
+            told = True
+            stack.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop)
+    await asyncio.wait({stack})
+    if not stack.cancelled():
+        stack.result()
+
+
+def _reset(folder: Path) -> None:
+    deleted = delete_folder(folder)
+    other = nobody_folder(folder)
+    if other.is_dir() and not other.is_symlink():
+        shutil.rmtree(other)
+    print(f"deleted {folder}" if deleted else f"nothing to delete: there is no {folder}")
+
+
+def _leaves(group: BaseExceptionGroup[LocalStackError]) -> Iterator[LocalStackError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dev", description="The local stack.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("up", help="start everything on this machine; Ctrl-C stops it")
+    start.add_argument("--api", type=_count, default=1, metavar="N", help="API processes (1)")
+    start.add_argument("--workers", type=_count, default=1, metavar="N", help="worker processes (1)")
+    token = commands.add_parser("token", help="print a development token")
+    token.add_argument("--account", default=DEMO_ACCOUNT, help=f"the account it acts for ({DEMO_ACCOUNT})")
+    token.add_argument("--scopes", default=",".join(DEMO_SCOPES), help=f"separated by commas ({','.join(DEMO_SCOPES)})")
+    token.add_argument(
+        "--ttl", type=int, default=TTL_SECONDS, metavar="SECONDS", help=f"how long it is valid ({TTL_SECONDS})"
+    )
+    commands.add_parser("reset", help="delete the local data folder")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= PROCESSES_MAX):
+        raise argparse.ArgumentTypeError(f"a number from 1 to {PROCESSES_MAX}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""The local data folder: who may read it, who uses it, and the secrets kept in it."""
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tools.devstack.errors import LocalStackError
+
+FOLDER_MODE = 0o700
+SECRET_MODE = 0o600
+SECRET_BYTES = 48
+SUFFIX_BYTES = 8
+LOCK_NAME = "fillwire.lock"  # Also the mark of a folder that is ours to delete.
+
+
+def prepare_folder(path: Path) -> None:
+    """Make the folder, or take an earlier run's; raises LocalStackError when it holds somebody else's files."""
+    if path.is_dir() and any(path.iterdir()) and not (path / LOCK_NAME).exists():
+        raise LocalStackError(f"{path} holds files that are not ours. Choose another folder: LOCAL_DIR=…")
+    try:
+        path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        path.chmod(FOLDER_MODE)
+        (path / LOCK_NAME).touch(mode=SECRET_MODE)
+    except OSError as error:
+        raise LocalStackError(f"{path} cannot be used: {error.strerror}. Choose another: LOCAL_DIR=…") from error
+
+
+@contextmanager
+def exclusive_use(path: Path) -> Iterator[None]:
+    """Hold the folder for this process; raises LocalStackError naming the process that already does."""
+    with (path / LOCK_NAME).open("r+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LocalStackError(f"already running here (pid {file.read().strip() or 'unknown'}): {path}") from error
+        file.truncate()
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def delete_folder(path: Path) -> bool:
+    """Delete the folder; false when there is none. Raises LocalStackError when it is in use, or was not made by us."""
+    if not path.exists():
+        return False
+    if not (path / LOCK_NAME).is_file():
+        raise LocalStackError(f"{path} was not made by Fillwire (it has no {LOCK_NAME}); nothing was deleted.")
+    with exclusive_use(path):
+        shutil.rmtree(path)
+    return True
+
+
+def kept_secret(path: Path) -> str:
+    """The secret in the file, made at random the first time; of two who make it at once, both get the first one's."""
+    if not path.exists():
+        new = _written_beside(path, secrets.token_urlsafe(SECRET_BYTES))
+        with suppress(FileExistsError):
+            path.hardlink_to(new)
+        new.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    _written_beside(path, text).replace(path)
+
+
+def _written_beside(path: Path, text: str) -> Path:
+    new = path.with_name(f"{path.name}.{secrets.token_hex(SUFFIX_BYTES)}")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE), "w", encoding="utf-8") as file:
+        file.write(f"{text}\n")
+    return new

@@ -1,0 +1,99 @@
+"""What `./dev up` runs: the servers, the exchange and Fillwire's processes, each as early as the order allows."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from tools.devstack import processes as heads
+from tools.devstack.addresses import API_PORT_STEP, Addresses, address, choose_addresses
+from tools.devstack.folder import exclusive_use, prepare_folder
+from tools.devstack.postgres import prepare_postgres
+from tools.devstack.supervisor import Supervisor, supervision
+from tools.devstack.terminal import Terminal
+from tools.devstack.tokens import DEMO_ACCOUNT, TOKEN_NAME, keep_demo_token
+from tools.devstack.valkey import prepare_valkey
+
+NEXT_STEP = (
+    'curl -s {graphql} -H "Authorization: Bearer $(cat {token})" -H "Content-Type: application/json" '
+    '-d \'{{"query": "{{ instruments(first: 3) {{ nodes {{ isin symbol }} }} }}"}}\''
+)
+
+
+async def up(folder: Path, *, apis: int, workers: int) -> None:
+    """Run the whole stack until it is cancelled, and then stop it in order.
+
+    Raises LocalStackError, perhaps inside exception groups, when it cannot start or a program dies too often.
+    """
+    began = time.monotonic()
+    terminal = Terminal()
+    prepare_folder(folder)
+    with exclusive_use(folder):
+        addresses = choose_addresses(apis=apis, workers=workers)
+        addresses.require_free()
+        async with supervision(terminal.write) as supervisor:
+            try:
+                await _start(supervisor, terminal, folder, addresses)
+                terminal.show(_summary(folder, addresses, seconds=time.monotonic() - began))
+                await supervisor.wait()
+            finally:
+                terminal.say("stopping")
+
+
+async def _start(supervisor: Supervisor, terminal: Terminal, folder: Path, addresses: Addresses) -> None:
+    environment = heads.shared_environment(folder, addresses)
+    if graphiql_files := heads.graphiql_files():
+        # Not waited for: the page takes them from a CDN until they are here.
+        supervisor.begin(graphiql_files)
+    async with asyncio.TaskGroup() as foundations:
+        if addresses.exchange is not None:
+            foundations.create_task(supervisor.start(heads.exchange(addresses.exchange, environment)))
+        foundations.create_task(_provide_redis(supervisor, folder, environment))
+        foundations.create_task(_provide_database(supervisor, terminal, folder, environment))
+        if heads.mints_tokens():
+            foundations.create_task(asyncio.to_thread(keep_demo_token, folder))
+    async with asyncio.TaskGroup() as together:
+        together.create_task(supervisor.run(heads.instruments_sync(environment)))
+        for head in heads.lasting_heads(addresses, environment):
+            together.create_task(supervisor.start(head))
+
+
+async def _provide_database(
+    supervisor: Supervisor, terminal: Terminal, folder: Path, environment: dict[str, str]
+) -> None:
+    """A migrated database at DATABASE_URL: the user's, or the embedded one."""
+    if not os.environ.get("DATABASE_URL"):
+        server = await prepare_postgres(folder, say=terminal.say, stop_rank=heads.POSTGRES_RANK)
+        environment["DATABASE_URL"] = server.url
+        await supervisor.start(server.program)
+    await supervisor.run(heads.migrate(environment))
+
+
+async def _provide_redis(supervisor: Supervisor, folder: Path, environment: dict[str, str]) -> None:
+    if not os.environ.get("REDIS_URL"):
+        server = prepare_valkey(folder, stop_rank=heads.VALKEY_RANK)
+        environment["REDIS_URL"] = server.url
+        await supervisor.start(server.program)
+
+
+def _summary(folder: Path, addresses: Addresses, *, seconds: float) -> str:
+    first, *more = addresses.apis
+    graphql, token = address(first, "/graphql"), _shown(folder / TOKEN_NAME)
+    rows = [
+        ("page", f"{graphql} (GraphiQL)"),
+        ("GraphQL", f"POST {graphql}, websocket {address(first, '/graphql', scheme='ws')}"),
+        *((f"API {number}", address(port, "/graphql")) for number, port in enumerate(more, start=2)),
+        ("token", f"{token} (account {DEMO_ACCOUNT})" if heads.mints_tokens() else "from the keys of TOKEN_JWKS_…"),
+    ]
+    if addresses.exchange is not None:
+        rows.append(("exchange", f"{address(addresses.exchange)} (simulated)"))
+    rows.append(("next", NEXT_STEP.format(graphql=graphql, token=token)))
+    ports = f"; each further API is {API_PORT_STEP} ports higher" if more else ""
+    return "\n".join(
+        [f"Fillwire is up after {seconds:.1f} s{ports}.", *(f"  {name:<11} {text}" for name, text in rows)]
+    )
+
+
+def _shown(path: Path) -> str:
+    """As short as it works from the project's folder."""
+    return str(path.relative_to(heads.ROOT)) if path.is_relative_to(heads.ROOT) else str(path)

@@ -1,0 +1,36 @@
+"""Tokens for development: signed with the secret of the local folder, accepted by the processes of `./dev up` alone."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.devstack.folder import kept_secret, write_secret
+
+SECRET_NAME = "token-secret"  # noqa: S105  # A file's name.
+TOKEN_NAME = "token"  # noqa: S105  # A file's name.
+ALGORITHM = "HS256"
+DEMO_ACCOUNT = "demo"
+DEMO_SCOPES = ("orders:read", "orders:place", "orders:cancel")
+TTL_SECONDS = 30 * 24 * 3600
+
+
+def signing_secret(folder: Path) -> str:
+    """The secret of TOKEN_SECRET, or else the folder's own, made at random the first time."""
+    return os.environ.get("TOKEN_SECRET") or kept_secret(folder / SECRET_NAME)
+
+
+def mint(*, secret: str, account: str, scopes: Sequence[str], ttl_seconds: int = TTL_SECONDS) -> str:
+    """A token that lets its holder act for `account` within `scopes`, for `ttl_seconds` from now."""
+    import jwt  # noqa: PLC0415  # Its cryptography takes a tenth of a second that the start of the stack need not wait for.
+
+    now = int(time.time())
+    claims = {"sub": account, "scope": " ".join(scopes), "iat": now, "exp": now + ttl_seconds}
+    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+
+
+def keep_demo_token(folder: Path) -> Path:
+    """Write a new token of the demo account into the folder, readable by its owner alone, and return where."""
+    path = folder / TOKEN_NAME
+    write_secret(path, mint(secret=signing_secret(folder), account=DEMO_ACCOUNT, scopes=DEMO_SCOPES))
+    return path
