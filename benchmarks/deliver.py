@@ -30,8 +30,8 @@ from broadcast.shards import channel_of, shard_of
 from domain.model.changes import RecordedChange
 from domain.model.executions import Trade
 from domain.model.reports import OrderFilled
-from tests.clerk import Clerk
-from tests.examples import now
+from tests.support.examples import now
+from tests.support.store_driver import Clerk
 
 SUBSCRIBERS = (1, 100, 5_000)
 SHORT_SUBSCRIBERS = (100,)

@@ -23,8 +23,8 @@ from domain.model.values import Terms
 from exchange.alpaca.orders import order_json
 from jobs.queue import open_queue
 from jobs.wake_ups import SaqWakeUps
-from tests.examples import new_order, now
-from tests.fakes.telemetry import RecordingTelemetry
+from tests.support.examples import new_order, now
+from tests.support.fakes.telemetry import RecordingTelemetry
 
 SLOTS = 128
 ACCOUNTS = 64

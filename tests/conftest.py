@@ -11,8 +11,8 @@ import hypothesis
 import pytest
 from redis.asyncio import Redis
 
-from tests.node import install_modules
-from tests.servers import PostgresServer, TestServer, running_postgres, running_valkey
+from tests.support.node import install_modules
+from tests.support.servers import PostgresServer, TestServer, running_postgres, running_valkey
 
 if TYPE_CHECKING:
     from db.database import Database

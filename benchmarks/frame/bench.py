@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.frame.machine import CpuMeter
 from benchmarks.frame.results import Rounds, Sample
 from db.migrate import upgrade
-from tests.servers import PostgresServer, TestServer, running_postgres, running_valkey
+from tests.support.servers import PostgresServer, TestServer, running_postgres, running_valkey
 
 Contender = Callable[[], Awaitable[Sample]]
 """Does its work once and tells what that showed."""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 INSTALL_TIMEOUT_SECONDS = 300
 NPM_QUIET = ("--no-audit", "--no-fund", "--loglevel=error")

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from benchmarks.load.http import HttpLoad
-from tests.processes import INHERITED, ROOT
+from tests.support.processes import INHERITED, ROOT
 from tools.devstack.running import launch_command
 
 ANSWER_MAX_BYTES = 1 << 28

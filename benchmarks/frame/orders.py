@@ -13,8 +13,8 @@ from db.database import Database
 from db.engine import open_database
 from db.order_store import PostgresOrderStore
 from exchange.alpaca.rest import AlpacaVenue
-from tests.clerk import Clerk
-from tests.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.store_driver import Clerk
 
 QUANTITY = "1000000"
 """So large that no order is ever filled whole."""

@@ -16,7 +16,7 @@ from benchmarks.frame.bench import Bench
 from db.engine import open_database
 from db.instrument_catalog import PostgresInstrumentCatalog
 from domain.model.values import Instrument
-from tests.processes import ROOT, RunningProcess, running
+from tests.support.processes import ROOT, RunningProcess, running
 from tools.devstack.ports import free_port
 
 TOKEN_SECRET = secrets.token_hex(32)

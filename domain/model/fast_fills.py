@@ -1,7 +1,8 @@
 """The short way for what nearly all reports are: the next fill of an order that works at the venue.
 
 It decides nothing of its own: for what it takes, it gives what `domain.model.apply_reports` gives, at a quarter of the
-time, and everything else it leaves to that. Both are compared by a property test (tests/domain/test_plain_fills.py).
+time, and everything else it leaves to that. Both are compared by a property test
+(tests/domain/model/test_fast_fills.py).
 """
 
 from collections.abc import Callable, Sequence

@@ -2,7 +2,7 @@
 
 The venue's messages come late, twice, out of order or not at all. So no message ever overwrites a status. Each one
 adds a fact, and one pure function reads the status off the facts. Then messages commute and repeat harmlessly: any
-permutation, with duplicates, of a list of reports gives the same order (tests/domain/test_order_properties.py).
+permutation, with duplicates, of a list of reports gives the same order (tests/domain/model/test_order_properties.py).
 
 The facts:
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, snapshot
 from domain.model.order import OrderStatus
-from tests.examples import an_order
-from tests.fakes.change_log import MemoryChangeLog
+from tests.support.examples import an_order
+from tests.support.fakes.change_log import MemoryChangeLog
 
 MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC)
 

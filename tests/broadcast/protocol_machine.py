@@ -18,9 +18,9 @@ from domain.model.changes import OrderSnapshot, RecordedChange
 from domain.model.errors import Unavailable
 from domain.ports.notifications import Checkpoint, Reset, UpToDate
 from tests.broadcast.histories import ChangeHistory, a_snapshot
-from tests.broadcast.listening import NO_REDIS, UNHURRIED
-from tests.fakes.telemetry import RecordingTelemetry
-from tests.still_loop import StillLoop
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.live_feeds import NO_REDIS, UNHURRIED
+from tests.support.memory_loop import StillLoop
 
 NUMBERS = 12
 """How many values each of a step's two numbers may have."""

@@ -10,8 +10,8 @@ from broadcast.link import RedisLink
 from broadcast.publisher import open_publisher
 from broadcast.settings import PublisherSettings
 from tests.broadcast.histories import ChangeHistory, a_snapshot
-from tests.broadcast.listening import a_feed
-from tests.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.live_feeds import a_feed
 
 WITHIN_SECONDS = 10.0
 

@@ -14,8 +14,8 @@ from domain.ports.notifications import Checkpoint, LiveFeed, Reset
 from domain.ports.readers import Position
 from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
-from tests.broadcast.listening import UNHURRIED, Listening, a_feed, following, following_order
-from tests.processes import eventually
+from tests.support.live_feeds import UNHURRIED, Listening, a_feed, following, following_order
+from tests.support.processes import eventually
 
 ORDER = a_snapshot()
 OTHER = a_snapshot(2)

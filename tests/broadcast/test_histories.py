@@ -19,7 +19,7 @@ from domain.model.changes import OrderSnapshot, RecordedChange
 from domain.model.order import OrderStatus
 from domain.ports.notifications import Checkpoint, Reset
 from tests.broadcast.histories import ChangeHistory, a_snapshot
-from tests.broadcast.listening import QUICK, Collected, Listening, a_feed
+from tests.support.live_feeds import QUICK, Collected, Listening, a_feed
 
 HISTORIES = 40
 STEPS = 120

@@ -21,10 +21,10 @@ from domain.model.changes import RecordedChange
 from domain.ports.notifications import ChangePublisher, Checkpoint
 from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
-from tests.broadcast.listening import QUICK, UNHURRIED, Listening, a_feed, following
-from tests.fakes.telemetry import RecordingTelemetry
-from tests.processes import eventually
-from tests.servers import TestServer, running_valkey
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.live_feeds import QUICK, UNHURRIED, Listening, a_feed, following
+from tests.support.processes import eventually
+from tests.support.servers import TestServer, running_valkey
 
 WITHIN_SECONDS = 20.0
 SMALL_BUFFER_BYTES = 65_536

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tests.chaos.evidence import (
+from tools.chaos.evidence import (
     Batch,
     Evidence,
     Following,

@@ -6,16 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import check
-from tests.chaos.evidence import (
-    CancelAnswer,
-    Following,
-    Leftover,
-    Message,
-    PlacingStep,
-    Session,
-    VenueOrder,
-)
 from tests.chaos.histories import (
     ACCOUNT,
     CHANGES,
@@ -38,6 +28,16 @@ from tests.chaos.histories import (
     position,
     takeover,
     told,
+)
+from tools.chaos.checker import check
+from tools.chaos.evidence import (
+    CancelAnswer,
+    Following,
+    Leftover,
+    Message,
+    PlacingStep,
+    Session,
+    VenueOrder,
 )
 
 GOOD = good_run()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.chaos.http import HEAD_END, Connections
+from tools.chaos.http import HEAD_END, Connections
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 

@@ -1,7 +1,7 @@
 """How far subscribers are behind: a change's clock starts when the database has it."""
 
-from tests.chaos.evidence import Following, Message, Session
-from tests.chaos.lag import Lag
+from tools.chaos.evidence import Following, Message, Session
+from tools.chaos.lag import Lag
 
 
 def _following(place: int | None, *, order_id: str | None = None, completed: bool = False) -> Following:

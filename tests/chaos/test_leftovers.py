@@ -1,6 +1,6 @@
 """What may be held after the calm: what was held before, and what pools keep by design."""
 
-from tests.chaos.leftovers import compare
+from tools.chaos.leftovers import compare
 
 BEFORE = {"tasks of api-1": 12.0, "tasks of api-2": 14.0, "Valkey connections": 100.0}
 

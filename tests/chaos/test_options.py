@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos.options import read_options
+from tools.chaos.options import read_options
 
 
 def test_a_run_of_a_minute_needs_no_option_and_draws_its_seed() -> None:

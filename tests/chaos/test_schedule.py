@@ -4,9 +4,9 @@ from collections import Counter
 from itertools import pairwise
 
 from runtime.processes.crash_points import NAMES
-from tests.chaos.load import plan_order
-from tests.chaos.nemesis import USUAL_FAULTS, merged_faults
-from tests.chaos.schedule import CRASH_POINTS, HEADS, Kind, make_schedule
+from tools.chaos.load import plan_order
+from tools.chaos.nemesis import USUAL_FAULTS, merged_faults
+from tools.chaos.schedule import CRASH_POINTS, HEADS, Kind, make_schedule
 
 SEEDS = range(20)
 

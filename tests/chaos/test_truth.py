@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
-from tests.chaos.evidence import VenueExecution, VenueOrder
-from tests.chaos.load import order_id_of
-from tests.chaos.truth import Journal, Json
+from tools.chaos.evidence import VenueExecution, VenueOrder
+from tools.chaos.load import order_id_of
+from tools.chaos.truth import Journal, Json
 
 ACCEPTED = {"kind": "order", "order_id": "v-1", "client_order_id": "o-1", "qty": "5"}
 NEW = {"kind": "event", "event": "new", "order_id": "v-1", "client_order_id": "o-1", "qty": None}

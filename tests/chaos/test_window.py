@@ -1,6 +1,6 @@
 """The load's own bound: it follows what the machine accepts."""
 
-from tests.chaos.window import OPEN_FIRST, OPEN_MAX, OPEN_MIN, Window
+from tools.chaos.window import OPEN_FIRST, OPEN_MAX, OPEN_MIN, Window
 
 
 def test_answers_open_the_window_by_one_for_each_window_full() -> None:

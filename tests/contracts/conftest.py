@@ -5,8 +5,8 @@ import pytest
 from db.database import Database
 from domain.ports.order_store import OrderStore
 from domain.ports.readers import OrderReader
-from tests.clerk import Clerk
 from tests.contracts.stores import Adapters, memory_adapters, postgres_adapters
+from tests.support.store_driver import Clerk
 
 
 @pytest.fixture(params=["memory", "PostgreSQL"])

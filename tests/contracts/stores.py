@@ -17,14 +17,14 @@ from domain.ports.ingest_state import LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
 from domain.ports.readers import ChangeLog, InstrumentCatalog, OrderReader
 from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalts
-from tests.db.stores import VENUE, make_store
-from tests.examples import now
-from tests.fakes.change_log import MemoryChangeLog
-from tests.fakes.instrument_catalog import MemoryInstrumentCatalog
-from tests.fakes.order_reader import MemoryOrderReader
-from tests.fakes.order_store import MemoryOrderStore
-from tests.fakes.stream_positions import MemoryStreamPositions
-from tests.fakes.trading_control import MemoryInstrumentPrices
+from tests.support.examples import now
+from tests.support.fakes.change_log import MemoryChangeLog
+from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
+from tests.support.fakes.order_reader import MemoryOrderReader
+from tests.support.fakes.order_store import MemoryOrderStore
+from tests.support.fakes.stream_positions import MemoryStreamPositions
+from tests.support.fakes.trading_control import MemoryInstrumentPrices
+from tests.support.postgres_stores import VENUE, make_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from uuid_utils.compat import uuid7
 
 from domain.model.errors import HistoryGone
 from domain.ports.readers import ChangeLog
-from tests.clerk import Clerk
 from tests.contracts.stores import Adapters
-from tests.examples import accepted, filled
+from tests.support.examples import accepted, filled
+from tests.support.store_driver import Clerk
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from domain.model.order_query import PageRequest
 from domain.model.values import Instrument
 from domain.ports.readers import InstrumentCatalog
 from tests.contracts.stores import Adapters
-from tests.examples import an_instrument
+from tests.support.examples import an_instrument
 
 APPLE = an_instrument()
 SAP = replace(APPLE, isin="DE0007164600", symbol="SAP", name="SAP SE", currency="EUR")

@@ -12,12 +12,12 @@ import pytest
 from domain.model.errors import OrderNotFound
 from domain.model.order import End
 from domain.ports.notifications import Checkpoint, LiveFeed, Reset, UpToDate
-from tests.broadcast.listening import a_feed
-from tests.clerk import Clerk
 from tests.contracts.stores import Adapters, memory_adapters, postgres_adapters
-from tests.examples import accepted, ended, filled
-from tests.fakes.live_feed import MemoryLiveFeed
-from tests.fakes.order_store import MemoryOrderStore
+from tests.support.examples import accepted, ended, filled
+from tests.support.fakes.live_feed import MemoryLiveFeed
+from tests.support.fakes.order_store import MemoryOrderStore
+from tests.support.live_feeds import a_feed
+from tests.support.store_driver import Clerk
 
 WAIT_SECONDS = 10.0
 Item = TypeVar("Item")

@@ -14,9 +14,9 @@ from domain.model.order_query import OrderFilter, OrderKey, OrderSort, PageReque
 from domain.model.values import Side
 from domain.ports.order_store import OrderStore
 from domain.ports.readers import OrderReader
-from tests.clerk import Clerk
-from tests.examples import accepted, busted, ended, filled, new_order, now
-from tests.fakes.clock import MIDNIGHT
+from tests.support.examples import accepted, busted, ended, filled, new_order, now
+from tests.support.fakes.clock import MIDNIGHT
+from tests.support.store_driver import Clerk
 
 MINE = OrderFilter(account_id="alice")
 KEYS: dict[OrderSort, Callable[[OrderSnapshot], OrderKey]] = {

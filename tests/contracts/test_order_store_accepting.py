@@ -5,8 +5,8 @@ import asyncio
 from domain.model.changes import ChangeKind
 from domain.model.order import OrderStatus
 from domain.ports.order_store import OrderStore
-from tests.clerk import Clerk
-from tests.examples import filled, new_order, now
+from tests.support.examples import filled, new_order, now
+from tests.support.store_driver import Clerk
 
 
 async def test_an_accepted_order_is_pending_due_at_once_and_the_first_change_of_its_account(store: OrderStore) -> None:

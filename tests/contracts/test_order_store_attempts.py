@@ -7,8 +7,8 @@ import pytest
 from domain.model.errors import StaleWrite
 from domain.model.order import CANCELED_BEFORE_SENDING, End, OrderStatus
 from domain.ports.order_store import AttemptEnd, OrderStore
-from tests.clerk import Clerk
-from tests.examples import accepted, became_unknown, ended
+from tests.support.examples import accepted, became_unknown, ended
+from tests.support.store_driver import Clerk
 
 LEASE = timedelta(seconds=30)
 NO_TIME = timedelta(0)

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from domain.model.order import End
 from domain.ports.order_store import OrderStore
-from tests.clerk import Clerk
-from tests.examples import accepted, cancel_asked, ended
-from tests.processes import eventually
+from tests.support.examples import accepted, cancel_asked, ended
+from tests.support.processes import eventually
+from tests.support.store_driver import Clerk
 
 LEASE = timedelta(seconds=30)
 NO_TIME = timedelta(0)

@@ -16,8 +16,7 @@ from domain.model.reports import Report
 from domain.ports.order_store import ExecutionKey, OrderStore, OrderWrite
 from domain.services.order_cache import KeptOrders
 from domain.services.recording import Recording
-from tests.clerk import Clerk
-from tests.examples import (
+from tests.support.examples import (
     accepted,
     became_unknown,
     busted,
@@ -30,8 +29,9 @@ from tests.examples import (
     new_order,
     now,
 )
-from tests.fakes.signals import RecordingPublisher, RecordingWakeUps
-from tests.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.store_driver import Clerk
 
 
 async def test_what_was_written_is_read_back_as_it_was(store: OrderStore, clerk: Clerk) -> None:

@@ -8,10 +8,10 @@ import pytest
 from domain.model.errors import LeadershipLost
 from domain.ports.ingest_state import Fence, LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
-from tests.clerk import Clerk
 from tests.contracts.stores import Adapters
-from tests.examples import accepted
-from tests.fakes.clock import MIDNIGHT
+from tests.support.examples import accepted
+from tests.support.fakes.clock import MIDNIGHT
+from tests.support.store_driver import Clerk
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 LEASE = timedelta(seconds=30)

@@ -15,9 +15,9 @@ from domain.model.order import End
 from domain.model.order_query import PageRequest
 from domain.ports.order_store import OrderStore
 from domain.ports.trading_control import HaltFilter, InstrumentPrices, LimitBook, TradingHalt, TradingHalts
-from tests.clerk import Clerk
 from tests.contracts.stores import Adapters
-from tests.examples import ISIN, accepted, at, busted, ended, filled, new_order, now
+from tests.support.examples import ISIN, accepted, at, busted, ended, filled, new_order, now
+from tests.support.store_driver import Clerk
 
 LEASE = timedelta(seconds=30)
 ALL_LIMITS = AccountLimits(

@@ -12,9 +12,9 @@ from domain.model.errors import VenueUnreachable
 from domain.model.reports import OrderFilled
 from domain.model.values import OrderType, Terms
 from domain.ports.venue import AlreadyPlaced, CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, Placed, Venue
-from tests.examples import now, some_terms
-from tests.exchange.exchange import an_exchange
-from tests.fakes.venue import ScriptedVenue
+from tests.support.examples import now, some_terms
+from tests.support.exchange import an_exchange
+from tests.support.fakes.venue import ScriptedVenue
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 TERMS = replace(some_terms(quantity="10"), type=OrderType.MARKET, limit_price=None)

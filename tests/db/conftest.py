@@ -4,8 +4,8 @@ import pytest
 
 from db.database import Database
 from db.order_store import PostgresOrderStore
-from tests.clerk import Clerk
-from tests.db.stores import make_store
+from tests.support.postgres_stores import make_store
+from tests.support.store_driver import Clerk
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from datetime import timedelta
 from db.database import Database
 from db.order_store import PostgresOrderStore
 from domain.ports.order_store import AttemptEnd
-from tests.clerk import Clerk
+from tests.support.store_driver import Clerk
 
 LEASE = timedelta(seconds=30)
 

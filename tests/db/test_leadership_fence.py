@@ -15,10 +15,10 @@ from db.stream_positions import PostgresLeadershipLease
 from domain.model.errors import LeadershipLost
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import OrderWrite
-from tests.clerk import Clerk
-from tests.db.stores import VENUE
-from tests.examples import accepted
-from tests.processes import eventually
+from tests.support.examples import accepted
+from tests.support.postgres_stores import VENUE
+from tests.support.processes import eventually
+from tests.support.store_driver import Clerk
 
 NO_TIME = timedelta(0)
 LEASE = timedelta(seconds=30)

@@ -16,9 +16,9 @@ from uuid_utils.compat import uuid7
 
 from db.columns import metadata
 from db.migrate import upgrade
-from tests.examples import now
-from tests.processes import eventually
-from tests.servers import PostgresServer
+from tests.support.examples import now
+from tests.support.processes import eventually
+from tests.support.servers import PostgresServer
 
 CATALOG = (
     """

@@ -16,11 +16,11 @@ from db.database import Database
 from db.engine import open_database
 from db.order_store import PostgresOrderStore
 from domain.model.errors import Unavailable
-from tests.clerk import Clerk
-from tests.db.stores import make_store
-from tests.examples import accepted, new_order
-from tests.processes import eventually
-from tests.servers import PostgresServer
+from tests.support.examples import accepted, new_order
+from tests.support.postgres_stores import make_store
+from tests.support.processes import eventually
+from tests.support.servers import PostgresServer
+from tests.support.store_driver import Clerk
 
 ANSWER_SECONDS = 2.0
 RECOVERY_SECONDS = 10.0

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from db.database import Database
 from db.engine import open_database
-from tests.clerk import Clerk
-from tests.db.stores import make_store
-from tests.examples import filled
+from tests.support.examples import filled
+from tests.support.postgres_stores import make_store
+from tests.support.store_driver import Clerk
 
 ACCOUNTS = ("a", "b", "c")
 WRITERS = 16

@@ -15,9 +15,9 @@ from db.trading_halts import PostgresTradingHalts
 from domain.model.errors import StaleWrite
 from domain.ports.order_store import OrderWrite
 from domain.ports.trading_control import TradingHalt
-from tests.clerk import Clerk
-from tests.db.stores import make_store
-from tests.examples import accepted, filled, new_order, now
+from tests.support.examples import accepted, filled, new_order, now
+from tests.support.postgres_stores import make_store
+from tests.support.store_driver import Clerk
 
 ORDERS = 50
 

@@ -12,9 +12,9 @@ from db.rows import ORDER_COLUMN_NAMES, order_of, placement_of
 from domain.model.changes import OrderSnapshot, snapshot
 from domain.model.order_query import OrderFilter, OrderSort, PageRequest
 from domain.model.reports import Report
-from tests.clerk import Clerk
-from tests.db.stores import make_store
 from tests.db.test_status_property import reports
+from tests.support.postgres_stores import make_store
+from tests.support.store_driver import Clerk
 
 CASES = 25
 WHOLE_ROWS = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = ANY($1)"  # noqa: S608 - our own columns

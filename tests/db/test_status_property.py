@@ -24,9 +24,9 @@ from domain.model.reports import (
     Report,
 )
 from domain.model.values import Reason, ReasonSource
-from tests.clerk import Clerk
-from tests.db.stores import make_store
-from tests.fakes.clock import MIDNIGHT
+from tests.support.fakes.clock import MIDNIGHT
+from tests.support.postgres_stores import make_store
+from tests.support.store_driver import Clerk
 
 REPORTS_MAX = 12
 CASES = 25

@@ -24,9 +24,7 @@ from domain.model.order import End, OrderStatus
 from domain.ports.order_store import Stored
 from domain.ports.trading_control import TradingHalt
 from domain.services.price_tape import GatheringTape
-from tests.clerk import Clerk
-from tests.db.stores import VENUE, make_store
-from tests.examples import (
+from tests.support.examples import (
     ISIN,
     accepted,
     at,
@@ -39,8 +37,10 @@ from tests.examples import (
     new_order,
     now,
 )
-from tests.fakes.telemetry import RecordingTelemetry
-from tests.processes import eventually
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.postgres_stores import VENUE, make_store
+from tests.support.processes import eventually
+from tests.support.store_driver import Clerk
 
 WAITERS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 

@@ -11,8 +11,8 @@ from db.waiting_orders import WAITING, PostgresWaitingOrders
 from domain.model.order import VenueRank
 from domain.model.reports import OrderAccepted, PlacementBecameUnknown
 from domain.model.values import Reason, ReasonSource
-from tests.clerk import Clerk
-from tests.examples import now
+from tests.support.examples import now
+from tests.support.store_driver import Clerk
 
 NO_TIME, LONG = timedelta(0), timedelta(hours=1)
 UNKNOWN = Reason(source=ReasonSource.SYSTEM, code="OUTCOME_UNKNOWN", message="The answer was lost.")

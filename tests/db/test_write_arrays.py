@@ -15,8 +15,8 @@ from db.array_texts import moment_array, plain_array, text_array
 from db.database import Database
 from domain.model.order import End, VenueRank
 from domain.model.values import EXACT, Reason, ReasonSource
-from tests.clerk import Clerk
-from tests.examples import accepted, ended, filled
+from tests.support.examples import accepted, ended, filled
+from tests.support.store_driver import Clerk
 
 CASES = 100
 ROWS_MAX = 5

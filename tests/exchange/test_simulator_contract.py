@@ -28,7 +28,7 @@ from domain.ports.venue import (
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.simulator.faults import NO_FAULTS, StreamFaults
 from exchange.simulator.stream import Frames
-from tests.exchange.exchange import an_exchange
+from tests.support.exchange import an_exchange
 
 WAIT_SECONDS = 10.0
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ from domain.ports.venue import UnreadableReport, VenueReport
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.stream import AlpacaStream
 from tests.exchange.test_wire import update
-from tests.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.telemetry import RecordingTelemetry
 
 AUTHORIZED = b'{"stream":"authorization","data":{"status":"authorized","action":"authenticate"}}'
 LISTENING = b'{"stream":"listening","data":{"streams":["trade_updates"]}}'

@@ -27,7 +27,7 @@ from domain.ports.venue import (
 )
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
-from tests.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.telemetry import RecordingTelemetry
 
 ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 TERMS = Terms(

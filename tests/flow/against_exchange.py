@@ -11,8 +11,8 @@ from typing import Any
 
 import asyncpg
 
-from tests.flow.system import Json, System
-from tests.processes import eventually
+from tests.support.processes import eventually
+from tests.support.system import Json, System
 
 AT_ONCE = 50
 PLACED_WITHIN_SECONDS = 120.0

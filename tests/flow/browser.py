@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.node import need_program
-from tests.processes import eventually, running
+from tests.support.node import need_program
+from tests.support.processes import eventually, running
 
 Json = dict[str, Any]
 

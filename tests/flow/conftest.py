@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.flow.system import System, open_system
-from tests.servers import PostgresServer, TestServer
+from tests.support.servers import PostgresServer, TestServer
+from tests.support.system import System, open_system
 
 QUICK = {"PLACEMENT_SETTLE_SECONDS": "1"}
 

@@ -12,8 +12,8 @@ import asyncpg
 
 from db.migrate import upgrade
 from tests.flow.against_exchange import Exchange, fill_while_cut
-from tests.flow.system import open_system
-from tests.servers import running_postgres, running_valkey
+from tests.support.servers import running_postgres, running_valkey
+from tests.support.system import open_system
 
 RIGHT_WITHIN_SECONDS = 10.0
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from tests.flow.system import System, open_system
-from tests.processes import eventually
-from tests.runtime.webhook import Webhook, open_webhook
+from tests.support.processes import eventually
+from tests.support.system import System, open_system
+from tests.support.webhook import Webhook, open_webhook
 
 QUICK = {
     "PLACEMENT_BACKOFF_SECONDS": "0.1",

@@ -12,8 +12,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.flow.socket import Subscription
-from tests.flow.system import Json, System, open_system
-from tests.processes import RunningProcess, eventually
+from tests.support.processes import RunningProcess, eventually
+from tests.support.system import Json, System, open_system
 
 SERVICE_RESTART = 1012
 DRAIN_SECONDS = 1.5

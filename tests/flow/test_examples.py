@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.system import Json, System, token
-from tests.node import INSTALL_TIMEOUT_SECONDS, LOCK, PROJECT, need_program
-from tests.processes import ROOT, RunningProcess, eventually, running
-from tests.proxy import Proxy, proxied
+from tests.support.node import INSTALL_TIMEOUT_SECONDS, LOCK, PROJECT, need_program
+from tests.support.processes import ROOT, RunningProcess, eventually, running
+from tests.support.proxy import Proxy, proxied
+from tests.support.system import Json, System, token
 
 pytestmark = pytest.mark.timeout(INSTALL_TIMEOUT_SECONDS + 60)  # The first test installs the packages.
 

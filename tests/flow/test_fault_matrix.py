@@ -19,10 +19,10 @@ import pytest
 
 from exchange.simulator.faults import Answer, FaultDice, Faults, PlacementFate, StreamFaults
 from tests.flow.gateway import Act, Gateway, answers, cuts, falls_silent, running_gateway
-from tests.flow.system import Json, System, open_system
-from tests.processes import eventually
-from tests.proxy import Proxy, proxied
-from tests.servers import PostgresServer, TestServer
+from tests.support.processes import eventually
+from tests.support.proxy import Proxy, proxied
+from tests.support.servers import PostgresServer, TestServer
+from tests.support.system import Json, System, open_system
 
 QUICK = {
     "PLACEMENT_MAX_ATTEMPTS": "3",

@@ -17,11 +17,11 @@ import pytest
 
 from graph.http.graphiql import CDN, LIBRARIES, PAGE_PATH, STATIC_PATH
 from tests.flow.browser import Page, open_page
-from tests.flow.system import Json, System, open_system, token
-from tests.node import INSTALL_TIMEOUT_SECONDS, need_program
-from tests.processes import ROOT
-from tests.proxy import Proxy, proxied
-from tests.servers import PostgresServer, TestServer
+from tests.support.node import INSTALL_TIMEOUT_SECONDS, need_program
+from tests.support.processes import ROOT
+from tests.support.proxy import Proxy, proxied
+from tests.support.servers import PostgresServer, TestServer
+from tests.support.system import Json, System, open_system, token
 
 pytestmark = pytest.mark.timeout(INSTALL_TIMEOUT_SECONDS + 60)  # The first test installs GraphiQL.
 

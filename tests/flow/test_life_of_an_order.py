@@ -1,7 +1,7 @@
 """An order from its mutation to its last change, watched live."""
 
-from tests.flow.system import System
-from tests.processes import eventually
+from tests.support.processes import eventually
+from tests.support.system import System
 
 WATCH = """
 subscription Watch($id: ID!, $afterVersion: Int) {

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.flow.system import Json, System, open_system
-from tests.processes import eventually
-from tests.proxy import Proxy, proxied
-from tests.servers import PostgresServer, TestServer
+from tests.support.processes import eventually
+from tests.support.proxy import Proxy, proxied
+from tests.support.servers import PostgresServer, TestServer
+from tests.support.system import Json, System, open_system
 
 QUICK = {
     "PLACEMENT_BACKOFF_SECONDS": "0.3",

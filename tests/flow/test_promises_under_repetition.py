@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from tests.flow.system import Json, System
+from tests.support.system import Json, System
 
 WATCH = "subscription Watch($id: ID!) { orderStatus(orderId: $id) { kind } }"
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.flow.system import System, open_system
-from tests.processes import eventually
+from tests.support.processes import eventually
+from tests.support.system import System, open_system
 
 ORDERS = 40
 QUICK = {

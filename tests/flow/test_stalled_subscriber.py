@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.flow.socket import open_socket
-from tests.flow.system import System, open_system, token
-from tests.processes import eventually
+from tests.support.processes import eventually
+from tests.support.system import System, open_system, token
 
 SEND_TIMEOUT_SECONDS = 1.0
 SUBSCRIPTIONS = 40

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from tests.flow.system import System, open_system
-from tests.processes import eventually
+from tests.support.processes import eventually
+from tests.support.system import System, open_system
 
 LEASE_SECONDS = 2.0
 TAKEOVER_SECONDS = 10.0

@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 
 from tests.flow.against_exchange import Exchange, fill_while_cut
-from tests.flow.system import open_system
-from tests.processes import eventually
-from tests.servers import PostgresServer, TestServer
+from tests.support.processes import eventually
+from tests.support.servers import PostgresServer, TestServer
+from tests.support.system import open_system
 
 RIGHT_WITHIN_SECONDS = 10.0
 ORDERS = 20

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.flow.system import Json, System, open_system
-from tests.processes import eventually, running
-from tests.servers import PostgresServer, TestServer
+from tests.support.processes import eventually, running
+from tests.support.servers import PostgresServer, TestServer
+from tests.support.system import Json, System, open_system
 from tools.devstack.ports import free_port
 
 HALT = """mutation Halt($account: ID, $everybody: Boolean! = false) {

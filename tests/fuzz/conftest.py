@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from tests.fuzz.client import FuzzClient
-from tests.http_audits.api import AuditedApi, import_instruments, running_api
-from tests.servers import PostgresServer, TestServer
+from tests.support.audited_api import AuditedApi, import_instruments, running_api
+from tests.support.servers import PostgresServer, TestServer
 
 ALLOWED = {
     "GET_QUERIES_ALLOWED": "true",

@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from tests.graph.orders import PLACE, limit_order
-from tests.graph.raw_socket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame, init
-from tests.graph.server import LIMITS, token
+from tests.support.api_server import LIMITS, token
+from tests.support.graphql_orders import PLACE, limit_order
+from tests.support.raw_socket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame, init
 
 ACCOUNT = "fuzz"
 ALLOWED, REFUSED = "allowed-", "refused-"

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 
-from tests.flow.system import ALL_SCOPES, APPLE, token
 from tests.fuzz.cases import fuzz
 from tests.fuzz.client import FuzzClient
-from tests.processes import ROOT
+from tests.support.processes import ROOT
+from tests.support.system import ALL_SCOPES, APPLE, token
 
 TEXTS = st.text(max_size=40)
 SCALARS = {

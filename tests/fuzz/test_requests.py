@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.flow.system import APPLE, PLACE, token
 from tests.fuzz.cases import fuzz
 from tests.fuzz.client import FuzzClient
+from tests.support.system import APPLE, PLACE, token
 
 NEWER = "application/graphql-response+json"
 TOKEN = f"Bearer {token('demo')}"

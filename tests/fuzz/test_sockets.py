@@ -14,8 +14,8 @@ from hypothesis import given
 from domain.ports.telemetry import Metric
 from tests.fuzz.cases import TIMEOUT_SECONDS, fuzz
 from tests.fuzz.conversations import REFUSED, Conversation, Leaving, conversations
-from tests.graph.raw_socket import CLOSE, PONG, TEXT, Frame, RawSocket, frame, raw_socket, subscribe
-from tests.graph.server import DEADLINE_SECONDS, Api, Json, running_api, until
+from tests.support.api_server import DEADLINE_SECONDS, Api, Json, running_api, until
+from tests.support.raw_socket import CLOSE, PONG, TEXT, Frame, RawSocket, frame, raw_socket, subscribe
 
 NORMAL = 1000
 GOODBYE = frame(struct.pack("!H", NORMAL), opcode=CLOSE)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.graph.server import Api, running_api
+from tests.support.api_server import Api, running_api
 
 
 @pytest.fixture(scope="session")

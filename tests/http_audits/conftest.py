@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.http_audits.api import AuditedApi, running_api
-from tests.servers import PostgresServer, TestServer
+from tests.support.audited_api import AuditedApi, running_api
+from tests.support.servers import PostgresServer, TestServer
 
 
 @pytest.fixture(scope="session")

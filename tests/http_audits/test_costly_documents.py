@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.http_audits.api import AuditedApi
+from tests.support.audited_api import AuditedApi
 
 CPU_BOUND_SECONDS = 1.0
 """Far above what any of them takes (the longest 0.1 s), far below what one took before its limit (0.2 to 3 s)."""

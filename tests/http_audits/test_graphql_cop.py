@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.flow.system import token
-from tests.http_audits.api import AuditedApi, Json
+from tests.support.audited_api import AuditedApi, Json
+from tests.support.system import token
 
 TYPENAME = "query cop { __typename }"
 IDE_PATHS = ("/", "/graphiql", "/playground", "/console", "/graphql")

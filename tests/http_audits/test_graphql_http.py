@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from tests.flow.system import token
-from tests.http_audits.api import running_api
-from tests.node import PROJECT, install_modules, need_program
+from tests.support.audited_api import running_api
+from tests.support.node import PROJECT, install_modules, need_program
+from tests.support.system import token
 
 Audit = dict[str, str]
 

@@ -15,10 +15,10 @@ from domain.ports.venue import UnreadableReport, VenueReport
 from ingest.consumer import Consumer, ConsumerPolicy
 from ingest.recorder import Recorder
 from ingest.waiting import WaitingReports
-from tests.desk import Desk
-from tests.examples import new_order
-from tests.fakes.clock import MIDNIGHT
-from tests.processes import eventually
+from tests.support.examples import new_order
+from tests.support.fakes.clock import MIDNIGHT
+from tests.support.memory_gateway import Desk
+from tests.support.processes import eventually
 
 Item = VenueReport | UnreadableReport
 SHORTLY = timedelta(milliseconds=1)

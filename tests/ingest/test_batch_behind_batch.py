@@ -10,8 +10,8 @@ from domain.model.order import Order, OrderStatus
 from domain.ports.telemetry import Metric
 from domain.ports.venue import UnreadableReport
 from domain.services.order_cache import KeptOrders
-from tests.desk import Desk
 from tests.ingest.at_work import Following, fill, following, placed, report_of, soon
+from tests.support.memory_gateway import Desk
 
 FAILURES = 3
 ROUNDS = 100

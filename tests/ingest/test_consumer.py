@@ -10,10 +10,10 @@ from domain.model.reports import OrderAccepted
 from domain.ports.telemetry import Metric
 from domain.ports.venue import UnreadableReport, VenueReport
 from ingest.recorder import UNKNOWN_ORDER
-from tests.desk import Desk
-from tests.examples import new_order
-from tests.fakes.clock import MIDNIGHT
 from tests.ingest.at_work import WAITING_REPORTS_MAX, fill, following, placed, report_of, soon
+from tests.support.examples import new_order
+from tests.support.fakes.clock import MIDNIGHT
+from tests.support.memory_gateway import Desk
 
 
 async def test_fills_from_the_stream_are_recorded_and_published_in_order() -> None:

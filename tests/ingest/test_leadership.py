@@ -13,11 +13,11 @@ from domain.model.errors import LeadershipLost, Unavailable
 from domain.ports.ingest_state import Fence
 from domain.ports.telemetry import Metric
 from ingest.leadership import Leadership, LeadershipPolicy
-from tests.desk import Desk
-from tests.fakes.stream_positions import MemoryStreamPositions
-from tests.fakes.telemetry import RecordingTelemetry
 from tests.ingest.at_work import fill, placed, report_of
-from tests.processes import eventually
+from tests.support.fakes.stream_positions import MemoryStreamPositions
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.memory_gateway import Desk
+from tests.support.processes import eventually
 
 VENUE = "SIM"
 LEASE = timedelta(milliseconds=200)

@@ -7,10 +7,10 @@ from domain.model.errors import Unavailable
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
 from jobs.loops import SWEEP_ORDERS_MAX, Sweeper, repeat
-from tests.desk import Desk
-from tests.examples import new_order
-from tests.fakes.telemetry import RecordingTelemetry
-from tests.processes import eventually
+from tests.support.examples import new_order
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.memory_gateway import Desk
+from tests.support.processes import eventually
 
 OVERDUE = timedelta(seconds=2)
 

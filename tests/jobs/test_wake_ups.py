@@ -11,7 +11,7 @@ from saq.queue.redis import RedisQueue
 from domain.ports.telemetry import Metric
 from jobs.queue import ORDERS_PER_JOB_MAX, PLACE_ORDERS, open_queue
 from jobs.wake_ups import WAITING_ORDERS_MAX, SaqWakeUps
-from tests.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.telemetry import RecordingTelemetry
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 

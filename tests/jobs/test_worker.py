@@ -13,10 +13,10 @@ from domain.ports.telemetry import Metric
 from jobs.queue import WakeUpQueue, open_queue
 from jobs.wake_ups import SaqWakeUps
 from jobs.worker import PlacingWorker
-from tests.desk import Desk
-from tests.examples import new_order
-from tests.processes import eventually
-from tests.proxy import proxied
+from tests.support.examples import new_order
+from tests.support.memory_gateway import Desk
+from tests.support.processes import eventually
+from tests.support.proxy import proxied
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from tests.processes import running
-from tests.servers import running_postgres, running_valkey
+from tests.support.processes import running
+from tests.support.servers import running_postgres, running_valkey
 from tools.devstack.ports import free_port
 
 PAGE_PATHS = ("/graphql", "/graphiql/boot.js", "/graphiql/page.css")

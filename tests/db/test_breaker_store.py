@@ -1,0 +1,125 @@
+"""The gate in PostgreSQL: several workers and processes, what people see meanwhile, and what claiming costs."""
+
+import asyncio
+import re
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from db.breaker_store import PostgresVenueGate
+from db.database import Database
+from db.engine import open_database
+from db.order_claimer import CLAIM, CLAIM_DUE
+from db.order_reader import PostgresOrderReader
+from db.order_store import PostgresOrderStore
+from tests.support.postgres_stores import VENUE, make_store
+from tests.support.store_driver import Clerk
+
+LEASE = timedelta(seconds=30)
+NO_TIME = timedelta(0)
+LONG = timedelta(hours=1)
+WAITING_ORDERS = 3000
+
+
+@pytest.fixture
+def gate(database: Database) -> PostgresVenueGate:
+    """The gate of the store's venue."""
+    return PostgresVenueGate(database, VENUE)
+
+
+async def test_of_many_workers_of_two_processes_one_probes(
+    database_url: str, gate: PostgresVenueGate, clerk: Clerk
+) -> None:
+    ids = await clerk.accept(40)
+    await gate.failed(error="down", trips_at=1, open_for=NO_TIME)
+    async with (
+        open_database(database_url, application_name="worker 1") as one,
+        open_database(database_url, application_name="worker 2") as two,
+    ):
+        workers = [make_store(database) for database in (one, two)] * 8
+
+        named = asyncio.gather(*(worker.claim(ids, lease=LEASE) for worker in workers))
+        swept = asyncio.gather(*(worker.claim_due(limit=10, overdue_by=NO_TIME, lease=LEASE) for worker in workers))
+        claims = [claim for batch in [*await named, *await swept] for claim in batch]
+
+    assert [claim.is_probe for claim in claims] == [True]
+
+
+async def test_another_venues_gate_holds_nothing_up(
+    database: Database, store: PostgresOrderStore, clerk: Clerk
+) -> None:
+    ids = await clerk.accept(2)
+    await PostgresVenueGate(database, "ELSEWHERE").pause(wait=LONG, error="too many")
+
+    assert len(await store.claim(ids, lease=LEASE)) == 2
+
+
+async def test_people_see_when_a_waiting_order_is_tried_at_the_earliest_and_why(
+    database: Database, gate: PostgresVenueGate, clerk: Clerk
+) -> None:
+    (order_id,) = await clerk.accept(1)
+    reader = PostgresOrderReader(database)
+    before = await _placement(reader, order_id)
+
+    await gate.pause(wait=LONG, error="too many requests")
+
+    held = await _placement(reader, order_id)
+    assert before[1] is None
+    assert before[0] + LONG - LEASE < held[0]
+    assert held[1] == "too many requests"
+
+
+async def test_once_the_gate_opens_they_see_the_orders_own_time_again(
+    database: Database, gate: PostgresVenueGate, clerk: Clerk
+) -> None:
+    (order_id,) = await clerk.accept(1)
+    reader = PostgresOrderReader(database)
+    before = await _placement(reader, order_id)
+    await gate.failed(error="down", trips_at=1, open_for=LONG)
+
+    await gate.worked()
+
+    assert await _placement(reader, order_id) == before
+
+
+async def test_behind_a_shut_gate_not_one_order_is_looked_at(
+    database: Database, gate: PostgresVenueGate, clerk: Clerk
+) -> None:
+    ids = await clerk.accept(WAITING_ORDERS)
+    await gate.pause(wait=LONG, error="too many requests")
+
+    swept = await _plan(database, CLAIM_DUE, LEASE, VENUE, NO_TIME, 64)
+    named = await _plan(database, CLAIM, LEASE, VENUE, ids[:50])
+
+    for plan in (swept, named):
+        assert re.search(r"One-Time Filter|never executed", plan), plan
+        assert max(_rows(plan)) <= 1, plan
+
+
+async def test_claiming_reads_no_more_than_it_claims(database: Database, clerk: Clerk) -> None:
+    ids = await clerk.accept(WAITING_ORDERS)
+    await database.fetch("ANALYZE orders")
+
+    swept = await _plan(database, CLAIM_DUE, LEASE, VENUE, NO_TIME, 64)
+    named = await _plan(database, CLAIM, LEASE, VENUE, ids[-50:])
+
+    assert max(_rows(swept)) <= 64, swept
+    assert max(_rows(named)) <= 50, named
+
+
+async def _placement(reader: PostgresOrderReader, order_id: UUID) -> tuple[datetime, str | None]:
+    order = await reader.order(order_id, account_id=None)
+    assert order is not None
+    assert order.placement.next_attempt_at is not None
+    return order.placement.next_attempt_at, order.placement.last_error
+
+
+async def _plan(database: Database, statement: str, *arguments: object) -> str:
+    """The plan and what each of its steps did."""
+    rows = await database.fetch(f"EXPLAIN (ANALYZE, TIMING OFF) {statement}", *arguments)
+    return "\n".join(row["QUERY PLAN"] for row in rows)
+
+
+def _rows(plan: str) -> list[float]:
+    return [float(number) for number in re.findall(r"actual rows=([\d.]+)", plan)]

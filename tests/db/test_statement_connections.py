@@ -1,0 +1,144 @@
+"""The hot statements keep a connection: it is used again, replaced when it ends, given back at the end."""
+
+import asyncio
+import os
+
+import pytest
+
+from db.database import Database
+from db.engine import KEPT_SHARE, open_database
+from domain.model.errors import Unavailable
+from tests.support.processes import eventually
+
+PROCESS = "SELECT pg_backend_pid() AS pid"
+DEADLINE_SECONDS = 10.0
+"""A connection that is never given back would be waited for without end."""
+
+
+async def _pid(database: Database) -> int:
+    return int((await database.fetch(PROCESS))[0]["pid"])
+
+
+async def test_one_after_the_other_use_one_connection(database_url: str) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS), open_database(database_url, application_name="one") as database:
+        assert len({await _pid(database) for _ in range(5)}) == 1
+
+
+async def test_as_many_at_once_as_the_pool_has_are_served(database_url: str) -> None:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(
+            database_url, application_name="many", pool_max_connections=KEPT_SHARE, call_timeout_seconds=1.0
+        ) as database,
+    ):
+        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(KEPT_SHARE * 2)))
+
+        assert len(await asyncio.gather(*(_pid(database) for _ in range(KEPT_SHARE * 2)))) == KEPT_SHARE * 2
+
+
+async def test_reads_that_take_turns_share_the_kept_connections(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.database.TURN_MAX_SECONDS", 10.0)
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name="turns", pool_max_connections=KEPT_SHARE) as database,
+    ):
+        first = await _pid(database)
+
+        reads = await asyncio.gather(*(database.fetch_in_turn(PROCESS) for _ in range(20)))
+
+        assert {row["pid"] for rows in reads for row in rows} == {first}
+
+
+async def test_a_read_whose_turn_does_not_come_takes_another_connection(database_url: str) -> None:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name="late", pool_max_connections=KEPT_SHARE) as database,
+    ):
+        first = await _pid(database)
+        busy = asyncio.create_task(database.fetch("SELECT pg_sleep(1)"))
+        await asyncio.sleep(0)
+
+        assert (await database.fetch_in_turn(PROCESS))[0]["pid"] != first
+
+        assert not busy.done()
+        await busy
+
+
+async def test_a_turn_that_comes_as_its_reader_is_cancelled_is_given_to_the_next(database_url: str) -> None:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name="cancelled", pool_max_connections=KEPT_SHARE) as database,
+    ):
+        first = await _pid(database)
+
+        async def hold() -> None:
+            await database.fetch("SELECT pg_sleep(0.01)")
+            # The connection was just given to the reader, who has not run since.
+            reader.cancel()
+
+        holding = asyncio.create_task(hold())
+        await asyncio.sleep(0)
+        reader = asyncio.create_task(database.fetch_in_turn(PROCESS))
+        await asyncio.wait({holding, reader})
+
+        assert reader.cancelled()
+        assert await _pid(database) == first
+
+
+async def test_a_kept_connection_that_the_server_ends_is_replaced(database_url: str, database: Database) -> None:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name=f"ends {os.getpid()}") as other,
+    ):
+        first = await _pid(other)
+        await database.fetch("SELECT pg_terminate_backend($1::int)", first)
+
+        async def is_replaced() -> bool:
+            try:
+                return await _pid(other) != first
+            except Unavailable:
+                return False
+
+        await eventually(is_replaced, within_seconds=2)
+
+
+async def test_a_kept_connection_whose_call_is_given_up_is_used_no_more(database_url: str) -> None:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name="slow", call_timeout_seconds=0.3) as database,
+    ):
+        first = await _pid(database)
+
+        with pytest.raises(Unavailable):
+            await database.fetch("SELECT pg_sleep(5)")
+
+        assert await _pid(database) != first
+
+
+async def test_none_is_left_open_at_the_end(database_url: str, database: Database) -> None:
+    name = f"left {os.getpid()}"
+    async with asyncio.timeout(DEADLINE_SECONDS), open_database(database_url, application_name=name) as other:
+        await asyncio.gather(*(_pid(other) for _ in range(4)))
+
+    async def are_gone() -> bool:
+        return not await database.fetch("SELECT FROM pg_stat_activity WHERE application_name = $1", name)
+
+    await eventually(are_gone, within_seconds=2)
+
+
+async def test_none_is_left_open_by_a_call_that_ends_after_the_database_was_stopped(
+    database_url: str, database: Database
+) -> None:
+    name = f"stopped {os.getpid()}"
+    async with asyncio.timeout(DEADLINE_SECONDS), open_database(database_url, application_name=name) as other:
+        await _pid(other)
+        late = asyncio.create_task(other.fetch("SELECT pg_sleep(0.3)"))
+        await asyncio.sleep(0)
+    await late
+
+    async def are_gone() -> bool:
+        return not await database.fetch("SELECT FROM pg_stat_activity WHERE application_name = $1", name)
+
+    await eventually(are_gone, within_seconds=2)

@@ -1,0 +1,215 @@
+"""The status table, rule by rule, and what people read beside the status."""
+
+from decimal import Decimal
+
+import pytest
+
+from domain.model.order import (
+    CANCELED_AS_ASKED,
+    FINAL_STATUSES,
+    CancelRequests,
+    End,
+    Facts,
+    Order,
+    OrderStatus,
+    PlacingPhase,
+    VenueRank,
+    derive_status,
+    is_placing_over,
+)
+from domain.model.values import Reason, ReasonSource
+from tests.support.examples import (
+    VENUE_SAYS,
+    WE_SAY,
+    accepted,
+    an_order_told,
+    became_unknown,
+    busted,
+    cancel_asked,
+    cancel_refused,
+    cancel_sent,
+    corrected,
+    ended,
+    filled,
+    given_up,
+)
+
+
+def status_of(facts: Facts) -> OrderStatus:
+    return derive_status(facts, quantity=Decimal(10))
+
+
+OPEN_CANCEL = CancelRequests(asked=1)
+
+
+def test_a_fresh_order_is_pending() -> None:
+    assert status_of(Facts()) is OrderStatus.PENDING
+
+
+def test_an_order_whose_answer_was_lost_is_in_doubt() -> None:
+    assert status_of(Facts(phase=PlacingPhase.SENT_UNKNOWN)) is OrderStatus.IN_DOUBT
+
+
+def test_an_order_that_was_given_up_has_failed() -> None:
+    assert status_of(Facts(phase=PlacingPhase.GIVEN_UP)) is OrderStatus.FAILED
+
+
+@pytest.mark.parametrize("phase", PlacingPhase)
+@pytest.mark.parametrize("rank", [VenueRank.ACCEPTED, VenueRank.WORKING])
+def test_what_the_venue_has_is_placed_whatever_we_believed(phase: PlacingPhase, rank: VenueRank) -> None:
+    assert status_of(Facts(phase=phase, rank=rank)) is OrderStatus.PLACED
+
+
+@pytest.mark.parametrize("rank", VenueRank)
+def test_a_part_filled_order_is_partially_filled_even_before_the_acknowledgement(rank: VenueRank) -> None:
+    assert status_of(Facts(rank=rank, filled_quantity=Decimal("9.99"))) is OrderStatus.PARTIALLY_FILLED
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        Facts(cancel=OPEN_CANCEL),
+        Facts(cancel=OPEN_CANCEL, phase=PlacingPhase.SENT_UNKNOWN),
+        Facts(cancel=OPEN_CANCEL, rank=VenueRank.WORKING),
+        Facts(cancel=OPEN_CANCEL, rank=VenueRank.WORKING, filled_quantity=Decimal(1)),
+        Facts(cancel=OPEN_CANCEL, rank=VenueRank.WORKING, phase=PlacingPhase.GIVEN_UP),
+    ],
+)
+def test_an_open_cancel_request_shows_on_every_order_that_lives(facts: Facts) -> None:
+    assert status_of(facts) is OrderStatus.PENDING_CANCEL
+
+
+def test_an_order_that_was_given_up_has_failed_even_while_a_cancel_is_open() -> None:
+    # Else it would wait for ever for a venue that does not have it to cancel it.
+    assert status_of(Facts(phase=PlacingPhase.GIVEN_UP, cancel=OPEN_CANCEL)) is OrderStatus.FAILED
+
+
+def test_a_refused_cancel_is_not_open() -> None:
+    facts = Facts(rank=VenueRank.WORKING, cancel=CancelRequests(asked=2, sent=2, refused=2))
+
+    assert status_of(facts) is OrderStatus.PLACED
+
+
+@pytest.mark.parametrize("filled_quantity", [Decimal(0), Decimal(3)])
+@pytest.mark.parametrize(
+    ("ends", "status"),
+    [
+        ({End.CANCELED}, OrderStatus.CANCELED),
+        ({End.REPLACED}, OrderStatus.CANCELED),
+        ({End.EXPIRED}, OrderStatus.EXPIRED),
+        ({End.EXPIRED, End.CANCELED}, OrderStatus.CANCELED),
+        ({End.EXPIRED, End.REPLACED}, OrderStatus.CANCELED),
+        ({End.EXPIRED, End.REJECTED}, OrderStatus.EXPIRED),
+        (set(End), OrderStatus.CANCELED),
+    ],
+)
+def test_the_ends_of_the_venue_have_a_fixed_precedence(
+    ends: set[End], status: OrderStatus, filled_quantity: Decimal
+) -> None:
+    facts = Facts(ends=frozenset(ends), filled_quantity=filled_quantity, cancel=OPEN_CANCEL, rank=VenueRank.WORKING)
+
+    assert status_of(facts) is status
+
+
+def test_an_order_that_the_venue_refused_is_rejected() -> None:
+    assert status_of(Facts(ends=frozenset({End.REJECTED}), cancel=OPEN_CANCEL)) is OrderStatus.REJECTED
+
+
+def test_a_rejection_after_a_fill_cancels_what_was_left() -> None:
+    facts = Facts(ends=frozenset({End.REJECTED}), filled_quantity=Decimal(1))
+
+    assert status_of(facts) is OrderStatus.CANCELED
+
+
+@pytest.mark.parametrize("filled_quantity", [Decimal(10), Decimal("10.000"), Decimal(11)])
+@pytest.mark.parametrize("end", [None, *End])
+def test_what_is_filled_is_filled_whatever_else_is_known(end: End | None, filled_quantity: Decimal) -> None:
+    ends = frozenset() if end is None else frozenset({end})
+    facts = Facts(filled_quantity=filled_quantity, ends=ends, cancel=OPEN_CANCEL, phase=PlacingPhase.GIVEN_UP)
+
+    assert status_of(facts) is OrderStatus.FILLED
+
+
+def test_five_statuses_are_final() -> None:
+    assert {status for status in OrderStatus if status.is_final} == FINAL_STATUSES
+    assert {status.value for status in FINAL_STATUSES} == {"FILLED", "CANCELED", "EXPIRED", "REJECTED", "FAILED"}
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        an_order_told(accepted()),
+        an_order_told(filled("1")),
+        an_order_told(ended(End.REJECTED)),
+        an_order_told(given_up()),
+        an_order_told(filled("1"), busted()),
+        an_order_told(corrected("1"), busted()),
+        an_order_told(busted()),
+    ],
+)
+def test_placing_is_over_once_there_is_any_evidence_or_we_gave_up(order: Order) -> None:
+    assert is_placing_over(order.facts)
+
+
+def test_placing_is_not_over_while_an_order_waits_or_is_in_doubt() -> None:
+    assert not is_placing_over(an_order_told().facts)
+    assert not is_placing_over(an_order_told(became_unknown(), cancel_asked()).facts)
+
+
+# --- The reason -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("order", "reason"),
+    [
+        (an_order_told(), None),
+        (an_order_told(accepted()), None),
+        (an_order_told(became_unknown()), WE_SAY),
+        (an_order_told(given_up()), WE_SAY),
+        (an_order_told(ended(End.REJECTED)), VENUE_SAYS),
+        (an_order_told(ended(End.EXPIRED)), VENUE_SAYS),
+        (an_order_told(ended(End.CANCELED)), VENUE_SAYS),
+        (an_order_told(ended(End.REPLACED)), VENUE_SAYS),
+        (an_order_told(filled("1"), ended(End.REJECTED)), VENUE_SAYS),
+        (an_order_told(accepted(), cancel_asked(), cancel_sent(), ended(End.CANCELED)), CANCELED_AS_ASKED),
+        (an_order_told(accepted(), cancel_asked(), cancel_sent(), cancel_refused(), ended(End.CANCELED)), VENUE_SAYS),
+        (an_order_told(filled("10"), ended(End.CANCELED)), None),
+        (an_order_told(became_unknown(), accepted()), None),
+    ],
+)
+def test_the_reason_is_the_one_behind_the_status(order: Order, reason: Reason | None) -> None:
+    assert order.reason == reason
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_two_wordings_of_one_end_the_same_holds_in_either_order(swapped: bool) -> None:
+    other = Reason(source=ReasonSource.VENUE, code="A", message="Another wording.")
+    reports = [ended(End.EXPIRED), ended(End.EXPIRED, reason=other)]
+
+    order = an_order_told(*(reversed(reports) if swapped else reports))
+
+    assert order.reason == an_order_told(*reports).reason
+
+
+# --- What is left -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("order", "leaves"),
+    [
+        (an_order_told(), "10"),
+        (an_order_told(filled("4")), "6"),
+        (an_order_told(filled("4"), cancel_asked()), "6"),
+        (an_order_told(filled("4"), ended(End.CANCELED)), "0"),
+        (an_order_told(filled("12")), "0"),
+        (an_order_told(given_up()), "0"),
+    ],
+)
+def test_what_is_left_is_zero_once_final_and_never_negative(order: Order, leaves: str) -> None:
+    assert order.leaves_quantity == Decimal(leaves)
+
+
+def test_the_average_price_weighs_each_fill_by_its_quantity() -> None:
+    order = an_order_told(filled("1", price="10"), filled("3", name="E2", price="20"))
+
+    assert order.average_price == Decimal("17.5")

@@ -1,0 +1,320 @@
+"""Properties of the order's rule: in whatever order, batches and repeats reports come, the order is the same.
+
+Executions of one order have one name each here, or two names and no amendment: how a venue that knows an execution by
+two names would amend it is not known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
+from itertools import accumulate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.model.apply_reports import PROGRESS, STEPS_BACK, apply_reports
+from domain.model.changes import ChangeKind
+from domain.model.executions import Execution, Trade
+from domain.model.order import CANCELED_BEFORE_SENDING, End, Order, OrderStatus, VenueRank
+from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderEnded, OrderFilled, Report
+from domain.model.values import Reason, ReasonSource
+from tests.support.examples import (
+    VENUE_SAYS,
+    accepted,
+    an_order,
+    at,
+    became_unknown,
+    busted,
+    cancel_asked,
+    cancel_refused,
+    cancel_sent,
+    corrected,
+    ended,
+    filled,
+    given_up,
+)
+from tests.support.fakes.clock import CountingIds
+
+OTHER_WORDING = Reason(source=ReasonSource.VENUE, code="OTHER", message="Another wording.")
+OUR_HISTORIES: Sequence[Sequence[Report]] = (
+    (),
+    (became_unknown(),),
+    (given_up(),),
+    (became_unknown(), given_up()),
+    (cancel_asked(),),
+    (cancel_asked(), cancel_sent()),
+    (became_unknown(), cancel_asked()),
+    (cancel_asked(), given_up()),
+    (cancel_asked(), cancel_sent(), cancel_refused(1), cancel_asked(), cancel_sent(2)),
+    (ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING),),
+    (became_unknown(), cancel_asked(), ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING)),
+)
+
+quantities = st.integers(min_value=1, max_value=10**9).map(lambda units: Decimal(units).scaleb(-6))
+prices = st.integers(min_value=1, max_value=10**12).map(lambda units: Decimal(units).scaleb(-8))
+venue_order_ids = st.sampled_from([None, "V1", "V1", "V2"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What we did, what the venue reported of it, and the same reports shuffled, repeated and cut into batches."""
+
+    ours: Sequence[Report]
+    reports: Sequence[Report]
+    batches: Sequence[Sequence[Report]]
+
+
+@st.composite
+def fills_of(draw: st.DrawFn) -> list[Report]:
+    """Fills whose cumulative quantities rise; some known by a second name, some amended, some amended unheard."""
+    trades = draw(st.lists(st.builds(Trade, quantity=quantities, price=prices), max_size=5))
+    counts_up = draw(st.booleans())
+    totals = accumulate(trade.quantity for trade in trades)
+    reports: list[Report] = []
+    for number, (trade, total) in enumerate(zip(trades, totals, strict=True)):
+        fill = OrderFilled(
+            venue_execution_id=f"E{number}",
+            trade=trade,
+            cumulative_quantity=total if counts_up else None,
+            venue_order_id=draw(venue_order_ids),
+            at=at(number),
+        )
+        if counts_up and draw(st.booleans()):
+            reports += [fill, replace(fill, venue_execution_id=f"R{number}", venue_order_id=draw(venue_order_ids))]
+        else:
+            reports += [fill, *draw(amendments_of(fill))][draw(st.sampled_from([0, 0, 0, 1])) :]
+    return reports
+
+
+@st.composite
+def amendments_of(draw: st.DrawFn, fill: OrderFilled) -> list[Report]:
+    """Corrections and busts; after one of them the venue's count may come to the same total a second time."""
+    name = fill.venue_execution_id
+    amendment = st.one_of(
+        st.just(ExecutionBusted(venue_execution_id=name, at=at(60))),
+        st.builds(
+            ExecutionCorrected,
+            venue_execution_id=st.just(name),
+            trade=st.builds(Trade, quantity=st.just(Decimal(0)) | quantities, price=prices),
+            at=st.integers(min_value=50, max_value=53).map(at),
+        ),
+    )
+    amendments: list[Report] = [*draw(st.lists(amendment, max_size=3))]
+    comes_to_the_total_again = draw(st.booleans())
+    if amendments and comes_to_the_total_again:
+        trade = Trade(quantity=fill.trade.quantity + 1, price=fill.trade.price)
+        amendments.append(replace(fill, venue_execution_id=f"{name}-again", trade=trade))
+    return amendments
+
+
+other_reports = st.lists(
+    st.one_of(
+        st.builds(
+            accepted, rank=st.sampled_from([VenueRank.ACCEPTED, VenueRank.WORKING]), venue_order_id=st.just("V1")
+        ),
+        st.builds(ended, st.sampled_from(End), reason=st.sampled_from([VENUE_SAYS, OTHER_WORDING])),
+        st.builds(cancel_refused, st.none(), second=st.integers(min_value=8, max_value=10)),
+    ),
+    max_size=4,
+)
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> Story:
+    reports: list[Report] = [*draw(fills_of()), *draw(other_reports)]
+    repeats = draw(st.lists(st.sampled_from(reports), max_size=4)) if reports else []
+    shuffled = draw(st.permutations(reports + repeats))
+    batches: list[list[Report]] = [[]]
+    for report in shuffled:
+        batches[-1].append(report)
+        if draw(st.booleans()):
+            batches.append([])
+    return Story(ours=draw(st.sampled_from(OUR_HISTORIES)), reports=reports, batches=batches)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """An order and its executions, kept from batch to batch as the database keeps them."""
+
+    order: Order
+    executions: dict[str, Execution]
+    steps: list[tuple[Order, Order, ChangeKind]] = field(default_factory=list)
+
+    @classmethod
+    def after(cls, *batches: Sequence[Report], quantity: str = "1000") -> "Ledger":
+        """The ledger of a fresh order after these batches."""
+        ledger = cls(order=an_order(quantity=quantity), executions={})
+        for batch in batches:
+            ledger.apply(batch)
+        return ledger
+
+    def apply(self, batch: Sequence[Report]) -> None:
+        """Apply one batch, and note every step that a change made."""
+        applied = apply_reports(
+            self.order, batch, known=self.executions.values(), now=at(99), new_id=CountingIds(len(self.executions))
+        )
+        before = self.order
+        for change in applied.changes:
+            self.steps.append((before, change.order, change.kind))
+            before = change.order
+        self.order = applied.order
+        self.executions.update({execution.venue_execution_id: execution for execution in applied.executions})
+
+
+def expected_trades(reports: Sequence[Report]) -> dict[str, Trade]:
+    """What each execution counts for, told in another way than the domain does: the last word on each."""
+    trades: dict[str, Trade] = {}
+    for report in reports:
+        if isinstance(report, OrderFilled) and not report.venue_execution_id.startswith("R"):
+            trades[report.venue_execution_id] = report.trade
+    corrections = [report for report in reports if isinstance(report, ExecutionCorrected)]
+    for correction in sorted(corrections, key=lambda one: (one.at, one.trade.quantity, one.trade.price)):
+        trades[correction.venue_execution_id] = correction.trade
+    for report in reports:
+        if isinstance(report, ExecutionBusted):
+            trades.pop(report.venue_execution_id, None)
+    return trades
+
+
+@settings(max_examples=1000, deadline=None)
+@given(stories())
+def test_any_permutation_with_repeats_of_the_reports_gives_the_same_order(story: Story) -> None:
+    straight = Ledger.after(story.ours, story.reports)
+
+    shuffled = Ledger.after(story.ours, *story.batches)
+
+    assert shuffled.order.facts == straight.order.facts
+    assert shuffled.order.status is straight.order.status
+    assert shuffled.order.reason == straight.order.reason
+
+
+@settings(max_examples=200, deadline=None)
+@given(stories())
+def test_quantity_and_notional_are_the_exact_sums_of_the_executions(story: Story) -> None:
+    order = Ledger.after(story.ours, *story.batches).order
+
+    trades = expected_trades(story.reports).values()
+    assert Fraction(order.facts.filled_quantity) == sum((Fraction(one.quantity) for one in trades), Fraction(0))
+    assert Fraction(order.facts.notional) == sum(
+        (Fraction(one.quantity) * Fraction(one.price) for one in trades), Fraction(0)
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(stories())
+def test_the_executions_add_up_to_the_order(story: Story) -> None:
+    ledger = Ledger.after(story.ours, *story.batches)
+
+    trades = [execution.trade for execution in ledger.executions.values()]
+    assert Fraction(ledger.order.facts.filled_quantity) == sum((Fraction(one.quantity) for one in trades), Fraction(0))
+
+
+@settings(max_examples=200, deadline=None)
+@given(stories())
+def test_a_repeat_of_everything_changes_nothing(story: Story) -> None:
+    ledger = Ledger.after(story.ours, *story.batches)
+
+    repeated = apply_reports(
+        ledger.order, story.reports, known=ledger.executions.values(), now=at(100), new_id=CountingIds(100)
+    )
+
+    assert repeated.order == ledger.order
+    assert not repeated.changes
+    assert not repeated.executions
+
+
+@settings(max_examples=200, deadline=None)
+@given(stories())
+def test_each_change_is_exactly_one_version_and_shows_the_order_as_it_stood(story: Story) -> None:
+    ledger = Ledger.after(story.ours, *story.batches)
+
+    versions = [after.version for _, after, _ in ledger.steps]
+    assert versions == list(range(2, 2 + len(versions)))
+    assert ledger.order.version == 1 + len(versions)
+
+
+@settings(max_examples=400, deadline=None)
+@given(stories())
+def test_more_facts_never_move_an_order_back_but_by_the_table(story: Story) -> None:
+    ledger = Ledger.after(*([report] for report in story.ours), *([one] for batch in story.batches for one in batch))
+
+    for before, after, kind in ledger.steps:
+        goes_on = PROGRESS[after.status] >= PROGRESS[before.status]
+        assert goes_on or after.status in allowed_back(before, kind), (before.status, kind, after.status)
+
+
+def allowed_back(before: Order, kind: ChangeKind) -> frozenset[OrderStatus]:
+    rows = [STEPS_BACK.get((status, kind), frozenset()) for status in (before.status, None)]
+    return rows[0] | rows[1]
+
+
+def test_a_fill_that_counts_differently_under_the_same_total_is_another_fill() -> None:
+    # The first fill was corrected from 5 to 4, so the venue comes to a total of 5 a second time.
+    ledger = Ledger.after([filled("5", cumulative="5")])
+
+    ledger.apply([filled("1", name="E2", cumulative="5")])
+
+    assert ledger.order.facts.filled_quantity == Decimal(6)
+
+
+def test_a_fill_heard_after_its_bust_is_still_known_by_its_total() -> None:
+    ledger = Ledger.after([busted("E1")], [filled("5", cumulative="5")])
+
+    ledger.apply([filled("5", name="R1", cumulative="5")])
+
+    assert ledger.order.facts.filled_quantity == Decimal(0)
+
+
+def canceled_by_us() -> OrderEnded:
+    return ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING)
+
+
+STEPS: Sequence[tuple[Sequence[Report], Report, OrderStatus]] = [
+    ((cancel_asked(),), cancel_refused(), OrderStatus.PENDING),
+    ((became_unknown(), cancel_asked()), cancel_refused(), OrderStatus.IN_DOUBT),
+    ((accepted(), cancel_asked()), cancel_refused(), OrderStatus.PLACED),
+    ((filled("1"), cancel_asked()), cancel_refused(), OrderStatus.PARTIALLY_FILLED),
+    ((given_up(),), accepted(), OrderStatus.PLACED),
+    ((cancel_asked(), given_up()), accepted(), OrderStatus.PENDING_CANCEL),
+    ((given_up(),), filled("1"), OrderStatus.PARTIALLY_FILLED),
+    ((cancel_asked(), given_up()), filled("1"), OrderStatus.PENDING_CANCEL),
+    ((canceled_by_us(),), accepted(), OrderStatus.PLACED),
+    ((cancel_asked(), canceled_by_us()), accepted(), OrderStatus.PENDING_CANCEL),
+    ((canceled_by_us(), ended(End.REJECTED)), accepted(), OrderStatus.REJECTED),
+    ((canceled_by_us(),), filled("1"), OrderStatus.PARTIALLY_FILLED),
+    ((cancel_asked(), canceled_by_us()), filled("1"), OrderStatus.PENDING_CANCEL),
+    ((canceled_by_us(),), ended(End.EXPIRED), OrderStatus.EXPIRED),
+    ((filled("10"),), busted(), OrderStatus.PLACED),
+    ((filled("10"),), corrected("4"), OrderStatus.PARTIALLY_FILLED),
+    ((cancel_asked(), filled("10")), busted(), OrderStatus.PENDING_CANCEL),
+    ((filled("10"), ended(End.EXPIRED)), corrected("4"), OrderStatus.EXPIRED),
+    ((filled("10"), ended(End.CANCELED)), corrected("4"), OrderStatus.CANCELED),
+    ((filled("10"), ended(End.REJECTED)), busted(), OrderStatus.REJECTED),
+    ((filled("4"), ended(End.REJECTED)), busted(), OrderStatus.REJECTED),
+    ((given_up(),), busted(), OrderStatus.PLACED),
+]
+
+
+@pytest.mark.parametrize(("before", "report", "after"), STEPS)
+def test_each_of_these_steps_back_happens(before: Sequence[Report], report: Report, after: OrderStatus) -> None:
+    ledger = Ledger.after(before, quantity="10")
+    status = ledger.order.status
+
+    ledger.apply([report])
+
+    assert PROGRESS[after] < PROGRESS[status]
+    assert ledger.order.status is after
+
+
+def test_the_table_of_steps_back_names_nothing_that_cannot_happen() -> None:
+    reached = set()
+    for before, report, after in STEPS:
+        ledger = Ledger.after(before, quantity="10")
+        status = ledger.order.status
+        ledger.apply([report])
+        reached.add((status, ledger.steps[-1][2], after))
+
+    listed = {(status, kind, after) for (status, kind), allowed in STEPS_BACK.items() if status for after in allowed}
+    assert listed <= reached

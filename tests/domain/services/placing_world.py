@@ -1,0 +1,371 @@
+"""A small world around the submission story: several workers, one store, a venue whose every answer a test decides.
+
+What the world grants, as the settings demand of a real one: a request that was sent reaches the venue within
+REQUEST_LASTS or never; after a lost answer it may still do so for LATE; a fresh order is hidden from look-ups for
+HIDDEN at most. SETTLE covers the last two, and half a lease the first. A process may stand still anywhere but between
+its look at the clock and the socket: for those microseconds there is only the venue's own check of the client order id,
+which this venue does not make. So here a second send is a second order.
+"""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from domain.model.changes import RecordedChange
+from domain.model.errors import FillwireError
+from domain.model.order import End
+from domain.model.reports import OrderEnded
+from domain.model.values import Terms
+from domain.ports.ingest_state import Fence
+from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTurn
+from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Placed, PlacementOutcome, VenueOrder
+from domain.services.attempt_policy import Judge, SubmissionPolicy
+from domain.services.attempt_recorder import Conclusion
+from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.services.circuit_breaker import Gatekeeper, GatePolicy
+from domain.services.claim_budget import ClaimsAhead
+from domain.services.halt_cache import HaltsSeen
+from domain.services.recording import Recording
+from domain.services.submission import Submission
+from tests.support.examples import VENUE_SAYS, an_order
+from tests.support.fakes.clock import MIDNIGHT, CountingIds, SettableClock
+from tests.support.fakes.order_reader import MemoryOrderReader
+from tests.support.fakes.order_row import OrderRow
+from tests.support.fakes.order_store import MemoryOrderStore
+from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.venue import ScriptedVenue
+from tests.support.memory_gateway import concluding
+from tests.support.memory_loop import StillLoop
+
+SECOND = timedelta(seconds=1)
+REQUEST_LASTS = 10 * SECOND
+LATE = 2 * SECOND
+HIDDEN = 2 * SECOND
+SETTLE = 5 * SECOND
+LEASE = 30 * SECOND
+MAX_ATTEMPTS = 2
+MAX_AGE = 120 * SECOND
+WORKERS = 3
+
+
+class Place(Enum):
+    """Where a worker waits for the world."""
+
+    CLAIMED = "the claim is committed"
+    LOOKING_UP = "a look-up is under way"
+    SENDING = "a placement is under way"
+    WRITING = "the outcome is about to be written"
+
+
+class SteppedLoop(StillLoop):
+    """A loop whose clock is the world's, and that can be run until every task waits for the world."""
+
+    def __init__(self, clock: SettableClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def time(self) -> float:
+        return (self._clock() - MIDNIGHT).total_seconds()
+
+    def settle(self) -> None:
+        """Run whatever can run."""
+        self.call_soon(self._stop_when_idle)
+        self.run_forever()
+
+    def _stop_when_idle(self) -> None:
+        if self._ready:  # type: ignore[attr-defined] # asyncio's own queue; nothing public tells that a loop is idle
+            self.call_soon(self._stop_when_idle)
+        else:
+            self.stop()
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A placement that was sent."""
+
+    order_id: UUID
+    terms: Terms
+    sent_at: datetime
+    has_arrived: bool = False
+    lost_at: datetime | None = None
+    is_over: bool = False
+    is_free: bool = False  # Not the order's fault: it costs no attempt.
+
+    def may_arrive(self, now: datetime) -> bool:
+        """Whether it can still become an order."""
+        if self.has_arrived or self.is_over:
+            return False
+        end = self.sent_at + REQUEST_LASTS
+        return now <= (end if self.lost_at is None else min(self.lost_at, end) + LATE)
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A worker that waits at some place; `answer` lets it go on."""
+
+    place: Place
+    worker: "Worker"
+    answer: asyncio.Future[Any]
+    order_id: UUID | None = None
+    request: Request | None = None
+
+
+class WaitingStore(MemoryOrderStore):
+    """The shared rows as one worker sees them; it can be held up behind a claim and in front of a write."""
+
+    worker: "Worker"
+
+    async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
+        claims = await super().claim(order_ids, lease=lease)
+        if claims and Place.CLAIMED in self.worker.pauses_at:
+            await self.worker.wait(Place.CLAIMED)
+        return claims
+
+    async def write(
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+    ) -> Sequence[RecordedChange]:
+        if Place.WRITING in self.worker.pauses_at:
+            await self.worker.wait(Place.WRITING)
+        return await super().write(writes, fence=fence, turn=turn)
+
+
+class WaitingVenue(ScriptedVenue):
+    """The one venue as one worker sees it: the world answers."""
+
+    worker: "Worker"
+
+    async def place(self, order_id: UUID, terms: Terms) -> PlacementOutcome:
+        request = self.worker.world.send(order_id, terms)
+        outcome: PlacementOutcome = await self.worker.wait(Place.SENDING, order_id=order_id, request=request)
+        return outcome
+
+    async def find(self, order_id: UUID) -> VenueOrder | None:
+        found: VenueOrder | None = await self.worker.wait(Place.LOOKING_UP, order_id=order_id)
+        return found
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One worker process."""
+
+    world: "World"
+    submission: Submission
+    pauses_at: Collection[Place] = ()
+    tasks: set[asyncio.Task[int]] = field(default_factory=set)
+
+    def place(self, order_ids: Sequence[UUID], *, pauses_at: Collection[Place]) -> None:
+        """Run the job that names these orders."""
+        self._run(self.submission.place(order_ids), pauses_at)
+
+    def sweep(self, *, pauses_at: Collection[Place]) -> None:
+        """Run the sweeper once."""
+        self._run(self.submission.sweep(limit=2, overdue_by=timedelta(0)), pauses_at)
+
+    def die(self) -> None:
+        """Stop at once, wherever it is; its requests stay on their way."""
+        for task in self.tasks:
+            task.cancel()
+        self.world.loop.settle()
+        self.world.waiting = [one for one in self.world.waiting if one.worker is not self]
+        self.world.workers[self.world.workers.index(self)] = self.world.new_worker()
+
+    async def wait(self, place: Place, *, order_id: UUID | None = None, request: Request | None = None) -> Any:  # noqa: ANN401 - what the place asks for
+        """Stand still until the world answers."""
+        waiting = Waiting(place, self, self.world.loop.create_future(), order_id, request)
+        self.world.waiting.append(waiting)
+        return await waiting.answer
+
+    def _run(self, work: Any, pauses_at: Collection[Place]) -> None:  # noqa: ANN401 - a coroutine
+        self.pauses_at = pauses_at
+        task = self.world.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
+        self.world.loop.settle()
+
+    def _ended(self, task: asyncio.Task[int]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, FillwireError):
+            self.world.violations.append(f"a worker failed: {error!r}")
+
+
+class World:
+    """Everything, with the time standing still until a test lets it pass."""
+
+    def __init__(self) -> None:
+        self.clock = SettableClock()
+        self.loop = SteppedLoop(self.clock)
+        self.store = MemoryOrderStore(self.clock)
+        self.venue = ScriptedVenue(self.clock)
+        self.shown_from: dict[UUID, datetime] = {}
+        self.requests: list[Request] = []
+        self.waiting: list[Waiting] = []
+        self.violations: list[str] = []
+        self.telemetry = RecordingTelemetry()
+        self._new_id = CountingIds()
+        self.recording = self._recording(self.store)
+        self.workers = [self.new_worker() for _ in range(WORKERS)]
+
+    def new_worker(self) -> Worker:
+        """A worker that has just started."""
+        store = WaitingStore(self.clock, rows=self.store.rows, changes=self.store.changes)
+        store.gate, store.halts = self.store.gate, self.store.halts
+        venue = WaitingVenue(self.clock)
+        policy = SubmissionPolicy(
+            max_attempts=MAX_ATTEMPTS,
+            backoff=SECOND,
+            backoff_max=8 * SECOND,
+            settle=SETTLE,
+            lease=LEASE,
+            max_age=MAX_AGE,
+        )
+        submission = Submission(
+            orders=store,
+            venue=venue,
+            gatekeeper=Gatekeeper(
+                store.gate, policy=GatePolicy(failures=3, open_for=5 * SECOND), telemetry=self.telemetry
+            ),
+            telemetry=self.telemetry,
+            judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: 0.5),
+            conclude=concluding(
+                Conclusion(
+                    orders=store,
+                    recording=self._recording(store),
+                    wake_ups=RecordingWakeUps(),
+                    telemetry=self.telemetry,
+                    max_attempts=MAX_ATTEMPTS,
+                )
+            ),
+            slots=asyncio.Semaphore(2),
+            ahead=ClaimsAhead(most=2),
+            halts=HaltsSeen(self.store.halts),
+        )
+        worker = Worker(self, submission)
+        store.worker = venue.worker = worker
+        return worker
+
+    def accept(self) -> None:
+        """Store a new order."""
+        number = len(self.store.rows) + 1
+        self.run(self.store.accept(an_order(order_id=UUID(int=number), client_order_id=str(number), at=self.clock())))
+
+    def run(self, work: Any) -> Any:  # noqa: ANN401 - whatever the coroutine gives
+        """Run what never waits for the world."""
+        task = self.loop.create_task(work)
+        self.loop.settle()
+        return task.result()
+
+    def let_pass(self, time: timedelta) -> None:
+        """Let time pass for everybody."""
+        self.clock.advance(time)
+
+    def send(self, order_id: UUID, terms: Terms) -> Request:
+        """A worker sends the order: an earlier request must be known to have come to nothing."""
+        now = self.clock()
+        if any(one.has_arrived or one.may_arrive(now) for one in self.requests if one.order_id == order_id):
+            self.violations.append(f"{order_id} was sent again while an earlier request was not settled")
+        request = Request(order_id=order_id, terms=terms, sent_at=now)
+        self.requests.append(request)
+        return request
+
+    def arrive(self, request: Request, *, is_hidden: bool) -> None:
+        """The venue takes the order that a request brings."""
+        if request.order_id in self.venue.orders:
+            self.violations.append(f"{request.order_id} is at the venue twice")
+        request.has_arrived = True
+        self.venue.keep(request.order_id, request.terms)
+        self.shown_from[request.order_id] = self.clock() + (HIDDEN if is_hidden else timedelta(0))
+
+    def found(self, order_id: UUID) -> VenueOrder | None:
+        """What a look-up shows."""
+        return self.venue.orders.get(order_id) if self.shown_from.get(order_id, self.clock()) <= self.clock() else None
+
+    def placed(self, order_id: UUID) -> Placed:
+        """The venue's answer to a placement that it took."""
+        accepted = self.venue.orders[order_id].reports[0]
+        return Placed(report=accepted)  # type: ignore[arg-type] # the first report of an order is its acceptance
+
+    def end_at_venue(self, order_id: UUID, end: End) -> None:
+        """The venue's order is over."""
+        order = self.venue.orders[order_id]
+        if order.is_open:
+            ended = OrderEnded(end=end, reason=VENUE_SAYS, venue_order_id=order.venue_order_id, at=self.clock())
+            self.venue.orders[order_id] = replace(order, is_open=False, reports=[*order.reports, ended])
+
+    def answer(self, waiting: Waiting, answer: object) -> None:
+        """Let a worker go on."""
+        self.waiting.remove(waiting)
+        if isinstance(answer, Exception):
+            waiting.answer.set_exception(answer)
+        else:
+            waiting.answer.set_result(answer)
+        self.loop.settle()
+
+    def cancel(self, order_id: UUID) -> None:
+        """The account wants the order canceled, if it can be."""
+        cancellation = Cancellation(
+            orders=self.store,
+            reader=MemoryOrderReader(self.store),
+            recording=self.recording,
+            wake_ups=RecordingWakeUps(),
+        )
+        if not self.store.rows[order_id].order.status.is_final:
+            self.run(cancellation.request(order_id, account_id=None))
+
+    def deliver_cancels(self) -> None:
+        """Bring the cancel requests that are due to the venue, which answers at once."""
+        delivery = CancelDelivery(
+            orders=self.store,
+            venue=_CancelingVenue(self),
+            recording=self.recording,
+            wake_ups=RecordingWakeUps(),
+            telemetry=self.telemetry,
+            policy=CancelPolicy(retry=SECOND, confirm_within=5 * SECOND, lease=LEASE),
+            slots=asyncio.Semaphore(2),
+        )
+        self.run(delivery.sweep(limit=9, overdue_by=timedelta(0)))
+
+    def rows(self) -> Sequence[OrderRow]:
+        """Every order."""
+        return list(self.store.rows.values())
+
+    def close(self) -> None:
+        """End what still waits."""
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.settle()
+        self.loop.close()
+
+    def _recording(self, store: MemoryOrderStore) -> Recording:
+        return Recording(
+            orders=store,
+            publisher=RecordingPublisher(),
+            wake_ups=RecordingWakeUps(),
+            telemetry=self.telemetry,
+            clock=self.clock,
+            new_id=self._new_id,
+        )
+
+
+class _CancelingVenue(ScriptedVenue):
+    """The venue as the delivery of cancel requests sees it."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.clock)
+        self._world = world
+
+    async def cancel(self, venue_order_id: str) -> CancelOutcome:
+        orders = self._world.venue.orders.values()
+        order = next(one for one in orders if one.venue_order_id == venue_order_id)
+        if not order.is_open:
+            return CancelNotPossible(reason=VENUE_SAYS)
+        assert order.order_id is not None
+        self._world.end_at_venue(order.order_id, End.CANCELED)
+        return CancelTaken()
+
+    async def find(self, order_id: UUID) -> VenueOrder | None:
+        return self._world.found(order_id)

@@ -1,0 +1,134 @@
+"""Group commit: alone at once, together while another is under way, and nobody pays for anybody else."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from domain.model.errors import Unavailable
+from domain.services.batcher import GroupCommit
+from tests.support.processes import eventually
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Stores items when it is let; refuses a batch with a bad one in it."""
+
+    batches: list[list[str]] = field(default_factory=list)
+    let: asyncio.Event = field(default_factory=asyncio.Event)
+    failure: Exception | None = None
+
+    async def store(self, items: Sequence[str]) -> list[str]:
+        self.batches.append(list(items))
+        await self.let.wait()
+        if self.failure is not None:
+            raise self.failure
+        if "bad" in items:
+            raise ValueError("bad")
+        return [item.upper() for item in items]
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    """A shelf that waits to be let."""
+    return Shelf()
+
+
+@pytest.fixture
+def waiting(shelf: Shelf) -> GroupCommit[str, str]:
+    """A queue of five in front of the shelf, in batches of three."""
+    return GroupCommit(shelf.store, batch_max_items=3, queue_max_items=5)
+
+
+async def test_the_first_goes_at_once_and_the_others_gather(shelf: Shelf, waiting: GroupCommit[str, str]) -> None:
+    first = asyncio.create_task(waiting.submit("a"))
+    await eventually(lambda: shelf.batches, within_seconds=1)
+    others = [asyncio.create_task(waiting.submit(item)) for item in "bcde"]
+    await asyncio.wait(others, timeout=0)
+    shelf.let.set()
+
+    results = await asyncio.gather(first, *others)
+
+    assert shelf.batches == [["a"], ["b", "c", "d"], ["e"]]
+    assert results == ["A", "B", "C", "D", "E"]
+
+
+async def test_one_that_comes_just_as_the_last_batch_ends_is_not_stranded(
+    shelf: Shelf, waiting: GroupCommit[str, str]
+) -> None:
+    shelf.let.set()
+
+    async with asyncio.timeout(5):
+        for number in range(200):
+            one, other = await asyncio.gather(waiting.submit(f"a{number}"), waiting.submit(f"b{number}"))
+            assert (one, other) == (f"A{number}", f"B{number}")
+
+
+async def test_a_full_queue_refuses_at_once(shelf: Shelf, waiting: GroupCommit[str, str]) -> None:
+    first = asyncio.create_task(waiting.submit("a"))
+    await eventually(lambda: shelf.batches, within_seconds=1)
+    others = [asyncio.create_task(waiting.submit(item)) for item in "bcdef"]
+    await asyncio.wait(others, timeout=0)
+
+    with pytest.raises(Unavailable):
+        await waiting.submit("g")
+
+    shelf.let.set()
+    await asyncio.gather(first, *others)
+
+
+async def test_one_that_cannot_be_stored_fails_alone(shelf: Shelf, waiting: GroupCommit[str, str]) -> None:
+    shelf.let.set()
+
+    results = await asyncio.gather(*map(waiting.submit, ("a", "bad", "b")), return_exceptions=True)
+
+    assert results[0] == "A"
+    assert isinstance(results[1], ValueError)
+    assert results[2] == "B"
+
+
+async def test_when_the_database_is_away_all_are_told_after_one_try(
+    shelf: Shelf, waiting: GroupCommit[str, str]
+) -> None:
+    shelf.failure = Unavailable()
+    shelf.let.set()
+
+    results = await asyncio.gather(*map(waiting.submit, "abc"), return_exceptions=True)
+
+    assert [type(result) for result in results] == [Unavailable] * 3
+    assert len(shelf.batches) == 1
+
+
+async def test_a_cancelled_caller_disturbs_no_other(shelf: Shelf, waiting: GroupCommit[str, str]) -> None:
+    first, second = (asyncio.create_task(waiting.submit(item)) for item in "ab")
+    await eventually(lambda: shelf.batches, within_seconds=1)
+    queued = asyncio.create_task(waiting.submit("c"))
+    await asyncio.wait([queued], timeout=0)
+
+    first.cancel()
+    queued.cancel()
+    shelf.let.set()
+
+    assert await second == "B"
+    assert await waiting.submit("d") == "D"
+    assert first.cancelled()
+    assert shelf.batches == [["a", "b"], ["d"]]
+
+
+async def test_who_waits_behind_a_database_that_hangs_is_told_with_the_first(
+    shelf: Shelf, waiting: GroupCommit[str, str]
+) -> None:
+    shelf.failure = Unavailable()
+    first = asyncio.create_task(waiting.submit("a"))
+    await eventually(lambda: shelf.batches, within_seconds=1)
+    others = [asyncio.create_task(waiting.submit(item)) for item in "bcde"]
+    await asyncio.wait(others, timeout=0)
+    shelf.let.set()
+
+    results = await asyncio.gather(first, *others, return_exceptions=True)
+    shelf.failure = None
+
+    assert [type(result) for result in results] == [Unavailable] * 5
+    assert shelf.batches == [["a"]]
+    assert await waiting.submit("f") == "F"

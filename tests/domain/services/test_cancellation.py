@@ -1,0 +1,347 @@
+"""Canceling: at once when nothing was sent, by the venue alone otherwise, and never forgotten in between."""
+
+import operator
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from domain.model.changes import ChangeKind
+from domain.model.errors import NotCancelable, OrderNotFound, Unavailable
+from domain.model.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderStatus
+from domain.model.reports import OrderEnded
+from domain.ports.telemetry import Metric
+from domain.ports.venue import CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, OutcomeUnknown, RateLimited
+from domain.services.recording import STALE_WRITES_MAX
+from tests.support.examples import ORDER_ID, VENUE_SAYS, ended, filled
+from tests.support.memory_gateway import SECOND, Desk
+
+OTHER = UUID(int=100)
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """A desk with one accepted order."""
+    desk = Desk()
+    await desk.accept()
+    return desk
+
+
+@pytest.fixture
+async def placed(desk: Desk) -> Desk:
+    """A desk with one order at the venue."""
+    await desk.attempt()
+    desk.venue.asked.clear()
+    return desk
+
+
+async def ask(desk: Desk) -> OrderStatus:
+    return (await desk.cancellation.request(ORDER_ID, account_id="alice")).status
+
+
+# --- The request ------------------------------------------------------------------------------------------------
+
+
+async def test_an_order_that_was_never_sent_is_canceled_at_once(desk: Desk) -> None:
+    assert await ask(desk) is OrderStatus.CANCELED
+
+    assert desk.order().reason == CANCELED_BEFORE_SENDING
+    assert desk.kinds() == ["CANCELED"]
+    assert await desk.attempt(after=60 * SECOND) == 0
+    assert desk.venue.asked == []
+
+
+async def test_an_order_whose_attempts_all_failed_to_leave_is_canceled_at_once(desk: Desk) -> None:
+    desk.venue.will_answer(NotExecuted(error="refused"))
+    await desk.attempt()
+
+    assert await ask(desk) is OrderStatus.CANCELED
+
+
+async def test_a_request_for_an_order_that_others_keep_changing_is_to_be_repeated(placed: Desk) -> None:
+    numbers = iter(range(STALE_WRITES_MAX))
+
+    async def fill_a_little() -> None:
+        await placed.report(filled("0.1", name=f"E{next(numbers)}"))
+        if operator.length_hint(numbers):
+            placed.orders.interruptions.append(fill_a_little)
+
+    placed.orders.interruptions.append(fill_a_little)
+
+    with pytest.raises(Unavailable, match="again"):
+        await ask(placed)
+
+    assert await ask(placed) is OrderStatus.PENDING_CANCEL
+
+
+async def test_an_order_at_the_venue_waits_for_the_venue(placed: Desk) -> None:
+    assert await ask(placed) is OrderStatus.PENDING_CANCEL
+
+    assert placed.row().cancel_due_at == placed.clock()
+    assert (ORDER_ID, timedelta(0)) in placed.wake_ups.cancels
+    assert placed.kinds()[-1] == "CANCEL_REQUESTED"
+
+
+async def test_an_order_in_doubt_is_not_canceled_here(desk: Desk) -> None:
+    desk.venue.will_answer(OutcomeUnknown(error="lost"))
+    await desk.attempt()
+
+    assert await ask(desk) is OrderStatus.PENDING_CANCEL
+
+
+async def test_an_order_whose_attempt_died_may_have_been_sent(desk: Desk) -> None:
+    await desk.orders.claim([ORDER_ID], lease=SECOND)
+    desk.clock.advance(60 * SECOND)
+
+    assert await ask(desk) is OrderStatus.PENDING_CANCEL
+
+
+async def test_an_order_that_an_attempt_before_the_last_may_have_sent_is_not_canceled_here(desk: Desk) -> None:
+    await desk.orders.claim([ORDER_ID], lease=SECOND)
+    desk.venue.will_answer(RateLimited(retry_after=SECOND))
+    await desk.attempt(after=60 * SECOND)
+
+    assert await ask(desk) is OrderStatus.PENDING_CANCEL
+
+
+async def test_a_claim_in_the_very_moment_of_the_cancel_wins(desk: Desk) -> None:
+    async def claim() -> None:
+        await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
+
+    desk.orders.interruptions.append(claim)
+
+    assert await ask(desk) is OrderStatus.PENDING_CANCEL
+
+
+async def test_a_cancel_asked_while_an_attempt_is_under_way_reaches_the_venue_after_it(desk: Desk) -> None:
+    async def ask_meanwhile() -> None:
+        await ask(desk)
+        await desk.delivery.deliver([ORDER_ID])
+
+    desk.venue.during_place = ask_meanwhile
+    await desk.attempt()
+    desk.clock.advance(2 * SECOND)
+
+    assert desk.order().status is OrderStatus.PENDING_CANCEL
+    assert await desk.delivery.deliver([ORDER_ID]) == 1
+    assert desk.venue.asked == ["place", "cancel V1"]
+
+
+async def test_asking_again_while_open_changes_nothing(placed: Desk) -> None:
+    await ask(placed)
+    version = placed.order().version
+
+    assert await ask(placed) is OrderStatus.PENDING_CANCEL
+    assert placed.order().version == version
+
+
+async def test_a_final_order_cannot_be_canceled_and_is_shown(placed: Desk) -> None:
+    await placed.report(filled("10"))
+
+    with pytest.raises(NotCancelable) as refusal:
+        await ask(placed)
+
+    assert refusal.value.order.status is OrderStatus.FILLED
+
+
+async def test_an_order_that_ends_in_the_very_moment_of_the_cancel_cannot_be_canceled(placed: Desk) -> None:
+    async def fill() -> None:
+        await placed.report(filled("10"))
+
+    placed.orders.interruptions.append(fill)
+
+    with pytest.raises(NotCancelable):
+        await ask(placed)
+
+
+@pytest.mark.parametrize(("order_id", "account_id"), [(OTHER, "alice"), (ORDER_ID, "bob"), (OTHER, None)])
+async def test_an_order_of_somebody_else_cannot_be_told_from_none(
+    desk: Desk, order_id: UUID, account_id: str | None
+) -> None:
+    with pytest.raises(OrderNotFound):
+        await desk.cancellation.request(order_id, account_id=account_id)
+
+
+async def test_an_operator_may_cancel_for_every_account(desk: Desk) -> None:
+    order = await desk.cancellation.request(ORDER_ID, account_id=None)
+
+    assert order.status is OrderStatus.CANCELED
+
+
+# --- The delivery -----------------------------------------------------------------------------------------------
+
+
+async def test_a_taken_request_leaves_the_order_pending_until_the_venue_says_so(placed: Desk) -> None:
+    await ask(placed)
+
+    assert await placed.delivery.deliver([ORDER_ID]) == 1
+
+    assert placed.venue.asked == ["cancel V1"]
+    assert placed.order().status is OrderStatus.PENDING_CANCEL
+    assert placed.order().facts.cancel.sent == 1
+    assert placed.row().cancel_due_at == placed.clock() + 10 * SECOND
+    assert placed.telemetry.counted(Metric.CANCEL_ATTEMPTS, outcome=CancelTaken.__name__) == 1
+
+    await placed.report(ended(End.CANCELED))
+
+    assert placed.order().status is OrderStatus.CANCELED
+    assert placed.order().reason == CANCELED_AS_ASKED
+    assert placed.row().cancel_due_at is None
+
+
+async def test_a_request_is_delivered_once_however_many_wake_up(placed: Desk) -> None:
+    await ask(placed)
+
+    made = [await placed.delivery.deliver([ORDER_ID]), await placed.delivery.sweep(limit=9, overdue_by=timedelta(0))]
+
+    assert made == [1, 0]
+
+
+async def test_an_unanswered_request_is_sent_again(placed: Desk) -> None:
+    placed.venue.cancel_answers.append(CancelUnknown(error="timed out"))
+    await ask(placed)
+    await placed.delivery.deliver([ORDER_ID])
+    assert placed.wake_ups.cancels[-1] == (ORDER_ID, 2 * SECOND)
+    placed.clock.advance(2 * SECOND)
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.venue.asked == ["cancel V1", "cancel V1"]
+    assert placed.order().facts.cancel.sent == 1
+
+
+async def test_a_taken_request_that_nothing_came_of_is_looked_up_and_sent_again(placed: Desk) -> None:
+    await ask(placed)
+    await placed.delivery.deliver([ORDER_ID])
+    placed.clock.advance(10 * SECOND)
+
+    await placed.delivery.sweep(limit=9, overdue_by=timedelta(0))
+
+    assert placed.venue.asked == ["cancel V1", "find", "cancel V1"]
+
+
+async def test_an_end_that_the_stream_lost_is_found_by_the_look_up(placed: Desk) -> None:
+    await ask(placed)
+    await placed.delivery.deliver([ORDER_ID])
+    close_at_venue(placed, ended(End.CANCELED))
+    placed.clock.advance(10 * SECOND)
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.order().status is OrderStatus.CANCELED
+    assert placed.venue.asked == ["cancel V1", "find"]
+
+
+async def test_a_refused_request_gives_the_order_its_life_back(placed: Desk) -> None:
+    placed.venue.cancel_answers.append(CancelNotPossible(reason=VENUE_SAYS))
+    await ask(placed)
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.order().status is OrderStatus.PLACED
+    assert placed.kinds()[-1] == "CANCEL_REFUSED"
+    assert placed.row().cancel_due_at is None
+    assert await ask(placed) is OrderStatus.PENDING_CANCEL
+
+
+async def test_a_request_refused_because_the_order_ended_ends_it_here_too(placed: Desk) -> None:
+    placed.venue.cancel_answers.append(CancelNotPossible(reason=VENUE_SAYS))
+    close_at_venue(placed, ended(End.EXPIRED))
+    await ask(placed)
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.order().status is OrderStatus.EXPIRED
+    assert "EXPIRED" in placed.kinds()
+
+
+async def test_a_refusal_whose_look_up_fails_proves_nothing_yet(placed: Desk) -> None:
+    placed.venue.cancel_answers.append(CancelNotPossible(reason=VENUE_SAYS))
+    placed.venue.is_reachable = False
+    await ask(placed)
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.order().status is OrderStatus.PENDING_CANCEL
+    assert placed.wake_ups.cancels[-1] == (ORDER_ID, 2 * SECOND)
+
+
+async def test_a_fill_beats_the_cancel_it_crosses(placed: Desk) -> None:
+    await ask(placed)
+    await placed.delivery.deliver([ORDER_ID])
+
+    await placed.report(filled("10"))
+
+    assert placed.order().status is OrderStatus.FILLED
+    assert placed.row().cancel_due_at is None
+
+
+async def test_a_request_waits_while_the_order_is_not_at_the_venue(desk: Desk) -> None:
+    desk.venue.will_answer(OutcomeUnknown(error="lost"))
+    await desk.attempt()
+    await ask(desk)
+
+    await desk.delivery.deliver([ORDER_ID])
+
+    assert not [asked for asked in desk.venue.asked if asked.startswith("cancel")]
+    assert desk.row().cancel_due_at == desk.clock() + 2 * SECOND
+
+
+async def test_a_fill_recorded_while_the_request_was_sent_is_not_overwritten(placed: Desk) -> None:
+    async def fill() -> None:
+        await placed.report(filled("4"))
+
+    await ask(placed)
+    placed.orders.interruptions.append(fill)
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.order().facts.filled_quantity == 4
+    assert placed.order().facts.cancel.sent == 1
+    assert placed.kinds()[-1] == ChangeKind.FILL
+
+
+async def test_one_orders_bug_does_not_hold_up_the_others_requests(placed: Desk) -> None:
+    await placed.accept(OTHER, client_order_id="other")
+    await placed.submission.place([OTHER])
+    await placed.cancellation.request(OTHER, account_id="alice")
+    await ask(placed)
+    placed.venue.cancel_answers.append("not an outcome")  # type: ignore[arg-type]  # A bug of the adapter.
+
+    await placed.delivery.deliver([ORDER_ID, OTHER])
+
+    assert placed.telemetry.said("cancel_not_concluded")
+    assert placed.order(OTHER).facts.cancel.sent == 1
+
+
+def close_at_venue(desk: Desk, end: OrderEnded) -> None:
+    """End the order in the venue's book, unheard."""
+    order = desk.venue.orders[ORDER_ID]
+    desk.venue.orders[ORDER_ID] = replace(order, is_open=False, reports=[*order.reports, end])
+
+
+async def test_an_order_that_cannot_have_been_sent_is_canceled_without_asking_a_venue_that_is_down(desk: Desk) -> None:
+    await desk.accept()
+    desk.venue.will_answer(NotExecuted(error="refused"))
+    desk.venue.during_place = lambda: desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.attempt()
+    desk.venue.is_reachable = False
+
+    await desk.attempt(after=60 * SECOND)
+
+    assert desk.order().status is OrderStatus.CANCELED
+
+
+async def test_a_request_that_is_refused_because_the_order_is_over_leaves_no_refusal_in_its_history(
+    placed: Desk,
+) -> None:
+    await placed.cancellation.request(ORDER_ID, account_id="alice")
+    placed.venue.cancel_answers.append(CancelNotPossible(reason=VENUE_SAYS))
+    order = placed.venue.orders[ORDER_ID]
+    placed.venue.orders[ORDER_ID] = replace(order, is_open=False, reports=[*order.reports, ended(End.EXPIRED)])
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.order().status is OrderStatus.EXPIRED
+    assert placed.kinds()[-1] == "EXPIRED"

@@ -1,0 +1,131 @@
+"""Some orders are claimed before a slot is free for them, and not many."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from domain.model.order import OrderStatus
+from domain.services.claim_budget import ClaimsAhead, NoRoom
+from tests.support.examples import ORDER_ID
+from tests.support.memory_gateway import Desk
+
+PATIENCE = timedelta(seconds=5)
+
+
+async def claim(ahead: ClaimsAhead, count: int, entered: list[int], ended: asyncio.Event) -> None:
+    async with ahead.claiming(count, within=PATIENCE) as reserved:
+        entered.append(count)
+        reserved.keep(count)
+        await ended.wait()
+
+
+async def turns() -> None:
+    """Let whatever can run do so."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_claims_wait_for_room_in_the_order_in_which_they_came() -> None:
+    ahead, entered = ClaimsAhead(most=4), list[int]()
+    ends = [asyncio.Event() for _ in range(4)]
+
+    async with asyncio.TaskGroup() as tasks:
+        for count, end in zip((3, 2, 9, 1), ends, strict=True):
+            tasks.create_task(claim(ahead, count, entered, end))
+        await turns()
+        first = list(entered)
+        ends[0].set()
+        await turns()
+        second = list(entered)
+        ends[1].set()
+        ends[2].set()
+        await turns()
+        third = list(entered)
+        ends[3].set()
+
+    # Two of five are left after the first, so nine more may be claimed; the last one waits for those to end.
+    assert (first, second, third) == ([3, 2], [3, 2, 9], [3, 2, 9, 1])
+
+
+async def test_what_was_not_claimed_or_has_begun_makes_room() -> None:
+    ahead, entered = ClaimsAhead(most=1), list[int]()
+    may_end = asyncio.Event()
+    may_end.set()
+
+    async with ahead.claiming(3, within=PATIENCE) as reserved:
+        waiting = asyncio.create_task(claim(ahead, 1, entered, may_end))
+        reserved.keep(1)
+        await turns()
+        before = list(entered)
+        reserved.begin()
+        await waiting
+
+    assert (before, entered) == ([], [1])
+
+
+async def test_one_who_is_cancelled_while_waiting_or_claiming_keeps_nothing() -> None:
+    ahead, entered, never = ClaimsAhead(most=1), list[int](), asyncio.Event()
+    holding = asyncio.create_task(claim(ahead, 5, entered, never))
+    waiting = asyncio.create_task(claim(ahead, 6, entered, never))
+    await turns()
+
+    waiting.cancel()
+    holding.cancel()
+    await asyncio.gather(holding, waiting, return_exceptions=True)
+    never.set()
+    async with asyncio.timeout(5):
+        await claim(ahead, 7, entered, never)
+
+    assert entered == [5, 7]
+
+
+async def test_a_job_that_finds_no_room_leaves_its_orders_to_the_sweeper_and_takes_nothing() -> None:
+    desk = Desk()
+    await desk.accept()
+    submission = desk.submission
+    lease = replace(submission.judge.policy, lease=timedelta(milliseconds=100))
+    submission = replace(submission, judge=replace(submission.judge, policy=lease))
+
+    async with submission.ahead.claiming(9, within=PATIENCE):
+        assert await submission.place([ORDER_ID]) == 0
+        assert await submission.sweep(limit=1, overdue_by=timedelta(0)) == 0
+    assert desk.row().lease_until is None
+
+    assert await submission.place([ORDER_ID]) == 1
+    assert desk.order().status is OrderStatus.PLACED
+
+
+async def test_there_is_no_room_as_long_as_nobody_gives_back() -> None:
+    ahead = ClaimsAhead(most=1)
+
+    async with ahead.claiming(1, within=PATIENCE):
+        with pytest.raises(NoRoom):
+            async with ahead.claiming(1, within=timedelta(0)):
+                pass
+    async with ahead.claiming(1, within=PATIENCE):
+        pass
+
+
+@pytest.mark.parametrize("jobs", [1, 5, 30])
+async def test_however_many_jobs_come_at_once_few_orders_are_claimed_before_they_are_sent(jobs: int) -> None:
+    desk, ahead_of_slots = Desk(), [0]
+    ids = [UUID(int=number) for number in range(1, 1 + 3 * jobs)]
+    for order_id in ids:
+        await desk.accept(order_id, client_order_id=str(order_id))
+
+    async def look() -> None:
+        claimed = sum(row.lease_until is not None for row in desk.orders.rows.values())
+        ahead_of_slots.append(claimed - desk.venue.asked.count("place"))
+        await asyncio.sleep(0)
+
+    desk.venue.during_place = look
+    submission = desk.submission
+
+    await asyncio.gather(*(submission.place(ids[start : start + 3]) for start in range(0, len(ids), 3)))
+
+    # Fewer than four are claimed when three more may be.
+    assert max(ahead_of_slots) <= 3 + 3
+    assert {desk.order(order_id).status for order_id in ids} == {OrderStatus.PLACED}

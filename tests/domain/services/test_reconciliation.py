@@ -1,0 +1,283 @@
+"""Catching up: what the stream missed is found at the venue, asked for from the right moment, within limits."""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from domain.model.errors import Unavailable, VenueUnreachable
+from domain.model.order import End, OrderStatus
+from domain.model.reports import Report
+from domain.ports.telemetry import Metric
+from domain.ports.venue import OutcomeUnknown, VenueReport
+from tests.support.examples import ORDER_ID, accepted, at, ended, filled, some_terms
+from tests.support.memory_gateway import SECOND, Desk
+
+AT_ONCE = timedelta(0)
+OTHER_ID = UUID(int=0xDEF)
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """A desk with one order at the venue."""
+    desk = Desk()
+    await desk.accept()
+    await desk.attempt()
+    desk.venue.asked.clear()
+    return desk
+
+
+def heard(*reports: Report, venue_order_id: str = "V1", order_id: UUID | None = None) -> VenueReport:
+    return VenueReport(order_id=order_id, venue_order_id=venue_order_id, reports=reports, at=at(1))
+
+
+def close_unheard(desk: Desk, order_id: UUID, end: End) -> None:
+    """End the order in the venue's book, and tell nobody."""
+    order = desk.venue.orders[order_id]
+    desk.venue.orders[order_id] = replace(order, is_open=False, reports=[*order.reports, ended(end)])
+
+
+async def test_a_catch_up_records_the_fills_and_the_ends_that_nobody_heard(desk: Desk) -> None:
+    desk.venue.fill_pages = [[heard(filled("1", cumulative="1"))], [heard(filled("2", name="E2", cumulative="3"))]]
+    close_unheard(desk, ORDER_ID, End.EXPIRED)
+
+    await desk.reconciliation.catch_up(cause="connected")
+
+    assert desk.order().status is OrderStatus.EXPIRED
+    assert desk.order().facts.filled_quantity == 3
+    assert desk.kinds() == ["PLACED", "FILL", "FILL", "EXPIRED"]
+    assert desk.telemetry.counted(Metric.CATCH_UPS, cause="connected") == 1
+
+
+async def test_a_catch_up_of_what_is_known_changes_nothing(desk: Desk) -> None:
+    desk.venue.fill_pages = [[heard(filled("1", cumulative="1"))]]
+    await desk.reconciliation.catch_up(cause="connected")
+    desk.publisher.commits.clear()
+
+    await desk.reconciliation.catch_up(cause="connected")
+
+    assert not desk.publisher.commits
+
+
+async def test_a_fill_that_is_stored_is_left_out_and_what_else_its_answer_tells_is_recorded(desk: Desk) -> None:
+    first = filled("1", cumulative="1", venue_order_id="V1")
+    second = filled("2", name="E2", cumulative="3", venue_order_id="V1")
+    desk.venue.fill_pages = [[heard(first)]]
+    await desk.reconciliation.record_fills(since=at(0))
+    reads = desk.orders.loads
+
+    await desk.reconciliation.record_fills(since=at(0))
+    reads_of_the_known = desk.orders.loads - reads
+    desk.venue.fill_pages = [[heard(first), heard(first, second)]]
+    await desk.reconciliation.record_fills(since=at(0))
+
+    assert desk.order().facts.filled_quantity == 3
+    assert desk.kinds() == ["PLACED", "FILL", "FILL"]
+    assert reads_of_the_known == 0
+
+
+async def test_the_first_catch_up_looks_back_as_far_as_it_is_told_and_the_next_overlaps(desk: Desk) -> None:
+    start = desk.clock()
+    await desk.reconciliation.catch_up(cause="started")
+    desk.clock.advance(60 * SECOND)
+
+    await desk.reconciliation.catch_up(cause="reconnected")
+
+    assert desk.venue.fills_since == [start - 3600 * SECOND, start - 10 * SECOND]
+    assert await desk.positions.read("SCRIPTED") == start + 50 * SECOND
+
+
+@pytest.mark.parametrize("error", [VenueUnreachable, Unavailable])
+async def test_a_catch_up_that_failed_is_asked_for_again_from_the_same_moment(
+    desk: Desk, error: type[Exception]
+) -> None:
+    await desk.reconciliation.catch_up(cause="started")
+    position = await desk.positions.read("SCRIPTED")
+    desk.clock.advance(60 * SECOND)
+    desk.venue.fill_pages = [[heard(filled("1"))]]
+    desk.venue.is_reachable = error is not VenueUnreachable
+    desk.orders.failure = Unavailable() if error is Unavailable else None
+
+    with pytest.raises(error):
+        await desk.reconciliation.catch_up(cause="reconnected")
+
+    assert await desk.positions.read("SCRIPTED") == position
+
+
+# --- Reports ----------------------------------------------------------------------------------------------------
+
+
+async def test_reports_by_our_id_and_by_the_venues_are_of_one_order(desk: Desk) -> None:
+    await desk.reconciliation.record_reports([heard(filled("1")), heard(filled("2", name="E2"), order_id=ORDER_ID)])
+
+    assert desk.order().facts.filled_quantity == 3
+    assert desk.venue.asked == []
+
+
+async def test_a_fill_before_the_acknowledgement_is_traced_through_the_venue() -> None:
+    desk = Desk()
+    await desk.accept()
+    desk.venue.will_answer(OutcomeUnknown(error="lost"), keeps=True)
+    await desk.attempt()
+
+    await desk.reconciliation.record_reports([heard(filled("1", venue_order_id="V1"))])
+
+    assert desk.order().status is OrderStatus.PARTIALLY_FILLED
+
+
+async def test_reports_of_strange_orders_are_counted_and_do_no_harm(desk: Desk) -> None:
+    desk.venue.keep(UUID(int=1), some_terms())
+    strangers = [
+        heard(filled("1"), venue_order_id="never heard of"),
+        heard(filled("1", name="E2"), venue_order_id="V2"),
+        heard(accepted(), order_id=UUID(int=2)),
+    ]
+
+    recorded = await desk.reconciliation.record_reports([*strangers, heard(filled("1", name="E3"))])
+
+    assert not recorded.missed_fill
+    assert recorded.unknown == {UUID(int=1), UUID(int=2)}
+    assert desk.order().facts.filled_quantity == 1
+    assert desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1
+
+
+async def test_reports_of_strange_orders_are_counted_once_however_often_the_batch_is_tried(desk: Desk) -> None:
+    batch = [replace(heard(accepted(), venue_order_id="V9"), is_foreign=True), heard(filled("1"), order_id=ORDER_ID)]
+    desk.orders.failure = Unavailable()
+    with pytest.raises(Unavailable):
+        await desk.reconciliation.record_reports(batch)
+    desk.orders.failure = None
+
+    await desk.reconciliation.record_reports(batch)
+
+    assert desk.order().facts.filled_quantity == 1
+    assert desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1
+
+
+async def test_a_missed_fill_is_told_to_who_reads_the_stream(desk: Desk) -> None:
+    behind = await desk.reconciliation.record_reports([heard(filled("1", cumulative="5"))])
+    complete = await desk.reconciliation.record_reports([heard(filled("4", name="E0", cumulative="4"))])
+
+    assert behind.missed_fill
+    assert not complete.missed_fill
+
+
+# --- Comparing open orders --------------------------------------------------------------------------------------
+
+
+async def test_an_order_that_closed_unheard_is_looked_up_and_ended(desk: Desk) -> None:
+    close_unheard(desk, ORDER_ID, End.CANCELED)
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().status is OrderStatus.CANCELED
+    assert desk.venue.asked == ["find"]
+
+
+async def test_an_order_that_is_open_on_both_sides_is_not_looked_up(desk: Desk) -> None:
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.venue.asked == []
+
+
+async def test_an_order_that_was_heard_of_just_now_is_not_looked_up(desk: Desk) -> None:
+    close_unheard(desk, ORDER_ID, End.CANCELED)
+
+    await desk.reconciliation.compare_open_orders(silent_for=SECOND)
+
+    assert desk.venue.asked == []
+
+
+async def test_an_order_in_doubt_that_is_in_the_venues_list_is_placed() -> None:
+    desk = Desk()
+    await desk.accept()
+    desk.venue.will_answer(OutcomeUnknown(error="lost"), keeps=True)
+    await desk.attempt()
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().status is OrderStatus.PLACED
+
+
+async def test_an_order_that_the_venue_does_not_find_stays_as_it_is(desk: Desk) -> None:
+    desk.venue.orders.clear()
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().status is OrderStatus.PLACED
+
+
+async def test_orders_that_rest_for_long_do_not_hide_one_that_closed_unheard() -> None:
+    desk = Desk(look_ups_max=3)
+    resting = [UUID(int=number) for number in range(100, 110)]
+    for number, order_id in enumerate(resting):
+        await desk.accept(order_id, client_order_id=f"resting-{number}")
+    await desk.submission.place(resting)
+    desk.clock.advance(60 * SECOND)
+    await desk.accept()
+    await desk.attempt()
+    close_unheard(desk, ORDER_ID, End.EXPIRED)
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().status is OrderStatus.EXPIRED
+
+
+async def test_one_run_makes_no_more_look_ups_than_allowed() -> None:
+    desk = Desk(look_ups_max=3)
+    many = [UUID(int=number) for number in range(100, 110)]
+    for number, order_id in enumerate(many):
+        await desk.accept(order_id, client_order_id=f"order-{number}")
+    await desk.submission.place(many)
+    desk.venue.asked.clear()
+    for order_id in many:
+        close_unheard(desk, order_id, End.EXPIRED)
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.venue.asked == ["find"] * 3
+
+
+async def test_a_last_fill_that_nobody_heard_is_found_by_comparing_the_quantities(desk: Desk) -> None:
+    desk.venue.orders[ORDER_ID] = replace(desk.venue.orders[ORDER_ID], filled_quantity=Decimal(3))
+    desk.venue.fill_pages = [[heard(filled("3", cumulative="3"))]]
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().facts.filled_quantity == 3
+
+
+async def test_a_different_order_under_our_id_is_an_alarm_and_never_adopted() -> None:
+    desk = Desk()
+    await desk.accept()
+    desk.venue.keep(ORDER_ID, some_terms(quantity="11"))
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().status is OrderStatus.PENDING
+    assert desk.telemetry.said("venue_order_mismatch")
+
+
+async def test_the_venue_is_asked_for_a_strange_order_once(desk: Desk) -> None:
+    desk.venue.keep(OTHER_ID, some_terms())
+    desk.venue.orders[OTHER_ID] = replace(desk.venue.orders[OTHER_ID], order_id=None)
+    reconciliation = desk.reconciliation
+
+    for _ in range(2):
+        await reconciliation.record_reports([heard(filled("1"), venue_order_id="V2")])
+
+    assert desk.venue.asked.count("find V2") == 1
+
+
+async def test_one_fill_that_cannot_be_recorded_keeps_no_other_from_being_caught_up(desk: Desk) -> None:
+    await desk.accept(OTHER_ID, client_order_id="intent-2")
+    await desk.report(filled("1", name="E1"), order_id=OTHER_ID)
+    desk.venue.fill_pages = [[heard(filled("1", name="E1")), heard(filled("2", name="E2", cumulative="2"))]]
+
+    await desk.reconciliation.catch_up(cause="started")
+
+    assert desk.order().facts.filled_quantity == 2
+    assert len(desk.telemetry.said("fill_set_aside")) == 1
+    assert await desk.positions.read("SCRIPTED") is not None

@@ -1,0 +1,245 @@
+"""Halts and limits in the stories: what placing and submitting make of them, and what people are told."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from domain.model.errors import NotHalted, OrderDenied, Unavailable, WrongLimits
+from domain.model.limits import AccountLimits, LimitCode
+from domain.model.order import OrderStatus
+from domain.model.values import OrderType, Side, TimeInForce
+from domain.ports.telemetry import Metric
+from domain.ports.trading_control import TradingHalt
+from domain.services.placement import PlaceOrder
+from domain.services.trading_control import TradingControl
+from runtime.alerts.table import ALERTS
+from tests.support.examples import ISIN, ORDER_ID, corrected, filled
+from tests.support.fakes.trading_control import MemoryTradingHalts
+from tests.support.memory_gateway import SECOND, Desk
+
+COMMAND = PlaceOrder(
+    account_id="alice",
+    client_order_id="intent-2",
+    isin=ISIN,
+    side=Side.BUY,
+    type=OrderType.LIMIT,
+    time_in_force=TimeInForce.DAY,
+    quantity=Decimal(10),
+    limit_price=Decimal("12.50"),
+)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def control(desk: Desk) -> TradingControl:
+    """The operators' side of the desk."""
+    return TradingControl(
+        halts=desk.orders.halts, book=desk.orders.book, telemetry=desk.telemetry, clock=desk.clock, new_id=desk.new_id
+    )
+
+
+async def test_a_denied_order_is_counted_by_its_limit_and_wakes_nobody(desk: Desk, control: TradingControl) -> None:
+    await control.set_limits(AccountLimits(max_quantity=Decimal(9)), by="olga")
+
+    with pytest.raises(OrderDenied) as denial:
+        await desk.placement.place(COMMAND)
+
+    assert denial.value.code == LimitCode.MAX_QUANTITY
+    assert desk.telemetry.counted(Metric.ORDERS_DENIED, code="MAX_QUANTITY") == 1
+    assert not desk.orders.rows
+    assert not desk.wake_ups.placements
+
+
+async def test_a_limit_that_was_set_a_moment_ago_holds_although_the_old_one_is_remembered(
+    desk: Desk, control: TradingControl
+) -> None:
+    await desk.placement.place(COMMAND)
+    await control.set_limits(AccountLimits(max_quantity=Decimal(9)), by="olga")
+
+    with pytest.raises(OrderDenied):
+        await desk.placement.place(replace(COMMAND, client_order_id="intent-3"))
+
+
+async def test_a_limit_that_was_lifted_a_moment_ago_denies_nobody(desk: Desk, control: TradingControl) -> None:
+    await control.set_limits(AccountLimits(max_quantity=Decimal(9)), by="olga")
+    with pytest.raises(OrderDenied):
+        await desk.placement.place(COMMAND)
+    await control.clear_limits(None, by="olga")
+
+    accepted = await desk.placement.place(COMMAND)
+
+    assert not accepted.replayed
+
+
+async def test_the_price_of_a_recorded_execution_is_the_one_that_orders_are_judged_by(
+    desk: Desk, control: TradingControl
+) -> None:
+    await desk.accept()
+    await desk.report(filled("1", price="12.40"))
+    await control.set_limits(AccountLimits(price_collar_percent=Decimal(1)), by="olga")
+
+    accepted = await desk.placement.place(COMMAND)
+    with pytest.raises(OrderDenied) as denial:
+        await desk.placement.place(replace(COMMAND, client_order_id="far", limit_price=Decimal("12.53")))
+
+    assert not accepted.replayed
+    assert "which is 12.4" in str(denial.value)
+
+
+async def test_an_order_that_was_never_sent_waits_for_the_end_of_a_halt_and_pays_nothing(
+    desk: Desk, control: TradingControl
+) -> None:
+    await desk.accept()
+    await control.halt(None, by="olga", reason="fat finger")
+
+    attempts = [await desk.attempt(after=SECOND) for _ in range(3)]
+    held = desk.order()
+    await control.resume(None, by="olga", reason="mended")
+    await desk.attempt()
+
+    assert attempts == [0, 0, 0]
+    assert held.status is OrderStatus.PENDING
+    assert desk.order().status is OrderStatus.PLACED
+    assert desk.row().attempts == 1
+
+
+async def test_an_order_that_became_too_old_in_a_halt_is_not_sent_after_it(control: TradingControl, desk: Desk) -> None:
+    desk.max_age = 60 * SECOND
+    await desk.accept()
+    await control.halt("alice", by="olga", reason="fat finger")
+    desk.clock.advance(61 * SECOND)
+    await control.resume("alice", by="olga", reason="mended")
+
+    await desk.attempt()
+
+    assert desk.order().status is OrderStatus.FAILED
+    assert "place" not in desk.venue.asked
+
+
+async def test_in_a_halt_what_may_have_been_sent_is_looked_up_and_never_sent_again(
+    desk: Desk, control: TradingControl
+) -> None:
+    await desk.accept()
+    await desk.orders.claim([ORDER_ID], lease=SECOND)  # By a worker that died.
+    await control.halt(None, by="olga", reason="fat finger")
+
+    for _ in range(4):
+        await desk.attempt(after=60 * SECOND)
+    asked = list(desk.venue.asked)
+    await control.resume(None, by="olga", reason="mended")
+    await desk.attempt(after=60 * SECOND)
+
+    assert set(asked) == {"find"}
+    assert desk.telemetry.counted(Metric.PLACEMENT_ATTEMPTS, outcome="halted") >= 1
+    assert desk.order().status is OrderStatus.PLACED
+
+
+async def test_an_order_claimed_before_a_halt_that_waited_for_a_slot_is_not_sent(
+    desk: Desk, control: TradingControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.accept()
+    monkeypatch.setattr("domain.services.halt_cache.HALT_UNSEEN_MAX_SECONDS", 0.0)
+    submission = desk.submission
+    claims = await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
+    await control.halt("alice", by="olga", reason="fat finger")
+
+    finding = await submission._find_out(claims[0], claimed_at=submission._now())  # noqa: SLF001 - between claim and send
+
+    assert finding.outcome == "halted"
+    assert not finding.counts
+    assert "place" not in desk.venue.asked
+
+
+async def test_a_halt_and_its_end_are_told_once_with_who_and_why(desk: Desk, control: TradingControl) -> None:
+    first = await control.halt(None, by="olga", reason="fat finger")
+    again = await control.halt(None, by="otto", reason="the same")
+    await control.measure()
+    shown = desk.telemetry.gauges[Metric.TRADING_HALTED]
+    await control.resume(None, by="otto", reason="mended")
+    await control.measure()
+
+    assert again == first
+    (begun,) = desk.telemetry.said("trading_halted")
+    assert (begun["account"], begun["by"], begun["reason"]) == ("all accounts", "olga", "fat finger")
+    (ended,) = desk.telemetry.said("trading_resumed")
+    assert (ended["halt_id"], ended["by"]) == (str(first.id), "otto")
+    assert (shown, desk.telemetry.gauges[Metric.TRADING_HALTED]) == (1, 0)
+    with pytest.raises(NotHalted):
+        await control.resume(None, by="otto", reason="again")
+
+
+async def test_a_halt_or_its_end_that_may_have_begun_unanswered_is_told(desk: Desk, control: TradingControl) -> None:
+    class Unanswered(MemoryTradingHalts):
+        async def halt(self, halt: TradingHalt) -> TradingHalt:
+            await super().halt(halt)
+            raise Unavailable
+
+        async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt | None:
+            await super().resume(account_id, by=by, reason=reason)
+            raise Unavailable
+
+    unanswered = replace(control, halts=Unanswered(desk.clock, desk.orders.halts.halts))
+
+    with pytest.raises(Unavailable):
+        await unanswered.halt(None, by="olga", reason="fat finger")
+    with pytest.raises(Unavailable):
+        await unanswered.resume("alice", by="otto", reason="mended")
+
+    (halting,) = desk.telemetry.said("trading_halt_unconfirmed")
+    assert (halting["account"], halting["by"], halting["reason"]) == ("all accounts", "olga", "fat finger")
+    (resuming,) = desk.telemetry.said("trading_resume_unconfirmed")
+    assert (resuming["account"], resuming["by"], resuming["reason"]) == ("alice", "otto", "mended")
+    assert {"trading_halt_unconfirmed", "trading_resume_unconfirmed"} <= ALERTS.keys()
+
+
+async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_and_no_attempt_counts(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unanswered(_halts: MemoryTradingHalts) -> Collection[str | None]:
+        raise Unavailable
+
+    await desk.accept()
+    monkeypatch.setattr("domain.services.halt_cache.HALT_UNSEEN_MAX_SECONDS", 0.0)
+    monkeypatch.setattr(MemoryTradingHalts, "halted_accounts", unanswered)
+
+    await desk.attempt()
+    waiting = (desk.row().attempts, desk.row().lease_until)
+    monkeypatch.undo()
+    await desk.attempt(after=60 * SECOND)
+
+    assert waiting == (0, None)
+    assert desk.telemetry.counted(Metric.PLACEMENT_ATTEMPTS, outcome="halt_unknown") == 1
+    assert desk.venue.asked.count("place") == 1
+    assert desk.order().status is OrderStatus.PLACED
+
+
+async def test_limits_that_limit_nothing_are_refused(desk: Desk, control: TradingControl) -> None:
+    with pytest.raises(WrongLimits, match="at least one"):
+        await control.set_limits(AccountLimits(account_id="alice"), by="olga")
+
+    assert not desk.orders.book.stored
+
+
+async def test_the_corrected_price_of_an_execution_replaces_the_wrong_one(desk: Desk) -> None:
+    await desk.accept()
+    await desk.report(filled("1", price="1240", name="E1"))
+    await desk.report(corrected("1", price="12.40", name="E1"))
+
+    known = await desk.prices.last_price(ISIN)
+
+    assert known is not None
+    assert known.price == Decimal("12.40")
+
+
+async def test_what_cannot_be_a_limit_is_refused_and_told_to_nobody(desk: Desk, control: TradingControl) -> None:
+    with pytest.raises(WrongLimits, match="max_open_orders"):
+        await control.set_limits(AccountLimits(max_open_orders=0), by="olga")
+
+    assert not desk.orders.book.stored
+    assert not desk.telemetry.said("limits_set")

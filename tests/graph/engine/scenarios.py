@@ -1,0 +1,174 @@
+"""Worlds that are alike: what stands behind the API, and what is wrong with it."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from domain.model.changes import OrderSnapshot, RecordedChange
+from domain.model.errors import Unavailable
+from domain.model.order import End
+from domain.model.order_query import Page
+from domain.model.values import OrderType, Reason, ReasonSource, Side, TimeInForce
+from domain.services.placement import PlaceOrder
+from graph.auth.viewer import Viewer
+from graph.context import Context, context_for
+from tests.support.api_world import World
+from tests.support.examples import accepted, cancel_asked, ended, filled
+from tests.support.fakes.order_reader import MemoryOrderReader
+
+Item = TypeVar("Item")
+
+SPOILED: Mapping[str, Any] = {
+    "account_id": None,
+    "venue_order_id": 7,
+    "version": 2**40,
+    "created_at": None,
+    "updated_at": ValueError("an exception in place of a value"),
+    "reason": Reason(source=ReasonSource.VENUE, code=None, message="no code"),  # type: ignore[arg-type]  # spoiled
+    "placement": None,
+}
+"""What an order has in place of a good value: null where it may not stand, a value that does not fit, an exception."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What is wrong."""
+
+    failure: Exception | None = None
+    spoiled: Mapping[str, Any] = field(default_factory=dict)
+    missing_instruments: frozenset[str] = frozenset()
+    is_catalog_down: bool = False
+    scopes: frozenset[str] = frozenset({"orders:read", "orders:place", "orders:cancel"})
+
+
+scenarios = st.builds(
+    Scenario,
+    failure=st.sampled_from([None, None, None, Unavailable("down"), RuntimeError("a bug")]),
+    spoiled=st.one_of(
+        st.just({}), st.sampled_from(sorted(SPOILED)).map(lambda name: {name: SPOILED[name]}), st.just(SPOILED)
+    ),
+    missing_instruments=st.sampled_from([frozenset(), frozenset(), frozenset({"US0378331005"})]),
+    is_catalog_down=st.sampled_from([False, False, False, True]),
+    scopes=st.sampled_from(
+        [
+            frozenset({"orders:read", "orders:place", "orders:cancel"}),
+            frozenset({"orders:read", "orders:place", "orders:cancel", "operator"}),
+            frozenset({"orders:read"}),
+            frozenset({"orders:place"}),
+        ]
+    ),
+)
+
+
+class SpoilingReader(MemoryOrderReader):
+    """A reader whose orders have something in place of a good value."""
+
+    def __init__(self, world: World, spoiled: Mapping[str, Any]) -> None:
+        super().__init__(world.orders)
+        self._spoiled = spoiled
+
+    async def orders_by_id(self, *given: Any, **named: Any) -> Mapping[UUID, OrderSnapshot]:
+        found = await super().orders_by_id(*given, **named)
+        return {order_id: self._spoil(order) for order_id, order in found.items()}
+
+    async def by_client_order_id(self, *given: Any, **named: Any) -> OrderSnapshot | None:
+        found = await super().by_client_order_id(*given, **named)
+        return None if found is None else self._spoil(found)
+
+    async def page(self, *given: Any, **named: Any) -> Page[OrderSnapshot]:
+        page = await super().page(*given, **named)
+        # Every other one, so that good and bad stand side by side in a list.
+        return replace(page, rows=[self._spoil(row) if n % 2 else row for n, row in enumerate(page.rows)])
+
+    async def history(self, *given: Any, **named: Any) -> Page[RecordedChange]:
+        page = await super().history(*given, **named)
+        return replace(page, rows=[replace(row, order=self._spoil(row.order)) for row in page.rows])
+
+    def _spoil(self, order: OrderSnapshot) -> OrderSnapshot:
+        return replace(order, **self._spoiled)
+
+
+class SpoilingFeed:
+    """A feed whose changes have something in place of a good value. Like the hub's, it gives all the same object."""
+
+    def __init__(self, world: World, spoiled: Mapping[str, Any]) -> None:
+        self._feed = world.feed
+        self._spoiled = spoiled
+        self._given: dict[int, RecordedChange] = {}
+
+    async def order(self, *given: Any, **named: Any) -> AsyncGenerator[Any]:
+        async with aclosing(self._feed.order(*given, **named)) as items:
+            async for some in items:
+                yield [self._spoil(item) for item in some]
+
+    async def account(self, *given: Any, **named: Any) -> AsyncGenerator[Any]:
+        async with aclosing(self._feed.account(*given, **named)) as items:
+            async for some in items:
+                yield [self._spoil(item) for item in some]
+
+    def _spoil(self, item: Item) -> Item:
+        if not self._spoiled or not isinstance(item, RecordedChange) or item.order.version % 2:
+            return item
+        if item.sequence not in self._given:
+            self._given[item.sequence] = replace(item, order=replace(item.order, **self._spoiled))
+        return cast("Item", self._given[item.sequence])
+
+
+async def let_things_happen(world: World) -> None:
+    """Changes of several orders, new and old."""
+    world.orders.failure = None
+    for order_id in list(world.orders.rows):
+        await world.report(order_id, accepted(venue_order_id="V9"), filled("2", name=f"late {order_id}"))
+
+
+async def world_of(scenario: Scenario) -> tuple[World, Context]:
+    """A world with some history, and the context of a request in it. Two of the same scenario are alike."""
+    world = World()
+    await _fill(world)
+    services = world.services()
+    reader, feed = SpoilingReader(world, scenario.spoiled), SpoilingFeed(world, scenario.spoiled)
+    world.orders.failure = world.feed.failure = scenario.failure
+    for isin in scenario.missing_instruments:
+        del world.catalog.instruments[isin]
+    if scenario.is_catalog_down:
+        world.catalog.instruments = _Down()  # type: ignore[assignment]  # it is down
+    viewer = Viewer(account_id="alice", scopes=scenario.scopes, token_expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+    return world, context_for(viewer, replace(services, reader=reader, feed=feed))
+
+
+class _Down:
+    def __getattr__(self, name: str) -> object:
+        raise Unavailable("the catalog is down")
+
+    def __contains__(self, key: object) -> bool:
+        raise Unavailable("the catalog is down")
+
+
+async def _fill(world: World) -> None:
+    """Five orders: filled in part, canceled, asked to be canceled, waiting, and one of another account."""
+    ids = [await _place(world, f"c-{number}", account_id="alice") for number in range(4)]
+    await _place(world, "c-0", account_id="bob")
+    await world.report(ids[0], accepted(), filled("4"), filled("1.5", name="E2", price="12.75"))
+    await world.report(ids[1], accepted(), filled("1", name="E3"), ended(End.CANCELED))
+    await world.report(ids[2], accepted(), cancel_asked())
+
+
+async def _place(world: World, client_order_id: str, *, account_id: str) -> UUID:
+    is_market = client_order_id == "c-2"
+    command = PlaceOrder(
+        account_id=account_id,
+        client_order_id=client_order_id,
+        isin="US0378331005",
+        side=Side.SELL if is_market else Side.BUY,
+        type=OrderType.MARKET if is_market else OrderType.LIMIT,
+        time_in_force=TimeInForce.DAY,
+        quantity=Decimal(10),
+        limit_price=None if is_market else Decimal("150.25"),
+    )
+    return (await world.services().placement.place(command)).order.id

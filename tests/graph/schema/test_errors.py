@@ -1,0 +1,105 @@
+"""Errors that nobody foresaw: masked for the client, logged once, and to be found by their id."""
+
+import pytest
+
+from domain.model.errors import Unavailable
+from graph.settings import GraphSettings
+from tests.support.api_instruments import APPLE
+from tests.support.api_server import Api, running_api
+from tests.support.api_world import World
+from tests.support.graphql_orders import placed_id
+
+ORDERS = "{ orders { nodes { id } } }"
+
+
+async def test_an_unexpected_error_is_masked_and_logged_once_under_its_id(api: Api) -> None:
+    api.world.orders.failure = RuntimeError("password=hunter2")
+
+    error = await api.error(ORDERS)
+
+    (logged,) = api.world.telemetry.said("unexpected_error")
+    assert error["extensions"] == {"code": "INTERNAL", "errorId": logged["error_id"]}
+    assert "hunter2" not in str(error)
+    assert logged["exc_info"] is api.world.orders.failure
+    assert logged["path"] == "orders"
+
+
+async def test_an_unexpected_error_before_any_resolver_is_a_500_with_its_id(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = RuntimeError("password=hunter2")
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    # No request is known to end here, so the last net is tried by a failure between the layers.
+    monkeypatch.setattr("graph.http.endpoint.context_for", fail)
+    response = await api.post({"query": ORDERS})
+
+    (logged,) = api.world.telemetry.said("unexpected_error")
+    (error,) = (await response.json())["errors"]
+    assert response.status == 500
+    assert error["extensions"] == {"code": "INTERNAL", "errorId": logged["error_id"]}
+    assert logged["error_id"] in error["message"]
+    assert logged["exc_info"] is failure
+    assert "hunter2" not in str(error)
+
+
+async def test_an_instrument_that_vanished_is_an_unexpected_error_too(api: Api) -> None:
+    await placed_id(api)
+    del api.world.catalog.instruments[APPLE.isin]
+
+    error = await api.error("{ orders { nodes { instrument { id } } } }")
+
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert error["path"] == ["orders", "nodes", 0, "instrument"]
+
+
+async def test_what_clients_do_wrong_is_not_logged(api: Api) -> None:
+    for document in ("{", "{ nothing }", '{ instrument(isin: "x") { id } }', '{ orders(after: "x") { nodes { id } } }'):
+        await api.error(document)
+
+    assert api.world.telemetry.events == []
+
+
+async def test_a_database_that_does_not_answer_is_said_so(api: Api) -> None:
+    api.world.orders.failure = Unavailable()
+
+    error = await api.error(ORDERS)
+
+    assert error["extensions"] == {"code": "UNAVAILABLE", "retryAfterMs": 1000}
+
+
+async def test_an_error_in_a_subscription_is_masked_too(api: Api) -> None:
+    async with api.conversation() as socket:
+        await socket.subscribe("subscription { orderUpdates { kind } }")
+        await socket.next_data()
+        api.world.feed.failure = RuntimeError("password=hunter2")
+        await placed_id(api)
+
+        message = await socket.receive()
+        if message["payload"].get("data"):
+            message = await socket.receive()
+
+        assert message["payload"]["errors"][0]["extensions"]["code"] == "INTERNAL"
+        assert "hunter2" not in str(message)
+        assert (await socket.receive())["type"] == "complete"
+    assert len(api.world.telemetry.said("unexpected_error")) == 1
+
+
+async def test_an_operation_that_takes_too_long_is_ended() -> None:
+    settings = GraphSettings(operation_timeout_seconds=0.05)
+    async with running_api(World(settings=settings)) as api:
+        document = """mutation ($input: PlaceOrderInput!) { placeOrder(input: $input, waitMs: 5000) { __typename } }"""
+        order = {"clientOrderId": "1", "isin": APPLE.isin, "side": "BUY", "type": "MARKET", "quantity": "1"}
+
+        error = await api.error(document, {"input": order})
+
+        assert error["extensions"] == {"code": "TIMED_OUT"}
+        assert api.world.feed.open_feeds == 0
+
+
+async def test_names_are_not_suggested_to_strangers(api: Api) -> None:
+    error = await api.error('{ order(id: "x") { idd } }')
+
+    assert "Did you mean" not in error["message"]

@@ -1,0 +1,136 @@
+"""The life of a socket: what ends it, and that whatever it held is freed then."""
+
+import asyncio
+import math
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+from domain.ports.telemetry import Metric
+from graph.settings import GraphSettings
+from tests.support.api_instruments import APPLE
+from tests.support.api_server import Api, running_api, token, until
+from tests.support.api_world import World
+from tests.support.graphql_orders import key_of, placed_id
+
+UPDATES = "subscription { orderUpdates { kind } }"
+
+
+async def test_a_completed_subscription_frees_its_feed_and_its_id(api: Api) -> None:
+    async with api.conversation() as socket:
+        await socket.subscribe(UPDATES)
+        await socket.next_data()
+        await socket.send({"id": "1", "type": "complete"})
+        await until(lambda: api.world.feed.open_feeds == 0)
+
+        await socket.subscribe(UPDATES)
+        assert (await socket.next_data())["orderUpdates"] == {"kind": "CHECKPOINT"}
+
+
+async def test_a_peer_that_vanishes_frees_everything_that_it_held(api: Api) -> None:
+    async with api.conversation() as socket:
+        for key in ("1", "2", "3"):
+            await socket.subscribe(UPDATES, key=key)
+            await socket.next_data()
+        assert api.world.feed.open_feeds == 3
+        socket.connection.transport.abort()
+
+        await until(lambda: api.world.feed.open_feeds == 0)
+    await until(lambda: api.world.telemetry.gauges[Metric.SOCKETS] == 0)
+
+
+async def test_a_peer_that_goes_while_it_is_told_something_is_nobody_s_mistake(api: Api) -> None:
+    order_id = await placed_id(api)
+    # It reads no more while it goes, so it would wait in vain for the server's goodbye.
+    async with api.socket(close_timeout=0.2) as socket:
+        await socket.introduce(token())
+        for key in map(str, range(50)):
+            await socket.subscribe("subscription { orderUpdates { kind } }", key=key)
+            await socket.next_data()
+        closing = asyncio.create_task(socket.connection.close())
+        while not closing.done():
+            await api.world.flood(key_of(order_id), changes=1)
+            await asyncio.wait([closing], timeout=0.001)
+
+        await until(lambda: api.world.feed.open_feeds == 0)
+    assert api.world.telemetry.said("unexpected_error") == []
+
+
+async def test_a_socket_closes_with_4401_at_the_moment_its_token_expires(api: Api) -> None:
+    async with api.conversation(token(ttl=timedelta(seconds=1))) as socket:
+        await socket.subscribe(UPDATES)
+        await socket.next_data()
+
+        assert await socket.closed() == 4401
+    await until(lambda: api.world.feed.open_feeds == 0)
+
+
+async def test_a_token_that_is_valid_only_by_leeway_opens_no_socket_for_long(api: Api) -> None:
+    async with api.conversation(token(ttl=timedelta(seconds=-1))) as socket:
+        assert await socket.closed() == 4401
+
+
+async def test_a_socket_that_never_introduces_itself_closes_with_4408() -> None:
+    settings = GraphSettings(socket_init_timeout_seconds=0.05)
+    async with running_api(World(settings=settings)) as api, api.socket() as socket:
+        await socket.send({"type": "ping"})
+
+        assert await socket.receive() == {"type": "pong"}
+        assert await socket.closed() == 4408
+
+
+async def test_a_socket_holds_no_more_operations_than_allowed() -> None:
+    settings = GraphSettings(subscriptions_per_socket=2)
+    async with running_api(World(settings=settings)) as api, api.conversation() as socket:
+        for key in ("1", "2"):
+            await socket.subscribe(UPDATES, key=key)
+            await socket.next_data()
+        await socket.subscribe(UPDATES, key="3")
+
+        message = await socket.receive()
+
+    assert (message["id"], message["type"]) == ("3", "error")
+    assert message["payload"][0]["extensions"] == {"code": "TOO_MANY_OPERATIONS"}
+
+
+async def test_a_peer_that_stops_reading_is_cut_off() -> None:
+    settings = GraphSettings(socket_send_timeout_seconds=0.2)
+    async with running_api(World(settings=settings)) as api, api.conversation() as socket:
+        await api.world.catalog.save([replace(APPLE, name="A" * 200_000)])
+        order_id = await placed_id(api)
+        await socket.subscribe("subscription { orderUpdates { kind order { instrument { name } } } }")
+        await socket.next_data()
+        socket.connection.transport.pause_reading()
+        await api.world.flood(key_of(order_id), changes=500)
+
+        await until(lambda: api.world.telemetry.said("socket_stalled"))
+        await until(lambda: api.world.feed.open_feeds == 0)
+        socket.connection.transport.abort()
+
+
+async def test_a_socket_is_not_closed_before_the_moment_its_token_expires(api: Api) -> None:
+    # The fraction of `exp` counts: it is a NumericDate (RFC 7519, 2).
+    expires_at = math.floor(time.time()) + 1.9
+    async with api.conversation(token(exp=expires_at)) as socket:
+        assert await socket.closed() == 4401
+        closed_at = time.time()
+
+    assert expires_at <= closed_at < expires_at + 0.5
+
+
+async def test_the_bearer_of_a_token_without_a_scope_may_connect_and_is_refused_what_needs_one(api: Api) -> None:
+    async with api.conversation(token(scopes=())) as socket:
+        await socket.subscribe(UPDATES)
+        message = await socket.receive()
+        await socket.subscribe("{ viewer { scopes } }")
+
+        assert await socket.next_data() == {"viewer": {"scopes": []}}
+
+    assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "FORBIDDEN")
+
+
+async def test_an_expiry_that_is_far_away_keeps_no_socket_from_opening(api: Api) -> None:
+    async with api.conversation(token(ttl=timedelta(days=36_500))) as socket:
+        await socket.subscribe("{ viewer { accountId } }")
+
+        assert await socket.next_data() == {"viewer": {"accountId": "alice"}}

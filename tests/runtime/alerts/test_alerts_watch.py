@@ -1,0 +1,82 @@
+"""The watch over orders that wait: each is said once, and again when people should look again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from db.waiting_orders import WaitingOrder
+from runtime.alerts.watch import OrderWatch
+from tests.support.fakes.telemetry import RecordingTelemetry
+
+LIMIT = timedelta(seconds=120)
+AGAIN_AFTER = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Orders that wait, and the seconds that have passed."""
+
+    orders: list[WaitingOrder] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def clock(self) -> float:
+        return self.seconds
+
+    async def waiting(self, *, in_doubt_for: timedelta, pending_for: timedelta, limit: int) -> Sequence[WaitingOrder]:
+        assert (in_doubt_for, pending_for) == (LIMIT, LIMIT)
+        return self.orders[:limit]
+
+
+def _watch(waiting: Waiting, telemetry: RecordingTelemetry) -> OrderWatch:
+    return OrderWatch(
+        orders=waiting,
+        telemetry=telemetry,
+        clock=waiting.clock,
+        interval=timedelta(seconds=15),
+        in_doubt_for=LIMIT,
+        pending_for=LIMIT,
+        again_after=AGAIN_AFTER,
+    )
+
+
+def _order(number: int, *, is_in_doubt: bool) -> WaitingOrder:
+    return WaitingOrder(id=UUID(int=number), is_in_doubt=is_in_doubt, age=timedelta(seconds=130))
+
+
+async def test_an_order_that_waits_too_long_is_said_once_with_its_age_and_what_to_do() -> None:
+    waiting, telemetry = Waiting([_order(1, is_in_doubt=True), _order(2, is_in_doubt=False)]), RecordingTelemetry()
+    watch = _watch(waiting, telemetry)
+
+    for _ in range(3):
+        await watch.look()
+
+    (in_doubt,) = telemetry.said("order_in_doubt_too_long")
+    (pending,) = telemetry.said("order_pending_too_long")
+    assert (in_doubt["order_id"], in_doubt["age_seconds"]) == (str(UUID(int=1)), 130)
+    assert pending["order_id"] == str(UUID(int=2))
+    assert in_doubt["next"]
+    assert pending["next"]
+
+
+async def test_an_order_that_goes_on_waiting_is_said_again_after_a_while() -> None:
+    waiting, telemetry = Waiting([_order(1, is_in_doubt=True)]), RecordingTelemetry()
+    watch = _watch(waiting, telemetry)
+    await watch.look()
+
+    waiting.seconds = AGAIN_AFTER.total_seconds()
+    await watch.look()
+
+    assert len(telemetry.said("order_in_doubt_too_long")) == 2
+
+
+async def test_an_order_that_was_pending_and_is_now_in_doubt_is_said_as_that_too() -> None:
+    waiting, telemetry = Waiting([_order(1, is_in_doubt=False)]), RecordingTelemetry()
+    watch = _watch(waiting, telemetry)
+    await watch.look()
+
+    waiting.orders = [_order(1, is_in_doubt=True)]
+    await watch.look()
+
+    assert len(telemetry.said("order_pending_too_long")) == 1
+    assert len(telemetry.said("order_in_doubt_too_long")) == 1

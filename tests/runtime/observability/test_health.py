@@ -1,0 +1,68 @@
+"""/readyz: many who ask at once, and again and again, cost one look at each part."""
+
+import asyncio
+
+import pytest
+
+from runtime.observability.health import READY, READY_SECONDS, NotReady, Readiness
+from tests.support.fakes.telemetry import RecordingTelemetry
+
+
+class Part:
+    """A part that is asked how it is, and the seconds that a test lets pass."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.works = True
+        self.now = 0.0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def check(self) -> None:
+        self.asked += 1
+        await self.may_answer.wait()
+        if not self.works:
+            raise NotReady("unreachable", "it is away")
+
+
+@pytest.fixture
+async def part() -> Part:
+    return Part()
+
+
+@pytest.fixture
+def readiness(part: Part) -> Readiness:
+    return Readiness({"part": part.check}, RecordingTelemetry(), clock=lambda: part.now)
+
+
+async def test_who_ask_at_once_share_one_look(part: Part, readiness: Readiness) -> None:
+    part.may_answer.clear()
+    asking = [asyncio.create_task(readiness.ask()) for _ in range(20)]
+    await asyncio.sleep(0)
+    part.may_answer.set()
+
+    assert await asyncio.gather(*asking) == [{"part": READY}] * 20
+    assert part.asked == 1
+
+
+async def test_an_answer_holds_for_a_second(part: Part, readiness: Readiness) -> None:
+    await readiness.ask()
+    part.works = False
+
+    part.now = 0.9 * READY_SECONDS
+    assert await readiness.ask() == {"part": READY}
+    part.now = 1.1 * READY_SECONDS
+    assert await readiness.ask() == {"part": "unreachable"}
+    assert part.asked == 2
+
+
+async def test_who_asks_and_goes_away_takes_the_answer_from_nobody(part: Part, readiness: Readiness) -> None:
+    part.may_answer.clear()
+    gone, waiting = asyncio.create_task(readiness.ask()), asyncio.create_task(readiness.ask())
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(0)
+    part.may_answer.set()
+
+    assert await waiting == {"part": READY}
+    assert part.asked == 1

@@ -1,0 +1,125 @@
+"""What a process says when it cannot start: a sentence with what to do, an exit code, and no traceback."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from tests.support.processes import RunningProcess, running
+from tests.support.servers import PostgresServer, TestServer
+from tools.devstack.ports import free_port
+
+END_SECONDS = 25.0
+BAD_SETTINGS = 2
+FAILED = 1
+HEADS = ("api", "worker", "ingest")
+
+
+@asynccontextmanager
+async def ended(head: str, environment: Mapping[str, str]) -> AsyncIterator[RunningProcess]:
+    """The process after its end."""
+    settings = {"TOKEN_SECRET": "s" * 32, "LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
+    async with running(["-m", "runtime", head], environment=settings) as process:
+        await process.ends(within_seconds=END_SECONDS)
+        yield process
+
+
+async def says(head: str, environment: Mapping[str, str], *words: str) -> int:
+    """Run it to its end, look for the words in its last line, and give its exit code."""
+    async with ended(head, environment) as process:
+        pass
+    text = "\n".join(process.output)
+    assert "Traceback" not in text, text
+    assert all(word in process.output[-1] for word in words), text
+    assert process.exit_code is not None
+    return process.exit_code
+
+
+def with_login(url: str, login: str) -> str:
+    """The URL with another user and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
+
+
+def with_name(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+async def test_migrating_without_a_database_says_that_it_cannot_be_reached() -> None:
+    url = f"postgresql://user:password@127.0.0.1:{free_port()}/name"
+
+    assert await says("migrate", {"DATABASE_URL": url}, "PostgreSQL cannot be reached", "Start it") == FAILED
+
+
+async def test_migrating_with_a_wrong_password_says_that_the_login_is_refused(postgres_server: PostgresServer) -> None:
+    url = with_login(postgres_server.url, "fillwire:another-password")
+
+    async with ended("migrate", {"DATABASE_URL": url}) as process:
+        assert "refuses the login" in process.output[-1]
+        assert "DATABASE_URL" in process.output[-1]
+        assert "another-password" not in "\n".join(process.output)
+        assert process.exit_code == FAILED
+
+
+@pytest.mark.parametrize("head", ["migrate", "api"])
+async def test_a_host_that_nobody_knows_is_named(head: str, redis_url: str) -> None:
+    environment = {"DATABASE_URL": "postgresql://user:password@no-such-host.invalid/name", "REDIS_URL": redis_url}
+
+    exit_code = await says(head, environment, "cannot be reached", "DATABASE_URL")
+
+    assert exit_code == (FAILED if head == "migrate" else BAD_SETTINGS)
+
+
+async def test_processes_over_a_database_without_tables_name_the_command_that_makes_them(
+    postgres_server: PostgresServer, redis_url: str
+) -> None:
+    url = await postgres_server.create_database()
+    environment = {"DATABASE_URL": url, "REDIS_URL": redis_url}
+
+    exit_codes = await asyncio.gather(
+        *(says(head, environment, "no tables of Fillwire", "python -m runtime migrate") for head in HEADS)
+    )
+
+    assert exit_codes == [FAILED] * len(HEADS)
+
+
+async def test_a_process_over_older_tables_names_the_command_that_renews_them(
+    postgres_server: PostgresServer, migrated_template: str, redis_url: str
+) -> None:
+    url = await postgres_server.create_database(template=migrated_template)
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    finally:
+        await connection.close()
+
+    environment = {"DATABASE_URL": url, "REDIS_URL": redis_url}
+
+    assert await says("worker", environment, "older than this program", "python -m runtime migrate") == FAILED
+
+
+async def test_a_process_with_a_name_of_no_database_does_not_start(
+    postgres_server: PostgresServer, redis_url: str
+) -> None:
+    environment = {"DATABASE_URL": with_name(postgres_server.url, "nobodys"), "REDIS_URL": redis_url}
+
+    assert await says("ingest", environment, "refuses the login", "nobodys") == BAD_SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("head", "setting"),
+    [("api", "PORT"), ("worker", "METRICS_PORT"), ("ingest", "METRICS_PORT"), ("exchange", "EXCHANGE_PORT")],
+)
+async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
+    head: str, setting: str, kept_database_url: str, valkey_server: TestServer
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url, setting: port}
+
+        assert await says(head, environment, f"{setting}: cannot listen", port, "in use") == BAD_SETTINGS

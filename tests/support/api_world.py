@@ -1,0 +1,115 @@
+"""Everything behind the API: the domain's own stories over their ports in memory."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from domain.model.changes import Change, ChangeKind
+from domain.model.reports import Report
+from domain.ports.order_store import OrderWrite
+from domain.services.cancellation import Cancellation
+from domain.services.placement import Placement
+from domain.services.recording import Recording
+from domain.services.trading_control import TradingControl
+from graph.context import Services
+from graph.settings import GraphSettings
+from tests.support.api_instruments import APPLE, HALTED, SAP
+from tests.support.fakes.clock import CountingIds, SettableClock
+from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
+from tests.support.fakes.live_feed import MemoryLiveFeed
+from tests.support.fakes.order_reader import MemoryOrderReader
+from tests.support.fakes.order_store import MemoryOrderStore
+from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.trading_control import MemoryInstrumentPrices
+
+START = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
+FIRST_ID = 0x0199 << 112
+INSTRUMENTS = {instrument.isin: instrument for instrument in (APPLE, SAP, HALTED)}
+
+
+@dataclass(kw_only=True)
+class World:
+    """Orders, instruments and the stories that work with them. The clock moves a millisecond with each look."""
+
+    settings: GraphSettings = field(default_factory=GraphSettings)
+    clock: SettableClock = field(default_factory=lambda: SettableClock(START, step=timedelta(milliseconds=1)))
+    new_id: CountingIds = field(default_factory=lambda: CountingIds(FIRST_ID))
+    catalog: MemoryInstrumentCatalog = field(default_factory=lambda: MemoryInstrumentCatalog(dict(INSTRUMENTS)))
+    telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
+    prices: MemoryInstrumentPrices = field(default_factory=MemoryInstrumentPrices)
+    orders: MemoryOrderStore = field(init=False)
+    feed: MemoryLiveFeed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.orders = MemoryOrderStore(self.clock)
+        self.feed = MemoryLiveFeed(self.orders)
+
+    def clear(self) -> None:
+        """Start anew, behind a server that goes on."""
+        self.clock.now, self.new_id.given = START, FIRST_ID
+        self.orders.rows.clear()
+        self.orders.changes.clear()
+        self.orders.failure = self.feed.failure = None
+        self.orders.book.stored.clear()
+        self.orders.book.remembered.clear()
+        self.orders.halts.halts.clear()
+        self.prices.prices.clear()
+        self.feed.kept_after = 0
+        self.catalog.instruments = dict(INSTRUMENTS)
+        self.catalog.batches.clear()
+        self.telemetry.clear()
+
+    async def report(self, order_id: UUID, *reports: Report) -> None:
+        """Let the venue's evidence arrive."""
+        await self._recording().record({order_id: reports})
+
+    async def flood(self, order_id: UUID, *, changes: int) -> None:
+        """Record the order's last change that many times more."""
+        order = self.orders.rows[order_id].order
+        repeated = [Change(kind=ChangeKind.CORRECTED, order=order)] * changes
+        await self.orders.write([OrderWrite(order=order, read_version=order.version, changes=repeated)])
+
+    def services(self) -> Services:
+        """The services as the runtime would build them."""
+        reader, recording = MemoryOrderReader(self.orders), self._recording()
+        return Services(
+            placement=Placement(
+                orders=self.orders,
+                reader=reader,
+                catalog=self.catalog,
+                limit_book=self.orders.book,
+                prices=self.prices,
+                publisher=recording.publisher,
+                wake_ups=recording.wake_ups,
+                telemetry=self.telemetry,
+                clock=self.clock,
+                new_id=self.new_id,
+            ),
+            cancellation=Cancellation(
+                orders=self.orders, reader=reader, recording=recording, wake_ups=recording.wake_ups
+            ),
+            control=TradingControl(
+                halts=self.orders.halts,
+                book=self.orders.book,
+                telemetry=self.telemetry,
+                clock=self.clock,
+                new_id=self.new_id,
+            ),
+            reader=reader,
+            catalog=self.catalog,
+            feed=self.feed,
+            telemetry=self.telemetry,
+            clock=lambda: datetime.now(UTC),
+            settings=self.settings,
+        )
+
+    def _recording(self) -> Recording:
+        return Recording(
+            orders=self.orders,
+            publisher=RecordingPublisher(),
+            wake_ups=RecordingWakeUps(),
+            telemetry=self.telemetry,
+            clock=self.clock,
+            new_id=self.new_id,
+        )

@@ -1,0 +1,60 @@
+"""Stream positions and leadership in memory: one row for each venue, as in the table."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from domain.ports.clock_and_ids import Clock
+from domain.ports.ingest_state import Fence
+from tests.support.fakes.clock import SettableClock
+
+
+@dataclass(slots=True)
+class StreamRow:
+    """How far a venue's stream was recorded, and who leads until when."""
+
+    moment: datetime | None = None
+    epoch: int = 0
+    leader_id: UUID | None = None
+    lease_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class MemoryStreamPositions:
+    """StreamPositions and LeadershipLease."""
+
+    clock: Clock = field(default_factory=SettableClock)
+    rows: dict[str, StreamRow] = field(default_factory=dict)
+
+    async def read(self, venue: str) -> datetime | None:
+        return self._row(venue).moment
+
+    async def advance(self, venue: str, moment: datetime, *, fence: Fence | None = None) -> None:
+        row = self._row(venue)
+        if fence is None or self.holds(fence):
+            row.moment = max(row.moment or moment, moment)
+
+    async def take(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
+        row, now = self._row(venue), self.clock()
+        if row.lease_until is not None and row.lease_until > now and row.leader_id != leader_id:
+            return None
+        row.epoch += 1
+        row.leader_id = leader_id
+        row.lease_until = now + lease
+        return Fence(venue=venue, epoch=row.epoch)
+
+    async def renew(self, fence: Fence, *, lease: timedelta) -> bool:
+        if self.holds(fence):
+            self._row(fence.venue).lease_until = self.clock() + lease
+        return self.holds(fence)
+
+    async def give_back(self, fence: Fence) -> None:
+        if self.holds(fence):
+            self._row(fence.venue).lease_until = None
+
+    def holds(self, fence: Fence) -> bool:
+        """Whether nobody has led since."""
+        return self._row(fence.venue).epoch == fence.epoch
+
+    def _row(self, venue: str) -> StreamRow:
+        return self.rows.setdefault(venue, StreamRow())

@@ -1,0 +1,141 @@
+"""A venue that does as a test tells it."""
+
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from domain.model.errors import VenueUnreachable
+from domain.model.executions import Trade
+from domain.model.order import VenueRank
+from domain.model.reports import OrderAccepted, OrderFilled
+from domain.model.values import ZERO, Instrument, Reason, ReasonSource, Terms
+from domain.ports.clock_and_ids import Clock
+from domain.ports.venue import (
+    AlreadyPlaced,
+    CancelNotPossible,
+    CancelOutcome,
+    CancelTaken,
+    CancelUnknown,
+    NotExecuted,
+    Placed,
+    PlacementOutcome,
+    VenueOrder,
+    VenueReport,
+)
+from tests.support.fakes.order_store import Interruption
+
+NO_ANSWER = "no answer"
+NOTHING_TO_CANCEL = Reason(source=ReasonSource.VENUE, code="VENUE_NOT_OPEN", message="There is no such open order.")
+
+
+@dataclass(slots=True)
+class ScriptedVenue:
+    """Venue that answers as told and keeps what it accepted. With no answer left it simply accepts.
+
+    `during_place` runs while a placement is under way. What is in `hidden` is kept, yet look-ups do not show it.
+    `look_up_failure` is raised by every question.
+    """
+
+    clock: Clock
+    name: str = "SCRIPTED"
+    orders: dict[UUID, VenueOrder] = field(default_factory=dict)
+    hidden: set[UUID] = field(default_factory=set)
+    is_reachable: bool = True
+    look_up_failure: VenueUnreachable | None = None
+    asked: list[str] = field(default_factory=list)
+    during_place: Interruption | None = None
+    fill_pages: list[Sequence[VenueReport]] = field(default_factory=list)
+    fills_since: list[datetime] = field(default_factory=list)
+    cancel_answers: deque[CancelOutcome] = field(default_factory=deque)
+    _answers: deque[tuple[PlacementOutcome, bool]] = field(default_factory=deque)
+
+    def will_answer(self, *outcomes: PlacementOutcome, keeps: bool = False) -> None:
+        """Answer the next placements so; with `keeps` the order is accepted all the same."""
+        self._answers.extend((outcome, keeps) for outcome in outcomes)
+
+    async def place(self, order_id: UUID, terms: Terms) -> PlacementOutcome:
+        self.asked.append("place")
+        if self.during_place is not None:
+            await self.during_place()
+        if self._answers:
+            outcome, keeps = self._answers.popleft()
+            if keeps:
+                self.keep(order_id, terms)
+            return outcome
+        if not self.is_reachable:
+            return NotExecuted(error=NO_ANSWER)
+        if order_id in self.orders:
+            return AlreadyPlaced()
+        return Placed(report=self.keep(order_id, terms))
+
+    def keep(self, order_id: UUID, terms: Terms) -> OrderAccepted:
+        """Take the order into the book."""
+        venue_order_id = f"V{len(self.orders) + 1}"
+        report = OrderAccepted(venue_order_id=venue_order_id, rank=VenueRank.WORKING, at=self.clock())
+        self.orders[order_id] = VenueOrder(
+            order_id=order_id,
+            venue_order_id=venue_order_id,
+            terms=terms,
+            filled_quantity=ZERO,
+            is_open=True,
+            reports=[report],
+            submitted_at=self.clock(),
+        )
+        return report
+
+    async def cancel(self, venue_order_id: str) -> CancelOutcome:
+        self.asked.append(f"cancel {venue_order_id}")
+        if self.cancel_answers:
+            return self.cancel_answers.popleft()
+        if not self.is_reachable:
+            return CancelUnknown(error=NO_ANSWER)
+        known = any(one.venue_order_id == venue_order_id and one.is_open for one in self.orders.values())
+        return CancelTaken() if known else CancelNotPossible(reason=NOTHING_TO_CANCEL)
+
+    def fill(self, order_id: UUID, *, quantity: Decimal, price: Decimal) -> None:
+        """Execute a part of an order; its fill is a page of its own."""
+        order = self.orders[order_id]
+        total = order.filled_quantity + quantity
+        self.orders[order_id] = replace(order, filled_quantity=total, is_open=total < order.terms.quantity)
+        fill = OrderFilled(
+            venue_execution_id=f"E{len(self.fill_pages) + 1}",
+            trade=Trade(quantity=quantity, price=price),
+            cumulative_quantity=total,
+            venue_order_id=order.venue_order_id,
+            at=self.clock(),
+        )
+        report = VenueReport(order_id=None, venue_order_id=order.venue_order_id, reports=(fill,), at=fill.at)
+        self.fill_pages.append([report])
+
+    async def find(self, order_id: UUID) -> VenueOrder | None:
+        self.asked.append("find")
+        self._require_link()
+        return None if order_id in self.hidden else self.orders.get(order_id)
+
+    async def find_by_venue_order_id(self, venue_order_id: str) -> VenueOrder | None:
+        self.asked.append(f"find {venue_order_id}")
+        self._require_link()
+        return next((one for one in self.orders.values() if one.venue_order_id == venue_order_id), None)
+
+    async def open_orders(self) -> Sequence[VenueOrder]:
+        self._require_link()
+        return [one for order_id, one in self.orders.items() if one.is_open and order_id not in self.hidden]
+
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
+        self._require_link()
+        self.fills_since.append(since)
+        for page in self.fill_pages:
+            yield page
+
+    async def instruments(self) -> Sequence[Instrument]:
+        self._require_link()
+        return ()
+
+    def _require_link(self) -> None:
+        if self.look_up_failure is not None:
+            raise self.look_up_failure
+        if not self.is_reachable:
+            raise VenueUnreachable(NO_ANSWER)

@@ -1,0 +1,200 @@
+"""A whole gateway in memory: the domain's stories over the fakes of their ports."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from domain.model.order import Order
+from domain.model.reports import Report
+from domain.ports.ingest_state import Fence
+from domain.services.attempt_policy import Judge, SubmissionPolicy
+from domain.services.attempt_recorder import Attempted, Conclusion
+from domain.services.batcher import GroupCommit
+from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.services.circuit_breaker import Gatekeeper, GatePolicy
+from domain.services.claim_budget import ClaimsAhead
+from domain.services.halt_cache import HaltsSeen
+from domain.services.order_cache import KeptOrders
+from domain.services.placement import Placement
+from domain.services.reconciliation import CatchUpPolicy, Reconciliation
+from domain.services.recording import Recorded, Recording
+from domain.services.submission import Submission
+from tests.support.examples import ISIN, ORDER_ID, an_instrument, an_order
+from tests.support.fakes.clock import CountingIds, SettableClock
+from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
+from tests.support.fakes.order_reader import MemoryOrderReader
+from tests.support.fakes.order_row import OrderRow
+from tests.support.fakes.order_store import MemoryOrderStore
+from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
+from tests.support.fakes.stream_positions import MemoryStreamPositions
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.trading_control import MemoryInstrumentPrices
+from tests.support.fakes.venue import ScriptedVenue
+
+SECOND = timedelta(seconds=1)
+
+
+def concluding(conclusion: Conclusion) -> Callable[[Attempted], Awaitable[None]]:
+    """Concludes attempts together as a worker does."""
+    return GroupCommit(conclusion.conclude, batch_max_items=100, queue_max_items=1_000).submit
+
+
+@dataclass(slots=True)
+class Desk:
+    """Every story and every fake, wired as the worker wires them."""
+
+    max_attempts: int = 3
+    jitter: float = 1.0
+    look_ups_max: int = 10
+    circuit_failures: int = 1000
+    max_age: timedelta | None = None
+    kept: KeptOrders = field(default_factory=lambda: KeptOrders(orders_max=0))
+    fence: Fence | None = None
+    clock: SettableClock = field(default_factory=SettableClock)
+    publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
+    wake_ups: RecordingWakeUps = field(default_factory=RecordingWakeUps)
+    telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
+    prices: MemoryInstrumentPrices = field(default_factory=MemoryInstrumentPrices)
+    positions: MemoryStreamPositions = field(init=False)
+    new_id: CountingIds = field(default_factory=CountingIds)
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    orders: MemoryOrderStore = field(init=False)
+    venue: ScriptedVenue = field(init=False)
+    catalog: MemoryInstrumentCatalog = field(init=False)
+    gatekeeper: Gatekeeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.positions = MemoryStreamPositions(self.clock)
+        self.orders = MemoryOrderStore(self.clock, self.positions)
+        self.gatekeeper = self.new_gatekeeper()
+        self.venue = ScriptedVenue(self.clock)
+        self.catalog = MemoryInstrumentCatalog({ISIN: an_instrument()})
+
+    def new_gatekeeper(self) -> Gatekeeper:
+        """Another worker's knowledge of the same gate."""
+        policy = GatePolicy(failures=self.circuit_failures, open_for=5 * SECOND)
+        return Gatekeeper(self.orders.gate, policy=policy, telemetry=self.telemetry)
+
+    @property
+    def recording(self) -> Recording:
+        return Recording(
+            orders=self.orders,
+            publisher=self.publisher,
+            wake_ups=self.wake_ups,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            new_id=self.new_id,
+            fence=self.fence,
+            prices=self.prices,
+            kept=self.kept,
+        )
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(
+            orders=self.orders,
+            reader=MemoryOrderReader(self.orders),
+            catalog=self.catalog,
+            limit_book=self.orders.book,
+            prices=self.prices,
+            publisher=self.publisher,
+            wake_ups=self.wake_ups,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            new_id=self.new_id,
+        )
+
+    @property
+    def submission(self) -> Submission:
+        policy = SubmissionPolicy(
+            max_attempts=self.max_attempts,
+            backoff=SECOND,
+            backoff_max=60 * SECOND,
+            settle=5 * SECOND,
+            lease=30 * SECOND,
+            max_age=self.max_age,
+        )
+        return Submission(
+            orders=self.orders,
+            venue=self.venue,
+            gatekeeper=self.gatekeeper,
+            telemetry=self.telemetry,
+            judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
+            conclude=concluding(self.conclusion),
+            slots=self.slots,
+            ahead=ClaimsAhead(most=4),
+            halts=HaltsSeen(self.orders.halts),
+        )
+
+    @property
+    def conclusion(self) -> Conclusion:
+        return Conclusion(
+            orders=self.orders,
+            recording=self.recording,
+            wake_ups=self.wake_ups,
+            telemetry=self.telemetry,
+            max_attempts=self.max_attempts,
+        )
+
+    @property
+    def cancellation(self) -> Cancellation:
+        return Cancellation(
+            orders=self.orders,
+            reader=MemoryOrderReader(self.orders),
+            recording=self.recording,
+            wake_ups=self.wake_ups,
+        )
+
+    @property
+    def delivery(self) -> CancelDelivery:
+        return CancelDelivery(
+            orders=self.orders,
+            venue=self.venue,
+            recording=self.recording,
+            wake_ups=self.wake_ups,
+            telemetry=self.telemetry,
+            policy=CancelPolicy(retry=2 * SECOND, confirm_within=10 * SECOND, lease=30 * SECOND),
+            slots=self.slots,
+        )
+
+    @property
+    def reconciliation(self) -> Reconciliation:
+        policy = CatchUpPolicy(overlap=10 * SECOND, first_look_back=3600 * SECOND, look_ups_max=self.look_ups_max)
+        return Reconciliation(
+            venue=self.venue,
+            orders=self.orders,
+            positions=self.positions,
+            recording=self.recording,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            policy=policy,
+        )
+
+    async def accept(self, order_id: UUID = ORDER_ID, *, client_order_id: str = "intent-1") -> Order:
+        """Accept an order of 10."""
+        order = an_order(order_id=order_id, client_order_id=client_order_id)
+        await self.orders.accept(order)
+        return order
+
+    async def attempt(self, *, after: timedelta = timedelta(0)) -> int:
+        """Let time pass, then make one attempt, if one is due."""
+        self.clock.advance(after)
+        return await self.submission.place([ORDER_ID])
+
+    async def report(self, *reports: Report, order_id: UUID = ORDER_ID) -> Recorded:
+        """Record reports of the venue."""
+        return await self.recording.record({order_id: reports})
+
+    def row(self, order_id: UUID = ORDER_ID) -> OrderRow:
+        """The order's row."""
+        return self.orders.rows[order_id]
+
+    def order(self, order_id: UUID = ORDER_ID) -> Order:
+        """The order as it stands."""
+        return self.row(order_id).order
+
+    def kinds(self) -> Sequence[str]:
+        """The kinds of everything published so far."""
+        return [change.kind for change in self.publisher.changes]

@@ -1,0 +1,245 @@
+"""A whole Fillwire of real processes for one test: exchange, API, worker, ingest, over a database of its own."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import jwt
+
+from tests.flow.socket import GraphQLSocket, open_socket
+from tests.support.processes import RunningProcess, eventually, running
+from tools.devstack.ports import free_port
+
+TOKEN_SECRET = secrets.token_hex(32)
+ALL_SCOPES = "orders:read orders:place orders:cancel"
+TOKEN_SECONDS = 3600
+APPLE = "US0378331005"
+
+Json = dict[str, Any]
+
+PLACE = """
+mutation Place($input: PlaceOrderInput!, $waitMs: Int) {
+  placeOrder(input: $input, waitMs: $waitMs) {
+    __typename
+    ... on PlaceOrderSuccess { replayed order { ...All } }
+    ... on ClientOrderIdConflict { existingOrder { id } }
+    ... on InvalidOrder { issues { path code message } }
+    ... on Unavailable { retryAfterMs }
+    ... on UserError { code message }
+  }
+}
+"""
+ORDER_FIELDS = """
+fragment All on Order {
+  id status version filledQuantity leavesQuantity averagePrice isFinal venueOrderId
+  reason { code message source }
+  placement { attempts maxAttempts lastAttemptAt nextAttemptAt lastError }
+}
+"""
+READ = "query Read($id: ID!) { order(id: $id) { ...All } }" + ORDER_FIELDS
+CANCEL = """
+mutation Cancel($id: ID!) {
+  cancelOrder(input: {orderId: $id}) {
+    __typename
+    ... on CancelOrderSuccess { order { ...All } }
+    ... on UserError { code message }
+  }
+}
+"""
+
+
+@dataclass(slots=True)
+class System:
+    """The processes, and how a client and an operator reach them. Start and stop them one by one as a test needs."""
+
+    environment: dict[str, str]
+    session: aiohttp.ClientSession
+    stack: AsyncExitStack
+    ports: dict[str, int]
+    processes: dict[str, RunningProcess] = field(default_factory=dict)
+    _stacks: dict[str, AsyncExitStack] = field(default_factory=dict)
+
+    async def start(self, *heads: str) -> None:
+        """Start processes together and wait until each is ready."""
+        await asyncio.gather(*(self._start(head) for head in heads))
+
+    async def stop(self, head: str) -> None:
+        """Ask a process to stop, and wait for it."""
+        await self._stacks.pop(head).aclose()
+        del self.processes[head]
+
+    async def end(self, head: str, *, within_seconds: float = 15.0) -> RunningProcess:
+        """Ask a process to stop (SIGTERM); gives it with its exit code and its last words. TimeoutError when it does
+        not stop."""
+        ended = self.processes[head]
+        await ended.stop(within_seconds=within_seconds)
+        await self.stop(head)
+        return ended
+
+    async def kill(self, head: str) -> None:
+        """Kill a process as a crash would."""
+        await self.processes[head].kill()
+        await self.stop(head)
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['api']}"
+
+    @property
+    def exchange_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['exchange']}"
+
+    async def ask(
+        self,
+        query: str,
+        variables: Json | None = None,
+        *,
+        account: str = "demo",
+        head: str = "api",
+        scopes: str = ALL_SCOPES,
+    ) -> Json:
+        """One GraphQL operation; its data. AssertionError when it has errors."""
+        body = {"query": query, "variables": variables or {}}
+        headers = {"Authorization": f"Bearer {token(account, scopes=scopes)}"}
+        url = f"http://127.0.0.1:{self.ports[head]}/graphql"
+        async with self.session.post(url, json=body, headers=headers) as response:
+            answer: Json = await response.json()
+        assert "errors" not in answer, answer
+        data: Json = answer["data"]
+        return data
+
+    async def place(
+        self,
+        *,
+        client_order_id: str | None = None,
+        account: str = "demo",
+        wait_ms: int = 0,
+        head: str = "api",
+        **changed: Any,
+    ) -> Json:
+        """Place an order of 90 Apple at the market, changed as the test says; the mutation's result."""
+        order = {
+            "clientOrderId": client_order_id or secrets.token_hex(8),
+            "isin": APPLE,
+            "side": "BUY",
+            "type": "MARKET",
+            "quantity": "90",
+        } | changed
+        data = await self.ask(PLACE + ORDER_FIELDS, {"input": order, "waitMs": wait_ms}, account=account, head=head)
+        result: Json = data["placeOrder"]
+        return result
+
+    async def placed_id(self, **options: Any) -> str:
+        """Place an order and give its id."""
+        result = await self.place(**options)
+        assert result["__typename"] == "PlaceOrderSuccess", result
+        order_id: str = result["order"]["id"]
+        return order_id
+
+    async def order(self, order_id: str, *, account: str = "demo") -> Json:
+        """The order as it stands."""
+        data = await self.ask(READ, {"id": order_id}, account=account)
+        order: Json = data["order"]
+        return order
+
+    async def cancel(self, order_id: str, *, account: str = "demo") -> Json:
+        """Ask for a cancellation; the mutation's result."""
+        data = await self.ask(CANCEL + ORDER_FIELDS, {"id": order_id}, account=account)
+        result: Json = data["cancelOrder"]
+        return result
+
+    async def becomes(self, order_id: str, status: str, *, within_seconds: float = 15, account: str = "demo") -> Json:
+        """Wait until the order has the status; the order then."""
+
+        async def reached() -> Json | None:
+            order = await self.order(order_id, account=account)
+            return order if order["status"] == status else None
+
+        return await eventually(reached, within_seconds=within_seconds, what=f"{order_id} is {status}")
+
+    @asynccontextmanager
+    async def socket(self, *, account: str = "demo", head: str = "api") -> AsyncIterator[GraphQLSocket]:
+        """A graphql-transport-ws connection that has been acknowledged."""
+        url = f"ws://127.0.0.1:{self.ports[head]}/graphql"
+        async with open_socket(url, token=token(account)) as socket:
+            yield socket
+
+    async def sync_instruments(self) -> None:
+        """Bring in what the exchange trades, as an operator does."""
+        async with running(["-m", "runtime", "instruments", "sync"], environment=self.environment) as sync:
+            assert await sync.ends(within_seconds=20) == 0, sync.output
+
+    async def calm_exchange(self) -> None:
+        """Let the exchange take orders at once and fill by hand, as it does not by itself when it has started."""
+        await self.control("PUT", "faults", {"latency_ms": 0, "refuse_rate": 0, "down": False})
+        await self.control("PUT", "matching", {"mode": "manual"})
+
+    async def control(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Turn one of the simulated exchange's controls."""
+        url = f"{self.exchange_url}/simulator/{path}"
+        async with self.session.request(method, url, json=body) as response:
+            assert response.status < 300, await response.text()
+            answer: Json = await response.json()
+        return answer
+
+    async def journal(self, kind: str) -> Sequence[Json]:
+        """The exchange's own record of orders or events."""
+        entries: Sequence[Json] = (await self.control("GET", "journal?after=0"))["entries"]
+        return [entry for entry in entries if entry["kind"] == kind]
+
+    async def metric(self, name: str, *, head: str = "api") -> float:
+        """The sum of a series over its labels."""
+        async with self.session.get(f"http://127.0.0.1:{self.ports[head]}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"fillwire_{name}"))
+
+    async def _start(self, head: str) -> None:
+        port = self.ports[head]
+        own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(head.partition("-")[0], "METRICS_PORT")
+        ready = "/simulator/faults" if head == "exchange" else "/healthz"
+        stack = AsyncExitStack()
+        self.processes[head] = await stack.enter_async_context(
+            running(
+                ["-m", "runtime", head.partition("-")[0]],
+                environment={**self.environment, own: str(port)},
+                ready_url=f"http://127.0.0.1:{port}{ready}",
+            )
+        )
+        self._stacks[head] = stack
+        self.stack.push_async_callback(stack.aclose)
+
+
+@asynccontextmanager
+async def open_system(
+    *, database_url: str, redis_url: str, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[System]:
+    """A system over a database with instruments, nothing running yet but the exchange, which takes orders at once and
+    fills by hand."""
+    ports = {head: free_port() for head in ("exchange", "api", "api-2", "worker", "worker-2", "ingest", "ingest-2")}
+    exchange = f"127.0.0.1:{ports['exchange']}"
+    environment = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "EXCHANGE_URL": f"http://{exchange}",
+        "EXCHANGE_STREAM_URL": f"ws://{exchange}/stream",
+        "TOKEN_SECRET": TOKEN_SECRET,
+        "LOG_FORMAT": "plain",
+        **(settings or {}),
+    }
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        system = System(environment=environment, session=session, stack=stack, ports=ports)
+        await system.start("exchange")
+        await system.calm_exchange()
+        yield system
+
+
+def token(account: str, *, scopes: str = ALL_SCOPES, seconds: int = TOKEN_SECONDS) -> str:
+    """A token for the account."""
+    claims = {"sub": account, "scope": scopes, "exp": int(time.time()) + seconds}
+    return jwt.encode(claims, TOKEN_SECRET, algorithm="HS256")

@@ -1,0 +1,26 @@
+"""Invariant 7: nothing due is left, and no key, connection or task leaks. Pure."""
+
+from collections.abc import Iterator
+
+from tools.chaos.check_orders import FINAL
+from tools.chaos.evidence import Evidence
+from tools.chaos.violations import Violation
+
+QUIET_WITHIN_SECONDS = 30.0
+UNDECIDED = frozenset({"PENDING", "IN_DOUBT"})
+
+
+def check_leftovers(evidence: Evidence) -> Iterator[Violation]:
+    """Everything is decided and done; what was taken is given back."""
+    if evidence.quiet_seconds is None or evidence.quiet_seconds > QUIET_WITHIN_SECONDS:
+        yield Violation(invariant=7, what=f"not quiet within {QUIET_WITHIN_SECONDS:g} s", subject="the system")
+    canceling = {answer.order_id for answer in evidence.cancel_answers if answer.outcome == "ok"}
+    for order in evidence.orders:
+        if order.is_due or order.status in UNDECIDED:
+            yield Violation(invariant=7, what=f"{order.status}, still to be placed", subject=order.id)
+        if order.is_cancel_due or (order.id in canceling and order.status not in FINAL):
+            yield Violation(invariant=7, what=f"{order.status}, still to be canceled", subject=order.id)
+    for leftover in evidence.leftovers:
+        if leftover.value > leftover.allowed:
+            what = f"{leftover.name}: {leftover.value:g}, allowed are {leftover.allowed:g}"
+            yield Violation(invariant=7, what=what, subject=leftover.name)

@@ -1,0 +1,99 @@
+"""Invariants 1 to 3: acknowledged orders, the exchange's orders, the executions. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+
+from tools.chaos.evidence import Evidence, StoredOrder, VenueOrder
+from tools.chaos.violations import Violation
+
+FINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED", "FAILED"})
+NEVER_THERE = frozenset({"FAILED", "CANCELED", "REJECTED"})
+"""How an order may end that the exchange never accepted."""
+BY_END = {
+    "filled": frozenset({"FILLED"}),
+    "canceled": frozenset({"CANCELED"}),
+    "expired": frozenset({"EXPIRED"}),
+    "rejected": frozenset({"REJECTED"}),
+}
+OPEN_THERE = frozenset({"PLACED", "PARTIALLY_FILLED", "PENDING_CANCEL"})
+
+
+def check_acknowledged(evidence: Evidence) -> Iterator[Violation]:
+    """Every acknowledged order exists once, under the id that was told; any other not at all or once."""
+    stored = {(order.account_id, order.client_order_id): order.id for order in evidence.orders}
+    counts = Counter((order.account_id, order.client_order_id) for order in evidence.orders)
+    asked = {(answer.account_id, answer.client_order_id) for answer in evidence.place_answers}
+    for key, count in counts.items():
+        if count > 1:
+            yield Violation(invariant=1, what=f"exists {count} times", subject=key[1])
+        if key not in asked:
+            yield Violation(invariant=1, what="exists, and nobody asked for it", subject=key[1])
+    first_answers: Counter[tuple[str, str]] = Counter()
+    for answer in evidence.place_answers:
+        key = (answer.account_id, answer.client_order_id)
+        if answer.outcome != "ok":
+            continue
+        if key not in stored:
+            yield Violation(invariant=1, what="acknowledged and lost", subject=answer.client_order_id)
+        elif stored[key] != answer.order_id:
+            yield Violation(invariant=1, what="acknowledged under another id", subject=answer.client_order_id)
+        first_answers[key] += not answer.replayed
+        if first_answers[key] > 1 and not answer.replayed:
+            yield Violation(invariant=1, what="called new twice", subject=answer.client_order_id)
+
+
+def check_exchange(evidence: Evidence) -> Iterator[Violation]:
+    """Each order is at the exchange once at most, known on both sides, and over on both sides or on neither."""
+    ours = {order.id: order for order in evidence.orders}
+    for order_id, count in Counter(order.order_id for order in evidence.venue_orders).items():
+        if count > 1:
+            yield Violation(invariant=2, what=f"accepted {count} times by the exchange", subject=order_id)
+        if order_id not in ours:
+            yield Violation(invariant=2, what="at the exchange and unknown here", subject=order_id)
+    theirs = {order.order_id: order for order in evidence.venue_orders}
+    for order in evidence.orders:
+        yield from _compare(order, theirs.get(order.id))
+
+
+def _compare(order: StoredOrder, there: VenueOrder | None) -> Iterator[Violation]:
+    if there is None:
+        if order.status not in NEVER_THERE:
+            what = f"{order.status} here and unknown at the exchange"
+            yield Violation(invariant=2, what=what, subject=order.id)
+        return
+    right = OPEN_THERE if there.end is None else BY_END.get(there.end, FINAL)
+    if order.status not in right:
+        what = f"{order.status} here and {there.end or 'open'} at the exchange"
+        yield Violation(invariant=2, what=what, subject=order.id)
+    if order.venue_order_id != there.venue_order_id:
+        yield Violation(invariant=2, what="known under another venue order id", subject=order.id)
+
+
+def check_executions(evidence: Evidence) -> Iterator[Violation]:
+    """The executions here are the journal's, as sets, with exact quantities, prices and sums."""
+    theirs = {each.execution_id: (each.order_id, each.quantity, each.price) for each in evidence.venue_executions}
+    ours = {each.execution_id: (each.order_id, each.quantity, each.price) for each in evidence.executions}
+    if len(ours) != len(evidence.executions):
+        yield Violation(invariant=3, what="executions are stored twice", subject=str(len(evidence.executions)))
+    for execution_id in theirs.keys() - ours.keys():
+        yield Violation(invariant=3, what="execution missed", subject=theirs[execution_id][0])
+    for execution_id in ours.keys() - theirs.keys():
+        yield Violation(invariant=3, what="execution made up", subject=ours[execution_id][0])
+    for execution_id in ours.keys() & theirs.keys():
+        if ours[execution_id] != theirs[execution_id]:
+            yield Violation(invariant=3, what="execution differs", subject=ours[execution_id][0])
+    yield from _check_sums(evidence)
+
+
+def _check_sums(evidence: Evidence) -> Iterator[Violation]:
+    quantities: defaultdict[str, Decimal] = defaultdict(Decimal)
+    notionals: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for each in evidence.venue_executions:
+        quantities[each.order_id] += each.quantity
+        notionals[each.order_id] += each.quantity * each.price
+    for order in evidence.orders:
+        if order.filled_quantity != quantities[order.id]:
+            yield Violation(invariant=3, what="filled quantity is not the sum", subject=order.id)
+        if order.notional != notionals[order.id]:
+            yield Violation(invariant=3, what="notional is not the sum", subject=order.id)

@@ -1,0 +1,77 @@
+"""How the run's clients speak to the API: their accounts and tokens, and one GraphQL request over HTTP."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+import orjson
+
+from tools.chaos.http import Connections
+
+ACCOUNTS = 400
+TOKEN_SECONDS = 86_400
+ANSWER_TIMEOUT_SECONDS = 2.5
+AVOIDED_SECONDS = 1.0
+SCOPES = "orders:read orders:place orders:cancel"
+
+Json = dict[str, Any]
+
+
+def account(number: int) -> str:
+    """The name of an account."""
+    return f"account-{number % ACCOUNTS}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Clients:
+    """Asks the API in the name of its accounts."""
+
+    urls: list[str]
+    secret: str
+    connections: Connections = field(default_factory=Connections)
+    _tokens: dict[str, str] = field(default_factory=dict)
+    _avoided_until: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether any API is worth asking now: a front end does not hammer at a closed door."""
+        now = time.monotonic()
+        return any(self._avoided_until.get(api, 0.0) <= now for api in range(len(self.urls)))
+
+    def avoid(self, api: int) -> None:
+        """That API did not answer: leave it alone for a moment."""
+        self._avoided_until[api] = time.monotonic() + AVOIDED_SECONDS
+
+    def choose(self, api: int) -> int:
+        """That API, or the next one while that one does not answer: as behind a load balancer."""
+        now = time.monotonic()
+        if self._avoided_until.get(api, 0.0) <= now:
+            return api
+        other = (api + 1) % len(self.urls)
+        return other if self._avoided_until.get(other, 0.0) <= now else api
+
+    def token(self, account_id: str) -> str:
+        """A token of the account, valid for the whole run."""
+        if account_id not in self._tokens:
+            claims = {"sub": account_id, "scope": SCOPES, "exp": int(time.time()) + TOKEN_SECONDS}
+            self._tokens[account_id] = jwt.encode(claims, self.secret, algorithm="HS256")
+        return self._tokens[account_id]
+
+    async def ask(self, query: str, variables: Json, *, account_id: str, api: int) -> tuple[Json | None, str]:
+        """One operation at one of the APIs: its data, or None and why there is no usable answer."""
+        body = orjson.dumps({"query": query, "variables": variables})
+        token = self.token(account_id)
+        try:
+            answer = orjson.loads(
+                await self.connections.post(
+                    self.urls[api], "/graphql", body, token=token, timeout_seconds=ANSWER_TIMEOUT_SECONDS
+                )
+            )
+        except (TimeoutError, OSError, ValueError) as error:
+            self.avoid(api)
+            return None, type(error).__name__
+        data: Json | None = answer.get("data")
+        if data is None or "errors" in answer:
+            return None, str(answer.get("errors"))[:200]
+        return data, ""

@@ -1,0 +1,198 @@
+"""The arena's database as the run reads it: what is still due, who is connected, and in the end all rows.
+
+Texts and numbers that occur again and again are kept once: a run of ten minutes leaves millions of them.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from sys import intern
+from typing import Any
+
+import asyncpg
+import orjson
+
+from db.rows import order_of
+from tools.chaos.evidence import Batch, LeaderStep, PlacingStep, StoredChange, StoredExecution, StoredOrder, one
+
+CALL_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 30.0
+READ_AT_ONCE_ROWS = 5_000
+APPLICATION_NAME = "chaos"
+
+# Each count by the partial index of its column: this is asked several times a second, of a table that grows.
+_UNDECIDED = """
+SELECT (SELECT count(*) FROM orders WHERE place_due_at IS NOT NULL) AS to_place,
+    (SELECT count(*) FROM orders WHERE cancel_due_at IS NOT NULL) AS to_cancel
+"""
+_CONNECTIONS = """
+SELECT application_name, count(*) AS count FROM pg_stat_activity
+WHERE application_name LIKE 'fillwire%' GROUP BY application_name
+"""
+_END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'fillwire%'"
+_EXECUTIONS = """
+SELECT venue_execution_id, order_id::text, is_busted, coalesce(correction_quantity, fill_quantity) AS quantity,
+    coalesce(correction_price, fill_price) AS price
+FROM executions
+"""
+_CHANGES = "SELECT account_id, sequence, order_id::text, version, kind, status, filled_quantity FROM order_changes"
+
+Row = dict[str, Any]
+OUTAGES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What asking raises while PostgreSQL is down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """All rows."""
+
+    orders: Sequence[StoredOrder]
+    executions: Sequence[StoredExecution]
+    changes: Sequence[StoredChange]
+    sequences: dict[str, int]
+    placing_steps: Sequence[PlacingStep]
+    leader_steps: Sequence[LeaderStep]
+    batches: Sequence[Batch]
+
+
+async def execute(url: str, statements: str) -> None:
+    """Run statements on a connection of their own. Raises one of OUTAGES."""
+    connection = await _connect(url)
+    try:
+        await connection.execute(statements, timeout=CALL_TIMEOUT_SECONDS)
+    finally:
+        connection.terminate()
+
+
+async def end_sessions(url: str) -> None:
+    """Terminate the connections of our processes. Raises one of OUTAGES."""
+    await execute(url, _END_SESSIONS)
+
+
+class Ledger:
+    """Asks the database short questions on one connection, which is opened again when it was lost."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def undecided(self) -> tuple[int, int]:
+        """How many orders are still to be placed, and how many cancel requests are open. Raises one of OUTAGES."""
+        (row,) = await self._fetch(_UNDECIDED)
+        return row["to_place"], row["to_cancel"]
+
+    async def sequences(self) -> dict[str, int]:
+        """Each account's newest sequence. Raises one of OUTAGES."""
+        return {row["id"]: row["sequence"] for row in await self._fetch("SELECT id, sequence FROM accounts")}
+
+    async def versions(self, order_ids: Sequence[str]) -> dict[str, int]:
+        """The versions of these orders. Raises one of OUTAGES."""
+        rows = await self._fetch("SELECT id, version FROM orders WHERE id = ANY($1::uuid[])", list(order_ids))
+        return {str(row["id"]): row["version"] for row in rows}
+
+    async def execution_count(self) -> int:
+        """How many executions are stored. Raises one of OUTAGES."""
+        (row,) = await self._fetch("SELECT count(*) AS n FROM executions")
+        count: int = row["n"]
+        return count
+
+    async def open_at_venue(self) -> set[str]:
+        """The ids of the orders that are open at the exchange, as far as is known here. Raises one of OUTAGES."""
+        return {str(row["id"]) for row in await self._fetch("SELECT id FROM orders WHERE is_open_at_venue")}
+
+    async def connections(self) -> dict[str, int]:
+        """How many connections each of our processes holds, by its application name. Raises one of OUTAGES."""
+        return {row["application_name"]: row["count"] for row in await self._fetch(_CONNECTIONS)}
+
+    async def read_all(self) -> Stored:
+        """Everything, to be judged. Raises one of OUTAGES."""
+        return Stored(
+            orders=[_order(row) async for row in self._rows("SELECT * FROM orders")],
+            executions=[_execution(row) async for row in self._rows(_EXECUTIONS)],
+            changes=[_change(row) async for row in self._rows(_CHANGES)],
+            sequences=await self.sequences(),
+            placing_steps=[_placing_step(row) async for row in self._rows("SELECT * FROM chaos_placing")],
+            leader_steps=[LeaderStep(**row) async for row in self._rows("SELECT * FROM chaos_leaders")],
+            batches=[Batch(**row) async for row in self._rows("SELECT * FROM chaos_batches")],
+        )
+
+    async def _rows(self, statement: str) -> AsyncIterator[Row]:
+        """The rows, some thousands at a time."""
+        connection = await self._open()
+        async with connection.transaction(readonly=True):
+            async for record in connection.cursor(statement, prefetch=READ_AT_ONCE_ROWS, timeout=READ_TIMEOUT_SECONDS):
+                yield dict(record)
+
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _fetch(self, statement: str, *arguments: object) -> list[Row]:
+        connection = await self._open()
+        try:
+            rows = await connection.fetch(statement, *arguments, timeout=READ_TIMEOUT_SECONDS)
+        except OUTAGES:
+            self.close()
+            raise
+        return [dict(row) for row in rows]
+
+    async def _open(self) -> "asyncpg.Connection[asyncpg.Record]":
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await _connect(self._url)
+        return self._connection
+
+
+async def _connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    connection = await asyncpg.connect(
+        url, timeout=CALL_TIMEOUT_SECONDS, server_settings={"application_name": APPLICATION_NAME}
+    )
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_no_encoder, decoder=orjson.loads)
+    return connection
+
+
+def _no_encoder(_value: object) -> str:
+    raise AssertionError("the run only reads")
+
+
+def _order(row: Row) -> StoredOrder:
+    return StoredOrder(
+        id=intern(str(row["id"])),
+        account_id=intern(row["account_id"]),
+        client_order_id=row["client_order_id"],
+        venue_order_id=row["venue_order_id"],
+        quantity=one(row["quantity"]),
+        status=intern(row["status"]),
+        derived_status=order_of(row).status.value,
+        version=row["version"],
+        filled_quantity=one(row["filled_quantity"]),
+        notional=row["notional"],
+        is_due=row["place_due_at"] is not None,
+        is_cancel_due=row["cancel_due_at"] is not None,
+    )
+
+
+def _execution(row: Row) -> StoredExecution:
+    return StoredExecution(
+        execution_id=intern(row["venue_execution_id"]),
+        order_id=intern(row["order_id"]),
+        quantity=Decimal(0) if row["is_busted"] else one(row["quantity"]),
+        price=one(row["price"]),
+    )
+
+
+def _change(row: Row) -> StoredChange:
+    return StoredChange(
+        account_id=intern(row["account_id"]),
+        sequence=row["sequence"],
+        order_id=intern(row["order_id"]),
+        version=row["version"],
+        kind=intern(row["kind"]),
+        status=intern(row["status"]),
+        filled_quantity=one(row["filled_quantity"]),
+    )
+
+
+def _placing_step(row: Row) -> PlacingStep:
+    return PlacingStep(**{**row, "order_id": intern(str(row["order_id"])), "writer": intern(row["writer"])})

@@ -1,0 +1,102 @@
+"""What a process may hold after the calm: what it held before the load, and what its pools keep open by design.
+
+Counted: tasks of the event loop, open files and sockets, connections to PostgreSQL and Valkey, the API's websockets and
+subscribers, and every key in Valkey by its kind.
+"""
+
+import asyncio
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from redis.asyncio import Redis
+
+from runtime.observability.metrics import TASKS
+from tools.chaos.arena import SETTINGS, Arena
+from tools.chaos.evidence import Leftover
+from tools.chaos.ledger import Ledger
+from tools.chaos.schedule import APIS, HEADS, WORKERS
+
+TASKS_SPARE = 4
+"""An ingest that has come to lead has some more tasks than one that stands by, and a request of ours may be open."""
+FILES_SPARE = 8
+OPEN_FILES = "process_open_fds"
+GIVEN_BACK_WITHIN_SECONDS = 30.0
+"""Counted from the end of the faults. SAQ looks for the jobs of dead workers every fifteen seconds."""
+GIVEN_BACK_AT_LEAST_SECONDS = 5.0
+LOOK_EVERY_SECONDS = 0.25
+
+KEYS: Mapping[str, int] = {
+    r"saq:fillwire:(sweep|schedule)": 2,  # Locks of some seconds.
+    r"saq:fillwire:stats": 1,
+    r"saq:fillwire:worker_info:.*": len(WORKERS),
+}
+"""How many keys of each kind an idle system has at most. Any other kind, such as a job or a list of them, has none."""
+
+Held = Mapping[str, float]
+"""What is held, by its name."""
+
+
+async def look(arena: Arena, ledger: Ledger) -> Held:
+    """What everything holds at the moment."""
+    held: dict[str, float] = {}
+    for name in HEADS:
+        series = await arena.metrics(name)
+        held[f"tasks of {name}"] = series[TASKS]
+        held[f"open files of {name}"] = series.get(OPEN_FILES, 0)  # Only where /proc tells.
+        if name in APIS:
+            held[f"sockets of {name}"] = series.get("fillwire_sockets", 0)
+            held[f"subscribers of {name}"] = series.get("fillwire_subscribers", 0)
+    for application, count in (await ledger.connections()).items():
+        held[f"PostgreSQL connections of {application}"] = count
+    async with Redis.from_url(arena.redis_url) as redis:
+        held["Valkey connections"] = len(await redis.client_list())
+        held |= _by_kind([key.decode() for key in await redis.keys("*")])
+    return held
+
+
+async def look_for_leftovers(arena: Arena, ledger: Ledger, before: Held, *, ended_at: float) -> Sequence[Leftover]:
+    """Look after every subscriber has left, and again until everything is given back, or should be by now."""
+    loop = asyncio.get_running_loop()
+    deadline = max(ended_at + GIVEN_BACK_WITHIN_SECONDS, loop.time() + GIVEN_BACK_AT_LEAST_SECONDS)
+    while True:
+        leftovers = compare(await look(arena, ledger), before)
+        if loop.time() > deadline or all(each.value <= each.allowed for each in leftovers):
+            return leftovers
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+def compare(held: Held, before: Held) -> Sequence[Leftover]:
+    """What is held, beside what it may be. Processes of one kind are alike: the most that one of them held counts."""
+    by_kind: defaultdict[str, float] = defaultdict(float)
+    for what, value in before.items():
+        by_kind[_kind(what)] = max(by_kind[_kind(what)], value)
+    return [Leftover(name=what, value=value, allowed=_allowed(what, by_kind)) for what, value in held.items()]
+
+
+def _allowed(what: str, before: Mapping[str, float]) -> float:
+    pool = int(SETTINGS["DATABASE_POOL_CONNECTIONS_MAX"])
+    if what.startswith("tasks"):
+        return before[_kind(what)] + TASKS_SPARE
+    if what.startswith("open files"):
+        exchange = 0 if "api" in what else int(SETTINGS["EXCHANGE_CONNECTIONS_MAX"])
+        return before[_kind(what)] + pool + exchange + FILES_SPARE
+    if what.startswith("PostgreSQL"):
+        return pool
+    if what.startswith("Valkey connections"):
+        return before[what] + FILES_SPARE * len(HEADS)
+    return KEYS.get(what.removeprefix("keys "), 0)
+
+
+def _kind(what: str) -> str:
+    """Its name without the number of the process."""
+    return re.sub(r"-?\d+$", "", what)
+
+
+def _by_kind(keys: Sequence[str]) -> Mapping[str, float]:
+    counts: Counter[str] = Counter()
+    for key in keys:
+        # Of an unknown kind the uuid, or what else comes last, does not matter.
+        kind = next((kind for kind in KEYS if re.fullmatch(kind, key)), key.rpartition(":")[0] or key)
+        counts[f"keys {kind}"] += 1
+    return dict(counts)

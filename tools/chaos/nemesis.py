@@ -1,0 +1,188 @@
+"""Carries out the schedule: harms processes and servers, and turns the exchange's controls; ends by mending it all."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.chaos.arena import Arena
+from tools.chaos.history import History
+from tools.chaos.ledger import OUTAGES, end_sessions
+from tools.chaos.schedule import HEADS, Injection, Kind
+from tools.chaos.skewed_worker import OFFSET_SETTING
+
+CRASH_SETTING = "CRASH_AT"
+CRASH_CHANCE = 0.2
+CLOCK_OFFSET_SECONDS = 3600
+ROLL_READY_TIMEOUT_SECONDS = 15.0
+RESTART_POLL_SECONDS = 0.05
+AMBIGUOUS_DELAY_MS = 2_500
+
+USUAL_FAULTS: Mapping[str, Any] = {
+    "latency_ms": 5,
+    "refuse_rate": 0.01,
+    "error_rate": 0,
+    "ambiguous_rate": 0.002,
+    "ambiguous_delay_ms": AMBIGUOUS_DELAY_MS,
+    "reject_rate": 0.01,
+    "hide_seconds": 0,
+    "down": False,
+    "stream": {"drop_rate": 0, "duplicate_rate": 0, "reorder_rate": 0, "delay_ms": 0, "mute": False},
+}
+"""What the exchange does all the time during the storm."""
+NO_FAULTS: Mapping[str, Any] = {**USUAL_FAULTS, "refuse_rate": 0, "ambiguous_rate": 0, "reject_rate": 0}
+MATCHING: Mapping[str, Any] = {"mode": "auto", "fill_delay_ms": 150, "fills_per_order": 2, "cancel_delay_ms": 0}
+
+_VENUE: Mapping[Kind, Mapping[str, Any]] = {
+    Kind.VENUE_AMBIGUOUS: {"ambiguous_rate": 0.3},
+    Kind.VENUE_ERRORS: {"error_rate": 0.5},
+    Kind.VENUE_SLOW: {"latency_ms": 1_500},
+    Kind.VENUE_DOWN: {"down": True},
+    Kind.VENUE_HIDING: {"hide_seconds": 1.0, "ambiguous_rate": 0.1},
+    Kind.STREAM_MUTE: {"stream": {"mute": True}},
+    Kind.STREAM_DROPPING: {"stream": {"drop_rate": 0.3}},
+    Kind.STREAM_DOUBLING: {"stream": {"duplicate_rate": 0.5}},
+    Kind.STREAM_REORDERING: {"stream": {"reorder_rate": 0.5, "delay_ms": 20}},
+}
+
+
+_SIGNALS: Mapping[Kind, signal.Signals] = {Kind.KILLED: signal.SIGKILL, Kind.STOPPED: signal.SIGTERM}
+
+
+def merged_faults(usual: Mapping[str, Any], active: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The usual faults with those that are active on top, the stream's settings one by one."""
+    stream = dict(usual["stream"])
+    merged = dict(usual)
+    for changes in active:
+        stream |= changes.get("stream", {})
+        merged |= changes
+    return merged | {"stream": stream}
+
+
+@dataclass(slots=True, kw_only=True)
+class Nemesis:
+    """Harms the arena. `injected` counts what was done, by kind."""
+
+    arena: Arena
+    history: History
+    seed: int
+    injected: Counter[Kind] = field(default_factory=Counter)
+    _active: list[Mapping[str, Any]] = field(default_factory=list)
+    _turning: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def prepare(self) -> None:
+        """Bring the exchange to its usual bad manners."""
+        await self.arena.control("PUT", "matching", dict(MATCHING))
+        await self.arena.control("PUT", "faults", {**USUAL_FAULTS, "seed": self.seed})
+
+    async def rage(self, schedule: Sequence[Injection]) -> None:
+        """Inject everything at its time; ends when the last fault has."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with asyncio.TaskGroup() as tasks:
+            for injection in schedule:
+                await asyncio.sleep(began + injection.at - loop.time())
+                self.injected[injection.kind] += 1
+                self.history.note(
+                    "fault",
+                    fault=injection.kind.value,
+                    target=injection.target,
+                    seconds=injection.seconds,
+                    point=injection.point,
+                )
+                tasks.create_task(self._inject(injection))
+
+    async def mend(self) -> None:
+        """Take every fault away; processes that are down come back by themselves."""
+        self._active.clear()
+        await self.arena.control("PUT", "faults", dict(NO_FAULTS))
+        for name in HEADS:
+            self.arena.send(name, signal.SIGCONT)
+            if self._disarm(name):
+                self.arena.send(name, signal.SIGKILL)
+        self.arena.send("valkey", signal.SIGCONT)
+        self.history.note("calm")
+
+    async def _inject(self, injection: Injection) -> None:
+        if injection.kind in _SIGNALS:
+            self.arena.send(injection.target, _SIGNALS[injection.kind])
+        elif injection.kind in _VENUE:
+            await self._misbehave(_VENUE[injection.kind], injection.seconds)
+        else:
+            await self._inject_other(injection)
+
+    async def _inject_other(self, injection: Injection) -> None:
+        match injection.kind:
+            case Kind.PAUSED:
+                await self._pause(injection.target, injection.seconds)
+            case Kind.VALKEY_PAUSED:
+                await self._pause("valkey", injection.seconds)
+            case Kind.CRASHED:
+                await self._live_otherwise(injection, {CRASH_SETTING: f"{injection.point}:{CRASH_CHANCE}"})
+            case Kind.CLOCK_OFF:
+                await self._live_otherwise(injection, {OFFSET_SETTING: str(CLOCK_OFFSET_SECONDS)})
+            case Kind.ROLLED:
+                await self._roll()
+            case Kind.VALKEY_EMPTIED:
+                self.arena.empties_valkey = True
+                self.arena.send("valkey", signal.SIGKILL)
+            case Kind.POSTGRES_RESTARTED:
+                self.arena.send("postgres", signal.SIGQUIT)
+            case Kind.SESSIONS_ENDED:
+                await self._end_sessions()
+            case Kind.STREAM_CUT:
+                await self.arena.control("POST", "disconnect", {"hold_slot_seconds": injection.seconds})
+
+    async def _pause(self, name: str, seconds: float) -> None:
+        pid = self.arena.send(name, signal.SIGSTOP)
+        if pid is None:
+            return
+        await asyncio.sleep(seconds)
+        # Only the very process that was stopped: its successor runs.
+        self.arena.send(name, signal.SIGCONT)
+
+    async def _live_otherwise(self, injection: Injection, settings: Mapping[str, str]) -> None:
+        """Kill the process, let its next life have these settings, and kill it again unless it has died of them."""
+        name = injection.target
+        self.arena.environments[name] |= settings
+        self.arena.send(name, signal.SIGKILL)
+        await asyncio.sleep(injection.seconds)
+        if self._disarm(name):
+            self.arena.send(name, signal.SIGKILL)
+
+    def _disarm(self, name: str) -> bool:
+        environment = self.arena.environments[name]
+        settings = [environment.pop(setting, None) for setting in (CRASH_SETTING, OFFSET_SETTING)]
+        return any(settings)
+
+    async def _roll(self) -> None:
+        """Every process in turn: asked to stop, and waited for until its successor serves."""
+        for name in HEADS:
+            if self.arena.send(name, signal.SIGTERM) is None:
+                continue
+            await asyncio.sleep(RESTART_POLL_SECONDS)
+            try:
+                async with asyncio.timeout(ROLL_READY_TIMEOUT_SECONDS):
+                    while not await self.arena.is_ready(name):  # noqa: ASYNC110  # Another process cannot set our event.
+                        await asyncio.sleep(RESTART_POLL_SECONDS)
+            except TimeoutError:
+                continue  # Another fault is upon it as well.
+
+    async def _end_sessions(self) -> None:
+        try:
+            await end_sessions(self.arena.database_url)
+        except OUTAGES:
+            return  # It is down already.
+
+    async def _misbehave(self, faults: Mapping[str, Any], seconds: float) -> None:
+        self._active.append(faults)
+        await self._turn()
+        await asyncio.sleep(seconds)
+        self._active.remove(faults)
+        await self._turn()
+
+    async def _turn(self) -> None:
+        async with self._turning:
+            await self.arena.control("PUT", "faults", merged_faults(USUAL_FAULTS, self._active))

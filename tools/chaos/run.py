@@ -1,0 +1,176 @@
+"""One run from start to verdict: the arena, the storm, the calm, the check, the report."""
+
+import asyncio
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from tools.chaos.arena import Arena, open_arena
+from tools.chaos.calm import Calm, wait_for_calm
+from tools.chaos.checker import check
+from tools.chaos.clients import Clients
+from tools.chaos.evidence import Evidence, Leftover
+from tools.chaos.history import History, open_history
+from tools.chaos.lag import Lag
+from tools.chaos.ledger import Ledger, Stored
+from tools.chaos.leftovers import look, look_for_leftovers
+from tools.chaos.load import Load
+from tools.chaos.nemesis import Nemesis
+from tools.chaos.options import Options
+from tools.chaos.progress import Progress
+from tools.chaos.report import Figures, render
+from tools.chaos.schedule import make_schedule
+from tools.chaos.subscribers import Subscribers
+from tools.chaos.truth import Journal
+
+RAGE_GRACE_SECONDS = 1.0
+LEAVE_TIMEOUT_SECONDS = 5.0
+CRASHED = "exit code 9"
+MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
+
+
+async def run(options: Options) -> int:
+    """Run once and print the report; 1 on any violation, 0 otherwise."""
+    folder = Path(tempfile.mkdtemp(prefix="fillwire-chaos-"))
+    history_path = options.history or folder / "history.jsonl"
+    log_path = folder / "processes.log"
+    print(f"seed {options.seed}, {options.storm_seconds:g} s of faults; {options.command}", flush=True)  # A command.
+    violated = True
+    try:
+        with open_history(history_path) as history, log_path.open("w", encoding="utf-8") as log:
+            async with open_arena(folder / "servers", naive=options.naive, log=log) as arena:
+                report, violated = await _storm_and_check(arena, options, history)
+        print(report, flush=True)  # A command.
+    finally:
+        shutil.rmtree(folder / "servers", ignore_errors=True)
+        if violated:
+            print(f"history: {history_path}\nlogs: {log_path}", flush=True)  # A command.
+        else:
+            shutil.rmtree(folder)
+    return int(violated)
+
+
+async def _storm_and_check(arena: Arena, options: Options, history: History) -> tuple[str, bool]:
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        ledger, load_ledger, lag_ledger = (_ledger(arena, stack) for _ in range(3))
+        held_before = await look(arena, ledger)
+        clients = Clients(urls=arena.api_urls, secret=arena.token_secret)
+        stack.callback(clients.connections.close)
+        subscribers = Subscribers(clients=clients, history=history, seed=options.seed, count=options.subscribers)
+        load = Load(
+            clients=clients,
+            ledger=load_ledger,
+            history=history,
+            seed=options.seed,
+            orders_per_second=options.orders_per_second,
+            on_acknowledged=subscribers.offer,
+        )
+        nemesis, journal = Nemesis(arena=arena, history=history, seed=options.seed), Journal()
+        progress = Progress(arena=arena, load=load, subscribers=subscribers, nemesis=nemesis, journal=journal)
+        following = _begun(subscribers.run(), stack)
+        telling = _begun(progress.tell(), stack)
+        loading = _begun(load.run(seconds=options.storm_seconds), stack)
+        await _rage(options, nemesis)
+        ended_at = asyncio.get_running_loop().time()
+        subscribers.settle()
+        lag = Lag(followings=subscribers.followings)
+        watching = _begun(lag.watch(lag_ledger), stack)
+        await loading
+        await _ended(telling)
+        calm = await wait_for_calm(arena, ledger, journal=journal, lag=lag, history=history, ended_at=ended_at)
+        await _ended(watching)
+        await _ended(following)
+        clients.connections.close()  # The API keeps them for longer than the calm lasts.
+        leftovers = await look_for_leftovers(arena, ledger, held_before, ended_at=ended_at)
+        checking_began = time.monotonic()
+        await journal.read_on(arena)
+        stored = await ledger.read_all()
+    evidence = _gather(
+        load=load, subscribers=subscribers, journal=journal, stored=stored, calm=calm, leftovers=leftovers
+    )
+    violations = check(evidence)
+    for violation in violations:
+        history.note("violation", invariant=violation.invariant, what=violation.what, subject=violation.subject)
+    figures = Figures(
+        total_seconds=time.monotonic() - began,
+        checking_seconds=time.monotonic() - checking_began,
+        memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT_BYTES,
+        history_bytes=history.size_bytes,
+        load_seconds=options.storm_seconds,
+        asked_orders=load.asked_orders,
+        held_seconds=load.held_seconds,
+        crowded_seconds=load.crowded_seconds,
+        reconnects=subscribers.reconnects,
+        messages=subscribers.messages,
+        deaths=arena.deaths,
+        crashes=sum(count for name, count in arena.deaths.items() if CRASHED in name),
+    )
+    report = render(
+        options=options, injected=nemesis.injected, figures=figures, evidence=evidence, violations=violations
+    )
+    return report, bool(violations)
+
+
+def _ledger(arena: Arena, stack: AsyncExitStack) -> Ledger:
+    ledger = Ledger(arena.database_url)
+    stack.callback(ledger.close)
+    return ledger
+
+
+def _begun(work: Coroutine[None, None, None], stack: AsyncExitStack) -> "asyncio.Task[None]":
+    task = asyncio.create_task(work)
+    stack.callback(task.cancel)
+    return task
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task], timeout=LEAVE_TIMEOUT_SECONDS)
+    if task.done() and not task.cancelled():
+        task.result()  # An error in it is an error of the run.
+
+
+async def _rage(options: Options, nemesis: Nemesis) -> None:
+    """Every fault of the schedule, then all of them taken away."""
+    await nemesis.prepare()
+    schedule = make_schedule(seed=options.seed, seconds=options.storm_seconds)
+    try:
+        async with asyncio.timeout(options.storm_seconds + RAGE_GRACE_SECONDS):
+            await nemesis.rage(schedule)
+    except TimeoutError:
+        pass  # What lasted longer than the storm ends here.
+    await nemesis.mend()
+
+
+def _gather(
+    *,
+    load: Load,
+    subscribers: Subscribers,
+    journal: Journal,
+    stored: Stored,
+    calm: Calm,
+    leftovers: Sequence[Leftover],
+) -> Evidence:
+    return Evidence(
+        place_answers=load.place_answers,
+        cancel_answers=load.cancel_answers,
+        followings=subscribers.followings,
+        venue_orders=journal.orders,
+        venue_executions=journal.executions,
+        orders=stored.orders,
+        executions=stored.executions,
+        changes=stored.changes,
+        sequences=stored.sequences,
+        placing_steps=stored.placing_steps,
+        leader_steps=stored.leader_steps,
+        batches=stored.batches,
+        leftovers=leftovers,
+        quiet_seconds=calm.quiet_seconds,
+        behind_seconds=calm.behind_seconds,
+    )

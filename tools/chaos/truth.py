@@ -1,0 +1,81 @@
+"""The exchange's journal, read as the orders and executions that it tells. Pure but for the reading."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from sys import intern
+from typing import Any
+
+from tools.chaos.arena import Arena
+from tools.chaos.evidence import VenueExecution, VenueOrder, one
+
+PAGE_ENTRIES = 2_000
+"""So few that writing a page holds the exchange up for some milliseconds only."""
+FILLS = frozenset({"fill", "partial_fill"})
+ENDS = frozenset({"canceled", "expired", "replaced", "rejected"})
+
+Json = dict[str, Any]
+
+
+async def newest_entry(arena: Arena) -> int:
+    """The number of the journal's newest entry."""
+    number: int = (await arena.control("GET", "journal?after=0&limit=1"))["last"]
+    return number
+
+
+class Journal:
+    """What the exchange has written so far, read on from where the last reading ended."""
+
+    def __init__(self) -> None:
+        self.executions: list[VenueExecution] = []
+        self._read = 0
+        self._accepted: list[VenueOrder] = []
+        self._ends: dict[str, str] = {}
+
+    @property
+    def orders(self) -> Sequence[VenueOrder]:
+        """The orders that the exchange accepted, one for each acceptance, with their ends."""
+        return [replace(order, end=self._ends.get(order.venue_order_id)) for order in self._accepted]
+
+    @property
+    def open_orders(self) -> set[str]:
+        """The ids of the orders without an end."""
+        return {order.order_id for order in self._accepted if order.venue_order_id not in self._ends}
+
+    async def read_on(self, arena: Arena) -> None:
+        """Read every entry that is new."""
+        while True:
+            page = await arena.control("GET", f"journal?after={self._read}&limit={PAGE_ENTRIES}")
+            self.take(page["entries"])
+            if page["is_complete"]:
+                return
+            await asyncio.sleep(0)
+
+    def take(self, entries: Sequence[Json]) -> None:
+        """Take the next entries."""
+        self._read += len(entries)
+        for entry in entries:
+            if entry["kind"] == "order":
+                self._accepted.append(_accepted(entry))
+            elif entry["event"] in ENDS or entry["event"] == "fill":
+                self._ends[entry["order_id"]] = "filled" if entry["event"] == "fill" else intern(entry["event"])
+            if entry["kind"] == "event" and entry["event"] in FILLS:
+                self.executions.append(_execution(entry))
+
+
+def _accepted(entry: Json) -> VenueOrder:
+    return VenueOrder(
+        order_id=intern(entry["client_order_id"]),
+        venue_order_id=entry["order_id"],
+        quantity=one(entry["qty"]),
+        end=None,
+    )
+
+
+def _execution(entry: Json) -> VenueExecution:
+    return VenueExecution(
+        execution_id=intern(entry["execution_id"]),
+        order_id=intern(entry["client_order_id"]),
+        quantity=one(entry["qty"]),
+        price=one(entry["price"]),
+    )
