@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 
 from benchmarks.frame.bench import Bench, Contender
-from benchmarks.frame.environments import PeerMissing, node_of, python_of
+from benchmarks.frame.environments import PeerMissingError, node_of, python_of
 from benchmarks.frame.load import Driver, load_generator
 from benchmarks.frame.results import Sample, StageResult
 from benchmarks.frame.servers import ISIN, Gateway, Server, open_gateway, token
@@ -100,7 +100,7 @@ async def start_peers(gateway: Gateway, result: StageResult) -> dict[str, Server
         )
         folder = PEERS / "mercurius"
         servers[MERCURIUS] = await gateway.run(["server.js"], program=await node_of(folder), directory=folder)
-    except PeerMissing as reason:
+    except PeerMissingError as reason:
         result.notes.append(f"A peer was left out: {reason}.")
     return servers
 

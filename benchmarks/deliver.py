@@ -19,7 +19,7 @@ from uuid_utils.compat import uuid7
 
 from benchmarks.floors import plain_subscription, websocket_send
 from benchmarks.frame.bench import Bench, Contender
-from benchmarks.frame.load import Driver, LoadFailed, load_generator
+from benchmarks.frame.load import Driver, LoadFailedError, load_generator
 from benchmarks.frame.machine import CpuMeter, memory_bytes
 from benchmarks.frame.orders import accept_orders, open_clerk, settle
 from benchmarks.frame.results import Ratio, Sample, StageResult
@@ -215,7 +215,9 @@ async def fan_out(
         await pipeline.execute()
     heard = (await hear(load, frames))["times"]
     if any(len(times) != len(messages) for times in heard):
-        raise LoadFailed(f"of {len(messages)} changes the subscribers heard {sorted({len(times) for times in heard})}")
+        raise LoadFailedError(
+            f"of {len(messages)} changes the subscribers heard {sorted({len(times) for times in heard})}"
+        )
     last = max(times[-1] for times in heard)
     return {
         UNIT: frames / (last - began),
@@ -262,10 +264,10 @@ async def trickle(writer: Writer, redis: Redis, load: Driver, server: Server, *,
 
 
 async def hear(load: Driver, frames: int) -> dict[str, Any]:
-    """When each subscriber heard each frame. Raises LoadFailed when some are missing."""
+    """When each subscriber heard each frame. Raises LoadFailedError when some are missing."""
     heard = await load.order("hear", wanted=frames, within_seconds=HEARD_WITHIN_SECONDS)
     if heard["errors"]:
-        raise LoadFailed(heard["error"])
+        raise LoadFailedError(heard["error"])
     return heard
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from benchmarks.deliver import SETTINGS, follow
 from benchmarks.frame.bench import Bench
-from benchmarks.frame.load import Driver, LoadFailed, exchange_driver, load_generator
+from benchmarks.frame.load import Driver, LoadFailedError, exchange_driver, load_generator
 from benchmarks.frame.machine import CpuMeter
 from benchmarks.frame.orders import QUANTITY, open_orders, settle
 from benchmarks.frame.results import Sample, StageResult
@@ -84,7 +84,7 @@ async def trickle(bench: Bench, exchange: Driver, load: Driver, *, rate: int, se
     moments: Sequence[float] = made["moments"]
     heard = await load.order("hear", wanted=len(moments), within_seconds=HEARD_WITHIN_SECONDS)
     if heard["errors"]:
-        raise LoadFailed(heard["error"])
+        raise LoadFailedError(heard["error"])
     taken = [iter(times) for times in heard["times"]]
     late = sorted(
         (next(taken[(made["first"] + number) % SUBSCRIBERS]) - moment) * MILLISECONDS

@@ -13,7 +13,7 @@ import asyncpg
 from benchmarks.accept import place_requests
 from benchmarks.deliver import follow
 from benchmarks.frame.bench import Bench
-from benchmarks.frame.load import Driver, LoadFailed, load_generator
+from benchmarks.frame.load import Driver, LoadFailedError, load_generator
 from benchmarks.frame.machine import memory_bytes
 from benchmarks.frame.orders import metric
 from benchmarks.frame.results import Ratio, Rounds, StageResult
@@ -101,10 +101,10 @@ def loads(accounts: Sequence[str], *, port: int, seconds: float) -> tuple[HttpLo
 
 
 async def frames_heard(following: Driver) -> int:
-    """How many frames came since the last reset. Raises LoadFailed when a socket was lost, or nothing came."""
+    """How many frames came since the last reset. Raises LoadFailedError when a socket was lost, or nothing came."""
     heard = await following.order("hear", wanted=1, within_seconds=HEARD_WITHIN_SECONDS)
     if heard["errors"]:
-        raise LoadFailed(heard["error"])
+        raise LoadFailedError(heard["error"])
     return sum(len(times) for times in heard["times"])
 
 

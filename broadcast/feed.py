@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from broadcast.hub import ChangeHub
-from broadcast.pursuit import AccountPursuit, OrderPursuit
+from broadcast.pursuit import AccountCursor, OrderCursor
 from domain.model.changes import OrderSnapshot, RecordedChange
-from domain.model.errors import HistoryGone, OrderNotFound
+from domain.model.errors import HistoryGoneError, OrderNotFoundError
 from domain.ports.notifications import Checkpoint, Reset, UpToDate
 from domain.ports.readers import ChangeLog, Position
 from domain.ports.telemetry import Telemetry
@@ -35,13 +35,13 @@ class HubFeed:
     ) -> AsyncGenerator[Sequence[OrderSnapshot | UpToDate | RecordedChange]]:
         """One order: its snapshot, or the changes after a version; then each later change until a final status.
 
-        A snapshot comes again in place of missed changes that are no longer kept. Raises OrderNotFound.
+        A snapshot comes again in place of missed changes that are no longer kept. Raises OrderNotFoundError.
         """
         owner = account_id if account_id is not None else await self._owner(order_id)
         with self.hub.follow(owner, order_id=order_id) as subscriber:
             position = _found(await self.log.order_position(order_id, account_id=owner))
             self.hub.start(owner, position.sequence)
-            pursuit = OrderPursuit(subscriber, order_id=order_id, log=self.hub.patient_log, telemetry=self.telemetry)
+            pursuit = OrderCursor(subscriber, order_id=order_id, log=self.hub.patient_log, telemetry=self.telemetry)
             order, told_until = position.order, position.order.version
             if after_version is None or after_version > order.version:
                 pursuit.start_at(order.version)
@@ -64,7 +64,7 @@ class HubFeed:
         with self.hub.follow(account_id) as subscriber:
             sequence = await self.log.position(account_id)
             self.hub.start(account_id, sequence)
-            pursuit = AccountPursuit(
+            pursuit = AccountCursor(
                 subscriber, account_id=account_id, log=self.hub.patient_log, telemetry=self.telemetry
             )
             yield await self._account_opening(pursuit, account_id, after=after, sequence=sequence)
@@ -72,38 +72,38 @@ class HubFeed:
                 yield await self._account_items(pursuit, account_id)
 
     async def _order_items(
-        self, pursuit: OrderPursuit, order_id: UUID, *, owner: str
+        self, pursuit: OrderCursor, order_id: UUID, *, owner: str
     ) -> Sequence[OrderSnapshot | RecordedChange]:
         try:
             return await pursuit.next()
-        except HistoryGone:
+        except HistoryGoneError:
             position = _found(await self.hub.patient_log.order_position(order_id, account_id=owner))
             pursuit.start_at(position.order.version)
             return (position.order,)
 
     async def _account_opening(
-        self, pursuit: AccountPursuit, account_id: str, *, after: int | None, sequence: int
+        self, pursuit: AccountCursor, account_id: str, *, after: int | None, sequence: int
     ) -> Sequence[Checkpoint | Reset | RecordedChange]:
         """The first items. What was missed is read before the checkpoint is given: it may turn out to be gone."""
         if after is not None and after < sequence:
             pursuit.resume_at(after)
             try:
                 missed = await pursuit.missed()
-            except HistoryGone:
+            except HistoryGoneError:
                 return (await self._reset(pursuit, account_id),)
             return (Checkpoint(sequence=after), *missed)
         pursuit.start_at(sequence)
         # A position from the future is of another history, such as that of a database restored from a backup.
-        is_foreign = after is not None and after > sequence
-        return (Reset(sequence=sequence) if is_foreign else Checkpoint(sequence=sequence),)
+        is_external = after is not None and after > sequence
+        return (Reset(sequence=sequence) if is_external else Checkpoint(sequence=sequence),)
 
-    async def _account_items(self, pursuit: AccountPursuit, account_id: str) -> Sequence[Reset | RecordedChange]:
+    async def _account_items(self, pursuit: AccountCursor, account_id: str) -> Sequence[Reset | RecordedChange]:
         try:
             return await pursuit.next()
-        except HistoryGone:
+        except HistoryGoneError:
             return (await self._reset(pursuit, account_id),)
 
-    async def _reset(self, pursuit: AccountPursuit, account_id: str) -> Reset:
+    async def _reset(self, pursuit: AccountCursor, account_id: str) -> Reset:
         sequence = await self.hub.patient_log.position(account_id)
         pursuit.start_at(sequence)
         return Reset(sequence=sequence)
@@ -129,5 +129,5 @@ def _order_of(item: OrderSnapshot | RecordedChange) -> OrderSnapshot:
 
 def _found(position: Position | None) -> Position:
     if position is None:
-        raise OrderNotFound
+        raise OrderNotFoundError
     return position

@@ -15,11 +15,11 @@ from broadcast.ending import is_asked_to_end
 from broadcast.followed import FollowedAccounts
 from broadcast.link import LINK_ERRORS, Message, RedisLink, Subscribed, open_link
 from broadcast.messages import MessageError, decode, open_envelope
-from broadcast.rereading import PatientLog
+from broadcast.rereading import RetryingChangeLog
 from broadcast.settings import HubSettings
 from broadcast.shards import shard_of
 from broadcast.subscriber import Cause, Subscriber
-from domain.model.errors import HistoryGone, Unavailable
+from domain.model.errors import HistoryGoneError, UnavailableError
 from domain.ports.readers import ChangeLog
 from domain.ports.telemetry import Metric, Telemetry
 
@@ -63,7 +63,7 @@ class ChangeHub:
         self._settings = settings
         self._telemetry = telemetry
         self._tasks = tasks
-        self.patient_log = PatientLog(log, settings=settings, telemetry=telemetry)
+        self.patient_log = RetryingChangeLog(log, settings=settings, telemetry=telemetry)
         self._clock = asyncio.get_running_loop().time
         self._followed = FollowedAccounts(settings, clock=self._clock)
         self._catching_up: dict[AccountStream, asyncio.Task[None]] = {}
@@ -143,7 +143,7 @@ class ChangeHub:
                     compared_all_at = self._clock()
                     await self.compare_all()
                 is_failing = False
-            except Unavailable as error:
+            except UnavailableError as error:
                 if not is_failing:
                     self._telemetry.warning("comparison_failed", error=str(error), next="compared again until it works")
                 is_failing = True
@@ -151,7 +151,7 @@ class ChangeHub:
                 await asyncio.sleep(self._settings.comparison_without_link_seconds)
 
     async def compare_all(self) -> None:
-        """Compare the positions of all followed accounts with the database. Raises Unavailable."""
+        """Compare the positions of all followed accounts with the database. Raises UnavailableError."""
         await self._compare(self._followed.streams(), Cause.COMPARISON)
 
     def stop_catching_up(self) -> None:
@@ -216,7 +216,7 @@ class ChangeHub:
         position, newest = stream.position or 0, stream.newest
         try:
             page = await self.patient_log.account_page(stream.account_id, after=position)
-        except HistoryGone:
+        except HistoryGoneError:
             stream.jump(await self.patient_log.position(stream.account_id))
             return
         stream.hear(page, newest=0)

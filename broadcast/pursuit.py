@@ -4,17 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from broadcast.rereading import PatientLog
+from broadcast.rereading import RetryingChangeLog
 from broadcast.subscriber import Cause, Subscriber
 from domain.model.changes import RecordedChange
-from domain.model.errors import HistoryGone
+from domain.model.errors import HistoryGoneError
 from domain.ports.telemetry import Metric, Telemetry
 
 
-class Pursuit(ABC):
+class SubscriberCursor(ABC):
     """Follows consecutive numbers. `at` is the number of the last change that was given out."""
 
-    def __init__(self, subscriber: Subscriber, *, log: PatientLog, telemetry: Telemetry) -> None:
+    def __init__(self, subscriber: Subscriber, *, log: RetryingChangeLog, telemetry: Telemetry) -> None:
         self.at = 0
         self._subscriber = subscriber
         self._log = log
@@ -32,7 +32,7 @@ class Pursuit(ABC):
         self._subscriber.fall_behind(Cause.RESUME)
 
     async def next(self) -> Sequence[RecordedChange]:
-        """Wait for the next changes, at least one. Raises HistoryGone when they can no longer be read."""
+        """Wait for the next changes, at least one. Raises HistoryGoneError when they can no longer be read."""
         while True:
             changes = await self.missed() if self._is_behind else self._buffered()
             if changes:
@@ -41,7 +41,7 @@ class Pursuit(ABC):
                 await self._subscriber.wait()
 
     async def missed(self) -> Sequence[RecordedChange]:
-        """Read the next page of what was missed. Raises HistoryGone."""
+        """Read the next page of what was missed. Raises HistoryGoneError."""
         cause = self._reading or self._subscriber.behind or Cause.GAP
         if self._reading is None:
             self._telemetry.count(Metric.REREADS, cause=cause)
@@ -52,7 +52,7 @@ class Pursuit(ABC):
             self._reading = None
         newer = self._newer(page)
         if page and not newer:
-            raise HistoryGone
+            raise HistoryGoneError
         return newer
 
     @property
@@ -87,10 +87,12 @@ class Pursuit(ABC):
         """The changes after `at`."""
 
 
-class AccountPursuit(Pursuit):
+class AccountCursor(SubscriberCursor):
     """All changes of an account, by their sequence."""
 
-    def __init__(self, subscriber: Subscriber, *, account_id: str, log: PatientLog, telemetry: Telemetry) -> None:
+    def __init__(
+        self, subscriber: Subscriber, *, account_id: str, log: RetryingChangeLog, telemetry: Telemetry
+    ) -> None:
         super().__init__(subscriber, log=log, telemetry=telemetry)
         self._account_id = account_id
 
@@ -101,10 +103,10 @@ class AccountPursuit(Pursuit):
         return await self._log.account_page(self._account_id, after=self.at)
 
 
-class OrderPursuit(Pursuit):
+class OrderCursor(SubscriberCursor):
     """The changes of one order, by its version."""
 
-    def __init__(self, subscriber: Subscriber, *, order_id: UUID, log: PatientLog, telemetry: Telemetry) -> None:
+    def __init__(self, subscriber: Subscriber, *, order_id: UUID, log: RetryingChangeLog, telemetry: Telemetry) -> None:
         super().__init__(subscriber, log=log, telemetry=telemetry)
         self._order_id = order_id
 

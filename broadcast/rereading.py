@@ -7,14 +7,14 @@ from uuid import UUID
 
 from broadcast.settings import HubSettings
 from domain.model.changes import RecordedChange
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from domain.ports.readers import ChangeLog, Position
 from domain.ports.telemetry import Telemetry
 
 _Read = TypeVar("_Read")
 
 
-class PatientLog:
+class RetryingChangeLog:
     """Asks until the database answers. Whoever waits loses nothing, since what it missed stays stored.
 
     The pages raise HistoryGone as the port ChangeLog says.
@@ -55,7 +55,7 @@ class PatientLog:
             try:
                 async with self._slots:
                     answer = await question()
-            except Unavailable as error:
+            except UnavailableError as error:
                 self._note_failure(error)
             else:
                 self._is_failing = False
@@ -63,7 +63,7 @@ class PatientLog:
             await asyncio.sleep(delay)
             delay = min(delay * 2, self._settings.read_retry_delay_max_seconds)
 
-    def _note_failure(self, error: Unavailable) -> None:
+    def _note_failure(self, error: UnavailableError) -> None:
         if not self._is_failing:
             self._is_failing = True
             self._telemetry.warning("change_log_unavailable", error=str(error), next="subscribers wait; asked again")

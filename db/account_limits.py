@@ -10,7 +10,7 @@ from db.trading_tables import EVERYBODY
 from domain.model.limits import NO_LIMITS, AccountLimits
 from domain.model.order import FINAL_STATUSES
 from domain.ports.trading_control import LimitBook
-from domain.services.batcher import GroupCommit
+from domain.services.batcher import Batcher
 
 REMEMBERED_MAX_ACCOUNTS = 50_000
 LOOKUP_BATCH_MAX_ACCOUNTS = 256
@@ -89,7 +89,7 @@ class PostgresLimitBook(LimitBook):
         self._clock = clock
         self._remembered: dict[str, _Remembered] = {}
         # Calls at one moment share one look-up, or each end of a memory would be a stampede.
-        self._lookups: GroupCommit[str, AccountLimits] = GroupCommit(
+        self._lookups: Batcher[str, AccountLimits] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from db.columns import MESSAGE_MAX_CHARACTERS, storable
 from db.database import Database, Row
-from domain.ports.breaker_store import GateNews, GateState, VenueGate
+from domain.ports.breaker_store import BreakerState, BreakerStore, BreakerUpdate
 
 HELD_FOR = "greatest(greatest(g.paused_until, g.probe_at) - now(), interval '0') AS held_for"
 """How long nothing is claimed: NULL when neither was ever set."""
@@ -40,33 +40,33 @@ LET_ANOTHER_PROBE = "UPDATE venue_gates AS g SET probe_at = now() WHERE g.venue 
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresVenueGate(VenueGate):
+class PostgresBreakerStore(BreakerStore):
     """The gate of one venue."""
 
     database: Database
     venue: str
 
-    async def state(self) -> GateState:
+    async def state(self) -> BreakerState:
         rows = await self.database.fetch(STATE, self.venue)
-        return GateState(is_open=any(row["is_open"] for row in rows), held_for=_held_for(rows[0] if rows else None))
+        return BreakerState(is_open=any(row["is_open"] for row in rows), held_for=_held_for(rows[0] if rows else None))
 
-    async def failed(self, *, error: str, trips_at: int, open_for: timedelta) -> GateNews:
+    async def failed(self, *, error: str, trips_at: int, open_for: timedelta) -> BreakerUpdate:
         reason = storable(error, max_characters=MESSAGE_MAX_CHARACTERS)
         (row,) = await self.database.fetch(FAILED, self.venue, reason, trips_at, open_for)
-        return GateNews(is_new=row["is_new"], held_for=_held_for(row))
+        return BreakerUpdate(is_new=row["is_new"], held_for=_held_for(row))
 
-    async def worked(self) -> GateNews:
+    async def worked(self) -> BreakerUpdate:
         rows = await self.database.fetch(WORKED, self.venue)
-        return GateNews(is_new=any(row["is_new"] for row in rows), held_for=_held_for(rows[0] if rows else None))
+        return BreakerUpdate(is_new=any(row["is_new"] for row in rows), held_for=_held_for(rows[0] if rows else None))
 
-    async def pause(self, *, wait: timedelta, error: str) -> GateNews:
+    async def pause(self, *, wait: timedelta, error: str) -> BreakerUpdate:
         reason = storable(error, max_characters=MESSAGE_MAX_CHARACTERS)
         written = await self.database.fetch(PAUSE, self.venue, wait, reason)
         if written:
-            return GateNews(is_new=True, held_for=_held_for(written[0]))
-        return GateNews(is_new=False, held_for=(await self.state()).held_for)
+            return BreakerUpdate(is_new=True, held_for=_held_for(written[0]))
+        return BreakerUpdate(is_new=False, held_for=(await self.state()).held_for)
 
-    async def let_another_probe(self) -> None:
+    async def allow_next_probe(self) -> None:
         await self.database.fetch(LET_ANOTHER_PROBE, self.venue)
 
 

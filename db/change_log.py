@@ -11,7 +11,7 @@ from db.database import Database
 from db.shown_rows import HELD_COLUMNS, change_of, snapshot_of
 from db.tables import accounts, order_changes, orders
 from domain.model.changes import RecordedChange
-from domain.model.errors import HistoryGone
+from domain.model.errors import HistoryGoneError
 from domain.ports.readers import ChangeLog, Position
 
 POSITIONS = "SELECT a.id, a.sequence FROM accounts AS a WHERE a.id = ANY($1::text[])"
@@ -68,4 +68,4 @@ class PostgresChangeLog(ChangeLog):
 
     async def _require_none(self, gone: Select[tuple[object]]) -> None:
         if await self.database.select(gone):
-            raise HistoryGone
+            raise HistoryGoneError

@@ -1,6 +1,7 @@
 """Calls to PostgreSQL: one statement each, committed as it ends, under a deadline that holds when the server hangs.
 
-Here, and only here, serialisation failures and deadlocks are tried again and failures become the domain's Unavailable.
+Here, and only here, serialisation failures and deadlocks are tried again and failures become the domain's
+UnavailableError.
 """
 
 import asyncio
@@ -14,8 +15,8 @@ from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.failures import is_unavailability, is_worth_repeating
-from db.statement_connections import FetchingConnection, KeptConnections
-from domain.model.errors import Unavailable
+from db.statement_connections import FetchingConnection, StatementConnections
+from domain.model.errors import UnavailableError
 
 REPEATS_MAX = 5
 REPEAT_DELAY_MAX_SECONDS = 0.02
@@ -33,12 +34,12 @@ class Row(Protocol):
 
 
 class Database:
-    """Runs statements; see `db.engine.open_database`. Every method raises Unavailable."""
+    """Runs statements; see `db.engine.open_database`. Every method raises UnavailableError."""
 
     def __init__(self, engine: AsyncEngine, *, call_timeout_seconds: float, kept_connections_max: int) -> None:
         self._engine = engine
         self._call_timeout_seconds = call_timeout_seconds
-        self._kept = KeptConnections(kept_connections_max)
+        self._kept = StatementConnections(kept_connections_max)
         self._calls: set[asyncio.Task[Any]] = set()
         self._closings: set[asyncio.Task[Any]] = set()
 
@@ -86,7 +87,7 @@ class Database:
                 # A time-out is an OSError, and so among these.
                 if not is_worth_repeating(error):
                     if is_unavailability(error):
-                        raise Unavailable from error
+                        raise UnavailableError from error
                     raise
             finally:
                 self._give_back(connection)
@@ -153,12 +154,12 @@ class Database:
             in_time = call.done()
             call.cancel()
         if not in_time:
-            raise Unavailable
+            raise UnavailableError
         try:
             return call.result()
         except Exception as error:
             if is_unavailability(error):
-                raise Unavailable from error
+                raise UnavailableError from error
             raise
 
     async def _repeated(self, run: Callable[[], Awaitable[Result]]) -> Result:

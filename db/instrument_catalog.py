@@ -14,7 +14,7 @@ from db.tables import instruments
 from domain.model.order_query import Page, PageRequest
 from domain.model.values import Instrument
 from domain.ports.readers import InstrumentCatalog
-from domain.services.batcher import GroupCommit
+from domain.services.batcher import Batcher
 
 REMEMBERED_MAX_INSTRUMENTS = 10_000
 LOOKUP_BATCH_MAX_INSTRUMENTS = 256
@@ -52,7 +52,7 @@ class PostgresInstrumentCatalog(InstrumentCatalog):
         self._clock = clock
         self._remembered: dict[str, _Remembered] = {}
         # Calls at one moment share one look-up, or each end of a memory would be a stampede.
-        self._lookups: GroupCommit[str, Instrument | None] = GroupCommit(
+        self._lookups: Batcher[str, Instrument | None] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_INSTRUMENTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
 

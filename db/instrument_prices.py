@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from db.database import Database
 from domain.model.limits import LastPrice
 from domain.ports.trading_control import InstrumentPrices
-from domain.services.batcher import GroupCommit
+from domain.services.batcher import Batcher
 
 REMEMBERED_MAX_INSTRUMENTS = 10_000
 LOOKUP_BATCH_MAX_INSTRUMENTS = 256
@@ -40,7 +40,7 @@ class PostgresInstrumentPrices(InstrumentPrices):
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._remembered: dict[str, _Remembered] = {}
-        self._lookups: GroupCommit[str, LastPrice | None] = GroupCommit(
+        self._lookups: Batcher[str, LastPrice | None] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_INSTRUMENTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
 

@@ -1,4 +1,5 @@
-"""Claiming what is due: the right to try to place an order, or to send a cancel request, for the length of a lease."""
+"""Claim what is due: the right to try to place an order, or to send a cancel request, for the length of a
+lease."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ LIMIT $2::int
 
 
 @dataclass(frozen=True, slots=True)
-class Claiming:
+class OrderClaimer:
     """Finds and claims orders that something has to be done about at one venue."""
 
     database: Database

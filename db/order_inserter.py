@@ -1,4 +1,4 @@
-"""Accepting orders: all that wait at one moment, in one statement, each account's sequence without a gap."""
+"""Store orders: all that wait at one moment, in one statement, each account's sequence without a gap."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,14 @@ from typing import Any
 
 from db.array_texts import moment_array, plain_array, text_array
 from db.database import Database, Row
-from db.insert_statement import ACCEPT, ACCEPT_ONE, JUDGE_AND_ACCEPT
+from db.insert_statement import ACCEPT, CHECK_AND_INSERT, INSERT_ONE
 from db.shown_rows import shown_column_names, snapshot_of
 from domain.model.changes import ChangeKind, PlacementState, RecordedChange, snapshot
-from domain.model.errors import OrderDenied, StaleLimits
+from domain.model.errors import LimitsChangedError, OrderDeniedError
 from domain.model.frozen import frozen
-from domain.model.limits import AccountLimits, AccountLoad, deny_halted, judge_load
+from domain.model.limits import AccountLimits, AccountLoad, check_load, deny_halted
 from domain.model.order import Order
-from domain.ports.order_store import Stored
+from domain.ports.order_store import OrderStored
 
 EVERYBODY_HALTED = "ALL"
 ONE_SECOND = timedelta(seconds=1)
@@ -37,7 +37,7 @@ JOIN orders AS o ON o.account_id = k.account_id AND o.client_order_id = k.client
 
 
 @frozen
-class Asked:
+class OrderToInsert:
     """An order to be stored, and when the limits were set by which its terms were judged."""
 
     order: Order
@@ -45,7 +45,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepting:
+class OrderInserter:
     """Stores new orders. `max_orders_per_second` holds for accounts whose limits name no other."""
 
     database: Database
@@ -56,8 +56,8 @@ class Accepting:
         return limits.bound_the_load or self.max_orders_per_second is not None
 
     async def accept(
-        self, asked: Sequence[Asked], *, locks_first: bool
-    ) -> Sequence[Stored | OrderDenied | StaleLimits]:
+        self, asked: Sequence[OrderToInsert], *, locks_first: bool
+    ) -> Sequence[OrderStored | OrderDeniedError | LimitsChangedError]:
         """Store those whose client order id is new in their account, as far as the accounts' limits let them pass.
 
         For each what is stored, else why it is not, in input order. A batch holds only orders for which `locks_first`
@@ -79,11 +79,11 @@ class Accepting:
             for one, sequence in zip(asked, new, strict=True)
         ]
 
-    async def _store(self, asked: Sequence[Asked], *, locks_first: bool) -> Row:
+    async def _store(self, asked: Sequence[OrderToInsert], *, locks_first: bool) -> Row:
         set_at = _set_at_by_account(asked)
         if not locks_first and not any(set_at.values()):
             if len(asked) == 1:
-                (row,) = await self.database.fetch(ACCEPT_ONE, *_values(asked[0].order))
+                (row,) = await self.database.fetch(INSERT_ONE, *_values(asked[0].order))
             else:
                 (row,) = await self.database.fetch(ACCEPT, *_columns(asked), sorted(set_at))
             if row["is_free"]:
@@ -91,7 +91,7 @@ class Accepting:
         return await self._judge_and_store(asked, set_at, locks_first=locks_first)
 
     async def _judge_and_store(
-        self, asked: Sequence[Asked], set_at: Mapping[str, datetime | None], *, locks_first: bool
+        self, asked: Sequence[OrderToInsert], set_at: Mapping[str, datetime | None], *, locks_first: bool
     ) -> Row:
         accounts = sorted(set_at)
         numbers = {account_id: number for number, account_id in enumerate(accounts, start=1)}
@@ -103,10 +103,10 @@ class Accepting:
             [numbers[one.order.account_id] for one in asked],
             locks_first,
         )
-        (row,) = await self.database.fetch(JUDGE_AND_ACCEPT, *arguments)
+        (row,) = await self.database.fetch(CHECK_AND_INSERT, *arguments)
         if row["are_missing"]:
             await self.database.fetch(OPEN_ACCOUNTS, accounts)
-            (row,) = await self.database.fetch(JUDGE_AND_ACCEPT, *arguments)
+            (row,) = await self.database.fetch(CHECK_AND_INSERT, *arguments)
         return row
 
     async def _find(self, orders: Sequence[Order]) -> Mapping[tuple[str, str], Row]:
@@ -117,7 +117,7 @@ class Accepting:
         return {(row["account_id"], row["client_order_id"]): row for row in rows}
 
 
-def _set_at_by_account(asked: Sequence[Asked]) -> Mapping[str, datetime | None]:
+def _set_at_by_account(asked: Sequence[OrderToInsert]) -> Mapping[str, datetime | None]:
     """By which limits each account's orders were judged. Where they were not all judged by the same, some by limits
     that hold no more, none may be stored: all are judged again."""
     set_at: dict[str, datetime | None] = {}
@@ -131,35 +131,35 @@ def _key(order: Order) -> tuple[str, str]:
     return (order.account_id, order.terms.client_order_id)
 
 
-def _new(order: Order, sequence: int, *, place_due_at: datetime) -> Stored:
+def _new(order: Order, sequence: int, *, place_due_at: datetime) -> OrderStored:
     shown = snapshot(order, placement=PlacementState(next_attempt_at=place_due_at))
     change = RecordedChange(
         sequence=sequence, kind=ChangeKind.RECEIVED, at=order.created_at, order=shown, execution=None
     )
-    return Stored(order=shown, change=change)
+    return OrderStored(order=shown, change=change)
 
 
-def _stored_before(existing: Mapping[tuple[str, str], Row], order: Order) -> Stored | None:
+def _stored_before(existing: Mapping[tuple[str, str], Row], order: Order) -> OrderStored | None:
     row = existing.get(_key(order))
-    return None if row is None else Stored(order=snapshot_of(row), change=None)
+    return None if row is None else OrderStored(order=snapshot_of(row), change=None)
 
 
-def _refusal(load: tuple[Any, ...], *, accepted: int) -> OrderDenied | StaleLimits:
+def _refusal(load: tuple[Any, ...], *, accepted: int) -> OrderDeniedError | LimitsChangedError:
     """Why the account's orders of a batch were not stored but for so many, from the account's row of `loads`."""
     _, halt, is_stale, max_open_orders, max_orders_per_second, open_orders, accepted_in_second, free_in = load
     if halt is not None:
-        return OrderDenied.by(deny_halted(everywhere=halt == EVERYBODY_HALTED))
+        return OrderDeniedError.by(deny_halted(everywhere=halt == EVERYBODY_HALTED))
     limits = AccountLimits(max_open_orders=max_open_orders, max_orders_per_second=max_orders_per_second)
     under_way = AccountLoad(
         open_orders=(open_orders or 0) + accepted,
         accepted_in_second=(accepted_in_second or 0) + accepted,
         free_in=free_in or ONE_SECOND,
     )
-    denial = judge_load(under_way, limits=limits)
-    return StaleLimits() if is_stale or denial is None else OrderDenied.by(denial)
+    denial = check_load(under_way, limits=limits)
+    return LimitsChangedError() if is_stale or denial is None else OrderDeniedError.by(denial)
 
 
-def _columns(asked: Sequence[Asked]) -> Sequence[object]:
+def _columns(asked: Sequence[OrderToInsert]) -> Sequence[object]:
     orders = [one.order for one in asked]
     terms = [order.terms for order in orders]
     return (

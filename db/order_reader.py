@@ -14,7 +14,7 @@ from db.tables import executions, order_changes
 from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 from domain.ports.readers import OrderReader
-from domain.services.batcher import GroupCommit
+from domain.services.batcher import Batcher
 
 _ORDERS = f"SELECT {shown_column_names()} FROM orders AS o"  # noqa: S608 - our own columns
 BY_ID = f"{_ORDERS} WHERE o.id = ANY($1::uuid[]) AND ($2::text IS NULL OR o.account_id = $2)"
@@ -50,10 +50,10 @@ class PostgresOrderReader(OrderReader):
         self.database = database
         # Single orders are read most, and every order that is denied on its terms is looked for: those that are asked
         # for at the same time share a read.
-        self._reading: GroupCommit[tuple[UUID, str | None], OrderSnapshot | None] = GroupCommit(
+        self._reading: Batcher[tuple[UUID, str | None], OrderSnapshot | None] = Batcher(
             self._read, batch_max_items=LOOKUP_BATCH_MAX_ORDERS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
-        self._looking: GroupCommit[tuple[str, str], OrderSnapshot | None] = GroupCommit(
+        self._looking: Batcher[tuple[str, str], OrderSnapshot | None] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ORDERS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
 

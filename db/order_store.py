@@ -6,11 +6,11 @@ from functools import partial
 from uuid import UUID
 
 from db.database import Database
-from db.order_claimer import Claiming
-from db.order_inserter import Accepting, Asked
-from db.order_writer import Recording
+from db.order_claimer import OrderClaimer
+from db.order_inserter import OrderInserter, OrderToInsert
+from db.order_writer import OrderWriter
 from domain.model.changes import RecordedChange
-from domain.model.errors import OrderDenied, StaleLimits, StaleWrite
+from domain.model.errors import LimitsChangedError, OrderDeniedError, VersionConflictError
 from domain.model.limits import NO_LIMITS, AccountLimits
 from domain.model.order import Order
 from domain.ports.ingest_state import Fence
@@ -21,12 +21,12 @@ from domain.ports.order_store import (
     FillName,
     LoadedOrder,
     OrderStore,
+    OrderStored,
     OrderWrite,
-    Stored,
-    WriteTurn,
+    WriteTicket,
 )
 from domain.ports.telemetry import Metric, Telemetry
-from domain.services.batcher import GroupCommit
+from domain.services.batcher import Batcher
 
 ACCEPT_BATCH_MAX_ORDERS = 256
 ACCEPT_QUEUE_MAX_ORDERS = 4_096
@@ -48,26 +48,26 @@ class PostgresOrderStore(OrderStore):
         accept_queue_max_orders: int = ACCEPT_QUEUE_MAX_ORDERS,
         max_orders_per_second: int | None = None,
     ) -> None:
-        self._accepting = Accepting(database, max_orders_per_second)
-        self._recording = Recording(database, venue)
-        self._claiming = Claiming(database, venue)
+        self._accepting = OrderInserter(database, max_orders_per_second)
+        self._recording = OrderWriter(database, venue)
+        self._claiming = OrderClaimer(database, venue)
         self._telemetry = telemetry
         self._waiting = {
-            locks_first: GroupCommit(
+            locks_first: Batcher(
                 partial(self._accept_batch, locks_first=locks_first),
                 batch_max_items=accept_batch_max_orders,
                 queue_max_items=accept_queue_max_orders,
             )
             for locks_first in (False, True)
         }
-        self._writing = GroupCommit(
+        self._writing = Batcher(
             self._write_batch, batch_max_items=WRITE_BATCH_MAX_ORDERS, queue_max_items=WRITE_QUEUE_MAX_ORDERS
         )
 
-    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> Stored:
+    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
         waiting = self._waiting[self._accepting.locks_first(limits)]
-        result = await waiting.submit(Asked(order=order, limits_set_at=limits.set_at))
-        if isinstance(result, Stored):
+        result = await waiting.submit(OrderToInsert(order=order, limits_set_at=limits.set_at))
+        if isinstance(result, OrderStored):
             return result
         raise result
 
@@ -75,12 +75,12 @@ class PostgresOrderStore(OrderStore):
         return await self._recording.load(order_ids, keys)
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
     ) -> Sequence[RecordedChange]:
         if fence is not None or turn is not AT_ONCE or len(writes) != 1:
             return await self._recording.write(writes, fence=fence, turn=turn)
         outcome = await self._writing.submit(writes[0])
-        if isinstance(outcome, StaleWrite):
+        if isinstance(outcome, VersionConflictError):
             raise outcome
         return outcome
 
@@ -108,7 +108,9 @@ class PostgresOrderStore(OrderStore):
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
         return await self._claiming.open_at_venue(silent_for=silent_for, limit=limit)
 
-    async def _write_batch(self, writes: Sequence[OrderWrite]) -> Sequence[Sequence[RecordedChange] | StaleWrite]:
+    async def _write_batch(
+        self, writes: Sequence[OrderWrite]
+    ) -> Sequence[Sequence[RecordedChange] | VersionConflictError]:
         """Write single orders of several callers, such as attempts that end at the same time, by one statement.
 
         Stale for one of them it is for all: then each half goes by itself, until the stale one is alone.
@@ -117,7 +119,7 @@ class PostgresOrderStore(OrderStore):
         try:
             for change in await self._recording.write(writes):
                 by_order[change.order.id].append(change)
-        except StaleWrite as error:
+        except VersionConflictError as error:
             if len(writes) == 1:
                 return [error]
             half = len(writes) // 2
@@ -125,7 +127,7 @@ class PostgresOrderStore(OrderStore):
         return [by_order[write.order.id] for write in writes]
 
     async def _accept_batch(
-        self, asked: Sequence[Asked], *, locks_first: bool
-    ) -> Sequence[Stored | OrderDenied | StaleLimits]:
+        self, asked: Sequence[OrderToInsert], *, locks_first: bool
+    ) -> Sequence[OrderStored | OrderDeniedError | LimitsChangedError]:
         self._telemetry.observe(Metric.ACCEPT_BATCH_SIZE, len(asked))
         return await self._accepting.accept(asked, locks_first=locks_first)

@@ -1,4 +1,5 @@
-"""Recording what became known: read orders without a lock, and write what was decided in one statement, or nothing."""
+"""Write what became known: read orders without a lock, and write what was decided in one statement, or
+nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from db.rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
 from db.write_arrays import NumberedChanges, numbered, write_arguments
 from db.write_statement import WRITE
 from domain.model.changes import PlacementState, RecordedChange, snapshot, view
-from domain.model.errors import ExecutionIdTaken, LeadershipLost, StaleWrite
+from domain.model.errors import ExecutionIdTakenError, LeadershipLostError, VersionConflictError
 from domain.model.executions import Execution
 from domain.ports.ingest_state import Fence
-from domain.ports.order_store import AT_ONCE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTurn
+from domain.ports.order_store import AT_ONCE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTicket
 
 LOAD = f"""
 SELECT {ORDER_COLUMN_NAMES}, coalesce(
@@ -63,7 +64,7 @@ JOIN executions AS e ON e.venue = $1 AND e.venue_execution_id = k.venue_executio
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class OrderWriter:
     """Reads and writes orders whose executions come from one venue."""
 
     database: Database
@@ -89,9 +90,10 @@ class Recording:
         return {(row["venue_order_id"], row["venue_execution_id"]) for row in rows}
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
     ) -> Sequence[RecordedChange]:
-        """Write all or nothing; the changes in their order. Raises LeadershipLost, StaleWrite and ExecutionIdTaken."""
+        """Write all or nothing; the changes in their order. Raises LeadershipLostError, VersionConflictError and
+        ExecutionIdTakenError."""
         if not writes:
             return ()
         _require_distinct(writes)
@@ -104,9 +106,9 @@ class Recording:
             await self._explain(error, writes)
             raise
         if fence is not None and not row["is_led"]:
-            raise LeadershipLost(fence.epoch)
+            raise LeadershipLostError(fence.epoch)
         if not row["holds"]:
-            raise StaleWrite
+            raise VersionConflictError
         await turn.written()
         return _recorded(changes, row)
 
@@ -130,7 +132,7 @@ class Recording:
     async def _explain(self, error: asyncpg.NotNullViolationError, writes: Sequence[OrderWrite]) -> None:
         """Say which of its two reasons the statement had for writing a NULL (see `db.write_statement`)."""
         if error.table_name == "executions" and error.column_name == "received_at":
-            raise StaleWrite from error
+            raise VersionConflictError from error
         if error.table_name == "executions" and error.column_name == "order_id":
             keys = [(write.order.id, execution) for write in writes for execution in write.executions]
             rows = await self.database.fetch(
@@ -139,7 +141,7 @@ class Recording:
                 [order_id for order_id, _ in keys],
                 [execution.venue_execution_id for _, execution in keys],
             )
-            raise ExecutionIdTaken({row["venue_execution_id"]: row["order_id"] for row in rows}) from error
+            raise ExecutionIdTakenError({row["venue_execution_id"]: row["order_id"] for row in rows}) from error
 
 
 def _require_distinct(writes: Sequence[OrderWrite]) -> None:
@@ -150,7 +152,7 @@ def _require_distinct(writes: Sequence[OrderWrite]) -> None:
         for execution in write.executions:
             owner = owners.setdefault(execution.venue_execution_id, write.order.id)
             if owner != write.order.id:
-                raise ExecutionIdTaken({execution.venue_execution_id: owner})
+                raise ExecutionIdTakenError({execution.venue_execution_id: owner})
 
 
 def _recorded(numbered_changes: NumberedChanges, row: Row) -> Sequence[RecordedChange]:

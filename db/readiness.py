@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db.database import Database
 from db.failures import is_unavailability, sqlstate
-from domain.model.errors import FillwireError, Unavailable
+from domain.model.errors import FillwireError, UnavailableError
 
 MIGRATE = "python -m runtime migrate"
 UNDEFINED_TABLE = "42P01"
@@ -29,7 +29,7 @@ class Trouble(StrEnum):
     NOT_MIGRATED = "not migrated"
 
 
-class DatabaseNotReady(FillwireError):  # noqa: N818 - read as a sentence
+class DatabaseNotReadyError(FillwireError):
     """The database cannot be worked with. The sentence says why and what to do; it may name the server."""
 
     def __init__(self, trouble: Trouble, sentence: str) -> None:
@@ -38,19 +38,19 @@ class DatabaseNotReady(FillwireError):  # noqa: N818 - read as a sentence
 
 
 async def require_ready(database: Database) -> None:
-    """Raises DatabaseNotReady unless a statement is answered and the tables are as new as this code, or newer: while
-    processes are replaced one by one, the old ones work on."""
+    """Raises DatabaseNotReadyError unless a statement is answered and the tables are as new as this code, or newer:
+    while processes are replaced one by one, the old ones work on."""
     try:
         rows = await database.fetch("SELECT version_num FROM alembic_version")
     except asyncpg.InsufficientPrivilegeError:
         return  # A role that may not see it; its own tables tell the rest.
-    except (Unavailable, DBAPIError, asyncpg.PostgresError) as error:
+    except (UnavailableError, DBAPIError, asyncpg.PostgresError) as error:
         raise not_ready(error) or error from error.__cause__ or error
     revision, newest = max((str(row["version_num"]) for row in rows), default=""), newest_revision()
     if not revision:
         raise _without_tables()
     if revision < newest:
-        raise DatabaseNotReady(
+        raise DatabaseNotReadyError(
             Trouble.NOT_MIGRATED,
             f"The database's tables are older than this program: at {revision}, {newest} is needed. Run `{MIGRATE}`.",
         )
@@ -61,19 +61,19 @@ def newest_revision() -> str:
     return max(module.name for module in pkgutil.iter_modules([str(_VERSIONS)])).partition("_")[0]
 
 
-def not_ready(error: Exception) -> DatabaseNotReady | None:
+def not_ready(error: Exception) -> DatabaseNotReadyError | None:
     """What a failed call or a failed connection says about the database; None when it is about something else."""
-    cause = error.__cause__ if isinstance(error, Unavailable) else error
+    cause = error.__cause__ if isinstance(error, UnavailableError) else error
     if not isinstance(cause, Exception) or sqlstate(cause) == TOO_MANY_CONNECTIONS:
-        return DatabaseNotReady(Trouble.BUSY, "PostgreSQL does not answer in time, or has no connection left.")
+        return DatabaseNotReadyError(Trouble.BUSY, "PostgreSQL does not answer in time, or has no connection left.")
     if sqlstate(cause) == UNDEFINED_TABLE:
         return _without_tables()
     if sqlstate(cause).startswith(LOGIN_REFUSED):
         sentence = f"PostgreSQL refuses the login: {_said(cause)}. Mend the user, password or name in DATABASE_URL."
-        return DatabaseNotReady(Trouble.LOGIN_REFUSED, sentence)
+        return DatabaseNotReadyError(Trouble.LOGIN_REFUSED, sentence)
     if is_unavailability(cause):
         sentence = f"PostgreSQL cannot be reached: {_said(cause)}. Start it, or mend the address in DATABASE_URL."
-        return DatabaseNotReady(Trouble.UNREACHABLE, sentence)
+        return DatabaseNotReadyError(Trouble.UNREACHABLE, sentence)
     return None
 
 
@@ -82,5 +82,5 @@ def _said(error: Exception) -> str:
     return str(driver) or ("no answer in time" if isinstance(driver, TimeoutError) else type(driver).__name__)
 
 
-def _without_tables() -> DatabaseNotReady:
-    return DatabaseNotReady(Trouble.NOT_MIGRATED, f"The database has no tables of Fillwire yet. Run `{MIGRATE}`.")
+def _without_tables() -> DatabaseNotReadyError:
+    return DatabaseNotReadyError(Trouble.NOT_MIGRATED, f"The database has no tables of Fillwire yet. Run `{MIGRATE}`.")

@@ -41,7 +41,7 @@ class FetchingConnection:
 
 
 @dataclass(slots=True)
-class KeptConnections:
+class StatementConnections:
     """At most so many; the one that was used last is used next, since it is warm."""
 
     connections_max: int

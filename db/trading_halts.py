@@ -18,7 +18,7 @@ from db.keyset import Keyset, read_page
 from db.trading_tables import EVERYBODY, trading_halts
 from domain.model.order_query import Page, PageRequest
 from domain.ports.trading_control import HaltFilter, TradingHalt, TradingHalts
-from domain.services.batcher import GroupCommit
+from domain.services.batcher import Batcher
 
 OPEN_HALTS_MAX = 10_000
 LOOKS_AT_ONCE_MAX_ACCOUNTS = 500
@@ -55,7 +55,7 @@ class PostgresTradingHalts(TradingHalts):
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._looking = GroupCommit(
+        self._looking = Batcher(
             self._look, batch_max_items=LOOKS_AT_ONCE_MAX_ACCOUNTS, queue_max_items=LOOKS_WAITING_MAX_ACCOUNTS
         )
 

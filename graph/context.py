@@ -18,7 +18,7 @@ from domain.services.placement import Placement
 from domain.services.trading_control import TradingControl
 from graph.auth.viewer import Viewer
 from graph.limits.deadlines import Deadlines
-from graph.limits.query_concurrency import AccountTurns
+from graph.limits.query_concurrency import QueryConcurrency
 from graph.settings import GraphSettings
 
 
@@ -36,7 +36,7 @@ class Services:
     clock: Clock
     settings: GraphSettings
     deadlines: Deadlines = field(default_factory=Deadlines)
-    turns: AccountTurns = field(default_factory=AccountTurns)
+    turns: QueryConcurrency = field(default_factory=QueryConcurrency)
 
 
 class Context:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from graphql import GraphQLError
 
-from domain.model.errors import OrderNotFound, Unavailable
+from domain.model.errors import OrderNotFoundError, UnavailableError
 from domain.ports.telemetry import Metric, Telemetry
 
 ERROR_ID_BYTES = 8
@@ -58,7 +58,7 @@ class ClientError(Exception):
         super().__init__(message)
 
 
-class OperationTimedOut(Exception):  # noqa: N818 - a fact in the past tense, like the domain's
+class OperationTimeoutError(Exception):
     """The operation took longer than the settings allow."""
 
 
@@ -83,12 +83,12 @@ def public_error(error: GraphQLError, telemetry: Telemetry) -> GraphQLError:
             return with_code(error, ErrorCode.BAD_USER_INPUT)
         case ClientError():
             return _replaced(error, str(cause), {"code": cause.code})
-        case OrderNotFound():
+        case OrderNotFoundError():
             return _replaced(error, str(cause), {"code": ErrorCode.ORDER_NOT_FOUND})
-        case Unavailable():
+        case UnavailableError():
             message = "This cannot be answered at the moment. Try again."
             return _replaced(error, message, {"code": ErrorCode.UNAVAILABLE, "retryAfterMs": cause.retry_after_ms})
-        case OperationTimedOut():
+        case OperationTimeoutError():
             message = "The operation took too long. Try again, with the same clientOrderId if it places an order."
             return _replaced(error, message, {"code": ErrorCode.TIMED_OUT})
     return _masked(error, cause, telemetry)

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class BufferFull(Exception):  # noqa: N818 - read as a sentence
+class BufferFullError(Exception):
     """Recording has fallen too far behind the stream."""
 
 
@@ -27,9 +27,9 @@ class Buffer(Generic[Item]):
         self._is_reached = asyncio.Event()
 
     def put(self, items: Sequence[Item]) -> None:
-        """Put some in without waiting. Raises BufferFull, and takes none of them then."""
+        """Put some in without waiting. Raises BufferFullError, and takes none of them then."""
         if len(self._items) + len(items) > self._items_max:
-            raise BufferFull
+            raise BufferFullError
         self._items += items
         if len(self._items) >= self._wanted:
             self._is_reached.set()

@@ -10,19 +10,19 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.model.errors import FillwireError, TryAgain
+from domain.model.errors import FillwireError, TransientError
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport, VenueStream
-from domain.services.pipeline import Turn
+from domain.services.pipeline import PipelineTicket
 from domain.services.reconciliation import Reconciliation
-from ingest.buffer import Buffer, BufferFull
+from ingest.buffer import Buffer, BufferFullError
 from ingest.recorder import Recorder
 from ingest.silence import Hearing, SilenceWatch
 
 Item = VenueReport | UnreadableReport
 
 
-class SessionEnded(FillwireError):  # noqa: N818 - read as a sentence
+class SessionEndedError(FillwireError):
     """The stream's connection is over."""
 
 
@@ -93,7 +93,7 @@ class Consumer:
                 self.telemetry.info("stream_connected")
                 self.telemetry.set(Metric.STREAM_CONNECTED, 1)
                 await self._follow(reports)
-        except* (TryAgain, SessionEnded, BufferFull) as errors:
+        except* (TransientError, SessionEndedError, BufferFullError) as errors:
             reason = "; ".join(str(error) or type(error).__name__ for error in errors.exceptions)
         finally:
             self.telemetry.set(Metric.STREAM_CONNECTED, 0)
@@ -119,14 +119,14 @@ class Consumer:
                 buffer.put(some)
             # A stream that has much to say never waits by itself, and PostgreSQL would.
             await asyncio.sleep(0)
-        raise SessionEnded("the venue closed the stream")
+        raise SessionEndedError("the venue closed the stream")
 
     async def _record(self, buffer: Buffer[Item], something_missed: asyncio.Event) -> None:
         """Batch after batch. What comes while nothing is recorded goes at once, and what comes meanwhile gathers.
 
         When that is much, it is taken and decided while the batch before is written, but no more than one batch is.
         """
-        turn = Turn()
+        turn = PipelineTicket()
         turn.end()
         recording: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         recording.set_result(None)
@@ -139,7 +139,7 @@ class Consumer:
                 recording = tasks.create_task(self._record_batch(batch, turn, something_missed))
                 await before.over()
 
-    async def _record_batch(self, batch: Sequence[Item], turn: Turn, something_missed: asyncio.Event) -> None:
+    async def _record_batch(self, batch: Sequence[Item], turn: PipelineTicket, something_missed: asyncio.Event) -> None:
         if await self.recorder.record(batch, turn=turn):
             something_missed.set()
 
@@ -168,12 +168,12 @@ class Consumer:
             telemetry=self.telemetry,
             silence_seconds=self.policy.silence.total_seconds(),
         )
-        raise SessionEnded(await watch.reason_to_end())
+        raise SessionEndedError(await watch.reason_to_end())
 
     async def _catch_up(self, *, cause: str) -> bool:
         try:
             await self.reconciliation.catch_up(cause=cause)
-        except TryAgain as error:
+        except TransientError as error:
             self.telemetry.warning("catch_up_failed", cause=cause, error=str(error), next="tried again")
             return False
         return True

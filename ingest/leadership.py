@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain.model.errors import LeadershipLost, TryAgain
+from domain.model.errors import LeadershipLostError, TransientError
 from domain.ports.ingest_state import Fence, LeadershipLease
 from domain.ports.telemetry import Metric, Telemetry
 
@@ -61,7 +61,7 @@ class Leadership:
     async def _take(self) -> Fence | None:
         try:
             return await self.lease.take(self.venue, leader_id=self.leader_id, lease=self.policy.lease)
-        except TryAgain as error:
+        except TransientError as error:
             self.telemetry.warning("leadership_unknown", error=str(error), next="asked again")
             return None
 
@@ -72,14 +72,14 @@ class Leadership:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._renew(fence, lease_ends))
                 tasks.create_task(_awaited(self.follow(fence)))
-        except* LeadershipLost:
+        except* LeadershipLostError:
             self.telemetry.warning("leadership_lost", epoch=fence.epoch, next="stands by")
         finally:
             self.telemetry.set(Metric.INGEST_LEADER, 0)
             await self._give_back(fence)
 
     async def _renew(self, fence: Fence, lease_ends: float) -> None:
-        """Renew the lease in time. Raises LeadershipLost when another one leads, or may by now.
+        """Renew the lease in time. Raises LeadershipLostError when another one leads, or may by now.
 
         The end is counted from before the question, so that it comes here earlier than in the database. While the
         database is away the stream is left at that moment: a process that still reaches the database can have it.
@@ -90,21 +90,21 @@ class Leadership:
             try:
                 async with asyncio.timeout_at(lease_ends):
                     is_renewed = await self.lease.renew(fence, lease=self.policy.lease)
-            except TryAgain:
+            except TransientError:
                 if asyncio.get_running_loop().time() < lease_ends:
                     continue
                 is_renewed = False
             except TimeoutError:
                 is_renewed = False
             if not is_renewed:
-                raise LeadershipLost(fence.epoch)
+                raise LeadershipLostError(fence.epoch)
             lease_ends = asked_until
 
     async def _give_back(self, fence: Fence) -> None:
         """Let another one lead at once. A lease that cannot be given back ends by itself."""
         try:
             await self.lease.give_back(fence)
-        except TryAgain as error:
+        except TransientError as error:
             self.telemetry.warning("lease_not_given_back", error=str(error), next="it ends by itself")
         else:
             self.telemetry.info("lease_given_back", epoch=fence.epoch)

@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.model.errors import LeadershipLost, StaleWrite, TryAgain
+from domain.model.errors import LeadershipLostError, TransientError, VersionConflictError
 from domain.ports.clock_and_ids import Clock
 from domain.ports.ingest_state import DeadLetters
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport
-from domain.services.pipeline import Turn
+from domain.services.pipeline import PipelineTicket
 from domain.services.reconciliation import Reconciliation
 from ingest.waiting import WaitingReports, is_ours
 
@@ -21,7 +21,8 @@ UNKNOWN_ORDER = "a report about an order of ours that is not in the database"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorder:
-    """Brings one batch into the database, however often that has to be tried. Every method raises LeadershipLost."""
+    """Brings one batch into the database, however often that has to be tried. Every method raises
+    LeadershipLostError."""
 
     reconciliation: Reconciliation
     dead_letters: DeadLetters
@@ -30,7 +31,7 @@ class Recorder:
     clock: Clock
     retry: timedelta
 
-    async def record(self, batch: Sequence[VenueReport | UnreadableReport], *, turn: Turn) -> bool:
+    async def record(self, batch: Sequence[VenueReport | UnreadableReport], *, turn: PipelineTicket) -> bool:
         """Record the batch in its turn; True when a checksum shows that a fill was missed. Waits while the database is
         away, and the batches behind with it."""
         try:
@@ -38,7 +39,7 @@ class Recorder:
         finally:
             turn.end()
 
-    async def _record_batch(self, batch: Sequence[VenueReport | UnreadableReport], turn: Turn) -> bool:
+    async def _record_batch(self, batch: Sequence[VenueReport | UnreadableReport], turn: PipelineTicket) -> bool:
         started = asyncio.get_running_loop().time()
         for item in batch:
             if isinstance(item, UnreadableReport):
@@ -58,39 +59,39 @@ class Recorder:
             return
         try:
             recorded = await self.reconciliation.record_reports(tried)
-        except TryAgain:
+        except TransientError:
             return
         now = asyncio.get_running_loop().time()
         await self._give_up(self.waiting.take_out(tried, unknown=recorded.unknown, now=now))
 
-    async def _record(self, reports: Sequence[VenueReport], turn: Turn) -> bool:
+    async def _record(self, reports: Sequence[VenueReport], turn: PipelineTicket) -> bool:
         failing = False
         while True:
             try:
                 recorded = await self.reconciliation.record_reports(reports, turn=turn)
-            except TryAgain as error:
+            except TransientError as error:
                 if not failing:
                     self.telemetry.warning("recording_failing", error=str(error), next="tried again until it works")
                 failing = True
                 await asyncio.sleep(self.retry.total_seconds())
-            except LeadershipLost:
+            except LeadershipLostError:
                 raise
             except Exception as error:  # noqa: BLE001 - one report that breaks the rule must not stop all others
                 return await self._record_one_by_one(reports, error, turn)
             else:
                 now = asyncio.get_running_loop().time()
                 strange = [order_id for order_id in recorded.unknown if not is_ours(order_id)]
-                self.telemetry.count(Metric.REPORTS_FOREIGN, len(strange))
+                self.telemetry.count(Metric.REPORTS_EXTERNAL, len(strange))
                 await self._give_up(self.waiting.put(reports, recorded.unknown, now=now))
                 return recorded.missed_fill
 
-    async def _record_one_by_one(self, reports: Sequence[VenueReport], error: Exception, turn: Turn) -> bool:
-        with suppress(StaleWrite):
+    async def _record_one_by_one(self, reports: Sequence[VenueReport], error: Exception, turn: PipelineTicket) -> bool:
+        with suppress(VersionConflictError):
             await turn.comes()
         if len(reports) == 1:
             await self._keep(repr(error), _raw(reports[0]))
             return False
-        outcomes = [await self._record([report], Turn()) for report in reports]
+        outcomes = [await self._record([report], PipelineTicket()) for report in reports]
         return any(outcomes)
 
     async def _give_up(self, reports: Iterable[VenueReport]) -> None:
@@ -102,7 +103,7 @@ class Recorder:
         self.telemetry.error("dead_letter", error=error, next="kept raw in dead_letters; the rest goes on")
         try:
             await self.dead_letters.keep(source=DEAD_LETTER_SOURCE, error=error, raw=raw)
-        except TryAgain as failure:
+        except TransientError as failure:
             self.telemetry.error("dead_letter_lost", error=str(failure), raw=raw[:1000].decode(errors="replace"))
 
 

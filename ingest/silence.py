@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from domain.model.errors import TryAgain
+from domain.model.errors import TransientError
 from domain.ports.telemetry import Telemetry
 from domain.services.reconciliation import Reconciliation
 
@@ -60,14 +60,14 @@ class SilenceWatch:
     async def _is_more_expected(self) -> bool:
         try:
             return await self.reconciliation.has_open_orders()
-        except TryAgain:
+        except TransientError:
             return False
 
     async def _catch_up(self) -> bool:
         """Whether the venue told something new."""
         try:
             changes = await self.reconciliation.catch_up(cause="silence")
-        except TryAgain as error:
+        except TransientError as error:
             self.telemetry.warning("catch_up_failed", cause="silence", error=str(error), next="tried again")
             return False
         return changes > 0

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.model.errors import TryAgain
+from domain.model.errors import TransientError
 from domain.ports.order_store import OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.services.cancellation import CancelDelivery
@@ -60,7 +60,7 @@ class Sweeper:
         """Measure how overdue the most overdue order is, and how the venue's gate stands."""
         oldest = await self.orders.oldest_due()
         self.telemetry.set(Metric.OLDEST_DUE_SECONDS, oldest.total_seconds() if oldest else 0.0)
-        await self.submission.gatekeeper.measure()
+        await self.submission.breaker.measure()
         return False
 
 
@@ -113,7 +113,7 @@ async def repeat(step: Callable[[], Awaitable[bool]], *, every: timedelta, name:
             if failing:
                 telemetry.info("loop_recovered", loop=name)
             failing = False
-        except TryAgain as error:
+        except TransientError as error:
             more = False
             if not failing:
                 telemetry.warning("loop_failing", loop=name, error=str(error), next="tried again until it works")

@@ -11,7 +11,7 @@ from uuid import UUID
 from saq.queue.redis import RedisQueue
 from saq.worker import Worker
 
-from domain.model.errors import TryAgain
+from domain.model.errors import TransientError
 from domain.ports.telemetry import Metric, Telemetry
 from domain.services.cancellation import CancelDelivery
 from domain.services.submission import Submission
@@ -133,7 +133,7 @@ class PlacingWorker:
             try:
                 async with context["worker"].running_job():
                     await work([UUID(order_id) for order_id in order_ids])
-            except TryAgain as error:
+            except TransientError as error:
                 self.telemetry.warning(
                     "job_failed", job=name, orders=len(order_ids), error=str(error), next="the sweeper repeats it"
                 )

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from domain.ports.telemetry import Telemetry
-from graph.auth.tokens import ExpectedClaims, InvalidToken, KeySetTokens, parse_key_set
+from graph.auth.tokens import ExpectedClaims, InvalidTokenError, KeySetTokens, parse_key_set
 from graph.auth.viewer import Viewer
 from runtime.settings import SettingsError
 
@@ -29,10 +29,11 @@ class FetchedKeySet:
         self.unknown_key_seen = asyncio.Event()
 
     def verify(self, token: str) -> Viewer:
-        """The bearer; raises InvalidToken. A token with an unknown key is refused, and has the keys fetched again."""
+        """The bearer; raises InvalidTokenError. A token with an unknown key is refused, and has the keys fetched
+        again."""
         try:
             return self.keys.verify(token)
-        except InvalidToken:
+        except InvalidTokenError:
             self.unknown_key_seen.set()
             raise
 

@@ -19,7 +19,7 @@ from saq.queue.redis import RedisQueue
 from broadcast.publisher import RedisPublisher, open_publisher
 from broadcast.settings import PublisherSettings
 from db.account_limits import PostgresLimitBook
-from db.breaker_store import PostgresVenueGate
+from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
 from db.database import Database as Engine
 from db.dead_letters import PostgresDeadLetters
@@ -28,17 +28,17 @@ from db.instrument_catalog import PostgresInstrumentCatalog
 from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
-from db.readiness import DatabaseNotReady, Trouble, require_ready
+from db.readiness import DatabaseNotReadyError, Trouble, require_ready
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.trading_halts import PostgresTradingHalts
 from db.waiting_orders import PostgresWaitingOrders
-from domain.services.price_tape import GatheringTape
+from domain.services.price_tape import PriceTapeWriter
 from domain.services.submission import longest_job
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
 from jobs.queue import open_queue
 from jobs.wake_ups import SaqWakeUps
-from runtime.observability.health import NotReady
+from runtime.observability.health import NotReadyError
 from runtime.processes.crash_points import crashing
 from runtime.processes.lifecycle import Process, utc_now
 from runtime.settings import Settings, SettingsError
@@ -63,20 +63,20 @@ class Database:
     positions: PostgresStreamPositions
     leadership: PostgresLeadershipLease
     dead_letters: PostgresDeadLetters
-    gate: PostgresVenueGate
+    gate: PostgresBreakerStore
     waiting: PostgresWaitingOrders
     limit_book: PostgresLimitBook
     prices: PostgresInstrumentPrices
-    tape: GatheringTape
+    tape: PriceTapeWriter
     halts: PostgresTradingHalts
     engine: Engine
 
     async def check(self) -> None:
-        """Raises NotReady when it does not answer, or has not our tables."""
+        """Raises NotReadyError when it does not answer, or has not our tables."""
         try:
             await require_ready(self.engine)
-        except DatabaseNotReady as error:
-            raise NotReady(error.trouble, str(error)) from error
+        except DatabaseNotReadyError as error:
+            raise NotReadyError(error.trouble, str(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +89,12 @@ class Signals:
     publisher: RedisPublisher
 
     async def check(self) -> None:
-        """Raises NotReady when Redis does not answer."""
+        """Raises NotReadyError when Redis does not answer."""
         try:
             async with asyncio.timeout(REDIS_CHECK_TIMEOUT_SECONDS):
                 await self.redis.ping()  # type: ignore[misc] # redis types its async commands as perhaps synchronous
         except (RedisError, OSError) as error:
-            raise NotReady(
+            raise NotReadyError(
                 "unreachable", f"Redis cannot be reached: {error!r}. Start it, or mend REDIS_URL."
             ) from error
 
@@ -103,8 +103,8 @@ class Signals:
 async def open_database(process: Process) -> AsyncIterator[Database]:
     """The database. It opens also while PostgreSQL is down: its calls raise Unavailable then.
 
-    Raises SettingsError when DATABASE_URL leads nowhere or is refused, DatabaseNotReady when the tables are not there
-    or too old.
+    Raises SettingsError when DATABASE_URL leads nowhere or is refused, DatabaseNotReadyError when the tables are not
+    there or too old.
     """
     settings = process.settings
     async with open_engine(
@@ -134,11 +134,13 @@ async def open_database(process: Process) -> AsyncIterator[Database]:
             positions=PostgresStreamPositions(database),
             leadership=PostgresLeadershipLease(database),
             dead_letters=PostgresDeadLetters(database),
-            gate=PostgresVenueGate(database, AlpacaVenue.name),
+            gate=PostgresBreakerStore(database, AlpacaVenue.name),
             waiting=PostgresWaitingOrders(database),
             limit_book=PostgresLimitBook(database, cache_seconds=settings.limits_cache_seconds),
             prices=prices,
-            tape=GatheringTape(prices, every_seconds=settings.prices_saved_every_seconds, telemetry=process.telemetry),
+            tape=PriceTapeWriter(
+                prices, every_seconds=settings.prices_saved_every_seconds, telemetry=process.telemetry
+            ),
             halts=PostgresTradingHalts(database),
             engine=database,
         )
@@ -148,7 +150,7 @@ async def _require_usable(database: Engine, process: Process) -> None:
     """What only a person can mend ends the process; for what may pass by itself it waits as in any outage."""
     try:
         await require_ready(database)
-    except DatabaseNotReady as error:
+    except DatabaseNotReadyError as error:
         if error.trouble is Trouble.NOT_MIGRATED:
             raise
         if error.trouble is Trouble.LOGIN_REFUSED or isinstance(error.__cause__, gaierror):

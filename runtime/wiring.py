@@ -5,14 +5,14 @@ import random
 from datetime import timedelta
 
 from domain.ports.ingest_state import Fence
-from domain.services.attempt_policy import Judge, SubmissionPolicy
-from domain.services.attempt_recorder import Conclusion
-from domain.services.batcher import GroupCommit
+from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
+from domain.services.attempt_recorder import AttemptRecorder
+from domain.services.batcher import Batcher
 from domain.services.cancellation import CancelDelivery, CancelPolicy
-from domain.services.circuit_breaker import Gatekeeper, GatePolicy
-from domain.services.claim_budget import ClaimsAhead
-from domain.services.halt_cache import HaltsSeen
-from domain.services.order_cache import KeptOrders
+from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
+from domain.services.claim_budget import ClaimBudget
+from domain.services.halt_cache import HaltCache
+from domain.services.order_cache import OrderCache
 from domain.services.reconciliation import CatchUpPolicy, Reconciliation
 from domain.services.recording import Recording
 from domain.services.submission import Submission
@@ -40,7 +40,7 @@ def make_recording(
         new_id=new_id,
         fence=fence,
         prices=database.tape,
-        kept=KeptOrders(orders_max=kept_orders_max),
+        kept=OrderCache(orders_max=kept_orders_max),
     )
 
 
@@ -60,26 +60,26 @@ def make_submission(
 ) -> Submission:
     """The story of placing."""
     policy = _submission_policy(process.settings)
-    conclusion = Conclusion(
+    conclusion = AttemptRecorder(
         orders=database.orders,
         recording=recording,
         wake_ups=signals.wake_ups,
         telemetry=process.telemetry,
         max_attempts=policy.max_attempts,
     )
-    concluding = GroupCommit(
+    concluding = Batcher(
         conclusion.conclude, batch_max_items=CONCLUDED_AT_ONCE_MAX, queue_max_items=CONCLUSIONS_WAITING_MAX
     )
     return Submission(
         orders=database.orders,
         venue=venue,
-        gatekeeper=make_gatekeeper(process, database),
+        breaker=make_circuit_breaker(process, database),
         telemetry=process.telemetry,
-        judge=Judge(policy=policy, telemetry=process.telemetry, random=random.random),
+        judge=AttemptPolicy(policy=policy, telemetry=process.telemetry, random=random.random),
         conclude=concluding.submit,
         slots=asyncio.Semaphore(process.settings.placement_slots),
-        ahead=ClaimsAhead(most=process.settings.placement_slots),
-        halts=HaltsSeen(database.halts),
+        ahead=ClaimBudget(most=process.settings.placement_slots),
+        halts=HaltCache(database.halts),
     )
 
 
@@ -95,12 +95,12 @@ def _submission_policy(settings: Settings) -> SubmissionPolicy:
     )
 
 
-def make_gatekeeper(process: Process, database: Database) -> Gatekeeper:
+def make_circuit_breaker(process: Process, database: Database) -> CircuitBreaker:
     """What this process learns of the venue, for all of them."""
     settings = process.settings
-    return Gatekeeper(
+    return CircuitBreaker(
         database.gate,
-        policy=GatePolicy(
+        policy=BreakerPolicy(
             failures=settings.placement_circuit_failures,
             open_for=timedelta(seconds=settings.placement_circuit_open_seconds),
         ),

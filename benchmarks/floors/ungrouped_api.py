@@ -10,7 +10,7 @@ from runtime.processes.lifecycle import run_process
 
 
 class Ungrouped:
-    """Stands where `domain.services.batcher.GroupCommit` stands: what is submitted is stored at once, by itself."""
+    """Stands where `domain.services.batcher.Batcher` stands: what is submitted is stored at once, by itself."""
 
     def __init__(self, flush: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]], **_bounds: int) -> None:
         self._flush = flush
@@ -22,5 +22,5 @@ class Ungrouped:
 
 
 if __name__ == "__main__":
-    setattr(order_store, "GroupCommit", Ungrouped)  # noqa: B010  # Its users import it by name: mypy would object.
+    setattr(order_store, "Batcher", Ungrouped)  # noqa: B010  # Its users import it by name: mypy would object.
     sys.exit(run_process("api", api.run, requires=api.REQUIRES))

@@ -15,12 +15,12 @@ INSTALL_TIMEOUT_SECONDS = 300
 NPM_QUIET = ("--no-audit", "--no-fund", "--loglevel=error")
 
 
-class PeerMissing(Exception):  # noqa: N818 - read as a sentence
+class PeerMissingError(Exception):
     """The peer's packages cannot be had here; it is left out."""
 
 
 async def python_of(peer: Path) -> str:
-    """The Python of an environment with the packages of the peer's requirements.lock. Raises PeerMissing."""
+    """The Python of an environment with the packages of the peer's requirements.lock. Raises PeerMissingError."""
     environment = ROOT / f".venv-bench-{peer.name.replace('_', '-')}"
     lock, python = peer / "requirements.lock", environment / "bin" / "python"
     if not _is_made_from(lock, environment):
@@ -33,10 +33,10 @@ async def python_of(peer: Path) -> str:
 
 
 async def node_of(peer: Path) -> str:
-    """The Node that finds the packages of the peer's package-lock.json. Raises PeerMissing."""
+    """The Node that finds the packages of the peer's package-lock.json. Raises PeerMissingError."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        raise PeerMissing("there is no Node here")
+        raise PeerMissingError("there is no Node here")
     lock, modules = peer / "package-lock.json", peer / "node_modules"
     if not _is_made_from(lock, modules):
         await _run([npm, "ci", "--ignore-scripts", *NPM_QUIET], peer)
@@ -65,6 +65,6 @@ async def _run(command: list[str], directory: Path) -> None:
             timeout=INSTALL_TIMEOUT_SECONDS,
         )
     except subprocess.CalledProcessError as error:
-        raise PeerMissing(f"{' '.join(command[:3])} failed: {error.stderr.strip().splitlines()[-1:]}") from error
+        raise PeerMissingError(f"{' '.join(command[:3])} failed: {error.stderr.strip().splitlines()[-1:]}") from error
     except subprocess.TimeoutExpired as error:
-        raise PeerMissing(f"{' '.join(command[:3])} took too long") from error
+        raise PeerMissingError(f"{' '.join(command[:3])} took too long") from error

@@ -19,7 +19,7 @@ ANSWER_MAX_BYTES = 1 << 28
 SHOWN_CHARACTERS = 800
 
 
-class LoadFailed(Exception):  # noqa: N818 - read as a sentence
+class LoadFailedError(Exception):
     """Answers were wrong: what was measured is not what was meant."""
 
 
@@ -35,23 +35,23 @@ class Driver:
         return self.process.pid
 
     async def order(self, load: str, **options: Any) -> dict[str, Any]:
-        """Hand over one order, and wait for its answer. Raises LoadFailed when the process ends instead."""
+        """Hand over one order, and wait for its answer. Raises LoadFailedError when the process ends instead."""
         asked, answered = self.process.stdin, self.process.stdout
         if asked is None or answered is None:
-            raise LoadFailed("the process that puts the load on has no pipes")
+            raise LoadFailedError("the process that puts the load on has no pipes")
         asked.write(orjson.dumps({"load": load, **options}, option=orjson.OPT_APPEND_NEWLINE))
         await asked.drain()
         line = await answered.readline()
         if not line:
-            raise LoadFailed("the process that puts the load on has ended; its words are above")
+            raise LoadFailedError("the process that puts the load on has ended; its words are above")
         answer: dict[str, Any] = orjson.loads(line)
         return answer
 
     async def ask(self, load: HttpLoad) -> dict[str, Any]:
-        """Put an HTTP load on. Raises LoadFailed when an answer was wrong."""
+        """Put an HTTP load on. Raises LoadFailedError when an answer was wrong."""
         answer = await self.order("http", **asdict(load))
         if answer["errors"]:
-            raise LoadFailed(f"{answer['errors']} wrong answers, the first: {answer['error'][:SHOWN_CHARACTERS]}")
+            raise LoadFailedError(f"{answer['errors']} wrong answers, the first: {answer['error'][:SHOWN_CHARACTERS]}")
         return answer
 
 

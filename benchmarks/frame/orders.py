@@ -7,7 +7,7 @@ from uuid import UUID
 
 import aiohttp
 
-from benchmarks.frame.load import Driver, LoadFailed
+from benchmarks.frame.load import Driver, LoadFailedError
 from benchmarks.frame.servers import Server
 from db.database import Database
 from db.engine import open_database
@@ -80,7 +80,7 @@ async def reaches(
     except TimeoutError:
         said = "\n".join(server.process.output[-SHOWN_LINES:])
         reached = await metric(server, name)
-        raise LoadFailed(f"{name} is {reached}, not {value}, after {within_seconds} s. It said:\n{said}") from None
+        raise LoadFailedError(f"{name} is {reached}, not {value}, after {within_seconds} s. It said:\n{said}") from None
 
 
 async def metric(server: Server, name: str) -> float:

@@ -1,24 +1,24 @@
 """Every error of the domain, split by what the caller can do.
 
 FillwireError
-├── MendTheInput               the client sent what cannot be taken; nothing was stored
-│   ├── InvalidOrder           fields that break a rule, each with its path and code
-│   ├── ClientOrderIdConflict  the id is taken by an order with other content
-│   ├── OrderDenied            a limit of ours: denied by us, before it was stored
-│   ├── OrderNotFound          no such order in this account
-│   ├── NotCancelable          the order is already final
-│   ├── WrongLimits            values that cannot be limits, each with its field
-│   └── NotHalted              trading is not halted there: there is nothing to resume
-├── TryAgain                   the same call may succeed later
-│   ├── Unavailable            the database cannot be reached; nothing was stored
-│   ├── StaleWrite             somebody else wrote first: read again, decide again
-│   ├── StaleLimits            the limits were changed since an order was judged: read again, judge again
-│   └── VenueUnreachable       the venue gave no usable answer to a question
-│       ├── VenueBusy          because there were too many: ask again when it says so
-│       └── KeyRefused         because of our key: people must mend it
-├── LeadershipLost             another process follows the venue's stream now: write nothing more, stand by
-├── ExecutionIdTaken           the venue gave one execution id to two orders: set the report aside, tell people
-└── HistoryGone                the changes asked for are no longer kept: take a snapshot
+├── ClientInputError               the client sent what cannot be taken; nothing was stored
+│   ├── InvalidOrderError           fields that break a rule, each with its path and code
+│   ├── ClientOrderIdConflictError  the id is taken by an order with other content
+│   ├── OrderDeniedError            a limit of ours: denied by us, before it was stored
+│   ├── OrderNotFoundError          no such order in this account
+│   ├── NotCancelableError          the order is already final
+│   ├── InvalidLimitsError            values that cannot be limits, each with its field
+│   └── NotHaltedError              trading is not halted there: there is nothing to resume
+├── TransientError                   the same call may succeed later
+│   ├── UnavailableError            the database cannot be reached; nothing was stored
+│   ├── VersionConflictError             somebody else wrote first: read again, decide again
+│   ├── LimitsChangedError            the limits were changed since an order was judged: read again, judge again
+│   └── VenueUnreachableError       the venue gave no usable answer to a question
+│       ├── VenueBusyError          because there were too many: ask again when it says so
+│       └── VenueUnauthorizedError         because of our key: people must mend it
+├── LeadershipLostError             another process follows the venue's stream now: write nothing more, stand by
+├── ExecutionIdTakenError           the venue gave one execution id to two orders: set the report aside, tell people
+└── HistoryGoneError                the changes asked for are no longer kept: take a snapshot
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,15 +60,15 @@ class FillwireError(Exception):
     """The root of all."""
 
 
-class MendTheInput(FillwireError):  # noqa: N818 - read as a sentence: raise InvalidOrder
+class ClientInputError(FillwireError):
     """The client sent what cannot be taken; nothing was stored."""
 
 
-class TryAgain(FillwireError):  # noqa: N818 - read as a sentence: raise Unavailable
+class TransientError(FillwireError):
     """The same call may succeed later."""
 
 
-class InvalidOrder(MendTheInput):
+class InvalidOrderError(ClientInputError):
     """Fields that break a rule."""
 
     def __init__(self, issues: Sequence[InputIssue]) -> None:
@@ -76,7 +76,7 @@ class InvalidOrder(MendTheInput):
         super().__init__("; ".join(f"{'.'.join(issue.path)}: {issue.message}" for issue in self.issues))
 
 
-class ClientOrderIdConflict(MendTheInput):
+class ClientOrderIdConflictError(ClientInputError):
     """The client order id is taken by an order with other content."""
 
     def __init__(self, existing: "OrderSnapshot") -> None:
@@ -87,7 +87,7 @@ class ClientOrderIdConflict(MendTheInput):
         )
 
 
-class OrderDenied(MendTheInput):
+class OrderDeniedError(ClientInputError):
     """Denied by us before it is stored."""
 
     def __init__(self, *, code: str, message: str) -> None:
@@ -100,14 +100,14 @@ class OrderDenied(MendTheInput):
         return cls(code=denial.code, message=denial.message)
 
 
-class OrderNotFound(MendTheInput):
+class OrderNotFoundError(ClientInputError):
     """No such order in this account; whether another account has it cannot be told."""
 
     def __init__(self) -> None:
         super().__init__("There is no such order.")
 
 
-class NotCancelable(MendTheInput):
+class NotCancelableError(ClientInputError):
     """The order is already final."""
 
     def __init__(self, order: "OrderSnapshot") -> None:
@@ -115,7 +115,7 @@ class NotCancelable(MendTheInput):
         super().__init__(f"The order is {order.status}: there is nothing left to cancel.")
 
 
-class WrongLimits(MendTheInput):
+class InvalidLimitsError(ClientInputError):
     """Values that cannot be limits. `wrong`: a sentence for each field, by its name."""
 
     def __init__(self, wrong: Mapping[str, str]) -> None:
@@ -123,7 +123,7 @@ class WrongLimits(MendTheInput):
         super().__init__("; ".join(f"{name}: {sentence}" for name, sentence in self.wrong.items()))
 
 
-class NotHalted(MendTheInput):
+class NotHaltedError(ClientInputError):
     """There is no open halt of that account, or (None) of all accounts."""
 
     def __init__(self, account_id: str | None) -> None:
@@ -131,7 +131,7 @@ class NotHalted(MendTheInput):
         super().__init__(f"Trading is not halted for {whom}.")
 
 
-class Unavailable(TryAgain):
+class UnavailableError(TransientError):
     """The database cannot be reached or does not answer in time. Nothing was stored, or a repeat will find it."""
 
     def __init__(
@@ -141,25 +141,25 @@ class Unavailable(TryAgain):
         super().__init__(message)
 
 
-class StaleWrite(TryAgain):
+class VersionConflictError(TransientError):
     """An order changed between reading and writing: read again, decide again."""
 
     def __init__(self) -> None:
         super().__init__("the order changed since it was read")
 
 
-class StaleLimits(TryAgain):
+class LimitsChangedError(TransientError):
     """The account's limits were changed since the order was judged: read them again, judge again."""
 
     def __init__(self) -> None:
         super().__init__("the limits were changed since the order was judged")
 
 
-class VenueUnreachable(TryAgain):
+class VenueUnreachableError(TransientError):
     """The venue gave no usable answer to a question. A question changes nothing there, so it may be asked again."""
 
 
-class LeadershipLost(FillwireError):  # noqa: N818 - read as a sentence
+class LeadershipLostError(FillwireError):
     """Another process follows the venue's stream, or may by now. Nothing was written."""
 
     def __init__(self, epoch: int) -> None:
@@ -167,7 +167,7 @@ class LeadershipLost(FillwireError):  # noqa: N818 - read as a sentence
         super().__init__(f"the leadership of epoch {epoch} is over")
 
 
-class VenueBusy(VenueUnreachable):
+class VenueBusyError(VenueUnreachableError):
     """Too many requests; `retry_after` is how long the venue asks to wait."""
 
     def __init__(self, message: str, *, retry_after: timedelta) -> None:
@@ -175,11 +175,11 @@ class VenueBusy(VenueUnreachable):
         super().__init__(message)
 
 
-class KeyRefused(VenueUnreachable):
+class VenueUnauthorizedError(VenueUnreachableError):
     """The venue does not accept our key; no order is to blame."""
 
 
-class ExecutionIdTaken(FillwireError):  # noqa: N818 - read as a sentence
+class ExecutionIdTakenError(FillwireError):
     """Executions that belong to other orders already; nothing was written. `owners`: their orders, by execution id."""
 
     def __init__(self, owners: Mapping[str, UUID]) -> None:
@@ -188,7 +188,7 @@ class ExecutionIdTaken(FillwireError):  # noqa: N818 - read as a sentence
         super().__init__(f"the venue's execution id is another order's already: {named}")
 
 
-class HistoryGone(FillwireError):  # noqa: N818 - read as a sentence
+class HistoryGoneError(FillwireError):
     """The changes asked for are no longer kept."""
 
     def __init__(self) -> None:

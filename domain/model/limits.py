@@ -98,7 +98,7 @@ class Denial:
     message: str
 
 
-def judge_terms(terms: Terms, *, limits: AccountLimits, last_price: LastPrice | None) -> Denial | None:
+def check_terms(terms: Terms, *, limits: AccountLimits, last_price: LastPrice | None) -> Denial | None:
     """The first limit of one order that the terms break, or None.
 
     Without any known price a limit that needs one denies: a control that cannot be applied must not let pass what it
@@ -112,7 +112,7 @@ def judge_terms(terms: Terms, *, limits: AccountLimits, last_price: LastPrice | 
     )
 
 
-def judge_load(load: AccountLoad, *, limits: AccountLimits) -> Denial | None:
+def check_load(load: AccountLoad, *, limits: AccountLimits) -> Denial | None:
     """The first limit that one more order of the account would break, or None."""
     if limits.max_open_orders is not None and load.open_orders >= limits.max_open_orders:
         return Denial(
@@ -136,7 +136,7 @@ def deny_halted(*, everywhere: bool) -> Denial:
     return Denial(code=LimitCode.TRADING_HALTED, message=message)
 
 
-def find_wrong_limits(limits: AccountLimits) -> dict[str, str]:
+def find_invalid_limits(limits: AccountLimits) -> dict[str, str]:
     """What cannot be a limit: a sentence for each field that holds it, by the field's name.
 
     Limits that name nothing are refused: whoever lost them on the way must not lift what holds.

@@ -16,7 +16,7 @@ from domain.ports.ingest_state import Fence
 
 
 @frozen
-class Stored:
+class OrderStored:
     """An order in the database. `change` is its first change when this call stored it, None when it was there."""
 
     order: OrderSnapshot
@@ -109,7 +109,7 @@ class OrderWrite:
     cancel_in: timedelta | None = None
 
 
-class WriteTurn(Protocol):
+class WriteTicket(Protocol):
     """When a write may go. Everything that can be done for it before is done before."""
 
     async def comes(self) -> None:
@@ -119,7 +119,7 @@ class WriteTurn(Protocol):
         """Told as soon as it is written, before anything is made of the outcome."""
 
 
-class AtOnce:
+class ImmediateTicket:
     """The turn of whoever waits for nobody."""
 
     async def comes(self) -> None:
@@ -129,13 +129,13 @@ class AtOnce:
         """Nobody is behind."""
 
 
-AT_ONCE = AtOnce()
+AT_ONCE = ImmediateTicket()
 
 
 class OrderStore(Protocol):
     """The orders table and what hangs on it. Every method raises Unavailable when the database does not answer."""
 
-    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> Stored:
+    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
         """Store a new order, due to be placed now, unless its account already has one with its client order id.
 
         Halts and what the account has under way are judged as they are at that very moment, for all processes alike.
@@ -149,7 +149,7 @@ class OrderStore(Protocol):
         """Those of the fills that are stored, each with the order that the venue knows by that id."""
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
     ) -> Sequence[RecordedChange]:
         """Write all or nothing, in one statement; give back the changes with their place in the sequence.
 

@@ -44,7 +44,7 @@ class Metric(StrEnum):
     # Record
     REPORTS_RECORDED = "reports_recorded"
     REPORTS_UNREADABLE = "reports_unreadable"
-    REPORTS_FOREIGN = "reports_foreign"
+    REPORTS_EXTERNAL = "reports_external"
     RECORD_BATCH_SIZE = "record_batch_size"
     RECORD_SECONDS = "record_seconds"
     VENUE_LAG_SECONDS = "venue_lag_seconds"

@@ -106,15 +106,15 @@ class VenueReport:
     """Reports about one order from one message of the venue. `at` is the venue's clock.
 
     `order_id` is None when the message names the order only by the venue's own id (`venue_order_id`), and when it names
-    a client order id that is not one of ours; then it `is_foreign`, and nobody has to be asked. `raw` is the message as
-    it came, where it came by itself.
+    a client order id that is not one of ours; then it `is_external`, and nobody has to be asked. `raw` is the message
+    as it came, where it came by itself.
     """
 
     order_id: UUID | None
     venue_order_id: str
     reports: Sequence[Report]
     at: datetime
-    is_foreign: bool = False
+    is_external: bool = False
     raw: bytes = field(default=b"", repr=False, compare=False)
 
 

@@ -33,7 +33,7 @@ class SubmissionPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class AttemptResult:
     """What one attempt found out: the reports for the order, how the attempt ended, what it shows of the venue."""
 
     outcome: str
@@ -45,25 +45,27 @@ class Finding:
     next_in: timedelta | None = None
 
 
-TOO_LATE = Finding(outcome="too_late", error="the lease ran low before it was sent", counts=False, next_in=timedelta(0))
+TOO_LATE = AttemptResult(
+    outcome="too_late", error="the lease ran low before it was sent", counts=False, next_in=timedelta(0)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
+class AttemptPolicy:
     """Concludes from answers. `random` gives a number from 0 to 1 for the jitter of the back-off."""
 
     policy: SubmissionPolicy
     telemetry: Telemetry
     random: Callable[[], float]
 
-    def of_answer(self, claim: Claim, outcome: ProvingOutcome) -> Finding:
+    def of_answer(self, claim: Claim, outcome: ProvingOutcome) -> AttemptResult:
         """The venue's table: what each answer proves, and what follows."""
         match outcome:
             case Placed(report=report):
-                return Finding(outcome="placed", sign=VenueSign.WORKS, reports=[report])
+                return AttemptResult(outcome="placed", sign=VenueSign.WORKS, reports=[report])
             case Refused(reason=reason):
                 end = OrderEnded(end=End.REJECTED, reason=reason, venue_order_id=None, at=claim.claimed_at)
-                return Finding(outcome="refused", sign=VenueSign.WORKS, reports=[end])
+                return AttemptResult(outcome="refused", sign=VenueSign.WORKS, reports=[end])
             case NotExecuted(error=error):
                 return self._not_executed(claim, error)
             case OutcomeUnknown(error=error):
@@ -73,10 +75,10 @@ class Judge:
             case Unauthorized(error=error):
                 return self.unauthorized(error)
 
-    def adopted(self, claim: Claim, found: VenueOrder) -> Finding:
+    def adopted(self, claim: Claim, found: VenueOrder) -> AttemptResult:
         """The venue shows the order: it goes on as what it is there, if it is the same order at all."""
         if claim.order.terms.is_at_venue_as(found.terms):
-            return Finding(outcome="found", sign=VenueSign.WORKS, reports=found.reports)
+            return AttemptResult(outcome="found", sign=VenueSign.WORKS, reports=found.reports)
         self.telemetry.error(
             "venue_order_mismatch",
             order_id=str(claim.order.id),
@@ -84,7 +86,7 @@ class Judge:
             next="not adopted and not sent again; compare both orders and decide by hand",
         )
         error = "the venue has a different order under this order's id"
-        return Finding(
+        return AttemptResult(
             outcome="mismatch",
             reports=[_became_unknown(claim, "The venue has a different order under this order's id.")],
             error=error,
@@ -92,7 +94,7 @@ class Judge:
             next_in=self.policy.backoff_max,
         )
 
-    def not_shown(self, claim: Claim) -> Finding:
+    def not_shown(self, claim: Claim) -> AttemptResult:
         """Claimed and not found: hidden as fresh orders may be, or, when the settle time is over, a contradiction."""
         if claim.maybe_sent_at is not None:
             self.telemetry.error(
@@ -103,7 +105,7 @@ class Judge:
         hidden = self.unknown(claim, "the venue has it, but does not show it yet", may_have_been_sent=True)
         return replace(hidden, sign=VenueSign.NOTHING, counts=False)
 
-    def not_asked(self, claim: Claim, error: str) -> Finding:
+    def not_asked(self, claim: Claim, error: str) -> AttemptResult:
         """The venue says that it has the order, and the look-up failed.
 
         No such attempt counts: an order that the venue claims to have is never given up because the budget ran out.
@@ -111,7 +113,7 @@ class Judge:
         claimed = self.unknown(claim, f"the venue has it, and cannot be asked: {error}", may_have_been_sent=True)
         return replace(claimed, counts=False)
 
-    def not_looked_up(self, claim: Claim, error: str) -> Finding:
+    def not_looked_up(self, claim: Claim, error: str) -> AttemptResult:
         """The look-up itself failed: that proves nothing new. What was never sent may be given up all the same."""
         if claim.maybe_sent_at is not None:
             return self.unknown(claim, error)
@@ -119,14 +121,14 @@ class Judge:
             return self.too_old(claim, sign=VenueSign.FAILS)
         return self._not_executed(claim, error)
 
-    def settling(self, claim: Claim) -> Finding | None:
+    def settling(self, claim: Claim) -> AttemptResult | None:
         """Not found by a look-up: too early to be sure while the venue may hide it; None when it may be sent."""
         if claim.maybe_sent_at is None:
             return None
         wait = claim.maybe_sent_at + self.policy.settle - claim.claimed_at
         if wait <= timedelta(0):
             return None
-        return Finding(
+        return AttemptResult(
             outcome="settling",
             reports=doubts(claim),
             error="not found at the venue yet; too early to be sure",
@@ -134,9 +136,9 @@ class Judge:
             next_in=wait,
         )
 
-    def halted(self, claim: Claim) -> Finding:
+    def halted(self, claim: Claim) -> AttemptResult:
         """Trading is halted: what was never sent is looked at again soon, what may have been is in doubt."""
-        return Finding(
+        return AttemptResult(
             outcome="halted",
             reports=doubts(claim),
             error="trading is halted for the account: not sent before it is resumed",
@@ -144,9 +146,9 @@ class Judge:
             next_in=self.policy.backoff if claim.maybe_sent_at is None else self.policy.backoff_max,
         )
 
-    def halt_unknown(self, claim: Claim, error: str) -> Finding:
+    def halt_unknown(self, claim: Claim, error: str) -> AttemptResult:
         """Whether trading is halted cannot be told, so nothing is sent."""
-        return Finding(
+        return AttemptResult(
             outcome="halt_unknown",
             reports=doubts(claim),
             error=f"whether trading is halted cannot be told: {error}",
@@ -154,10 +156,10 @@ class Judge:
             next_in=self._backoff(claim),
         )
 
-    def unauthorized(self, error: str, *, reports: Sequence[Report] = ()) -> Finding:
+    def unauthorized(self, error: str, *, reports: Sequence[Report] = ()) -> AttemptResult:
         """The venue refuses our key: no order's fault, so no attempt counts."""
         self.telemetry.error("venue_unauthorized", error=error, next="the order waits; mend EXCHANGE_KEY")
-        return Finding(
+        return AttemptResult(
             outcome="unauthorized",
             sign=VenueSign.FAILS,
             reports=reports,
@@ -166,14 +168,14 @@ class Judge:
             next_in=self.policy.backoff_max,
         )
 
-    def _not_executed(self, claim: Claim, error: str) -> Finding:
+    def _not_executed(self, claim: Claim, error: str) -> AttemptResult:
         if claim.attempts >= self.policy.max_attempts:
             return self.used_up(claim, error=error, sign=VenueSign.FAILS)
-        return Finding(outcome="not_executed", sign=VenueSign.FAILS, error=error, next_in=self._backoff(claim))
+        return AttemptResult(outcome="not_executed", sign=VenueSign.FAILS, error=error, next_in=self._backoff(claim))
 
-    def unknown(self, claim: Claim, error: str, *, may_have_been_sent: bool = False) -> Finding:
+    def unknown(self, claim: Claim, error: str, *, may_have_been_sent: bool = False) -> AttemptResult:
         """The order is in doubt, and is looked up again after the back-off."""
-        return Finding(
+        return AttemptResult(
             outcome="unknown",
             sign=VenueSign.FAILS,
             reports=[_became_unknown(claim, f"The outcome of the placement is not known: {error}.")],
@@ -182,7 +184,7 @@ class Judge:
             next_in=self._backoff(claim),
         )
 
-    def used_up(self, claim: Claim, *, error: str, sign: VenueSign = VenueSign.NOTHING) -> Finding:
+    def used_up(self, claim: Claim, *, error: str, sign: VenueSign = VenueSign.NOTHING) -> AttemptResult:
         """No attempt is left, and the venue is known not to have the order: it is given up."""
         message = (
             f"Not placed after {self.policy.max_attempts} attempts; the venue does not have it. Last error: {error}"
@@ -194,7 +196,7 @@ class Judge:
         max_age = self.policy.max_age
         return max_age is not None and claim.claimed_at - claim.order.created_at > max_age
 
-    def too_old(self, claim: Claim, *, sign: VenueSign = VenueSign.NOTHING) -> Finding:
+    def too_old(self, claim: Claim, *, sign: VenueSign = VenueSign.NOTHING) -> AttemptResult:
         """The order is given up for its age; the venue is known not to have it."""
         age = (claim.claimed_at - claim.order.created_at).total_seconds()
         message = f"Not sent any more: the order is {age:.0f} s old; the venue does not have it."
@@ -207,14 +209,14 @@ class Judge:
         return timedelta(seconds=delay.total_seconds() * (0.5 + self.random() / 2))
 
 
-def held_back(claim: Claim, *, error: str, next_in: timedelta) -> Finding:
+def held_back(claim: Claim, *, error: str, next_in: timedelta) -> AttemptResult:
     """The gate was shut after the order was claimed: it waits without spending an attempt."""
-    return Finding(outcome="held_back", reports=doubts(claim), error=error, counts=False, next_in=next_in)
+    return AttemptResult(outcome="held_back", reports=doubts(claim), error=error, counts=False, next_in=next_in)
 
 
-def rate_limited(retry_after: timedelta, *, reports: Sequence[Report] = ()) -> Finding:
+def rate_limited(retry_after: timedelta, *, reports: Sequence[Report] = ()) -> AttemptResult:
     """The venue has too many requests: it is asked again after that pause, by all workers."""
-    return Finding(
+    return AttemptResult(
         outcome="rate_limited",
         sign=VenueSign.BUSY,
         reports=reports,
@@ -224,16 +226,16 @@ def rate_limited(retry_after: timedelta, *, reports: Sequence[Report] = ()) -> F
     )
 
 
-def _given_up(claim: Claim, *, code: str, message: str, error: str, sign: VenueSign) -> Finding:
+def _given_up(claim: Claim, *, code: str, message: str, error: str, sign: VenueSign) -> AttemptResult:
     reason = Reason(source=ReasonSource.SYSTEM, code=code, message=message)
     report = PlacementGivenUp(reason=reason, at=claim.claimed_at)
-    return Finding(outcome="given_up", sign=sign, reports=[report], error=error)
+    return AttemptResult(outcome="given_up", sign=sign, reports=[report], error=error)
 
 
-def canceled_before_sending(claim: Claim) -> Finding:
+def canceled_before_sending(claim: Claim) -> AttemptResult:
     """The account canceled an order that the venue does not have: it is over."""
     report = OrderEnded(end=End.CANCELED, reason=CANCELED_BEFORE_SENDING, venue_order_id=None, at=claim.claimed_at)
-    return Finding(outcome="canceled", reports=[report], counts=False)
+    return AttemptResult(outcome="canceled", reports=[report], counts=False)
 
 
 def doubts(claim: Claim) -> Sequence[Report]:

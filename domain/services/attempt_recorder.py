@@ -8,25 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.model.errors import StaleWrite
+from domain.model.errors import VersionConflictError
 from domain.model.order import Order, is_placing_over
 from domain.ports.notifications import WakeUps
 from domain.ports.order_store import AttemptEnd, Claim, LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
-from domain.services.attempt_policy import Finding
-from domain.services.recording import STALE_WRITES_MAX, Recording
+from domain.services.attempt_policy import AttemptResult
+from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempted:
+class FinishedAttempt:
     """An attempt that has ended, and what it found out."""
 
     claim: Claim
-    finding: Finding
+    finding: AttemptResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
+class AttemptRecorder:
     """Writes down how attempts ended. Of the attempts of an order only the first `max_attempts` count."""
 
     orders: OrderStore
@@ -35,7 +35,7 @@ class Conclusion:
     telemetry: Telemetry
     max_attempts: int
 
-    async def conclude(self, ended: Sequence[Attempted]) -> Sequence[None]:
+    async def conclude(self, ended: Sequence[FinishedAttempt]) -> Sequence[None]:
         """Write all of them down by one statement, each unless it has lost its claim; one None for each.
 
         Raises Unavailable when the database does not answer: each order is looked up when its lease has ended.
@@ -44,18 +44,18 @@ class Conclusion:
             each.claim.order.id: _as_claimed(each.claim) for each in _oldest_first(ended)
         }
         left = ended
-        for _ in range(STALE_WRITES_MAX):
+        for _ in range(VERSION_CONFLICTS_MAX):
             left = self._unfenced(left, rows)
             try:
                 await self._write(left, rows)
-            except StaleWrite:
+            except VersionConflictError:
                 # Somebody wrote to one of them since. All are read again: that is as cheap as to find out which.
                 rows = await self.orders.load([each.claim.order.id for each in left], [])
                 continue
             return [None] * len(ended)
-        raise StaleWrite
+        raise VersionConflictError
 
-    async def _write(self, ended: Sequence[Attempted], rows: Mapping[UUID, LoadedOrder]) -> None:
+    async def _write(self, ended: Sequence[FinishedAttempt], rows: Mapping[UUID, LoadedOrder]) -> None:
         decisions = [
             self.recording.decide(
                 rows[each.claim.order.id], each.finding.reports, attempt_end=self._attempt_end(each.claim, each.finding)
@@ -67,7 +67,9 @@ class Conclusion:
             if each.finding.next_in is not None:
                 self._schedule_next(each.claim, each.finding, decision.applied.order)
 
-    def _unfenced(self, ended: Sequence[Attempted], rows: Mapping[UUID, LoadedOrder]) -> Sequence[Attempted]:
+    def _unfenced(
+        self, ended: Sequence[FinishedAttempt], rows: Mapping[UUID, LoadedOrder]
+    ) -> Sequence[FinishedAttempt]:
         """Those whose claim is still the newest one of their order."""
         left = []
         for each in ended:
@@ -78,7 +80,7 @@ class Conclusion:
                 self.telemetry.warning("attempt_fenced", order_id=str(each.claim.order.id), attempt=each.claim.attempt)
         return left
 
-    def _attempt_end(self, claim: Claim, finding: Finding) -> AttemptEnd:
+    def _attempt_end(self, claim: Claim, finding: AttemptResult) -> AttemptEnd:
         return AttemptEnd(
             attempt=claim.attempt,
             error=finding.error,
@@ -87,7 +89,7 @@ class Conclusion:
             next_in=finding.next_in,
         )
 
-    def _schedule_next(self, claim: Claim, finding: Finding, order: Order) -> None:
+    def _schedule_next(self, claim: Claim, finding: AttemptResult, order: Order) -> None:
         if finding.next_in is None or is_placing_over(order.facts):
             return
         self.telemetry.count(Metric.PLACEMENTS_RETRIED)
@@ -103,7 +105,7 @@ class Conclusion:
         self.wake_ups.placement_due([claim.order.id], within=finding.next_in)
 
 
-def _oldest_first(ended: Sequence[Attempted]) -> Iterable[Attempted]:
+def _oldest_first(ended: Sequence[FinishedAttempt]) -> Iterable[FinishedAttempt]:
     """By attempt: of two of one order that end together the older one has lost its claim."""
     return sorted(ended, key=lambda each: each.claim.attempt)
 

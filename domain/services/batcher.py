@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from domain.model.errors import TryAgain, Unavailable
+from domain.model.errors import TransientError, UnavailableError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,7 +24,7 @@ class _Waiting(Generic[Item, Result]):
     result: asyncio.Future[Result]
 
 
-class GroupCommit(Generic[Item, Result]):
+class Batcher(Generic[Item, Result]):
     """Gathers items from many callers into batches, one at a time."""
 
     def __init__(self, flush: Flush[Item, Result], *, batch_max_items: int, queue_max_items: int) -> None:
@@ -37,11 +37,11 @@ class GroupCommit(Generic[Item, Result]):
     async def submit(self, item: Item) -> Result:
         """Store the item with whoever else waits; its own result or error.
 
-        A cancelled caller disturbs no other; its item may be stored all the same. Raises Unavailable when
+        A cancelled caller disturbs no other; its item may be stored all the same. Raises UnavailableError when
         `queue_max_items` wait already.
         """
         if len(self._queue) >= self._queue_max_items:
-            raise Unavailable
+            raise UnavailableError
         waiting: _Waiting[Item, Result] = _Waiting(item, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         if self._flusher is None:
@@ -64,7 +64,7 @@ class GroupCommit(Generic[Item, Result]):
         try:
             results = await self._flush([waiting.item for waiting in batch])
             settled = list(zip(batch, results, strict=True))
-        except TryAgain as error:
+        except TransientError as error:
             # The database's trouble, not an item's: one by one it would only take longer. Nor is it any use to those
             # who wait behind: when the database hangs they would wait for one whole time-out more, or for several.
             self._fail([*batch, *self._queue], error)

@@ -12,7 +12,14 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.model.changes import OrderSnapshot
-from domain.model.errors import NotCancelable, OrderNotFound, StaleWrite, TryAgain, Unavailable, VenueUnreachable
+from domain.model.errors import (
+    NotCancelableError,
+    OrderNotFoundError,
+    TransientError,
+    UnavailableError,
+    VenueUnreachableError,
+    VersionConflictError,
+)
 from domain.model.order import CANCELED_BEFORE_SENDING, End, PlacingPhase
 from domain.model.reports import CancelAsked, CancelRefused, CancelSent, OrderEnded, Report
 from domain.ports.notifications import WakeUps
@@ -20,7 +27,7 @@ from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.readers import OrderReader
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, CancelUnknown, Venue, VenueOrder
-from domain.services.recording import STALE_WRITES_MAX, Recording
+from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,22 +42,22 @@ class Cancellation:
     async def request(self, order_id: UUID, *, account_id: str | None) -> OrderSnapshot:
         """Ask for the cancellation; gives the order as it stands then. Asked again while open, it changes nothing.
 
-        `account_id` None may cancel for every account. Raises OrderNotFound, NotCancelable, Unavailable; that also when
-        others kept changing the order meanwhile.
+        `account_id` None may cancel for every account. Raises OrderNotFoundError, NotCancelableError, UnavailableError;
+        that also when others kept changing the order meanwhile.
         """
-        for _ in range(STALE_WRITES_MAX):
+        for _ in range(VERSION_CONFLICTS_MAX):
             row = (await self.orders.load([order_id], [])).get(order_id)
             if row is None or account_id not in (None, row.order.account_id):
-                raise OrderNotFound
+                raise OrderNotFoundError
             if row.order.status.is_final:
-                raise NotCancelable(await self._as_it_stands(row))
+                raise NotCancelableError(await self._as_it_stands(row))
             if row.order.facts.cancel.is_open:
                 return await self._as_it_stands(row)
             try:
                 return await self._ask(row)
-            except StaleWrite:
+            except VersionConflictError:
                 continue
-        raise Unavailable("The order kept changing meanwhile. Ask for its cancellation again.")
+        raise UnavailableError("The order kept changing meanwhile. Ask for its cancellation again.")
 
     async def _ask(self, row: LoadedOrder) -> OrderSnapshot:
         now = self.recording.clock()
@@ -66,7 +73,7 @@ class Cancellation:
     async def _as_it_stands(self, row: LoadedOrder) -> OrderSnapshot:
         order = await self.reader.order(row.order.id, account_id=row.order.account_id)
         if order is None:
-            raise OrderNotFound
+            raise OrderNotFoundError
         return order
 
 
@@ -125,7 +132,7 @@ class CancelDelivery:
                 reports, again_in = await self._find_out(row)
             await self._conclude(row, reports, again_in=again_in)
         except Exception as error:  # noqa: BLE001 - whatever happens to one order must not cancel the others' requests
-            say = self.telemetry.warning if isinstance(error, TryAgain) else self.telemetry.error
+            say = self.telemetry.warning if isinstance(error, TransientError) else self.telemetry.error
             say("cancel_not_concluded", order_id=str(row.order.id), error=repr(error), next="sent again when due")
 
     async def _find_out(self, row: LoadedOrder) -> tuple[Sequence[Report], timedelta]:
@@ -163,21 +170,21 @@ class CancelDelivery:
     async def _look_up(self, row: LoadedOrder) -> VenueOrder | None:
         try:
             return await self.venue.find(row.order.id)
-        except VenueUnreachable as error:
+        except VenueUnreachableError as error:
             self.telemetry.warning(
                 "cancel_look_up_failed", order_id=str(row.order.id), error=str(error), next="asked again by itself"
             )
             return None
 
     async def _conclude(self, row: LoadedOrder, reports: Sequence[Report], *, again_in: timedelta) -> None:
-        for _ in range(STALE_WRITES_MAX):
+        for _ in range(VERSION_CONFLICTS_MAX):
             decision = self.recording.decide(row, reports, cancel_in=again_in)
             try:
                 await self.recording.commit([decision])
-            except StaleWrite:
+            except VersionConflictError:
                 row = (await self.orders.load([row.order.id], []))[row.order.id]
                 continue
             if decision.applied.order.facts.cancel.is_open and not decision.applied.order.status.is_final:
                 self.wake_ups.cancel_due([row.order.id], within=again_in)
             return
-        raise StaleWrite
+        raise VersionConflictError

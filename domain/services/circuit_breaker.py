@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
-from domain.model.errors import TryAgain
-from domain.ports.breaker_store import VenueGate
+from domain.model.errors import TransientError
+from domain.ports.breaker_store import BreakerStore
 from domain.ports.order_store import Claim
 from domain.ports.telemetry import Metric, Telemetry
 
@@ -37,17 +37,17 @@ class Circuit(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatePolicy:
+class BreakerPolicy:
     """`failures` in a row, over all orders and workers, open the circuit; then one order is tried each `open_for`."""
 
     failures: int
     open_for: timedelta
 
 
-class Gatekeeper:
+class CircuitBreaker:
     """Tells the gate what the attempts of this process show of the venue, and people when it opens or closes."""
 
-    def __init__(self, gate: VenueGate, *, policy: GatePolicy, telemetry: Telemetry) -> None:
+    def __init__(self, gate: BreakerStore, *, policy: BreakerPolicy, telemetry: Telemetry) -> None:
         self._gate = gate
         self._policy = policy
         self._telemetry = telemetry
@@ -75,12 +75,12 @@ class Gatekeeper:
                 case VenueSign.BUSY:
                     await self._pause(error or "", wait or AT_ONCE)
                 case VenueSign.NOTHING if claim.is_probe:
-                    await self._gate.let_another_probe()
+                    await self._gate.allow_next_probe()
                 case VenueSign.NOTHING:
                     pass
-        except TryAgain as failure:
+        except TransientError as failure:
             # The order matters more: what was found out about it is still written.
-            self._telemetry.warning("venue_gate_not_told", sign=sign.value, error=str(failure), next="the next attempt")
+            self._telemetry.warning("breaker_not_updated", sign=sign.value, error=str(failure), next="the next attempt")
 
     async def measure(self) -> None:
         """Show how the gate stands."""

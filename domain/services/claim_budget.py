@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 
-class NoRoom(Exception):  # noqa: N818 - read as a sentence
+class BudgetExhaustedError(Exception):
     """As many orders are claimed as may be, and none of them is sent."""
 
 
-class ClaimsAhead:
+class ClaimBudget:
     """Lets claims begin, first come first served, as long as fewer than `most` orders are claimed or being claimed."""
 
     def __init__(self, *, most: int) -> None:
@@ -25,7 +25,7 @@ class ClaimsAhead:
     async def claiming(self, count: int, *, within: timedelta) -> AsyncIterator["Reserved"]:
         """Wait for room, then let so many orders at most be claimed. What has not begun at the end is given back.
 
-        Raises NoRoom when there is none in that time.
+        Raises BudgetExhaustedError when there is none in that time.
         """
         try:
             async with asyncio.timeout(within.total_seconds()), self._turn:
@@ -34,7 +34,7 @@ class ClaimsAhead:
                     await self._has_room.wait()
                 self._count += count
         except TimeoutError:
-            raise NoRoom from None
+            raise BudgetExhaustedError from None
         reserved = Reserved(self, count)
         try:
             yield reserved
@@ -51,7 +51,7 @@ class ClaimsAhead:
 class Reserved:
     """What one claim has taken of the room."""
 
-    def __init__(self, ahead: ClaimsAhead, count: int) -> None:
+    def __init__(self, ahead: ClaimBudget, count: int) -> None:
         self._ahead = ahead
         self._count = count
 

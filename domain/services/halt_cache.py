@@ -1,7 +1,7 @@
 """What a process has last seen of the halts of trading, for as long as that may be believed.
 
 Many orders wait for a slot and are sent one after the other: a look at the database for each would stand between an
-answer of the venue and the next order. So one look serves all that are sent within HALT_UNSEEN_MAX_SECONDS of it.
+answer of the venue and the next order. So one look serves all that are sent within HALT_CACHE_SECONDS of it.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from collections.abc import Collection
 
 from domain.ports.trading_control import TradingHalts
 
-HALT_UNSEEN_MAX_SECONDS = 0.05
+HALT_CACHE_SECONDS = 0.05
 """How long ago the halts may have been looked at when an order is sent; a look costs less than a hundredth of that."""
 
 
-class HaltsSeen:
+class HaltCache:
     """Looks at the halts, once for all who ask at about the same time. Times are the loop's."""
 
     def __init__(self, halts: TradingHalts) -> None:
@@ -24,16 +24,16 @@ class HaltsSeen:
         self._looking: asyncio.Task[None] | None = None
 
     async def is_halted(self, account_id: str, *, seen_at: float) -> bool:
-        """Whether a halt was open for the account or for all, not longer ago than HALT_UNSEEN_MAX_SECONDS.
+        """Whether a halt was open for the account or for all, not longer ago than HALT_CACHE_SECONDS.
 
         At `seen_at` the caller saw that none was. Raises Unavailable.
         """
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
-        if asked_at - seen_at < HALT_UNSEEN_MAX_SECONDS:
+        if asked_at - seen_at < HALT_CACHE_SECONDS:
             return False
         # A look that took long is good enough if it began after the question.
-        while self._seen_at < asked_at and loop.time() - self._seen_at >= HALT_UNSEEN_MAX_SECONDS:
+        while self._seen_at < asked_at and loop.time() - self._seen_at >= HALT_CACHE_SECONDS:
             await self._look()
         return account_id in self._halted or None in self._halted
 

@@ -17,7 +17,7 @@ from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFille
 from domain.ports.order_store import LoadedOrder
 
 
-class KeptOrders:
+class OrderCache:
     """At most so many orders as they were written last; those that were written longest ago are forgotten first."""
 
     def __init__(self, *, orders_max: int) -> None:

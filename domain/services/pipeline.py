@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from uuid import UUID
 
-from domain.model.errors import StaleWrite
+from domain.model.errors import VersionConflictError
 from domain.ports.order_store import LoadedOrder
 
 ROUNDS_UNTIL_SENT = 2
@@ -17,20 +17,20 @@ ROUNDS_UNTIL_SENT = 2
 before that lets the database wait, which was half of its time."""
 
 
-class Turn:
+class PipelineTicket:
     """One batch's place in the line."""
 
-    def __init__(self, before: "Turn | None" = None) -> None:
+    def __init__(self, before: "PipelineTicket | None" = None) -> None:
         self._before = before
         self.expectation: Mapping[UUID, LoadedOrder] | None = None
-        self.came_true = False
+        self.prediction_held = False
         self._is_decided = asyncio.Event()
         self._is_over = asyncio.Event()
         self._is_first_word = True
 
-    def behind(self) -> "Turn":
+    def behind(self) -> "PipelineTicket":
         """The place right behind this one."""
-        return Turn(self)
+        return PipelineTicket(self)
 
     def expected(self, order_id: UUID) -> LoadedOrder | None:
         """The order as it will be once the batch before is written, if it is in that batch."""
@@ -47,7 +47,7 @@ class Turn:
 
     async def written(self) -> None:
         """The batch is written: let the one behind write at once, before anything is made of this one's outcome."""
-        self.came_true = self._is_first_word
+        self.prediction_held = self._is_first_word
         self.end()
         for _ in range(ROUNDS_UNTIL_SENT):
             await asyncio.sleep(0)
@@ -60,14 +60,14 @@ class Turn:
     async def comes(self) -> None:
         """Wait until the batch before is done with. Then nothing is expected of it any more: what it wrote is stored.
 
-        Raises StaleWrite, once, when that is not what it let expect.
+        Raises VersionConflictError, once, when that is not what it let expect.
         """
         if self._before is None:
             return
         before, self._before = self._before, None
         await before.over()
-        if before.expectation is not None and not before.came_true:
-            raise StaleWrite
+        if before.expectation is not None and not before.prediction_held:
+            raise VersionConflictError
 
     def end(self) -> None:
         """Be done with, however it went. Batches that wrote nothing, and never waited, would hold those before them."""

@@ -12,16 +12,16 @@ from decimal import Decimal
 
 from domain.model.changes import OrderSnapshot
 from domain.model.errors import (
-    ClientOrderIdConflict,
+    ClientOrderIdConflictError,
     InputIssue,
-    InvalidOrder,
+    InvalidOrderError,
     IssueCode,
-    OrderDenied,
-    StaleLimits,
-    Unavailable,
+    LimitsChangedError,
+    OrderDeniedError,
+    UnavailableError,
 )
 from domain.model.frozen import frozen
-from domain.model.limits import AccountLimits, Denial, judge_terms
+from domain.model.limits import AccountLimits, Denial, check_terms
 from domain.model.order import Order
 from domain.model.values import (
     CLIENT_ORDER_ID_MAX_CHARACTERS,
@@ -37,13 +37,13 @@ from domain.model.values import (
 )
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.notifications import ChangePublisher, WakeUps
-from domain.ports.order_store import OrderStore, Stored
+from domain.ports.order_store import OrderStore, OrderStored
 from domain.ports.readers import InstrumentCatalog, OrderReader
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import InstrumentPrices, LimitBook
 
 INSTRUMENT_NOT_TRADABLE = "INSTRUMENT_NOT_TRADABLE"
-STALE_LIMITS_MAX = 5
+LIMITS_CHANGED_MAX = 5
 """How often an order is judged again because an operator has just changed the limits."""
 
 
@@ -62,7 +62,7 @@ class PlaceOrder:
 
 
 @frozen
-class Accepted:
+class PlacementResult:
     """The stored order. `replayed` is True when this client order id had been used before with the same content."""
 
     order: OrderSnapshot
@@ -84,36 +84,37 @@ class Placement:
     clock: Clock
     new_id: NewId
 
-    async def place(self, command: PlaceOrder) -> Accepted:
+    async def place(self, command: PlaceOrder) -> PlacementResult:
         """Store the order and return; it is placed behind.
 
-        Raises InvalidOrder, OrderDenied, ClientOrderIdConflict, and Unavailable when it cannot be stored.
+        Raises InvalidOrderError, OrderDeniedError, ClientOrderIdConflictError, and UnavailableError when it cannot be
+        stored.
         """
-        for attempt in range(STALE_LIMITS_MAX):
+        for attempt in range(LIMITS_CHANGED_MAX):
             try:
                 order, limits = await self._checked_order(command, fresh=attempt > 0)
-            except (InvalidOrder, OrderDenied) as refusal:
+            except (InvalidOrderError, OrderDeniedError) as refusal:
                 return await self._stored_before(command, refusal)
             try:
                 stored = await self.orders.accept(order, limits=limits)
-            except StaleLimits:
+            except LimitsChangedError:
                 continue
-            except OrderDenied as denial:
+            except OrderDeniedError as denial:
                 self.telemetry.count(Metric.ORDERS_DENIED, code=denial.code)
                 raise
             return self._accepted(stored, order)
-        raise Unavailable
+        raise UnavailableError
 
-    def _accepted(self, stored: Stored, order: Order) -> Accepted:
+    def _accepted(self, stored: OrderStored, order: Order) -> PlacementResult:
         if stored.change is None:
             return self._replayed(stored.order, order.terms)
         self.telemetry.count(Metric.ORDERS_ACCEPTED)
         self.publisher.publish([stored.change])
         self.wake_ups.placement_due([order.id], within=timedelta(0))
-        return Accepted(order=stored.order, replayed=False)
+        return PlacementResult(order=stored.order, replayed=False)
 
     async def _checked_order(self, command: PlaceOrder, *, fresh: bool) -> tuple[Order, AccountLimits]:
-        """The order, and the limits that its terms keep. Raises InvalidOrder and OrderDenied."""
+        """The order, and the limits that its terms keep. Raises InvalidOrderError and OrderDeniedError."""
         terms = await self._checked_terms(command)
         limits = await self.limit_book.limits_of(command.account_id, fresh=fresh)
         if await self._denial(terms, limits) is not None:
@@ -121,45 +122,47 @@ class Placement:
             limits = await self.limit_book.limits_of(command.account_id, fresh=True)
             denial = await self._denial(terms, limits)
             if denial is not None:
-                raise OrderDenied.by(denial)
+                raise OrderDeniedError.by(denial)
         now = self.clock()
         order = Order(id=self.new_id(), account_id=command.account_id, terms=terms, created_at=now, updated_at=now)
         return order, limits
 
     async def _denial(self, terms: Terms, limits: AccountLimits) -> Denial | None:
         price = await self.prices.last_price(terms.isin) if limits.need_a_price else None
-        return judge_terms(terms, limits=limits, last_price=price)
+        return check_terms(terms, limits=limits, last_price=price)
 
     async def _checked_terms(self, command: PlaceOrder) -> Terms:
         instrument = await self.catalog.find(command.isin) if is_isin(command.isin) else None
         issues = find_issues(command, instrument)
         if issues or instrument is None:
-            raise InvalidOrder(issues)
+            raise InvalidOrderError(issues)
         if not instrument.tradable:
-            raise OrderDenied(
+            raise OrderDeniedError(
                 code=INSTRUMENT_NOT_TRADABLE, message=f"{instrument.symbol} ({instrument.isin}) is not tradable."
             )
         return _terms(command, symbol=instrument.symbol)
 
-    async def _stored_before(self, command: PlaceOrder, refusal: InvalidOrder | OrderDenied) -> Accepted:
+    async def _stored_before(
+        self, command: PlaceOrder, refusal: InvalidOrderError | OrderDeniedError
+    ) -> PlacementResult:
         """The order that this intent became before it would have been refused; else the refusal holds, and is raised.
 
         Nobody may be told that nothing was stored, only because trading was halted before the repeat came.
         """
-        if isinstance(refusal, InvalidOrder) and any(one.code not in _OF_THE_INSTRUMENT for one in refusal.issues):
+        if isinstance(refusal, InvalidOrderError) and any(one.code not in _OF_THE_INSTRUMENT for one in refusal.issues):
             raise refusal
         existing = await self.reader.by_client_order_id(command.client_order_id, account_id=command.account_id)
         if existing is None:
-            if isinstance(refusal, OrderDenied):
+            if isinstance(refusal, OrderDeniedError):
                 self.telemetry.count(Metric.ORDERS_DENIED, code=refusal.code)
             raise refusal
         return self._replayed(existing, _terms(command, symbol=existing.terms.symbol))
 
-    def _replayed(self, existing: OrderSnapshot, terms: Terms) -> Accepted:
+    def _replayed(self, existing: OrderSnapshot, terms: Terms) -> PlacementResult:
         if not existing.terms.asks_the_same_as(terms):
-            raise ClientOrderIdConflict(existing)
+            raise ClientOrderIdConflictError(existing)
         self.telemetry.count(Metric.ORDERS_REPLAYED)
-        return Accepted(order=existing, replayed=True)
+        return PlacementResult(order=existing, replayed=True)
 
 
 _OF_THE_INSTRUMENT = frozenset({IssueCode.UNKNOWN_INSTRUMENT, IssueCode.BAD_LOT, IssueCode.BAD_TICK})

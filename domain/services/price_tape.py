@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterable
 
-from domain.model.errors import TryAgain
+from domain.model.errors import TransientError
 from domain.model.limits import LastPrice
 from domain.ports.telemetry import Telemetry
 from domain.ports.trading_control import InstrumentPrices, PriceTape
 
 
-class GatheringTape(PriceTape):
+class PriceTapeWriter(PriceTape):
     """Keeps the newest price of each instrument until it is written, so that recording waits for nothing.
 
     What is not written yet when the process dies is lost; the instrument's next execution makes up for it.
@@ -42,7 +42,7 @@ class GatheringTape(PriceTape):
             return failing
         try:
             await self._prices.save(list(newest.values()))
-        except TryAgain as error:
+        except TransientError as error:
             # What came meanwhile is newer.
             self._newest = newest | self._newest
             if not failing:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.model.errors import LeadershipLost, StaleWrite, TryAgain
+from domain.model.errors import LeadershipLostError, TransientError, VersionConflictError
 from domain.model.order import OrderStatus
 from domain.model.reports import OrderFilled, Report
 from domain.ports.clock_and_ids import Clock
@@ -21,10 +21,10 @@ from domain.ports.ingest_state import StreamPositions
 from domain.ports.order_store import FillName, LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import Venue, VenueOrder, VenueReport
-from domain.services.pipeline import Turn
+from domain.services.pipeline import PipelineTicket
 from domain.services.recording import Recorded, Recording
 
-FOREIGN_ORDERS_REMEMBERED_MAX = 100_000
+EXTERNAL_ORDERS_REMEMBERED_MAX = 100_000
 KNOWN_ORDERS_REMEMBERED_MAX = 100_000
 REPORT_SHOWN_CHARACTERS = 1_000
 REPORTS_AT_ONCE = 300
@@ -61,7 +61,7 @@ class Reconciliation:
         """Record every fill since the last position and the end of every order that closed unheard.
 
         Gives how many changes that made. Raises VenueUnreachable or Unavailable; then the position stays, and the next
-        run asks again. Raises LeadershipLost when the recording's fence does not hold.
+        run asks again. Raises LeadershipLostError when the recording's fence does not hold.
         """
         self.telemetry.count(Metric.CATCH_UPS, cause=cause)
         started_at = self.clock()
@@ -80,7 +80,7 @@ class Reconciliation:
 
         Some pages are recorded together. While they are written the next ones are decided, and more are asked for.
         """
-        changes, under_way, turn, may_repeat = 0, deque[asyncio.Task[int]](), Turn(), True
+        changes, under_way, turn, may_repeat = 0, deque[asyncio.Task[int]](), PipelineTicket(), True
         turn.end()
         try:
             async with aclosing(_one_ahead(self._some_pages(since))) as pages:
@@ -94,7 +94,7 @@ class Reconciliation:
                     under_way.append(asyncio.create_task(self._record_some(fills, turn)))
             while under_way:
                 changes += await under_way.popleft()
-        except TryAgain:
+        except TransientError:
             # What is just being written is also told.
             await asyncio.gather(*under_way, return_exceptions=True)
             raise
@@ -120,22 +120,22 @@ class Reconciliation:
                     some = []
         yield some
 
-    async def _record_some(self, reports: Sequence[VenueReport], turn: Turn) -> int:
+    async def _record_some(self, reports: Sequence[VenueReport], turn: PipelineTicket) -> int:
         """Record fills; one that cannot be recorded is told and set aside, for every later answer holds it too."""
         try:
             recorded = await self.record_reports(reports, turn=turn)
-        except (TryAgain, LeadershipLost):
+        except (TransientError, LeadershipLostError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad fill must not keep the others, and every start, from passing
-            with suppress(StaleWrite):
+            with suppress(VersionConflictError):
                 await turn.comes()
             if len(reports) > 1:
-                return sum([await self._record_some([report], Turn()) for report in reports])
+                return sum([await self._record_some([report], PipelineTicket()) for report in reports])
             self._set_aside(reports[0], error)
             return 0
         finally:
             turn.end()
-        self.telemetry.count(Metric.REPORTS_FOREIGN, len(recorded.unknown))
+        self.telemetry.count(Metric.REPORTS_EXTERNAL, len(recorded.unknown))
         return len(recorded.changes)
 
     def _set_aside(self, report: VenueReport, error: Exception) -> None:
@@ -148,16 +148,16 @@ class Reconciliation:
             next="compare the order's executions with the venue's; all other fills were recorded",
         )
 
-    async def record_reports(self, reports: Sequence[VenueReport], *, turn: Turn | None = None) -> Recorded:
+    async def record_reports(self, reports: Sequence[VenueReport], *, turn: PipelineTicket | None = None) -> Recorded:
         """Record reports of any order, in their order. Those of orders that were not placed here are counted."""
         # Nobody is asked about a report that says that it is foreign: while the venue does not answer, other people's
         # orders on the stream would hold up the fills of ours.
-        names = {report.venue_order_id for report in reports if report.order_id is None and not report.is_foreign}
+        names = {report.venue_order_id for report in reports if report.order_id is None and not report.is_external}
         ours = await self._ids_of(names) if names else {}
         by_order: defaultdict[UUID, list[Report]] = defaultdict(list)
         foreign = 0
         for report in reports:
-            order_id = report.order_id or (None if report.is_foreign else ours.get(report.venue_order_id))
+            order_id = report.order_id or (None if report.is_external else ours.get(report.venue_order_id))
             if order_id is None:
                 foreign += 1
             else:
@@ -165,7 +165,7 @@ class Reconciliation:
         nothing = Recorded(changes=(), unknown=frozenset(), missed_fill=False)
         recorded = await self.recording.record(by_order, turn=turn) if by_order else nothing
         # Only now: a batch that has to be tried again is not counted again.
-        self.telemetry.count(Metric.REPORTS_FOREIGN, foreign)
+        self.telemetry.count(Metric.REPORTS_EXTERNAL, foreign)
         return recorded
 
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
@@ -232,7 +232,7 @@ class Reconciliation:
                 continue  # Perhaps a fresh order of ours that the venue still hides: the next catch-up asks again.
             if order.order_id is not None:
                 ours[venue_order_id] = order.order_id
-            elif len(self.foreign) < FOREIGN_ORDERS_REMEMBERED_MAX:
+            elif len(self.foreign) < EXTERNAL_ORDERS_REMEMBERED_MAX:
                 self.foreign[venue_order_id] = None
         return ours
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain.model.apply_reports import Applied, apply_reports
 from domain.model.changes import Anomaly, ChangeKind, RecordedChange
-from domain.model.errors import StaleWrite
+from domain.model.errors import VersionConflictError
 from domain.model.fast_fills import apply_plain_fills
 from domain.model.frozen import frozen
 from domain.model.limits import LastPrice
@@ -25,15 +25,15 @@ from domain.model.values import ZERO
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.ingest_state import Fence
 from domain.ports.notifications import ChangePublisher, WakeUps
-from domain.ports.order_store import AT_ONCE, AttemptEnd, ExecutionKey, LoadedOrder, OrderStore, OrderWrite, WriteTurn
+from domain.ports.order_store import AT_ONCE, AttemptEnd, ExecutionKey, LoadedOrder, OrderStore, OrderWrite, WriteTicket
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import PriceTape
-from domain.services.order_cache import KeptOrders, as_written, suffices
-from domain.services.pipeline import Turn
+from domain.services.order_cache import OrderCache, as_written, suffices
+from domain.services.pipeline import PipelineTicket
 
 DECIDED_AT_ONCE = 50
 """Orders, then the loop is let go on: while a catch-up decides, the venue's next page is asked for and arrives."""
-STALE_WRITES_MAX = 20
+VERSION_CONFLICTS_MAX = 20
 """How often a decision is made again. Each time somebody else made progress, so this many means a bug."""
 
 ReportsByOrder = Mapping[UUID, Sequence[Report]]
@@ -72,23 +72,23 @@ class Recording:
     new_id: NewId
     fence: Fence | None = None
     prices: PriceTape | None = None
-    kept: KeptOrders = field(default_factory=lambda: KeptOrders(orders_max=0))
+    kept: OrderCache = field(default_factory=lambda: OrderCache(orders_max=0))
 
-    async def record(self, reports: ReportsByOrder, *, turn: Turn | None = None) -> Recorded:
+    async def record(self, reports: ReportsByOrder, *, turn: PipelineTicket | None = None) -> Recorded:
         """Record a batch, all or nothing, and publish it. Repeats change nothing.
 
         With a turn the batch is decided at once and written when its turn comes. Raises Unavailable when the database
         does not answer; then a repeat is safe, whether it was written or not.
         """
-        turn = turn or Turn()
+        turn = turn or PipelineTicket()
         await turn.may_be_decided()
-        for _ in range(STALE_WRITES_MAX):
+        for _ in range(VERSION_CONFLICTS_MAX):
             decisions = await self._decisions(reports, turn)
             after = _rows_after(decisions)
             turn.expect(after)
             try:
                 changes = await self.commit(decisions, turn=turn)
-            except StaleWrite:
+            except VersionConflictError:
                 self.kept.forget(reports.keys())
                 continue
             except BaseException:
@@ -101,7 +101,7 @@ class Recording:
                 unknown=frozenset(reports.keys() - after.keys()),
                 missed_fill=any(Anomaly.MISSED_FILL in decision.applied.anomalies for decision in decisions),
             )
-        raise StaleWrite
+        raise VersionConflictError
 
     def decide(
         self,
@@ -126,13 +126,13 @@ class Recording:
                 return plain
         return apply_reports(row.order, reports, known=row.executions, now=now, new_id=self.new_id)
 
-    async def _decisions(self, reports: ReportsByOrder, turn: Turn) -> Sequence[Decision]:
+    async def _decisions(self, reports: ReportsByOrder, turn: PipelineTicket) -> Sequence[Decision]:
         """Decide on the orders as the batch before leaves them, as they are kept, or else as they are stored."""
         rows = self._rows_at_hand(reports, turn)
         unread = {order_id: of_order for order_id, of_order in reports.items() if order_id not in rows}
         if any(turn.expected(order_id) for order_id in unread):
             # The batch before writes one of those that must be read.
-            with suppress(StaleWrite):
+            with suppress(VersionConflictError):
                 await turn.comes()
             return await self._decisions(reports, turn)
         if unread:
@@ -145,7 +145,7 @@ class Recording:
                 await asyncio.sleep(0)
         return decisions
 
-    def _rows_at_hand(self, reports: ReportsByOrder, turn: Turn) -> dict[UUID, LoadedOrder]:
+    def _rows_at_hand(self, reports: ReportsByOrder, turn: PipelineTicket) -> dict[UUID, LoadedOrder]:
         rows = {}
         for order_id, of_order in reports.items():
             row = turn.expected(order_id) or self.kept.get(order_id)
@@ -153,10 +153,10 @@ class Recording:
                 rows[order_id] = row
         return rows
 
-    async def commit(self, decisions: Sequence[Decision], *, turn: WriteTurn = AT_ONCE) -> Sequence[RecordedChange]:
+    async def commit(self, decisions: Sequence[Decision], *, turn: WriteTicket = AT_ONCE) -> Sequence[RecordedChange]:
         """Write the decisions in their turn, all or nothing; then publish, count, log, and wake what became due.
 
-        Raises StaleWrite and Unavailable as `OrderStore.write` does.
+        Raises VersionConflictError and Unavailable as `OrderStore.write` does.
         """
         writes = [_write(decision) for decision in sorted(decisions, key=_place) if _differs(decision)]
         changes = await self._write_in_turn(writes, turn)
@@ -171,7 +171,7 @@ class Recording:
             self.wake_ups.cancel_due(ready)
         return changes
 
-    async def _write_in_turn(self, writes: Sequence[OrderWrite], turn: WriteTurn) -> Sequence[RecordedChange]:
+    async def _write_in_turn(self, writes: Sequence[OrderWrite], turn: WriteTicket) -> Sequence[RecordedChange]:
         if writes:
             return await self.orders.write(writes, fence=self.fence, turn=turn)
         await turn.comes()

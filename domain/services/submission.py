@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain.model.errors import KeyRefused, TryAgain, VenueBusy, VenueUnreachable
+from domain.model.errors import TransientError, VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
 from domain.ports.order_store import Claim, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import AlreadyPlaced, Venue
 from domain.services.attempt_policy import (
     TOO_LATE,
-    Finding,
-    Judge,
+    AttemptPolicy,
+    AttemptResult,
     canceled_before_sending,
     doubts,
     held_back,
     rate_limited,
 )
-from domain.services.attempt_recorder import Attempted
-from domain.services.circuit_breaker import Gatekeeper
-from domain.services.claim_budget import ClaimsAhead, NoRoom, Reserved
-from domain.services.halt_cache import HaltsSeen
+from domain.services.attempt_recorder import FinishedAttempt
+from domain.services.circuit_breaker import CircuitBreaker
+from domain.services.claim_budget import BudgetExhaustedError, ClaimBudget, Reserved
+from domain.services.halt_cache import HaltCache
 
 AT_ONCE = timedelta(0)
 WAITS_OF_A_LEASE = 4
@@ -49,13 +49,13 @@ class Submission:
 
     orders: OrderStore
     venue: Venue
-    gatekeeper: Gatekeeper
+    breaker: CircuitBreaker
     telemetry: Telemetry
-    judge: Judge
-    conclude: Callable[[Attempted], Awaitable[None]]
+    judge: AttemptPolicy
+    conclude: Callable[[FinishedAttempt], Awaitable[None]]
     slots: asyncio.Semaphore
-    ahead: ClaimsAhead
-    halts: HaltsSeen
+    ahead: ClaimBudget
+    halts: HaltCache
 
     async def place(self, order_ids: Collection[UUID]) -> int:
         """Make one attempt for each of the orders that is due; gives how many were, none when there was no room.
@@ -69,7 +69,7 @@ class Submission:
                 claims = await self.orders.claim(order_ids, lease=lease)
                 await self._attempt_all(claims, reserved, claimed_at=claimed_at)
                 return len(claims)
-        except NoRoom:
+        except BudgetExhaustedError:
             return 0
 
     async def sweep(self, *, limit: int, overdue_by: timedelta) -> int:
@@ -81,7 +81,7 @@ class Submission:
                 claims = await self.orders.claim_due(limit=limit, overdue_by=overdue_by, lease=lease)
                 await self._attempt_all(claims, reserved, claimed_at=claimed_at)
                 return len(claims)
-        except NoRoom:
+        except BudgetExhaustedError:
             return 0
 
     def _now(self) -> float:
@@ -105,11 +105,11 @@ class Submission:
                 finding = await self._find_out(claim, claimed_at=claimed_at)
                 self.telemetry.count(Metric.PLACEMENT_ATTEMPTS, outcome=finding.outcome)
                 # First the gate: when the order is due again, it must be shut already.
-                await self.gatekeeper.note(finding.sign, claim, error=finding.error, wait=finding.next_in)
+                await self.breaker.note(finding.sign, claim, error=finding.error, wait=finding.next_in)
             # The venue waits for nobody's database: its slot is free for the next one meanwhile.
-            await self.conclude(Attempted(claim=claim, finding=finding))
+            await self.conclude(FinishedAttempt(claim=claim, finding=finding))
         except Exception as error:  # noqa: BLE001 - whatever happens to one order must not cancel the others' sends
-            say = self.telemetry.warning if isinstance(error, TryAgain) else self.telemetry.error
+            say = self.telemetry.warning if isinstance(error, TransientError) else self.telemetry.error
             say(
                 "attempt_not_concluded",
                 order_id=str(claim.order.id),
@@ -118,12 +118,12 @@ class Submission:
                 next="looked up at the venue when its lease has ended",
             )
 
-    async def _find_out(self, claim: Claim, *, claimed_at: float) -> Finding:
+    async def _find_out(self, claim: Claim, *, claimed_at: float) -> AttemptResult:
         if claim.order.facts.cancel.is_open and claim.maybe_sent_at is None:
             return canceled_before_sending(claim)
-        held_for = self.gatekeeper.held_for(claimed_at=claimed_at)
+        held_for = self.breaker.held_for(claimed_at=claimed_at)
         if held_for > AT_ONCE:
-            return held_back(claim, error=self.gatekeeper.reason, next_in=held_for)
+            return held_back(claim, error=self.breaker.reason, next_in=held_for)
         if claim.attempt > 1:
             known = await self._look_up(claim)
             if known is not None:
@@ -134,7 +134,7 @@ class Submission:
             or await self._send(claim)
         )
 
-    def _not_to_be_sent(self, claim: Claim, *, claimed_at: float) -> Finding | None:
+    def _not_to_be_sent(self, claim: Claim, *, claimed_at: float) -> AttemptResult | None:
         """Why an order that the venue does not have is not sent now; None when it is."""
         if claim.order.facts.cancel.is_open:
             return canceled_before_sending(claim)
@@ -146,7 +146,7 @@ class Submission:
             return TOO_LATE
         return None
 
-    async def _halted(self, claim: Claim, *, claimed_at: float) -> Finding | None:
+    async def _halted(self, claim: Claim, *, claimed_at: float) -> AttemptResult | None:
         """Why nothing is sent while trading is halted for the account; None when it is not.
 
         The claim has looked. One that waited, for a slot or for a look-up's answer, looks again: what was claimed just
@@ -155,35 +155,35 @@ class Submission:
         try:
             if not claim.is_halted and not await self.halts.is_halted(claim.order.account_id, seen_at=claimed_at):
                 return None
-        except TryAgain as error:
+        except TransientError as error:
             return self.judge.halt_unknown(claim, str(error))
         return self.judge.halted(claim)
 
-    async def _send(self, claim: Claim) -> Finding:
+    async def _send(self, claim: Claim) -> AttemptResult:
         outcome = await self.venue.place(claim.order.id, claim.order.terms)
         if isinstance(outcome, AlreadyPlaced):
             return await self._adopt(claim)
         return self.judge.of_answer(claim, outcome)
 
-    async def _adopt(self, claim: Claim) -> Finding:
+    async def _adopt(self, claim: Claim) -> AttemptResult:
         """The venue says that it has the order: until a look-up shows it, that is all that is known."""
         try:
             found = await self.venue.find(claim.order.id)
-        except VenueUnreachable as error:
+        except VenueUnreachableError as error:
             return self.judge.not_asked(claim, str(error))
         if found is None:
             return self.judge.not_shown(claim)
         return self.judge.adopted(claim, found)
 
-    async def _look_up(self, claim: Claim) -> Finding | None:
+    async def _look_up(self, claim: Claim) -> AttemptResult | None:
         """Ask the venue whether it has the order. None means: it has not, for certain, and it may be sent."""
         try:
             found = await self.venue.find(claim.order.id)
-        except VenueBusy as error:
+        except VenueBusyError as error:
             return rate_limited(error.retry_after, reports=doubts(claim))
-        except KeyRefused as error:
+        except VenueUnauthorizedError as error:
             return self.judge.unauthorized(str(error), reports=doubts(claim))
-        except VenueUnreachable as error:
+        except VenueUnreachableError as error:
             return self.judge.not_looked_up(claim, str(error))
         if found is not None:
             return self.judge.adopted(claim, found)

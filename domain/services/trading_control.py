@@ -7,8 +7,8 @@ venue cannot have yet. What may be at the venue is still looked up, and every or
 
 from dataclasses import dataclass, replace
 
-from domain.model.errors import NotHalted, TryAgain, WrongLimits
-from domain.model.limits import LIMIT_NAMES, AccountLimits, find_wrong_limits
+from domain.model.errors import InvalidLimitsError, NotHaltedError, TransientError
+from domain.model.limits import LIMIT_NAMES, AccountLimits, find_invalid_limits
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import LimitBook, TradingHalt, TradingHalts
@@ -36,7 +36,7 @@ class TradingControl:
         )
         try:
             halt = await self.halts.halt(asked)
-        except TryAgain:
+        except TransientError:
             self.telemetry.error(
                 "trading_halt_unconfirmed",
                 halt_id=str(asked.id),
@@ -60,11 +60,11 @@ class TradingControl:
     async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt:
         """End the halt of the account, or of all; a halt of the other kind goes on.
 
-        Raises NotHalted, and Unavailable; the halt may be over then, which is told.
+        Raises NotHaltedError, and Unavailable; the halt may be over then, which is told.
         """
         try:
             ended = await self.halts.resume(account_id, by=by, reason=reason)
-        except TryAgain:
+        except TransientError:
             self.telemetry.error(
                 "trading_resume_unconfirmed",
                 account=account_id or EVERYBODY,
@@ -74,7 +74,7 @@ class TradingControl:
             )
             raise
         if ended is None:
-            raise NotHalted(account_id)
+            raise NotHaltedError(account_id)
         self.telemetry.warning(
             "trading_resumed",
             halt_id=str(ended.id),
@@ -86,10 +86,10 @@ class TradingControl:
         return ended
 
     async def set_limits(self, limits: AccountLimits, *, by: str) -> AccountLimits:
-        """Replace all limits of the account, or the defaults. Raises WrongLimits and Unavailable."""
-        wrong = find_wrong_limits(limits)
+        """Replace all limits of the account, or the defaults. Raises InvalidLimitsError and Unavailable."""
+        wrong = find_invalid_limits(limits)
         if wrong:
-            raise WrongLimits(wrong)
+            raise InvalidLimitsError(wrong)
         stored = await self.book.save(replace(limits, set_by=by))
         self.telemetry.warning("limits_set", **_said(stored), next="they hold for every order from now on")
         return stored

@@ -50,7 +50,7 @@ def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport:
         venue_order_id=venue_id(order, "id"),
         reports=() if parse is None else (parse(data, order, at),),
         at=at,
-        is_foreign=order_id is None and client_order_id is not None,
+        is_external=order_id is None and client_order_id is not None,
         raw=raw,
     )
 
@@ -93,7 +93,7 @@ def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa
         venue_order_id=venue_order_id,
         reports=(fill,),
         at=at,
-        is_foreign=order_id is None,
+        is_external=order_id is None,
         raw=raw,
     )
 

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from uuid import UUID
 
-from domain.model.errors import KeyRefused, VenueBusy, VenueUnreachable
+from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
 from domain.model.values import Reason, ReasonSource
 from domain.ports.venue import (
     AlreadyPlaced,
@@ -107,12 +107,12 @@ def placement_failure(error: Exception) -> NotExecuted | OutcomeUnknown:
     return OutcomeUnknown(error=describe_failure(error))
 
 
-def question_failure(answer: Answer, *, now: datetime, wait_max: timedelta) -> VenueUnreachable | None:
+def question_failure(answer: Answer, *, now: datetime, wait_max: timedelta) -> VenueUnreachableError | None:
     """Why an answer to a question is none, where that concerns more than this question: too many, or a wrong key."""
     if answer.status == TOO_MANY_REQUESTS:
-        return VenueBusy(describe(answer), retry_after=retry_after(answer, now=now, wait_max=wait_max))
+        return VenueBusyError(describe(answer), retry_after=retry_after(answer, now=now, wait_max=wait_max))
     is_refused = answer.status == FORBIDDEN and _is_about_the_key(answer, complaint_of(answer))
-    return KeyRefused(describe(answer)) if is_refused or answer.status == UNAUTHORIZED else None
+    return VenueUnauthorizedError(describe(answer)) if is_refused or answer.status == UNAUTHORIZED else None
 
 
 def cancel_outcome(answer: Answer) -> CancelOutcome:

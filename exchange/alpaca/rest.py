@@ -8,7 +8,7 @@ from typing import TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
-from domain.model.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachableError
 from domain.model.values import Instrument, Terms
 from domain.ports.clock_and_ids import Clock
 from domain.ports.telemetry import Metric, Telemetry
@@ -81,22 +81,22 @@ class AlpacaVenue:
         return cancel_outcome(answer)
 
     async def find(self, order_id: UUID) -> VenueOrder | None:
-        """Look an order up by our id; None when the venue has none. Raises VenueUnreachable."""
+        """Look an order up by our id; None when the venue has none. Raises VenueUnreachableError."""
         name = str(order_id)
         found = await self._find("/v2/orders:by_client_order_id", {"client_order_id": name}, names=name)
         if found is not None and found.order_id != order_id:
-            raise VenueUnreachable("the venue's answer names another order")
+            raise VenueUnreachableError("the venue's answer names another order")
         return found
 
     async def find_by_venue_order_id(self, venue_order_id: str) -> VenueOrder | None:
-        """The same by the venue's own id. Raises VenueUnreachable."""
+        """The same by the venue's own id. Raises VenueUnreachableError."""
         found = await self._find(_order_path(venue_order_id), {}, names=venue_order_id)
         if found is not None and found.venue_order_id != venue_order_id:
-            raise VenueUnreachable("the venue's answer names another order")
+            raise VenueUnreachableError("the venue's answer names another order")
         return found
 
     async def open_orders(self) -> Sequence[VenueOrder]:
-        """Every open order, by submission time. Raises VenueUnreachable.
+        """Every open order, by submission time. Raises VenueUnreachableError.
 
         Orders of kinds that this system never sends are left out: they cannot be ours.
         """
@@ -114,10 +114,10 @@ class AlpacaVenue:
                 break
             seen |= ids
             query["after"] = write_moment(max(order.submitted_at for order in orders) - STEP_BACK)
-        raise VenueUnreachable("the venue's list of open orders has no end")
+        raise VenueUnreachableError("the venue's list of open orders has no end")
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
-        """Pages of fills, oldest first. Raises VenueUnreachable.
+        """Pages of fills, oldest first. Raises VenueUnreachableError.
 
         While a page is read and worked on the next one is asked for already.
         """
@@ -145,13 +145,13 @@ class AlpacaVenue:
         finally:
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
-        raise VenueUnreachable("the venue's list of fills has no end")
+        raise VenueUnreachableError("the venue's list of fills has no end")
 
     def _ask_for_fills(self, query: Mapping[str, str]) -> asyncio.Task[Sequence[Json]]:
         return asyncio.create_task(self._rows("/v2/account/activities/FILL", dict(query)))
 
     async def instruments(self) -> Sequence[Instrument]:
-        """What the venue trades, where it tells the ISIN. Raises VenueUnreachable."""
+        """What the venue trades, where it tells the ISIN. Raises VenueUnreachableError."""
         rows = await self._rows("/v2/assets", {}, response_max_bytes=self._settings.assets_max_bytes)
         return [instrument for instrument in self._parsed(rows, parse_asset) if instrument is not None]
 
@@ -162,7 +162,7 @@ class AlpacaVenue:
         try:
             return parse_order(as_object(_content(answer), what="order"))
         except WireError as error:
-            raise VenueUnreachable(f"the venue's order cannot be read: {error}") from error
+            raise VenueUnreachableError(f"the venue's order cannot be read: {error}") from error
 
     async def _rows(
         self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None
@@ -172,7 +172,7 @@ class AlpacaVenue:
             rows = as_list(_content(answer), what="list")
             return [as_object(row, what="row") for row in rows]
         except WireError as error:
-            raise VenueUnreachable(f"the venue's list cannot be read: {error}") from error
+            raise VenueUnreachableError(f"the venue's list cannot be read: {error}") from error
 
     async def _ask(
         self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None, names: str | None = None
@@ -182,7 +182,7 @@ class AlpacaVenue:
                 "GET", path, query=query, response_max_bytes=response_max_bytes, names=names
             )
         except TRANSPORT_ERRORS as error:
-            raise VenueUnreachable(describe_failure(error)) from error
+            raise VenueUnreachableError(describe_failure(error)) from error
         failure = question_failure(answer, now=self._clock(), wait_max=self._rate_limit_wait_max)
         if failure is not None:
             raise failure
@@ -207,9 +207,9 @@ class AlpacaVenue:
 
 
 def _content(answer: Answer) -> object:
-    """The JSON of a good answer. Raises VenueUnreachable for any other, WireError when it is not JSON."""
+    """The JSON of a good answer. Raises VenueUnreachableError for any other, WireError when it is not JSON."""
     if not answer.is_success:
-        raise VenueUnreachable(describe(answer))
+        raise VenueUnreachableError(describe(answer))
     return parse_json(answer.body)
 
 
@@ -217,7 +217,7 @@ def _row_id(row: Json) -> str:
     try:
         return text(row, "id")
     except WireError as error:
-        raise VenueUnreachable(f"the venue's list cannot be paged: {error}") from error
+        raise VenueUnreachableError(f"the venue's list cannot be paged: {error}") from error
 
 
 def _order_path(venue_order_id: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 
-from domain.model.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachableError
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport
 from exchange.alpaca.frames import (
@@ -48,7 +48,7 @@ class AlpacaStream:
     async def connect(self) -> AsyncIterator[AsyncIterator[Sequence[Report]]]:
         """Open, authenticate and listen; the iterator then yields what comes, some at once, until the connection ends.
 
-        Raises VenueUnreachable; so does the iterator when the connection is lost.
+        Raises VenueUnreachableError; so does the iterator when the connection is lost.
         """
         connection = await self._open()
         try:
@@ -74,9 +74,9 @@ class AlpacaStream:
             )
             assert isinstance(connection, StreamConnection), "as it was asked for"  # noqa: S101 - for the type checker
         except InvalidStatus as error:
-            raise VenueUnreachable(_refused_handshake(error.response.status_code)) from error
+            raise VenueUnreachableError(_refused_handshake(error.response.status_code)) from error
         except (WebSocketException, OSError) as error:
-            raise VenueUnreachable(f"the stream cannot be opened: {str(error) or type(error).__name__}") from error
+            raise VenueUnreachableError(f"the stream cannot be opened: {str(error) or type(error).__name__}") from error
         return connection
 
     async def _listen(self, connection: StreamConnection) -> list[Frame]:
@@ -87,14 +87,14 @@ class AlpacaStream:
             async with asyncio.timeout(settings.stream_answer_timeout_seconds):
                 await connection.send(authenticate_frame(key=settings.key, secret=settings.secret))
                 if not is_authorized(await _answer(connection, AUTHORIZATION, early)):
-                    raise VenueUnreachable("the venue does not accept the key for its stream")
+                    raise VenueUnreachableError("the venue does not accept the key for its stream")
                 await connection.send(listen_frame())
                 if not is_listening(await _answer(connection, LISTENING, early)):
-                    raise VenueUnreachable("the venue does not send trade updates to this key")
+                    raise VenueUnreachableError("the venue does not send trade updates to this key")
         except TimeoutError as error:
-            raise VenueUnreachable("the stream is open but the venue does not answer on it") from error
+            raise VenueUnreachableError("the stream is open but the venue does not answer on it") from error
         except ConnectionClosed as error:
-            raise VenueUnreachable(f"the stream was closed while it was being opened: {error}") from error
+            raise VenueUnreachableError(f"the stream was closed while it was being opened: {error}") from error
         return early
 
     async def _reports(self, connection: StreamConnection, early: list[Frame]) -> AsyncIterator[Sequence[Report]]:
@@ -106,7 +106,7 @@ class AlpacaStream:
         except ConnectionClosedOK:
             return
         except ConnectionClosed as error:
-            raise VenueUnreachable(f"the stream was lost: {error}") from error
+            raise VenueUnreachableError(f"the stream was lost: {error}") from error
 
     def _reports_of(self, frames: Iterable[Frame]) -> Sequence[Report]:
         return [report for frame in frames if (report := self._report(frame)) is not None]
@@ -137,7 +137,7 @@ async def _answer(connection: StreamConnection, stream: str, early: list[Frame])
         if isinstance(frame, ControlFrame) and frame.stream == stream:
             return frame
         early.append(frame)
-    raise VenueUnreachable(f"the venue sends much on its stream, but no answer on {stream}")
+    raise VenueUnreachableError(f"the venue sends much on its stream, but no answer on {stream}")
 
 
 def _refused_handshake(status: int) -> str:

@@ -3,14 +3,14 @@
 import orjson
 from aiohttp import web
 
-from exchange.simulator.refusals import RequestRefusedError
+from exchange.simulator.refusals import VenueRefusalError
 
 
 def json_answer(payload: object, *, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(payload), status=status, content_type="application/json")
 
 
-def refused_answer(error: RequestRefusedError) -> web.Response:
+def refused_answer(error: VenueRefusalError) -> web.Response:
     return json_answer({"code": error.code, "message": error.message}, status=error.status)
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from exchange.simulator.answers import json_answer, refused_answer
 from exchange.simulator.journal import READ_DEFAULT_ENTRIES, READ_MAX_ENTRIES, Journal, entry_json
 from exchange.simulator.orders import ZERO, Execution, Order
-from exchange.simulator.refusals import Code, RequestRefusedError, order_not_found, refusal
+from exchange.simulator.refusals import Code, VenueRefusalError, order_not_found, refusal
 from exchange.simulator.requests import parse_limit, parse_object
 from exchange.simulator.settings_changes import NumberRange, SettingInvalidError, checked_changes
 from exchange.simulator.stream import TradeUpdates
@@ -48,7 +48,7 @@ class Controls:
             return refused_answer(refusal(Code.NOT_FOUND, f"unknown control: {request.method} {path}"))
         try:
             return await handler(request)
-        except RequestRefusedError as error:
+        except VenueRefusalError as error:
             return refused_answer(error)
         except SettingInvalidError as error:
             return refused_answer(refusal(Code.BAD_REQUEST, str(error)))

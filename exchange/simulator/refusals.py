@@ -5,7 +5,7 @@ from enum import Enum
 NOT_EXECUTED_CODE = 50310000
 
 
-class RequestRefusedError(Exception):
+class VenueRefusalError(Exception):
     """A request is refused. Nothing was changed by it."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
@@ -30,17 +30,17 @@ class Code(Enum):
     NOT_EXECUTED = (503, NOT_EXECUTED_CODE)
 
 
-def refusal(code: Code, message: str) -> RequestRefusedError:
-    return RequestRefusedError(*code.value, message)
+def refusal(code: Code, message: str) -> VenueRefusalError:
+    return VenueRefusalError(*code.value, message)
 
 
-def order_not_found(wanted: str) -> RequestRefusedError:
+def order_not_found(wanted: str) -> VenueRefusalError:
     return refusal(Code.NOT_FOUND, f"order not found for {wanted}")
 
 
-def exchange_is_down() -> RequestRefusedError:
+def exchange_is_down() -> VenueRefusalError:
     return refusal(Code.NOT_EXECUTED, "not executed: the exchange is down")
 
 
-def exchange_refused() -> RequestRefusedError:
+def exchange_refused() -> VenueRefusalError:
     return refusal(Code.NOT_EXECUTED, "not executed: the exchange refused the request")

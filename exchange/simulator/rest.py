@@ -1,7 +1,7 @@
 """The broker's REST interface, under /v2.
 
 A request passes the rate limit, the keys, the exchange being down and the latency; then its handler. A placement also
-passes the faults that its fate drew. Handlers raise `RequestRefusedError` for every documented refusal.
+passes the faults that its fate drew. Handlers raise `VenueRefusalError` for every documented refusal.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from exchange.simulator.queries import Queries
 from exchange.simulator.rate_limit import RateLimit
 from exchange.simulator.refusals import (
     Code,
-    RequestRefusedError,
+    VenueRefusalError,
     exchange_is_down,
     exchange_refused,
     order_not_found,
@@ -64,7 +64,7 @@ class Rest:
             if path == ORDERS_PATH and request.method == "POST":
                 return await self._place(request)
             return await self._dispatch(request, path)
-        except RequestRefusedError as error:
+        except VenueRefusalError as error:
             return refused_answer(error)
 
     def _check_open(self, request: web.BaseRequest) -> None:
@@ -133,7 +133,7 @@ class Rest:
             try:
                 self._venue.cancel(order)
                 results.append({"id": order.id, "status": 200})
-            except RequestRefusedError as error:
+            except VenueRefusalError as error:
                 results.append({"id": order.id, "status": error.status})
         return json_answer(results, status=207)
 

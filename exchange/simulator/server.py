@@ -20,7 +20,7 @@ from exchange.simulator.faults import Faults
 from exchange.simulator.journal import Entry, Journal
 from exchange.simulator.matching import Matching
 from exchange.simulator.memory import keep_collections_short
-from exchange.simulator.refusals import Code, RequestRefusedError, exchange_is_down, refusal
+from exchange.simulator.refusals import Code, VenueRefusalError, exchange_is_down, refusal
 from exchange.simulator.rest import Rest
 from exchange.simulator.restoring import restore
 from exchange.simulator.scheduler import Scheduler
@@ -147,7 +147,7 @@ class _Gate:
             return refused_answer(exchange_is_down())
         try:
             return await self._updates.handle(request)
-        except RequestRefusedError as error:
+        except VenueRefusalError as error:
             return refused_answer(error)
 
 

@@ -18,7 +18,7 @@ REMEMBERED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RememberedTokens:
+class TokenCache:
     """A TokenVerifier in front of another one. The oldest of `tokens_max` tokens makes room for a new one.
 
     The expiry is looked at by the wall clock, the minute by one that nobody sets.

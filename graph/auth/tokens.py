@@ -21,7 +21,7 @@ HMAC_ALGORITHMS = ("HS256",)
 KEY_SET_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
 
-class InvalidToken(Exception):  # noqa: N818 - read as a sentence: raise InvalidToken
+class InvalidTokenError(Exception):
     """There is no valid token."""
 
 
@@ -29,7 +29,7 @@ class TokenVerifier(Protocol):
     """Knows which tokens are valid."""
 
     def verify(self, token: str) -> Viewer:
-        """The bearer; raises InvalidToken."""
+        """The bearer; raises InvalidTokenError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class HmacTokens:
     expected: ExpectedClaims = ExpectedClaims()
 
     def verify(self, token: str) -> Viewer:
-        """The bearer; raises InvalidToken."""
+        """The bearer; raises InvalidTokenError."""
         return _verify(token, self.secret.encode(), algorithms=HMAC_ALGORITHMS, expected=self.expected)
 
 
@@ -60,11 +60,11 @@ class KeySetTokens:
     expected: ExpectedClaims = ExpectedClaims()
 
     def verify(self, token: str) -> Viewer:
-        """The bearer; raises InvalidToken."""
+        """The bearer; raises InvalidTokenError."""
         try:
             key = self.keys[jwt.get_unverified_header(token)["kid"]]
         except (jwt.PyJWTError, KeyError, TypeError):
-            raise InvalidToken from None
+            raise InvalidTokenError from None
         return _verify(token, key, algorithms=(key.algorithm_name,), expected=self.expected)
 
 
@@ -91,10 +91,10 @@ def parse_key_set(text: str | bytes, *, expected: ExpectedClaims | None = None) 
 def read_bearer(authorization: object) -> str:
     """The token in an Authorization header or in the same field of a websocket's first message."""
     if not isinstance(authorization, str):
-        raise InvalidToken
+        raise InvalidTokenError
     kind, _, token = authorization.partition(" ")
     if kind.lower() != "bearer" or not 0 < len(token) <= TOKEN_MAX_CHARACTERS:
-        raise InvalidToken
+        raise InvalidTokenError
     return token.strip()
 
 
@@ -112,16 +112,16 @@ def _verify(token: str, key: bytes | jwt.PyJWK, *, algorithms: Sequence[str], ex
         )
         return _viewer(claims)
     except (jwt.PyJWTError, ValueError, OverflowError, OSError, TypeError):
-        raise InvalidToken from None
+        raise InvalidTokenError from None
 
 
 def _viewer(claims: Mapping[str, Any]) -> Viewer:
     account_id = claims["sub"]
     scope = claims.get("scope", "")
     if not isinstance(scope, str):
-        raise InvalidToken
+        raise InvalidTokenError
     if not 0 < len(account_id) <= ACCOUNT_ID_MAX_CHARACTERS or not account_id.isprintable():
-        raise InvalidToken
+        raise InvalidTokenError
     return Viewer(
         account_id=account_id,
         scopes=frozenset(scope.split()),

@@ -27,7 +27,7 @@ from strawberry.types import ExecutionContext
 
 from graph.documents.cost import OperationCost, cost_operations
 from graph.documents.limits import find_excess, is_nested_beyond, too_costly, too_large, too_nested
-from graph.documents.lru import RecentTexts
+from graph.documents.lru import LruTexts
 from graph.engine.operation import CompiledOperation, compile_operation
 from graph.errors import ErrorCode, with_code
 from graph.settings import GraphSettings
@@ -41,7 +41,7 @@ _TOO_MANY_COMPARISONS = "Validation aborted."
 """How graphql-core's messages end when a limit has ended the reading."""
 
 
-class UnusableDocument(Exception):  # noqa: N818 - read as a sentence: raise UnusableDocument
+class DocumentRefusedError(Exception):
     """The document has a mistake or asks for too much."""
 
     def __init__(self, errors: list[GraphQLError]) -> None:
@@ -58,7 +58,7 @@ class Document:
     compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict, repr=False)
 
     def chosen(self, operation_name: str | None) -> OperationCost:
-        """The cost of the operation that is to be run; raises UnusableDocument when there is no telling which."""
+        """The cost of the operation that is to be run; raises DocumentRefusedError when there is no telling which."""
         if operation_name is None and len(self.costs) > 1:
             raise _no_operation("The document has several operations: name one in operationName.")
         if operation_name is None and self.costs:
@@ -70,7 +70,7 @@ class Document:
     def check_cost(
         self, operation_name: str | None, variables: Mapping[str, Any] | None, settings: GraphSettings
     ) -> None:
-        """Raises UnusableDocument when the operation is too costly with these variables, or there is none such."""
+        """Raises DocumentRefusedError when the operation is too costly with these variables, or there is none such."""
         _check_objects(self.chosen(operation_name).objects_with(variables), settings.max_cost_objects)
 
     def compiled_for(self, operation_name: str | None, schema: Schema) -> CompiledOperation | None:
@@ -81,7 +81,7 @@ class Document:
         return self.compiled[operation_name]
 
     def check_least_cost(self, max_objects: int) -> None:
-        """Raises UnusableDocument when no variables make one of the operations cheap enough."""
+        """Raises DocumentRefusedError when no variables make one of the operations cheap enough."""
         for cost in self.costs.values():
             _check_objects(cost.least_objects, max_objects)
 
@@ -95,20 +95,20 @@ class DocumentCache:
             "max_texts": settings.document_cache_max_documents,
             "max_characters": settings.document_cache_max_characters,
         }
-        self._documents: RecentTexts[Document] = RecentTexts(**bounds)
-        self._refusals: RecentTexts[tuple[GraphQLError, ...]] = RecentTexts(**bounds)
+        self._documents: LruTexts[Document] = LruTexts(**bounds)
+        self._refusals: LruTexts[tuple[GraphQLError, ...]] = LruTexts(**bounds)
 
     def read(self, text: str, schema: GraphQLSchema) -> Document:
-        """The document, ready to be run; raises UnusableDocument."""
+        """The document, ready to be run; raises DocumentRefusedError."""
         document = self._documents.find(text)
         if document is not None:
             return document
         refusal = self._refusals.find(text)
         if refusal is not None:
-            raise UnusableDocument(list(refusal))
+            raise DocumentRefusedError(list(refusal))
         try:
             document = _read_document(text, schema, self._settings)
-        except UnusableDocument as refused:
+        except DocumentRefusedError as refused:
             self._refusals.keep(text, tuple(map(_without_nodes, refused.errors)), characters=len(text))
             raise
         self._documents.keep(text, document, characters=len(text))
@@ -143,7 +143,7 @@ class CachedDocuments(SchemaExtension):
         try:
             document = self._cache.read(text, schema)
             document.check_cost(chosen, operation.variables, operation.context.services.settings)
-        except UnusableDocument as refusal:
+        except DocumentRefusedError as refusal:
             operation._provided_operation_name = None  # noqa: SLF001 - the stand-in has no operation of that name
             operation.graphql_document = _REFUSED
             operation.pre_execution_errors = refusal.errors
@@ -153,11 +153,11 @@ class CachedDocuments(SchemaExtension):
 
 def _check_objects(objects: int, max_objects: int) -> None:
     if objects > max_objects:
-        raise UnusableDocument([too_costly(objects, max_objects)])
+        raise DocumentRefusedError([too_costly(objects, max_objects)])
 
 
-def _no_operation(message: str) -> UnusableDocument:
-    return UnusableDocument([GraphQLError(message, extensions={"code": ErrorCode.OPERATION_RESOLUTION_FAILURE})])
+def _no_operation(message: str) -> DocumentRefusedError:
+    return DocumentRefusedError([GraphQLError(message, extensions={"code": ErrorCode.OPERATION_RESOLUTION_FAILURE})])
 
 
 def _rules(settings: GraphSettings) -> tuple[type[ASTValidationRule], ...]:
@@ -168,21 +168,21 @@ def _rules(settings: GraphSettings) -> tuple[type[ASTValidationRule], ...]:
 
 def _read_document(text: str, schema: GraphQLSchema, settings: GraphSettings) -> Document:
     if len(text) > settings.max_document_characters:
-        raise UnusableDocument([too_large(len(text), "characters", limit=settings.max_document_characters)])
+        raise DocumentRefusedError([too_large(len(text), "characters", limit=settings.max_document_characters)])
     if is_nested_beyond(settings.max_nesting, text):
-        raise UnusableDocument([too_nested(settings.max_nesting)])
+        raise DocumentRefusedError([too_nested(settings.max_nesting)])
     try:
         node = parse(text, max_lexical_tokens=settings.max_tokens)
     except GraphQLError as error:
-        raise UnusableDocument([_parse_failure(error, settings)]) from None
+        raise DocumentRefusedError([_parse_failure(error, settings)]) from None
     excess = find_excess(node, settings)
     if excess is not None:
-        raise UnusableDocument([excess])
+        raise DocumentRefusedError([excess])
     errors = validate(
         schema, node, _rules(settings), max_errors=settings.max_errors, hide_suggestions=not settings.is_development
     )
     if errors:
-        raise UnusableDocument([_validation_failure(error) for error in errors])
+        raise DocumentRefusedError([_validation_failure(error) for error in errors])
     return Document(node=node, costs=cost_operations(node, schema, settings))
 
 

@@ -85,7 +85,7 @@ def find_excess(document: DocumentNode, settings: GraphSettings) -> GraphQLError
     """The first limit that the document goes beyond, as an error; None when it keeps to all."""
     try:
         measured = measure(document, max_nesting=settings.max_nesting)
-    except TooNested:
+    except NestingTooDeepError:
         return too_nested(settings.max_nesting)
     for what, found, limit in (
         ("levels of fields", measured.depth, settings.max_depth),
@@ -116,12 +116,12 @@ def too_costly(objects: int, limit: int) -> GraphQLError:
     return GraphQLError(message, extensions={"code": ErrorCode.DOCUMENT_TOO_COSTLY, "limit": limit})
 
 
-class TooNested(Exception):  # noqa: N818 - read as a sentence: raise TooNested
+class NestingTooDeepError(Exception):
     """There are more selections in one another than allowed."""
 
 
 def measure(document: DocumentNode, *, max_nesting: int) -> Measure:
-    """Measure all operations of the document together; raises TooNested."""
+    """Measure all operations of the document together; raises NestingTooDeepError."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     counter = _Counter(fragments, max_nesting)
     operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
@@ -143,11 +143,11 @@ class _Counter:
             return Measure()
         self.level += 1
         if self.level > self.max_nesting:
-            raise TooNested
+            raise NestingTooDeepError
         measured = self._inside(selection_set)
         self.level -= 1
         if measured.nesting >= self.max_nesting:
-            raise TooNested
+            raise NestingTooDeepError
         return replace(measured, nesting=measured.nesting + 1)
 
     def _inside(self, selection_set: SelectionSetNode) -> Measure:

@@ -13,7 +13,7 @@ class _Kept(Generic[Value]):
     characters: int
 
 
-class RecentTexts(Generic[Value]):
+class LruTexts(Generic[Value]):
     """Values by a key, each as heavy as the text that it stands for."""
 
     def __init__(self, *, max_texts: int, max_characters: int) -> None:

@@ -17,19 +17,19 @@ _MEMBERS = (
 )
 
 
-class BadPayload(Exception):  # noqa: N818 - read as a sentence: raise BadPayload
+class InvalidPayloadError(Exception):
     """A member has the wrong shape. The text is short enough for the reason of a close frame (123 bytes)."""
 
 
 def check_payload(payload: Mapping[str, object]) -> None:
-    """Check the shape of every member; raises BadPayload."""
+    """Check the shape of every member; raises InvalidPayloadError."""
     for name, kind, words in _MEMBERS:
         value = payload.get(name)
         if value is not None and not isinstance(value, kind):
-            raise BadPayload(f"{name} must be {words} or null.")
+            raise InvalidPayloadError(f"{name} must be {words} or null.")
     digest = document_hash(payload)
     if not payload.get("query") and digest is None and document_id(payload) is None:
-        raise BadPayload("query must be a text that is not empty.")
+        raise InvalidPayloadError("query must be a text that is not empty.")
 
 
 def document_id(payload: Mapping[str, object]) -> str | None:
@@ -39,13 +39,13 @@ def document_id(payload: Mapping[str, object]) -> str | None:
 
 
 def document_hash(payload: Mapping[str, Any]) -> str | None:
-    """The SHA-256 of the document in hexadecimal, as Apollo's clients send it; raises BadPayload."""
+    """The SHA-256 of the document in hexadecimal, as Apollo's clients send it; raises InvalidPayloadError."""
     asked = (payload.get("extensions") or {}).get("persistedQuery")
     if asked is None:
         return None
     if not isinstance(asked, dict) or asked.get("version") != APOLLO_VERSION:
-        raise BadPayload(f"extensions.persistedQuery must be an object of version {APOLLO_VERSION}.")
+        raise InvalidPayloadError(f"extensions.persistedQuery must be an object of version {APOLLO_VERSION}.")
     digest = asked.get("sha256Hash")
     if not isinstance(digest, str) or not digest:
-        raise BadPayload("extensions.persistedQuery.sha256Hash must be a text that is not empty.")
+        raise InvalidPayloadError("extensions.persistedQuery.sha256Hash must be a text that is not empty.")
     return digest.lower()

@@ -14,8 +14,8 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from graph.documents.cache import UnusableDocument
-from graph.documents.lru import RecentTexts
+from graph.documents.cache import DocumentRefusedError
+from graph.documents.lru import LruTexts
 from graph.documents.payloads import document_hash, document_id
 from graph.errors import ErrorCode
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
@@ -24,43 +24,44 @@ APOLLO_FORMAT = "apollo-persisted-query-manifest"
 APOLLO_VERSION = 1
 
 
-class BadManifest(ValueError):  # noqa: N818 - read as a sentence: raise BadManifest
+class InvalidManifestError(ValueError):
     """The manifest cannot be used; the message says what to mend."""
 
 
 def read_manifest(path: Path) -> tuple[TrustedDocument, ...]:
-    """The documents of Relay's persisted_queries.json ({id: text}) or of Apollo's manifest; raises BadManifest."""
+    """The documents of Relay's persisted_queries.json ({id: text}) or of Apollo's manifest; raises
+    InvalidManifestError."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadManifest(f"{path} cannot be read: {error}") from error
+        raise InvalidManifestError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise BadManifest(f"{path} is no JSON object.")
+        raise InvalidManifestError(f"{path} is no JSON object.")
     documents = _apollo(content, path) if "format" in content else _relay(content, path)
     if not documents:
-        raise BadManifest(f"{path} holds no document.")
+        raise InvalidManifestError(f"{path} holds no document.")
     return documents
 
 
 def _relay(content: Mapping[str, object], path: Path) -> tuple[TrustedDocument, ...]:
     for key, text in content.items():
         if not isinstance(text, str):
-            raise BadManifest(f"{path}: {key} is no text.")
+            raise InvalidManifestError(f"{path}: {key} is no text.")
     return tuple(TrustedDocument(id=key, name=key, text=str(text)) for key, text in content.items())
 
 
 def _apollo(content: Mapping[str, Any], path: Path) -> tuple[TrustedDocument, ...]:
     if content["format"] != APOLLO_FORMAT or content.get("version") != APOLLO_VERSION:
-        raise BadManifest(f"{path} must have the format {APOLLO_FORMAT}, version {APOLLO_VERSION}.")
+        raise InvalidManifestError(f"{path} must have the format {APOLLO_FORMAT}, version {APOLLO_VERSION}.")
     operations = content.get("operations")
     if not isinstance(operations, list):
-        raise BadManifest(f"{path}: operations is no list.")
+        raise InvalidManifestError(f"{path}: operations is no list.")
     documents = []
     for number, operation in enumerate(operations):
         members = operation if isinstance(operation, dict) else {}
         texts = [members.get(member) for member in ("id", "name", "body")]
         if not all(isinstance(text, str) and text for text in texts):
-            raise BadManifest(f"{path}: operation {number} must have id, name and body, each a text.")
+            raise InvalidManifestError(f"{path}: operation {number} must have id, name and body, each a text.")
         documents.append(TrustedDocument(id=str(texts[0]), name=str(texts[1]), text=str(texts[2])))
     return tuple(documents)
 
@@ -68,19 +69,19 @@ def _apollo(content: Mapping[str, Any], path: Path) -> tuple[TrustedDocument, ..
 class KnownDocuments:
     """Finds the text that a request means, by the policy of the settings.
 
-    `check` reads a text as it will be read for running it, and raises UnusableDocument.
+    `check` reads a text as it will be read for running it, and raises DocumentRefusedError.
     """
 
     def __init__(self, settings: GraphSettings, *, check: Callable[[str], object]) -> None:
         self._policy = settings.documents
         self._check = check
         self._trusted = _by_names(settings.trusted_documents, check)
-        self._registered: RecentTexts[str] = RecentTexts(
+        self._registered: LruTexts[str] = LruTexts(
             max_texts=settings.persisted_max_documents, max_characters=settings.persisted_max_characters
         )
 
     def resolve(self, payload: Mapping[str, object]) -> str:
-        """The text of the document; raises UnusableDocument. The payload has passed `check_payload`."""
+        """The text of the document; raises DocumentRefusedError. The payload has passed `check_payload`."""
         text = payload.get("query")
         given = text if isinstance(text, str) and text else None
         match self._policy:
@@ -117,21 +118,21 @@ class KnownDocuments:
         if _sha256(text) != digest:
             raise _refusal("provided sha does not match query", ErrorCode.BAD_REQUEST)
         # What cannot be run is not kept: running it tells the client why.
-        with suppress(UnusableDocument):
+        with suppress(DocumentRefusedError):
             self._check(text)
             self._registered.keep(digest, text, characters=len(text))
 
 
 def _by_names(documents: tuple[TrustedDocument, ...], check: Callable[[str], object]) -> Mapping[str, str]:
-    """Each text by its id and by its hash; raises BadManifest for the first that could not be run."""
+    """Each text by its id and by its hash; raises InvalidManifestError for the first that could not be run."""
     names: dict[str, str] = {}
     for document in documents:
         try:
             check(document.text)
-        except UnusableDocument as refusal:
-            raise BadManifest(f"{document.name} cannot be run: {refusal.errors[0].message}") from refusal
+        except DocumentRefusedError as refusal:
+            raise InvalidManifestError(f"{document.name} cannot be run: {refusal.errors[0].message}") from refusal
         if names.setdefault(document.id, document.text) != document.text:
-            raise BadManifest(f"{document.name} has the id of another document: {document.id}.")
+            raise InvalidManifestError(f"{document.name} has the id of another document: {document.id}.")
         names[_sha256(document.text)] = document.text
     return names
 
@@ -140,5 +141,5 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _refusal(message: str, code: ErrorCode) -> UnusableDocument:
-    return UnusableDocument([GraphQLError(message, extensions={"code": code})])
+def _refusal(message: str, code: ErrorCode) -> DocumentRefusedError:
+    return DocumentRefusedError([GraphQLError(message, extensions={"code": code})])

@@ -36,7 +36,7 @@ from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
 from strawberry.types.field import StrawberryField
 from strawberry.types.lazy_type import LazyType
 
-from graph.engine.coverage import NotCovered
+from graph.engine.coverage import NotCompilableError
 from graph.engine.run import Value
 
 Convert = Callable[[Value], Value]
@@ -108,7 +108,7 @@ Converters = tuple[tuple[str, str, Convert], ...]
 
 
 def converters_for(field: StrawberryField, schema: Schema) -> Converters:
-    """How Strawberry converts that field's arguments; raises NotCovered."""
+    """How Strawberry converts that field's arguments; raises NotCompilableError."""
     name_of = schema.config.name_converter.from_argument
     return tuple(
         (name_of(argument), argument.python_name, _converter(argument.type, schema)) for argument in field.arguments
@@ -134,7 +134,7 @@ class _VariableFinder(Visitor):
 
 def _converter(type_: StrawberryType | type, schema: Schema) -> Convert:
     if isinstance(type_, StrawberryMaybe):
-        raise NotCovered("an argument that may be left out")
+        raise NotCompilableError("an argument that may be left out")
     if isinstance(type_, StrawberryOptional):
         return _converter(type_.of_type, schema)
     if isinstance(type_, LazyType):
@@ -142,14 +142,14 @@ def _converter(type_: StrawberryType | type, schema: Schema) -> Convert:
     if isinstance(type_, StrawberryList):
         return _list_of(_converter(type_.of_type, schema))
     if type_ is GlobalID:
-        raise NotCovered("Strawberry's own global ids")
+        raise NotCompilableError("Strawberry's own global ids")
     if isinstance(type_, StrawberryEnumDefinition) or has_enum_definition(type_):
         return _as_it_is
     if is_scalar(type_, schema.schema_converter.scalar_registry):
         return _as_it_is
     if has_object_definition(type_):
         return _input(type_, schema)
-    raise NotCovered(f"an argument of the type {type_}")
+    raise NotCompilableError(f"an argument of the type {type_}")
 
 
 def _as_it_is(value: Value) -> Value:
@@ -168,7 +168,7 @@ def _list_of(convert: Convert) -> Convert:
 def _input(type_: type[WithStrawberryObjectDefinition], schema: Schema) -> Convert:
     definition = type_.__strawberry_definition__
     if definition.from_input is not None:
-        raise NotCovered("an input that builds itself")
+        raise NotCompilableError("an input that builds itself")
     name_of = schema.config.name_converter.from_field
     fields = [
         (name_of(field), field.python_name, _converter(field.resolve_type(type_definition=definition), schema))

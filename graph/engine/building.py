@@ -27,7 +27,7 @@ from strawberry.types.field import StrawberryField
 
 from graph.engine.arguments import Arguments, converters_for
 from graph.engine.completion import AbstractValue, Completion, ListValue, NotNull, ObjectValue
-from graph.engine.coverage import NotCovered
+from graph.engine.coverage import NotCompilableError
 from graph.engine.leaves import Leaf, leaf_for
 from graph.engine.run import FieldSource, OperationSource, Position, Value
 from graph.engine.selection import Field, LeafField, ReadField, ResolvedField, Resolver, Selection, TypeName
@@ -36,7 +36,7 @@ TYPE_NAME = "__typename"
 
 
 class Builder:
-    """Builds one operation for one choice of what @skip and @include leave in. It raises NotCovered.
+    """Builds one operation for one choice of what @skip and @include leave in. It raises NotCompilableError.
 
     `has_resolvers` tells, once something is built, whether a resolver is among it.
     """
@@ -56,11 +56,11 @@ class Builder:
         """The resolver that gives the events, where its errors stand, and the field that each event is the value of."""
         key, details = next(iter(self._root_fields(type_).items()), (None, None))
         if key is None or details is None:
-            raise NotCovered("a subscription whose field is left out")
+            raise NotCompilableError("a subscription whose field is left out")
         definition, source = self._look_up(type_, details)
         field = _strawberry_field(definition)
         if field.base_resolver is None:
-            raise NotCovered("a subscription without a resolver")
+            raise NotCompilableError("a subscription without a resolver")
         resolver = self._resolver(field, definition, source)
         self.has_resolvers = False
         position = Position(nodes=source.nodes, is_nullable=not is_non_null_type(definition.type))
@@ -84,7 +84,7 @@ class Builder:
             resolver = self._resolver(field, definition, source)
             return ResolvedField(key, resolver, self._completion(definition.type, details, source), position)
         if field.default_resolver is not getattr:
-            raise NotCovered("a default resolver of its own")
+            raise NotCompilableError("a default resolver of its own")
         leaf = _leaf(definition.type, source)
         if leaf is not None:
             return LeafField(key, field.python_name, leaf, position)
@@ -96,17 +96,17 @@ class Builder:
         name = nodes[0].name.value
         definition = type_.fields.get(name)
         if definition is None:
-            raise NotCovered(f"the field {name}: introspection")
+            raise NotCompilableError(f"the field {name}: introspection")
         return definition, FieldSource(name=name, nodes=nodes, return_type=definition.type, parent_type=type_)
 
     def _resolver(self, field: StrawberryField, definition: GraphQLField, source: FieldSource) -> Resolver:
         if field.extensions:
-            raise NotCovered("a field with extensions")
+            raise NotCompilableError("a field with extensions")
         resolver = field.base_resolver
         if resolver is not None and (resolver.parent_parameter or resolver.root_parameter):
-            raise NotCovered("a resolver that asks for its parent by another name than self")
+            raise NotCompilableError("a resolver that asks for its parent by another name than self")
         if resolver is not None and isasyncgenfunction(resolver.wrapped_func):
-            raise NotCovered("a resolver that is a generator")
+            raise NotCompilableError("a resolver that is a generator")
         self.has_resolvers = True
         arguments = Arguments(definition, source.nodes[0], converters_for(field, self._schema))
         return Resolver(field, arguments, source)
@@ -126,7 +126,7 @@ class Builder:
             return AbstractValue(type_, {one.name: self._object(one, details, source) for one in possible}, source)
         if is_object_type(type_):
             return self._object(type_, details, source)
-        raise NotCovered(f"a field of the type {type_}")
+        raise NotCompilableError(f"a field of the type {type_}")
 
     def _object(self, type_: GraphQLObjectType, details: FieldDetailsList, source: FieldSource) -> ObjectValue:
         operation = self._source

@@ -21,7 +21,7 @@ from strawberry.types.graphql import OperationType
 from graph.context import Context
 from graph.engine.arguments import variables_of
 from graph.engine.building import Builder
-from graph.engine.coverage import NotCovered
+from graph.engine.coverage import NotCompilableError
 from graph.engine.run import OperationSource, Position, Run, Value
 from graph.engine.selection import LeafField, ReadField, Resolver, Selection
 from graph.engine.variables import Variables
@@ -90,7 +90,7 @@ class CompiledOperation:
                     resolver=resolver, position=position, field=field, are_alike_for_all=not builder.has_resolvers
                 )
             selection = builder.root(root_type)
-        except (NotCovered, RecursionError):
+        except (NotCompilableError, RecursionError):
             return None
         if any(isinstance(field, LeafField) for field in selection.fields):
             return None
@@ -112,7 +112,7 @@ def compile_operation(schema: Schema, document: DocumentNode, operation_name: st
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     try:
         conditions = sorted(set(_conditions(document)))
-    except NotCovered:
+    except NotCompilableError:
         return None
     if len(conditions) > CONDITIONS_MAX or any(node.variable_definitions for node in fragments.values()):
         return None
@@ -125,12 +125,12 @@ def compile_operation(schema: Schema, document: DocumentNode, operation_name: st
 
 
 def _conditions(document: DocumentNode) -> Iterator[str]:
-    """The variables that decide what is left in; raises NotCovered for other directives."""
+    """The variables that decide what is left in; raises NotCompilableError for other directives."""
     directives: list[DirectiveNode] = []
     visit(document, _DirectiveFinder(directives))
     for directive in directives:
         if directive.name.value not in {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}:
-            raise NotCovered(f"the directive {directive.name.value}")
+            raise NotCompilableError(f"the directive {directive.name.value}")
     yield from variables_of(directives)
 
 

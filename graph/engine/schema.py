@@ -8,7 +8,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from graph.context import Context
-from graph.documents.cache import DocumentCache, UnusableDocument
+from graph.documents.cache import DocumentCache, DocumentRefusedError
 from graph.engine.answering import answer
 from graph.engine.events import SharedResults
 from graph.engine.operation import Events, Root
@@ -112,7 +112,7 @@ class CompilingSchema(strawberry.Schema):
         try:
             document = self._documents.read(text, self._schema)
             document.check_cost(operation_name, variables, context.services.settings)
-        except UnusableDocument:
+        except DocumentRefusedError:
             return None
         operation = document.compiled_for(operation_name, self)
         if operation is None or operation.kind not in allowed:

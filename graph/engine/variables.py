@@ -31,7 +31,7 @@ from graph.engine.run import Value
 Coerce = Callable[[Value], Value]
 
 
-class Misfit(Exception):  # noqa: N818 - it never gets out of here
+class CoercionFailedError(Exception):
     """The value does not fit, or not simply."""
 
 
@@ -47,7 +47,7 @@ class Variables:
             return None
         try:
             return _read(self._readers, given or {})
-        except Misfit:
+        except CoercionFailedError:
             return None
 
 
@@ -71,7 +71,7 @@ def _readers(schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode
             if isinstance(signature, GraphQLError):
                 return None
             readers.append(_Reader(signature, has_default=definition.default_value is not None))
-    except (Misfit, RecursionError, TypeError):
+    except (CoercionFailedError, RecursionError, TypeError):
         return None  # An input of itself, a default that does not fit: graphql-core knows what to do.
     return readers
 
@@ -84,7 +84,7 @@ def _read(readers: Sequence[_Reader], given: Mapping[str, Value]) -> VariableVal
         value = given.get(name, Undefined)
         if value is Undefined:
             if reader.is_required:
-                raise Misfit
+                raise CoercionFailedError
             sources[name] = reader.absent
             if reader.default is not Undefined:
                 coerced[name] = reader.default
@@ -95,7 +95,7 @@ def _read(readers: Sequence[_Reader], given: Mapping[str, Value]) -> VariableVal
 
 
 def _coercer(type_: GraphQLInputType) -> Coerce:
-    """graphql-core's `coerce_input_value` for one type; it raises Misfit."""
+    """graphql-core's `coerce_input_value` for one type; it raises CoercionFailedError."""
     if isinstance(type_, GraphQLNonNull):
         return _not_null(_not_null_coercer(type_.of_type))
     return _nullable(_not_null_coercer(type_))
@@ -116,7 +116,7 @@ def _not_null_coercer(type_: GraphQLInputType) -> Coerce:
 def _not_null(coerce: Coerce) -> Coerce:
     def coerced(value: Value) -> Value:
         if value is None:
-            raise Misfit
+            raise CoercionFailedError
         return coerce(value)
 
     return coerced
@@ -138,7 +138,7 @@ def _list(coerce: Coerce) -> Coerce:
 
 def _input_object(type_: GraphQLInputObjectType) -> Coerce:
     if type_.is_one_of:
-        raise Misfit
+        raise CoercionFailedError
     fields = [
         (
             name,
@@ -154,13 +154,13 @@ def _input_object(type_: GraphQLInputObjectType) -> Coerce:
 
     def coerced(value: Value) -> Value:
         if not isinstance(value, dict) or not value.keys() <= names:
-            raise Misfit
+            raise CoercionFailedError
         given = {}
         for name, out_name, coerce, is_nullable, is_required, default in fields:
             one = value.get(name, Undefined)
             if one is Undefined:
                 if is_required:
-                    raise Misfit
+                    raise CoercionFailedError
                 if default is not Undefined:
                     given[out_name] = default
             elif one is not None:
@@ -168,7 +168,7 @@ def _input_object(type_: GraphQLInputObjectType) -> Coerce:
             elif is_nullable:
                 given[out_name] = None
             else:
-                raise Misfit
+                raise CoercionFailedError
         return type_.out_type(given)
 
     return coerced
@@ -179,7 +179,7 @@ def _enum(type_: CustomGraphQLEnumType) -> Coerce:
 
     def coerced(value: Value) -> Value:
         if type(value) is not str or value not in members:
-            raise Misfit
+            raise CoercionFailedError
         return members[value]
 
     return coerced
@@ -199,9 +199,9 @@ def _leaf(type_: GraphQLLeafType) -> Coerce:
         try:
             read_value = read(value)
         except Exception:  # noqa: BLE001 - graphql-core says what is wrong
-            raise Misfit from None
+            raise CoercionFailedError from None
         if read_value is Undefined:
-            raise Misfit
+            raise CoercionFailedError
         return read_value
 
     return coerced

@@ -13,17 +13,17 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from graph.auth.tokens import InvalidToken, TokenVerifier, read_bearer
+from graph.auth.tokens import InvalidTokenError, TokenVerifier, read_bearer
 from graph.auth.viewer import Viewer
 from graph.context import Services, context_for
-from graph.documents.cache import UnusableDocument
+from graph.documents.cache import DocumentRefusedError
 from graph.errors import ErrorCode, internal_error, log_unexpected
 from graph.http.graphiql import GraphiQL
-from graph.http.parsing import JSON, GraphQLRequest, UnusableRequest, bad_request, read_query_string, read_request
+from graph.http.parsing import JSON, GraphQLRequest, RequestRefusedError, bad_request, read_query_string, read_request
 from graph.http.request import HttpRequest
 from graph.http.responses import negotiate, refusal_response, result_response
 from graph.http.unread_body import answer_and_discard
-from graph.limits.request_rates import RequestRates, TooManyRequests
+from graph.limits.request_rates import RequestRates, TooManyRequestsError
 from graph.schema.build import Schema
 
 OPERATIONS = (OperationType.QUERY, OperationType.MUTATION)
@@ -70,11 +70,11 @@ class HttpEndpoint:
             self._check_method(request)
             media_type = negotiate(accept)
             result = await self._answer(request)
-        except UnusableRequest as refusal:
+        except RequestRefusedError as refusal:
             if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 await self._rates.tell_late()
             return refusal_response(refusal, media_type)
-        except TooManyRequests as refusal:
+        except TooManyRequestsError as refusal:
             return refusal_response(_too_many_requests(refusal), media_type)
         except Exception as error:  # noqa: BLE001 - the last place where a client can still be told in JSON
             return refusal_response(self._unexpected(error), media_type)
@@ -97,9 +97,9 @@ class HttpEndpoint:
     async def _authenticate(self, request: HttpRequest) -> Viewer:
         try:
             return self._tokens.verify(read_bearer(request.header(b"authorization")))
-        except InvalidToken:
+        except InvalidTokenError:
             await self._rates.slow_strangers()
-            raise UnusableRequest(
+            raise RequestRefusedError(
                 HTTPStatus.UNAUTHORIZED,
                 code=ErrorCode.UNAUTHENTICATED,
                 message="Send a valid token: Authorization: Bearer <token>.",
@@ -119,22 +119,22 @@ class HttpEndpoint:
                 operation_name=asked.operation_name,
                 allowed_operation_types=allowed,
             )
-        except UnusableDocument as refusal:
+        except DocumentRefusedError as refusal:
             return ExecutionResult(data=None, errors=list(refusal.errors))
         except InvalidOperationTypeError as refusal:
             if refusal.operation_type is OperationType.SUBSCRIPTION:
                 raise bad_request("Subscriptions are served over the websocket at this address.") from None
             raise _not_allowed("Send mutations by POST.", ("POST",)) from None
 
-    def _unexpected(self, error: Exception) -> UnusableRequest:
+    def _unexpected(self, error: Exception) -> RequestRefusedError:
         shown = internal_error(log_unexpected(error, self._services.telemetry))
-        return UnusableRequest(
+        return RequestRefusedError(
             HTTPStatus.INTERNAL_SERVER_ERROR, code=ErrorCode.INTERNAL, message=shown.message, details=shown.extensions
         )
 
 
-def _too_many_requests(refusal: TooManyRequests) -> UnusableRequest:
-    return UnusableRequest(
+def _too_many_requests(refusal: TooManyRequestsError) -> RequestRefusedError:
+    return RequestRefusedError(
         HTTPStatus.TOO_MANY_REQUESTS,
         code=ErrorCode.TOO_MANY_REQUESTS,
         message=str(refusal),
@@ -143,8 +143,8 @@ def _too_many_requests(refusal: TooManyRequests) -> UnusableRequest:
     )
 
 
-def _not_allowed(message: str, allowed: Sequence[str]) -> UnusableRequest:
-    return UnusableRequest(
+def _not_allowed(message: str, allowed: Sequence[str]) -> RequestRefusedError:
+    return RequestRefusedError(
         HTTPStatus.METHOD_NOT_ALLOWED,
         code=ErrorCode.METHOD_NOT_ALLOWED,
         message=message,

@@ -8,7 +8,7 @@ import orjson
 from starlette.requests import Request
 
 from domain.model.frozen import frozen
-from graph.documents.payloads import BadPayload, check_payload
+from graph.documents.payloads import InvalidPayloadError, check_payload
 from graph.errors import ErrorCode
 from graph.http.request import HttpRequest
 
@@ -16,7 +16,7 @@ JSON = "application/json"
 _JSON_PARAMETERS = ("variables", "extensions")
 
 
-class UnusableRequest(Exception):  # noqa: N818 - read as a sentence: raise UnusableRequest
+class RequestRefusedError(Exception):
     """The request cannot be answered with data. `details` go beside the code into the error's extensions."""
 
     def __init__(
@@ -45,7 +45,7 @@ class GraphQLRequest:
 
 
 def read_query_string(request: Request) -> GraphQLRequest:
-    """Read a request by GET; raises UnusableRequest. Of a parameter that is repeated the last one counts."""
+    """Read a request by GET; raises RequestRefusedError. Of a parameter that is repeated the last one counts."""
     payload: dict[str, object] = dict(request.query_params)
     for name in _JSON_PARAMETERS:
         if name in payload:
@@ -54,7 +54,7 @@ def read_query_string(request: Request) -> GraphQLRequest:
 
 
 async def read_request(request: HttpRequest, *, body_max_bytes: int) -> GraphQLRequest:
-    """Read a request by POST; raises UnusableRequest."""
+    """Read a request by POST; raises RequestRefusedError."""
     _check_content(request.header(b"content-type") or "", request.header(b"content-encoding"))
     announced = request.header(b"content-length") or ""
     if announced.isdecimal() and int(announced[:20]) > body_max_bytes:
@@ -71,14 +71,14 @@ async def read_request(request: HttpRequest, *, body_max_bytes: int) -> GraphQLR
     return _request_from(content)
 
 
-def bad_request(message: str) -> UnusableRequest:
+def bad_request(message: str) -> RequestRefusedError:
     """The refusal of a request that the client has to change."""
-    return UnusableRequest(HTTPStatus.BAD_REQUEST, code=ErrorCode.BAD_REQUEST, message=message)
+    return RequestRefusedError(HTTPStatus.BAD_REQUEST, code=ErrorCode.BAD_REQUEST, message=message)
 
 
 def _check_content(content_type: str, encoding: str | None) -> None:
     if not _is_plain_json(content_type) or (encoding is not None and encoding.lower() != "identity"):
-        raise UnusableRequest(
+        raise RequestRefusedError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             code=ErrorCode.UNSUPPORTED_MEDIA_TYPE,
             message=f"Send the request as {JSON}, in UTF-8 and not compressed.",
@@ -93,8 +93,8 @@ def _is_plain_json(content_type: str) -> bool:
     return media_type == JSON and charsets <= {"utf-8", "utf8"}
 
 
-def _too_large(max_bytes: int) -> UnusableRequest:
-    return UnusableRequest(
+def _too_large(max_bytes: int) -> RequestRefusedError:
+    return RequestRefusedError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         code=ErrorCode.BODY_TOO_LARGE,
         message=f"The body may have {max_bytes} bytes.",
@@ -114,7 +114,7 @@ def _parameter(name: str, text: str) -> object:
 def _request_from(payload: Mapping[str, Any]) -> GraphQLRequest:
     try:
         check_payload(payload)
-    except BadPayload as mistake:
+    except InvalidPayloadError as mistake:
         raise bad_request(str(mistake)) from None
     return GraphQLRequest(
         payload=payload, operation_name=payload.get("operationName") or None, variables=payload.get("variables")

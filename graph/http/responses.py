@@ -10,7 +10,7 @@ from starlette.responses import Response
 from strawberry.types import ExecutionResult
 
 from graph.errors import ErrorCode
-from graph.http.parsing import JSON, UnusableRequest
+from graph.http.parsing import JSON, RequestRefusedError
 
 GRAPHQL_JSON = "application/graphql-response+json"
 
@@ -25,14 +25,14 @@ def encode_json(content: object) -> bytes:
 def negotiate(accept: str | None) -> str:
     """The media type for an Accept header: the newer one only for clients that prefer it or want nothing older.
 
-    Raises UnusableRequest (406) when the header refuses both; without a header it is application/json.
+    Raises RequestRefusedError (406) when the header refuses both; without a header it is application/json.
     """
     if accept is None or accept == "*/*":
         return JSON
     ranges = [_range(part) for part in accept.split(",") if part.strip()]
     newer, older = _quality_of(GRAPHQL_JSON, ranges), _quality_of(JSON, ranges)
     if newer <= 0 and older <= 0:
-        raise UnusableRequest(
+        raise RequestRefusedError(
             HTTPStatus.NOT_ACCEPTABLE,
             code=ErrorCode.NOT_ACCEPTABLE,
             message=f"Answers are {GRAPHQL_JSON} or {JSON}: name one of them in Accept.",
@@ -58,7 +58,7 @@ def result_response(result: ExecutionResult, media_type: str) -> Response:
     return _json(body, media_type, HTTPStatus.OK)
 
 
-def refusal_response(refusal: UnusableRequest, media_type: str) -> Response:
+def refusal_response(refusal: RequestRefusedError, media_type: str) -> Response:
     """The answer to a request that is no GraphQL request."""
     body = {"errors": [{"message": str(refusal), "extensions": {"code": refusal.code, **refusal.details}}]}
     return _json(body, media_type, refusal.status, refusal.headers)

@@ -6,11 +6,11 @@ from types import TracebackType
 
 from domain.ports.telemetry import Metric
 from graph.context import Services
-from graph.errors import OperationTimedOut
+from graph.errors import OperationTimeoutError
 
 
 class Deadline:
-    """Ends what takes longer than the settings allow, by OperationTimedOut, and measures it under its kind."""
+    """Ends what takes longer than the settings allow, by OperationTimeoutError, and measures it under its kind."""
 
     __slots__ = ("_kind", "_services", "_started", "_term")
 
@@ -28,6 +28,6 @@ class Deadline:
         services = self._services
         try:
             if services.deadlines.end(self._term) and isinstance(error, asyncio.CancelledError):
-                raise OperationTimedOut from None
+                raise OperationTimeoutError from None
         finally:
             services.telemetry.observe(Metric.OPERATION_SECONDS, perf_counter() - self._started, type=self._kind)

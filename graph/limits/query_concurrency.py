@@ -19,7 +19,7 @@ class _Line:
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
 
-class AccountTurns:
+class QueryConcurrency:
     """The accounts that have queries at work."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ WAITING_REFUSALS_MAX = 1_000
 """Refusals that wait in one process; more are told at once, so that they hold no further connection."""
 
 
-class TooManyRequests(Exception):  # noqa: N818 - read as a sentence: raise TooManyRequests
+class TooManyRequestsError(Exception):
     """Somebody asks more often than allowed; the message says how often that is, `limit` is the number."""
 
     def __init__(self, message: str, *, limit: int) -> None:
@@ -50,7 +50,7 @@ class RequestRates:
         return self._requests.take(account_id)
 
     async def refuse_request(self, account_id: str) -> NoReturn:
-        """Raises TooManyRequests, late."""
+        """Raises TooManyRequestsError, late."""
         await self._refuse(account_id, "requests", self._settings.requests_per_second)
 
     def admits_document(self, account_id: str) -> bool:
@@ -58,7 +58,7 @@ class RequestRates:
         return self._documents.take(account_id)
 
     async def refuse_document(self, account_id: str) -> NoReturn:
-        """Raises TooManyRequests, late."""
+        """Raises TooManyRequestsError, late."""
         await self._refuse(account_id, "new documents", self._settings.new_documents_per_second)
 
     async def slow_strangers(self) -> None:
@@ -87,7 +87,7 @@ class RequestRates:
             next="refused with 429 until it slows down",
         )
         await self.tell_late()
-        raise TooManyRequests(f"More than {limit} {what} a second. Ask again a bit later.", limit=limit)
+        raise TooManyRequestsError(f"More than {limit} {what} a second. Ask again a bit later.", limit=limit)
 
 
 class _AccountBuckets:

@@ -31,7 +31,7 @@ class Schema(CompilingSchema):
     document_cache: DocumentCache
 
     def resolve_document(self, payload: Mapping[str, object]) -> str:
-        """The text that a request means, on either transport; raises UnusableDocument, with errors to be sent.
+        """The text that a request means, on either transport; raises DocumentRefusedError, with errors to be sent.
 
         `payload` is the JSON body or the payload of a `subscribe` message, after `check_payload`.
         """
@@ -69,7 +69,8 @@ class UnderDeadline(SchemaExtension):
 
 
 def build_schema(settings: GraphSettings) -> Schema:
-    """Build the schema, with a document cache of its own; raises BadManifest when a trusted document cannot be run."""
+    """Build the schema, with a document cache of its own; raises InvalidManifestError when a trusted document cannot be
+    run."""
     cache = DocumentCache(settings)
     schema = Schema(
         query=merge_types("Query", (Query, TradingQuery)),

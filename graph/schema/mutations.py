@@ -6,7 +6,7 @@ import strawberry
 
 from domain.model import errors
 from domain.model.order_query import OrderSort
-from domain.services.placement import Accepted
+from domain.services.placement import PlacementResult
 from graph.auth.viewer import Scope
 from graph.context import Context, Info
 from graph.schema.cursors import write_order_cursor
@@ -48,13 +48,13 @@ class Mutation:
         try:
             command = await read_command(input, wait_ms=wait_ms or 0, context=context)
             accepted = await context.services.placement.place(command)
-        except errors.InvalidOrder as error:
+        except errors.InvalidOrderError as error:
             return InvalidOrder.of(error)
-        except errors.ClientOrderIdConflict as error:
+        except errors.ClientOrderIdConflictError as error:
             return ClientOrderIdConflict.of(error)
-        except errors.OrderDenied as error:
+        except errors.OrderDeniedError as error:
             return OrderDenied.of(error)
-        except errors.Unavailable as error:
+        except errors.UnavailableError as error:
             return Unavailable.of(error)
         return await _success(accepted, wait=timedelta(milliseconds=wait_ms or 0), context=context)
 
@@ -68,19 +68,19 @@ class Mutation:
         viewer.require(Scope.CANCEL)
         order_id = read_order_id(input.order_id)
         if order_id is None:
-            return OrderNotFound.of(errors.OrderNotFound())
+            return OrderNotFound.of(errors.OrderNotFoundError())
         try:
             canceled = await info.context.services.cancellation.request(order_id, account_id=viewer.visible_account_id)
-        except errors.OrderNotFound as error:
+        except errors.OrderNotFoundError as error:
             return OrderNotFound.of(error)
-        except errors.NotCancelable as error:
+        except errors.NotCancelableError as error:
             return NotCancelable.of(error)
-        except errors.TryAgain:
-            return Unavailable.of(errors.Unavailable("The order cannot be canceled at the moment. Try again."))
+        except errors.TransientError:
+            return Unavailable.of(errors.UnavailableError("The order cannot be canceled at the moment. Try again."))
         return CancelOrderSuccess(order=order_from(canceled))
 
 
-async def _success(accepted: Accepted, *, wait: timedelta, context: Context) -> PlaceOrderSuccess:
+async def _success(accepted: PlacementResult, *, wait: timedelta, context: Context) -> PlaceOrderSuccess:
     order = accepted.order
     if wait > timedelta(0):
         order = await wait_for_first_attempt(order, wait=wait, services=context.services)

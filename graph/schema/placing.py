@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from domain.model.errors import InputIssue, InvalidOrder, IssueCode
+from domain.model.errors import InputIssue, InvalidOrderError, IssueCode
 from domain.model.values import OrderType, TimeInForce, is_isin
 from domain.services.placement import PlaceOrder, find_issues
 from graph.context import Context
@@ -16,11 +16,11 @@ _STAND_IN = Decimal(1)
 
 
 async def read_command(asked: PlaceOrderInput, *, wait_ms: int, context: Context) -> PlaceOrder:
-    """The command; raises InvalidOrder when an argument is malformed, together with all else that is wrong."""
+    """The command; raises InvalidOrderError when an argument is malformed, together with all else that is wrong."""
     issues = [*_wait_issues(wait_ms), *_format_issues(asked)]
     command = _command(asked, account_id=context.viewer.account_id)
     if issues:
-        raise InvalidOrder([*issues, *await _other_issues(command, issues, context)])
+        raise InvalidOrderError([*issues, *await _other_issues(command, issues, context)])
     return command
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import strawberry
 
-from domain.model.errors import OrderNotFound
+from domain.model.errors import OrderNotFoundError
 from graph.auth.viewer import Scope
 from graph.context import Info
 from graph.engine.delivery import Delivery
@@ -33,7 +33,7 @@ class Subscription:
         viewer.require(Scope.READ)
         key, version = read_order_id(order_id), given(after_version)
         if key is None:
-            raise OrderNotFound
+            raise OrderNotFoundError
         if version is not None and version < 0:
             raise bad_input("afterVersion must not be negative.")
         feed = info.context.services.feed

@@ -58,9 +58,9 @@ class TradingMutation:
         account_id, reason = _whom(input.account_id, everybody=input.everybody), _reason(input.reason)
         try:
             halt = await info.context.services.control.halt(account_id, by=operator, reason=reason)
-        except errors.TryAgain:
+        except errors.TransientError:
             message = "Whether trading is halted cannot be told at the moment. Try again until it is."
-            return Unavailable.of(errors.Unavailable(message))
+            return Unavailable.of(errors.UnavailableError(message))
         return HaltTradingSuccess(halt=halt_from(halt))
 
     @described(
@@ -79,10 +79,10 @@ class TradingMutation:
         account_id, reason = _whom(input.account_id, everybody=input.everybody), _reason(input.reason)
         try:
             halt = await info.context.services.control.resume(account_id, by=operator, reason=reason)
-        except errors.NotHalted as error:
+        except errors.NotHaltedError as error:
             return NotHalted.of(error)
-        except errors.TryAgain:
-            return Unavailable.of(errors.Unavailable("Trading cannot be resumed at the moment. Try again."))
+        except errors.TransientError:
+            return Unavailable.of(errors.UnavailableError("Trading cannot be resumed at the moment. Try again."))
         return ResumeTradingSuccess(halt=halt_from(halt))
 
     @described(
@@ -109,11 +109,11 @@ class TradingMutation:
         )
         try:
             stored = await info.context.services.control.set_limits(asked, by=operator)
-        except errors.WrongLimits as error:
+        except errors.InvalidLimitsError as error:
             code = IssueCode.REQUIRED if asked.limit_nothing else IssueCode.OUT_OF_RANGE
             return InvalidLimits.of(error.wrong, code=code)
-        except errors.TryAgain:
-            return Unavailable.of(errors.Unavailable("Limits cannot be set at the moment. Try again."))
+        except errors.TransientError:
+            return Unavailable.of(errors.UnavailableError("Limits cannot be set at the moment. Try again."))
         return SetAccountLimitsSuccess(limits=AccountLimits.of(stored, for_operator=True))
 
     @described(
@@ -130,8 +130,8 @@ class TradingMutation:
         try:
             await info.context.services.control.clear_limits(account_id, by=operator)
             found = await _limits(info.context, account_id)
-        except errors.TryAgain:
-            return Unavailable.of(errors.Unavailable("Limits cannot be removed at the moment. Try again."))
+        except errors.TransientError:
+            return Unavailable.of(errors.UnavailableError("Limits cannot be removed at the moment. Try again."))
         return ClearAccountLimitsSuccess(limits=found)
 
 

@@ -19,7 +19,7 @@ class Guest(Protocol):
         """Close soon, for this reason."""
 
 
-class TooManySockets(Exception):  # noqa: N818 - read as a sentence: raise TooManySockets
+class SocketLimitError(Exception):
     """The account has as many sockets as it may have."""
 
 
@@ -59,9 +59,9 @@ class Admission:
             self._leave(guest)
 
     def introduce(self, guest: Guest, account_id: str) -> None:
-        """Count a socket as the account's from now on; raises TooManySockets."""
+        """Count a socket as the account's from now on; raises SocketLimitError."""
         if self._sockets[account_id] >= self._settings.sockets_per_account:
-            raise TooManySockets(f"The account has {self._settings.sockets_per_account} sockets, as many as it may")
+            raise SocketLimitError(f"The account has {self._settings.sockets_per_account} sockets, as many as it may")
         self._waiting.pop(guest, None)
         self._accounts[guest] = account_id
         self._sockets[account_id] += 1

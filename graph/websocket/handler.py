@@ -21,15 +21,15 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 from strawberry.types import ExecutionResult
 from strawberry.utils.aio import aclosing
 
-from graph.auth.tokens import InvalidToken, read_bearer
+from graph.auth.tokens import InvalidTokenError, read_bearer
 from graph.auth.viewer import Viewer
 from graph.context import Context, context_for
-from graph.documents.cache import UnusableDocument
+from graph.documents.cache import DocumentRefusedError
 from graph.engine.events import RenderedResults
 from graph.errors import ErrorCode, log_unexpected
-from graph.limits.request_rates import TooManyRequests
-from graph.websocket.admission import TooManySockets
-from graph.websocket.messages import BadMessage, read_message
+from graph.limits.request_rates import TooManyRequestsError
+from graph.websocket.admission import SocketLimitError
+from graph.websocket.messages import InvalidMessageError, read_message
 
 if TYPE_CHECKING:
     from graph.schema.build import Schema
@@ -114,7 +114,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         """Act on one message of the client; one that breaks the protocol closes the socket."""
         try:
             checked = read_message(message)
-        except BadMessage as mistake:
+        except InvalidMessageError as mistake:
             await self.handle_invalid_message(str(mistake))
             return
         try:
@@ -149,10 +149,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         try:
             viewer = self._authenticate(message.get("payload") or {})
             self.view.admission.introduce(self, viewer.account_id)
-        except InvalidToken:
+        except InvalidTokenError:
             await self.websocket.close(code=UNAUTHORIZED, reason="Unauthorized")
             return
-        except TooManySockets as refusal:
+        except SocketLimitError as refusal:
             # Not a code that clients take for final: of the sockets that are counted, some may be dead already.
             self.view.refused("account")
             await self.websocket.close(code=TRY_AGAIN_LATER, reason=str(refusal))
@@ -225,10 +225,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         try:
             await self._admit(schema, payload)
             document = schema.resolve_document(payload)
-        except UnusableDocument as refusal:
+        except DocumentRefusedError as refusal:
             await self._refuse(message["id"], refusal.errors)
             return
-        except TooManyRequests as refusal:
+        except TooManyRequestsError as refusal:
             await self._refuse(message["id"], [_too_many_requests(refusal)])
             return
         if self._is_ending:
@@ -239,7 +239,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         self.operations[operation.id] = operation
 
     async def _admit(self, schema: "Schema", payload: dict[str, Any]) -> None:
-        """Count the operation, like a request over HTTP; raises TooManyRequests, late, and until then the messages
+        """Count the operation, like a request over HTTP; raises TooManyRequestsError, late, and until then the messages
         behind it wait."""
         viewer, rates = cast("Context", self.context).viewer, self.view.rates
         if not rates.admits_request(viewer.account_id):
@@ -267,7 +267,7 @@ def _too_many_operations(operations_max: int) -> GraphQLError:
     return GraphQLError(message, extensions={"code": ErrorCode.TOO_MANY_OPERATIONS})
 
 
-def _too_many_requests(refusal: TooManyRequests) -> GraphQLError:
+def _too_many_requests(refusal: TooManyRequestsError) -> GraphQLError:
     return GraphQLError(str(refusal), extensions={"code": ErrorCode.TOO_MANY_REQUESTS, "limit": refusal.limit})
 
 

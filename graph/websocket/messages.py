@@ -3,23 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from graph.documents.payloads import BadPayload, check_payload
+from graph.documents.payloads import InvalidPayloadError, check_payload
 
 OPERATION_ID_MAX_CHARACTERS = 128
 _KINDS = frozenset({"connection_init", "ping", "pong", "subscribe", "complete"})
 
 
-class BadMessage(Exception):  # noqa: N818 - read as a sentence: raise BadMessage
+class InvalidMessageError(Exception):
     """The client broke the protocol. The text is short: it becomes the reason of a close frame (123 bytes)."""
 
 
 def read_message(given: object) -> dict[str, Any]:
-    """The message, with null payloads left out; raises BadMessage."""
+    """The message, with null payloads left out; raises InvalidMessageError."""
     if not isinstance(given, dict):
-        raise BadMessage("A message must be a JSON object")
+        raise InvalidMessageError("A message must be a JSON object")
     kind = given.get("type")
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise BadMessage("Unknown message type")
+        raise InvalidMessageError("Unknown message type")
     if kind in {"subscribe", "complete"}:
         _check_id(given.get("id"))
     message = dict(given)
@@ -28,19 +28,19 @@ def read_message(given: object) -> dict[str, Any]:
     if kind == "subscribe":
         _check_operation(message.get("payload"))
     elif not isinstance(message.get("payload", {}), dict):
-        raise BadMessage("payload must be an object")
+        raise InvalidMessageError("payload must be an object")
     return message
 
 
 def _check_id(operation_id: object) -> None:
     if not isinstance(operation_id, str) or not 0 < len(operation_id) <= OPERATION_ID_MAX_CHARACTERS:
-        raise BadMessage(f"id must be a text of 1 to {OPERATION_ID_MAX_CHARACTERS} characters")
+        raise InvalidMessageError(f"id must be a text of 1 to {OPERATION_ID_MAX_CHARACTERS} characters")
 
 
 def _check_operation(payload: object) -> None:
     if not isinstance(payload, Mapping):
-        raise BadMessage("payload must be an object")
+        raise InvalidMessageError("payload must be an object")
     try:
         check_payload(payload)
-    except BadPayload as mistake:
-        raise BadMessage(f"payload.{mistake}") from None
+    except InvalidPayloadError as mistake:
+        raise InvalidMessageError(f"payload.{mistake}") from None

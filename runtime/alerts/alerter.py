@@ -11,9 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from domain.ports.telemetry import Metric
 from runtime.alerts.claims import RedisClaims, open_claims
-from runtime.alerts.gathering import Burst, Gathering, message_of
-from runtime.alerts.outbox import Letter, Outbox, SendingPolicy
-from runtime.alerts.table import Alert, Noticing
+from runtime.alerts.gathering import AlertGroup, AlertGrouping, message_of
+from runtime.alerts.outbox import AlertDelivery, Outbox, SendingPolicy
+from runtime.alerts.table import Alert, AlertMatcher
 from runtime.observability.telemetry import ProcessTelemetry
 from runtime.settings import Settings
 
@@ -29,8 +29,8 @@ class Alerter:
         self,
         *,
         process_name: str,
-        noticing: Noticing,
-        gathering: Gathering,
+        noticing: AlertMatcher,
+        gathering: AlertGrouping,
         outboxes: Sequence[Outbox],
         claims: RedisClaims | None,
         telemetry: ProcessTelemetry,
@@ -90,13 +90,13 @@ class Alerter:
             lost, self._lost = self._lost, []
             await self._claims.give_back(lost)
 
-    async def _claimed(self, burst: Burst) -> Burst | None:
+    async def _claimed(self, burst: AlertGroup) -> AlertGroup | None:
         if self._claims is None:
             return burst
         return burst.only(alert.case for alert in await self._claims.claim(burst.alerts))
 
-    def _post(self, burst: Burst) -> None:
-        letter = Letter(
+    def _post(self, burst: AlertGroup) -> None:
+        letter = AlertDelivery(
             message=message_of(burst, process=self._process_name),
             alerts=burst.alerts,
             lost=self._lose,
@@ -123,8 +123,8 @@ async def open_alerts(settings: Settings, *, telemetry: ProcessTelemetry, proces
         outboxes = _open_outboxes(settings, telemetry)
         alerter = Alerter(
             process_name=process_name,
-            noticing=Noticing(lasting_seconds=settings.alert_stream_down_seconds),
-            gathering=Gathering(
+            noticing=AlertMatcher(lasting_seconds=settings.alert_stream_down_seconds),
+            gathering=AlertGrouping(
                 repeat_seconds=settings.alert_repeat_seconds,
                 gather_seconds=settings.alert_gather_seconds,
                 gather_max_seconds=settings.alert_gather_max_seconds,

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from runtime.alerts.gathering import Message
+from runtime.alerts.gathering import AlertMessage
 from runtime.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Channel:
         self._secret_parts = secret_parts(address)
         self._thread: threading.Thread | None = None
 
-    async def send(self, message: Message, *, within_seconds: float) -> str | None:
+    async def send(self, message: AlertMessage, *, within_seconds: float) -> str | None:
         """Send the message; None when it went out, or else why it did not. Never raises."""
         if self._thread is not None and self._thread.is_alive():
             return "the message before is still on its way"
@@ -54,7 +54,7 @@ class Channel:
         except TimeoutError:
             return f"no answer within {within_seconds:g} s"
 
-    def _send(self, message: Message) -> str | None:
+    def _send(self, message: AlertMessage) -> str | None:
         from apprise import NotifyType  # noqa: PLC0415 - see `_open_channel`
 
         try:

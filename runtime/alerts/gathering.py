@@ -18,7 +18,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class AlertMessage:
     """What goes to a channel."""
 
     title: str
@@ -27,7 +27,7 @@ class Message:
 
 
 @dataclass(slots=True, kw_only=True)
-class Burst:
+class AlertGroup:
     """Alerts of one kind that go out together: all are counted, the first CASES_PER_BURST_MAX are known."""
 
     kind: AlertKind
@@ -41,24 +41,24 @@ class Burst:
         """How many cases there are."""
         return len(self.alerts) + self.more
 
-    def only(self, cases: Iterable[str]) -> "Burst | None":
+    def only(self, cases: Iterable[str]) -> "AlertGroup | None":
         """The burst with these of its known cases; none when nothing is left to tell."""
         wanted = set(cases)
         kept = [alert for alert in self.alerts if alert.case in wanted]
         if not kept:
             return None
-        return Burst(kind=self.kind, due_at=self.due_at, wait=self.wait, alerts=kept, more=self.more)
+        return AlertGroup(kind=self.kind, due_at=self.due_at, wait=self.wait, alerts=kept, more=self.more)
 
 
 @dataclass(slots=True, kw_only=True)
-class Gathering:
+class AlertGrouping:
     """Gathers alerts. Every moment is in seconds of a clock that never jumps."""
 
     repeat_seconds: float
     gather_seconds: float
     gather_max_seconds: float
     _said: OrderedDict[Key, float] = field(default_factory=OrderedDict)
-    _bursts: dict[str, Burst] = field(default_factory=dict)
+    _bursts: dict[str, AlertGroup] = field(default_factory=dict)
     _last: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Of each kind, when its last burst was taken, and how long that one had waited."""
 
@@ -82,7 +82,7 @@ class Gathering:
         """When the next burst is to go out."""
         return min((burst.due_at for burst in self._bursts.values()), default=None)
 
-    def take(self, *, now: float) -> Sequence[Burst]:
+    def take(self, *, now: float) -> Sequence[AlertGroup]:
         """The bursts that are due."""
         due = [burst for burst in self._bursts.values() if burst.due_at <= now]
         for burst in due:
@@ -95,15 +95,15 @@ class Gathering:
         for alert in alerts:
             self._said.pop((alert.kind.name, alert.case), None)
 
-    def _begin(self, kind: AlertKind, now: float) -> Burst:
+    def _begin(self, kind: AlertKind, now: float) -> AlertGroup:
         taken_at, waited = self._last.get(kind.name, (-self.gather_max_seconds, 0.0))
         is_going_on = now - taken_at < self.gather_max_seconds
         wait = min(2 * waited, self.gather_max_seconds) if is_going_on else self.gather_seconds
-        self._bursts[kind.name] = Burst(kind=kind, due_at=now + wait, wait=wait)
+        self._bursts[kind.name] = AlertGroup(kind=kind, due_at=now + wait, wait=wait)
         return self._bursts[kind.name]
 
 
-def message_of(burst: Burst, *, process: str) -> Message:
+def message_of(burst: AlertGroup, *, process: str) -> AlertMessage:
     """The words of a burst: what happened, what to do, how many, and the first few by their ids."""
     times = f" ({burst.count} times)" if burst.count > 1 else ""
     lines = [burst.kind.happened, f"What to do: {burst.kind.to_do}"]
@@ -112,4 +112,4 @@ def message_of(burst: Burst, *, process: str) -> Message:
         more = burst.count - len(labels[:LABELS_SHOWN_MAX])
         lines.append("Which: " + ", ".join(labels[:LABELS_SHOWN_MAX]) + (f" and {more} more" if more else ""))
     lines.append(f"Said by: {process}, as {burst.kind.name}")
-    return Message(title=f"Fillwire: {burst.kind.title}{times}", body="\n".join(lines), kind=burst.kind.name)
+    return AlertMessage(title=f"Fillwire: {burst.kind.title}{times}", body="\n".join(lines), kind=burst.kind.name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from domain.ports.telemetry import Metric, Telemetry
 from runtime.alerts.channels import Channel
-from runtime.alerts.gathering import Message
+from runtime.alerts.gathering import AlertMessage
 from runtime.alerts.table import Alert
 
 HOW_TO_TRY = "run `python -m runtime alerts test`"
@@ -23,11 +23,11 @@ class SendingPolicy:
 
 
 @dataclass(slots=True, kw_only=True)
-class Letter:
+class AlertDelivery:
     """A message on its way to every channel, with the cases that it tells. When no channel took it, `lost` is called
     with them."""
 
-    message: Message
+    message: AlertMessage
     alerts: Sequence[Alert]
     lost: Callable[[Sequence[Alert]], None]
     channels_left: int
@@ -55,9 +55,9 @@ class Outbox:
         self._channel = channel
         self._policy = policy
         self._telemetry = telemetry
-        self._waiting: asyncio.Queue[Letter] = asyncio.Queue(waiting_messages_max)
+        self._waiting: asyncio.Queue[AlertDelivery] = asyncio.Queue(waiting_messages_max)
 
-    def put(self, letter: Letter) -> None:
+    def put(self, letter: AlertDelivery) -> None:
         """Add a message; with no room it is dropped, counted and logged."""
         try:
             self._waiting.put_nowait(letter)
@@ -85,7 +85,7 @@ class Outbox:
         while not self._waiting.empty():
             self._fail(self._waiting.get_nowait(), outcome="failed", error=STOPPED)
 
-    async def _send(self, letter: Letter) -> None:
+    async def _send(self, letter: AlertDelivery) -> None:
         pause = self._policy.pause_seconds
         reason: str | None = None
         for attempt in range(self._policy.attempts_max):
@@ -99,7 +99,7 @@ class Outbox:
                 return
         self._fail(letter, outcome="failed", error=reason)
 
-    def _fail(self, letter: Letter, *, outcome: str, error: str | None) -> None:
+    def _fail(self, letter: AlertDelivery, *, outcome: str, error: str | None) -> None:
         self._telemetry.count(Metric.ALERT_MESSAGES, outcome=outcome)
         self._telemetry.error(
             "alert_not_sent", channel=self._channel.name, kind=letter.message.kind, error=error, next=HOW_TO_TRY

@@ -164,7 +164,7 @@ class Alert:
 
 
 @dataclass(slots=True, kw_only=True)
-class Noticing:
+class AlertMatcher:
     """Tells which events are alerts. `lasting_seconds` is how long a lasting kind must go on first."""
 
     lasting_seconds: float

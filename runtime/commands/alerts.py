@@ -5,13 +5,13 @@ import sys
 from collections.abc import Sequence
 
 from runtime.alerts.channels import Channel, open_channels
-from runtime.alerts.gathering import Message
+from runtime.alerts.gathering import AlertMessage
 from runtime.settings import Settings, SettingsError, load_settings
 
 EXIT_CHANNEL_FAILED = 1
 EXIT_BAD_SETTINGS = 2
 NOBODY = "ALERT_URLS is not set, so nobody is told. It holds addresses of apprise: see docs/operations.md."
-TEST = Message(
+TEST = AlertMessage(
     title="Fillwire: test of alerts",
     body="This is a test. Nothing has happened, and nothing is to be done.",
     kind="test",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from domain.model.errors import FillwireError
 from domain.model.values import Instrument, is_isin, parse_decimal
-from runtime.processes.lifecycle import Head, Process
+from runtime.processes.lifecycle import Process, ProcessMain
 from runtime.resources import open_database, open_venue
 
 REQUIRES = ("database_url",)
@@ -14,7 +14,7 @@ COLUMNS = ("isin", "symbol", "name", "currency", "tick_size", "lot_size", "trada
 INSTRUMENTS_PER_WRITE_MAX = 1_000
 
 
-class ImportRefused(FillwireError):  # noqa: N818 - read as a sentence
+class InstrumentImportError(FillwireError):
     """The file cannot be taken; nothing of it was stored."""
 
 
@@ -26,7 +26,7 @@ async def sync(process: Process) -> None:
     process.telemetry.info("instruments_synchronised", found=len(found), changed=changed)
 
 
-def importing(file: Path) -> Head:
+def importing(file: Path) -> ProcessMain:
     """The head that stores the instruments of a CSV file, all or nothing."""
 
     async def run(process: Process) -> None:
@@ -43,18 +43,18 @@ def importing(file: Path) -> Head:
 def read_instruments(file: Path) -> Iterator[Instrument]:
     """The instruments of a CSV file with the columns of COLUMNS.
 
-    Raises ImportRefused that names the line and what is wrong with it.
+    Raises InstrumentImportError that names the line and what is wrong with it.
     """
     with file.open(encoding="utf-8-sig", newline="") as lines:
         rows = csv.DictReader(lines)
         missing = set(COLUMNS) - set(rows.fieldnames or ())
         if missing:
-            raise ImportRefused(f"{file}: the columns {', '.join(sorted(missing))} are missing")
+            raise InstrumentImportError(f"{file}: the columns {', '.join(sorted(missing))} are missing")
         for row in rows:
             try:
                 yield _instrument(row)
             except ValueError as error:
-                raise ImportRefused(f"{file}, line {rows.line_num}: {error}") from None
+                raise InstrumentImportError(f"{file}, line {rows.line_num}: {error}") from None
 
 
 def _instrument(row: dict[str, str]) -> Instrument:

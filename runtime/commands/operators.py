@@ -10,14 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
-from domain.model.errors import TryAgain, WrongLimits
+from domain.model.errors import InvalidLimitsError, TransientError
 from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice
 from domain.model.order_query import PAGE_MAX_ROWS, PageRequest
 from domain.model.values import ZERO, format_decimal, is_isin, parse_decimal
 from domain.ports.trading_control import HaltFilter, TradingHalt
 from domain.services.trading_control import EVERYBODY, TradingControl
 from runtime.commands.operator_arguments import COUNT_LIMITS, DECIMAL_LIMITS
-from runtime.processes.lifecycle import Head, Process, utc_now
+from runtime.processes.lifecycle import Process, ProcessMain, utc_now
 from runtime.resources import Database, open_database
 from runtime.wiring import make_trading_control
 
@@ -32,7 +32,7 @@ class Desk:
     control: TradingControl
 
 
-def command(parsed: argparse.Namespace) -> Head:
+def command(parsed: argparse.Namespace) -> ProcessMain:
     """The head that does what the arguments say."""
     act = ACTIONS[parsed.command, parsed.action]
 
@@ -91,7 +91,7 @@ async def _clear(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
 async def _price(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
     price = _decimal("price", asked.price)
     if price <= ZERO or not is_isin(asked.isin):
-        raise WrongLimits({"price": "Give an ISIN and a price of more than zero."})
+        raise InvalidLimitsError({"price": "Give an ISIN and a price of more than zero."})
     if not await desk.database.prices.save([LastPrice(isin=asked.isin, price=price, at=utc_now())]):
         return [f"{asked.isin}  not taken: a newer price is known. Does this machine's clock go wrong?"]
     return [f"{asked.isin}  {format_decimal(price)}"]
@@ -103,7 +103,7 @@ async def _recount(desk: Desk, _asked: argparse.Namespace) -> Iterable[str]:
 
 async def _doubts(desk: Desk, account_id: str | None) -> Iterable[str]:
     """What makes it likely that another account was meant. What was done holds, also when this cannot be told."""
-    with suppress(TryAgain):
+    with suppress(TransientError):
         if account_id is not None and not await desk.database.limit_book.is_known(account_id):
             return [f"No order of {account_id} has ever been accepted: is that the account's id?"]
     return []
@@ -142,7 +142,7 @@ def _decimal(name: str, text: str) -> Decimal:
     try:
         return parse_decimal(text)
     except ValueError as error:
-        raise WrongLimits({name: str(error)}) from None
+        raise InvalidLimitsError({name: str(error)}) from None
 
 
 ACTIONS: Mapping[tuple[str, str], Callable[[Desk, argparse.Namespace], Awaitable[Iterable[str]]]] = {

@@ -23,10 +23,10 @@ READY_SECONDS = 1.0
 READY = "ok"
 
 Check = Callable[[], Awaitable[object]]
-"""Raises NotReady, or anything else, while its part does not work."""
+"""Raises NotReadyError, or anything else, while its part does not work."""
 
 
-class NotReady(Exception):  # noqa: N818 - read as a sentence
+class NotReadyError(Exception):
     """Why a part does not work: `reason` in fixed words for everybody who may ask, the message for the log."""
 
     def __init__(self, reason: str, sentence: str) -> None:
@@ -88,7 +88,7 @@ class Readiness:
         self._looked_at = self._clock()
         return dict(self._logged)
 
-    def _log(self, part: str, reason: NotReady | None) -> None:
+    def _log(self, part: str, reason: NotReadyError | None) -> None:
         state = READY if reason is None else reason.reason
         if state == self._logged[part]:
             return
@@ -122,14 +122,14 @@ async def serve_health(process: Process, *, checks: Mapping[str, Check]) -> None
     )
 
 
-async def _reason(check: Check) -> NotReady | None:
+async def _reason(check: Check) -> NotReadyError | None:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             await check()
-    except NotReady as reason:
+    except NotReadyError as reason:
         return reason
     except TimeoutError:
-        return NotReady("busy", f"no answer within {CHECK_TIMEOUT_SECONDS} s")
+        return NotReadyError("busy", f"no answer within {CHECK_TIMEOUT_SECONDS} s")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why the process is not ready
-        return NotReady("unreachable", repr(error))
+        return NotReadyError("unreachable", repr(error))
     return None

@@ -69,7 +69,7 @@ SERIES: Mapping[Metric, Series] = {
     Metric.RECONCILED_ORDERS: _counter("Open orders compared with the exchange's list."),
     Metric.REPORTS_RECORDED: _counter("Reports of the exchange applied to orders."),
     Metric.REPORTS_UNREADABLE: _counter("Reports that could not be understood; kept in dead_letters."),
-    Metric.REPORTS_FOREIGN: _counter("Reports about orders that were not placed here."),
+    Metric.REPORTS_EXTERNAL: _counter("Reports about orders that were not placed here."),
     Metric.RECORD_BATCH_SIZE: _items("Reports recorded by one statement."),
     Metric.RECORD_SECONDS: _seconds("How long recording a batch took."),
     Metric.VENUE_LAG_SECONDS: _seconds("From the exchange's clock to the commit, for the newest report of a batch."),

@@ -17,10 +17,10 @@ from domain.ports.telemetry import Metric
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from graph.app import create_graphql_routes, graphql_first
-from graph.auth.token_cache import RememberedTokens
+from graph.auth.token_cache import TokenCache
 from graph.auth.tokens import ExpectedClaims, HmacTokens, TokenVerifier, read_key_set
 from graph.context import Services
-from graph.documents.trusted import BadManifest, read_manifest
+from graph.documents.trusted import InvalidManifestError, read_manifest
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
 from graph.websocket.open_sockets import OpenSockets
 from runtime.jwks import open_key_set
@@ -47,7 +47,7 @@ async def run(process: Process) -> None:
     """Serve until stopped. Raises SettingsError without a token key."""
     settings = process.settings
     async with AsyncExitStack() as stack:
-        tokens = RememberedTokens(
+        tokens = TokenCache(
             verifier=await stack.enter_async_context(open_token_verifier(process)),
             tokens_max=settings.verified_tokens_max,
             clock=utc_now,
@@ -198,7 +198,7 @@ def websocket_limits(settings: Settings) -> WebSocketLimits:
 def _graphql_routes(services: Services, *, tokens: TokenVerifier, sockets: OpenSockets) -> Sequence[BaseRoute]:
     try:
         return create_graphql_routes(services, tokens=tokens, sockets=sockets)
-    except BadManifest as error:
+    except InvalidManifestError as error:
         raise SettingsError(f"TRUSTED_DOCUMENTS_FILE: {error}") from error
 
 
@@ -206,7 +206,7 @@ def _trusted_documents(settings: Settings) -> tuple[TrustedDocument, ...]:
     path = settings.trusted_documents_file
     try:
         return () if path is None else read_manifest(Path(path))
-    except BadManifest as error:
+    except InvalidManifestError as error:
         raise SettingsError(f"TRUSTED_DOCUMENTS_FILE: {error}") from error
 
 

@@ -35,7 +35,7 @@ class Process:
     stop: asyncio.Event
 
 
-Head = Callable[[Process], Coroutine[None, None, None]]
+ProcessMain = Callable[[Process], Coroutine[None, None, None]]
 
 
 def utc_now() -> datetime:
@@ -51,7 +51,7 @@ def new_id() -> UUID:
     return pgproto.UUID(uuid_utils.uuid7().bytes)
 
 
-def run_process(name: str, head: Head, *, requires: Sequence[str] = ()) -> int:
+def run_process(name: str, head: ProcessMain, *, requires: Sequence[str] = ()) -> int:
     """Run a process until it stops; gives the exit code. Wrong or missing settings end it with one clear message."""
     gc.freeze()  # What was imported stays for good: a collection need not look at it again.
     gc.enable()
@@ -80,7 +80,7 @@ async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]])
 
     async def stop_all() -> None:
         await process.stop.wait()
-        raise _Stopped
+        raise _StoppedError
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -88,11 +88,11 @@ async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]])
             group.create_task(collect_garbage())
             for task in tasks:
                 group.create_task(_as_coroutine(task))
-    except* _Stopped:
+    except* _StoppedError:
         process.telemetry.info("stopped", process=process.name)
 
 
-class _Stopped(Exception):  # noqa: N818 - ends the task group; nobody sees it
+class _StoppedError(Exception):
     """The process was asked to stop."""
 
 
@@ -100,7 +100,7 @@ async def _as_coroutine(task: Callable[[], Awaitable[None]]) -> None:
     await task()
 
 
-async def _run(name: str, head: Head, settings: Settings, repeats: Repeats) -> int:
+async def _run(name: str, head: ProcessMain, settings: Settings, repeats: Repeats) -> int:
     process = Process(
         name=name, settings=settings, telemetry=ProcessTelemetry(Metrics(), get_logger()), stop=asyncio.Event()
     )

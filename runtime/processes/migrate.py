@@ -10,7 +10,7 @@ REQUIRES = ("database_url",)
 
 
 async def run(process: Process) -> None:
-    """Run every migration that is missing. Raises DatabaseNotReady with what to do when it cannot begin."""
+    """Run every migration that is missing. Raises DatabaseNotReadyError with what to do when it cannot begin."""
     try:
         await asyncio.to_thread(upgrade, process.settings.database_address)
     except Exception as error:

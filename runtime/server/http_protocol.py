@@ -96,11 +96,11 @@ class Connections:
         self._served.discard(connection)
 
 
-class HeadTooLarge(Exception):  # noqa: N818 - read as a sentence
+class HeadTooLargeError(Exception):
     """Ends the parsing of a request whose head is beyond its limits."""
 
 
-class TooManyPipelined(Exception):  # noqa: N818 - read as a sentence
+class PipelineTooLongError(Exception):
     """Ends the parsing of requests that were sent behind each other without end."""
 
 
@@ -134,7 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         # The parser keeps an unfinished header, and tells of it at its end.
         if self._unparsed_bytes > self._limits.head_max_bytes:
-            self._refusal = HeadTooLarge()
+            self._refusal = HeadTooLargeError()
             self.send_400_response("")
         elif self._arrival_timer is None and self._all.is_waiting(self):
             self._await_request()
@@ -150,19 +150,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._unparsed_bytes = 0
         self._head_bytes += len(url)
         if self._head_bytes > self._limits.head_max_bytes:
-            self._refuse(HeadTooLarge())
+            self._refuse(HeadTooLargeError())
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
         self._unparsed_bytes = 0
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > self._limits.head_max_bytes or len(self.headers) > self._limits.headers_max:
-            self._refuse(HeadTooLarge())
+            self._refuse(HeadTooLargeError())
 
     def on_headers_complete(self) -> None:
         self._unparsed_bytes = 0
         if len(self.pipeline) >= PIPELINED_MAX:
-            self._refuse(TooManyPipelined())
+            self._refuse(PipelineTooLongError())
         super().on_headers_complete()
         # uvicorn names the class of its cycle in the midst of that method. An upgrade has none.
         if self.cycle is not None:
@@ -196,7 +196,7 @@ class HttpProtocol(HttpToolsProtocol):
         match self._refusal:
             case None:
                 super().send_400_response(msg)
-            case HeadTooLarge():
+            case HeadTooLargeError():
                 self.transport.write(HEAD_TOO_LARGE)
                 self.transport.close()
             case _:

@@ -12,8 +12,8 @@ from random import Random
 from typing import TypeVar
 
 from broadcast.account import AccountStream
-from broadcast.pursuit import AccountPursuit
-from broadcast.rereading import PatientLog
+from broadcast.pursuit import AccountCursor
+from broadcast.rereading import RetryingChangeLog
 from broadcast.subscriber import Subscriber
 from domain.model.changes import RecordedChange
 from domain.ports.telemetry import Metric
@@ -37,7 +37,7 @@ def changes_of_an_account() -> Sequence[RecordedChange]:
     return [log.append(a_snapshot()) for _ in range(STEPS)]
 
 
-class Database(PatientLog):
+class Database(RetryingChangeLog):
     """The first `committed` of the changes; it answers at once."""
 
     def __init__(self, changes: Sequence[RecordedChange]) -> None:
@@ -72,7 +72,7 @@ class Silence:
     warning = error = info
 
 
-class NothingYet(Exception):  # noqa: N818 - read as a sentence
+class NothingYetError(Exception):
     """There is nothing to take and nothing to read."""
 
 
@@ -81,7 +81,7 @@ class Impatient(Subscriber):
 
     async def wait(self) -> None:
         if not len(self) and self.behind is None:
-            raise NothingYet
+            raise NothingYetError
 
 
 @dataclass(slots=True)
@@ -89,14 +89,14 @@ class Listener:
     """One subscription: registered at once, and open as soon as its position was read."""
 
     subscriber: Subscriber
-    pursuit: AccountPursuit
+    pursuit: AccountCursor
     began_after: int | None = None
     told: list[int] = field(default_factory=list)
 
     def read(self) -> None:
         """Take what there is."""
         if self.began_after is not None:
-            with suppress(NothingYet):
+            with suppress(NothingYetError):
                 self.told += [change.sequence for change in _at_once(self.pursuit.next())]
 
 
@@ -177,7 +177,7 @@ class History:
         if len(self.listeners) < SUBSCRIBERS_MAX:
             subscriber = Impatient(buffer_max_changes=BUFFER_CHANGES)
             self._stream.add(subscriber, order_id=None)
-            pursuit = AccountPursuit(subscriber, account_id=ACCOUNT, log=self.database, telemetry=SILENCE)
+            pursuit = AccountCursor(subscriber, account_id=ACCOUNT, log=self.database, telemetry=SILENCE)
             self.listeners.append(Listener(subscriber, pursuit))
 
     def _open(self) -> None:
@@ -207,7 +207,7 @@ SILENCE = Silence()
 
 
 def _at_once(work: Coroutine[object, None, _Value]) -> _Value:
-    """The result of a coroutine that need not wait. Raises NothingYet for one that would."""
+    """The result of a coroutine that need not wait. Raises NothingYetError for one that would."""
     try:
         work.send(None)
     except StopIteration as end:

@@ -15,7 +15,7 @@ from broadcast.feed import HubFeed
 from broadcast.hub import ChangeHub
 from broadcast.messages import encode
 from domain.model.changes import OrderSnapshot, RecordedChange
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from domain.ports.notifications import Checkpoint, Reset, UpToDate
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.support.fakes.telemetry import RecordingTelemetry
@@ -208,7 +208,7 @@ class SubscriptionProtocol:
         self.hub.hear(hint)
 
     async def _compare(self) -> None:
-        with suppress(Unavailable):
+        with suppress(UnavailableError):
             await self.hub.compare_all()
 
     async def _rest(self) -> None:

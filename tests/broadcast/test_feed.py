@@ -8,7 +8,7 @@ import pytest
 
 from broadcast.messages import encode
 from domain.model.changes import OrderSnapshot, RecordedChange
-from domain.model.errors import OrderNotFound, Unavailable
+from domain.model.errors import OrderNotFoundError, UnavailableError
 from domain.model.order import OrderStatus
 from domain.ports.notifications import Checkpoint, LiveFeed, Reset
 from domain.ports.readers import Position
@@ -291,7 +291,7 @@ async def test_an_order_that_does_not_exist_or_is_of_another_account_is_not_foun
     log = log_with(1)
     wanted = ORDER.id if account_id == "another" else OTHER.id
     async with a_feed(log) as listening:
-        with pytest.raises(OrderNotFound):
+        with pytest.raises(OrderNotFoundError):
             await anext(listening.feed.order(wanted, account_id=account_id, after_version=None))
 
         assert listening.hub.followed_accounts == 0
@@ -398,9 +398,9 @@ async def test_a_subscription_that_cannot_be_opened_says_so() -> None:
     log = log_with(1)
     log.is_down = True
     async with a_feed(log) as listening:
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await anext(listening.feed.account("demo", after=None))
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await anext(listening.feed.order(ORDER.id, account_id="demo", after_version=None))
 
         assert listening.hub.followed_accounts == 0

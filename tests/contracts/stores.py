@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from db.account_limits import PostgresLimitBook
-from db.breaker_store import PostgresVenueGate
+from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
 from db.database import Database
 from db.instrument_catalog import PostgresInstrumentCatalog
@@ -12,7 +12,7 @@ from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.trading_halts import PostgresTradingHalts
-from domain.ports.breaker_store import VenueGate
+from domain.ports.breaker_store import BreakerStore
 from domain.ports.ingest_state import LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
 from domain.ports.readers import ChangeLog, InstrumentCatalog, OrderReader
@@ -39,7 +39,7 @@ class Adapters:
     catalog: InstrumentCatalog
     positions: StreamPositions
     leadership: LeadershipLease
-    gate: VenueGate
+    gate: BreakerStore
     book: LimitBook
     halts: TradingHalts
     prices: InstrumentPrices
@@ -82,7 +82,7 @@ def postgres_adapters(database: Database) -> Adapters:
         catalog=PostgresInstrumentCatalog(database, cache_seconds=5),
         positions=PostgresStreamPositions(database),
         leadership=PostgresLeadershipLease(database),
-        gate=PostgresVenueGate(database, VENUE),
+        gate=PostgresBreakerStore(database, VENUE),
         book=PostgresLimitBook(database, cache_seconds=5),
         halts=PostgresTradingHalts(database),
         prices=PostgresInstrumentPrices(database, cache_seconds=5),

@@ -1,4 +1,4 @@
-"""VenueGate, and what the order store makes of it: nothing is claimed while it is shut, then one order at a time."""
+"""BreakerStore, and what the order store makes of it: nothing is claimed while it is shut, then one order at a time."""
 
 import asyncio
 from dataclasses import replace
@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.ports.breaker_store import GateNews, VenueGate
+from domain.ports.breaker_store import BreakerStore, BreakerUpdate
 from domain.ports.order_store import OrderStore
 from tests.contracts.stores import Adapters
 from tests.support.examples import accepted, cancel_asked
@@ -19,18 +19,18 @@ LONG = timedelta(hours=1)
 
 
 @pytest.fixture
-def gate(adapters: Adapters) -> VenueGate:
+def gate(adapters: Adapters) -> BreakerStore:
     """The gate under test."""
     return adapters.gate
 
 
-async def failed(gate: VenueGate, *, trips_at: int = 3, open_for: timedelta = LONG) -> GateNews:
+async def failed(gate: BreakerStore, *, trips_at: int = 3, open_for: timedelta = LONG) -> BreakerUpdate:
     """One more failure."""
     return await gate.failed(error="connection refused", trips_at=trips_at, open_for=open_for)
 
 
 async def test_a_gate_that_nobody_touched_lets_everything_through(
-    gate: VenueGate, store: OrderStore, clerk: Clerk
+    gate: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.accept(3)
 
@@ -43,18 +43,18 @@ async def test_a_gate_that_nobody_touched_lets_everything_through(
 
 
 async def test_failures_below_the_threshold_are_told_to_the_next_claim_and_hold_nothing_up(
-    gate: VenueGate, store: OrderStore, clerk: Clerk
+    gate: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.accept(2)
     news = [await failed(gate), await failed(gate)]
 
     claims = await store.claim(ids, lease=LEASE)
 
-    assert news == [GateNews(is_new=False, held_for=NO_TIME)] * 2
+    assert news == [BreakerUpdate(is_new=False, held_for=NO_TIME)] * 2
     assert [(claim.is_probe, claim.venue_failures) for claim in claims] == [(False, 2)] * 2
 
 
-async def test_the_failure_that_reaches_the_threshold_opens_the_circuit_once(gate: VenueGate) -> None:
+async def test_the_failure_that_reaches_the_threshold_opens_the_circuit_once(gate: BreakerStore) -> None:
     news = [await failed(gate) for _ in range(5)]
 
     assert [one.is_new for one in news] == [False, False, True, False, False]
@@ -62,18 +62,18 @@ async def test_the_failure_that_reaches_the_threshold_opens_the_circuit_once(gat
     assert news[2].held_for > LONG - LEASE
 
 
-async def test_of_failures_at_the_same_time_one_opens_the_circuit(gate: VenueGate) -> None:
+async def test_of_failures_at_the_same_time_one_opens_the_circuit(gate: BreakerStore) -> None:
     news = await asyncio.gather(*(failed(gate) for _ in range(8)))
 
     assert sum(one.is_new for one in news) == 1
 
 
-async def test_one_failure_is_enough_where_the_threshold_is_one(gate: VenueGate) -> None:
+async def test_one_failure_is_enough_where_the_threshold_is_one(gate: BreakerStore) -> None:
     assert (await failed(gate, trips_at=1)).is_new
     assert not (await failed(gate, trips_at=1)).is_new
 
 
-async def test_nothing_is_claimed_behind_an_open_circuit(gate: VenueGate, store: OrderStore, clerk: Clerk) -> None:
+async def test_nothing_is_claimed_behind_an_open_circuit(gate: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
     ids = await clerk.accept(3)
     await failed(gate, trips_at=1)
 
@@ -84,7 +84,7 @@ async def test_nothing_is_claimed_behind_an_open_circuit(gate: VenueGate, store:
 
 
 async def test_one_order_at_a_time_probes_a_circuit_whose_time_has_come(
-    gate: VenueGate, store: OrderStore, clerk: Clerk
+    gate: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.accept(6)
     await failed(gate, trips_at=1, open_for=NO_TIME)
@@ -98,7 +98,7 @@ async def test_one_order_at_a_time_probes_a_circuit_whose_time_has_come(
     assert (await gate.state()).held_for > LEASE / 3
 
 
-async def test_a_gate_where_nothing_is_due_keeps_its_probe(gate: VenueGate, store: OrderStore, clerk: Clerk) -> None:
+async def test_a_gate_where_nothing_is_due_keeps_its_probe(gate: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
     await failed(gate, trips_at=1, open_for=NO_TIME)
 
     assert await store.claim_due(limit=9, overdue_by=NO_TIME, lease=LEASE) == []
@@ -108,7 +108,7 @@ async def test_a_gate_where_nothing_is_due_keeps_its_probe(gate: VenueGate, stor
 
 
 async def test_success_closes_the_circuit_and_ends_the_run_of_failures(
-    gate: VenueGate, store: OrderStore, clerk: Clerk
+    gate: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.accept(3)
     for _ in range(3):
@@ -122,19 +122,19 @@ async def test_success_closes_the_circuit_and_ends_the_run_of_failures(
 
 
 async def test_a_probe_that_showed_nothing_lets_the_next_one_through(
-    gate: VenueGate, store: OrderStore, clerk: Clerk
+    gate: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.accept(3)
     await failed(gate, trips_at=1, open_for=NO_TIME)
     assert len(await store.claim(ids, lease=LEASE)) == 1
     assert await store.claim(ids, lease=LEASE) == []
 
-    await gate.let_another_probe()
+    await gate.allow_next_probe()
 
     assert len(await store.claim(ids, lease=LEASE)) == 1
 
 
-async def test_a_pause_holds_up_orders_and_cancel_requests(gate: VenueGate, store: OrderStore, clerk: Clerk) -> None:
+async def test_a_pause_holds_up_orders_and_cancel_requests(gate: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
     waiting, placed = await clerk.accept(2)
     await clerk.record({placed: [accepted()]})
     await _ask_to_cancel(clerk, placed)
@@ -148,7 +148,7 @@ async def test_a_pause_holds_up_orders_and_cancel_requests(gate: VenueGate, stor
     assert await store.claim_due_cancels(limit=9, overdue_by=NO_TIME, lease=LEASE) == []
 
 
-async def test_an_open_circuit_holds_no_cancel_request_up(gate: VenueGate, store: OrderStore, clerk: Clerk) -> None:
+async def test_an_open_circuit_holds_no_cancel_request_up(gate: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
     (placed,) = await clerk.accept(1)
     await clerk.record({placed: [accepted()]})
     await _ask_to_cancel(clerk, placed)
@@ -157,7 +157,7 @@ async def test_an_open_circuit_holds_no_cancel_request_up(gate: VenueGate, store
     assert len(await store.claim_cancels([placed], lease=LEASE)) == 1
 
 
-async def test_a_pause_is_told_once_and_made_longer_but_never_shorter(gate: VenueGate) -> None:
+async def test_a_pause_is_told_once_and_made_longer_but_never_shorter(gate: BreakerStore) -> None:
     waits = [60 * timedelta(seconds=1), 60.5 * timedelta(seconds=1), timedelta(seconds=5), LONG]
 
     news = [await gate.pause(wait=wait, error="too many requests") for wait in waits]
@@ -167,7 +167,7 @@ async def test_a_pause_is_told_once_and_made_longer_but_never_shorter(gate: Venu
     assert news[3].held_for > LONG - LEASE
 
 
-async def test_a_pause_outlasts_a_success_and_closes_no_circuit(gate: VenueGate) -> None:
+async def test_a_pause_outlasts_a_success_and_closes_no_circuit(gate: BreakerStore) -> None:
     await failed(gate, trips_at=1, open_for=NO_TIME)
     await gate.pause(wait=LONG, error="too many requests")
 
@@ -176,7 +176,7 @@ async def test_a_pause_outlasts_a_success_and_closes_no_circuit(gate: VenueGate)
     assert (await gate.state()).held_for > LONG - LEASE
 
 
-async def test_a_pause_that_is_over_holds_nothing_up(gate: VenueGate, store: OrderStore, clerk: Clerk) -> None:
+async def test_a_pause_that_is_over_holds_nothing_up(gate: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
     ids = await clerk.accept(2)
     await gate.pause(wait=NO_TIME, error="too many requests")
 

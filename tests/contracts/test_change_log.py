@@ -3,7 +3,7 @@
 import pytest
 from uuid_utils.compat import uuid7
 
-from domain.model.errors import HistoryGone
+from domain.model.errors import HistoryGoneError
 from domain.ports.readers import ChangeLog
 from tests.contracts.stores import Adapters
 from tests.support.examples import accepted, filled
@@ -47,11 +47,11 @@ async def test_history_that_is_no_longer_kept_is_gone(log: ChangeLog, clerk: Cle
 
     assert [change.sequence for change in await log.changes_after("alice", 2, limit=10)] == [3]
     assert [change.order.version for change in await log.order_changes_after(order_id, 2, limit=10)] == [3]
-    with pytest.raises(HistoryGone):
+    with pytest.raises(HistoryGoneError):
         await log.changes_after("alice", 1, limit=10)
-    with pytest.raises(HistoryGone):
+    with pytest.raises(HistoryGoneError):
         await log.changes_after("alice", 0, limit=10, order_id=order_id)
-    with pytest.raises(HistoryGone):
+    with pytest.raises(HistoryGoneError):
         await log.order_changes_after(order_id, 1, limit=10)
 
 
@@ -59,9 +59,9 @@ async def test_history_that_is_gone_entirely_is_gone_too(log: ChangeLog, clerk: 
     (order_id,) = await clerk.accept(1)
     await adapters.forget("alice", 1)
 
-    with pytest.raises(HistoryGone):
+    with pytest.raises(HistoryGoneError):
         await log.changes_after("alice", 0, limit=10)
-    with pytest.raises(HistoryGone):
+    with pytest.raises(HistoryGoneError):
         await log.order_changes_after(order_id, 0, limit=10)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.model.errors import OrderNotFound
+from domain.model.errors import OrderNotFoundError
 from domain.model.order import End
 from domain.ports.notifications import Checkpoint, LiveFeed, Reset, UpToDate
 from tests.contracts.stores import Adapters, memory_adapters, postgres_adapters
@@ -97,7 +97,7 @@ async def test_an_unknown_order_and_another_accounts_order_are_not_found(live: L
     (order_id,) = await live.clerk.accept(1)
 
     for asked, account_id in ((order_id, "other"), (UUID(int=1), None), (UUID(int=1), "alice")):
-        with pytest.raises(OrderNotFound):
+        with pytest.raises(OrderNotFoundError):
             await _all(_each(live.feed.order(asked, account_id=account_id, after_version=None)))
 
 

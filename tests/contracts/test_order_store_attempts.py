@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.model.errors import StaleWrite
+from domain.model.errors import VersionConflictError
 from domain.model.order import CANCELED_BEFORE_SENDING, End, OrderStatus
 from domain.ports.order_store import AttemptEnd, OrderStore
 from tests.support.examples import accepted, became_unknown, ended
@@ -81,7 +81,7 @@ async def test_an_attempt_that_was_overtaken_can_write_nothing(store: OrderStore
     await store.claim([order_id], lease=NO_TIME)
     await store.claim([order_id], lease=LEASE)
 
-    with pytest.raises(StaleWrite):
+    with pytest.raises(VersionConflictError):
         await store.write(await clerk.decide({order_id: [accepted()]}, attempt_end=an_end(attempt=1)))
 
     assert (await store.load([order_id], []))[order_id].order.status is OrderStatus.PENDING
@@ -96,7 +96,7 @@ async def test_an_order_is_canceled_here_only_if_it_was_never_sent(store: OrderS
 
     await store.write(await clerk.decide({never_sent: [canceled]}, unclaimed=True))
     for order_id in (under_way, maybe_sent):
-        with pytest.raises(StaleWrite):
+        with pytest.raises(VersionConflictError):
             await store.write(await clerk.decide({order_id: [canceled]}, unclaimed=True))
 
     assert await store.claim([never_sent], lease=LEASE) == []

@@ -10,11 +10,11 @@ from uuid_utils.compat import uuid7
 
 from domain.model.apply_reports import apply_reports
 from domain.model.changes import ChangeKind
-from domain.model.errors import ExecutionIdTaken, StaleWrite
+from domain.model.errors import ExecutionIdTakenError, VersionConflictError
 from domain.model.order import CANCELED_BEFORE_SENDING, End
 from domain.model.reports import Report
 from domain.ports.order_store import ExecutionKey, OrderStore, OrderWrite
-from domain.services.order_cache import KeptOrders
+from domain.services.order_cache import OrderCache
 from domain.services.recording import Recording
 from tests.support.examples import (
     accepted,
@@ -69,7 +69,7 @@ async def test_one_stale_order_among_many_and_nothing_at_all_is_written(store: O
     late = await clerk.decide({order_id: [filled("10", name=f"e-{order_id}")] for order_id in ids})
     await clerk.record({ids[31]: [accepted()]})
 
-    with pytest.raises(StaleWrite):
+    with pytest.raises(VersionConflictError):
         await store.write(late)
 
     keys = [ExecutionKey(order_id=one, venue_execution_id=f"e-{one}", cumulative_quantity=None) for one in ids]
@@ -89,7 +89,7 @@ async def test_an_unknown_order_makes_a_write_stale(store: OrderStore, clerk: Cl
     (order_id,) = await clerk.accept(1)
     (write,) = await clerk.decide({order_id: [accepted()]})
 
-    with pytest.raises(StaleWrite):
+    with pytest.raises(VersionConflictError):
         await store.write([replace(write, order=replace(write.order, id=uuid7()), changes=())])
 
 
@@ -123,7 +123,7 @@ async def test_a_fact_that_came_without_a_version_makes_an_older_decision_stale(
     late = await clerk.decide({order_id: [busted()]})
     assert list(await clerk.record({order_id: quietly})) == []
 
-    with pytest.raises(StaleWrite):
+    with pytest.raises(VersionConflictError):
         await store.write(late)
 
 
@@ -135,7 +135,7 @@ async def test_that_the_venue_canceled_is_not_lost_to_a_decision_that_knew_only_
     late = await clerk.decide({order_id: [busted()]})
     assert list(await clerk.record({order_id: [ended(End.CANCELED)]})) == []
 
-    with pytest.raises(StaleWrite):
+    with pytest.raises(VersionConflictError):
         await store.write(late)
 
 
@@ -149,7 +149,7 @@ async def test_an_amendment_that_changed_nothing_visible_is_not_lost_to_an_older
     late = await clerk.decide({order_id: [corrected("0", second=4)]})
     await clerk.record({order_id: [amendment]})
 
-    with pytest.raises(StaleWrite):
+    with pytest.raises(VersionConflictError):
         await store.write(late)
 
 
@@ -161,7 +161,7 @@ async def test_a_bust_that_came_before_its_fill_is_not_lost_to_an_older_decision
     late = await clerk.decide({order_id: [filled("10")]})
     assert list(await clerk.record({order_id: [busted()]})) == []
 
-    with pytest.raises(StaleWrite):
+    with pytest.raises(VersionConflictError):
         await store.write(late)
 
     assert list(await clerk.record({order_id: [filled("10")]})) == []
@@ -205,7 +205,7 @@ async def test_an_execution_that_is_stored_under_another_id_makes_a_write_stale(
         executions=applied.executions,
     )
 
-    with pytest.raises(StaleWrite):
+    with pytest.raises(VersionConflictError):
         await store.write([unaware])
 
     key = ExecutionKey(order_id=order_id, venue_execution_id="E1", cumulative_quantity=None)
@@ -223,7 +223,7 @@ async def test_a_kept_order_whose_fill_turns_out_to_be_stored_is_read_again(stor
         telemetry=RecordingTelemetry(),
         clock=now,
         new_id=uuid7,
-        kept=KeptOrders(orders_max=10),
+        kept=OrderCache(orders_max=10),
     )
     await recording.record({order_id: [accepted(), filled("10", cumulative="10")]})
 
@@ -238,7 +238,7 @@ async def test_an_execution_of_another_order_is_named_and_nothing_is_written(sto
     mine, theirs = await clerk.accept(2, accounts=("a", "b"))
     await clerk.record({theirs: [filled("10")]})
 
-    with pytest.raises(ExecutionIdTaken) as caught:
+    with pytest.raises(ExecutionIdTakenError) as caught:
         await clerk.record({mine: [filled("10"), filled("10", name="E2")]})
 
     assert caught.value.owners == {"E1": theirs}
@@ -248,7 +248,7 @@ async def test_an_execution_of_another_order_is_named_and_nothing_is_written(sto
 async def test_one_execution_for_two_orders_of_a_batch_is_refused(store: OrderStore, clerk: Clerk) -> None:
     ids = await clerk.accept(2)
 
-    with pytest.raises(ExecutionIdTaken):
+    with pytest.raises(ExecutionIdTakenError):
         await clerk.record({order_id: [filled("10")] for order_id in ids})
 
     assert {one.order.version for one in (await store.load(ids, [])).values()} == {1}

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.model.errors import LeadershipLost
+from domain.model.errors import LeadershipLostError
 from domain.ports.ingest_state import Fence, LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
 from tests.contracts.stores import Adapters
@@ -90,7 +90,7 @@ async def test_who_was_overtaken_writes_nothing_and_moves_no_position(
     writes = await clerk.decide({order_id: [accepted()]})
 
     await positions.advance("SIM", MIDNIGHT, fence=first)
-    with pytest.raises(LeadershipLost):
+    with pytest.raises(LeadershipLostError):
         await store.write(writes, fence=first)
 
     assert await positions.read("SIM") is None

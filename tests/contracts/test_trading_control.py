@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
-from domain.model.errors import OrderDenied, StaleLimits
+from domain.model.errors import LimitsChangedError, OrderDeniedError
 from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice, LimitCode
 from domain.model.order import End
 from domain.model.order_query import PageRequest
@@ -75,7 +75,7 @@ async def test_an_order_judged_by_limits_that_hold_no_more_is_not_stored(store: 
     second = await book.save(AccountLimits(max_quantity=Decimal(4), set_by="olga"))
 
     for judged_by in (NO_LIMITS, first):
-        with pytest.raises(StaleLimits):
+        with pytest.raises(LimitsChangedError):
             await store.accept(new_order(), limits=judged_by)
 
     assert (await store.accept(new_order(), limits=second)).change is not None
@@ -269,7 +269,7 @@ async def _accept(
     results = await asyncio.gather(*(store.accept(order, limits=limits) for order in orders), return_exceptions=True)
     outcomes: list[LimitCode | None] = []
     for result in results:
-        if isinstance(result, OrderDenied):
+        if isinstance(result, OrderDeniedError):
             outcomes.append(LimitCode(result.code))
         elif isinstance(result, BaseException):
             raise result

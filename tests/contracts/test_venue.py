@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.model.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachableError
 from domain.model.reports import OrderFilled
 from domain.model.values import OrderType, Terms
 from domain.ports.venue import AlreadyPlaced, CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, Placed, Venue
@@ -134,5 +134,5 @@ async def test_a_venue_that_is_down_places_nothing_and_answers_no_question(marke
         anext(aiter(venue.fills(since=LONG_AGO))),
     ]
     for question in questions:
-        with pytest.raises(VenueUnreachable):
+        with pytest.raises(VenueUnreachableError):
             await question

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from db.breaker_store import PostgresVenueGate
+from db.breaker_store import PostgresBreakerStore
 from db.database import Database
 from db.engine import open_database
 from db.order_claimer import CLAIM, CLAIM_DUE
@@ -23,13 +23,13 @@ WAITING_ORDERS = 3000
 
 
 @pytest.fixture
-def gate(database: Database) -> PostgresVenueGate:
+def gate(database: Database) -> PostgresBreakerStore:
     """The gate of the store's venue."""
-    return PostgresVenueGate(database, VENUE)
+    return PostgresBreakerStore(database, VENUE)
 
 
 async def test_of_many_workers_of_two_processes_one_probes(
-    database_url: str, gate: PostgresVenueGate, clerk: Clerk
+    database_url: str, gate: PostgresBreakerStore, clerk: Clerk
 ) -> None:
     ids = await clerk.accept(40)
     await gate.failed(error="down", trips_at=1, open_for=NO_TIME)
@@ -50,13 +50,13 @@ async def test_another_venues_gate_holds_nothing_up(
     database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.accept(2)
-    await PostgresVenueGate(database, "ELSEWHERE").pause(wait=LONG, error="too many")
+    await PostgresBreakerStore(database, "ELSEWHERE").pause(wait=LONG, error="too many")
 
     assert len(await store.claim(ids, lease=LEASE)) == 2
 
 
 async def test_people_see_when_a_waiting_order_is_tried_at_the_earliest_and_why(
-    database: Database, gate: PostgresVenueGate, clerk: Clerk
+    database: Database, gate: PostgresBreakerStore, clerk: Clerk
 ) -> None:
     (order_id,) = await clerk.accept(1)
     reader = PostgresOrderReader(database)
@@ -71,7 +71,7 @@ async def test_people_see_when_a_waiting_order_is_tried_at_the_earliest_and_why(
 
 
 async def test_once_the_gate_opens_they_see_the_orders_own_time_again(
-    database: Database, gate: PostgresVenueGate, clerk: Clerk
+    database: Database, gate: PostgresBreakerStore, clerk: Clerk
 ) -> None:
     (order_id,) = await clerk.accept(1)
     reader = PostgresOrderReader(database)
@@ -84,7 +84,7 @@ async def test_once_the_gate_opens_they_see_the_orders_own_time_again(
 
 
 async def test_behind_a_shut_gate_not_one_order_is_looked_at(
-    database: Database, gate: PostgresVenueGate, clerk: Clerk
+    database: Database, gate: PostgresBreakerStore, clerk: Clerk
 ) -> None:
     ids = await clerk.accept(WAITING_ORDERS)
     await gate.pause(wait=LONG, error="too many requests")

@@ -12,7 +12,7 @@ import pytest
 from db.database import Database
 from db.order_store import PostgresOrderStore
 from db.stream_positions import PostgresLeadershipLease
-from domain.model.errors import LeadershipLost
+from domain.model.errors import LeadershipLostError
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import OrderWrite
 from tests.support.examples import accepted
@@ -91,7 +91,7 @@ async def test_a_batch_waits_for_a_takeover_and_then_writes_nothing(
         writing = asyncio.create_task(store.write(writes, fence=old_leader))
         await eventually(lambda: _has_waiting(database, 1), within_seconds=1, what="the batch waits for the takeover")
 
-    with pytest.raises(LeadershipLost):
+    with pytest.raises(LeadershipLostError):
         await writing
     (order,) = (await store.load([writes[0].order.id], [])).values()
     assert order.order.version == writes[0].read_version

@@ -1,4 +1,4 @@
-"""Accepting orders: once for each client order id, all that wait in one statement, in the account's sequence."""
+"""Store orders: once for each client order id, all that wait in one statement, in the account's sequence."""
 
 import asyncio
 from dataclasses import replace
@@ -8,9 +8,9 @@ import pytest
 
 from db.database import Database
 from db.engine import open_database
-from db.order_inserter import Accepting, Asked
+from db.order_inserter import OrderInserter, OrderToInsert
 from db.order_store import PostgresOrderStore
-from domain.ports.order_store import Stored
+from domain.ports.order_store import OrderStored
 from tests.support.examples import new_order
 from tests.support.postgres_stores import make_store
 
@@ -30,9 +30,11 @@ async def test_a_hundred_calls_with_one_client_order_id_store_one_order(
 async def test_in_one_batch_the_first_of_two_orders_with_one_client_order_id_is_stored(database: Database) -> None:
     first, second, other = new_order(), new_order(), new_order(client_order_id="intent-2")
 
-    asked = [Asked(order=order, limits_set_at=None) for order in (first, second, other)]
+    asked = [OrderToInsert(order=order, limits_set_at=None) for order in (first, second, other)]
 
-    stored = [one for one in await Accepting(database).accept(asked, locks_first=False) if isinstance(one, Stored)]
+    stored = [
+        one for one in await OrderInserter(database).accept(asked, locks_first=False) if isinstance(one, OrderStored)
+    ]
 
     assert [one.order.id for one in stored] == [first.id, first.id, other.id]
     assert [one.change is not None for one in stored] == [True, False, True]

@@ -15,7 +15,7 @@ import pytest
 from db.database import Database
 from db.engine import open_database
 from db.order_store import PostgresOrderStore
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from tests.support.examples import accepted, new_order
 from tests.support.postgres_stores import make_store
 from tests.support.processes import eventually
@@ -30,7 +30,7 @@ async def test_a_server_that_is_not_there_is_unavailable_at_once() -> None:
     # A port of the reserved range, where nobody listens.
     url = "postgresql://nobody@127.0.0.1:1/none"
     async with open_database(url, application_name="test") as database, _answering_in_time():
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await make_store(database).accept(new_order())
 
 
@@ -59,7 +59,7 @@ async def test_a_server_that_hangs_is_unavailable_in_time_and_then_recovers(
                 return_exceptions=True,
             )
 
-    assert [type(answer) for answer in answers] == [Unavailable] * 31
+    assert [type(answer) for answer in answers] == [UnavailableError] * 31
     await eventually(lambda: _is_back(store), within_seconds=RECOVERY_SECONDS)
 
 
@@ -88,7 +88,7 @@ async def test_a_lock_that_somebody_keeps_makes_a_write_unavailable_in_time(
             await keeper.execute("SELECT FROM orders FOR UPDATE")
 
             async with _answering_in_time():
-                with pytest.raises(Unavailable):
+                with pytest.raises(UnavailableError):
                     await clerk.record({order_id: [accepted()]})
     finally:
         await keeper.close()
@@ -104,7 +104,7 @@ async def test_a_call_that_gets_no_connection_is_unavailable_and_what_was_given_
     ) as small:
         answers = await asyncio.gather(*(small.fetch("SELECT pg_sleep(4)") for _ in range(3)), return_exceptions=True)
 
-        assert [type(answer) for answer in answers] == [Unavailable] * 3
+        assert [type(answer) for answer in answers] == [UnavailableError] * 3
         # The connection in the middle of its statement was cut, and another one takes its place.
         await eventually(lambda: _answers(small), within_seconds=RECOVERY_SECONDS)
         # The server notices too: nothing of the given up statement holds others up.
@@ -119,7 +119,7 @@ async def test_a_connection_on_which_the_server_has_said_its_last_words_is_unava
         await database.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'idle'")
         await eventually(lambda: _nobody_is_called(database, "idle"), within_seconds=2)
 
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await idle.fetch("SELECT 1")
         assert await _answers(idle)
 
@@ -127,7 +127,7 @@ async def test_a_connection_on_which_the_server_has_said_its_last_words_is_unava
 async def _is_back(store: PostgresOrderStore) -> bool:
     try:
         return await store.oldest_due() is not None
-    except Unavailable:
+    except UnavailableError:
         return False
 
 
@@ -164,7 +164,7 @@ async def _whose_ends_come_late(url: str) -> AsyncIterator[str]:
 async def _answers(database: Database) -> bool:
     try:
         return bool(await database.fetch("SELECT 1"))
-    except Unavailable:
+    except UnavailableError:
         return False
 
 

@@ -12,7 +12,7 @@ from db.database import Database, Row
 from db.engine import open_database
 from db.order_reader import PostgresOrderReader
 from db.trading_halts import PostgresTradingHalts
-from domain.model.errors import StaleWrite
+from domain.model.errors import VersionConflictError
 from domain.ports.order_store import OrderWrite
 from domain.ports.trading_control import TradingHalt
 from tests.support.examples import accepted, filled, new_order, now
@@ -132,7 +132,7 @@ async def test_a_stale_order_fails_alone(clerk: Clerk) -> None:
     outcomes = await asyncio.gather(*(clerk.orders.write([write]) for write in writes), return_exceptions=True)
 
     pairs = zip(writes, outcomes, strict=True)
-    assert [write.order.id for write, outcome in pairs if isinstance(outcome, StaleWrite)] == [stale]
+    assert [write.order.id for write, outcome in pairs if isinstance(outcome, VersionConflictError)] == [stale]
 
 
 async def test_two_decisions_about_one_order_are_written_one_after_the_other(clerk: Clerk) -> None:
@@ -142,7 +142,7 @@ async def test_two_decisions_about_one_order_are_written_one_after_the_other(cle
         *(clerk.orders.write([write]) for write in [*writes, first]), return_exceptions=True
     )
 
-    assert [type(outcome) for outcome in outcomes].count(StaleWrite) == 1
+    assert [type(outcome) for outcome in outcomes].count(VersionConflictError) == 1
 
 
 async def _placings(clerk: Clerk) -> Sequence[OrderWrite]:

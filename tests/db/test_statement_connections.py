@@ -7,7 +7,7 @@ import pytest
 
 from db.database import Database
 from db.engine import KEPT_SHARE, open_database
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from tests.support.processes import eventually
 
 PROCESS = "SELECT pg_backend_pid() AS pid"
@@ -98,7 +98,7 @@ async def test_a_kept_connection_that_the_server_ends_is_replaced(database_url: 
         async def is_replaced() -> bool:
             try:
                 return await _pid(other) != first
-            except Unavailable:
+            except UnavailableError:
                 return False
 
         await eventually(is_replaced, within_seconds=2)
@@ -111,7 +111,7 @@ async def test_a_kept_connection_whose_call_is_given_up_is_used_no_more(database
     ):
         first = await _pid(database)
 
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await database.fetch("SELECT pg_sleep(5)")
 
         assert await _pid(database) != first

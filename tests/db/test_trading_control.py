@@ -18,12 +18,12 @@ from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.trading_halts import PostgresTradingHalts
-from domain.model.errors import OrderDenied, StaleLimits
+from domain.model.errors import LimitsChangedError, OrderDeniedError
 from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice, LimitCode
 from domain.model.order import End, OrderStatus
-from domain.ports.order_store import Stored
+from domain.ports.order_store import OrderStored
 from domain.ports.trading_control import TradingHalt
-from domain.services.price_tape import GatheringTape
+from domain.services.price_tape import PriceTapeWriter
 from tests.support.examples import (
     ISIN,
     accepted,
@@ -81,7 +81,7 @@ async def test_a_halt_is_answered_only_when_no_statement_from_before_can_store_a
 
     assert not answered_too_early
     assert stored.change is not None
-    with pytest.raises(OrderDenied):
+    with pytest.raises(OrderDeniedError):
         await store.accept(new_order(client_order_id="after"))
 
 
@@ -100,7 +100,7 @@ async def test_of_many_orders_at_two_processes_as_many_are_stored_as_may_be_open
             return_exceptions=True,
         )
 
-        denials = [result for result in results if isinstance(result, OrderDenied)]
+        denials = [result for result in results if isinstance(result, OrderDeniedError)]
         assert len(denials) == 90
         assert {denial.code for denial in denials} == {LimitCode.MAX_OPEN_ORDERS}
         assert await book.open_orders("alice") == 10
@@ -127,7 +127,7 @@ async def test_a_rate_is_shared_by_all_processes_and_that_of_the_settings_holds_
                 *(stores[number % 2].accept(order, limits=limits) for number, order in enumerate(orders)),
                 return_exceptions=True,
             )
-            return sum(not isinstance(result, OrderDenied) for result in results)
+            return sum(not isinstance(result, OrderDeniedError) for result in results)
 
         assert await accepted("alice", NO_LIMITS) == 5
         assert await accepted("bob", own) == 9
@@ -179,7 +179,7 @@ async def test_a_key_at_two_processes_does_not_deadlock_where_only_one_of_the_ac
         of = {"limited": limits}
         before = await _deadlocks(one)
 
-        def accepting(store: PostgresOrderStore, keys: list[tuple[str, str]]) -> "asyncio.Future[list[Stored]]":
+        def accepting(store: PostgresOrderStore, keys: list[tuple[str, str]]) -> "asyncio.Future[list[OrderStored]]":
             orders = [new_order(account_id=name, client_order_id=key) for name, key in keys]
             return asyncio.gather(
                 *(store.accept(order, limits=of.get(order.account_id, NO_LIMITS)) for order in orders)
@@ -213,7 +213,7 @@ async def test_an_order_judged_by_old_limits_is_not_stored_beside_one_judged_by_
             return_exceptions=True,
         )
 
-        assert [type(result) for result in results] == [StaleLimits, StaleLimits]
+        assert [type(result) for result in results] == [LimitsChangedError, LimitsChangedError]
 
 
 async def test_a_halt_waits_for_no_reader_and_holds_up_no_order(
@@ -365,7 +365,7 @@ async def test_a_number_below_zero_and_moments_of_the_future_let_pass_no_more_an
     )
 
     assert shown == 0
-    assert [type(result) for result in results] == [Stored, Stored, OrderDenied, OrderDenied]
+    assert [type(result) for result in results] == [OrderStored, OrderStored, OrderDeniedError, OrderDeniedError]
 
 
 async def test_a_price_from_the_future_counts_as_one_of_this_moment(database: Database) -> None:
@@ -383,7 +383,7 @@ async def test_a_price_from_the_future_counts_as_one_of_this_moment(database: Da
 
 async def test_the_tape_writes_the_newest_price_soon_and_what_is_left_when_it_stops(database: Database) -> None:
     prices = PostgresInstrumentPrices(database, cache_seconds=0)
-    tape = GatheringTape(prices, every_seconds=0.05, telemetry=RecordingTelemetry())
+    tape = PriceTapeWriter(prices, every_seconds=0.05, telemetry=RecordingTelemetry())
     running = asyncio.create_task(tape.run())
 
     tape.note([_price("10", second=1), _price("12", second=3), _price("11", second=2)])

@@ -6,7 +6,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from domain.model.errors import KeyRefused, VenueBusy
+from domain.model.errors import VenueBusyError, VenueUnauthorizedError
 from domain.model.order import VenueRank
 from domain.model.values import ReasonSource
 from domain.ports.venue import (
@@ -163,7 +163,7 @@ def test_a_question_that_is_one_too_many_says_when_to_ask_again() -> None:
 
     failure = question_failure(Answer(status=429, body=b"", headers=headers), now=NOW, wait_max=timedelta(seconds=60))
 
-    assert isinstance(failure, VenueBusy)
+    assert isinstance(failure, VenueBusyError)
     assert failure.retry_after == timedelta(seconds=7)
 
 
@@ -173,7 +173,7 @@ def test_a_question_that_is_one_too_many_says_when_to_ask_again() -> None:
 def test_a_question_under_a_wrong_key_blames_the_key(status: int, body: bytes) -> None:
     answer = Answer(status=status, body=body)
 
-    assert isinstance(question_failure(answer, now=NOW, wait_max=timedelta(seconds=60)), KeyRefused)
+    assert isinstance(question_failure(answer, now=NOW, wait_max=timedelta(seconds=60)), VenueUnauthorizedError)
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])

@@ -111,7 +111,7 @@ def test_a_fill_of_others_is_foreign_on_the_short_way_too() -> None:
     plain = plain_fill(message, raw=RAW)
 
     assert plain is not None
-    assert plain.is_foreign
+    assert plain.is_external
     assert plain == parse_message(message, raw=RAW)
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.model.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachableError
 from domain.model.reports import OrderAccepted, OrderEnded, OrderFilled
 from domain.model.values import OrderType, Side, Terms, TimeInForce
 from domain.ports.venue import (
@@ -107,9 +107,9 @@ async def test_an_exchange_that_is_down_says_so() -> None:
         await exchange.control("PUT", "faults", down=True)
 
         assert isinstance(await exchange.venue.place(uuid4(), wanted), NotExecuted)
-        with pytest.raises(VenueUnreachable, match="down"):
+        with pytest.raises(VenueUnreachableError, match="down"):
             await exchange.venue.find(uuid4())
-        with pytest.raises(VenueUnreachable, match="503"):
+        with pytest.raises(VenueUnreachableError, match="503"):
             await exchange.stream.connect().__aenter__()
 
 
@@ -133,7 +133,7 @@ async def test_a_gateway_error_proves_nothing() -> None:
 async def test_a_wrong_key_is_told_apart() -> None:
     async with an_exchange() as right, an_exchange(secret="wrong") as wrong:
         assert isinstance(await wrong.venue.place(uuid4(), await terms(right.venue)), Unauthorized)
-        with pytest.raises(VenueUnreachable, match="key"):
+        with pytest.raises(VenueUnreachableError, match="key"):
             await wrong.stream.connect().__aenter__()
 
 
@@ -231,7 +231,7 @@ async def test_null_frames_are_skipped_and_counted() -> None:
 
 async def test_the_second_stream_is_told_that_the_place_is_taken() -> None:
     async with an_exchange() as exchange, exchange.stream.connect():
-        with pytest.raises(VenueUnreachable, match="429"):
+        with pytest.raises(VenueUnreachableError, match="429"):
             await exchange.stream.connect().__aenter__()
 
 
@@ -239,7 +239,7 @@ async def test_a_stream_that_is_cut_says_so() -> None:
     async with an_exchange() as exchange, exchange.stream.connect() as reports:
         await exchange.control("POST", "disconnect")
 
-        with pytest.raises(VenueUnreachable, match="lost"):
+        with pytest.raises(VenueUnreachableError, match="lost"):
             await take(reports, 1)
 
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from domain.model.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachableError
 from domain.ports.venue import UnreadableReport, VenueReport
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.stream import AlpacaStream
@@ -62,7 +62,7 @@ async def test_a_venue_that_opens_and_never_answers_is_unreachable() -> None:
         await connection.wait_closed()
 
     async with a_stream(silent) as stream:
-        with pytest.raises(VenueUnreachable, match="does not answer"):
+        with pytest.raises(VenueUnreachableError, match="does not answer"):
             await opened(stream)
 
 
@@ -71,7 +71,7 @@ async def test_a_venue_that_closes_while_it_is_opened_is_unreachable() -> None:
         await connection.close()
 
     async with a_stream(closing) as stream:
-        with pytest.raises(VenueUnreachable, match="closed"):
+        with pytest.raises(VenueUnreachableError, match="closed"):
             await opened(stream)
 
 
@@ -82,13 +82,13 @@ async def test_a_venue_that_sends_no_trade_updates_is_unreachable() -> None:
         await connection.wait_closed()
 
     async with a_stream(talk) as stream:
-        with pytest.raises(VenueUnreachable, match="does not send trade updates"):
+        with pytest.raises(VenueUnreachableError, match="does not send trade updates"):
             await opened(stream)
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:1/stream", "not a url", "ws://venue.invalid/stream"])
 async def test_a_stream_that_cannot_be_opened_is_unreachable(url: str) -> None:
-    with pytest.raises(VenueUnreachable, match="cannot be opened"):
+    with pytest.raises(VenueUnreachableError, match="cannot be opened"):
         await opened(a_stream_at(url))
 
 
@@ -107,7 +107,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
     async with serve(talk, "127.0.0.1", 0, process_request=redirect) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        with pytest.raises(VenueUnreachable, match="307"):
+        with pytest.raises(VenueUnreachableError, match="307"):
             await opened(a_stream_at(f"ws://127.0.0.1:{port}/stream"))
 
     assert requests == 1

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
-from domain.model.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachableError
 from domain.model.values import OrderType, Side, Terms, TimeInForce
 from domain.ports.venue import (
     CancelUnknown,
@@ -127,7 +127,7 @@ async def test_a_refused_port_proves_that_nothing_was_sent() -> None:
     async with reaching(settings(f"http://127.0.0.1:{free_port()}")) as venue:
         assert isinstance(await venue.place(ORDER_ID, TERMS), NotExecuted)
         assert isinstance(await venue.cancel("v1"), CancelUnknown)
-        with pytest.raises(VenueUnreachable):
+        with pytest.raises(VenueUnreachableError):
             await venue.find(ORDER_ID)
 
 
@@ -340,10 +340,10 @@ async def test_an_order_that_was_not_asked_for_is_not_taken_for_the_one_that_was
         found = await venue.find(ORDER_ID)
         assert found is not None
         assert found.venue_order_id == "v1"
-        with pytest.raises(VenueUnreachable, match="another order"):
+        with pytest.raises(VenueUnreachableError, match="another order"):
             await venue.find(UUID(int=1))
         assert await venue.find_by_venue_order_id("v1") == found
-        with pytest.raises(VenueUnreachable, match="another order"):
+        with pytest.raises(VenueUnreachableError, match="another order"):
             await venue.find_by_venue_order_id("v2")
 
 
@@ -354,13 +354,13 @@ async def test_only_the_venues_own_404_says_that_there_is_no_such_order() -> Non
     async with serving(own) as url, reaching(settings(url)) as venue:
         assert await venue.find(ORDER_ID) is None
     async with serving(foreign) as url, reaching(settings(url)) as venue:
-        with pytest.raises(VenueUnreachable, match="404"):
+        with pytest.raises(VenueUnreachableError, match="404"):
             await venue.find(ORDER_ID)
 
 
 async def test_an_order_that_cannot_be_read_is_not_taken_for_a_missing_one() -> None:
     async with serving(answering(lambda: web.json_response({"id": "v1"}))) as url, reaching(settings(url)) as venue:
-        with pytest.raises(VenueUnreachable, match="cannot be read"):
+        with pytest.raises(VenueUnreachableError, match="cannot be read"):
             await venue.find_by_venue_order_id("v1/../../etc")
 
 
@@ -392,7 +392,7 @@ async def test_a_list_without_an_end_is_given_up() -> None:
     endless = answering(lambda: web.json_response([ORDER | {"id": f"v{n}"} for n in range(500)]))
 
     async with serving(endless) as url, reaching(settings(url)) as venue:
-        with pytest.raises(VenueUnreachable, match="no end"):
+        with pytest.raises(VenueUnreachableError, match="no end"):
             await venue.open_orders()
 
 

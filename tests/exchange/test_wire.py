@@ -216,15 +216,15 @@ def test_other_events_say_nothing_new(event: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("client_order_id", "is_foreign"),
+    ("client_order_id", "is_external"),
     [("by-hand", True), (str(ORDER_ID).upper(), True), (str(ORDER_ID), False), (None, False), ("", False)],
 )
 def test_an_update_of_an_order_that_tells_a_client_order_id_of_others_is_foreign(
-    client_order_id: str | None, is_foreign: bool
+    client_order_id: str | None, is_external: bool
 ) -> None:
     report = parse_trade_update(update("new", order=order(client_order_id=client_order_id)))
 
-    assert report.is_foreign is is_foreign
+    assert report.is_external is is_external
 
 
 def activity(**changes: object) -> dict[str, object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from domain.model.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachableError
 from domain.model.executions import Trade
 from domain.model.order import Order, OrderStatus
 from domain.model.reports import OrderFilled, Report
@@ -37,7 +37,7 @@ class ScriptedStream:
     async def connect(self) -> AsyncIterator[AsyncIterator[Sequence[Item]]]:
         if self.refused_sessions:
             self.refused_sessions -= 1
-            raise VenueUnreachable("the venue refuses a second connection")
+            raise VenueUnreachableError("the venue refuses a second connection")
         self.sessions += 1
         yield self._reports()
 

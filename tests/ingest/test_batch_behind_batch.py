@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from domain.model.errors import LeadershipLost, Unavailable
+from domain.model.errors import LeadershipLostError, UnavailableError
 from domain.model.order import Order, OrderStatus
 from domain.ports.telemetry import Metric
 from domain.ports.venue import UnreadableReport
-from domain.services.order_cache import KeptOrders
+from domain.services.order_cache import OrderCache
 from tests.ingest.at_work import Following, fill, following, placed, report_of, soon
 from tests.support.memory_gateway import Desk
 
@@ -52,7 +52,7 @@ def written(desk: Desk, *, since: int) -> list[UUID]:
 
 
 async def test_the_first_goes_at_once_and_what_comes_meanwhile_goes_together() -> None:
-    desk, held = Desk(kept=KeptOrders(orders_max=10)), Held()
+    desk, held = Desk(kept=OrderCache(orders_max=10)), Held()
     order = await placed(desk)
 
     async with following(desk, batch_within=timedelta(hours=1)) as at_work:
@@ -70,19 +70,19 @@ async def test_the_first_goes_at_once_and_what_comes_meanwhile_goes_together() -
 
 
 async def test_it_waits_until_a_write_that_fails_is_written_at_last() -> None:
-    desk = Desk(kept=KeptOrders(orders_max=10))
+    desk = Desk(kept=OrderCache(orders_max=10))
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes, published = len(desk.orders.writes), len(desk.publisher.changes)
 
     async def fail() -> None:
         assert written(desk, since=writes) == []
         assert desk.publisher.changes[published:] == []
-        raise Unavailable
+        raise UnavailableError
 
     async with following(desk, batch_items_max=1) as at_work:
         held = await two_batches_under_way(at_work, first, second)
         desk.orders.interruptions.extend([fail] * FAILURES)
-        held.error = Unavailable()
+        held.error = UnavailableError()
         held.let_go.set()
         await soon(lambda: at_work.status(second) is OrderStatus.FILLED, "filled")
 
@@ -91,13 +91,13 @@ async def test_it_waits_until_a_write_that_fails_is_written_at_last() -> None:
 
 
 async def test_a_failure_alone_does_not_let_it_go() -> None:
-    desk = Desk(kept=KeptOrders(orders_max=10))
+    desk = Desk(kept=OrderCache(orders_max=10))
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes, published = len(desk.orders.writes), len(desk.publisher.changes)
 
     async with following(desk, batch_items_max=1, retry=timedelta(hours=1)) as at_work:
         held = await two_batches_under_way(at_work, first, second)
-        held.error = Unavailable()
+        held.error = UnavailableError()
         held.let_go.set()
         await soon(lambda: bool(desk.telemetry.said("recording_failing")), "recording fails")
         for _ in range(ROUNDS):
@@ -108,7 +108,7 @@ async def test_a_failure_alone_does_not_let_it_go() -> None:
 
 
 async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None:
-    desk, held = Desk(kept=KeptOrders(orders_max=10)), Held()
+    desk, held = Desk(kept=OrderCache(orders_max=10)), Held()
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes = len(desk.orders.writes)
 
@@ -129,7 +129,7 @@ async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None
 
 
 async def test_it_is_not_written_when_another_process_leads_by_then() -> None:
-    desk = Desk(kept=KeptOrders(orders_max=10))
+    desk = Desk(kept=OrderCache(orders_max=10))
     desk.fence = await desk.positions.take(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes, published = len(desk.orders.writes), len(desk.publisher.changes)
@@ -143,14 +143,14 @@ async def test_it_is_not_written_when_another_process_leads_by_then() -> None:
 
         ended_by = at_work.running.exception()
         assert isinstance(ended_by, ExceptionGroup)
-        assert ended_by.split(LeadershipLost)[1] is None
+        assert ended_by.split(LeadershipLostError)[1] is None
 
     assert written(desk, since=writes) == []
     assert desk.publisher.changes[published:] == []
 
 
 async def test_the_position_stays_before_what_was_not_recorded_when_the_session_ended() -> None:
-    desk = Desk(kept=KeptOrders(orders_max=10))
+    desk = Desk(kept=OrderCache(orders_max=10))
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
 
     async with following(desk, batch_items_max=1) as at_work:
@@ -161,7 +161,7 @@ async def test_the_position_stays_before_what_was_not_recorded_when_the_session_
             [report_of(first, fill(1, quantity=100, cumulative=100))],
             [report_of(second, fill(2, quantity=100, cumulative=100))],
         ]
-        held.error = desk.orders.failure = Unavailable()
+        held.error = desk.orders.failure = UnavailableError()
         held.let_go.set()
         at_work.stream.live.put_nowait(None)
         await soon(lambda: bool(desk.telemetry.said("catch_up_failed")), "the next session's catch-up fails")

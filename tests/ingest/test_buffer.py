@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from ingest.buffer import Buffer, BufferFull
+from ingest.buffer import Buffer, BufferFullError
 
 LONG = timedelta(hours=1)
 SOON = timedelta(milliseconds=5)
@@ -100,5 +100,5 @@ async def test_a_full_buffer_refuses_instead_of_waiting() -> None:
     buffer: Buffer[int] = Buffer(items_max=1)
     buffer.put([1])
 
-    with pytest.raises(BufferFull):
+    with pytest.raises(BufferFullError):
         buffer.put([2])

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from domain.model.order import OrderStatus, VenueRank
 from domain.model.reports import OrderAccepted
 from domain.ports.telemetry import Metric
@@ -103,7 +103,7 @@ async def test_reports_wait_for_a_database_that_is_away() -> None:
 
     async with following(desk) as at_work:
         await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") > 0, "the first catch-up")
-        desk.orders.failure = Unavailable()
+        desk.orders.failure = UnavailableError()
         at_work.stream.live.put_nowait(report_of(order, fill(1, quantity=100, cumulative=100)))
         await soon(lambda: bool(desk.telemetry.said("recording_failing")), "recording fails")
         desk.orders.failure = None
@@ -116,7 +116,7 @@ async def test_a_buffer_that_overflows_ends_the_session_and_nothing_is_lost() ->
 
     async with following(desk, buffer_items_max=2) as at_work:
         await soon(lambda: at_work.stream.sessions == 1, "connected")
-        desk.orders.failure = Unavailable()
+        desk.orders.failure = UnavailableError()
         desk.venue.fill_pages = [[report_of(order, fill(1, quantity=100, cumulative=100))]]
         for _ in range(10):
             at_work.stream.live.put_nowait(
@@ -133,7 +133,7 @@ async def test_a_report_of_an_order_placed_elsewhere_is_counted_and_left_alone()
 
     async with following(desk) as at_work:
         at_work.stream.live.put_nowait(foreign)
-        await soon(lambda: desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1, "counted")
+        await soon(lambda: desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1, "counted")
 
     assert desk.publisher.changes == []
 
@@ -146,11 +146,11 @@ async def test_others_orders_are_counted_and_hold_up_nothing_while_rest_is_down(
     async with following(desk) as at_work:
         await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") > 0, "the first catch-up")
         desk.venue.is_reachable = False
-        at_work.stream.live.put_nowait(replace(others, is_foreign=True))
+        at_work.stream.live.put_nowait(replace(others, is_external=True))
         at_work.stream.live.put_nowait(report_of(order, fill(1, quantity=100, cumulative=100)))
         await soon(lambda: at_work.status(order) is OrderStatus.FILLED, "filled")
 
-    assert desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1
+    assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1
     assert "find V9" not in desk.venue.asked
 
 
@@ -204,7 +204,7 @@ async def test_a_report_of_an_order_with_an_id_of_another_form_waits_for_nothing
 
     async with following(desk) as at_work:
         at_work.stream.live.put_nowait(by_hand)
-        await soon(lambda: desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1, "counted")
+        await soon(lambda: desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1, "counted")
 
     assert at_work.waiting == 0
 

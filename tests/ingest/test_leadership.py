@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.model.errors import LeadershipLost, Unavailable
+from domain.model.errors import LeadershipLostError, UnavailableError
 from domain.ports.ingest_state import Fence
 from domain.ports.telemetry import Metric
 from ingest.leadership import Leadership, LeadershipPolicy
@@ -33,12 +33,12 @@ class SometimesAway(MemoryStreamPositions):
 
     async def renew(self, fence: Fence, *, lease: timedelta) -> bool:
         if self.is_away:
-            raise Unavailable
+            raise UnavailableError
         return await MemoryStreamPositions.renew(self, fence, lease=lease)
 
     async def take(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
         if self.is_away:
-            raise Unavailable
+            raise UnavailableError
         return await MemoryStreamPositions.take(self, venue, leader_id=leader_id, lease=lease)
 
 
@@ -60,7 +60,7 @@ class Ingest:
         try:
             await self.fenced.wait()
             self.fenced.clear()
-            raise LeadershipLost(fence.epoch)
+            raise LeadershipLostError(fence.epoch)
         finally:
             self.is_following = False
 
@@ -203,7 +203,7 @@ async def test_who_leads_no_more_sets_no_missed_fill_aside() -> None:
     desk.clock.advance(LEASE)
     await desk.positions.take(desk.venue.name, leader_id=UUID(int=2), lease=LEASE)
 
-    with pytest.raises(LeadershipLost):
+    with pytest.raises(LeadershipLostError):
         await desk.reconciliation.catch_up(cause="connect")
 
     assert desk.telemetry.said("fill_set_aside") == []

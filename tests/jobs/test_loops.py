@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
 from jobs.loops import SWEEP_ORDERS_MAX, Sweeper, repeat
@@ -101,7 +101,7 @@ async def test_a_loop_outlives_a_database_that_goes_away_and_says_so_once() -> N
     async def step() -> bool:
         turns.append(1)
         if 2 <= len(turns) <= 4:
-            raise Unavailable
+            raise UnavailableError
         return False
 
     running = asyncio.create_task(repeat(step, every=timedelta(milliseconds=1), name="sweep", telemetry=telemetry))

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 import runtime.jwks
-from graph.auth.tokens import ExpectedClaims, InvalidToken
+from graph.auth.tokens import ExpectedClaims, InvalidTokenError
 from runtime.jwks import open_key_set
 from runtime.settings import SettingsError
 from tests.support.fakes.telemetry import RecordingTelemetry
@@ -76,7 +76,7 @@ async def test_a_token_of_a_new_key_is_accepted_once_the_keys_were_fetched_again
         def is_accepted() -> bool:
             try:
                 return tokens.verify(rotated).account_id == "demo"
-            except InvalidToken:
+            except InvalidTokenError:
                 return False
 
         assert not is_accepted()
@@ -90,7 +90,7 @@ async def test_the_known_keys_stay_in_force_while_the_issuer_is_down(
     telemetry = RecordingTelemetry()
     async with open_key_set(issuer.url, expected=ExpectedClaims(), telemetry=telemetry) as tokens:
         issuer.is_down = True
-        with pytest.raises(InvalidToken):
+        with pytest.raises(InvalidTokenError):
             tokens.verify("no token")
         await eventually(lambda: bool(telemetry.said("token_keys_not_refreshed")), within_seconds=5)
 

@@ -9,14 +9,14 @@ from uuid import UUID
 from domain.model.order import Order
 from domain.model.reports import Report
 from domain.ports.ingest_state import Fence
-from domain.services.attempt_policy import Judge, SubmissionPolicy
-from domain.services.attempt_recorder import Attempted, Conclusion
-from domain.services.batcher import GroupCommit
+from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
+from domain.services.attempt_recorder import AttemptRecorder, FinishedAttempt
+from domain.services.batcher import Batcher
 from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy
-from domain.services.circuit_breaker import Gatekeeper, GatePolicy
-from domain.services.claim_budget import ClaimsAhead
-from domain.services.halt_cache import HaltsSeen
-from domain.services.order_cache import KeptOrders
+from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
+from domain.services.claim_budget import ClaimBudget
+from domain.services.halt_cache import HaltCache
+from domain.services.order_cache import OrderCache
 from domain.services.placement import Placement
 from domain.services.reconciliation import CatchUpPolicy, Reconciliation
 from domain.services.recording import Recorded, Recording
@@ -36,9 +36,9 @@ from tests.support.fakes.venue import ScriptedVenue
 SECOND = timedelta(seconds=1)
 
 
-def concluding(conclusion: Conclusion) -> Callable[[Attempted], Awaitable[None]]:
+def concluding(conclusion: AttemptRecorder) -> Callable[[FinishedAttempt], Awaitable[None]]:
     """Concludes attempts together as a worker does."""
-    return GroupCommit(conclusion.conclude, batch_max_items=100, queue_max_items=1_000).submit
+    return Batcher(conclusion.conclude, batch_max_items=100, queue_max_items=1_000).submit
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Desk:
     look_ups_max: int = 10
     circuit_failures: int = 1000
     max_age: timedelta | None = None
-    kept: KeptOrders = field(default_factory=lambda: KeptOrders(orders_max=0))
+    kept: OrderCache = field(default_factory=lambda: OrderCache(orders_max=0))
     fence: Fence | None = None
     clock: SettableClock = field(default_factory=SettableClock)
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
@@ -63,19 +63,19 @@ class Desk:
     orders: MemoryOrderStore = field(init=False)
     venue: ScriptedVenue = field(init=False)
     catalog: MemoryInstrumentCatalog = field(init=False)
-    gatekeeper: Gatekeeper = field(init=False)
+    breaker: CircuitBreaker = field(init=False)
 
     def __post_init__(self) -> None:
         self.positions = MemoryStreamPositions(self.clock)
         self.orders = MemoryOrderStore(self.clock, self.positions)
-        self.gatekeeper = self.new_gatekeeper()
+        self.breaker = self.new_gatekeeper()
         self.venue = ScriptedVenue(self.clock)
         self.catalog = MemoryInstrumentCatalog({ISIN: an_instrument()})
 
-    def new_gatekeeper(self) -> Gatekeeper:
+    def new_gatekeeper(self) -> CircuitBreaker:
         """Another worker's knowledge of the same gate."""
-        policy = GatePolicy(failures=self.circuit_failures, open_for=5 * SECOND)
-        return Gatekeeper(self.orders.gate, policy=policy, telemetry=self.telemetry)
+        policy = BreakerPolicy(failures=self.circuit_failures, open_for=5 * SECOND)
+        return CircuitBreaker(self.orders.gate, policy=policy, telemetry=self.telemetry)
 
     @property
     def recording(self) -> Recording:
@@ -119,18 +119,18 @@ class Desk:
         return Submission(
             orders=self.orders,
             venue=self.venue,
-            gatekeeper=self.gatekeeper,
+            breaker=self.breaker,
             telemetry=self.telemetry,
-            judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
+            judge=AttemptPolicy(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
             conclude=concluding(self.conclusion),
             slots=self.slots,
-            ahead=ClaimsAhead(most=4),
-            halts=HaltsSeen(self.orders.halts),
+            ahead=ClaimBudget(most=4),
+            halts=HaltCache(self.orders.halts),
         )
 
     @property
-    def conclusion(self) -> Conclusion:
-        return Conclusion(
+    def conclusion(self) -> AttemptRecorder:
+        return AttemptRecorder(
             orders=self.orders,
             recording=self.recording,
             wake_ups=self.wake_ups,

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from domain.model.apply_reports import apply_reports
 from domain.model.changes import RecordedChange
-from domain.model.errors import StaleWrite
+from domain.model.errors import VersionConflictError
 from domain.model.reports import Report
 from domain.ports.order_store import AttemptEnd, OrderStore, OrderWrite
 from domain.services.recording import execution_keys
@@ -68,6 +68,6 @@ class Clerk:
         for _ in range(READS_MAX):
             try:
                 return await self.orders.write(await self.decide(reports))
-            except StaleWrite:
+            except VersionConflictError:
                 continue
         raise AssertionError(f"stale {READS_MAX} times")

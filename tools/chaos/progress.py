@@ -35,9 +35,7 @@ class Progress:
             acknowledged = self.load.acknowledged_orders
             rate = (acknowledged - acknowledged_before) / TELL_EVERY_SECONDS
             acknowledged_before = acknowledged
-            print(
-                f"  {number * TELL_EVERY_SECONDS / 60:5.2f} min  {self._line(acknowledged, rate)}", flush=True
-            )
+            print(f"  {number * TELL_EVERY_SECONDS / 60:5.2f} min  {self._line(acknowledged, rate)}", flush=True)
             with suppress(aiohttp.ClientError, TimeoutError):
                 await self.journal.read_on(self.arena)
 

@@ -37,7 +37,7 @@ class ClearAccountLimitsSuccess:
 @strawberry.type(description="There is no open halt of that account, or of all.")
 class NotHalted(UserFailure):
     @classmethod
-    def of(cls, error: errors.NotHalted) -> Self:
+    def of(cls, error: errors.NotHaltedError) -> Self:
         """The failure."""
         return cls(code="NOT_HALTED", message=str(error), path=["input", "accountId"])
 

@@ -39,7 +39,7 @@ class InvalidOrder(UserFailure):
     issues: list[InputIssue]
 
     @classmethod
-    def of(cls, error: errors.InvalidOrder) -> Self:
+    def of(cls, error: errors.InvalidOrderError) -> Self:
         """The failure; its path is that of the first issue."""
         issues = [InputIssue(path=list(issue.path), code=issue.code, message=issue.message) for issue in error.issues]
         return cls(code="INVALID_ORDER", message=str(error), path=issues[0].path if issues else None, issues=issues)
@@ -50,7 +50,7 @@ class ClientOrderIdConflict(UserFailure):
     existing_order: Order
 
     @classmethod
-    def of(cls, error: errors.ClientOrderIdConflict) -> Self:
+    def of(cls, error: errors.ClientOrderIdConflictError) -> Self:
         """The failure, with the order that has the id."""
         return cls(
             code="CLIENT_ORDER_ID_CONFLICT",
@@ -67,7 +67,7 @@ class ClientOrderIdConflict(UserFailure):
 )
 class OrderDenied(UserFailure):
     @classmethod
-    def of(cls, error: errors.OrderDenied) -> Self:
+    def of(cls, error: errors.OrderDeniedError) -> Self:
         """The failure, under the code of the limit."""
         return cls(code=error.code, message=str(error), path=None)
 
@@ -77,7 +77,7 @@ class Unavailable(UserFailure):
     retry_after_ms: int | None
 
     @classmethod
-    def of(cls, error: errors.Unavailable) -> Self:
+    def of(cls, error: errors.UnavailableError) -> Self:
         """The failure, with how long to wait."""
         return cls(code="UNAVAILABLE", message=str(error), path=None, retry_after_ms=error.retry_after_ms)
 
@@ -85,7 +85,7 @@ class Unavailable(UserFailure):
 @strawberry.type
 class OrderNotFound(UserFailure):
     @classmethod
-    def of(cls, error: errors.OrderNotFound) -> Self:
+    def of(cls, error: errors.OrderNotFoundError) -> Self:
         """The failure; an order of another account reads the same."""
         return cls(code="ORDER_NOT_FOUND", message=str(error), path=list(ORDER_ID_PATH))
 
@@ -95,6 +95,6 @@ class NotCancelable(UserFailure):
     order: Order
 
     @classmethod
-    def of(cls, error: errors.NotCancelable) -> Self:
+    def of(cls, error: errors.NotCancelableError) -> Self:
         """The failure, with the order as it ended."""
         return cls(code="NOT_CANCELABLE", message=str(error), path=list(ORDER_ID_PATH), order=order_from(error.order))

@@ -15,10 +15,10 @@ from domain.model.limits import (
     AccountLoad,
     LastPrice,
     LimitCode,
+    check_load,
+    check_terms,
     deny_halted,
-    find_wrong_limits,
-    judge_load,
-    judge_terms,
+    find_invalid_limits,
 )
 from domain.model.values import OrderType, Terms
 from tests.support.examples import ISIN, at, some_terms
@@ -52,7 +52,7 @@ def terms(*, quantity: str | Decimal = "10", price: str | Decimal | None = "100"
 def test_an_order_beyond_a_limit_is_denied_with_the_limits_name_and_value(
     limits: AccountLimits, asked: Terms, code: LimitCode, said: str
 ) -> None:
-    denial = judge_terms(asked, limits=limits, last_price=PRICE)
+    denial = check_terms(asked, limits=limits, last_price=PRICE)
 
     assert denial is not None
     assert denial.code is code
@@ -71,7 +71,7 @@ def test_an_order_beyond_a_limit_is_denied_with_the_limits_name_and_value(
     ],
 )
 def test_an_order_just_at_its_limit_passes(limits: AccountLimits, asked: Terms) -> None:
-    assert judge_terms(asked, limits=limits, last_price=PRICE) is None
+    assert check_terms(asked, limits=limits, last_price=PRICE) is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_order_just_at_its_limit_passes(limits: AccountLimits, asked: Terms) 
 def test_a_limit_that_needs_a_price_denies_as_long_as_none_is_known(
     limits: AccountLimits, asked: Terms, code: LimitCode
 ) -> None:
-    denial = judge_terms(asked, limits=limits, last_price=None)
+    denial = check_terms(asked, limits=limits, last_price=None)
 
     assert denial is not None
     assert denial.code is code
@@ -94,15 +94,15 @@ def test_a_limit_that_needs_a_price_denies_as_long_as_none_is_known(
 def test_a_limit_orders_notional_needs_no_known_price() -> None:
     limits = AccountLimits(max_notional=Decimal(1000))
 
-    assert judge_terms(terms(), limits=limits, last_price=None) is None
+    assert check_terms(terms(), limits=limits, last_price=None) is None
 
 
 @given(quantity=SIZES, price=st.none() | SIZES, last=st.none() | SIZES)
 def test_without_limits_nothing_is_denied(quantity: Decimal, price: Decimal | None, last: Decimal | None) -> None:
     known = None if last is None else LastPrice(isin=ISIN, price=last, at=at(0))
 
-    assert judge_terms(terms(quantity=quantity, price=price), limits=NO_LIMITS, last_price=known) is None
-    assert judge_load(AccountLoad(open_orders=10**9, accepted_in_second=10**9), limits=NO_LIMITS) is None
+    assert check_terms(terms(quantity=quantity, price=price), limits=NO_LIMITS, last_price=known) is None
+    assert check_load(AccountLoad(open_orders=10**9, accepted_in_second=10**9), limits=NO_LIMITS) is None
 
 
 @given(quantity=SIZES, price=SIZES, last=SIZES, most=SIZES)
@@ -110,7 +110,7 @@ def test_each_limit_is_exact(quantity: Decimal, price: Decimal, last: Decimal, m
     asked, known = terms(quantity=quantity, price=price), LastPrice(isin=ISIN, price=last, at=at(0))
 
     def is_denied(limit: str) -> bool:
-        return judge_terms(asked, limits=ONE_LIMIT[limit](most), last_price=known) is not None
+        return check_terms(asked, limits=ONE_LIMIT[limit](most), last_price=known) is not None
 
     assert is_denied("quantity") == (quantity > most)
     assert is_denied("notional") == (quantity * price > most)
@@ -126,8 +126,8 @@ def test_what_a_tighter_limit_lets_pass_a_wider_one_lets_pass(
     asked = terms(quantity=quantity, price=price)
 
     for limit in ONE_LIMIT.values():
-        tight = judge_terms(asked, limits=limit(low), last_price=known)
-        wide = judge_terms(asked, limits=limit(high), last_price=known)
+        tight = check_terms(asked, limits=limit(low), last_price=known)
+        wide = check_terms(asked, limits=limit(high), last_price=known)
 
         assert tight is not None or wide is None
 
@@ -136,8 +136,8 @@ def test_what_a_tighter_limit_lets_pass_a_wider_one_lets_pass(
 def test_one_more_order_passes_while_fewer_than_the_limit_are_under_way(under_way: int, most: int) -> None:
     load = AccountLoad(open_orders=under_way, accepted_in_second=under_way, free_in=timedelta(milliseconds=250))
 
-    denied_open = judge_load(load, limits=AccountLimits(max_open_orders=most))
-    denied_rate = judge_load(load, limits=AccountLimits(max_orders_per_second=most))
+    denied_open = check_load(load, limits=AccountLimits(max_open_orders=most))
+    denied_rate = check_load(load, limits=AccountLimits(max_orders_per_second=most))
 
     assert (denied_open is None) == (denied_rate is None) == (under_way < most)
     if denied_open is not None and denied_rate is not None:
@@ -153,7 +153,7 @@ def test_a_halt_says_whom_it_concerns_and_that_cancels_are_open() -> None:
 
 
 def test_a_limit_of_nothing_is_no_limit_but_a_mistake() -> None:
-    wrong = find_wrong_limits(
+    wrong = find_invalid_limits(
         AccountLimits(
             max_quantity=Decimal(0),
             max_notional=Decimal(-1),
@@ -178,4 +178,4 @@ def test_a_limit_of_nothing_is_no_limit_but_a_mistake() -> None:
         max_open_orders=1,
         max_orders_per_second=1000,
     )
-    assert find_wrong_limits(right) == {}
+    assert find_invalid_limits(right) == {}

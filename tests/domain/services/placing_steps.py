@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from domain.model.errors import KeyRefused, Unavailable, VenueBusy, VenueUnreachable
+from domain.model.errors import UnavailableError, VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
 from domain.model.order import End, Order, OrderStatus, VenueRank
 from domain.model.values import ReasonSource
 from domain.ports.venue import AlreadyPlaced, NotExecuted, OutcomeUnknown, RateLimited, Refused, Unauthorized
@@ -24,7 +24,11 @@ NOT_TAKEN = (
     Unauthorized(error="bad key"),
     Refused(reason=VENUE_SAYS),
 )
-NO_LOOK_UP = (VenueUnreachable("no answer"), VenueBusy("HTTP 429", retry_after=3 * SECOND), KeyRefused("HTTP 401"))
+NO_LOOK_UP = (
+    VenueUnreachableError("no answer"),
+    VenueBusyError("HTTP 429", retry_after=3 * SECOND),
+    VenueUnauthorizedError("HTTP 401"),
+)
 CALM_ROUNDS = 60
 
 Item = TypeVar("Item")
@@ -93,7 +97,7 @@ class Steps:
         """A worker that stood still at the database goes on, perhaps without its answer."""
         still = [one for one in self.world.waiting if one.place in {Place.CLAIMED, Place.WRITING}]
         if still:
-            self.world.answer(_pick(still, which), None if is_database_there else Unavailable())
+            self.world.answer(_pick(still, which), None if is_database_there else UnavailableError())
 
     def cancel(self, which: int) -> None:
         self.world.cancel(_pick(list(self.world.store.rows), which))

@@ -21,14 +21,14 @@ from domain.model.order import End
 from domain.model.reports import OrderEnded
 from domain.model.values import Terms
 from domain.ports.ingest_state import Fence
-from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTurn
+from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTicket
 from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Placed, PlacementOutcome, VenueOrder
-from domain.services.attempt_policy import Judge, SubmissionPolicy
-from domain.services.attempt_recorder import Conclusion
+from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
+from domain.services.attempt_recorder import AttemptRecorder
 from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy
-from domain.services.circuit_breaker import Gatekeeper, GatePolicy
-from domain.services.claim_budget import ClaimsAhead
-from domain.services.halt_cache import HaltsSeen
+from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
+from domain.services.claim_budget import ClaimBudget
+from domain.services.halt_cache import HaltCache
 from domain.services.recording import Recording
 from domain.services.submission import Submission
 from tests.support.examples import VENUE_SAYS, an_order
@@ -127,7 +127,7 @@ class WaitingStore(MemoryOrderStore):
         return claims
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
     ) -> Sequence[RecordedChange]:
         if Place.WRITING in self.worker.pauses_at:
             await self.worker.wait(Place.WRITING)
@@ -226,13 +226,13 @@ class World:
         submission = Submission(
             orders=store,
             venue=venue,
-            gatekeeper=Gatekeeper(
-                store.gate, policy=GatePolicy(failures=3, open_for=5 * SECOND), telemetry=self.telemetry
+            breaker=CircuitBreaker(
+                store.gate, policy=BreakerPolicy(failures=3, open_for=5 * SECOND), telemetry=self.telemetry
             ),
             telemetry=self.telemetry,
-            judge=Judge(policy=policy, telemetry=self.telemetry, random=lambda: 0.5),
+            judge=AttemptPolicy(policy=policy, telemetry=self.telemetry, random=lambda: 0.5),
             conclude=concluding(
-                Conclusion(
+                AttemptRecorder(
                     orders=store,
                     recording=self._recording(store),
                     wake_ups=RecordingWakeUps(),
@@ -241,8 +241,8 @@ class World:
                 )
             ),
             slots=asyncio.Semaphore(2),
-            ahead=ClaimsAhead(most=2),
-            halts=HaltsSeen(self.store.halts),
+            ahead=ClaimBudget(most=2),
+            halts=HaltCache(self.store.halts),
         )
         worker = Worker(self, submission)
         store.worker = venue.worker = worker

@@ -13,8 +13,8 @@ from domain.model.order import End
 from domain.model.reports import PlacementBecameUnknown
 from domain.model.values import Reason, ReasonSource
 from domain.ports.order_store import Claim
-from domain.services.attempt_policy import Finding
-from domain.services.attempt_recorder import Attempted
+from domain.services.attempt_policy import AttemptResult
+from domain.services.attempt_recorder import FinishedAttempt
 from tests.support.examples import VENUE_SAYS, accepted, ended, filled
 from tests.support.fakes.order_row import OrderRow
 from tests.support.memory_gateway import SECOND, Desk
@@ -22,12 +22,12 @@ from tests.support.memory_gateway import SECOND, Desk
 IDS = [UUID(int=number) for number in range(1, 7)]
 IN_DOUBT = Reason(source=ReasonSource.SYSTEM, code="OUTCOME_UNKNOWN", message="lost")
 
-FINDINGS: Sequence[Callable[[Claim], Finding]] = [
-    lambda _claim: Finding(outcome="placed", reports=[accepted()]),
-    lambda _claim: Finding(outcome="refused", reports=[ended(End.REJECTED, reason=VENUE_SAYS)]),
-    lambda _claim: Finding(outcome="not_executed", error="refused", next_in=SECOND),
-    lambda _claim: Finding(outcome="held_back", error="shut", counts=False, next_in=5 * SECOND),
-    lambda claim: Finding(
+FINDINGS: Sequence[Callable[[Claim], AttemptResult]] = [
+    lambda _claim: AttemptResult(outcome="placed", reports=[accepted()]),
+    lambda _claim: AttemptResult(outcome="refused", reports=[ended(End.REJECTED, reason=VENUE_SAYS)]),
+    lambda _claim: AttemptResult(outcome="not_executed", error="refused", next_in=SECOND),
+    lambda _claim: AttemptResult(outcome="held_back", error="shut", counts=False, next_in=5 * SECOND),
+    lambda claim: AttemptResult(
         outcome="unknown",
         reports=[PlacementBecameUnknown(reason=IN_DOUBT, at=claim.claimed_at)],
         error="lost",
@@ -73,7 +73,7 @@ async def concluded(choices: Sequence[tuple[int, int]], *, together: bool) -> tu
         await desk.accept(order_id, client_order_id=str(order_id))
     claims = await desk.orders.claim(IDS[: len(choices)], lease=30 * SECOND)
     attempts = [
-        Attempted(claim=claim, finding=FINDINGS[finding](claim))
+        FinishedAttempt(claim=claim, finding=FINDINGS[finding](claim))
         for claim, (finding, _) in zip(claims, choices, strict=True)
     ]
     for order_id, (_, number) in zip(IDS, choices, strict=False):
@@ -106,7 +106,7 @@ async def test_all_of_them_are_one_write_and_a_second_one_where_somebody_was_fas
     for order_id in IDS:
         await desk.accept(order_id, client_order_id=str(order_id))
     claims = await desk.orders.claim(IDS, lease=30 * SECOND)
-    attempts = [Attempted(claim=claim, finding=FINDINGS[0](claim)) for claim in claims]
+    attempts = [FinishedAttempt(claim=claim, finding=FINDINGS[0](claim)) for claim in claims]
     await told_of_a_fill(desk, IDS[2])
     before = len(desk.orders.writes)
 
@@ -124,8 +124,8 @@ async def test_of_two_attempts_of_one_order_that_end_together_the_newer_one_coun
     desk.clock.advance(timedelta(seconds=60))
     (newer,) = await desk.orders.claim([IDS[0]], lease=30 * SECOND)
     attempts = [
-        Attempted(claim=newer, finding=FINDINGS[2](newer)),
-        Attempted(claim=older, finding=FINDINGS[1](older)),
+        FinishedAttempt(claim=newer, finding=FINDINGS[2](newer)),
+        FinishedAttempt(claim=older, finding=FINDINGS[1](older)),
     ]
 
     await desk.conclusion.conclude(attempts)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from domain.model.errors import Unavailable
-from domain.services.batcher import GroupCommit
+from domain.model.errors import UnavailableError
+from domain.services.batcher import Batcher
 from tests.support.processes import eventually
 
 
@@ -36,12 +36,12 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-def waiting(shelf: Shelf) -> GroupCommit[str, str]:
+def waiting(shelf: Shelf) -> Batcher[str, str]:
     """A queue of five in front of the shelf, in batches of three."""
-    return GroupCommit(shelf.store, batch_max_items=3, queue_max_items=5)
+    return Batcher(shelf.store, batch_max_items=3, queue_max_items=5)
 
 
-async def test_the_first_goes_at_once_and_the_others_gather(shelf: Shelf, waiting: GroupCommit[str, str]) -> None:
+async def test_the_first_goes_at_once_and_the_others_gather(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     first = asyncio.create_task(waiting.submit("a"))
     await eventually(lambda: shelf.batches, within_seconds=1)
     others = [asyncio.create_task(waiting.submit(item)) for item in "bcde"]
@@ -55,7 +55,7 @@ async def test_the_first_goes_at_once_and_the_others_gather(shelf: Shelf, waitin
 
 
 async def test_one_that_comes_just_as_the_last_batch_ends_is_not_stranded(
-    shelf: Shelf, waiting: GroupCommit[str, str]
+    shelf: Shelf, waiting: Batcher[str, str]
 ) -> None:
     shelf.let.set()
 
@@ -65,20 +65,20 @@ async def test_one_that_comes_just_as_the_last_batch_ends_is_not_stranded(
             assert (one, other) == (f"A{number}", f"B{number}")
 
 
-async def test_a_full_queue_refuses_at_once(shelf: Shelf, waiting: GroupCommit[str, str]) -> None:
+async def test_a_full_queue_refuses_at_once(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     first = asyncio.create_task(waiting.submit("a"))
     await eventually(lambda: shelf.batches, within_seconds=1)
     others = [asyncio.create_task(waiting.submit(item)) for item in "bcdef"]
     await asyncio.wait(others, timeout=0)
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await waiting.submit("g")
 
     shelf.let.set()
     await asyncio.gather(first, *others)
 
 
-async def test_one_that_cannot_be_stored_fails_alone(shelf: Shelf, waiting: GroupCommit[str, str]) -> None:
+async def test_one_that_cannot_be_stored_fails_alone(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     shelf.let.set()
 
     results = await asyncio.gather(*map(waiting.submit, ("a", "bad", "b")), return_exceptions=True)
@@ -88,19 +88,17 @@ async def test_one_that_cannot_be_stored_fails_alone(shelf: Shelf, waiting: Grou
     assert results[2] == "B"
 
 
-async def test_when_the_database_is_away_all_are_told_after_one_try(
-    shelf: Shelf, waiting: GroupCommit[str, str]
-) -> None:
-    shelf.failure = Unavailable()
+async def test_when_the_database_is_away_all_are_told_after_one_try(shelf: Shelf, waiting: Batcher[str, str]) -> None:
+    shelf.failure = UnavailableError()
     shelf.let.set()
 
     results = await asyncio.gather(*map(waiting.submit, "abc"), return_exceptions=True)
 
-    assert [type(result) for result in results] == [Unavailable] * 3
+    assert [type(result) for result in results] == [UnavailableError] * 3
     assert len(shelf.batches) == 1
 
 
-async def test_a_cancelled_caller_disturbs_no_other(shelf: Shelf, waiting: GroupCommit[str, str]) -> None:
+async def test_a_cancelled_caller_disturbs_no_other(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     first, second = (asyncio.create_task(waiting.submit(item)) for item in "ab")
     await eventually(lambda: shelf.batches, within_seconds=1)
     queued = asyncio.create_task(waiting.submit("c"))
@@ -117,9 +115,9 @@ async def test_a_cancelled_caller_disturbs_no_other(shelf: Shelf, waiting: Group
 
 
 async def test_who_waits_behind_a_database_that_hangs_is_told_with_the_first(
-    shelf: Shelf, waiting: GroupCommit[str, str]
+    shelf: Shelf, waiting: Batcher[str, str]
 ) -> None:
-    shelf.failure = Unavailable()
+    shelf.failure = UnavailableError()
     first = asyncio.create_task(waiting.submit("a"))
     await eventually(lambda: shelf.batches, within_seconds=1)
     others = [asyncio.create_task(waiting.submit(item)) for item in "bcde"]
@@ -129,6 +127,6 @@ async def test_who_waits_behind_a_database_that_hangs_is_told_with_the_first(
     results = await asyncio.gather(first, *others, return_exceptions=True)
     shelf.failure = None
 
-    assert [type(result) for result in results] == [Unavailable] * 5
+    assert [type(result) for result in results] == [UnavailableError] * 5
     assert shelf.batches == [["a"]]
     assert await waiting.submit("f") == "F"

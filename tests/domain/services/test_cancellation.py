@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 
 from domain.model.changes import ChangeKind
-from domain.model.errors import NotCancelable, OrderNotFound, Unavailable
+from domain.model.errors import NotCancelableError, OrderNotFoundError, UnavailableError
 from domain.model.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderStatus
 from domain.model.reports import OrderEnded
 from domain.ports.telemetry import Metric
 from domain.ports.venue import CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, OutcomeUnknown, RateLimited
-from domain.services.recording import STALE_WRITES_MAX
+from domain.services.recording import VERSION_CONFLICTS_MAX
 from tests.support.examples import ORDER_ID, VENUE_SAYS, ended, filled
 from tests.support.memory_gateway import SECOND, Desk
 
@@ -60,7 +60,7 @@ async def test_an_order_whose_attempts_all_failed_to_leave_is_canceled_at_once(d
 
 
 async def test_a_request_for_an_order_that_others_keep_changing_is_to_be_repeated(placed: Desk) -> None:
-    numbers = iter(range(STALE_WRITES_MAX))
+    numbers = iter(range(VERSION_CONFLICTS_MAX))
 
     async def fill_a_little() -> None:
         await placed.report(filled("0.1", name=f"E{next(numbers)}"))
@@ -69,7 +69,7 @@ async def test_a_request_for_an_order_that_others_keep_changing_is_to_be_repeate
 
     placed.orders.interruptions.append(fill_a_little)
 
-    with pytest.raises(Unavailable, match="again"):
+    with pytest.raises(UnavailableError, match="again"):
         await ask(placed)
 
     assert await ask(placed) is OrderStatus.PENDING_CANCEL
@@ -139,7 +139,7 @@ async def test_asking_again_while_open_changes_nothing(placed: Desk) -> None:
 async def test_a_final_order_cannot_be_canceled_and_is_shown(placed: Desk) -> None:
     await placed.report(filled("10"))
 
-    with pytest.raises(NotCancelable) as refusal:
+    with pytest.raises(NotCancelableError) as refusal:
         await ask(placed)
 
     assert refusal.value.order.status is OrderStatus.FILLED
@@ -151,7 +151,7 @@ async def test_an_order_that_ends_in_the_very_moment_of_the_cancel_cannot_be_can
 
     placed.orders.interruptions.append(fill)
 
-    with pytest.raises(NotCancelable):
+    with pytest.raises(NotCancelableError):
         await ask(placed)
 
 
@@ -159,7 +159,7 @@ async def test_an_order_that_ends_in_the_very_moment_of_the_cancel_cannot_be_can
 async def test_an_order_of_somebody_else_cannot_be_told_from_none(
     desk: Desk, order_id: UUID, account_id: str | None
 ) -> None:
-    with pytest.raises(OrderNotFound):
+    with pytest.raises(OrderNotFoundError):
         await desk.cancellation.request(order_id, account_id=account_id)
 
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from domain.ports.venue import VenueReport
 from domain.services import reconciliation
-from domain.services.order_cache import KeptOrders
+from domain.services.order_cache import OrderCache
 from tests.support.examples import at, filled, new_order
 from tests.support.memory_gateway import Desk
 
@@ -21,7 +21,7 @@ FILLS = BATCHES * AT_ONCE
 @pytest.fixture
 async def desk() -> Desk:
     """A desk whose one order has been filled, piece by piece, while nobody listened."""
-    desk = Desk(kept=KeptOrders(orders_max=10))
+    desk = Desk(kept=OrderCache(orders_max=10))
     order = new_order(quantity=str(FILLS))
     await desk.orders.accept(order)
     await desk.submission.place([order.id])
@@ -69,7 +69,9 @@ async def test_one_batch_is_decided_while_one_is_written_and_no_more(desk: Desk)
 
 
 @pytest.mark.parametrize("number", range(BATCHES))
-@pytest.mark.parametrize("error", [Unavailable(), ValueError("a fill that cannot be recorded")], ids=["away", "bad"])
+@pytest.mark.parametrize(
+    "error", [UnavailableError(), ValueError("a fill that cannot be recorded")], ids=["away", "bad"]
+)
 async def test_a_batch_that_fails_costs_no_fill(desk: Desk, number: int, error: Exception) -> None:
     async def pass_by() -> None:
         pass
@@ -79,8 +81,8 @@ async def test_a_batch_that_fails_costs_no_fill(desk: Desk, number: int, error: 
 
     happens: list[Callable[[], Awaitable[None]]] = [*[pass_by] * number, fail]
     desk.orders.interruptions.extend(happens)
-    if isinstance(error, Unavailable):
-        with pytest.raises(Unavailable):
+    if isinstance(error, UnavailableError):
+        with pytest.raises(UnavailableError):
             await desk.reconciliation.catch_up(cause="started")
         assert await desk.positions.read(desk.venue.name) is None
 

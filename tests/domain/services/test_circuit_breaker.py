@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.model.changes import ChangeKind
-from domain.model.errors import KeyRefused, Unavailable, VenueBusy
+from domain.model.errors import UnavailableError, VenueBusyError, VenueUnauthorizedError
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
 from domain.ports.venue import NotExecuted, OutcomeUnknown, PlacementOutcome, RateLimited, Refused, Unauthorized
@@ -86,7 +86,7 @@ async def test_one_usable_answer_ends_the_run(desk: Desk, answer: PlacementOutco
 
 async def test_a_success_of_another_worker_ends_the_run_as_well(desk: Desk) -> None:
     await fail(desk, 2)
-    desk.gatekeeper = desk.new_gatekeeper()
+    desk.breaker = desk.new_gatekeeper()
 
     await desk.submission.place([IDS[2]])
 
@@ -194,7 +194,7 @@ async def test_orders_that_were_claimed_before_it_opened_are_held_back_and_pay_n
 async def test_a_rate_limit_holds_for_every_worker_until_its_reset(desk: Desk) -> None:
     desk.venue.will_answer(RateLimited(retry_after=17 * SECOND))
     await desk.submission.place([IDS[0]])
-    desk.gatekeeper = desk.new_gatekeeper()
+    desk.breaker = desk.new_gatekeeper()
     desk.clock.advance(16.5 * SECOND)
 
     before = await desk.submission.place(IDS)
@@ -222,7 +222,7 @@ async def test_many_refusals_for_too_many_requests_are_one_pause(desk: Desk) -> 
 async def test_a_rate_limited_look_up_is_a_pause_too_and_costs_no_attempt(desk: Desk) -> None:
     await fail(desk, 1)
     desk.clock.advance(SECOND)
-    desk.venue.look_up_failure = VenueBusy("HTTP 429", retry_after=9 * SECOND)
+    desk.venue.look_up_failure = VenueBusyError("HTTP 429", retry_after=9 * SECOND)
 
     await desk.submission.place([IDS[0]])
 
@@ -235,7 +235,7 @@ async def test_a_key_that_is_refused_at_look_ups_never_fails_an_order() -> None:
     desk = Desk(max_attempts=2)
     await desk.accept()
     desk.venue.will_answer(Unauthorized(error="bad key"))
-    desk.venue.look_up_failure = KeyRefused("HTTP 401")
+    desk.venue.look_up_failure = VenueUnauthorizedError("HTTP 401")
 
     for _ in range(10):
         await desk.attempt(after=60 * SECOND)
@@ -248,7 +248,7 @@ async def test_an_order_whose_worker_died_is_seen_to_be_in_doubt_also_while_it_c
     desk = Desk()
     await desk.accept()
     await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
-    desk.venue.look_up_failure = VenueBusy("HTTP 429", retry_after=9 * SECOND)
+    desk.venue.look_up_failure = VenueBusyError("HTTP 429", retry_after=9 * SECOND)
 
     await desk.attempt(after=31 * SECOND)
 
@@ -257,19 +257,19 @@ async def test_an_order_whose_worker_died_is_seen_to_be_in_doubt_also_while_it_c
 
 
 async def test_a_gate_that_cannot_be_told_does_not_keep_the_outcome_from_being_written(desk: Desk) -> None:
-    desk.orders.gate.failure = Unavailable()
+    desk.orders.gate.failure = UnavailableError()
 
     await fail(desk, 1)
 
     assert desk.row(IDS[0]).last_error == "connection refused"
-    assert desk.telemetry.said("venue_gate_not_told")
+    assert desk.telemetry.said("breaker_not_updated")
 
 
 async def test_the_gauge_shows_how_it_stands(desk: Desk) -> None:
     shown = []
     for wait in (0, 0, 5):
         desk.clock.advance(wait * SECOND)
-        await desk.gatekeeper.measure()
+        await desk.breaker.measure()
         shown.append(desk.telemetry.gauges[Metric.VENUE_CIRCUIT])
         if wait == 0:
             await fail(desk)

@@ -8,14 +8,14 @@ from uuid import UUID
 import pytest
 
 from domain.model.order import OrderStatus
-from domain.services.claim_budget import ClaimsAhead, NoRoom
+from domain.services.claim_budget import BudgetExhaustedError, ClaimBudget
 from tests.support.examples import ORDER_ID
 from tests.support.memory_gateway import Desk
 
 PATIENCE = timedelta(seconds=5)
 
 
-async def claim(ahead: ClaimsAhead, count: int, entered: list[int], ended: asyncio.Event) -> None:
+async def claim(ahead: ClaimBudget, count: int, entered: list[int], ended: asyncio.Event) -> None:
     async with ahead.claiming(count, within=PATIENCE) as reserved:
         entered.append(count)
         reserved.keep(count)
@@ -29,7 +29,7 @@ async def turns() -> None:
 
 
 async def test_claims_wait_for_room_in_the_order_in_which_they_came() -> None:
-    ahead, entered = ClaimsAhead(most=4), list[int]()
+    ahead, entered = ClaimBudget(most=4), list[int]()
     ends = [asyncio.Event() for _ in range(4)]
 
     async with asyncio.TaskGroup() as tasks:
@@ -51,7 +51,7 @@ async def test_claims_wait_for_room_in_the_order_in_which_they_came() -> None:
 
 
 async def test_what_was_not_claimed_or_has_begun_makes_room() -> None:
-    ahead, entered = ClaimsAhead(most=1), list[int]()
+    ahead, entered = ClaimBudget(most=1), list[int]()
     may_end = asyncio.Event()
     may_end.set()
 
@@ -67,7 +67,7 @@ async def test_what_was_not_claimed_or_has_begun_makes_room() -> None:
 
 
 async def test_one_who_is_cancelled_while_waiting_or_claiming_keeps_nothing() -> None:
-    ahead, entered, never = ClaimsAhead(most=1), list[int](), asyncio.Event()
+    ahead, entered, never = ClaimBudget(most=1), list[int](), asyncio.Event()
     holding = asyncio.create_task(claim(ahead, 5, entered, never))
     waiting = asyncio.create_task(claim(ahead, 6, entered, never))
     await turns()
@@ -99,10 +99,10 @@ async def test_a_job_that_finds_no_room_leaves_its_orders_to_the_sweeper_and_tak
 
 
 async def test_there_is_no_room_as_long_as_nobody_gives_back() -> None:
-    ahead = ClaimsAhead(most=1)
+    ahead = ClaimBudget(most=1)
 
     async with ahead.claiming(1, within=PATIENCE):
-        with pytest.raises(NoRoom):
+        with pytest.raises(BudgetExhaustedError):
             async with ahead.claiming(1, within=timedelta(0)):
                 pass
     async with ahead.claiming(1, within=PATIENCE):

@@ -5,9 +5,9 @@ from collections.abc import Collection
 
 import pytest
 
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from domain.ports.trading_control import TradingHalt
-from domain.services.halt_cache import HALT_UNSEEN_MAX_SECONDS, HaltsSeen
+from domain.services.halt_cache import HALT_CACHE_SECONDS, HaltCache
 from tests.support.examples import ORDER_ID
 from tests.support.fakes.clock import MIDNIGHT, SettableClock
 from tests.support.fakes.trading_control import MemoryTradingHalts
@@ -45,7 +45,7 @@ async def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return passed
 
 
-async def begun(count: int, seen: HaltsSeen) -> list[asyncio.Task[bool]]:
+async def begun(count: int, seen: HaltCache) -> list[asyncio.Task[bool]]:
     """So many who have asked and wait."""
     asking = [asyncio.create_task(seen.is_halted("alice", seen_at=LONG_AGO)) for _ in range(count)]
     for _ in range(3):
@@ -55,22 +55,22 @@ async def begun(count: int, seen: HaltsSeen) -> list[asyncio.Task[bool]]:
 
 async def test_what_was_seen_a_moment_ago_is_believed(halts: CountedHalts, passed: list[float]) -> None:
     await halts.halt(ALL)
-    passed[0] = HALT_UNSEEN_MAX_SECONDS * 0.9
+    passed[0] = HALT_CACHE_SECONDS * 0.9
 
-    assert not await HaltsSeen(halts).is_halted("alice", seen_at=0.0)
+    assert not await HaltCache(halts).is_halted("alice", seen_at=0.0)
     assert halts.looks == 0
 
 
 async def test_one_look_serves_all_who_ask_until_it_is_too_old(halts: CountedHalts, passed: list[float]) -> None:
-    seen = HaltsSeen(halts)
+    seen = HaltCache(halts)
     halts.may_end.clear()
     asking = await begun(5, seen)
     halts.may_end.set()
     answers = await asyncio.gather(*asking)
     await halts.halt(ALL)
-    passed[0] = HALT_UNSEEN_MAX_SECONDS * 0.9
+    passed[0] = HALT_CACHE_SECONDS * 0.9
     soon = await seen.is_halted("alice", seen_at=LONG_AGO)
-    passed[0] = HALT_UNSEEN_MAX_SECONDS
+    passed[0] = HALT_CACHE_SECONDS
     later = await seen.is_halted("alice", seen_at=LONG_AGO)
 
     assert not any(answers)
@@ -80,13 +80,13 @@ async def test_one_look_serves_all_who_ask_until_it_is_too_old(halts: CountedHal
 async def test_a_look_that_began_too_long_before_the_question_is_not_its_answer(
     halts: CountedHalts, passed: list[float]
 ) -> None:
-    seen = HaltsSeen(halts)
+    seen = HaltCache(halts)
     halts.may_end.clear()
     early = await begun(1, seen)
     await halts.halt(ALL)
-    passed[0] = HALT_UNSEEN_MAX_SECONDS
+    passed[0] = HALT_CACHE_SECONDS
     late = await begun(1, seen)
-    passed[0] = 10 * HALT_UNSEEN_MAX_SECONDS
+    passed[0] = 10 * HALT_CACHE_SECONDS
     halts.may_end.set()
 
     # The early one asked before the halt, and its look is as good as one that the database answered late.
@@ -95,7 +95,7 @@ async def test_a_look_that_began_too_long_before_the_question_is_not_its_answer(
 
 async def test_an_accounts_own_halt_stops_nobody_else(halts: CountedHalts) -> None:
     await halts.halt(TradingHalt(id=ORDER_ID, account_id="alice", halted_at=MIDNIGHT, halted_by="o", halt_reason="r"))
-    seen = HaltsSeen(halts)
+    seen = HaltCache(halts)
 
     assert await seen.is_halted("alice", seen_at=LONG_AGO)
     assert not await seen.is_halted("bob", seen_at=LONG_AGO)
@@ -105,19 +105,19 @@ async def test_a_look_that_fails_fails_for_all_who_waited_and_the_next_one_looks
     halts: CountedHalts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def unanswered(_halts: MemoryTradingHalts) -> Collection[str | None]:
-        raise Unavailable
+        raise UnavailableError
 
-    seen = HaltsSeen(halts)
+    seen = HaltCache(halts)
     with monkeypatch.context() as patched:
         patched.setattr(CountedHalts, "halted_accounts", unanswered)
         answers = await asyncio.gather(*await begun(3, seen), return_exceptions=True)
 
-    assert [type(answer) for answer in answers] == [Unavailable] * 3
+    assert [type(answer) for answer in answers] == [UnavailableError] * 3
     assert not await seen.is_halted("alice", seen_at=LONG_AGO)
 
 
 async def test_one_who_is_cancelled_takes_the_look_from_nobody(halts: CountedHalts) -> None:
-    seen = HaltsSeen(halts)
+    seen = HaltCache(halts)
     halts.may_end.clear()
     first, second = await begun(2, seen)
     first.cancel()
@@ -131,10 +131,10 @@ async def test_one_who_is_cancelled_takes_the_look_from_nobody(halts: CountedHal
 async def test_who_asks_at_the_very_moment_when_a_look_ends_too_old_looks_anew(
     halts: CountedHalts, passed: list[float]
 ) -> None:
-    seen = HaltsSeen(halts)
+    seen = HaltCache(halts)
     halts.may_end.clear()
     early = await begun(1, seen)
-    passed[0] = 10 * HALT_UNSEEN_MAX_SECONDS
+    passed[0] = 10 * HALT_CACHE_SECONDS
     halts.may_end.set()
 
     # It runs right behind the end of the look, and before anybody has heard of that.

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.model.changes import Anomaly
-from domain.model.errors import TryAgain, Unavailable
+from domain.model.errors import TransientError, UnavailableError
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
-from domain.services.order_cache import KeptOrders
-from domain.services.pipeline import Turn
+from domain.services.order_cache import OrderCache
+from domain.services.pipeline import PipelineTicket
 from tests.domain.model.test_order_properties import Story, stories
 from tests.support.examples import ORDER_ID, accepted, busted, cancel_asked, filled
 from tests.support.fakes.order_store import Interruption
@@ -24,7 +24,7 @@ Batches = Sequence[Sequence[Report]]
 
 
 def a_desk(*, keeps: int = 10) -> Desk:
-    return Desk(kept=KeptOrders(orders_max=keeps))
+    return Desk(kept=OrderCache(orders_max=keeps))
 
 
 async def two_desks() -> tuple[Desk, Desk]:
@@ -51,16 +51,16 @@ def while_somebody_else_writes(other: Desk, *reports: Report, failure: Exception
 async def in_a_line(desk: Desk, batches: Batches, *, order_id: UUID = ORDER_ID) -> None:
     """Record the batches as ingest does, each decided while those before it may still have to be written."""
 
-    async def record(reports: Sequence[Report], turn: Turn) -> None:
+    async def record(reports: Sequence[Report], turn: PipelineTicket) -> None:
         while True:
             try:
                 await desk.recording.record({order_id: reports}, turn=turn)
-            except TryAgain:
+            except TransientError:
                 continue
             turn.end()
             return
 
-    turn = Turn()
+    turn = PipelineTicket()
     turn.end()
     async with asyncio.TaskGroup() as tasks:
         for reports in batches:
@@ -84,7 +84,7 @@ def test_orders_come_out_as_if_each_batch_had_been_read_decided_and_written_alon
         line_without_keeping.orders = line.orders
 
         async def away() -> None:
-            raise Unavailable
+            raise UnavailableError
 
         async def rival() -> None:
             # Repeats harmlessly: what the rival writes is what the last batch says anyway.
@@ -170,7 +170,7 @@ async def test_a_bust_that_somebody_else_kept_quietly_is_seen() -> None:
 async def test_what_was_expected_and_did_not_come_true_is_decided_again() -> None:
     desk, other = await two_desks()
 
-    desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=Unavailable()))
+    desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=UnavailableError()))
 
     await in_a_line(desk, [[filled("1", name="E2", cumulative="2")], [filled("1", name="E3", cumulative="3")]])
 
@@ -210,7 +210,7 @@ async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
 
     failure = ValueError("a report that cannot be recorded")
     desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=failure))
-    given_up = Turn()
+    given_up = PipelineTicket()
     behind = given_up.behind()
 
     async def give_up() -> None:
@@ -230,7 +230,7 @@ async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
 
 
 async def test_a_batch_that_wrote_nothing_does_not_hold_those_before_it() -> None:
-    before = Turn()
+    before = PipelineTicket()
     forgotten = weakref.ref(before)
     wrote_nothing = before.behind()
     before.end()

@@ -6,7 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from domain.model.errors import ClientOrderIdConflict, InvalidOrder, IssueCode, OrderDenied, Unavailable
+from domain.model.errors import (
+    ClientOrderIdConflictError,
+    InvalidOrderError,
+    IssueCode,
+    OrderDeniedError,
+    UnavailableError,
+)
 from domain.model.order import OrderStatus
 from domain.model.values import Instrument, OrderType, Side, TimeInForce
 from domain.ports.telemetry import Metric
@@ -52,7 +58,7 @@ def desk() -> Desk:
 async def test_a_field_that_breaks_a_rule_is_named_with_its_path_and_code(
     desk: Desk, command: PlaceOrder, field: str, code: IssueCode
 ) -> None:
-    with pytest.raises(InvalidOrder) as refusal:
+    with pytest.raises(InvalidOrderError) as refusal:
         await desk.placement.place(command)
 
     assert [(issue.path, issue.code) for issue in refusal.value.issues] == [(("input", field), code)]
@@ -66,7 +72,7 @@ async def test_everything_that_is_wrong_is_told_at_once(desk: Desk) -> None:
         COMMAND, client_order_id="", isin="nonsense", quantity=Decimal(0), limit_price=None, type=OrderType.LIMIT
     )
 
-    with pytest.raises(InvalidOrder) as refusal:
+    with pytest.raises(InvalidOrderError) as refusal:
         await desk.placement.place(command)
 
     assert [issue.path[-1] for issue in refusal.value.issues] == ["clientOrderId", "isin", "quantity", "limitPrice"]
@@ -132,7 +138,7 @@ async def test_the_same_intent_sent_again_is_the_same_order_as_it_stands_now(des
 async def test_another_intent_under_a_used_id_is_a_conflict_that_shows_the_order(desk: Desk, other: PlaceOrder) -> None:
     first = await desk.placement.place(COMMAND)
 
-    with pytest.raises(ClientOrderIdConflict) as conflict:
+    with pytest.raises(ClientOrderIdConflictError) as conflict:
         await desk.placement.place(other)
 
     assert conflict.value.existing == first.order
@@ -151,7 +157,7 @@ async def test_two_accounts_may_use_the_same_id(desk: Desk) -> None:
 async def test_an_instrument_that_is_not_tradable_is_denied_before_anything_is_stored(desk: Desk) -> None:
     desk.catalog.instruments[ISIN] = an_instrument(tradable=False)
 
-    with pytest.raises(OrderDenied) as denial:
+    with pytest.raises(OrderDeniedError) as denial:
         await desk.placement.place(COMMAND)
 
     assert denial.value.code == INSTRUMENT_NOT_TRADABLE
@@ -187,9 +193,9 @@ async def test_a_stored_order_is_replayed_even_if_it_would_not_be_accepted_today
 
 
 async def test_without_the_database_nothing_is_accepted_and_nobody_woken(desk: Desk) -> None:
-    desk.orders.failure = Unavailable()
+    desk.orders.failure = UnavailableError()
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await desk.placement.place(COMMAND)
 
     assert not desk.wake_ups.placements

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.model.errors import Unavailable, VenueUnreachable
+from domain.model.errors import UnavailableError, VenueUnreachableError
 from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
@@ -89,7 +89,7 @@ async def test_the_first_catch_up_looks_back_as_far_as_it_is_told_and_the_next_o
     assert await desk.positions.read("SCRIPTED") == start + 50 * SECOND
 
 
-@pytest.mark.parametrize("error", [VenueUnreachable, Unavailable])
+@pytest.mark.parametrize("error", [VenueUnreachableError, UnavailableError])
 async def test_a_catch_up_that_failed_is_asked_for_again_from_the_same_moment(
     desk: Desk, error: type[Exception]
 ) -> None:
@@ -97,8 +97,8 @@ async def test_a_catch_up_that_failed_is_asked_for_again_from_the_same_moment(
     position = await desk.positions.read("SCRIPTED")
     desk.clock.advance(60 * SECOND)
     desk.venue.fill_pages = [[heard(filled("1"))]]
-    desk.venue.is_reachable = error is not VenueUnreachable
-    desk.orders.failure = Unavailable() if error is Unavailable else None
+    desk.venue.is_reachable = error is not VenueUnreachableError
+    desk.orders.failure = UnavailableError() if error is UnavailableError else None
 
     with pytest.raises(error):
         await desk.reconciliation.catch_up(cause="reconnected")
@@ -140,20 +140,20 @@ async def test_reports_of_strange_orders_are_counted_and_do_no_harm(desk: Desk) 
     assert not recorded.missed_fill
     assert recorded.unknown == {UUID(int=1), UUID(int=2)}
     assert desk.order().facts.filled_quantity == 1
-    assert desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1
+    assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1
 
 
 async def test_reports_of_strange_orders_are_counted_once_however_often_the_batch_is_tried(desk: Desk) -> None:
-    batch = [replace(heard(accepted(), venue_order_id="V9"), is_foreign=True), heard(filled("1"), order_id=ORDER_ID)]
-    desk.orders.failure = Unavailable()
-    with pytest.raises(Unavailable):
+    batch = [replace(heard(accepted(), venue_order_id="V9"), is_external=True), heard(filled("1"), order_id=ORDER_ID)]
+    desk.orders.failure = UnavailableError()
+    with pytest.raises(UnavailableError):
         await desk.reconciliation.record_reports(batch)
     desk.orders.failure = None
 
     await desk.reconciliation.record_reports(batch)
 
     assert desk.order().facts.filled_quantity == 1
-    assert desk.telemetry.counted(Metric.REPORTS_FOREIGN) == 1
+    assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1
 
 
 async def test_a_missed_fill_is_told_to_who_reads_the_stream(desk: Desk) -> None:

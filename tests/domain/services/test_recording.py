@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 
 from domain.model.changes import Anomaly
-from domain.model.errors import StaleWrite, Unavailable
+from domain.model.errors import UnavailableError, VersionConflictError
 from domain.model.order import End, OrderStatus, VenueRank
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
-from domain.services.recording import DECIDED_AT_ONCE, STALE_WRITES_MAX
+from domain.services.recording import DECIDED_AT_ONCE, VERSION_CONFLICTS_MAX
 from tests.support.examples import (
     ORDER_ID,
     accepted,
@@ -146,10 +146,10 @@ async def test_endless_stale_writes_are_a_bug_and_say_so(desk: Desk) -> None:
 
     desk.orders.interruptions.append(interrupt)
 
-    with pytest.raises(StaleWrite):
+    with pytest.raises(VersionConflictError):
         await desk.report(filled("1"))
 
-    assert len(desk.orders.writes) == STALE_WRITES_MAX
+    assert len(desk.orders.writes) == VERSION_CONFLICTS_MAX
 
 
 async def test_one_stale_order_makes_the_whole_batch_wait_and_nothing_is_half_written(desk: Desk) -> None:
@@ -176,8 +176,8 @@ async def test_a_report_of_an_unknown_order_is_told_and_does_not_hold_up_the_oth
 
 
 async def test_without_the_database_nothing_is_published_and_a_repeat_is_safe(desk: Desk) -> None:
-    desk.orders.failure = Unavailable()
-    with pytest.raises(Unavailable):
+    desk.orders.failure = UnavailableError()
+    with pytest.raises(UnavailableError):
         await desk.report(filled("1"))
     desk.orders.failure = None
 

@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 
 from domain.model.changes import Anomaly, RecordedChange
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from domain.model.order import End, OrderStatus, VenueRank
 from domain.model.values import Reason, ReasonSource
 from domain.ports.ingest_state import Fence
-from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTurn
+from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTicket
 from domain.ports.telemetry import Metric
 from domain.ports.venue import (
     AlreadyPlaced,
@@ -488,7 +488,7 @@ async def test_an_attempt_that_is_being_written_down_holds_no_slot(desk: Desk) -
 
     class SlowStore(MemoryOrderStore):
         async def write(
-            self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+            self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
         ) -> Sequence[RecordedChange]:
             await both_sent.wait()
             return await super().write(writes, fence=fence, turn=turn)
@@ -530,7 +530,7 @@ async def test_one_orders_bug_does_not_cancel_the_others_attempts(desk: Desk) ->
 
 async def test_a_placed_order_whose_conclusion_was_lost_is_found_by_the_next_attempt(desk: Desk) -> None:
     async def lose_the_database() -> None:
-        desk.orders.failure = Unavailable()
+        desk.orders.failure = UnavailableError()
 
     desk.venue.during_place = lose_the_database
     await desk.attempt()

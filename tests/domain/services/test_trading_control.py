@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.model.errors import NotHalted, OrderDenied, Unavailable, WrongLimits
+from domain.model.errors import InvalidLimitsError, NotHaltedError, OrderDeniedError, UnavailableError
 from domain.model.limits import AccountLimits, LimitCode
 from domain.model.order import OrderStatus
 from domain.model.values import OrderType, Side, TimeInForce
@@ -47,7 +47,7 @@ def control(desk: Desk) -> TradingControl:
 async def test_a_denied_order_is_counted_by_its_limit_and_wakes_nobody(desk: Desk, control: TradingControl) -> None:
     await control.set_limits(AccountLimits(max_quantity=Decimal(9)), by="olga")
 
-    with pytest.raises(OrderDenied) as denial:
+    with pytest.raises(OrderDeniedError) as denial:
         await desk.placement.place(COMMAND)
 
     assert denial.value.code == LimitCode.MAX_QUANTITY
@@ -62,13 +62,13 @@ async def test_a_limit_that_was_set_a_moment_ago_holds_although_the_old_one_is_r
     await desk.placement.place(COMMAND)
     await control.set_limits(AccountLimits(max_quantity=Decimal(9)), by="olga")
 
-    with pytest.raises(OrderDenied):
+    with pytest.raises(OrderDeniedError):
         await desk.placement.place(replace(COMMAND, client_order_id="intent-3"))
 
 
 async def test_a_limit_that_was_lifted_a_moment_ago_denies_nobody(desk: Desk, control: TradingControl) -> None:
     await control.set_limits(AccountLimits(max_quantity=Decimal(9)), by="olga")
-    with pytest.raises(OrderDenied):
+    with pytest.raises(OrderDeniedError):
         await desk.placement.place(COMMAND)
     await control.clear_limits(None, by="olga")
 
@@ -85,7 +85,7 @@ async def test_the_price_of_a_recorded_execution_is_the_one_that_orders_are_judg
     await control.set_limits(AccountLimits(price_collar_percent=Decimal(1)), by="olga")
 
     accepted = await desk.placement.place(COMMAND)
-    with pytest.raises(OrderDenied) as denial:
+    with pytest.raises(OrderDeniedError) as denial:
         await desk.placement.place(replace(COMMAND, client_order_id="far", limit_price=Decimal("12.53")))
 
     assert not accepted.replayed
@@ -144,7 +144,7 @@ async def test_an_order_claimed_before_a_halt_that_waited_for_a_slot_is_not_sent
     desk: Desk, control: TradingControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.accept()
-    monkeypatch.setattr("domain.services.halt_cache.HALT_UNSEEN_MAX_SECONDS", 0.0)
+    monkeypatch.setattr("domain.services.halt_cache.HALT_CACHE_SECONDS", 0.0)
     submission = desk.submission
     claims = await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
     await control.halt("alice", by="olga", reason="fat finger")
@@ -170,7 +170,7 @@ async def test_a_halt_and_its_end_are_told_once_with_who_and_why(desk: Desk, con
     (ended,) = desk.telemetry.said("trading_resumed")
     assert (ended["halt_id"], ended["by"]) == (str(first.id), "otto")
     assert (shown, desk.telemetry.gauges[Metric.TRADING_HALTED]) == (1, 0)
-    with pytest.raises(NotHalted):
+    with pytest.raises(NotHaltedError):
         await control.resume(None, by="otto", reason="again")
 
 
@@ -178,17 +178,17 @@ async def test_a_halt_or_its_end_that_may_have_begun_unanswered_is_told(desk: De
     class Unanswered(MemoryTradingHalts):
         async def halt(self, halt: TradingHalt) -> TradingHalt:
             await super().halt(halt)
-            raise Unavailable
+            raise UnavailableError
 
         async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt | None:
             await super().resume(account_id, by=by, reason=reason)
-            raise Unavailable
+            raise UnavailableError
 
     unanswered = replace(control, halts=Unanswered(desk.clock, desk.orders.halts.halts))
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await unanswered.halt(None, by="olga", reason="fat finger")
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await unanswered.resume("alice", by="otto", reason="mended")
 
     (halting,) = desk.telemetry.said("trading_halt_unconfirmed")
@@ -202,10 +202,10 @@ async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_a
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def unanswered(_halts: MemoryTradingHalts) -> Collection[str | None]:
-        raise Unavailable
+        raise UnavailableError
 
     await desk.accept()
-    monkeypatch.setattr("domain.services.halt_cache.HALT_UNSEEN_MAX_SECONDS", 0.0)
+    monkeypatch.setattr("domain.services.halt_cache.HALT_CACHE_SECONDS", 0.0)
     monkeypatch.setattr(MemoryTradingHalts, "halted_accounts", unanswered)
 
     await desk.attempt()
@@ -220,7 +220,7 @@ async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_a
 
 
 async def test_limits_that_limit_nothing_are_refused(desk: Desk, control: TradingControl) -> None:
-    with pytest.raises(WrongLimits, match="at least one"):
+    with pytest.raises(InvalidLimitsError, match="at least one"):
         await control.set_limits(AccountLimits(account_id="alice"), by="olga")
 
     assert not desk.orders.book.stored
@@ -238,7 +238,7 @@ async def test_the_corrected_price_of_an_execution_replaces_the_wrong_one(desk: 
 
 
 async def test_what_cannot_be_a_limit_is_refused_and_told_to_nobody(desk: Desk, control: TradingControl) -> None:
-    with pytest.raises(WrongLimits, match="max_open_orders"):
+    with pytest.raises(InvalidLimitsError, match="max_open_orders"):
         await control.set_limits(AccountLimits(max_open_orders=0), by="olga")
 
     assert not desk.orders.book.stored

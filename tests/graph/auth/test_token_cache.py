@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from graph.auth.token_cache import RememberedTokens
-from graph.auth.tokens import InvalidToken
+from graph.auth.token_cache import TokenCache
+from graph.auth.tokens import InvalidTokenError
 from graph.auth.viewer import Viewer
 from tests.support.fakes.clock import MIDNIGHT, SettableClock
 
@@ -26,13 +26,11 @@ class Issuer:
         self.asked.append(token)
         expires_at = MIDNIGHT + self.lifetimes.get(token, timedelta(0))
         if self.clock() >= expires_at:
-            raise InvalidToken
+            raise InvalidTokenError
         return Viewer(account_id=token, scopes=frozenset(), token_expires_at=expires_at)
 
-    def remembering(self, *, tokens_max: int = 10) -> RememberedTokens:
-        return RememberedTokens(
-            verifier=self, tokens_max=tokens_max, clock=self.clock, steady_seconds=lambda: self.steady
-        )
+    def remembering(self, *, tokens_max: int = 10) -> TokenCache:
+        return TokenCache(verifier=self, tokens_max=tokens_max, clock=self.clock, steady_seconds=lambda: self.steady)
 
 
 @pytest.fixture
@@ -61,13 +59,13 @@ def test_a_remembered_token_is_refused_from_the_moment_it_expires(issuer: Issuer
 
     issuer.clock.advance(10 * SECOND)
 
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidTokenError):
         tokens.verify("brief")
 
 
 def test_a_refusal_is_never_remembered(issuer: Issuer) -> None:
     tokens = issuer.remembering()
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidTokenError):
         tokens.verify("dora")
 
     issuer.lifetimes["dora"] = 5 * SECOND

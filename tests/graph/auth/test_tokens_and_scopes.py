@@ -8,7 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from graph.auth.tokens import ExpectedClaims, HmacTokens, InvalidToken, read_bearer, read_key_set
+from graph.auth.tokens import ExpectedClaims, HmacTokens, InvalidTokenError, read_bearer, read_key_set
 from tests.support.api_server import ALL_SCOPES, SECRET, Api, token
 from tests.support.graphql_orders import PLACE, limit_order, placed_id
 
@@ -106,13 +106,13 @@ BAD_TOKENS = {
 
 @pytest.mark.parametrize("bad", BAD_TOKENS.values(), ids=BAD_TOKENS)
 def test_a_bad_token_is_refused(bad: str) -> None:
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidTokenError):
         TOKENS.verify(bad)
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic abc", 5, "Bearer " + "x" * 10_000])
 def test_a_header_without_bearer_token_is_refused(header: object) -> None:
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidTokenError):
         read_bearer(header)
 
 
@@ -122,7 +122,7 @@ def test_audience_and_issuer_are_checked_where_they_are_expected() -> None:
     assert picky.verify(token(aud="fillwire", iss="https://issuer")).account_id == "alice"
     assert TOKENS.verify(token(aud="anybody")).account_id == "alice"
     for bad in (token(), token(aud="other", iss="https://issuer"), token(aud="fillwire", iss="https://other")):
-        with pytest.raises(InvalidToken):
+        with pytest.raises(InvalidTokenError):
             picky.verify(bad)
 
 
@@ -143,7 +143,7 @@ def test_a_key_set_verifies_by_key_id_and_never_by_the_token_s_algorithm(tmp_pat
         jwt.encode(claims, SECRET, algorithm="HS256", headers={"kid": "first"}),
         "nonsense",
     ):
-        with pytest.raises(InvalidToken):
+        with pytest.raises(InvalidTokenError):
             tokens.verify(bad)
 
 

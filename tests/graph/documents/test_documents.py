@@ -5,7 +5,7 @@ from graphql import GraphQLError, GraphQLSyntaxError, Lexer, Source, TokenKind, 
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from graph.documents.cache import DocumentCache, UnusableDocument
+from graph.documents.cache import DocumentCache, DocumentRefusedError
 from graph.documents.limits import is_nested_beyond, measure
 from graph.schema.build import build_schema
 from graph.settings import GraphSettings
@@ -186,6 +186,6 @@ def test_a_refused_document_is_read_once_and_drops_no_good_one() -> None:
 
 
 def refusal(cache: DocumentCache, text: str) -> list[GraphQLError]:
-    with pytest.raises(UnusableDocument) as refused:
+    with pytest.raises(DocumentRefusedError) as refused:
         cache.read(text, SCHEMA)
     return refused.value.errors

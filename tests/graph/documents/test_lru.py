@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.documents.lru import RecentTexts
+from graph.documents.lru import LruTexts
 
 STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(min_value=0, max_value=12)), max_size=40)
 
 
 @given(steps=STEPS)
 def test_what_is_kept_are_the_last_ones_that_fit(steps: list[tuple[str, int]]) -> None:
-    texts: RecentTexts[int] = RecentTexts(max_texts=3, max_characters=20)
+    texts: LruTexts[int] = LruTexts(max_texts=3, max_characters=20)
     expected: list[tuple[str, int]] = []
 
     for key, characters in steps:
@@ -25,7 +25,7 @@ def test_what_is_kept_are_the_last_ones_that_fit(steps: list[tuple[str, int]]) -
 
 
 def test_what_is_used_is_dropped_last() -> None:
-    texts: RecentTexts[int] = RecentTexts(max_texts=2, max_characters=20)
+    texts: LruTexts[int] = LruTexts(max_texts=2, max_characters=20)
     for key in "ab":
         texts.keep(key, 1, characters=1)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.documents.trusted import BadManifest, read_manifest
+from graph.documents.trusted import InvalidManifestError, read_manifest
 from graph.schema.build import build_schema
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
 from tests.support.api_server import Api, Json, running_api
@@ -210,12 +210,12 @@ def test_a_manifest_that_cannot_be_used_is_refused_with_its_path(tmp_path: Path,
     path = tmp_path / "manifest.json"
     path.write_text(content)
 
-    with pytest.raises(BadManifest, match=r"manifest\.json"):
+    with pytest.raises(InvalidManifestError, match=r"manifest\.json"):
         read_manifest(path)
 
 
 def test_a_manifest_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadManifest, match=r"nowhere\.json"):
+    with pytest.raises(InvalidManifestError, match=r"nowhere\.json"):
         read_manifest(tmp_path / "nowhere.json")
 
 
@@ -232,12 +232,12 @@ def test_a_trusted_document_that_could_never_be_run_keeps_the_process_from_start
     bad = TrustedDocument(id="1", name="Bad", text=text)
     settings = GraphSettings(documents=DocumentPolicy.TRUSTED, trusted_documents=(bad,), max_cost_objects=100)
 
-    with pytest.raises(BadManifest, match=rf"^Bad cannot be run: .*{reason}"):
+    with pytest.raises(InvalidManifestError, match=rf"^Bad cannot be run: .*{reason}"):
         build_schema(settings)
 
 
 def test_one_id_for_two_documents_keeps_the_process_from_starting() -> None:
     twice = tuple(TrustedDocument(id="1", name=text[6:12], text=text) for text in (VIEWER, SCOPES))
 
-    with pytest.raises(BadManifest, match="Scopes has the id of another document: 1"):
+    with pytest.raises(InvalidManifestError, match="Scopes has the id of another document: 1"):
         build_schema(GraphSettings(trusted_documents=twice))

@@ -25,7 +25,7 @@ from graphql import (
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from graph.documents.cache import DocumentCache, UnusableDocument
+from graph.documents.cache import DocumentCache, DocumentRefusedError
 from graph.schema import cursors
 from graph.schema.build import build_schema
 from graph.settings import GraphSettings
@@ -244,6 +244,6 @@ def requests(draw: st.DrawFn, kind: str) -> Request:
     request = Request(document=author.document(kind, root), variables=author.variables)
     try:
         DOCUMENTS.read(request.document, CORE)
-    except UnusableDocument:
+    except DocumentRefusedError:
         reject()
     return request

@@ -11,7 +11,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from domain.model.changes import OrderSnapshot, RecordedChange
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from domain.model.order import End
 from domain.model.order_query import Page
 from domain.model.values import OrderType, Reason, ReasonSource, Side, TimeInForce
@@ -49,7 +49,7 @@ class Scenario:
 
 scenarios = st.builds(
     Scenario,
-    failure=st.sampled_from([None, None, None, Unavailable("down"), RuntimeError("a bug")]),
+    failure=st.sampled_from([None, None, None, UnavailableError("down"), RuntimeError("a bug")]),
     spoiled=st.one_of(
         st.just({}), st.sampled_from(sorted(SPOILED)).map(lambda name: {name: SPOILED[name]}), st.just(SPOILED)
     ),
@@ -144,10 +144,10 @@ async def world_of(scenario: Scenario) -> tuple[World, Context]:
 
 class _Down:
     def __getattr__(self, name: str) -> object:
-        raise Unavailable("the catalog is down")
+        raise UnavailableError("the catalog is down")
 
     def __contains__(self, key: object) -> bool:
-        raise Unavailable("the catalog is down")
+        raise UnavailableError("the catalog is down")
 
 
 async def _fill(world: World) -> None:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from graph.engine.events import WRITE_MAX_BYTES, RenderedEvent, RenderedResults, SharedResults
 from graph.engine.streaming import stream
 from graph.schema.build import Schema
@@ -178,7 +178,7 @@ async def _heard(schema: Schema, request: Request, scenario: Scenario) -> tuple[
     await _quiet()
     await let_things_happen(world)
     await _quiet()
-    world.feed.failure = Unavailable("the feed ends")
+    world.feed.failure = UnavailableError("the feed ends")
     world.feed._wake()  # noqa: SLF001 - nothing else happens any more
     await _quiet()
     assert listening.done()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.model.changes import OrderSnapshot
-from graph.limits.query_concurrency import AccountTurns
+from graph.limits.query_concurrency import QueryConcurrency
 from graph.settings import GraphSettings
 from tests.support.api_server import running_api, token
 from tests.support.api_world import World
@@ -36,7 +36,7 @@ def test_never_more_are_at_work_than_may_and_the_others_come_in_their_order(
 
 
 async def _take_turns(accounts: list[str], deeds: list[tuple[str, int]]) -> None:
-    turns, begun, ends = AccountTurns(), list[int](), [asyncio.Event() for _ in accounts]
+    turns, begun, ends = QueryConcurrency(), list[int](), [asyncio.Event() for _ in accounts]
     at_work = dict.fromkeys(accounts, 0)
 
     async def work(number: int) -> None:
@@ -72,7 +72,7 @@ async def _take_turns(accounts: list[str], deeds: list[tuple[str, int]]) -> None
 
 
 async def test_a_turn_that_comes_as_its_caller_is_cancelled_is_the_next_ones() -> None:
-    turns = AccountTurns()
+    turns = QueryConcurrency()
 
     async def work() -> str:
         async with turns.taken("alice", at_once=1):

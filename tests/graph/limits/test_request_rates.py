@@ -6,7 +6,7 @@ import pytest
 
 from domain.ports.telemetry import Metric
 from graph.limits import request_rates
-from graph.limits.request_rates import RequestRates, TooManyRequests
+from graph.limits.request_rates import RequestRates, TooManyRequestsError
 from graph.settings import GraphSettings
 from tests.support.api_server import running_api, token
 from tests.support.api_world import World
@@ -111,5 +111,5 @@ async def test_an_account_that_was_long_forgotten_begins_anew() -> None:
     assert all(rates.admits_request(account) for account in ("alice", "bob", "carol", "alice"))
 
     assert not rates.admits_request("carol")
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         await rates.refuse_request("carol")

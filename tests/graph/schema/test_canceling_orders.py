@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.model.errors import StaleWrite, Unavailable
+from domain.model.errors import UnavailableError, VersionConflictError
 from tests.support.api_server import Api, Json, token
 from tests.support.examples import accepted, filled
 from tests.support.graphql_orders import key_of, placed_id
@@ -66,7 +66,7 @@ async def test_an_operator_cancels_in_every_account(api: Api) -> None:
     assert answer["__typename"] == "CancelOrderSuccess"
 
 
-@pytest.mark.parametrize("failure", [Unavailable(), StaleWrite()])
+@pytest.mark.parametrize("failure", [UnavailableError(), VersionConflictError()])
 async def test_what_may_succeed_later_is_unavailable(api: Api, failure: Exception) -> None:
     order_id = await placed_id(api)
     api.world.orders.failure = failure

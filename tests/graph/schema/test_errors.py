@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from graph.settings import GraphSettings
 from tests.support.api_instruments import APPLE
 from tests.support.api_server import Api, running_api
@@ -63,7 +63,7 @@ async def test_what_clients_do_wrong_is_not_logged(api: Api) -> None:
 
 
 async def test_a_database_that_does_not_answer_is_said_so(api: Api) -> None:
-    api.world.orders.failure = Unavailable()
+    api.world.orders.failure = UnavailableError()
 
     error = await api.error(ORDERS)
 

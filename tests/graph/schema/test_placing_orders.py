@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.model.errors import Unavailable
+from domain.model.errors import UnavailableError
 from tests.support.api_instruments import APPLE, HALTED
 from tests.support.api_server import Api, Json, token
 from tests.support.examples import accepted
@@ -80,7 +80,7 @@ async def test_an_instrument_that_is_not_tradable_is_denied(api: Api) -> None:
 
 
 async def test_a_database_that_does_not_answer_is_said_so_and_can_be_tried_again(api: Api) -> None:
-    api.world.orders.failure = Unavailable()
+    api.world.orders.failure = UnavailableError()
 
     answer = await place(api)
 

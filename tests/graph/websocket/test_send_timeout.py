@@ -10,7 +10,7 @@ from graph.websocket.send_timeout import within
 LONG_SECONDS, SHORT_SECONDS = 5.0, 0.01
 
 
-class Gone(Exception):  # noqa: N818 - read as a sentence
+class GoneError(Exception):
     """What a work may fail with."""
 
 
@@ -37,9 +37,9 @@ async def test_the_failure_of_the_work_is_the_caller_s(waits: int) -> None:
     async def failing() -> None:
         for _ in range(waits):
             await asyncio.sleep(0)
-        raise Gone
+        raise GoneError
 
-    with pytest.raises(Gone):
+    with pytest.raises(GoneError):
         await within(LONG_SECONDS, failing())
 
 

@@ -4,22 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from runtime.alerts.gathering import CASES_PER_BURST_MAX, Burst, Gathering, message_of
-from runtime.alerts.table import ALERTS, Alert, Noticing, alert_of
+from runtime.alerts.gathering import CASES_PER_BURST_MAX, AlertGroup, AlertGrouping, message_of
+from runtime.alerts.table import ALERTS, Alert, AlertMatcher, alert_of
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("domain", "jobs", "ingest", "exchange", "runtime")
 
 
-def _gathering() -> Gathering:
-    return Gathering(repeat_seconds=3600, gather_seconds=3, gather_max_seconds=300)
+def _gathering() -> AlertGrouping:
+    return AlertGrouping(repeat_seconds=3600, gather_seconds=3, gather_max_seconds=300)
 
 
 def _failed(order_id: str) -> Alert:
     return alert_of(ALERTS["order_failed"], {"order_id": order_id})
 
 
-def _message(burst: Burst) -> str:
+def _message(burst: AlertGroup) -> str:
     message = message_of(burst, process="worker")
     return f"{message.title}\n{message.body}"
 
@@ -43,7 +43,7 @@ def test_every_alert_is_told_with_what_to_do(event: str) -> None:
 
 
 def test_an_event_that_is_in_no_row_is_no_alert() -> None:
-    assert Noticing(lasting_seconds=30).notice("placement_postponed", {"order_id": "o-1"}, now=0) is None
+    assert AlertMatcher(lasting_seconds=30).notice("placement_postponed", {"order_id": "o-1"}, now=0) is None
 
 
 def test_the_same_case_is_told_once_until_the_time_to_repeat_it_has_come() -> None:
@@ -82,7 +82,7 @@ def test_what_does_not_fit_into_a_burst_is_counted_all_the_same() -> None:
 
 def test_an_outage_of_an_hour_that_fails_an_order_each_second_is_a_score_of_messages() -> None:
     gathering = _gathering()
-    bursts: list[Burst] = []
+    bursts: list[AlertGroup] = []
     for second in range(3600):
         gathering.add(_failed(f"o-{second}"), now=second)
         bursts += gathering.take(now=second)
@@ -113,7 +113,7 @@ def test_what_reached_nobody_is_told_again() -> None:
 
 
 def test_a_stream_is_down_only_when_it_stays_so() -> None:
-    noticing = Noticing(lasting_seconds=30)
+    noticing = AlertMatcher(lasting_seconds=30)
 
     assert noticing.notice("stream_lost", {}, now=0) is None
     assert noticing.notice("stream_lost", {}, now=29) is None
@@ -125,7 +125,7 @@ def test_a_stream_is_down_only_when_it_stays_so() -> None:
 
 @pytest.mark.parametrize("event", ["stream_connected", "leadership_lost"])
 def test_a_stream_that_is_followed_again_or_by_another_is_not_down(event: str) -> None:
-    noticing = Noticing(lasting_seconds=30)
+    noticing = AlertMatcher(lasting_seconds=30)
     noticing.notice("stream_lost", {}, now=0)
 
     noticing.notice(event, {}, now=20)
@@ -145,7 +145,7 @@ def test_anomalies_of_one_order_are_told_apart_by_their_kind() -> None:
 
 
 def test_nothing_of_an_event_is_told_but_our_own_ids() -> None:
-    noticing = Noticing(lasting_seconds=0)
+    noticing = AlertMatcher(lasting_seconds=0)
     fields = {"order_id": "o-1", "kind": "OVERFILL", "error": "hidden", "reason": "hidden", "raw": "hidden"}
     gathering = _gathering()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.commands.instruments import ImportRefused, read_instruments
+from runtime.commands.instruments import InstrumentImportError, read_instruments
 
 HEADER = "isin,symbol,name,currency,tick_size,lot_size,tradable\n"
 APPLE = "US0378331005,AAPL,Apple Inc.,USD,0.01,1,true\n"
@@ -34,12 +34,14 @@ def test_a_file_of_instruments_is_read_exactly(tmp_path: Path) -> None:
 def test_a_line_that_cannot_be_taken_is_named_with_its_reason(tmp_path: Path, line: str, complaint: str) -> None:
     path = _file(tmp_path, text=HEADER + APPLE + line)
 
-    with pytest.raises(ImportRefused, match=complaint):
+    with pytest.raises(InstrumentImportError, match=complaint):
         list(read_instruments(path))
 
 
 def test_a_file_without_a_column_is_refused(tmp_path: Path) -> None:
     path = _file(tmp_path, text="isin,symbol\nUS0378331005,AAPL\n")
 
-    with pytest.raises(ImportRefused, match="the columns currency, lot_size, name, tick_size, tradable are missing"):
+    with pytest.raises(
+        InstrumentImportError, match="the columns currency, lot_size, name, tick_size, tradable are missing"
+    ):
         list(read_instruments(path))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from runtime.observability.health import READY, READY_SECONDS, NotReady, Readiness
+from runtime.observability.health import READY, READY_SECONDS, NotReadyError, Readiness
 from tests.support.fakes.telemetry import RecordingTelemetry
 
 
@@ -22,7 +22,7 @@ class Part:
         self.asked += 1
         await self.may_answer.wait()
         if not self.works:
-            raise NotReady("unreachable", "it is away")
+            raise NotReadyError("unreachable", "it is away")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from domain.ports.breaker_store import GateNews, GateState
+from domain.ports.breaker_store import BreakerState, BreakerUpdate
 from domain.ports.clock_and_ids import Clock
 
 NO_TIME = timedelta(0)
@@ -15,8 +15,8 @@ Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
-class MemoryVenueGate:
-    """VenueGate. `failure` is raised by every call."""
+class MemoryBreakerStore:
+    """BreakerStore. `failure` is raised by every call."""
 
     clock: Clock
     failures: int = 0
@@ -25,34 +25,34 @@ class MemoryVenueGate:
     reason: str | None = None
     failure: Exception | None = None
 
-    async def state(self) -> GateState:
+    async def state(self) -> BreakerState:
         self._require_database()
-        return GateState(is_open=self.probe_at is not None, held_for=self.held_for())
+        return BreakerState(is_open=self.probe_at is not None, held_for=self.held_for())
 
-    async def failed(self, *, error: str, trips_at: int, open_for: timedelta) -> GateNews:
+    async def failed(self, *, error: str, trips_at: int, open_for: timedelta) -> BreakerUpdate:
         self._require_database()
         was_open = self.probe_at is not None
         self.failures += 1
         self.reason = error
         if was_open or self.failures >= trips_at:
             self.probe_at = self.clock() + open_for
-        return GateNews(is_new=not was_open and self.probe_at is not None, held_for=self.held_for())
+        return BreakerUpdate(is_new=not was_open and self.probe_at is not None, held_for=self.held_for())
 
-    async def worked(self) -> GateNews:
+    async def worked(self) -> BreakerUpdate:
         self._require_database()
         was_open = self.probe_at is not None
         self.failures, self.probe_at = 0, None
-        return GateNews(is_new=was_open, held_for=self.held_for())
+        return BreakerUpdate(is_new=was_open, held_for=self.held_for())
 
-    async def pause(self, *, wait: timedelta, error: str) -> GateNews:
+    async def pause(self, *, wait: timedelta, error: str) -> BreakerUpdate:
         self._require_database()
         until = self.clock() + wait
         is_new = self.paused_until is None or self.paused_until < until - PAUSE_MOVES_BY
         if is_new:
             self.paused_until, self.reason = until, error
-        return GateNews(is_new=is_new, held_for=self.held_for())
+        return BreakerUpdate(is_new=is_new, held_for=self.held_for())
 
-    async def let_another_probe(self) -> None:
+    async def allow_next_probe(self) -> None:
         self._require_database()
         if self.probe_at is not None:
             self.probe_at = min(self.probe_at, self.clock())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from domain.model.changes import OrderSnapshot, RecordedChange
-from domain.model.errors import HistoryGone, Unavailable
+from domain.model.errors import HistoryGoneError, UnavailableError
 from domain.ports.readers import Position
 
 
@@ -36,7 +36,7 @@ class MemoryChangeLog:
     ) -> Sequence[RecordedChange]:
         async with self._reading():
             if sequence < self._pruned.get(account_id, 0):
-                raise HistoryGone
+                raise HistoryGoneError
             newer = self.changes.get(account_id, [])[sequence:]
             return [change for change in newer if order_id in {None, change.order.id}][:limit]
 
@@ -49,7 +49,7 @@ class MemoryChangeLog:
                 if change.order.id == order_id and change.order.version > version
             ]
             if newer and newer[0].sequence <= self._pruned.get(newer[0].order.account_id, 0):
-                raise HistoryGone
+                raise HistoryGoneError
         return newer[:limit]
 
     async def position(self, account_id: str) -> int:
@@ -75,7 +75,7 @@ class MemoryChangeLog:
         self.reads += 1
         await asyncio.sleep(0)
         if self.is_down:
-            raise Unavailable
+            raise UnavailableError
         yield
         for _ in range(3):
             await asyncio.sleep(0)

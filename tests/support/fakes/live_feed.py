@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from domain.model.changes import OrderSnapshot, RecordedChange
-from domain.model.errors import OrderNotFound
+from domain.model.errors import OrderNotFoundError
 from domain.ports.notifications import Checkpoint, Reset, UpToDate
 from tests.support.fakes.order_store import MemoryOrderStore
 
@@ -29,7 +29,7 @@ class MemoryLiveFeed:
         async with self._open():
             row = self.store.rows.get(order_id)
             if row is None or account_id not in {None, row.order.account_id}:
-                raise OrderNotFound
+                raise OrderNotFoundError
             version = after_version
             if version is None or version > row.order.version:
                 version = row.order.version

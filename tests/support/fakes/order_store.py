@@ -7,8 +7,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.model.changes import Change, ChangeKind, RecordedChange, view
-from domain.model.errors import ExecutionIdTaken, LeadershipLost, OrderDenied, StaleLimits, StaleWrite
-from domain.model.limits import NO_LIMITS, AccountLimits, AccountLoad, deny_halted, judge_load
+from domain.model.errors import (
+    ExecutionIdTakenError,
+    LeadershipLostError,
+    LimitsChangedError,
+    OrderDeniedError,
+    VersionConflictError,
+)
+from domain.model.limits import NO_LIMITS, AccountLimits, AccountLoad, check_load, deny_halted
 from domain.model.order import Order, VenueRank
 from domain.ports.clock_and_ids import Clock
 from domain.ports.ingest_state import Fence
@@ -18,11 +24,11 @@ from domain.ports.order_store import (
     ExecutionKey,
     FillName,
     LoadedOrder,
+    OrderStored,
     OrderWrite,
-    Stored,
-    WriteTurn,
+    WriteTicket,
 )
-from tests.support.fakes.breaker_store import MemoryVenueGate
+from tests.support.fakes.breaker_store import MemoryBreakerStore
 from tests.support.fakes.order_row import OrderRow, fences_hold
 from tests.support.fakes.stream_positions import MemoryStreamPositions
 from tests.support.fakes.trading_control import MemoryLimitBook, MemoryTradingHalts
@@ -49,25 +55,27 @@ class MemoryOrderStore:
     listeners: list[Callable[[], None]] = field(default_factory=list)
     asked_for_open: int = 0
     loads: int = 0
-    gate: MemoryVenueGate = field(init=False)
+    gate: MemoryBreakerStore = field(init=False)
     book: MemoryLimitBook = field(init=False)
     halts: MemoryTradingHalts = field(init=False)
 
     def __post_init__(self) -> None:
-        self.gate = MemoryVenueGate(self.clock)
+        self.gate = MemoryBreakerStore(self.clock)
         self.book = MemoryLimitBook(self.clock, count_open=lambda account_id: self._load(account_id).open_orders)
         self.halts = MemoryTradingHalts(self.clock)
 
-    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> Stored:
+    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
         self.require_database()
         asked = (order.account_id, order.terms.client_order_id)
         for row in self.rows.values():
             if (row.order.account_id, row.order.terms.client_order_id) == asked:
-                return Stored(order=row.snapshot(), change=None)
+                return OrderStored(order=row.snapshot(), change=None)
         self._judge(order, limits)
         now = self.clock()
         row = self.rows[order.id] = OrderRow(order=order, place_due_at=now, accepted_at=now)
-        return Stored(order=row.snapshot(), change=self._append(row, Change(kind=ChangeKind.RECEIVED, order=order)))
+        return OrderStored(
+            order=row.snapshot(), change=self._append(row, Change(kind=ChangeKind.RECEIVED, order=order))
+        )
 
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
         self.require_database()
@@ -79,7 +87,7 @@ class MemoryOrderStore:
         }
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTurn = AT_ONCE
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
     ) -> Sequence[RecordedChange]:
         await turn.comes()
         self.require_database()
@@ -88,9 +96,9 @@ class MemoryOrderStore:
         if len({write.order.id for write in writes}) != len(writes):
             raise ValueError("an order can be written only once in a batch")
         if fence is not None and not self.positions.holds(fence):
-            raise LeadershipLost(fence.epoch)
+            raise LeadershipLostError(fence.epoch)
         if not all(write.order.id in self.rows and fences_hold(self.rows[write.order.id], write) for write in writes):
-            raise StaleWrite
+            raise VersionConflictError
         self._require_own_executions(writes)
         self.writes.append(writes)
         for write in writes:
@@ -181,13 +189,13 @@ class MemoryOrderStore:
     def _judge(self, order: Order, judged_by: AccountLimits) -> None:
         halt = self.halts.stopping(order.account_id)
         if halt is not None:
-            raise OrderDenied.by(deny_halted(everywhere=halt.account_id is None))
+            raise OrderDeniedError.by(deny_halted(everywhere=halt.account_id is None))
         limits = self.book.holding(order.account_id)
         if limits.set_at != judged_by.set_at:
-            raise StaleLimits
-        denial = judge_load(self._load(order.account_id), limits=limits)
+            raise LimitsChangedError
+        denial = check_load(self._load(order.account_id), limits=limits)
         if denial is not None:
-            raise OrderDenied.by(denial)
+            raise OrderDeniedError.by(denial)
 
     def _load(self, account_id: str) -> AccountLoad:
         rows = [row for row in self.rows.values() if row.order.account_id == account_id]
@@ -208,7 +216,7 @@ class MemoryOrderStore:
             if (owner := owners.setdefault(one.venue_execution_id, write.order.id)) != write.order.id
         }
         if taken:
-            raise ExecutionIdTaken(taken)
+            raise ExecutionIdTakenError(taken)
 
     def _append(self, row: OrderRow, change: Change) -> RecordedChange:
         log = self.changes.setdefault(change.order.account_id, [])

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from domain.model.errors import VenueUnreachable
+from domain.model.errors import VenueUnreachableError
 from domain.model.executions import Trade
 from domain.model.order import VenueRank
 from domain.model.reports import OrderAccepted, OrderFilled
@@ -44,7 +44,7 @@ class ScriptedVenue:
     orders: dict[UUID, VenueOrder] = field(default_factory=dict)
     hidden: set[UUID] = field(default_factory=set)
     is_reachable: bool = True
-    look_up_failure: VenueUnreachable | None = None
+    look_up_failure: VenueUnreachableError | None = None
     asked: list[str] = field(default_factory=list)
     during_place: Interruption | None = None
     fill_pages: list[Sequence[VenueReport]] = field(default_factory=list)
@@ -138,4 +138,4 @@ class ScriptedVenue:
         if self.look_up_failure is not None:
             raise self.look_up_failure
         if not self.is_reachable:
-            raise VenueUnreachable(NO_ANSWER)
+            raise VenueUnreachableError(NO_ANSWER)
