@@ -8,7 +8,7 @@ RUN python -m venv /opt/fillwire \
     && /opt/build-tools/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r build-requirements.lock \
     && /opt/fillwire/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements.lock
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY broadcast broadcast
 COPY db db
 COPY domain domain
@@ -33,5 +33,5 @@ ENV PATH=/opt/fillwire/bin:$PATH \
 USER 10001:10001
 WORKDIR /opt/fillwire
 
-ENTRYPOINT ["python", "-m", "runtime"]
+ENTRYPOINT ["fillwire"]
 CMD ["api"]

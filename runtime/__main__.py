@@ -1,6 +1,6 @@
-"""`python -m runtime …`: the head of each process, and the operators' commands. `--help` lists them.
+"""`fillwire …`, or `python -m runtime …`: each process, and the operators' commands. `--help` lists them.
 
-A head is imported only when it is asked for: a process pays for what it runs.
+A process's modules are imported only when it is started: it pays for what it runs.
 """
 
 import argparse
@@ -21,9 +21,9 @@ HEADS = {
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run what the arguments say; gives the exit code."""
-    parsed = _parser().parse_args(arguments)
+def main(*, program: str = "fillwire") -> int:
+    """Run the command of the command line and return its exit code; `program` is what the usage calls it."""
+    parsed = _parser(program).parse_args()
     if parsed.command == "settings":
         return int(import_module("runtime.commands.settings_table").show())
     if parsed.command == "alerts":
@@ -40,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     return run_process(parsed.command, module.run, requires=module.REQUIRES)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m runtime", description="One process of Fillwire.")
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description="One process of Fillwire.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in HEADS.items():
         commands.add_parser(name, help=summary, description=summary)
@@ -62,4 +62,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(program="python -m runtime"))

@@ -47,7 +47,7 @@ def find_problems(root: Path) -> Iterator[str]:
     """Every problem of the lock files under `root`, as a sentence."""
     project = tomllib.loads((root / "pyproject.toml").read_text())
     product = project["project"]["dependencies"]
-    tools = project["project"]["optional-dependencies"]["dev"]
+    tools = project["dependency-groups"]["dev"]
     direct = {
         PRODUCTION_LOCK: product,
         DEVELOPMENT_LOCK: [*product, *tools],

@@ -1,7 +1,8 @@
 """Starts the built wheel where it was installed, outside of the tree, and asks it for its page and one answer.
 
 `python -m tools.checks.wheel PYTHON`, where PYTHON is the interpreter of a clean environment that holds the wheel and
-the production lock. PostgreSQL and Valkey are the development environment's embedded ones.
+the production lock. PostgreSQL and Valkey are the development environment's embedded ones, and so is the local stack,
+which no wheel has.
 """
 
 import asyncio
@@ -13,8 +14,10 @@ from urllib.request import Request, urlopen
 
 from tests.support.processes import running
 from tests.support.servers import running_postgres, running_valkey
+from tools.checks.wheel_names import find_problems, shipped_packages
 from tools.devstack.ports import free_port
 
+ROOT = Path(__file__).parents[2]
 PAGE_PATHS = ("/graphql", "/graphiql/boot.js", "/graphiql/page.css")
 QUERY = "{ viewer { accountId } instruments(first: 1) { nodes { isin } } }"
 ANSWER_TIMEOUT_SECONDS = 10
@@ -22,16 +25,30 @@ START_TIMEOUT_SECONDS = 60
 
 
 def main() -> int:
-    """Exit code 1, with the processes' last lines, when the wheel does not start or the answer is not a whole one."""
+    """Return 1 when a name of the wheel is not its own, or its answer is not complete.
+
+    Raises AssertionError, with the last lines of the processes, when the wheel does not start.
+    """
     (python,) = sys.argv[1:]
     with tempfile.TemporaryDirectory() as name:
+        problems = list(find_problems(python, shipped_packages(ROOT), folder=Path(name)))
+    for problem in problems:
+        print(problem)
+    return 1 if problems or not _answers(python) else 0
+
+
+def _answers(python: str) -> bool:
+    """Whether the installed wheel, run by the local stack, answers the query with all of its parts."""
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        (folder / "tools").mkdir()
+        (folder / "tools/devstack").symlink_to(ROOT / "tools/devstack")
         with running_postgres(folder / "postgres") as postgres, running_valkey(folder / "valkey") as valkey:
             servers = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
             answer = asyncio.run(_start_and_ask(python, folder, servers))
     print(f"the installed wheel answers {json.dumps(answer)}")
     data = answer.get("data") or {}
-    return 0 if data.get("viewer", {}).get("accountId") == "demo" and data.get("instruments", {}).get("nodes") else 1
+    return data.get("viewer", {}).get("accountId") == "demo" and bool(data.get("instruments", {}).get("nodes"))
 
 
 async def _start_and_ask(python: str, folder: Path, servers: dict[str, str]) -> dict[str, dict[str, dict[str, object]]]:
