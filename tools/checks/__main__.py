@@ -64,8 +64,13 @@ STEPS = (
         name="compose file",
         command=program("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"),
     ),
+    Step(
+        name="workflows",
+        command=program("check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml"),
+    ),
     Step(name="Dockerfile", command=program("hadolint", "Dockerfile")),
     Step(name="lock files", command=module("tools.checks.locks")),
+    Step(name="paths in pages", command=module("tools.checks.paths")),
 )
 
 
