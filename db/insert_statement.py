@@ -79,7 +79,7 @@ _IF_FREE = _STORE.format(
     passing=f"FROM {_NEW_ORDERS} WHERE (SELECT f.is_free FROM free AS f)",  # noqa: S608 - the names of our own columns
     accepted_at="'{}'",
 )
-ACCEPT = f"""
+INSERT_IF_UNRESTRICTED = f"""
 WITH free AS MATERIALIZED (
     SELECT NOT EXISTS (
         SELECT FROM trading_halts AS h WHERE h.resumed_at IS NULL AND h.account_id = ANY($12::text[] || ''::text)
@@ -93,7 +93,7 @@ SELECT now() AS place_due_at, (SELECT f.is_free FROM free AS f) AS is_free,
 FROM recorded AS r
 """  # noqa: S608 - the names of our own columns
 
-INSERT_ONE = """
+INSERT_ONE_IF_UNRESTRICTED = """
 WITH free AS MATERIALIZED (
     SELECT NOT EXISTS (
         SELECT FROM trading_halts AS h WHERE h.resumed_at IS NULL AND h.account_id IN ($2, '') FOR KEY SHARE
@@ -141,7 +141,7 @@ _IF_FITTING = _STORE.format(
     passing="FROM asked AS n WHERE n.room IS NULL OR n.place IN (SELECT f.place FROM fitting AS f)",
     accepted_at=_ACCEPTED_AT,
 )
-CHECK_AND_INSERT = f"""
+INSERT_WITHIN_LIMITS = f"""
 WITH halted AS MATERIALIZED (
     SELECT h.account_id FROM trading_halts AS h
     WHERE h.resumed_at IS NULL AND (h.account_id = '' OR h.account_id = ANY($12::text[]))

@@ -98,7 +98,7 @@ class PostgresOrderReader(OrderReader):
     async def _newest(self, account_id: str | None, *, limit: int) -> Page[OrderSnapshot]:
         """The page that front ends open with, without putting a statement together: a tenth of what it costs."""
         check_limit(limit)
-        rows = await self.database.fetch_in_turn(NEWEST_OF_ACCOUNT, account_id, limit + 1)
+        rows = await self.database.fetch_queued(NEWEST_OF_ACCOUNT, account_id, limit + 1)
         return Page(rows=[snapshot_of(row) for row in rows[:limit]], has_next=len(rows) > limit, has_previous=False)
 
     async def _read(self, keys: Sequence[tuple[UUID, str | None]]) -> Sequence[OrderSnapshot | None]:

@@ -15,11 +15,11 @@ from db.database import Row
 from db.tables import orders
 from domain.model.changes import PlacementState
 from domain.model.executions import Correction, Execution, Trade
-from domain.model.order import CancelRequests, End, Facts, Order, PlacingPhase, VenueRank
+from domain.model.order import CancelRequests, End, Facts, Order, SubmissionPhase, VenueRank
 from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from domain.ports.order_store import LoadedOrder
 
-Key = TypeVar("Key", End, PlacingPhase)
+Key = TypeVar("Key", End, SubmissionPhase)
 
 UNNAMED = "UNNAMED"
 """A reason's code when the venue gives an empty one."""
@@ -28,7 +28,7 @@ UNNAMED = "UNNAMED"
 _SIDES = {side.value: side for side in Side}
 _TYPES = {type_.value: type_ for type_ in OrderType}
 _TIMES_IN_FORCE = {time_in_force.value: time_in_force for time_in_force in TimeInForce}
-_PHASES = {phase.value: phase for phase in PlacingPhase}
+_PHASES = {phase.value: phase for phase in SubmissionPhase}
 _RANKS = {rank.value: rank for rank in VenueRank}
 _NO_ENDS = frozenset[End]()
 _NO_REQUESTS = CancelRequests()
@@ -76,7 +76,7 @@ def facts_of(row: Row) -> Facts:
         ends=frozenset(map(End, ends)) if ends else _NO_ENDS,
         cancel=_cancel_requests_of(row),
         end_reasons=_reasons_of(row["end_reasons"], End),
-        phase_reasons=_reasons_of(row["phase_reasons"], PlacingPhase),
+        phase_reasons=_reasons_of(row["phase_reasons"], SubmissionPhase),
     )
 
 
@@ -159,7 +159,7 @@ def _cancel_requests_of(row: Row) -> CancelRequests:
     # Most orders are never to be canceled.
     if not (asked or sent or refused or refused_at):
         return _NO_REQUESTS
-    return CancelRequests(asked=asked, sent=sent, refused=refused, refused_at=refused_at)
+    return CancelRequests(requested=asked, sent=sent, refused=refused, refused_at=refused_at)
 
 
 def _reasons_of(stored: Mapping[str, Mapping[str, str]] | None, keys: type[Key]) -> Mapping[Key, Reason]:

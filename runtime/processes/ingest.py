@@ -17,7 +17,7 @@ from runtime.settings import Settings
 from runtime.wiring import make_reconciliation, make_recording
 
 REQUIRES = ("database_url", "redis_url")
-KEPT_ORDERS_MAX = 20_000
+CACHED_ORDERS_MAX = 20_000
 """Some 2 KB each."""
 
 
@@ -53,7 +53,7 @@ def make_consumer(
 ) -> Consumer:
     """What follows the stream for one term of leadership."""
     settings = process.settings
-    recording = make_recording(process, database, signals, fence=fence, kept_orders_max=KEPT_ORDERS_MAX)
+    recording = make_recording(process, database, signals, fence=fence, cached_orders_max=CACHED_ORDERS_MAX)
     reconciliation = make_reconciliation(process, database, venue, recording)
     waiting = WaitingReports(
         reports_max=settings.unknown_order_reports_max, wait_seconds=settings.unknown_order_wait_seconds

@@ -125,7 +125,7 @@ async def test_texts_of_a_venue_are_stored_as_they_came(clerk: Clerk, database: 
     venue_order_id, name, other_name = texts[0] or "V", f"1{texts[1]}", f"2{texts[2]}"
     reason = Reason(source=ReasonSource.VENUE, code=texts[3] or "C", message=texts[4])
     await database.fetch("DELETE FROM executions")
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     recorded = await clerk.record(
         {
             order_id: [

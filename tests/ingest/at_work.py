@@ -128,8 +128,8 @@ async def following(
 
 async def placed(desk: Desk, *, client_order_id: str = "intent-1") -> Order:
     order = new_order(client_order_id=client_order_id)
-    await desk.orders.accept(order)
-    await desk.submission.place([order.id])
+    await desk.orders.store(order)
+    await desk.submission.submit([order.id])
     return order
 
 

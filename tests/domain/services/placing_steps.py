@@ -42,17 +42,17 @@ class Steps:
         self._seen_changes = 0
         self._checked: dict[UUID, Order] = {}
         self._versions: dict[UUID, int] = {}
-        self.world.accept()
+        self.world.store_order()
 
     # --- Steps --------------------------------------------------------------------------------------------------
 
-    def accept(self) -> None:
+    def store_order(self) -> None:
         if len(self.world.store.rows) < ORDERS_MAX:
-            self.world.accept()
+            self.world.store_order()
 
     def wake(self, worker: int, *, pause: int) -> None:
         ids = list(self.world.store.rows)
-        _pick(self.world.workers, worker).place(ids, pauses_at=_pick(PAUSES, pause))
+        _pick(self.world.workers, worker).submit(ids, pauses_at=_pick(PAUSES, pause))
 
     def sweep(self, worker: int, *, pause: int) -> None:
         _pick(self.world.workers, worker).sweep(pauses_at=_pick(PAUSES, pause))
