@@ -8,7 +8,7 @@ from sqlalchemy import Select, exists, select
 
 from db.change_rows import changes
 from db.database import Database
-from db.shown_rows import HELD_COLUMNS, change_of, snapshot_of
+from db.snapshot_rows import HELD_COLUMNS, change_of, snapshot_of
 from db.tables import accounts, order_changes, orders
 from domain.model.changes import RecordedChange
 from domain.model.errors import HistoryGoneError

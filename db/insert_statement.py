@@ -24,7 +24,7 @@ to judge; and because an order that comes alone needs no numbering, which costs 
 # - Limits that were changed since the terms were judged (`set_at` differs) store nothing: the caller judges again.
 # - What an account has under way is never less than nothing: old processes that do not count, and a clock that was put
 #   back, leave numbers below zero and moments of the future behind.
-# - The orders' columns come as an array's text each: see `db.array_texts`.
+# - The orders' columns come as an array's text each: see `db.array_literals`.
 # - An account's number reaches its orders and changes through arrays, not through joins: the planner knows nothing of
 #   what a CTE holds, and a join of two of them compares every row with every row.
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from db.database import Database, Row
-from db.rows import ORDER_COLUMN_NAMES, loaded_order_of
+from db.order_rows import ORDER_COLUMN_NAMES, loaded_order_of
 from domain.ports.order_store import Claim, LoadedOrder
 
 # Whoever is named is waited for: a lock lasts as long as one statement, and the row says afterwards whether it is still

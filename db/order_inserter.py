@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from db.array_texts import moment_array, plain_array, text_array
+from db.array_literals import moment_array, plain_array, text_array
 from db.database import Database, Row
 from db.insert_statement import INSERT_IF_UNRESTRICTED, INSERT_ONE_IF_UNRESTRICTED, INSERT_WITHIN_LIMITS
-from db.shown_rows import shown_column_names, snapshot_of
+from db.snapshot_rows import shown_column_names, snapshot_of
 from domain.model.changes import ChangeKind, PlacementState, RecordedChange, snapshot
 from domain.model.errors import LimitsChangedError, OrderDeniedError
 from domain.model.frozen import frozen

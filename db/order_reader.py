@@ -9,7 +9,7 @@ from db.change_rows import changes
 from db.database import Database
 from db.keyset import Keyset, check_limit, read_page
 from db.order_pages import orders_like
-from db.shown_rows import change_of, execution_view_of, shown_column_names, snapshot_of
+from db.snapshot_rows import change_of, execution_view_of, shown_column_names, snapshot_of
 from db.tables import executions, order_changes
 from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest

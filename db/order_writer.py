@@ -7,9 +7,9 @@ from uuid import UUID
 
 import asyncpg
 
-from db.array_texts import text_array
+from db.array_literals import text_array
 from db.database import Database, Row
-from db.rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
+from db.order_rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
 from db.write_arrays import NumberedChanges, numbered, write_arguments
 from db.write_statement import WRITE
 from domain.model.changes import PlacementState, RecordedChange, snapshot, view

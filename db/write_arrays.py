@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from db.array_texts import moment_array, plain_array, text_array
+from db.array_literals import moment_array, plain_array, text_array
 from db.columns import MESSAGE_MAX_CHARACTERS, storable
-from db.rows import reasons_as_json, storable_reason
+from db.order_rows import reasons_as_json, storable_reason
 from domain.model.changes import Change
 from domain.model.executions import Execution
 from domain.model.frozen import frozen

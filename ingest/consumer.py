@@ -15,9 +15,9 @@ from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport, VenueStream
 from domain.services.pipeline import PipelineTicket
 from domain.services.reconciliation import Reconciliation
+from ingest.batch_recorder import Recorder
 from ingest.buffer import Buffer, BufferFullError
-from ingest.recorder import Recorder
-from ingest.silence import Hearing, SilenceWatch
+from ingest.silence_detector import Hearing, SilenceWatch
 
 Item = VenueReport | UnreadableReport
 

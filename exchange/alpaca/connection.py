@@ -10,7 +10,7 @@ from typing import cast
 
 import httptools
 
-from exchange.alpaca.answers import OK, AnswerLostError, AnswerTooLargeError, HttpAnswer
+from exchange.alpaca.http_answer import OK, AnswerLostError, AnswerTooLargeError, HttpAnswer
 
 _KEPT_HEADERS = {b"date": "date", b"x-ratelimit-reset": "x-ratelimit-reset"}
 

@@ -36,8 +36,8 @@ from domain.ports.venue import (
     SubmissionOutcome,
     Unauthorized,
 )
-from exchange.alpaca.answers import HttpAnswer, NotConnectedError
 from exchange.alpaca.fields import WireError, as_object, optional_text, parse_json
+from exchange.alpaca.http_answer import HttpAnswer, NotConnectedError
 from exchange.alpaca.orders import parse_acceptance
 
 DUPLICATE_MESSAGE = "client_order_id must be unique"

@@ -13,10 +13,10 @@ from domain.model.values import Instrument, Terms
 from domain.ports.clock_and_ids import Clock
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import CancelOutcome, CancelUnknown, SubmissionOutcome, VenueOrder, VenueReport
-from exchange.alpaca.answers import HttpAnswer
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.events import activity_order, parse_fill_activity
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, text, write_moment
+from exchange.alpaca.http_answer import HttpAnswer
 from exchange.alpaca.orders import order_json, parse_order
 from exchange.alpaca.outcomes import (
     NOT_FOUND,

@@ -12,8 +12,8 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
-from exchange.alpaca.answers import AnswerLostError, HttpAnswer, NotConnectedError
 from exchange.alpaca.connection import VenueConnection
+from exchange.alpaca.http_answer import AnswerLostError, HttpAnswer, NotConnectedError
 from exchange.alpaca.settings import AlpacaSettings
 
 TRANSPORT_ERRORS = (OSError,)

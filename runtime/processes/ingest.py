@@ -6,10 +6,10 @@ from datetime import timedelta
 from domain.ports.ingest_state import Fence
 from exchange.alpaca.rest import AlpacaVenue
 from exchange.alpaca.stream import AlpacaStream
+from ingest.batch_recorder import Recorder
 from ingest.consumer import Consumer, ConsumerPolicy
 from ingest.leadership import Leadership, LeadershipPolicy
-from ingest.recorder import Recorder
-from ingest.waiting import WaitingReports
+from ingest.unmatched_reports import WaitingReports
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
 from runtime.resources import Database, Signals, alpaca_settings, open_database, open_signals, open_venue

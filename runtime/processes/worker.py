@@ -4,7 +4,7 @@ import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from jobs.loops import HaltWatch, Reconciler, Sweeper
+from jobs.sweeper import HaltWatch, Reconciler, Sweeper
 from jobs.worker import JobWorker
 from runtime.alerts.watch import OrderWatch
 from runtime.observability.health import serve_health

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
-from db.array_texts import moment_array, plain_array, text_array
+from db.array_literals import moment_array, plain_array, text_array
 from db.database import Database
 from domain.model.order import End, VenueRank
 from domain.model.values import EXACT, Reason, ReasonSource

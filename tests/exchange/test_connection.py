@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.ports.venue import Placed
-from exchange.alpaca.answers import AnswerLostError, AnswerTooLargeError, HttpAnswer
 from exchange.alpaca.connection import VenueConnection
+from exchange.alpaca.http_answer import AnswerLostError, AnswerTooLargeError, HttpAnswer
 from tests.exchange.test_transport import ORDER, ORDER_ID, TERMS, answering, reaching, serving
 from tests.exchange.test_transport import settings as settings_of
 

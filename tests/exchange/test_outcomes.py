@@ -22,7 +22,7 @@ from domain.ports.venue import (
     SubmissionOutcome,
     Unauthorized,
 )
-from exchange.alpaca.answers import AnswerLostError, AnswerTooLargeError, HttpAnswer, NotConnectedError
+from exchange.alpaca.http_answer import AnswerLostError, AnswerTooLargeError, HttpAnswer, NotConnectedError
 from exchange.alpaca.outcomes import cancel_outcome, question_failure, submission_failure, submission_outcome
 
 ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")

@@ -9,8 +9,8 @@ from domain.model.order import OrderStatus, VenueRank
 from domain.model.reports import OrderAccepted
 from domain.ports.telemetry import Metric
 from domain.ports.venue import UnreadableReport, VenueReport
-from ingest.recorder import UNKNOWN_ORDER
-from tests.ingest.at_work import WAITING_REPORTS_MAX, fill, following, placed, report_of, soon
+from ingest.batch_recorder import UNKNOWN_ORDER
+from tests.ingest.running_consumer import WAITING_REPORTS_MAX, fill, following, placed, report_of, soon
 from tests.support.examples import new_order
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.memory_gateway import Desk

@@ -13,7 +13,7 @@ from domain.model.errors import LeadershipLostError, UnavailableError
 from domain.ports.ingest_state import Fence
 from domain.ports.telemetry import Metric
 from ingest.leadership import Leadership, LeadershipPolicy
-from tests.ingest.at_work import fill, placed, report_of
+from tests.ingest.running_consumer import fill, placed, report_of
 from tests.support.fakes.stream_positions import MemoryStreamPositions
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.memory_gateway import Desk

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.domain.services.placing_steps import Steps
+from tests.domain.services.submission_steps import Steps
 
 EXAMPLES_OF_AN_EMPHASIS = 2_500
 TIMEOUT_SECONDS = 240

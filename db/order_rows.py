@@ -1,6 +1,6 @@
 """Rows and the domain's values: what stands in which column, both ways.
 
-Only this and `db.shown_rows`, which reads what people see, know both.
+Only this and `db.snapshot_rows`, which reads what people see, know both.
 """
 
 from collections.abc import Mapping

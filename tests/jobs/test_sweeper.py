@@ -6,7 +6,7 @@ from datetime import timedelta
 from domain.model.errors import UnavailableError
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
-from jobs.loops import SWEEP_ORDERS_MAX, Sweeper, repeat
+from jobs.sweeper import SWEEP_ORDERS_MAX, Sweeper, repeat
 from tests.support.examples import new_order
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.memory_gateway import Desk

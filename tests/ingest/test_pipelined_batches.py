@@ -10,7 +10,7 @@ from domain.model.order import Order, OrderStatus
 from domain.ports.telemetry import Metric
 from domain.ports.venue import UnreadableReport
 from domain.services.order_cache import OrderCache
-from tests.ingest.at_work import Following, fill, following, placed, report_of, soon
+from tests.ingest.running_consumer import Following, fill, following, placed, report_of, soon
 from tests.support.memory_gateway import Desk
 
 FAILURES = 3

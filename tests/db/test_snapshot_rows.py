@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from db.database import Database
 from db.order_reader import PostgresOrderReader
-from db.rows import ORDER_COLUMN_NAMES, order_of, placement_of
+from db.order_rows import ORDER_COLUMN_NAMES, order_of, placement_of
 from domain.model.changes import OrderSnapshot, snapshot
 from domain.model.order_query import OrderFilter, OrderSort, PageRequest
 from domain.model.reports import Report

@@ -1,4 +1,4 @@
-"""What may happen next in the world of `placing_world`, what must hold after each step, and that calm ends all.
+"""What may happen next in the world of `submission_world`, what must hold after each step, and that calm ends all.
 
 Each step takes small numbers and picks with them from what there is, so that Hypothesis and a plain seed can drive it.
 """
@@ -12,7 +12,7 @@ from domain.model.errors import UnavailableError, VenueBusyError, VenueUnauthori
 from domain.model.order import End, Order, OrderStatus, VenueRank
 from domain.model.values import ReasonSource
 from domain.ports.venue import AlreadyPlaced, NotExecuted, OutcomeUnknown, RateLimited, Refused, Unauthorized
-from tests.domain.services.placing_world import LEASE, MAX_ATTEMPTS, SECOND, Place, Request, Waiting, World
+from tests.domain.services.submission_world import LEASE, MAX_ATTEMPTS, SECOND, Place, Request, Waiting, World
 from tests.support.examples import VENUE_SAYS, filled
 
 ORDERS_MAX = 3

@@ -13,7 +13,7 @@ from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport
 from domain.services.pipeline import PipelineTicket
 from domain.services.reconciliation import Reconciliation
-from ingest.waiting import WaitingReports, is_ours
+from ingest.unmatched_reports import WaitingReports, is_ours
 
 DEAD_LETTER_SOURCE = "stream"
 UNKNOWN_ORDER = "a report about an order of ours that is not in the database"
