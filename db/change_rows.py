@@ -10,7 +10,7 @@ _ORDER = orders.c
 
 
 def changes() -> Select[tuple[object, ...]]:
-    """Select every change, with the terms and the placement of its order, as `db.snapshot_rows.change_of` reads them."""
+    """Select every change, with the terms and placement of its order, as `db.snapshot_rows.change_of` reads it."""
     return select(
         _CHANGE.account_id,
         _CHANGE.sequence,

@@ -13,9 +13,10 @@ import orjson
 from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
 from db.database import Row
 from db.tables import orders
+from domain.model.cancel_requests import CancelRequests
 from domain.model.changes import PlacementState
 from domain.model.executions import Correction, Execution, Trade
-from domain.model.order import CancelRequests, End, Facts, Order, SubmissionPhase, VenueRank
+from domain.model.order import End, Facts, Order, SubmissionPhase, VenueRank
 from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from domain.ports.order_store import LoadedOrder
 

@@ -11,7 +11,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain.model.changes import Anomaly, Change, ChangeKind
-from domain.model.executions import Correction, Execution, Trade, with_bust, with_correction, with_fill
+from domain.model.execution_index import ExecutionIndex
+from domain.model.executions import Correction, Execution, with_bust, with_correction, with_fill
 from domain.model.frozen import frozen
 from domain.model.order import End, Facts, Order, OrderStatus, SubmissionPhase, VenueRank, derive_reason, with_facts
 from domain.model.reports import (
@@ -28,39 +29,6 @@ from domain.model.reports import (
     SubmissionInDoubt,
 )
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource
-
-STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus]] = {
-    # A refused cancel request restores the status before it.
-    (OrderStatus.PENDING_CANCEL, ChangeKind.CANCEL_REFUSED): frozenset(
-        {OrderStatus.PENDING, OrderStatus.IN_DOUBT, OrderStatus.PLACED, OrderStatus.PARTIALLY_FILLED}
-    ),
-    # The venue's reports outrank ours: an order that was given up and turns out to exist is live again.
-    (OrderStatus.FAILED, ChangeKind.PLACED): frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL}),
-    (OrderStatus.FAILED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
-    # The same for an order that we canceled ourselves, because the venue did not show it.
-    (OrderStatus.CANCELED, ChangeKind.PLACED): frozenset(
-        {OrderStatus.PLACED, OrderStatus.PENDING_CANCEL, OrderStatus.REJECTED}
-    ),
-    (OrderStatus.CANCELED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
-    (OrderStatus.CANCELED, ChangeKind.EXPIRED): frozenset({OrderStatus.EXPIRED}),
-    # A bust or a correction takes quantity away, whatever the status was (None stands for any).
-    (None, ChangeKind.CORRECTED): frozenset(OrderStatus),
-}
-"""The valid steps back: (status before, kind of change) to the statuses after. Every other step goes up."""
-
-PROGRESS: Mapping[OrderStatus, int] = {
-    OrderStatus.PENDING: 0,
-    OrderStatus.IN_DOUBT: 1,
-    OrderStatus.PLACED: 2,
-    OrderStatus.PARTIALLY_FILLED: 3,
-    OrderStatus.PENDING_CANCEL: 4,
-    OrderStatus.FAILED: 5,
-    OrderStatus.REJECTED: 5,
-    OrderStatus.EXPIRED: 6,
-    OrderStatus.CANCELED: 7,
-    OrderStatus.FILLED: 8,
-}
-"""The rank of each status; a change never lowers it, except for STEPS_BACK."""
 
 
 @frozen
@@ -86,9 +54,7 @@ def apply_reports(
     `known` must hold every stored execution of the order that a report could repeat or amend (by the venue's
     execution id or by cumulative quantity). `now` becomes the time of the changes; `new_id` names new executions.
     """
-    application = _Application(order=order, now=now, new_id=new_id)
-    for execution in known:
-        application.add_execution(execution)
+    application = _Application(order=order, now=now, new_id=new_id, executions=ExecutionIndex(known))
     for report in reports:
         application.apply(report)
     # Checked at the end: a batch may contain the later of two fills first.
@@ -109,18 +75,11 @@ class _Application:
     order: Order
     now: datetime
     new_id: Callable[[], UUID]
-    executions: dict[str, Execution] = field(default_factory=dict)
-    by_cumulative: dict[tuple[Decimal, Trade], str] = field(default_factory=dict)
+    executions: ExecutionIndex
     touched: dict[str, Execution] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     anomalies: list[Anomaly] = field(default_factory=list)
     missed_up_to: Decimal = ZERO
-
-    def add_execution(self, execution: Execution) -> None:
-        self.executions[execution.venue_execution_id] = execution
-        if execution.cumulative_quantity is not None and execution.filled is not None:
-            key = (execution.cumulative_quantity, execution.filled)
-            self.by_cumulative[key] = execution.venue_execution_id
 
     def apply(self, report: Report) -> None:
         before = self.order
@@ -150,7 +109,7 @@ class _Application:
             case OrderEnded():
                 return _END_KINDS[report.end], self._ended(facts, report), None
             case CancelRequested() | CancelSent() | CancelRefused():
-                return _CANCEL_KINDS[type(report)], _canceling(facts, report, status=self.order.status), None
+                return _CANCEL_KINDS[type(report)], _cancel_reported(facts, report, status=self.order.status), None
             case SubmissionInDoubt():
                 return ChangeKind.PLACEMENT_IN_DOUBT, _phase(facts, SubmissionPhase.SENT_UNKNOWN, report.reason), None
             case SubmissionGivenUp():
@@ -162,16 +121,12 @@ class _Application:
 
     def _filled(self, facts: Facts, report: OrderFilled) -> tuple[Facts, Execution | None]:
         facts = self._with_venue_order_id(facts, report.venue_order_id)
-        before = self._find(report)
-        if before is not None and before.filled is not None:
+        known = self.executions.find(report)
+        if known is not None and known.filled is not None:
             return facts, None
-        total, moment = report.cumulative_quantity, report.at
-        if before is None:
-            after = self._new_execution(
-                report.venue_execution_id, executed_at=moment, cumulative_quantity=total, filled=report.trade
-            )
-        else:
-            after = with_fill(before, report.trade, cumulative_quantity=total, executed_at=moment)
+        before = known or self._new_execution(report.venue_execution_id, executed_at=report.at)
+        total = report.cumulative_quantity
+        after = with_fill(before, report.trade, cumulative_quantity=total, executed_at=report.at)
         if facts.ends:
             self.anomalies.append(Anomaly.FILL_AFTER_END)
         facts = self._with_execution(facts, before=before, after=after)
@@ -185,9 +140,8 @@ class _Application:
             self.anomalies.append(Anomaly.OVERFILL)
 
     def _amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> tuple[Facts, Execution | None]:
-        start = self.executions.get(report.venue_execution_id) or self._new_execution(
-            report.venue_execution_id, executed_at=report.at
-        )
+        name = report.venue_execution_id
+        start = self.executions.get(name) or self._new_execution(name, executed_at=report.at)
         if isinstance(report, ExecutionBusted):
             after = with_bust(start)
         else:
@@ -222,44 +176,27 @@ class _Application:
             venue_order_id = min(venue_order_id, facts.venue_order_id)
         return replace(facts, venue_order_id=venue_order_id)
 
-    def _find(self, report: OrderFilled) -> Execution | None:
-        """Return the execution with the report's id, or with its cumulative quantity and trade: a venue may give one
-        fill two ids.
-
-        The cumulative quantity alone is not enough: after a bust or a correction the venue reaches it again.
-        """
-        name = report.venue_execution_id
-        if name not in self.executions and report.cumulative_quantity is not None:
-            name = self.by_cumulative.get((report.cumulative_quantity, report.trade), name)
-        return self.executions.get(name)
-
-    def _new_execution(
-        self,
-        venue_execution_id: str,
-        *,
-        executed_at: datetime,
-        cumulative_quantity: Decimal | None = None,
-        filled: Trade | None = None,
-    ) -> Execution:
+    def _new_execution(self, venue_execution_id: str, *, executed_at: datetime) -> Execution:
         return Execution(
             id=self.new_id(),
             venue_execution_id=venue_execution_id,
-            cumulative_quantity=cumulative_quantity,
-            filled=filled,
+            cumulative_quantity=None,
             executed_at=executed_at,
             received_at=self.now,
         )
 
-    def _with_execution(self, facts: Facts, *, before: Execution | None, after: Execution) -> Facts:
+    def _with_execution(self, facts: Facts, *, before: Execution, after: Execution) -> Facts:
         """Return the facts with updated sums. An order that executes, or is amended, works at the venue."""
-        self.add_execution(after)
+        self.executions.add(after)
         self.touched[after.venue_execution_id] = after
         filled = EXACT.add(facts.filled_quantity, after.trade.quantity)
         notional = EXACT.add(facts.notional, after.notional)
-        if before is not None:
-            filled = EXACT.subtract(filled, before.trade.quantity)
-            notional = EXACT.subtract(notional, before.notional)
-        return replace(facts, filled_quantity=filled, notional=notional, rank=VenueRank.WORKING)
+        return replace(
+            facts,
+            filled_quantity=EXACT.subtract(filled, before.trade.quantity),
+            notional=EXACT.subtract(notional, before.notional),
+            rank=VenueRank.WORKING,
+        )
 
 
 def _phase(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
@@ -267,22 +204,16 @@ def _phase(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
     return replace(facts, phase=max(facts.phase, phase), phase_reasons=reasons)
 
 
-def _canceling(facts: Facts, report: CancelRequested | CancelSent | CancelRefused, *, status: OrderStatus) -> Facts:
-    cancel = facts.cancel
+def _cancel_reported(
+    facts: Facts, report: CancelRequested | CancelSent | CancelRefused, *, status: OrderStatus
+) -> Facts:
     match report:
         case CancelRequested():
-            if cancel.is_open or status.is_final:
-                return facts
-            cancel = replace(cancel, requested=cancel.requested + 1)
+            return facts if status.is_final else replace(facts, cancel=facts.cancel.with_request())
         case CancelSent():
-            cancel = replace(cancel, sent=max(cancel.sent, report.request))
+            return replace(facts, cancel=facts.cancel.with_sent(report.request))
         case CancelRefused():
-            if cancel.refused_at is not None and report.request is None and report.at <= cancel.refused_at:
-                return facts
-            refused = report.request if report.request is not None else cancel.sent
-            moments = [moment for moment in (cancel.refused_at, report.at) if moment is not None]
-            cancel = replace(cancel, refused=max(cancel.refused, refused), refused_at=max(moments))
-    return replace(facts, cancel=cancel)
+            return replace(facts, cancel=facts.cancel.with_refusal(report.request, at=report.at))
 
 
 def _visible(order: Order) -> tuple[object, ...]:

@@ -23,6 +23,7 @@ from decimal import Decimal
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
+from domain.model.cancel_requests import CancelRequests
 from domain.model.frozen import frozen
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
 
@@ -75,26 +76,6 @@ class End(StrEnum):
     EXPIRED = "EXPIRED"
     REPLACED = "REPLACED"
     REJECTED = "REJECTED"
-
-
-@frozen
-class CancelRequests:
-    """Cancel requests by number: how many were asked for, sent, and up to which one the venue refused."""
-
-    requested: int = 0
-    sent: int = 0
-    refused: int = 0
-    refused_at: datetime | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a request was asked for that the venue has not refused."""
-        return self.requested > self.refused
-
-    @property
-    def is_unsent(self) -> bool:
-        """Whether the newest request still has to be brought to the venue."""
-        return self.is_open and self.sent < self.requested
 
 
 @frozen

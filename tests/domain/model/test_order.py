@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
+from domain.model.cancel_requests import CancelRequests
 from domain.model.order import (
     CANCELED_AS_ASKED,
     FINAL_STATUSES,
-    CancelRequests,
     End,
     Facts,
     Order,
