@@ -14,7 +14,7 @@ from broadcast.pursuit import AccountCursor, OrderCursor
 from domain.model.changes import OrderSnapshot, RecordedChange
 from domain.model.errors import HistoryGoneError, OrderNotFoundError
 from domain.ports.notifications import Checkpoint, Reset, UpToDate
-from domain.ports.readers import ChangeLog, Position
+from domain.ports.readers import AccountPosition, ChangeLog
 from domain.ports.telemetry import Telemetry
 
 
@@ -127,7 +127,7 @@ def _order_of(item: OrderSnapshot | RecordedChange) -> OrderSnapshot:
     return item.order if isinstance(item, RecordedChange) else item
 
 
-def _found(position: Position | None) -> Position:
+def _found(position: AccountPosition | None) -> AccountPosition:
     if position is None:
         raise OrderNotFoundError
     return position

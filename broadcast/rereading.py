@@ -8,7 +8,7 @@ from uuid import UUID
 from broadcast.settings import HubSettings
 from domain.model.changes import RecordedChange
 from domain.model.errors import UnavailableError
-from domain.ports.readers import ChangeLog, Position
+from domain.ports.readers import AccountPosition, ChangeLog
 from domain.ports.telemetry import Telemetry
 
 _Read = TypeVar("_Read")
@@ -41,7 +41,7 @@ class RetryingChangeLog:
         """The sequence of the account's newest change."""
         return await self._ask(lambda: self._log.position(account_id))
 
-    async def order_position(self, order_id: UUID, *, account_id: str) -> Position | None:
+    async def order_position(self, order_id: UUID, *, account_id: str) -> AccountPosition | None:
         """The order and its account's sequence."""
         return await self._ask(lambda: self._log.order_position(order_id, account_id=account_id))
 

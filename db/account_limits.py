@@ -12,7 +12,7 @@ from domain.model.order import FINAL_STATUSES
 from domain.ports.trading_control import LimitBook
 from domain.services.batcher import Batcher
 
-REMEMBERED_MAX_ACCOUNTS = 50_000
+CACHED_ACCOUNTS_MAX = 50_000
 LOOKUP_BATCH_MAX_ACCOUNTS = 256
 LOOKUP_QUEUE_MAX_CALLS = 4_096
 RECOUNT_LOCK_KEY = 0x46_49_4C_4D
@@ -73,7 +73,7 @@ CLEAR = "DELETE FROM account_limits AS l WHERE l.account_id = $1 RETURNING l.acc
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class _CachedLimits:
     limits: AccountLimits
     until: float
 
@@ -87,16 +87,16 @@ class PostgresLimitBook(LimitBook):
         self._database = database
         self._cache_seconds = cache_seconds
         self._clock = clock
-        self._remembered: dict[str, _Remembered] = {}
+        self._cache: dict[str, _CachedLimits] = {}
         # Calls at one moment share one look-up, or each end of a memory would be a stampede.
         self._lookups: Batcher[str, AccountLimits] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
 
     async def limits_of(self, account_id: str, *, fresh: bool = False) -> AccountLimits:
-        remembered = self._remembered.get(account_id)
-        if not fresh and remembered is not None and self._clock() < remembered.until:
-            return remembered.limits
+        cached = self._cache.get(account_id)
+        if not fresh and cached is not None and self._clock() < cached.until:
+            return cached.limits
         return await self._lookups.submit(account_id)
 
     async def defaults(self) -> AccountLimits:
@@ -128,22 +128,22 @@ class PostgresLimitBook(LimitBook):
             limits.max_orders_per_second,
             storable(limits.set_by or "", max_characters=ID_MAX_CHARACTERS),
         )
-        self._remembered.clear()
+        self._cache.clear()
         return _limits_of(row)
 
     async def clear(self, account_id: str | None) -> bool:
         removed = await self._database.fetch(CLEAR, account_id or EVERYBODY)
-        self._remembered.clear()
+        self._cache.clear()
         return bool(removed)
 
     async def _look_up(self, account_ids: Sequence[str]) -> Sequence[AccountLimits]:
         rows = await self._database.fetch(FIND, list(set(account_ids)))
         found = {row["asked"]: _limits_of(row) for row in rows}
-        if len(self._remembered) + len(account_ids) > REMEMBERED_MAX_ACCOUNTS:
-            self._remembered.clear()
+        if len(self._cache) + len(account_ids) > CACHED_ACCOUNTS_MAX:
+            self._cache.clear()
         until = self._clock() + self._cache_seconds
         for account_id in account_ids:
-            self._remembered[account_id] = _Remembered(found.get(account_id, NO_LIMITS), until)
+            self._cache[account_id] = _CachedLimits(found.get(account_id, NO_LIMITS), until)
         return [found.get(account_id, NO_LIMITS) for account_id in account_ids]
 
 

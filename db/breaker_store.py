@@ -1,5 +1,4 @@
-"""The gate in front of a venue: one row that the claims look at (see `db.order_claimer`), written by these
-statements."""
+"""The state of a venue's circuit breaker: one row of `venue_gates`, which the claims check (see `db.order_claimer`)."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,12 +35,12 @@ ON CONFLICT (venue) DO UPDATE SET paused_until = excluded.paused_until, reason =
 WHERE (g.paused_until < excluded.paused_until - interval '1 second') IS NOT FALSE
 RETURNING true AS is_new, {HELD_FOR}
 """  # noqa: S608 - no input
-LET_ANOTHER_PROBE = "UPDATE venue_gates AS g SET probe_at = now() WHERE g.venue = $1 AND g.probe_at > now()"
+ALLOW_NEXT_PROBE = "UPDATE venue_gates AS g SET probe_at = now() WHERE g.venue = $1 AND g.probe_at > now()"
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresBreakerStore(BreakerStore):
-    """The gate of one venue."""
+    """BreakerStore in PostgreSQL, for one venue."""
 
     database: Database
     venue: str
@@ -50,12 +49,12 @@ class PostgresBreakerStore(BreakerStore):
         rows = await self.database.fetch(STATE, self.venue)
         return BreakerState(is_open=any(row["is_open"] for row in rows), held_for=_held_for(rows[0] if rows else None))
 
-    async def failed(self, *, error: str, trips_at: int, open_for: timedelta) -> BreakerUpdate:
+    async def record_failure(self, *, error: str, threshold: int, open_for: timedelta) -> BreakerUpdate:
         reason = storable(error, max_characters=MESSAGE_MAX_CHARACTERS)
-        (row,) = await self.database.fetch(FAILED, self.venue, reason, trips_at, open_for)
+        (row,) = await self.database.fetch(FAILED, self.venue, reason, threshold, open_for)
         return BreakerUpdate(is_new=row["is_new"], held_for=_held_for(row))
 
-    async def worked(self) -> BreakerUpdate:
+    async def record_success(self) -> BreakerUpdate:
         rows = await self.database.fetch(WORKED, self.venue)
         return BreakerUpdate(is_new=any(row["is_new"] for row in rows), held_for=_held_for(rows[0] if rows else None))
 
@@ -67,7 +66,7 @@ class PostgresBreakerStore(BreakerStore):
         return BreakerUpdate(is_new=False, held_for=(await self.state()).held_for)
 
     async def allow_next_probe(self) -> None:
-        await self.database.fetch(LET_ANOTHER_PROBE, self.venue)
+        await self.database.fetch(ALLOW_NEXT_PROBE, self.venue)
 
 
 def _held_for(row: Row | None) -> timedelta:

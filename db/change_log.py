@@ -8,11 +8,11 @@ from sqlalchemy import Select, exists, select
 
 from db.change_rows import changes
 from db.database import Database
-from db.shown_rows import HELD_COLUMNS, change_of, snapshot_of
+from db.snapshot_rows import HELD_COLUMNS, change_of, snapshot_of
 from db.tables import accounts, order_changes, orders
 from domain.model.changes import RecordedChange
 from domain.model.errors import HistoryGoneError
-from domain.ports.readers import ChangeLog, Position
+from domain.ports.readers import AccountPosition, ChangeLog
 
 POSITIONS = "SELECT a.id, a.sequence FROM accounts AS a WHERE a.id = ANY($1::text[])"
 
@@ -55,7 +55,7 @@ class PostgresChangeLog(ChangeLog):
         found = {row["id"]: row["sequence"] for row in await self.database.fetch(POSITIONS, list(account_ids))}
         return {account_id: found.get(account_id, 0) for account_id in account_ids}
 
-    async def order_position(self, order_id: UUID, *, account_id: str | None) -> Position | None:
+    async def order_position(self, order_id: UUID, *, account_id: str | None) -> AccountPosition | None:
         rows = (
             select(*orders.columns, *HELD_COLUMNS, accounts.c.sequence)
             .join_from(orders, accounts, accounts.c.id == orders.c.account_id)
@@ -64,7 +64,7 @@ class PostgresChangeLog(ChangeLog):
         if account_id is not None:
             rows = rows.where(orders.c.account_id == account_id)
         found = await self.database.select(rows)
-        return next((Position(order=snapshot_of(row), sequence=row["sequence"]) for row in found), None)
+        return next((AccountPosition(order=snapshot_of(row), sequence=row["sequence"]) for row in found), None)
 
     async def _require_none(self, gone: Select[tuple[object]]) -> None:
         if await self.database.select(gone):

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Select, select
 
-from db.shown_rows import HELD_COLUMNS
+from db.snapshot_rows import HELD_COLUMNS
 from db.tables import order_changes, orders
 
 _CHANGE = order_changes.c
@@ -10,7 +10,7 @@ _ORDER = orders.c
 
 
 def changes() -> Select[tuple[object, ...]]:
-    """Every change, with the terms of its order and how placing goes now: as `db.shown_rows.change_of` reads them."""
+    """Select every change, with the terms and placement of its order, as `db.snapshot_rows.change_of` reads it."""
     return select(
         _CHANGE.account_id,
         _CHANGE.sequence,

@@ -1,6 +1,6 @@
-"""Calls to PostgreSQL: one statement each, committed as it ends, under a deadline that holds when the server hangs.
+"""Calls to PostgreSQL: one statement each, committed as it ends, under a deadline that holds even if the server hangs.
 
-Here, and only here, serialisation failures and deadlocks are tried again and failures become the domain's
+Here, and only here, serialization failures and deadlocks are retried, and failures become the domain's
 UnavailableError.
 """
 
@@ -20,8 +20,8 @@ from domain.model.errors import UnavailableError
 
 REPEATS_MAX = 5
 REPEAT_DELAY_MAX_SECONDS = 0.02
-TURN_MAX_SECONDS = 0.05
-"""How long a read that can wait does so for a kept connection; then it takes the pool's way."""
+QUEUE_WAIT_MAX_SECONDS = 0.05
+"""How long a queued read waits for a reserved connection before it uses one of the pool."""
 
 Result = TypeVar("Result")
 
@@ -36,29 +36,29 @@ class Row(Protocol):
 class Database:
     """Runs statements; see `db.engine.open_database`. Every method raises UnavailableError."""
 
-    def __init__(self, engine: AsyncEngine, *, call_timeout_seconds: float, kept_connections_max: int) -> None:
+    def __init__(self, engine: AsyncEngine, *, call_timeout_seconds: float, reserved_connections_max: int) -> None:
         self._engine = engine
         self._call_timeout_seconds = call_timeout_seconds
-        self._kept = StatementConnections(kept_connections_max)
+        self._reserved = StatementConnections(reserved_connections_max)
         self._calls: set[asyncio.Task[Any]] = set()
         self._closings: set[asyncio.Task[Any]] = set()
 
     async def fetch(self, statement: str, *arguments: object) -> Sequence[Row]:
         """Run one statement with `$1` parameters by asyncpg's own prepared statement, and commit.
 
-        The way of the hot statements. A kept connection is used in the caller's own task, past the pool, which takes
+        For the hot statements. A reserved connection is used in the caller's own task and without the pool, which takes
         three times the processor time of the smallest statement.
         """
-        return await self._fetch_by(self._next_kept(), statement, arguments, ends_at=self._deadline())
+        return await self._fetch_by(self._idle_reserved(), statement, arguments, ends_at=self._deadline())
 
-    async def fetch_in_turn(self, statement: str, *arguments: object) -> Sequence[Row]:
-        """The same for a read of many rows, which costs this process more than the server.
+    async def fetch_queued(self, statement: str, *arguments: object) -> Sequence[Row]:
+        """Run a read of many rows, which costs this process more than the server, as `fetch` does.
 
-        More of them at once than there are kept connections would be no faster, only dearer by the way through the
-        pool: they wait for each other a while.
+        It waits for a reserved connection for up to QUEUE_WAIT_MAX_SECONDS: more concurrent reads than reserved
+        connections would not be faster, and the pool costs more.
         """
         ends_at = self._deadline()
-        connection = self._next_kept() or await self._kept_in_turn()
+        connection = self._idle_reserved() or await self._wait_for_reserved()
         return await self._fetch_by(connection, statement, arguments, ends_at=ends_at)
 
     async def select(self, statement: Executable) -> Sequence[Row]:
@@ -66,10 +66,10 @@ class Database:
         return await self._call(partial(self._select, statement), ends_at=self._deadline())
 
     async def stop(self) -> None:
-        """Cancel what still runs, and wait until all connections are given back."""
+        """Cancel the running calls, and wait until all connections are closed."""
         for call in self._calls:
             call.cancel()
-        for connection in self._kept.give_up():
+        for connection in self._reserved.close():
             self._close(connection)
         left = self._calls | self._closings
         if left:
@@ -78,7 +78,7 @@ class Database:
     async def _fetch_by(
         self, connection: FetchingConnection | None, statement: str, arguments: Sequence[object], *, ends_at: float
     ) -> Sequence[Row]:
-        """By a kept connection, if there is one; else, or when it is worth repeating, by one of the pool."""
+        """Run the statement on a reserved connection, if there is one; else, or to repeat it, on one of the pool."""
         if connection is not None:
             try:
                 async with asyncio.timeout_at(ends_at):
@@ -90,7 +90,7 @@ class Database:
                         raise UnavailableError from error
                     raise
             finally:
-                self._give_back(connection)
+                self._release(connection)
         return await self._call(partial(self._fetch, statement, arguments), ends_at=ends_at)
 
     async def _fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Row]:
@@ -98,7 +98,7 @@ class Database:
             pooled = await stack.enter_async_context(self._engine.connect())
             connection = await FetchingConnection.of(pooled)
             rows = await connection.fetch(statement, arguments)
-            if self._kept.adopt(connection):
+            if self._reserved.reserve(connection):
                 stack.pop_all()
             return rows
 
@@ -106,43 +106,43 @@ class Database:
         async with self._engine.connect() as connection:
             return (await connection.execute(statement)).mappings().all()
 
-    def _next_kept(self) -> FetchingConnection | None:
-        """A kept connection that has not ended while nobody used it. asyncpg saw its end at once: no round trip."""
-        while (connection := self._kept.take()) is not None and connection.driver.is_closed():
-            self._give_back(connection)
+    def _idle_reserved(self) -> FetchingConnection | None:
+        """Return an idle reserved connection that is still open, or None. asyncpg knows of its end: no round trip."""
+        while (connection := self._reserved.take()) is not None and connection.driver.is_closed():
+            self._release(connection)
         return connection
 
-    async def _kept_in_turn(self) -> FetchingConnection | None:
-        turn = self._kept.in_turn(within_seconds=TURN_MAX_SECONDS)
-        if turn is None:
+    async def _wait_for_reserved(self) -> FetchingConnection | None:
+        waiter = self._reserved.wait_for_idle(within_seconds=QUEUE_WAIT_MAX_SECONDS)
+        if waiter is None:
             return None
         try:
-            connection = await turn
+            connection = await waiter
         except asyncio.CancelledError:
-            # It may have come at the moment when its caller was cancelled.
-            if not turn.cancelled() and (unused := turn.result()) is not None:
-                self._give_back(unused)
+            # The connection may have been assigned at the moment when its caller was cancelled.
+            if not waiter.cancelled() and (unused := waiter.result()) is not None:
+                self._release(unused)
             raise
         if connection is not None and connection.driver.is_closed():
-            self._give_back(connection)
+            self._release(connection)
             return None
         return connection
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._call_timeout_seconds
 
-    def _give_back(self, connection: FetchingConnection) -> None:
-        if not self._kept.give_back(connection):
+    def _release(self, connection: FetchingConnection) -> None:
+        if not self._reserved.release(connection):
             self._close(connection)
 
     def _close(self, connection: FetchingConnection) -> None:
-        # Giving a hung server's connection back to the pool takes seconds, and nobody must wait for it.
+        # Returning a hung server's connection to the pool takes seconds; no caller may wait for that.
         closing = asyncio.create_task(connection.pooled.close())
         self._closings.add(closing)
         closing.add_done_callback(partial(_finished, self._closings))
 
     async def _call(self, run: Callable[[], Awaitable[Result]], *, ends_at: float) -> Result:
-        # A task of its own: giving a hung server's connection back takes seconds, and the caller must not wait for it.
+        # A task of its own: returning a hung server's connection takes seconds, and the caller must not wait for that.
         call = asyncio.create_task(self._repeated(run))
         self._calls.add(call)
         call.add_done_callback(partial(_finished, self._calls))
@@ -150,7 +150,7 @@ class Database:
         try:
             await asyncio.wait({call}, timeout=max(left, 0.0))
         finally:
-            # Also when the caller itself is cancelled. A call that has ended does not mind.
+            # Also when the caller itself is cancelled. To cancel a call that has ended does nothing.
             in_time = call.done()
             call.cancel()
         if not in_time:
@@ -176,5 +176,5 @@ class Database:
 def _finished(running: set[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
     running.discard(task)
     if not task.cancelled():
-        # Marks the error of a task that nobody waits for any more as seen.
+        # Marks the error as retrieved, for a task that nobody awaits any more.
         task.exception()

@@ -15,8 +15,8 @@ from db.database import Database
 
 CLOSE_TIMEOUT_SECONDS = 2.0
 CLIENT_CHECK_SECONDS = 0.5
-KEPT_SHARE = 2
-"""Half of the pool may be kept for the hot statements; the rest is there for whatever comes."""
+RESERVED_SHARE = 2
+"""One half of the pool may be reserved for the hot statements; the other half is for all other statements."""
 
 
 @asynccontextmanager
@@ -56,7 +56,7 @@ async def open_database(
     database = Database(
         engine,
         call_timeout_seconds=call_timeout_seconds,
-        kept_connections_max=pool_max_connections // KEPT_SHARE,
+        reserved_connections_max=pool_max_connections // RESERVED_SHARE,
     )
     try:
         yield database

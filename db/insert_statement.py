@@ -24,7 +24,7 @@ to judge; and because an order that comes alone needs no numbering, which costs 
 # - Limits that were changed since the terms were judged (`set_at` differs) store nothing: the caller judges again.
 # - What an account has under way is never less than nothing: old processes that do not count, and a clock that was put
 #   back, leave numbers below zero and moments of the future behind.
-# - The orders' columns come as an array's text each: see `db.array_texts`.
+# - The orders' columns come as an array's text each: see `db.array_literals`.
 # - An account's number reaches its orders and changes through arrays, not through joins: the planner knows nothing of
 #   what a CTE holds, and a join of two of them compares every row with every row.
 
@@ -79,7 +79,7 @@ _IF_FREE = _STORE.format(
     passing=f"FROM {_NEW_ORDERS} WHERE (SELECT f.is_free FROM free AS f)",  # noqa: S608 - the names of our own columns
     accepted_at="'{}'",
 )
-ACCEPT = f"""
+INSERT_IF_UNRESTRICTED = f"""
 WITH free AS MATERIALIZED (
     SELECT NOT EXISTS (
         SELECT FROM trading_halts AS h WHERE h.resumed_at IS NULL AND h.account_id = ANY($12::text[] || ''::text)
@@ -93,7 +93,7 @@ SELECT now() AS place_due_at, (SELECT f.is_free FROM free AS f) AS is_free,
 FROM recorded AS r
 """  # noqa: S608 - the names of our own columns
 
-INSERT_ONE = """
+INSERT_ONE_IF_UNRESTRICTED = """
 WITH free AS MATERIALIZED (
     SELECT NOT EXISTS (
         SELECT FROM trading_halts AS h WHERE h.resumed_at IS NULL AND h.account_id IN ($2, '') FOR KEY SHARE
@@ -141,7 +141,7 @@ _IF_FITTING = _STORE.format(
     passing="FROM asked AS n WHERE n.room IS NULL OR n.place IN (SELECT f.place FROM fitting AS f)",
     accepted_at=_ACCEPTED_AT,
 )
-CHECK_AND_INSERT = f"""
+INSERT_WITHIN_LIMITS = f"""
 WITH halted AS MATERIALIZED (
     SELECT h.account_id FROM trading_halts AS h
     WHERE h.resumed_at IS NULL AND (h.account_id = '' OR h.account_id = ANY($12::text[]))

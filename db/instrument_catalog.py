@@ -16,7 +16,7 @@ from domain.model.values import Instrument
 from domain.ports.readers import InstrumentCatalog
 from domain.services.batcher import Batcher
 
-REMEMBERED_MAX_INSTRUMENTS = 10_000
+CACHED_INSTRUMENTS_MAX = 10_000
 LOOKUP_BATCH_MAX_INSTRUMENTS = 256
 LOOKUP_QUEUE_MAX_CALLS = 4_096
 
@@ -36,7 +36,7 @@ _BY_ISIN: Keyset[str] = Keyset(columns=(instruments.c.isin,), values=lambda key:
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class _CachedInstrument:
     instrument: Instrument
     until: float
 
@@ -50,17 +50,17 @@ class PostgresInstrumentCatalog(InstrumentCatalog):
         self._database = database
         self._cache_seconds = cache_seconds
         self._clock = clock
-        self._remembered: dict[str, _Remembered] = {}
+        self._cache: dict[str, _CachedInstrument] = {}
         # Calls at one moment share one look-up, or each end of a memory would be a stampede.
         self._lookups: Batcher[str, Instrument | None] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_INSTRUMENTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
 
     async def find(self, isin: str) -> Instrument | None:
-        return self._recall(isin) or await self._lookups.submit(isin)
+        return self._cached(isin) or await self._lookups.submit(isin)
 
     async def find_many(self, isins: Collection[str]) -> Mapping[str, Instrument]:
-        known = {isin: instrument for isin in isins if (instrument := self._recall(isin)) is not None}
+        known = {isin: instrument for isin in isins if (instrument := self._cached(isin)) is not None}
         unknown = [isin for isin in isins if isin not in known]
         return {**known, **(await self._read(unknown) if unknown else {})}
 
@@ -85,12 +85,12 @@ class PostgresInstrumentCatalog(InstrumentCatalog):
             [one.tradable for one in distinct],
         )
         for row in rows:
-            self._remembered.pop(row["isin"], None)
+            self._cache.pop(row["isin"], None)
         return len(rows)
 
-    def _recall(self, isin: str) -> Instrument | None:
-        remembered = self._remembered.get(isin)
-        return remembered.instrument if remembered is not None and self._clock() < remembered.until else None
+    def _cached(self, isin: str) -> Instrument | None:
+        cached = self._cache.get(isin)
+        return cached.instrument if cached is not None and self._clock() < cached.until else None
 
     async def _look_up(self, isins: Sequence[str]) -> Sequence[Instrument | None]:
         found = await self._read(isins)
@@ -98,11 +98,11 @@ class PostgresInstrumentCatalog(InstrumentCatalog):
 
     async def _read(self, isins: Collection[str]) -> Mapping[str, Instrument]:
         found = {row["isin"]: _instrument_of(row) for row in await self._database.fetch(FIND, list(set(isins)))}
-        if len(self._remembered) + len(found) > REMEMBERED_MAX_INSTRUMENTS:
-            self._remembered.clear()
+        if len(self._cache) + len(found) > CACHED_INSTRUMENTS_MAX:
+            self._cache.clear()
         until = self._clock() + self._cache_seconds
         for isin, instrument in found.items():
-            self._remembered[isin] = _Remembered(instrument, until)
+            self._cache[isin] = _CachedInstrument(instrument, until)
         return found
 
 

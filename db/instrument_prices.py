@@ -9,7 +9,7 @@ from domain.model.limits import LastPrice
 from domain.ports.trading_control import InstrumentPrices
 from domain.services.batcher import Batcher
 
-REMEMBERED_MAX_INSTRUMENTS = 10_000
+CACHED_PRICES_MAX = 10_000
 LOOKUP_BATCH_MAX_INSTRUMENTS = 256
 LOOKUP_QUEUE_MAX_CALLS = 4_096
 
@@ -25,7 +25,7 @@ RETURNING p.isin
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class _CachedPrice:
     price: LastPrice | None
     until: float
 
@@ -39,15 +39,15 @@ class PostgresInstrumentPrices(InstrumentPrices):
         self._database = database
         self._cache_seconds = cache_seconds
         self._clock = clock
-        self._remembered: dict[str, _Remembered] = {}
+        self._cache: dict[str, _CachedPrice] = {}
         self._lookups: Batcher[str, LastPrice | None] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_INSTRUMENTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
 
     async def last_price(self, isin: str) -> LastPrice | None:
-        remembered = self._remembered.get(isin)
-        if remembered is not None and self._clock() < remembered.until:
-            return remembered.price
+        cached = self._cache.get(isin)
+        if cached is not None and self._clock() < cached.until:
+            return cached.price
         return await self._lookups.submit(isin)
 
     async def save(self, prices: Collection[LastPrice]) -> Collection[str]:
@@ -55,20 +55,20 @@ class PostgresInstrumentPrices(InstrumentPrices):
         # Sorted, so that two that save at once lock in one order.
         for one in sorted(prices, key=lambda one: (one.isin, one.at)):
             newest[one.isin] = one
-        kept = list(newest.values())
+        saved = list(newest.values())
         taken = await self._database.fetch(
-            SAVE, [one.isin for one in kept], [one.price for one in kept], [one.at for one in kept]
+            SAVE, [one.isin for one in saved], [one.price for one in saved], [one.at for one in saved]
         )
-        for one in kept:
-            self._remembered.pop(one.isin, None)
+        for one in saved:
+            self._cache.pop(one.isin, None)
         return {row["isin"] for row in taken}
 
     async def _look_up(self, isins: Sequence[str]) -> Sequence[LastPrice | None]:
         rows = await self._database.fetch(FIND, list(set(isins)))
         found = {row["isin"]: LastPrice(isin=row["isin"], price=row["price"], at=row["at"]) for row in rows}
-        if len(self._remembered) + len(isins) > REMEMBERED_MAX_INSTRUMENTS:
-            self._remembered.clear()
+        if len(self._cache) + len(isins) > CACHED_PRICES_MAX:
+            self._cache.clear()
         until = self._clock() + self._cache_seconds
         for isin in isins:
-            self._remembered[isin] = _Remembered(found.get(isin), until)
+            self._cache[isin] = _CachedPrice(found.get(isin), until)
         return [found.get(isin) for isin in isins]

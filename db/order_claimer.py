@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from db.database import Database, Row
-from db.rows import ORDER_COLUMN_NAMES, loaded_order_of, order_of
+from db.order_rows import ORDER_COLUMN_NAMES, loaded_order_of
 from domain.ports.order_store import Claim, LoadedOrder
 
 # Whoever is named is waited for: a lock lasts as long as one statement, and the row says afterwards whether it is still
@@ -133,10 +133,7 @@ class OrderClaimer:
 
 def _claim_of(row: Row) -> Claim:
     return Claim(
-        order=order_of(row),
-        attempt=row["attempt"],
-        attempts=row["attempts"],
-        maybe_sent_at=row["maybe_sent_at"],
+        loaded=loaded_order_of(row),
         claimed_at=row["last_attempt_at"],
         is_probe=row["is_probe"],
         venue_failures=row["venue_failures"],

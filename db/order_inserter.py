@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from db.array_texts import moment_array, plain_array, text_array
+from db.array_literals import moment_array, plain_array, text_array
 from db.database import Database, Row
-from db.insert_statement import ACCEPT, CHECK_AND_INSERT, INSERT_ONE
-from db.shown_rows import shown_column_names, snapshot_of
+from db.insert_statement import INSERT_IF_UNRESTRICTED, INSERT_ONE_IF_UNRESTRICTED, INSERT_WITHIN_LIMITS
+from db.snapshot_rows import shown_column_names, snapshot_of
 from domain.model.changes import ChangeKind, PlacementState, RecordedChange, snapshot
 from domain.model.errors import LimitsChangedError, OrderDeniedError
 from domain.model.frozen import frozen
@@ -55,7 +55,7 @@ class OrderInserter:
         """Whether an order under these limits is for a batch that locks its accounts before anything else."""
         return limits.bound_the_load or self.max_orders_per_second is not None
 
-    async def accept(
+    async def insert(
         self, asked: Sequence[OrderToInsert], *, locks_first: bool
     ) -> Sequence[OrderStored | OrderDeniedError | LimitsChangedError]:
         """Store those whose client order id is new in their account, as far as the accounts' limits let them pass.
@@ -83,9 +83,9 @@ class OrderInserter:
         set_at = _set_at_by_account(asked)
         if not locks_first and not any(set_at.values()):
             if len(asked) == 1:
-                (row,) = await self.database.fetch(INSERT_ONE, *_values(asked[0].order))
+                (row,) = await self.database.fetch(INSERT_ONE_IF_UNRESTRICTED, *_values(asked[0].order))
             else:
-                (row,) = await self.database.fetch(ACCEPT, *_columns(asked), sorted(set_at))
+                (row,) = await self.database.fetch(INSERT_IF_UNRESTRICTED, *_columns(asked), sorted(set_at))
             if row["is_free"]:
                 return row
         return await self._judge_and_store(asked, set_at, locks_first=locks_first)
@@ -103,10 +103,10 @@ class OrderInserter:
             [numbers[one.order.account_id] for one in asked],
             locks_first,
         )
-        (row,) = await self.database.fetch(CHECK_AND_INSERT, *arguments)
+        (row,) = await self.database.fetch(INSERT_WITHIN_LIMITS, *arguments)
         if row["are_missing"]:
             await self.database.fetch(OPEN_ACCOUNTS, accounts)
-            (row,) = await self.database.fetch(CHECK_AND_INSERT, *arguments)
+            (row,) = await self.database.fetch(INSERT_WITHIN_LIMITS, *arguments)
         return row
 
     async def _find(self, orders: Sequence[Order]) -> Mapping[tuple[str, str], Row]:

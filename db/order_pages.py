@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, Uuid, func, join, literal, select
 
 from db.columns import MOMENT
 from db.keyset import Keyset
-from db.shown_rows import HELD_COLUMNS
+from db.snapshot_rows import HELD_COLUMNS
 from db.tables import order_changes, orders
 from domain.model.order import FINAL_STATUSES
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort

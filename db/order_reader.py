@@ -9,7 +9,7 @@ from db.change_rows import changes
 from db.database import Database
 from db.keyset import Keyset, check_limit, read_page
 from db.order_pages import orders_like
-from db.shown_rows import change_of, execution_view_of, shown_column_names, snapshot_of
+from db.snapshot_rows import change_of, execution_view_of, shown_column_names, snapshot_of
 from db.tables import executions, order_changes
 from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
@@ -98,7 +98,7 @@ class PostgresOrderReader(OrderReader):
     async def _newest(self, account_id: str | None, *, limit: int) -> Page[OrderSnapshot]:
         """The page that front ends open with, without putting a statement together: a tenth of what it costs."""
         check_limit(limit)
-        rows = await self.database.fetch_in_turn(NEWEST_OF_ACCOUNT, account_id, limit + 1)
+        rows = await self.database.fetch_queued(NEWEST_OF_ACCOUNT, account_id, limit + 1)
         return Page(rows=[snapshot_of(row) for row in rows[:limit]], has_next=len(rows) > limit, has_previous=False)
 
     async def _read(self, keys: Sequence[tuple[UUID, str | None]]) -> Sequence[OrderSnapshot | None]:

@@ -15,7 +15,7 @@ from domain.model.limits import NO_LIMITS, AccountLimits
 from domain.model.order import Order
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import (
-    AT_ONCE,
+    IMMEDIATE,
     Claim,
     ExecutionKey,
     FillName,
@@ -28,8 +28,8 @@ from domain.ports.order_store import (
 from domain.ports.telemetry import Metric, Telemetry
 from domain.services.batcher import Batcher
 
-ACCEPT_BATCH_MAX_ORDERS = 256
-ACCEPT_QUEUE_MAX_ORDERS = 4_096
+INSERT_BATCH_MAX_ORDERS = 256
+INSERT_QUEUE_MAX_ORDERS = 4_096
 WRITE_BATCH_MAX_ORDERS = 100
 WRITE_QUEUE_MAX_ORDERS = 4_096
 
@@ -44,19 +44,19 @@ class PostgresOrderStore(OrderStore):
         *,
         venue: str,
         telemetry: Telemetry,
-        accept_batch_max_orders: int = ACCEPT_BATCH_MAX_ORDERS,
-        accept_queue_max_orders: int = ACCEPT_QUEUE_MAX_ORDERS,
+        insert_batch_max_orders: int = INSERT_BATCH_MAX_ORDERS,
+        insert_queue_max_orders: int = INSERT_QUEUE_MAX_ORDERS,
         max_orders_per_second: int | None = None,
     ) -> None:
-        self._accepting = OrderInserter(database, max_orders_per_second)
-        self._recording = OrderWriter(database, venue)
-        self._claiming = OrderClaimer(database, venue)
+        self._inserter = OrderInserter(database, max_orders_per_second)
+        self._writer = OrderWriter(database, venue)
+        self._claimer = OrderClaimer(database, venue)
         self._telemetry = telemetry
         self._waiting = {
             locks_first: Batcher(
-                partial(self._accept_batch, locks_first=locks_first),
-                batch_max_items=accept_batch_max_orders,
-                queue_max_items=accept_queue_max_orders,
+                partial(self._insert_batch, locks_first=locks_first),
+                batch_max_items=insert_batch_max_orders,
+                queue_max_items=insert_queue_max_orders,
             )
             for locks_first in (False, True)
         }
@@ -64,49 +64,49 @@ class PostgresOrderStore(OrderStore):
             self._write_batch, batch_max_items=WRITE_BATCH_MAX_ORDERS, queue_max_items=WRITE_QUEUE_MAX_ORDERS
         )
 
-    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
-        waiting = self._waiting[self._accepting.locks_first(limits)]
+    async def store(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
+        waiting = self._waiting[self._inserter.locks_first(limits)]
         result = await waiting.submit(OrderToInsert(order=order, limits_set_at=limits.set_at))
         if isinstance(result, OrderStored):
             return result
         raise result
 
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
-        return await self._recording.load(order_ids, keys)
+        return await self._writer.load(order_ids, keys)
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
     ) -> Sequence[RecordedChange]:
-        if fence is not None or turn is not AT_ONCE or len(writes) != 1:
-            return await self._recording.write(writes, fence=fence, turn=turn)
+        if fence is not None or ticket is not IMMEDIATE or len(writes) != 1:
+            return await self._writer.write(writes, fence=fence, ticket=ticket)
         outcome = await self._writing.submit(writes[0])
         if isinstance(outcome, VersionConflictError):
             raise outcome
         return outcome
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
-        return await self._claiming.claim(order_ids, lease=lease)
+        return await self._claimer.claim(order_ids, lease=lease)
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
-        return await self._claiming.claim_due(limit=limit, overdue_by=overdue_by, lease=lease)
+        return await self._claimer.claim_due(limit=limit, overdue_by=overdue_by, lease=lease)
 
     async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
-        return await self._claiming.claim_cancels(order_ids, lease=lease)
+        return await self._claimer.claim_cancels(order_ids, lease=lease)
 
     async def claim_due_cancels(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[LoadedOrder]:
-        return await self._claiming.claim_due_cancels(limit=limit, overdue_by=overdue_by, lease=lease)
+        return await self._claimer.claim_due_cancels(limit=limit, overdue_by=overdue_by, lease=lease)
 
     async def oldest_due(self) -> timedelta | None:
-        return await self._claiming.oldest_due()
+        return await self._claimer.oldest_due()
 
     async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
-        return await self._recording.recorded_fills(fills)
+        return await self._writer.recorded_fills(fills)
 
     async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
-        return await self._claiming.ids_by_venue_order_id(venue_order_ids)
+        return await self._claimer.ids_by_venue_order_id(venue_order_ids)
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
-        return await self._claiming.open_at_venue(silent_for=silent_for, limit=limit)
+        return await self._claimer.open_at_venue(silent_for=silent_for, limit=limit)
 
     async def _write_batch(
         self, writes: Sequence[OrderWrite]
@@ -117,7 +117,7 @@ class PostgresOrderStore(OrderStore):
         """
         by_order: dict[UUID, list[RecordedChange]] = {write.order.id: [] for write in writes}
         try:
-            for change in await self._recording.write(writes):
+            for change in await self._writer.write(writes):
                 by_order[change.order.id].append(change)
         except VersionConflictError as error:
             if len(writes) == 1:
@@ -126,8 +126,8 @@ class PostgresOrderStore(OrderStore):
             return [*await self._write_batch(writes[:half]), *await self._write_batch(writes[half:])]
         return [by_order[write.order.id] for write in writes]
 
-    async def _accept_batch(
+    async def _insert_batch(
         self, asked: Sequence[OrderToInsert], *, locks_first: bool
     ) -> Sequence[OrderStored | OrderDeniedError | LimitsChangedError]:
         self._telemetry.observe(Metric.ACCEPT_BATCH_SIZE, len(asked))
-        return await self._accepting.accept(asked, locks_first=locks_first)
+        return await self._inserter.insert(asked, locks_first=locks_first)

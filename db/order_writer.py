@@ -7,16 +7,16 @@ from uuid import UUID
 
 import asyncpg
 
-from db.array_texts import text_array
+from db.array_literals import text_array
 from db.database import Database, Row
-from db.rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
+from db.order_rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
 from db.write_arrays import NumberedChanges, numbered, write_arguments
 from db.write_statement import WRITE
 from domain.model.changes import PlacementState, RecordedChange, snapshot, view
 from domain.model.errors import ExecutionIdTakenError, LeadershipLostError, VersionConflictError
 from domain.model.executions import Execution
 from domain.ports.ingest_state import Fence
-from domain.ports.order_store import AT_ONCE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTicket
+from domain.ports.order_store import IMMEDIATE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTicket
 
 LOAD = f"""
 SELECT {ORDER_COLUMN_NAMES}, coalesce(
@@ -90,7 +90,7 @@ class OrderWriter:
         return {(row["venue_order_id"], row["venue_execution_id"]) for row in rows}
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
     ) -> Sequence[RecordedChange]:
         """Write all or nothing; the changes in their order. Raises LeadershipLostError, VersionConflictError and
         ExecutionIdTakenError."""
@@ -99,7 +99,7 @@ class OrderWriter:
         _require_distinct(writes)
         changes = numbered([change for write in writes for change in write.changes])
         arguments = write_arguments(writes, changes, venue=self.venue, fence=fence)
-        await turn.comes()
+        await ticket.wait()
         try:
             (row,) = await self.database.fetch(WRITE, *arguments)
         except asyncpg.NotNullViolationError as error:
@@ -109,7 +109,7 @@ class OrderWriter:
             raise LeadershipLostError(fence.epoch)
         if not row["holds"]:
             raise VersionConflictError
-        await turn.written()
+        await ticket.mark_written()
         return _recorded(changes, row)
 
     async def _executions(self, keys: Collection[ExecutionKey]) -> Mapping[UUID, tuple[Execution, ...]]:

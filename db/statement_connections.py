@@ -1,7 +1,7 @@
-"""The connections that the hot statements keep to themselves.
+"""Connections reserved for the hot statements.
 
-To check a connection of SQLAlchemy's pool out and in again costs more than the smallest statement itself: a few are
-checked out once, and stay so for as long as they work.
+Checking a connection of SQLAlchemy's pool out and in again costs more than the smallest statement itself. So a few are
+checked out once, and stay checked out for as long as they work.
 """
 
 import asyncio
@@ -16,33 +16,33 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class FetchingConnection:
-    """A connection of the pool, used past SQLAlchemy."""
+    """A connection of the pool, used without SQLAlchemy."""
 
     pooled: AsyncConnection
     driver: "asyncpg.Connection[asyncpg.Record]"
 
     @classmethod
     async def of(cls, pooled: AsyncConnection) -> "FetchingConnection":
-        """That of a connection that is checked out."""
+        """Return the driver's connection behind one that is checked out."""
         driver = (await pooled.get_raw_connection()).driver_connection
         assert driver is not None  # noqa: S101 - the pool has just connected it
         return cls(pooled, driver)
 
     async def fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Any]:
-        """The statement's rows, by asyncpg's own prepared statement."""
+        """Return the statement's rows, by asyncpg's own prepared statement."""
         try:
             return await self.driver.fetch(statement, *arguments)
         except asyncpg.PostgresError:
             raise
         except BaseException:
-            # Its state is unknown (a cancelled call, a broken protocol): nobody may get this connection again.
+            # Its state is unknown (a cancelled call, a broken protocol): it must not be used again.
             self.driver.terminate()
             raise
 
 
 @dataclass(slots=True)
 class StatementConnections:
-    """At most so many; the one that was used last is used next, since it is warm."""
+    """At most `connections_max` connections; the one that was used last is used next, since its caches are warm."""
 
     connections_max: int
     _idle: list[FetchingConnection] = field(default_factory=list)
@@ -50,54 +50,55 @@ class StatementConnections:
     _waiting: deque[asyncio.Future[FetchingConnection | None]] = field(default_factory=deque)
 
     def take(self) -> FetchingConnection | None:
-        """One that nobody uses, or None."""
+        """Return an idle connection, or None."""
         return self._idle.pop() if self._idle else None
 
-    def in_turn(self, *, within_seconds: float) -> "asyncio.Future[FetchingConnection | None] | None":
-        """The next that is given back, or None when none is in that time; no future when more may be kept.
+    def wait_for_idle(self, *, within_seconds: float) -> "asyncio.Future[FetchingConnection | None] | None":
+        """Return a future of the next connection that is released, or of None when none is in that time.
 
-        Whoever does not wait to its end has to give back what it brought meanwhile.
+        Return None instead when more connections may be reserved. A caller that stops waiting must release the
+        connection that the future may hold by then.
         """
         if self._count < self.connections_max:
             return None
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[FetchingConnection | None] = loop.create_future()
-        self._waiting.append(turn)
-        patience = loop.call_later(within_seconds, _end, turn)
-        turn.add_done_callback(lambda _: patience.cancel())
-        return turn
+        waiter: asyncio.Future[FetchingConnection | None] = loop.create_future()
+        self._waiting.append(waiter)
+        timer = loop.call_later(within_seconds, _end, waiter)
+        waiter.add_done_callback(lambda _: timer.cancel())
+        return waiter
 
-    def give_back(self, connection: FetchingConnection) -> bool:
-        """Keep it for the next; False when it has ended, and is to be given back to the pool instead."""
+    def release(self, connection: FetchingConnection) -> bool:
+        """Make the connection available again; return False when it is closed and must go back to the pool."""
         if self._count > self.connections_max:
-            # The process stops: none is kept any more, and the pool may be gone already.
+            # The process stops: none is reserved any more, and the pool may be closed already.
             connection.driver.terminate()
         if connection.driver.is_closed():
             self._count -= 1
             return False
         while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(connection)
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
                 return True
         self._idle.append(connection)
         return True
 
-    def adopt(self, connection: FetchingConnection) -> bool:
-        """Keep one that was checked out for a single statement; False when there are enough."""
+    def reserve(self, connection: FetchingConnection) -> bool:
+        """Reserve a connection that was checked out for one statement; return False when there are enough."""
         if self._count >= self.connections_max:
             return False
         self._count += 1
         self._idle.append(connection)
         return True
 
-    def give_up(self) -> Sequence[FetchingConnection]:
-        """All that nobody uses. None is kept any more."""
+    def close(self) -> Sequence[FetchingConnection]:
+        """Return all idle connections, for the caller to close. None is reserved any more."""
         self.connections_max = 0
         idle, self._idle = self._idle, []
         return idle
 
 
-def _end(turn: "asyncio.Future[FetchingConnection | None]") -> None:
-    if not turn.done():
-        turn.set_result(None)
+def _end(waiter: "asyncio.Future[FetchingConnection | None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)

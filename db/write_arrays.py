@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from db.array_texts import moment_array, plain_array, text_array
+from db.array_literals import moment_array, plain_array, text_array
 from db.columns import MESSAGE_MAX_CHARACTERS, storable
-from db.rows import reasons_as_json, storable_reason
+from db.order_rows import reasons_as_json, storable_reason
 from domain.model.changes import Change
 from domain.model.executions import Execution
 from domain.model.frozen import frozen
-from domain.model.order import FINAL_STATUSES, Order, VenueRank, is_placing_over
+from domain.model.order import FINAL_STATUSES, Order, VenueRank, is_submission_over
 from domain.model.values import Reason
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AttemptEnd, OrderWrite
@@ -94,13 +94,13 @@ def _order_columns(writes: Sequence[OrderWrite]) -> Sequence[str]:
         plain_array([each.rank for each in facts]),
         plain_array([each.filled_quantity for each in facts]),
         plain_array([each.notional for each in facts]),
-        plain_array([cancel.asked for cancel in cancels]),
+        plain_array([cancel.requested for cancel in cancels]),
         plain_array([cancel.sent for cancel in cancels]),
         plain_array([cancel.refused for cancel in cancels]),
         moment_array([cancel.refused_at for cancel in cancels]),
         plain_array([order.status for order in orders]),
         moment_array([order.updated_at for order in orders]),
-        plain_array([is_placing_over(each) for each in facts]),
+        plain_array([is_submission_over(each) for each in facts]),
         plain_array([cancel.is_open and not is_final for cancel, is_final in zip(cancels, are_final, strict=True)]),
         plain_array(
             [each.rank >= VenueRank.ACCEPTED and not is_final for each, is_final in zip(facts, are_final, strict=True)]

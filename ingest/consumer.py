@@ -15,9 +15,9 @@ from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport, VenueStream
 from domain.services.pipeline import PipelineTicket
 from domain.services.reconciliation import Reconciliation
+from ingest.batch_recorder import Recorder
 from ingest.buffer import Buffer, BufferFullError
-from ingest.recorder import Recorder
-from ingest.silence import Hearing, SilenceWatch
+from ingest.silence_detector import Hearing, SilenceWatch
 
 Item = VenueReport | UnreadableReport
 
@@ -126,8 +126,8 @@ class Consumer:
 
         When that is much, it is taken and decided while the batch before is written, but no more than one batch is.
         """
-        turn = PipelineTicket()
-        turn.end()
+        ticket = PipelineTicket()
+        ticket.end()
         recording: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         recording.set_result(None)
         async with asyncio.TaskGroup() as tasks:
@@ -135,12 +135,14 @@ class Consumer:
                 batch = await buffer.take(
                     items_max=self.policy.batch_items_max, within=self.policy.batch_within, busy=recording
                 )
-                before, turn = turn, turn.behind()
-                recording = tasks.create_task(self._record_batch(batch, turn, something_missed))
-                await before.over()
+                before, ticket = ticket, ticket.next_ticket()
+                recording = tasks.create_task(self._record_batch(batch, ticket, something_missed))
+                await before.wait_until_ended()
 
-    async def _record_batch(self, batch: Sequence[Item], turn: PipelineTicket, something_missed: asyncio.Event) -> None:
-        if await self.recorder.record(batch, turn=turn):
+    async def _record_batch(
+        self, batch: Sequence[Item], ticket: PipelineTicket, something_missed: asyncio.Event
+    ) -> None:
+        if await self.recorder.record(batch, ticket=ticket):
             something_missed.set()
 
     async def _record_waiting(self) -> None:

@@ -26,7 +26,7 @@ CANCELLATIONS_MAX = 5
 HEARD_WITHIN_SECONDS = 0.1
 
 
-class _Worker(Worker[Any]):
+class _SaqWorker(Worker[Any]):
     """SAQ's worker without its signal handlers (the process head decides when to stop), and with a stop that lets
     running jobs finish: SAQ's own grace period is always waited out in full, even when nothing runs."""
 
@@ -85,7 +85,7 @@ class _Worker(Worker[Any]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlacingWorker:
+class JobWorker:
     """Runs jobs until stopped. `dequeue_timeout_seconds` bounds how long a dead connection can go unnoticed, and
     `stop_within_seconds` how long running placements may take to finish when the process stops."""
 
@@ -99,10 +99,10 @@ class PlacingWorker:
 
     async def run(self) -> None:
         """Run jobs until cancelled; then take no more and let the running ones finish, within the bound."""
-        worker = _Worker(
+        worker = _SaqWorker(
             self.queue,
             [
-                (PLACE_ORDERS, self._job(PLACE_ORDERS, self.submission.place)),
+                (PLACE_ORDERS, self._job(PLACE_ORDERS, self.submission.submit)),
                 (CANCEL_ORDERS, self._job(CANCEL_ORDERS, self.delivery.deliver)),
             ],
             concurrency=self.jobs_at_once,

@@ -63,7 +63,7 @@ class Database:
     positions: PostgresStreamPositions
     leadership: PostgresLeadershipLease
     dead_letters: PostgresDeadLetters
-    gate: PostgresBreakerStore
+    breaker: PostgresBreakerStore
     waiting: PostgresWaitingOrders
     limit_book: PostgresLimitBook
     prices: PostgresInstrumentPrices
@@ -121,8 +121,8 @@ async def open_database(process: Process) -> AsyncIterator[Database]:
             database,
             venue=AlpacaVenue.name,
             telemetry=process.telemetry,
-            accept_batch_max_orders=settings.accept_batch_orders_max,
-            accept_queue_max_orders=settings.accept_waiting_orders_max,
+            insert_batch_max_orders=settings.accept_batch_orders_max,
+            insert_queue_max_orders=settings.accept_waiting_orders_max,
             max_orders_per_second=settings.orders_per_second_max or None,
         )
         prices = PostgresInstrumentPrices(database, cache_seconds=settings.limits_cache_seconds)
@@ -134,7 +134,7 @@ async def open_database(process: Process) -> AsyncIterator[Database]:
             positions=PostgresStreamPositions(database),
             leadership=PostgresLeadershipLease(database),
             dead_letters=PostgresDeadLetters(database),
-            gate=PostgresBreakerStore(database, AlpacaVenue.name),
+            breaker=PostgresBreakerStore(database, AlpacaVenue.name),
             waiting=PostgresWaitingOrders(database),
             limit_book=PostgresLimitBook(database, cache_seconds=settings.limits_cache_seconds),
             prices=prices,

@@ -27,7 +27,7 @@ CONCLUSIONS_WAITING_MAX = 4_096
 
 
 def make_recording(
-    process: Process, database: Database, signals: Signals, *, fence: Fence | None = None, kept_orders_max: int = 0
+    process: Process, database: Database, signals: Signals, *, fence: Fence | None = None, cached_orders_max: int = 0
 ) -> Recording:
     """The story of recording over this process' database and signals; ingest's carries the fence of its leadership,
     and keeps orders: it writes the same ones again and again, and nearly alone."""
@@ -40,7 +40,7 @@ def make_recording(
         new_id=new_id,
         fence=fence,
         prices=database.tape,
-        kept=OrderCache(orders_max=kept_orders_max),
+        cache=OrderCache(orders_max=cached_orders_max),
     )
 
 
@@ -60,26 +60,26 @@ def make_submission(
 ) -> Submission:
     """The story of placing."""
     policy = _submission_policy(process.settings)
-    conclusion = AttemptRecorder(
+    attempt_recorder = AttemptRecorder(
         orders=database.orders,
         recording=recording,
         wake_ups=signals.wake_ups,
         telemetry=process.telemetry,
         max_attempts=policy.max_attempts,
     )
-    concluding = Batcher(
-        conclusion.conclude, batch_max_items=CONCLUDED_AT_ONCE_MAX, queue_max_items=CONCLUSIONS_WAITING_MAX
+    record_together = Batcher(
+        attempt_recorder.record, batch_max_items=CONCLUDED_AT_ONCE_MAX, queue_max_items=CONCLUSIONS_WAITING_MAX
     )
     return Submission(
         orders=database.orders,
         venue=venue,
         breaker=make_circuit_breaker(process, database),
         telemetry=process.telemetry,
-        judge=AttemptPolicy(policy=policy, telemetry=process.telemetry, random=random.random),
-        conclude=concluding.submit,
+        attempt_policy=AttemptPolicy(policy=policy, telemetry=process.telemetry, random=random.random),
+        record_attempt=record_together.submit,
         slots=asyncio.Semaphore(process.settings.placement_slots),
-        ahead=ClaimBudget(most=process.settings.placement_slots),
-        halts=HaltCache(database.halts),
+        claim_budget=ClaimBudget(orders_max=process.settings.placement_slots),
+        halt_cache=HaltCache(database.halts),
     )
 
 
@@ -99,7 +99,7 @@ def make_circuit_breaker(process: Process, database: Database) -> CircuitBreaker
     """What this process learns of the venue, for all of them."""
     settings = process.settings
     return CircuitBreaker(
-        database.gate,
+        database.breaker,
         policy=BreakerPolicy(
             failures=settings.placement_circuit_failures,
             open_for=timedelta(seconds=settings.placement_circuit_open_seconds),

@@ -52,7 +52,7 @@ async def accept_orders(
     owners = [accounts[number % len(accounts)] for number in range(count)]
     async with open_clerk(database_url) as clerk:
         while some := owners[len(ids) : len(ids) + ACCEPTED_AT_ONCE]:
-            ids += await clerk.accept(len(some), accounts=some, quantity=quantity)
+            ids += await clerk.store(len(some), accounts=some, quantity=quantity)
     return ids
 
 

@@ -1,7 +1,7 @@
-"""How evidence changes an order: each report adds its facts, and what people can see of it becomes a change.
+"""Application of reports to an order: each report adds its facts, and each visible effect becomes a change.
 
-A report that adds nothing is a repeat and changes nothing. One that adds a fact which nobody can see (a rank that
-rises behind a fill) is kept quietly, without a new version.
+A report that adds nothing is a repeat and changes nothing. A fact without a visible effect (a rank that rises after a
+fill) is added without a new version.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,61 +11,29 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain.model.changes import Anomaly, Change, ChangeKind
-from domain.model.executions import Correction, Execution, Trade, with_bust, with_correction, with_fill
+from domain.model.execution_index import ExecutionIndex
+from domain.model.executions import Correction, Execution, with_bust, with_correction, with_fill
 from domain.model.frozen import frozen
-from domain.model.order import End, Facts, Order, OrderStatus, PlacingPhase, VenueRank, derive_reason, with_facts
+from domain.model.order import End, Facts, Order, OrderStatus, SubmissionPhase, VenueRank, derive_reason, with_facts
 from domain.model.reports import (
-    CancelAsked,
     CancelRefused,
+    CancelRequested,
     CancelSent,
     ExecutionBusted,
     ExecutionCorrected,
     OrderAccepted,
     OrderEnded,
     OrderFilled,
-    PlacementBecameUnknown,
-    PlacementGivenUp,
     Report,
+    SubmissionGivenUp,
+    SubmissionInDoubt,
 )
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource
-
-STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus]] = {
-    # A refused cancel gives the order back the life it had.
-    (OrderStatus.PENDING_CANCEL, ChangeKind.CANCEL_REFUSED): frozenset(
-        {OrderStatus.PENDING, OrderStatus.IN_DOUBT, OrderStatus.PLACED, OrderStatus.PARTIALLY_FILLED}
-    ),
-    # The venue's evidence beats ours: an order that was given up and turns out to exist goes on as what it is.
-    (OrderStatus.FAILED, ChangeKind.PLACED): frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL}),
-    (OrderStatus.FAILED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
-    # The same for one that we canceled ourselves, because the venue did not seem to have it.
-    (OrderStatus.CANCELED, ChangeKind.PLACED): frozenset(
-        {OrderStatus.PLACED, OrderStatus.PENDING_CANCEL, OrderStatus.REJECTED}
-    ),
-    (OrderStatus.CANCELED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
-    (OrderStatus.CANCELED, ChangeKind.EXPIRED): frozenset({OrderStatus.EXPIRED}),
-    # A bust or a correction takes quantity away, whatever the status was (None stands for any).
-    (None, ChangeKind.CORRECTED): frozenset(OrderStatus),
-}
-"""The steps back that are right: (status before, kind of change) to the statuses after. Every other step goes up."""
-
-PROGRESS: Mapping[OrderStatus, int] = {
-    OrderStatus.PENDING: 0,
-    OrderStatus.IN_DOUBT: 1,
-    OrderStatus.PLACED: 2,
-    OrderStatus.PARTIALLY_FILLED: 3,
-    OrderStatus.PENDING_CANCEL: 4,
-    OrderStatus.FAILED: 5,
-    OrderStatus.REJECTED: 5,
-    OrderStatus.EXPIRED: 6,
-    OrderStatus.CANCELED: 7,
-    OrderStatus.FILLED: 8,
-}
-"""How far along a status is; a change never lowers it, but for STEPS_BACK."""
 
 
 @frozen
 class Applied:
-    """An order after some reports: its changes in order, the executions that are new or differ, what looks wrong."""
+    """An order after some reports: its changes in order, the new and changed executions, and anomalies."""
 
     order: Order
     changes: Sequence[Change]
@@ -86,38 +54,32 @@ def apply_reports(
     `known` must hold every stored execution of the order that a report could repeat or amend (by the venue's
     execution id or by cumulative quantity). `now` becomes the time of the changes; `new_id` names new executions.
     """
-    state = _State(order=order, now=now, new_id=new_id)
-    for execution in known:
-        state.remember(execution)
+    application = _Application(order=order, now=now, new_id=new_id, executions=ExecutionIndex(known))
     for report in reports:
-        state.apply(report)
-    # Looked at in the end: a batch may bring the later of two fills first.
-    if state.missed_up_to > state.order.facts.filled_quantity:
-        state.anomalies.append(Anomaly.MISSED_FILL)
+        application.apply(report)
+    # Checked at the end: a batch may contain the later of two fills first.
+    if application.missed_up_to > application.order.facts.filled_quantity:
+        application.anomalies.append(Anomaly.MISSED_FILL)
     return Applied(
-        order=state.order, changes=state.changes, executions=list(state.touched.values()), anomalies=state.anomalies
+        order=application.order,
+        changes=application.changes,
+        executions=list(application.touched.values()),
+        anomalies=application.anomalies,
     )
 
 
 @dataclass(slots=True)
-class _State:
-    """The work in progress of one call of `apply_reports`."""
+class _Application:
+    """The intermediate state of one call of `apply_reports`."""
 
     order: Order
     now: datetime
     new_id: Callable[[], UUID]
-    executions: dict[str, Execution] = field(default_factory=dict)
-    by_cumulative: dict[tuple[Decimal, Trade], str] = field(default_factory=dict)
+    executions: ExecutionIndex
     touched: dict[str, Execution] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     anomalies: list[Anomaly] = field(default_factory=list)
     missed_up_to: Decimal = ZERO
-
-    def remember(self, execution: Execution) -> None:
-        self.executions[execution.venue_execution_id] = execution
-        if execution.cumulative_quantity is not None and execution.filled is not None:
-            key = (execution.cumulative_quantity, execution.filled)
-            self.by_cumulative[key] = execution.venue_execution_id
 
     def apply(self, report: Report) -> None:
         before = self.order
@@ -140,18 +102,18 @@ class _State:
                 return ChangeKind.PLACED, self._accepted(facts, report), None
             case OrderFilled():
                 facts, execution = self._filled(facts, report)
-                # A repeat may still be the first to tell the venue's id of the order.
+                # A repeat may still be the first report with the venue's id of the order.
                 return ChangeKind.FILL if execution else ChangeKind.PLACED, facts, execution
             case ExecutionCorrected() | ExecutionBusted():
                 return ChangeKind.CORRECTED, *self._amended(facts, report)
             case OrderEnded():
                 return _END_KINDS[report.end], self._ended(facts, report), None
-            case CancelAsked() | CancelSent() | CancelRefused():
-                return _CANCEL_KINDS[type(report)], _canceling(facts, report, status=self.order.status), None
-            case PlacementBecameUnknown():
-                return ChangeKind.PLACEMENT_IN_DOUBT, _phase(facts, PlacingPhase.SENT_UNKNOWN, report.reason), None
-            case PlacementGivenUp():
-                return ChangeKind.FAILED, _phase(facts, PlacingPhase.GIVEN_UP, report.reason), None
+            case CancelRequested() | CancelSent() | CancelRefused():
+                return _CANCEL_KINDS[type(report)], _cancel_reported(facts, report, status=self.order.status), None
+            case SubmissionInDoubt():
+                return ChangeKind.PLACEMENT_IN_DOUBT, _phase(facts, SubmissionPhase.SENT_UNKNOWN, report.reason), None
+            case SubmissionGivenUp():
+                return ChangeKind.FAILED, _phase(facts, SubmissionPhase.GIVEN_UP, report.reason), None
 
     def _accepted(self, facts: Facts, report: OrderAccepted) -> Facts:
         facts = self._with_venue_order_id(facts, report.venue_order_id)
@@ -159,16 +121,12 @@ class _State:
 
     def _filled(self, facts: Facts, report: OrderFilled) -> tuple[Facts, Execution | None]:
         facts = self._with_venue_order_id(facts, report.venue_order_id)
-        before = self._find(report)
-        if before is not None and before.filled is not None:
+        known = self.executions.find(report)
+        if known is not None and known.filled is not None:
             return facts, None
-        total, moment = report.cumulative_quantity, report.at
-        if before is None:
-            after = self._new_execution(
-                report.venue_execution_id, executed_at=moment, cumulative_quantity=total, filled=report.trade
-            )
-        else:
-            after = with_fill(before, report.trade, cumulative_quantity=total, executed_at=moment)
+        before = known or self._new_execution(report.venue_execution_id, executed_at=report.at)
+        total = report.cumulative_quantity
+        after = with_fill(before, report.trade, cumulative_quantity=total, executed_at=report.at)
         if facts.ends:
             self.anomalies.append(Anomaly.FILL_AFTER_END)
         facts = self._with_execution(facts, before=before, after=after)
@@ -182,16 +140,15 @@ class _State:
             self.anomalies.append(Anomaly.OVERFILL)
 
     def _amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> tuple[Facts, Execution | None]:
-        start = self.executions.get(report.venue_execution_id) or self._new_execution(
-            report.venue_execution_id, executed_at=report.at
-        )
+        name = report.venue_execution_id
+        start = self.executions.get(name) or self._new_execution(name, executed_at=report.at)
         if isinstance(report, ExecutionBusted):
             after = with_bust(start)
         else:
             after = with_correction(start, Correction(trade=report.trade, corrected_at=report.at))
         if after == start:
             return facts, None
-        # Only what the venue has can be amended, even if its fill was not heard of.
+        # Only what the venue has can be amended, even if its fill was not reported.
         facts = self._with_execution(facts, before=start, after=after)
         self._look_for_overfill(facts)
         return facts, after
@@ -199,8 +156,8 @@ class _State:
     def _ended(self, facts: Facts, report: OrderEnded) -> Facts:
         if facts.ends and report.end not in facts.ends:
             self.anomalies.append(Anomaly.SEVERAL_ENDS)
-        # Two reports of one end may word it differently; the larger reason holds, so that their order is irrelevant.
-        # By the sources' names the venue's reason is larger than ours: its end is never mistaken for ours.
+        # Two reports of one end may have different reasons; the larger one wins, so that their order is irrelevant.
+        # By the sources' names the venue's reason is larger than ours, so its end is never taken for ours.
         reason = max(facts.end_reasons.get(report.end, report.reason), report.reason)
         facts = self._with_venue_order_id(facts, report.venue_order_id)
         at_venue = report.reason.source is ReasonSource.VENUE and report.end is not End.REJECTED
@@ -219,66 +176,44 @@ class _State:
             venue_order_id = min(venue_order_id, facts.venue_order_id)
         return replace(facts, venue_order_id=venue_order_id)
 
-    def _find(self, report: OrderFilled) -> Execution | None:
-        """The execution by its id; else by the total after it and its trade, for a venue with two names for one fill.
-
-        The total alone is not enough: after a bust or a correction the venue comes to the same total again.
-        """
-        name = report.venue_execution_id
-        if name not in self.executions and report.cumulative_quantity is not None:
-            name = self.by_cumulative.get((report.cumulative_quantity, report.trade), name)
-        return self.executions.get(name)
-
-    def _new_execution(
-        self,
-        venue_execution_id: str,
-        *,
-        executed_at: datetime,
-        cumulative_quantity: Decimal | None = None,
-        filled: Trade | None = None,
-    ) -> Execution:
+    def _new_execution(self, venue_execution_id: str, *, executed_at: datetime) -> Execution:
         return Execution(
             id=self.new_id(),
             venue_execution_id=venue_execution_id,
-            cumulative_quantity=cumulative_quantity,
-            filled=filled,
+            cumulative_quantity=None,
             executed_at=executed_at,
             received_at=self.now,
         )
 
-    def _with_execution(self, facts: Facts, *, before: Execution | None, after: Execution) -> Facts:
-        """The facts with the sums as they are now. What executes, or is amended, works at the venue."""
-        self.remember(after)
+    def _with_execution(self, facts: Facts, *, before: Execution, after: Execution) -> Facts:
+        """Return the facts with updated sums. An order that executes, or is amended, works at the venue."""
+        self.executions.add(after)
         self.touched[after.venue_execution_id] = after
         filled = EXACT.add(facts.filled_quantity, after.trade.quantity)
         notional = EXACT.add(facts.notional, after.notional)
-        if before is not None:
-            filled = EXACT.subtract(filled, before.trade.quantity)
-            notional = EXACT.subtract(notional, before.notional)
-        return replace(facts, filled_quantity=filled, notional=notional, rank=VenueRank.WORKING)
+        return replace(
+            facts,
+            filled_quantity=EXACT.subtract(filled, before.trade.quantity),
+            notional=EXACT.subtract(notional, before.notional),
+            rank=VenueRank.WORKING,
+        )
 
 
-def _phase(facts: Facts, phase: PlacingPhase, reason: Reason) -> Facts:
+def _phase(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
     reasons = facts.phase_reasons if phase in facts.phase_reasons else {**facts.phase_reasons, phase: reason}
     return replace(facts, phase=max(facts.phase, phase), phase_reasons=reasons)
 
 
-def _canceling(facts: Facts, report: CancelAsked | CancelSent | CancelRefused, *, status: OrderStatus) -> Facts:
-    cancel = facts.cancel
+def _cancel_reported(
+    facts: Facts, report: CancelRequested | CancelSent | CancelRefused, *, status: OrderStatus
+) -> Facts:
     match report:
-        case CancelAsked():
-            if cancel.is_open or status.is_final:
-                return facts
-            cancel = replace(cancel, asked=cancel.asked + 1)
+        case CancelRequested():
+            return facts if status.is_final else replace(facts, cancel=facts.cancel.with_request())
         case CancelSent():
-            cancel = replace(cancel, sent=max(cancel.sent, report.request))
+            return replace(facts, cancel=facts.cancel.with_sent(report.request))
         case CancelRefused():
-            if cancel.refused_at is not None and report.request is None and report.at <= cancel.refused_at:
-                return facts
-            refused = report.request if report.request is not None else cancel.sent
-            moments = [moment for moment in (cancel.refused_at, report.at) if moment is not None]
-            cancel = replace(cancel, refused=max(cancel.refused, refused), refused_at=max(moments))
-    return replace(facts, cancel=cancel)
+            return replace(facts, cancel=facts.cancel.with_refusal(report.request, at=report.at))
 
 
 def _visible(order: Order) -> tuple[object, ...]:
@@ -289,7 +224,7 @@ def _visible(order: Order) -> tuple[object, ...]:
         facts.filled_quantity,
         facts.notional,
         facts.venue_order_id,
-        facts.cancel.asked,
+        facts.cancel.requested,
         facts.cancel.refused,
     )
 
@@ -302,7 +237,7 @@ _END_KINDS: Mapping[End, ChangeKind] = {
     End.REJECTED: ChangeKind.REJECTED,
 }
 _CANCEL_KINDS: Mapping[type, ChangeKind] = {
-    CancelAsked: ChangeKind.CANCEL_REQUESTED,
+    CancelRequested: ChangeKind.CANCEL_REQUESTED,
     CancelSent: ChangeKind.CANCEL_REQUESTED,
     CancelRefused: ChangeKind.CANCEL_REFUSED,
 }

@@ -23,6 +23,7 @@ from decimal import Decimal
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
+from domain.model.cancel_requests import CancelRequests
 from domain.model.frozen import frozen
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
 
@@ -52,7 +53,7 @@ FINAL_STATUSES = frozenset(
 )
 
 
-class PlacingPhase(IntEnum):
+class SubmissionPhase(IntEnum):
     """How far bringing the order to the venue has come, as far as we know by ourselves."""
 
     WAITING = 0
@@ -78,30 +79,10 @@ class End(StrEnum):
 
 
 @frozen
-class CancelRequests:
-    """Cancel requests by number: how many were asked for, sent, and up to which one the venue refused."""
-
-    asked: int = 0
-    sent: int = 0
-    refused: int = 0
-    refused_at: datetime | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a request was asked for that the venue has not refused."""
-        return self.asked > self.refused
-
-    @property
-    def is_unsent(self) -> bool:
-        """Whether the newest request still has to be brought to the venue."""
-        return self.is_open and self.sent < self.asked
-
-
-@frozen
 class Facts:
     """All that is known of an order's fate. Nothing in here is ever taken back, except by a bust or correction."""
 
-    phase: PlacingPhase = PlacingPhase.WAITING
+    phase: SubmissionPhase = SubmissionPhase.WAITING
     rank: VenueRank = VenueRank.NONE
     venue_order_id: str | None = None
     filled_quantity: Decimal = ZERO
@@ -109,7 +90,7 @@ class Facts:
     ends: frozenset[End] = frozenset()
     cancel: CancelRequests = CancelRequests()
     end_reasons: Mapping[End, Reason] = field(default_factory=dict)
-    phase_reasons: Mapping[PlacingPhase, Reason] = field(default_factory=dict)
+    phase_reasons: Mapping[SubmissionPhase, Reason] = field(default_factory=dict)
 
     @property
     def venue_has_shown_something(self) -> bool:
@@ -155,9 +136,9 @@ class Order:
         )
 
 
-def is_placing_over(facts: Facts) -> bool:
+def is_submission_over(facts: Facts) -> bool:
     """Whether nothing is left to do to bring the order to the venue: it is there, it ended, or we gave up."""
-    return facts.venue_has_shown_something or facts.phase is PlacingPhase.GIVEN_UP
+    return facts.venue_has_shown_something or facts.phase is SubmissionPhase.GIVEN_UP
 
 
 def derive_status(facts: Facts, *, quantity: Decimal) -> OrderStatus:
@@ -170,7 +151,7 @@ def derive_status(facts: Facts, *, quantity: Decimal) -> OrderStatus:
     if facts.ends and (ended := _status_of_the_end(facts)) is not None:
         return ended
     # What the venue does not have, it will never confirm as canceled.
-    if facts.phase is PlacingPhase.GIVEN_UP and not facts.venue_has_shown_something:
+    if facts.phase is SubmissionPhase.GIVEN_UP and not facts.venue_has_shown_something:
         return OrderStatus.FAILED
     if facts.cancel.is_open:
         return OrderStatus.PENDING_CANCEL
@@ -178,7 +159,7 @@ def derive_status(facts: Facts, *, quantity: Decimal) -> OrderStatus:
         return OrderStatus.PARTIALLY_FILLED
     if facts.rank >= VenueRank.ACCEPTED:
         return OrderStatus.PLACED
-    return OrderStatus.IN_DOUBT if facts.phase is PlacingPhase.SENT_UNKNOWN else OrderStatus.PENDING
+    return OrderStatus.IN_DOUBT if facts.phase is SubmissionPhase.SENT_UNKNOWN else OrderStatus.PENDING
 
 
 def _status_of_the_end(facts: Facts) -> OrderStatus | None:
@@ -204,9 +185,9 @@ def _is_canceled(facts: Facts) -> bool:
 def derive_reason(facts: Facts, *, status: OrderStatus) -> Reason | None:
     """Find the reason that belongs to the status, by the same precedence as the status itself."""
     if status is OrderStatus.IN_DOUBT:
-        return facts.phase_reasons.get(PlacingPhase.SENT_UNKNOWN)
+        return facts.phase_reasons.get(SubmissionPhase.SENT_UNKNOWN)
     if status is OrderStatus.FAILED:
-        return facts.phase_reasons.get(PlacingPhase.GIVEN_UP)
+        return facts.phase_reasons.get(SubmissionPhase.GIVEN_UP)
     if status is OrderStatus.CANCELED and End.CANCELED in facts.ends and facts.cancel.is_open:
         return CANCELED_AS_ASKED
     if not facts.end_reasons:

@@ -1,6 +1,6 @@
-"""What can become known about an order after it was accepted: the venue's reports and our own findings.
+"""Reports about a stored order: the venue's, and those of our own attempts.
 
-Each is a fact in the past tense. They arrive at least once, late and in any order; `domain.model.apply_reports` says
+Each is a fact in the past tense. They arrive at least once, late and in any order; `domain.model.apply_reports` defines
 what each does to an order.
 """
 
@@ -15,7 +15,7 @@ from domain.model.values import Reason
 
 @frozen
 class OrderAccepted:
-    """The venue has the order. `rank` tells whether it is already working in the market."""
+    """The venue has the order. `rank` says whether it is already working in the market."""
 
     venue_order_id: str
     rank: VenueRank
@@ -24,7 +24,7 @@ class OrderAccepted:
 
 @frozen
 class OrderFilled:
-    """One execution. `cumulative_quantity` is the venue's filled quantity after it, where the venue tells it."""
+    """One execution. `cumulative_quantity` is the venue's filled quantity after it, None if the venue omits it."""
 
     venue_execution_id: str
     trade: Trade
@@ -44,7 +44,7 @@ class ExecutionCorrected:
 
 @frozen
 class ExecutionBusted:
-    """The venue undid an execution after the fact."""
+    """The venue canceled an execution after the fact."""
 
     venue_execution_id: str
     at: datetime
@@ -52,7 +52,7 @@ class ExecutionBusted:
 
 @frozen
 class OrderEnded:
-    """The order's life is over at the venue; or, with an ACCOUNT reason, it was canceled before it was ever sent."""
+    """The order ended at the venue; or, with an ACCOUNT reason, it was canceled before it was ever sent."""
 
     end: End
     reason: Reason
@@ -62,8 +62,8 @@ class OrderEnded:
 
 @frozen
 class CancelRefused:
-    """The venue refused to cancel. `request` is the number of the refused request, or None when the venue does not
-    tell: then it refuses whatever had been sent."""
+    """The venue refused to cancel. `request` is the number of the refused request; None, if the venue omits it, refuses
+    every request that was sent."""
 
     reason: Reason
     request: int | None
@@ -71,31 +71,31 @@ class CancelRefused:
 
 
 @frozen
-class CancelAsked:
-    """The account asked for a cancellation."""
+class CancelRequested:
+    """The account requested a cancellation."""
 
     at: datetime
 
 
 @frozen
 class CancelSent:
-    """A cancel request, by its number, was brought to the venue."""
+    """The cancel request with this number was delivered to the venue."""
 
     request: int
     at: datetime
 
 
 @frozen
-class PlacementBecameUnknown:
-    """The order was sent and the answer was lost."""
+class SubmissionInDoubt:
+    """The order was sent, or may have been, and its outcome is unknown."""
 
     reason: Reason
     at: datetime
 
 
 @frozen
-class PlacementGivenUp:
-    """Every attempt was used up, and the venue is known not to have the order."""
+class SubmissionGivenUp:
+    """No attempt is left, and the venue is known not to have the order."""
 
     reason: Reason
     at: datetime
@@ -108,8 +108,8 @@ Report = (
     | ExecutionBusted
     | OrderEnded
     | CancelRefused
-    | CancelAsked
+    | CancelRequested
     | CancelSent
-    | PlacementBecameUnknown
-    | PlacementGivenUp
+    | SubmissionInDoubt
+    | SubmissionGivenUp
 )

@@ -17,7 +17,7 @@ DECIMAL_DIGITS = 18
 """Digits that a quantity or price may have on each side of the point (NUMERIC(36, 18) in the database)."""
 AVERAGE_PRICE_DIGITS = 18
 CLIENT_ORDER_ID_MAX_CHARACTERS = 48
-ISINS_REMEMBERED_MAX = 10_000
+ISINS_CACHED_MAX = 10_000
 
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,48}", re.ASCII)
@@ -131,7 +131,7 @@ def is_isin(text: str) -> bool:
     return _ISIN.fullmatch(text) is not None and _has_its_check_digit(text)
 
 
-@lru_cache(maxsize=ISINS_REMEMBERED_MAX)
+@lru_cache(maxsize=ISINS_CACHED_MAX)
 def _has_its_check_digit(isin: str) -> bool:
     """Remembered, because the same few thousand are asked for, and working it out is a tenth of accepting an order."""
     return bool(isin_number.is_valid(isin))

@@ -1,4 +1,4 @@
-"""The gate in front of a venue: its pauses and its circuit, shared by all workers."""
+"""The stored state of a venue's circuit breaker: its circuit and its pauses, shared by all workers."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerState:
-    """How a venue's gate stands: whether its circuit is open, and how long nothing at all is claimed."""
+    """Whether the circuit is open, and how long nothing at all is claimed."""
 
     is_open: bool
     held_for: timedelta
@@ -15,26 +15,29 @@ class BreakerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerUpdate:
-    """What came of telling the gate: how long it is shut now, and whether this call opened, closed or paused it."""
+    """The result of a call: how long nothing is claimed now, and whether this call opened, closed or paused it."""
 
     is_new: bool
     held_for: timedelta
 
 
 class BreakerStore(Protocol):
-    """The gate in front of one venue, kept in the database for all workers. Every method raises Unavailable."""
+    """The state of one venue's breaker, in the database. Every method raises UnavailableError."""
 
     async def state(self) -> BreakerState:
-        """How it stands."""
+        """Return the current state."""
 
-    async def failed(self, *, error: str, trips_at: int, open_for: timedelta) -> BreakerUpdate:
-        """One more failure in a row; from `trips_at` on the circuit is open, and shut until `open_for` from now."""
+    async def record_failure(self, *, error: str, threshold: int, open_for: timedelta) -> BreakerUpdate:
+        """Count one more consecutive failure. From `threshold` on the circuit is open and blocks claims for `open_for`.
 
-    async def worked(self) -> BreakerUpdate:
-        """The run of failures is over; an open circuit is closed. A pause that the venue asked for goes on."""
+        Set `is_new` if this call opened it.
+        """
+
+    async def record_success(self) -> BreakerUpdate:
+        """Reset the count of failures and close the circuit. A pause that the venue asked for goes on."""
 
     async def pause(self, *, wait: timedelta, error: str) -> BreakerUpdate:
-        """Shut for that long, or longer if it already is; new when that is more than a second longer."""
+        """Block claims for `wait`, unless they are blocked for longer; new if that moves the end by over a second."""
 
     async def allow_next_probe(self) -> None:
-        """The probe showed nothing about the venue: the next order may be tried at once."""
+        """Allow the next probe at once: the last one showed nothing about the venue."""

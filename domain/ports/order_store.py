@@ -1,4 +1,4 @@
-"""The orders as the stories of an order's life load, claim and write them."""
+"""The store of orders, as the use cases load, claim and write them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from domain.ports.ingest_state import Fence
 
 @frozen
 class OrderStored:
-    """An order in the database. `change` is its first change when this call stored it, None when it was there."""
+    """A stored order. `change` is its first change if this call stored it, None if it was stored before."""
 
     order: OrderSnapshot
     change: RecordedChange | None
@@ -25,7 +25,7 @@ class OrderStored:
 
 @frozen
 class ExecutionKey:
-    """How a report names an execution: by the venue's id, or by the order's cumulative quantity after it."""
+    """What identifies an execution in a report: the venue's id, or the order's cumulative quantity after it."""
 
     order_id: UUID
     venue_execution_id: str
@@ -33,17 +33,17 @@ class ExecutionKey:
 
 
 FillName = tuple[str, str]
-"""How the venue names a fill: its ids of the order and of the execution."""
+"""The venue's name of a fill: its ids of the order and of the execution."""
 
 
 @frozen
 class LoadedOrder:
-    """An order as read without a lock, with the executions that were asked for.
+    """An order as read without a lock, with the executions that the call named.
 
     `attempt` is the number of the newest claim (the fence), `attempts` how many count against the budget, and
     `maybe_sent_at` the latest moment at which a request may have gone out whose outcome is not known.
     `lease_until` is set while an attempt is under way (or its process died). `filled_up_to` is the highest cumulative
-    quantity of all its stored executions, zero when there is none, and None when that was not looked for.
+    quantity of all its stored executions, zero when there is none, and None when it was not read.
     """
 
     order: Order
@@ -59,28 +59,31 @@ class LoadedOrder:
 class Claim:
     """The right to make one attempt for an order until the lease ends.
 
-    `attempt` is the fence that every write of this attempt carries; `attempts` counts this one too.
-    `maybe_sent_at` is as in LoadedOrder; an earlier attempt that died under its lease counts as sent at its end.
-    `claimed_at` is the database's clock. `is_probe` and `venue_failures` are what the venue's gate said then.
+    `loaded` is the order as it was claimed, without executions: its `attempt` is the fence that every write of this
+    attempt carries, its `attempts` counts this one too, and in its `maybe_sent_at` an earlier attempt that died under
+    its lease counts as sent at the end of that lease.
+    `claimed_at` is the database's clock. `is_probe` and `venue_failures` are the circuit breaker's state at that time.
     With `is_halted` the order may be looked up, and must not be sent.
     """
 
-    order: Order
-    attempt: int
-    attempts: int
-    maybe_sent_at: datetime | None
+    loaded: LoadedOrder
     claimed_at: datetime
     is_probe: bool = False
     venue_failures: int = 0
     is_halted: bool = False
 
+    @property
+    def order(self) -> Order:
+        """The claimed order."""
+        return self.loaded.order
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEnd:
-    """How one placing attempt ended; it releases the lease.
+    """The end of one attempt; it releases the lease.
 
-    `counts` is False where the attempt must not use up the budget. `may_have_been_sent` marks an unknown outcome.
-    `next_in` says when the order is due again, unless placing is over by then.
+    `counts` is False if the attempt does not count against `max_attempts`. `may_have_been_sent` marks an unknown
+    outcome. `next_in` is the time until the order is due again, unless its submission is over.
     """
 
     attempt: int
@@ -92,12 +95,12 @@ class AttemptEnd:
 
 @frozen
 class OrderWrite:
-    """One order after a decision, to be written only if nobody wrote since `read_version` was read.
+    """One order after a decision, to be written only if its version is still `read_version`.
 
-    With `attempt_end` it is also fenced: only while the row's newest attempt is that one. With `unclaimed` it is
-    written only while no attempt is or may be under way (used to cancel what was never sent).
-    Whether placing or canceling is still due is read off the order's facts (`is_placing_over`, `cancel.is_open`).
-    `cancel_in` says when the cancel request is due next.
+    With `attempt_end` it is also fenced: written only if the row's newest attempt is that one. With `unclaimed` it is
+    written only while no attempt is or may be under way (used to cancel an order that was never sent).
+    Whether submitting or canceling is still due follows from the order's facts (`is_submission_over`,
+    `cancel.is_open`). `cancel_in` is the time until the cancel request is due next.
     """
 
     order: Order
@@ -110,81 +113,81 @@ class OrderWrite:
 
 
 class WriteTicket(Protocol):
-    """When a write may go. Everything that can be done for it before is done before."""
+    """The permission to write, in the order of the pipeline. The store prepares the write before it waits."""
 
-    async def comes(self) -> None:
-        """Wait for it. Raises StaleWrite when the write rests on what did not come true."""
+    async def wait(self) -> None:
+        """Wait for the permission. Raises VersionConflictError when the write rests on a prediction that failed."""
 
-    async def written(self) -> None:
-        """Told as soon as it is written, before anything is made of the outcome."""
+    async def mark_written(self) -> None:
+        """Note that the write is done; called before its outcome is processed."""
 
 
 class ImmediateTicket:
-    """The turn of whoever waits for nobody."""
+    """The ticket of a write outside a pipeline: there is nothing to wait for."""
 
-    async def comes(self) -> None:
-        """Now."""
+    async def wait(self) -> None:
+        """Return at once."""
 
-    async def written(self) -> None:
-        """Nobody is behind."""
+    async def mark_written(self) -> None:
+        """Do nothing."""
 
 
-AT_ONCE = ImmediateTicket()
+IMMEDIATE = ImmediateTicket()
 
 
 class OrderStore(Protocol):
-    """The orders table and what hangs on it. Every method raises Unavailable when the database does not answer."""
+    """Orders with their executions and changes. Every method raises UnavailableError when the database is away."""
 
-    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
-        """Store a new order, due to be placed now, unless its account already has one with its client order id.
+    async def store(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
+        """Store a new order, due to be submitted now, unless its account already has one with its client order id.
 
-        Halts and what the account has under way are judged as they are at that very moment, for all processes alike.
-        `limits` are those by which its terms were judged. Raises OrderDenied, and StaleLimits when others hold by now.
+        Halts and the account's open orders are checked in the same statement, for all processes alike. `limits` are
+        those by which its terms were checked. Raises OrderDeniedError, and LimitsChangedError when `limits` are stale.
         """
 
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
-        """Read orders, and of their executions those that match one of the keys. Unknown ids are left out."""
+        """Read orders, with those of their executions that match one of the keys. Unknown ids are left out."""
 
     async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
-        """Those of the fills that are stored, each with the order that the venue knows by that id."""
+        """Return the fills that are already recorded for the order that the venue knows by that id."""
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
     ) -> Sequence[RecordedChange]:
-        """Write all or nothing, in one statement; give back the changes with their place in the sequence.
+        """Write all or nothing, in one statement; return the changes with their places in the sequence.
 
-        It is written when the turn comes. Raises LeadershipLost when the fence does not hold, StaleWrite when any order
-        was written since it was read, its attempt is not the newest any more or an execution is stored that was not
-        read, and ExecutionIdTaken when an execution's id is another order's already.
+        The statement is sent when the ticket allows it. Raises LeadershipLostError when the fence does not hold,
+        VersionConflictError when a concurrent writer changed an order, claimed it, or stored an execution that was not
+        read, and ExecutionIdTakenError when an execution's id belongs to another order.
         """
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
-        """Claim those that are due and of which the venue has shown nothing; commit before returning.
+        """Claim the orders that are due and that the venue has not shown to have; commit before returning.
 
-        Nothing is claimed while the venue's gate is shut, and only one order, a probe, while its circuit is open.
+        The circuit breaker limits claims: none while it blocks, and only one order, a probe, while its circuit is open.
         While trading is halted for its account an order is claimed only if it may have been sent.
         """
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
-        """Claim what has been due for longer than `overdue_by`, oldest first, skipping what others hold.
+        """Claim orders that have been due for longer than `overdue_by`, oldest first, skipping locked rows.
 
-        The gate and halts hold as for `claim`.
+        The circuit breaker and halts limit it as they limit `claim`.
         """
 
     async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
-        """Take those whose cancel request is due, and push their due time to the end of the lease.
+        """Claim the orders whose cancel request is due, and move their due time to the end of the lease.
 
-        Nothing is taken while the venue asks for a pause; an open circuit holds no cancel request up.
+        Nothing is claimed while the venue asks for a pause; an open circuit does not delay cancel requests.
         """
 
     async def claim_due_cancels(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[LoadedOrder]:
-        """The same for whatever cancel request has been due for longer than `overdue_by`."""
+        """Claim the orders whose cancel request has been due for longer than `overdue_by`, oldest first."""
 
     async def oldest_due(self) -> timedelta | None:
-        """How long the most overdue order has been due; None when nothing is."""
+        """Return how long the most overdue order has been due; None when none is due."""
 
     async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
-        """Our ids of the orders that the venue knows by these ids; unknown ones are left out."""
+        """Return our order ids by the venue's; unknown ones are left out."""
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
-        """Orders that the venue has, not final here, without a change for that long; the most silent first."""
+        """Return orders that are open at the venue and unchanged for `silent_for`, the longest unchanged first."""

@@ -60,7 +60,7 @@ class OrderReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class AccountPosition:
     """An order as it stands, and the place in its account's sequence at that very moment."""
 
     order: OrderSnapshot
@@ -87,5 +87,5 @@ class ChangeLog(Protocol):
     async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
         """The same for many accounts in one query."""
 
-    async def order_position(self, order_id: UUID, *, account_id: str | None) -> Position | None:
+    async def order_position(self, order_id: UUID, *, account_id: str | None) -> AccountPosition | None:
         """The order and its account's sequence, read in one statement, so that they belong together."""

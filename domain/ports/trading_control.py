@@ -15,7 +15,7 @@ class LimitBook(Protocol):
 
     async def limits_of(self, account_id: str, *, fresh: bool = False) -> AccountLimits:
         """Those that hold for the account: its own, else the defaults. With `fresh` as they are stored now, else
-        perhaps as they were a moment ago; whoever stores an order compares (see OrderStore.accept)."""
+        perhaps as they were a moment ago; whoever stores an order compares (see OrderStore.store)."""
 
     async def defaults(self) -> AccountLimits:
         """Those of every account without limits of its own, as they are stored now."""

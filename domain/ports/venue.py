@@ -60,7 +60,7 @@ class Unauthorized:
     error: str
 
 
-PlacementOutcome = Placed | AlreadyPlaced | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
+SubmissionOutcome = Placed | AlreadyPlaced | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ class Venue(Protocol):
 
     name: str
 
-    async def place(self, order_id: UUID, terms: Terms) -> PlacementOutcome:
+    async def submit(self, order_id: UUID, terms: Terms) -> SubmissionOutcome:
         """Send the order once, with its id as the venue's client order id. Never raises for what a venue can do."""
 
     async def cancel(self, venue_order_id: str) -> CancelOutcome:

@@ -1,6 +1,6 @@
-"""What an attempt to place an order found out: what each answer of the venue proves, and what follows from it.
+"""The attempt policy: what each answer of the venue proves about an order, and what follows from it.
 
-It decides, and says what people must look at; `domain.services.submission` does the asking, sending and writing down.
+It returns results and logs what needs a person; `domain.services.submission` looks up, sends and records.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from domain.model.order import CANCELED_BEFORE_SENDING, End
-from domain.model.reports import OrderEnded, PlacementBecameUnknown, PlacementGivenUp, Report
+from domain.model.reports import OrderEnded, Report, SubmissionGivenUp, SubmissionInDoubt
 from domain.model.values import Reason, ReasonSource
 from domain.ports.order_store import Claim
 from domain.ports.telemetry import Telemetry
@@ -16,13 +16,13 @@ from domain.ports.venue import NotExecuted, OutcomeUnknown, Placed, RateLimited,
 from domain.services.circuit_breaker import VenueSign
 
 ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
-"""Every outcome that is judged by itself; AlreadyPlaced asks for a look-up."""
+"""Every outcome that is a result by itself; AlreadyPlaced needs a look-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionPolicy:
-    """How patient placing is. `settle` is how long the venue may hide a fresh order from a look-up; `lease` must be
-    longer than two look-ups and one send can take. An order older than `max_age` is not sent any more."""
+    """Limits and times of submitting an order. `settle` is how long a look-up may not show a new order yet; `lease`
+    must be longer than two look-ups and one send can take. An order older than `max_age` is not sent any more."""
 
     max_attempts: int
     backoff: timedelta
@@ -34,7 +34,7 @@ class SubmissionPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """What one attempt found out: the reports for the order, how the attempt ended, what it shows of the venue."""
+    """The result of one attempt: reports about the order, how the attempt ended, what it shows about the venue."""
 
     outcome: str
     sign: VenueSign = VenueSign.NOTHING
@@ -52,14 +52,14 @@ TOO_LATE = AttemptResult(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptPolicy:
-    """Concludes from answers. `random` gives a number from 0 to 1 for the jitter of the back-off."""
+    """The rules that turn answers into results. `random` returns a number from 0 to 1, the jitter of the back-off."""
 
     policy: SubmissionPolicy
     telemetry: Telemetry
     random: Callable[[], float]
 
-    def of_answer(self, claim: Claim, outcome: ProvingOutcome) -> AttemptResult:
-        """The venue's table: what each answer proves, and what follows."""
+    def result_of(self, claim: Claim, outcome: ProvingOutcome) -> AttemptResult:
+        """Return what the venue's answer proves."""
         match outcome:
             case Placed(report=report):
                 return AttemptResult(outcome="placed", sign=VenueSign.WORKS, reports=[report])
@@ -76,7 +76,7 @@ class AttemptPolicy:
                 return self.unauthorized(error)
 
     def adopted(self, claim: Claim, found: VenueOrder) -> AttemptResult:
-        """The venue shows the order: it goes on as what it is there, if it is the same order at all."""
+        """Return the result for an order that the venue shows: its reports, if it is the same order at all."""
         if claim.order.terms.is_at_venue_as(found.terms):
             return AttemptResult(outcome="found", sign=VenueSign.WORKS, reports=found.reports)
         self.telemetry.error(
@@ -95,37 +95,40 @@ class AttemptPolicy:
         )
 
     def not_shown(self, claim: Claim) -> AttemptResult:
-        """Claimed and not found: hidden as fresh orders may be, or, when the settle time is over, a contradiction."""
-        if claim.maybe_sent_at is not None:
+        """Return the result for an order that the venue says it has and a look-up does not show.
+
+        A new order may not be shown yet; once the settle time is over it is a contradiction.
+        """
+        if claim.loaded.maybe_sent_at is not None:
             self.telemetry.error(
                 "venue_contradicts_itself",
                 order_id=str(claim.order.id),
-                next="stays in doubt and is looked up again; ask the exchange whether it has the order",
+                next="stays in doubt and is looked up again; ask the venue whether it has the order",
             )
         hidden = self.unknown(claim, "the venue has it, but does not show it yet", may_have_been_sent=True)
         return replace(hidden, sign=VenueSign.NOTHING, counts=False)
 
     def not_asked(self, claim: Claim, error: str) -> AttemptResult:
-        """The venue says that it has the order, and the look-up failed.
+        """Return the result for an order that the venue says it has when the look-up failed.
 
-        No such attempt counts: an order that the venue claims to have is never given up because the budget ran out.
+        Such an attempt does not count: an order that the venue says it has is never given up for its attempts.
         """
         claimed = self.unknown(claim, f"the venue has it, and cannot be asked: {error}", may_have_been_sent=True)
         return replace(claimed, counts=False)
 
     def not_looked_up(self, claim: Claim, error: str) -> AttemptResult:
-        """The look-up itself failed: that proves nothing new. What was never sent may be given up all the same."""
-        if claim.maybe_sent_at is not None:
+        """Return the result of a failed look-up: it proves nothing. An order that was never sent may be given up."""
+        if claim.loaded.maybe_sent_at is not None:
             return self.unknown(claim, error)
         if self.is_too_old(claim):
             return self.too_old(claim, sign=VenueSign.FAILS)
         return self._not_executed(claim, error)
 
     def settling(self, claim: Claim) -> AttemptResult | None:
-        """Not found by a look-up: too early to be sure while the venue may hide it; None when it may be sent."""
-        if claim.maybe_sent_at is None:
+        """Return the result for an order not found within the settle time; None when it may be sent."""
+        if claim.loaded.maybe_sent_at is None:
             return None
-        wait = claim.maybe_sent_at + self.policy.settle - claim.claimed_at
+        wait = claim.loaded.maybe_sent_at + self.policy.settle - claim.claimed_at
         if wait <= timedelta(0):
             return None
         return AttemptResult(
@@ -137,17 +140,17 @@ class AttemptPolicy:
         )
 
     def halted(self, claim: Claim) -> AttemptResult:
-        """Trading is halted: what was never sent is looked at again soon, what may have been is in doubt."""
+        """Return the result under a halt: an order that was never sent is due again soon, any other is in doubt."""
         return AttemptResult(
             outcome="halted",
             reports=doubts(claim),
             error="trading is halted for the account: not sent before it is resumed",
             counts=False,
-            next_in=self.policy.backoff if claim.maybe_sent_at is None else self.policy.backoff_max,
+            next_in=self.policy.backoff if claim.loaded.maybe_sent_at is None else self.policy.backoff_max,
         )
 
     def halt_unknown(self, claim: Claim, error: str) -> AttemptResult:
-        """Whether trading is halted cannot be told, so nothing is sent."""
+        """Return the result when it is unknown whether trading is halted: nothing is sent."""
         return AttemptResult(
             outcome="halt_unknown",
             reports=doubts(claim),
@@ -157,8 +160,8 @@ class AttemptPolicy:
         )
 
     def unauthorized(self, error: str, *, reports: Sequence[Report] = ()) -> AttemptResult:
-        """The venue refuses our key: no order's fault, so no attempt counts."""
-        self.telemetry.error("venue_unauthorized", error=error, next="the order waits; mend EXCHANGE_KEY")
+        """Return the result of an attempt whose key the venue refused: no order's fault, so it does not count."""
+        self.telemetry.error("venue_unauthorized", error=error, next="the order waits; fix EXCHANGE_KEY")
         return AttemptResult(
             outcome="unauthorized",
             sign=VenueSign.FAILS,
@@ -169,12 +172,12 @@ class AttemptPolicy:
         )
 
     def _not_executed(self, claim: Claim, error: str) -> AttemptResult:
-        if claim.attempts >= self.policy.max_attempts:
+        if claim.loaded.attempts >= self.policy.max_attempts:
             return self.used_up(claim, error=error, sign=VenueSign.FAILS)
         return AttemptResult(outcome="not_executed", sign=VenueSign.FAILS, error=error, next_in=self._backoff(claim))
 
     def unknown(self, claim: Claim, error: str, *, may_have_been_sent: bool = False) -> AttemptResult:
-        """The order is in doubt, and is looked up again after the back-off."""
+        """Return the result for an order in doubt: it is looked up again after the back-off."""
         return AttemptResult(
             outcome="unknown",
             sign=VenueSign.FAILS,
@@ -185,37 +188,37 @@ class AttemptPolicy:
         )
 
     def used_up(self, claim: Claim, *, error: str, sign: VenueSign = VenueSign.NOTHING) -> AttemptResult:
-        """No attempt is left, and the venue is known not to have the order: it is given up."""
+        """Return the result that gives the order up: no attempt is left, and the venue does not have it."""
         message = (
             f"Not placed after {self.policy.max_attempts} attempts; the venue does not have it. Last error: {error}"
         )
         return _given_up(claim, code="ATTEMPTS_USED_UP", message=message, error=error, sign=sign)
 
     def is_too_old(self, claim: Claim) -> bool:
-        """Whether the order was accepted too long ago to be sent now."""
+        """Return whether the order was stored too long ago to be sent now."""
         max_age = self.policy.max_age
         return max_age is not None and claim.claimed_at - claim.order.created_at > max_age
 
     def too_old(self, claim: Claim, *, sign: VenueSign = VenueSign.NOTHING) -> AttemptResult:
-        """The order is given up for its age; the venue is known not to have it."""
+        """Return the result that gives the order up for its age; the venue does not have it."""
         age = (claim.claimed_at - claim.order.created_at).total_seconds()
         message = f"Not sent any more: the order is {age:.0f} s old; the venue does not have it."
         return _given_up(claim, code="TOO_OLD", message=message, error="too old to be sent", sign=sign)
 
     def _backoff(self, claim: Claim) -> timedelta:
-        """Exponential, capped, and jittered between half and the whole, so that orders do not come back in step."""
-        exponent = min(max(claim.attempts - 1, 0), 30)
+        """Return an exponential delay, capped, with jitter between half and the whole of it, to spread retries."""
+        exponent = min(max(claim.loaded.attempts - 1, 0), 30)
         delay: timedelta = min(self.policy.backoff * 2**exponent, self.policy.backoff_max)
         return timedelta(seconds=delay.total_seconds() * (0.5 + self.random() / 2))
 
 
 def held_back(claim: Claim, *, error: str, next_in: timedelta) -> AttemptResult:
-    """The gate was shut after the order was claimed: it waits without spending an attempt."""
+    """Return the result for an order claimed before the circuit breaker blocked: it waits without using an attempt."""
     return AttemptResult(outcome="held_back", reports=doubts(claim), error=error, counts=False, next_in=next_in)
 
 
 def rate_limited(retry_after: timedelta, *, reports: Sequence[Report] = ()) -> AttemptResult:
-    """The venue has too many requests: it is asked again after that pause, by all workers."""
+    """Return the result when the venue limits the rate: all workers wait for that pause."""
     return AttemptResult(
         outcome="rate_limited",
         sign=VenueSign.BUSY,
@@ -228,24 +231,23 @@ def rate_limited(retry_after: timedelta, *, reports: Sequence[Report] = ()) -> A
 
 def _given_up(claim: Claim, *, code: str, message: str, error: str, sign: VenueSign) -> AttemptResult:
     reason = Reason(source=ReasonSource.SYSTEM, code=code, message=message)
-    report = PlacementGivenUp(reason=reason, at=claim.claimed_at)
+    report = SubmissionGivenUp(reason=reason, at=claim.claimed_at)
     return AttemptResult(outcome="given_up", sign=sign, reports=[report], error=error)
 
 
 def canceled_before_sending(claim: Claim) -> AttemptResult:
-    """The account canceled an order that the venue does not have: it is over."""
+    """Return the result for an order that the account canceled and the venue does not have: it is over."""
     report = OrderEnded(end=End.CANCELED, reason=CANCELED_BEFORE_SENDING, venue_order_id=None, at=claim.claimed_at)
     return AttemptResult(outcome="canceled", reports=[report], counts=False)
 
 
 def doubts(claim: Claim) -> Sequence[Report]:
-    """What has to be told of an order that an attempt leaves alone: whether an earlier one, perhaps a killed one, may
-    have sent it."""
-    if claim.maybe_sent_at is None:
+    """Return the report that an earlier attempt, perhaps a killed one, may have sent the order; none if none did."""
+    if claim.loaded.maybe_sent_at is None:
         return ()
     return [_became_unknown(claim, "The answer to the placement was lost.")]
 
 
-def _became_unknown(claim: Claim, message: str) -> PlacementBecameUnknown:
+def _became_unknown(claim: Claim, message: str) -> SubmissionInDoubt:
     reason = Reason(source=ReasonSource.SYSTEM, code="OUTCOME_UNKNOWN", message=message)
-    return PlacementBecameUnknown(reason=reason, at=claim.claimed_at)
+    return SubmissionInDoubt(reason=reason, at=claim.claimed_at)

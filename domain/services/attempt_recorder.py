@@ -1,6 +1,6 @@
-"""The end of an attempt to place an order: what it found out is written down under the attempt's number.
+"""Recording of finished attempts: each result is written under its attempt's number.
 
-Attempts that end at about the same time are concluded together, by one statement. An older attempt that wakes up late
+Attempts that finish at about the same time are recorded together, by one statement. An older attempt that resumes late
 writes nothing: a newer one has the order.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.model.errors import VersionConflictError
-from domain.model.order import Order, is_placing_over
+from domain.model.order import Order, is_submission_over
 from domain.ports.notifications import WakeUps
 from domain.ports.order_store import AttemptEnd, Claim, LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
@@ -19,15 +19,15 @@ from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedAttempt:
-    """An attempt that has ended, and what it found out."""
+    """An attempt that has ended, and its result."""
 
     claim: Claim
-    finding: AttemptResult
+    result: AttemptResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecorder:
-    """Writes down how attempts ended. Of the attempts of an order only the first `max_attempts` count."""
+    """The recorder of finished attempts. Of the attempts of an order only the first `max_attempts` count."""
 
     orders: OrderStore
     recording: Recording
@@ -35,88 +35,76 @@ class AttemptRecorder:
     telemetry: Telemetry
     max_attempts: int
 
-    async def conclude(self, ended: Sequence[FinishedAttempt]) -> Sequence[None]:
-        """Write all of them down by one statement, each unless it has lost its claim; one None for each.
+    async def record(self, finished: Sequence[FinishedAttempt]) -> Sequence[None]:
+        """Write all results by one statement, except those of attempts that lost their claim; return a None for each.
 
-        Raises Unavailable when the database does not answer: each order is looked up when its lease has ended.
+        Raises UnavailableError when the database does not answer: each order is looked up when its lease has expired.
         """
-        rows: Mapping[UUID, LoadedOrder] = {
-            each.claim.order.id: _as_claimed(each.claim) for each in _oldest_first(ended)
-        }
-        left = ended
+        rows: Mapping[UUID, LoadedOrder] = {each.claim.order.id: each.claim.loaded for each in _oldest_first(finished)}
+        left = finished
         for _ in range(VERSION_CONFLICTS_MAX):
             left = self._unfenced(left, rows)
             try:
                 await self._write(left, rows)
             except VersionConflictError:
-                # Somebody wrote to one of them since. All are read again: that is as cheap as to find out which.
+                # A concurrent write changed one of them. Reading all again costs no more than finding out which.
                 rows = await self.orders.load([each.claim.order.id for each in left], [])
                 continue
-            return [None] * len(ended)
+            return [None] * len(finished)
         raise VersionConflictError
 
-    async def _write(self, ended: Sequence[FinishedAttempt], rows: Mapping[UUID, LoadedOrder]) -> None:
+    async def _write(self, finished: Sequence[FinishedAttempt], rows: Mapping[UUID, LoadedOrder]) -> None:
         decisions = [
             self.recording.decide(
-                rows[each.claim.order.id], each.finding.reports, attempt_end=self._attempt_end(each.claim, each.finding)
+                rows[each.claim.order.id], each.result.reports, attempt_end=self._attempt_end(each.claim, each.result)
             )
-            for each in ended
+            for each in finished
         ]
         await self.recording.commit(decisions)
-        for each, decision in zip(ended, decisions, strict=True):
-            if each.finding.next_in is not None:
-                self._schedule_next(each.claim, each.finding, decision.applied.order)
+        for each, decision in zip(finished, decisions, strict=True):
+            if each.result.next_in is not None:
+                self._schedule_next(each.claim, each.result, decision.applied.order)
 
     def _unfenced(
-        self, ended: Sequence[FinishedAttempt], rows: Mapping[UUID, LoadedOrder]
+        self, finished: Sequence[FinishedAttempt], rows: Mapping[UUID, LoadedOrder]
     ) -> Sequence[FinishedAttempt]:
-        """Those whose claim is still the newest one of their order."""
+        """Return the attempts whose claim is still the newest one of their order."""
         left = []
-        for each in ended:
+        for each in finished:
             row = rows.get(each.claim.order.id)
-            if row is not None and row.attempt == each.claim.attempt:
+            if row is not None and row.attempt == each.claim.loaded.attempt:
                 left.append(each)
             else:
-                self.telemetry.warning("attempt_fenced", order_id=str(each.claim.order.id), attempt=each.claim.attempt)
+                self.telemetry.warning(
+                    "attempt_fenced", order_id=str(each.claim.order.id), attempt=each.claim.loaded.attempt
+                )
         return left
 
-    def _attempt_end(self, claim: Claim, finding: AttemptResult) -> AttemptEnd:
+    def _attempt_end(self, claim: Claim, result: AttemptResult) -> AttemptEnd:
         return AttemptEnd(
-            attempt=claim.attempt,
-            error=finding.error,
-            counts=finding.counts and claim.attempts <= self.max_attempts,
-            may_have_been_sent=finding.may_have_been_sent,
-            next_in=finding.next_in,
+            attempt=claim.loaded.attempt,
+            error=result.error,
+            counts=result.counts and claim.loaded.attempts <= self.max_attempts,
+            may_have_been_sent=result.may_have_been_sent,
+            next_in=result.next_in,
         )
 
-    def _schedule_next(self, claim: Claim, finding: AttemptResult, order: Order) -> None:
-        if finding.next_in is None or is_placing_over(order.facts):
+    def _schedule_next(self, claim: Claim, result: AttemptResult, order: Order) -> None:
+        if result.next_in is None or is_submission_over(order.facts):
             return
         self.telemetry.count(Metric.PLACEMENTS_RETRIED)
         self.telemetry.warning(
             "placement_postponed",
             order_id=str(claim.order.id),
-            attempt=claim.attempts,
+            attempt=claim.loaded.attempts,
             status=order.status,
-            error=finding.error,
-            delay_seconds=round(finding.next_in.total_seconds(), 3),
-            next="attempted again by itself",
+            error=result.error,
+            delay_seconds=round(result.next_in.total_seconds(), 3),
+            next="attempted again automatically",
         )
-        self.wake_ups.placement_due([claim.order.id], within=finding.next_in)
+        self.wake_ups.placement_due([claim.order.id], within=result.next_in)
 
 
-def _oldest_first(ended: Sequence[FinishedAttempt]) -> Iterable[FinishedAttempt]:
-    """By attempt: of two of one order that end together the older one has lost its claim."""
-    return sorted(ended, key=lambda each: each.claim.attempt)
-
-
-def _as_claimed(claim: Claim) -> LoadedOrder:
-    """The row as the claim returned it; no need to read it again."""
-    return LoadedOrder(
-        order=claim.order,
-        executions=(),
-        attempt=claim.attempt,
-        attempts=claim.attempts,
-        maybe_sent_at=claim.maybe_sent_at,
-        lease_until=None,
-    )
+def _oldest_first(finished: Sequence[FinishedAttempt]) -> Iterable[FinishedAttempt]:
+    """Sort by attempt: of two attempts of one order the older one has lost its claim."""
+    return sorted(finished, key=lambda each: each.claim.loaded.attempt)

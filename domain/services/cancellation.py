@@ -1,8 +1,8 @@
-"""The fourth story: cancel an order. Note the request for good, then bring it to the venue until that has answered.
+"""Cancellation of orders: store the request, then deliver it to the venue until the venue has answered.
 
 An order that was never sent is canceled at once, here. One that may be at the venue is canceled by the venue alone:
-until it says so the order is PENDING_CANCEL and can still fill. Canceling twice is harmless, so an unanswered request
-is simply sent again.
+until it reports that, the order is PENDING_CANCEL and can still fill. Canceling twice is harmless, so an unanswered
+request is sent again.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from domain.model.errors import (
     VenueUnreachableError,
     VersionConflictError,
 )
-from domain.model.order import CANCELED_BEFORE_SENDING, End, PlacingPhase
-from domain.model.reports import CancelAsked, CancelRefused, CancelSent, OrderEnded, Report
+from domain.model.order import CANCELED_BEFORE_SENDING, End, SubmissionPhase
+from domain.model.reports import CancelRefused, CancelRequested, CancelSent, OrderEnded, Report
 from domain.ports.notifications import WakeUps
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.readers import OrderReader
@@ -32,7 +32,7 @@ from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
-    """Takes cancel requests from accounts."""
+    """The use case of requesting a cancellation."""
 
     orders: OrderStore
     reader: OrderReader
@@ -40,37 +40,37 @@ class Cancellation:
     wake_ups: WakeUps
 
     async def request(self, order_id: UUID, *, account_id: str | None) -> OrderSnapshot:
-        """Ask for the cancellation; gives the order as it stands then. Asked again while open, it changes nothing.
+        """Store a cancel request and return the order. While a request is open, another one changes nothing.
 
-        `account_id` None may cancel for every account. Raises OrderNotFoundError, NotCancelableError, UnavailableError;
-        that also when others kept changing the order meanwhile.
+        `account_id` None may cancel for every account. Raises OrderNotFoundError, NotCancelableError, and
+        UnavailableError, also when concurrent writers kept changing the order.
         """
         for _ in range(VERSION_CONFLICTS_MAX):
             row = (await self.orders.load([order_id], [])).get(order_id)
             if row is None or account_id not in (None, row.order.account_id):
                 raise OrderNotFoundError
             if row.order.status.is_final:
-                raise NotCancelableError(await self._as_it_stands(row))
+                raise NotCancelableError(await self._current_order(row))
             if row.order.facts.cancel.is_open:
-                return await self._as_it_stands(row)
+                return await self._current_order(row)
             try:
-                return await self._ask(row)
+                return await self._store_request(row)
             except VersionConflictError:
                 continue
         raise UnavailableError("The order kept changing meanwhile. Ask for its cancellation again.")
 
-    async def _ask(self, row: LoadedOrder) -> OrderSnapshot:
+    async def _store_request(self, row: LoadedOrder) -> OrderSnapshot:
         now = self.recording.clock()
         if was_never_sent(row):
             ended = OrderEnded(end=End.CANCELED, reason=CANCELED_BEFORE_SENDING, venue_order_id=None, at=now)
             changes = await self.recording.commit([self.recording.decide(row, [ended], unclaimed=True)])
         else:
-            decision = self.recording.decide(row, [CancelAsked(at=now)], cancel_in=timedelta(0))
+            decision = self.recording.decide(row, [CancelRequested(at=now)], cancel_in=timedelta(0))
             changes = await self.recording.commit([decision])
             self.wake_ups.cancel_due([row.order.id])
         return changes[-1].order
 
-    async def _as_it_stands(self, row: LoadedOrder) -> OrderSnapshot:
+    async def _current_order(self, row: LoadedOrder) -> OrderSnapshot:
         order = await self.reader.order(row.order.id, account_id=row.order.account_id)
         if order is None:
             raise OrderNotFoundError
@@ -78,10 +78,10 @@ class Cancellation:
 
 
 def was_never_sent(row: LoadedOrder) -> bool:
-    """Whether the venue cannot have the order: every attempt so far proved that nothing was sent, and none runs."""
+    """Return whether the venue cannot have the order: every attempt proved that nothing was sent, and none runs."""
     facts = row.order.facts
     return (
-        facts.phase is PlacingPhase.WAITING
+        facts.phase is SubmissionPhase.WAITING
         and not facts.venue_has_shown_something
         and row.maybe_sent_at is None
         and row.lease_until is None
@@ -90,7 +90,7 @@ def was_never_sent(row: LoadedOrder) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPolicy:
-    """How patient canceling is. `confirm_within` is how long the stream may take to tell what became of a request."""
+    """Times of delivering cancel requests. `confirm_within` is how long the stream may take to report the result."""
 
     retry: timedelta
     confirm_within: timedelta
@@ -99,7 +99,7 @@ class CancelPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelDelivery:
-    """Brings cancel requests to the venue. `slots` bounds the requests that this process makes at once."""
+    """The use case of delivering cancel requests to the venue. `slots` bounds this process's concurrent requests."""
 
     orders: OrderStore
     venue: Venue
@@ -110,13 +110,13 @@ class CancelDelivery:
     slots: asyncio.Semaphore
 
     async def deliver(self, order_ids: Collection[UUID]) -> int:
-        """Send the cancel requests of these orders that are due; gives how many were."""
+        """Send the cancel requests of these orders that are due; return how many were."""
         rows = await self.orders.claim_cancels(order_ids, lease=self.policy.lease)
         await self._deliver_all(rows)
         return len(rows)
 
     async def sweep(self, *, limit: int, overdue_by: timedelta) -> int:
-        """Send the most overdue cancel requests, whatever became of their wake-up; gives how many."""
+        """Send the most overdue cancel requests, whether or not a wake-up came; return how many."""
         rows = await self.orders.claim_due_cancels(limit=limit, overdue_by=overdue_by, lease=self.policy.lease)
         await self._deliver_all(rows)
         return len(rows)
@@ -129,34 +129,34 @@ class CancelDelivery:
     async def _deliver(self, row: LoadedOrder) -> None:
         try:
             async with self.slots:
-                reports, again_in = await self._find_out(row)
-            await self._conclude(row, reports, again_in=again_in)
+                reports, again_in = await self._make_request(row)
+            await self._record(row, reports, again_in=again_in)
         except Exception as error:  # noqa: BLE001 - whatever happens to one order must not cancel the others' requests
-            say = self.telemetry.warning if isinstance(error, TransientError) else self.telemetry.error
-            say("cancel_not_concluded", order_id=str(row.order.id), error=repr(error), next="sent again when due")
+            log = self.telemetry.warning if isinstance(error, TransientError) else self.telemetry.error
+            log("cancel_not_recorded", order_id=str(row.order.id), error=repr(error), next="sent again when due")
 
-    async def _find_out(self, row: LoadedOrder) -> tuple[Sequence[Report], timedelta]:
-        """Reports about the cancel request, and when to look at it again if it is still open then."""
+    async def _make_request(self, row: LoadedOrder) -> tuple[Sequence[Report], timedelta]:
+        """Send the request; return reports about it, and after which time to try again if it is still open."""
         facts = row.order.facts
         if facts.venue_order_id is None:
-            return (), self.policy.retry  # Not at the venue yet: placing it comes first, or ends it.
+            return (), self.policy.retry  # Not at the venue yet: its submission comes first, or ends it.
         if not facts.cancel.is_unsent:
             found = await self._look_up(row)
             if found is not None and not found.is_open:
                 return found.reports, self.policy.confirm_within
         outcome = await self.venue.cancel(facts.venue_order_id)
         self.telemetry.count(Metric.CANCEL_ATTEMPTS, outcome=type(outcome).__name__)
-        return await self._judge(row, outcome)
+        return await self._result_of(row, outcome)
 
-    async def _judge(self, row: LoadedOrder, outcome: CancelOutcome) -> tuple[Sequence[Report], timedelta]:
+    async def _result_of(self, row: LoadedOrder, outcome: CancelOutcome) -> tuple[Sequence[Report], timedelta]:
         now = self.recording.clock()
-        request = row.order.facts.cancel.asked
+        request = row.order.facts.cancel.requested
         match outcome:
             case CancelTaken():
                 return [CancelSent(request=request, at=now)], self.policy.confirm_within
             case CancelUnknown(error=error):
                 self.telemetry.warning(
-                    "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again by itself"
+                    "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again automatically"
                 )
                 return (), self.policy.retry
             case CancelNotPossible(reason=reason):
@@ -164,7 +164,7 @@ class CancelDelivery:
                 if found is None:
                     return (), self.policy.retry
                 if not found.is_open:
-                    return found.reports, self.policy.retry  # It ended by itself; its last fills come by the stream.
+                    return found.reports, self.policy.retry  # It ended before; the stream reports its last fills.
                 return [*found.reports, CancelRefused(reason=reason, request=request, at=now)], self.policy.retry
 
     async def _look_up(self, row: LoadedOrder) -> VenueOrder | None:
@@ -172,11 +172,14 @@ class CancelDelivery:
             return await self.venue.find(row.order.id)
         except VenueUnreachableError as error:
             self.telemetry.warning(
-                "cancel_look_up_failed", order_id=str(row.order.id), error=str(error), next="asked again by itself"
+                "cancel_look_up_failed",
+                order_id=str(row.order.id),
+                error=str(error),
+                next="looked up again automatically",
             )
             return None
 
-    async def _conclude(self, row: LoadedOrder, reports: Sequence[Report], *, again_in: timedelta) -> None:
+    async def _record(self, row: LoadedOrder, reports: Sequence[Report], *, again_in: timedelta) -> None:
         for _ in range(VERSION_CONFLICTS_MAX):
             decision = self.recording.decide(row, reports, cancel_in=again_in)
             try:

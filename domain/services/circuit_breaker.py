@@ -1,8 +1,8 @@
-"""The gate in front of a venue, one for all workers: shut while the venue asks for a pause, or does not work.
+"""The circuit breaker of a venue, shared by all workers: it blocks claims while the venue is down or asks for a pause.
 
-A run of attempts that fail through no order's fault opens the circuit: nothing is claimed for a while, then one order
-at a time, and the first usable answer closes it. The database keeps the gate and the claims look at it, so every worker
-obeys, and an order that waits behind it spends nothing. See docs/decisions/0006.
+Consecutive attempts that fail through no order's fault open the circuit: nothing is claimed for a while, then one order
+at a time, and the first usable answer closes it. Its state is in the database and the claims check it, so every worker
+obeys it, and a waiting order uses no attempt. See docs/decisions/0006.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from domain.ports.breaker_store import BreakerStore
 from domain.ports.order_store import Claim
 from domain.ports.telemetry import Metric, Telemetry
 
-AT_ONCE = timedelta(0)
+NO_WAIT = timedelta(0)
 
 
 class VenueSign(Enum):
-    """What an attempt shows about the venue itself, whatever became of the order."""
+    """What an attempt shows about the venue itself, whatever it shows about the order."""
 
     WORKS = "works"
     FAILS = "fails"
@@ -29,7 +29,7 @@ class VenueSign(Enum):
 
 
 class Circuit(Enum):
-    """How the gate stands, with the value of its gauge."""
+    """The state of the circuit, with the value of its gauge."""
 
     CLOSED = 0
     PROBING = 1
@@ -45,27 +45,27 @@ class BreakerPolicy:
 
 
 class CircuitBreaker:
-    """Tells the gate what the attempts of this process show of the venue, and people when it opens or closes."""
+    """The circuit breaker as this process sees it: it stores what attempts show, and logs when the circuit changes."""
 
-    def __init__(self, gate: BreakerStore, *, policy: BreakerPolicy, telemetry: Telemetry) -> None:
-        self._gate = gate
+    def __init__(self, store: BreakerStore, *, policy: BreakerPolicy, telemetry: Telemetry) -> None:
+        self._store = store
         self._policy = policy
         self._telemetry = telemetry
         self._has_failed = False
-        self._shut_at = self._shut_until = -math.inf
+        self._blocked_at = self._blocked_until = -math.inf
         self.reason = ""
 
     def held_for(self, *, claimed_at: float) -> timedelta:
-        """How long an order that was claimed then (by the loop's clock) must wait, as far as this process knows.
+        """Return how long an order that was claimed then (time of the event loop) must wait, as far as is known here.
 
-        A claim that is younger than the news was let through by the gate itself.
+        A claim that is younger than the last update has passed the breaker in the database.
         """
-        if claimed_at > self._shut_at:
-            return AT_ONCE
-        return timedelta(seconds=max(self._shut_until - asyncio.get_running_loop().time(), 0.0))
+        if claimed_at > self._blocked_at:
+            return NO_WAIT
+        return timedelta(seconds=max(self._blocked_until - asyncio.get_running_loop().time(), 0.0))
 
-    async def note(self, sign: VenueSign, claim: Claim, *, error: str | None, wait: timedelta | None) -> None:
-        """Tell the gate what an attempt showed; `wait` is what a busy venue asks for."""
+    async def update(self, sign: VenueSign, claim: Claim, *, error: str | None, wait: timedelta | None) -> None:
+        """Store what an attempt showed about the venue; `wait` is the pause that a busy venue asks for."""
         try:
             match sign:
                 case VenueSign.WORKS:
@@ -73,65 +73,67 @@ class CircuitBreaker:
                 case VenueSign.FAILS:
                     await self._failed(claim, error or "")
                 case VenueSign.BUSY:
-                    await self._pause(error or "", wait or AT_ONCE)
+                    await self._pause(error or "", wait or NO_WAIT)
                 case VenueSign.NOTHING if claim.is_probe:
-                    await self._gate.allow_next_probe()
+                    await self._store.allow_next_probe()
                 case VenueSign.NOTHING:
                     pass
         except TransientError as failure:
-            # The order matters more: what was found out about it is still written.
+            # The order matters more: its result is still recorded.
             self._telemetry.warning("breaker_not_updated", sign=sign.value, error=str(failure), next="the next attempt")
 
     async def measure(self) -> None:
-        """Show how the gate stands."""
-        state = await self._gate.state()
+        """Set the gauge of the circuit."""
+        state = await self._store.state()
         circuit = Circuit.CLOSED
         if state.is_open:
-            circuit = Circuit.OPEN if state.held_for > AT_ONCE else Circuit.PROBING
+            circuit = Circuit.OPEN if state.held_for > NO_WAIT else Circuit.PROBING
         self._telemetry.set(Metric.VENUE_CIRCUIT, circuit.value)
 
     async def _worked(self, claim: Claim) -> None:
-        # A venue that works costs nothing: there is something to write only after a failure, ours or another worker's.
+        # Write only after a failure, of this worker or another: a venue that works costs no statement.
         if not (self._has_failed or claim.venue_failures):
             return
-        news = await self._gate.worked()
+        update = await self._store.record_success()
         self._has_failed = False
-        self._shut_at = self._shut_until = -math.inf
-        if news.is_new:
+        self._blocked_at = self._blocked_until = -math.inf
+        if update.is_new:
             self._telemetry.info("venue_circuit_closed", next="all workers place orders again")
 
     async def _failed(self, claim: Claim, error: str) -> None:
-        if not claim.is_probe and self._is_shut():
+        if not claim.is_probe and self._is_blocked():
             return
-        news = await self._gate.failed(error=error, trips_at=self._policy.failures, open_for=self._policy.open_for)
+        update = await self._store.record_failure(
+            error=error, threshold=self._policy.failures, open_for=self._policy.open_for
+        )
         self._has_failed = True
-        self._learn(news.held_for, f"The circuit to the venue is open: {error}")
-        if news.is_new:
+        self._block_claims(update.held_for, f"The circuit to the venue is open: {error}")
+        if update.is_new:
             self._telemetry.count(Metric.VENUE_CIRCUIT_OPENED)
             self._telemetry.error(
                 "venue_circuit_opened",
                 failures=self._policy.failures,
                 error=error,
-                delay_seconds=round(news.held_for.total_seconds(), 3),
-                next="orders wait without spending attempts; one at a time is tried, and success closes it by itself",
+                delay_seconds=round(update.held_for.total_seconds(), 3),
+                next="orders wait without using attempts; one at a time is tried, and a success closes the circuit",
             )
 
     async def _pause(self, error: str, wait: timedelta) -> None:
-        news = await self._gate.pause(wait=wait, error=error)
-        self._learn(news.held_for, error)
-        if news.is_new:
+        update = await self._store.pause(wait=wait, error=error)
+        self._block_claims(update.held_for, error)
+        if update.is_new:
             self._telemetry.count(Metric.VENUE_PAUSES)
             self._telemetry.warning(
                 "venue_paused",
-                delay_seconds=round(news.held_for.total_seconds(), 3),
+                delay_seconds=round(update.held_for.total_seconds(), 3),
                 next="no worker claims an order until then",
             )
 
-    def _is_shut(self) -> bool:
-        return self._shut_until > asyncio.get_running_loop().time()
+    def _is_blocked(self) -> bool:
+        return self._blocked_until > asyncio.get_running_loop().time()
 
-    def _learn(self, held_for: timedelta, reason: str) -> None:
-        if held_for > AT_ONCE:
-            self._shut_at = asyncio.get_running_loop().time()
-            self._shut_until = self._shut_at + held_for.total_seconds()
+    def _block_claims(self, held_for: timedelta, reason: str) -> None:
+        if held_for > NO_WAIT:
+            self._blocked_at = asyncio.get_running_loop().time()
+            self._blocked_until = self._blocked_at + held_for.total_seconds()
             self.reason = reason

@@ -1,5 +1,7 @@
-"""How many orders a process has claimed and not yet begun to send: some, so that a free slot waits for nobody, and not
-many, since what is claimed here no other worker can send, and its lease runs.
+"""The bound on orders that a process has claimed and not begun to send.
+
+A few are needed, so that a free slot never waits for a claim. More would do harm: no other worker can send an order
+that is claimed here, and its lease runs.
 """
 
 import asyncio
@@ -9,57 +11,57 @@ from datetime import timedelta
 
 
 class BudgetExhaustedError(Exception):
-    """As many orders are claimed as may be, and none of them is sent."""
+    """The budget is used up, and no claimed order began to be sent in time."""
 
 
 class ClaimBudget:
-    """Lets claims begin, first come first served, as long as fewer than `most` orders are claimed or being claimed."""
+    """Admits claims, first come first served, while fewer than `orders_max` orders are claimed or being claimed."""
 
-    def __init__(self, *, most: int) -> None:
-        self._most = most
+    def __init__(self, *, orders_max: int) -> None:
+        self._orders_max = orders_max
         self._count = 0
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._has_room = asyncio.Event()
 
     @asynccontextmanager
-    async def claiming(self, count: int, *, within: timedelta) -> AsyncIterator["Reserved"]:
-        """Wait for room, then let so many orders at most be claimed. What has not begun at the end is given back.
+    async def reserve(self, count: int, *, within: timedelta) -> AsyncIterator["Reservation"]:
+        """Wait until there is room, then reserve it for `count` orders. What is left of it is released at the end.
 
-        Raises BudgetExhaustedError when there is none in that time.
+        Raises BudgetExhaustedError when there is no room in that time.
         """
         try:
-            async with asyncio.timeout(within.total_seconds()), self._turn:
-                while self._count >= self._most:
+            async with asyncio.timeout(within.total_seconds()), self._lock:
+                while self._count >= self._orders_max:
                     self._has_room.clear()
                     await self._has_room.wait()
                 self._count += count
         except TimeoutError:
             raise BudgetExhaustedError from None
-        reserved = Reserved(self, count)
+        reservation = Reservation(self, count)
         try:
-            yield reserved
+            yield reservation
         finally:
-            reserved.keep(0)
+            reservation.reduce_to(0)
 
-    def give_back(self, count: int) -> None:
-        """So many fewer are claimed ahead."""
+    def release(self, count: int) -> None:
+        """Subtract `count` orders from those that are claimed and not begun."""
         self._count -= count
-        if self._count < self._most:
+        if self._count < self._orders_max:
             self._has_room.set()
 
 
-class Reserved:
-    """What one claim has taken of the room."""
+class Reservation:
+    """The part of the budget that one claim holds, in orders."""
 
-    def __init__(self, ahead: ClaimBudget, count: int) -> None:
-        self._ahead = ahead
+    def __init__(self, budget: ClaimBudget, count: int) -> None:
+        self._budget = budget
         self._count = count
 
-    def keep(self, count: int) -> None:
-        """Only so many were claimed."""
-        self._ahead.give_back(self._count - count)
+    def reduce_to(self, count: int) -> None:
+        """Hold room for `count` orders from now on, and release the rest."""
+        self._budget.release(self._count - count)
         self._count = count
 
-    def begin(self) -> None:
-        """One of them has a slot."""
-        self.keep(self._count - 1)
+    def release_one(self) -> None:
+        """Release the room of one order: its attempt has a slot."""
+        self.reduce_to(self._count - 1)

@@ -1,11 +1,11 @@
-"""The orders that were written last, kept so that the next report of one of them needs no reading.
+"""Cache of the orders that were written last, so that the next report about one of them needs no read.
 
-What is kept may be old: somebody else may have written since. That is found where it counts, by the statement that
-writes, which compares every order's version; then everything is read, as if nothing had been kept.
+A cached order may be stale: another process may have written it since. The statement that writes compares every order's
+version and finds that out; then the orders are removed from the cache and read.
 
-The stored executions are not kept. A fill that raises the cumulative quantity above that of every stored execution is
-none of them by its total; should it be one of them by its name, the statement finds that too. Whatever else a report
-says of an execution is looked up in the database.
+The stored executions are not cached. A fill that raises the cumulative quantity above that of every stored execution is
+none of them by its total; if it is one of them by its id, the statement finds that out too. For any other report about
+an execution the executions are read from the database.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,39 +18,39 @@ from domain.ports.order_store import LoadedOrder
 
 
 class OrderCache:
-    """At most so many orders as they were written last; those that were written longest ago are forgotten first."""
+    """Cache of at most `orders_max` orders; the least recently written are evicted first."""
 
     def __init__(self, *, orders_max: int) -> None:
         self._orders_max = orders_max
         self._rows: dict[UUID, LoadedOrder] = {}
 
     def get(self, order_id: UUID) -> LoadedOrder | None:
-        """The order, if it is kept."""
+        """Return the cached order, or None."""
         return self._rows.get(order_id)
 
-    def keep(self, rows: Mapping[UUID, LoadedOrder]) -> None:
-        """Keep these orders as they have just been written."""
+    def put(self, rows: Mapping[UUID, LoadedOrder]) -> None:
+        """Cache these orders as they have just been written."""
         if not self._orders_max:
             return
         for order_id, row in rows.items():
             self._rows.pop(order_id, None)
-            if _is_plain(row.order):
+            if _expects_more_fills(row.order):
                 self._rows[order_id] = row
         while len(self._rows) > self._orders_max:
             del self._rows[next(iter(self._rows))]
 
-    def forget(self, order_ids: Iterable[UUID]) -> None:
-        """Read these orders again, the next time."""
+    def remove(self, order_ids: Iterable[UUID]) -> None:
+        """Remove these orders, so that they are read the next time."""
         for order_id in order_ids:
             self._rows.pop(order_id, None)
 
-    def forget_all(self) -> None:
-        """Read everything again."""
+    def clear(self) -> None:
+        """Remove all orders."""
         self._rows.clear()
 
 
-def suffices(row: LoadedOrder, reports: Iterable[Report]) -> bool:
-    """Whether these reports can be applied to the order without its stored executions: they name none of them."""
+def can_apply_without_executions(row: LoadedOrder, reports: Iterable[Report]) -> bool:
+    """Return whether no report can name a stored execution of the order, so that none has to be read."""
     for report in reports:
         if isinstance(report, OrderFilled):
             if report.cumulative_quantity is None or row.filled_up_to is None:
@@ -63,7 +63,7 @@ def suffices(row: LoadedOrder, reports: Iterable[Report]) -> bool:
 
 
 def as_written(row: LoadedOrder, applied: Applied) -> LoadedOrder:
-    """The row as it is once that was written to it, without its executions."""
+    """Return the row as it will be once `applied` is written, without its executions."""
     filled_up_to = row.filled_up_to
     if filled_up_to is not None:
         for execution in applied.executions:
@@ -80,6 +80,6 @@ def as_written(row: LoadedOrder, applied: Applied) -> LoadedOrder:
     )
 
 
-def _is_plain(order: Order) -> bool:
-    """Whether more is to be expected of it. The reasons of ends may grow without a version: such an order is read."""
+def _expects_more_fills(order: Order) -> bool:
+    """Return whether it is worth caching. An ended order is not: its end reasons may grow without a new version."""
     return not order.facts.ends and order.facts.filled_quantity < order.terms.quantity

@@ -1,8 +1,8 @@
-"""Batches of one stream in a line: while one is written the next one is decided, as if the first were written already.
+"""The pipeline of batches of one stream: while one is written the next is decided, as if the first were stored already.
 
-What a batch makes of its orders is expected, and no more, until it is written. The batch behind is decided on that,
-waits for its turn, and is decided again when it did not come true. So it never writes what rests on something that
-was not written.
+A batch predicts what its orders will be once it is written. The next batch is decided on that prediction, waits for its
+ticket, and is decided again when the prediction did not hold. So nothing is written that rests on a row which was never
+stored.
 """
 
 import asyncio
@@ -12,73 +12,73 @@ from uuid import UUID
 from domain.model.errors import VersionConflictError
 from domain.ports.order_store import LoadedOrder
 
-ROUNDS_UNTIL_SENT = 2
-"""In the first round of the event loop the batch behind wakes up, in the second its statement is sent. Whoever works
-before that lets the database wait, which was half of its time."""
+LOOP_ROUNDS_UNTIL_NEXT_WRITE = 2
+"""In the first round of the event loop the next batch wakes up, in the second its statement is sent. Work done before
+that keeps the database idle: half of its time, when it was measured."""
 
 
 class PipelineTicket:
-    """One batch's place in the line."""
+    """One batch's place in the pipeline: a WriteTicket that also carries the batch's prediction."""
 
-    def __init__(self, before: "PipelineTicket | None" = None) -> None:
-        self._before = before
-        self.expectation: Mapping[UUID, LoadedOrder] | None = None
+    def __init__(self, previous: "PipelineTicket | None" = None) -> None:
+        self._previous = previous
+        self.prediction: Mapping[UUID, LoadedOrder] | None = None
         self.prediction_held = False
-        self._is_decided = asyncio.Event()
-        self._is_over = asyncio.Event()
-        self._is_first_word = True
+        self._is_predicted = asyncio.Event()
+        self._is_ended = asyncio.Event()
+        self._is_first_prediction = True
 
-    def behind(self) -> "PipelineTicket":
-        """The place right behind this one."""
+    def next_ticket(self) -> "PipelineTicket":
+        """Return the ticket of the batch that follows this one."""
         return PipelineTicket(self)
 
-    def expected(self, order_id: UUID) -> LoadedOrder | None:
-        """The order as it will be once the batch before is written, if it is in that batch."""
-        if self._before is None or self._before.expectation is None:
+    def predicted(self, order_id: UUID) -> LoadedOrder | None:
+        """Return the order as it will be once the previous batch is written; None if that batch does not write it."""
+        if self._previous is None or self._previous.prediction is None:
             return None
-        return self._before.expectation.get(order_id)
+        return self._previous.prediction.get(order_id)
 
-    def expect(self, rows: Mapping[UUID, LoadedOrder]) -> None:
-        """Let the batch behind know what this one makes of its orders. The first word holds, for that is acted on."""
-        if self.expectation is None:
-            self.expectation = rows
-        self._is_first_word = rows is self.expectation
-        self._is_decided.set()
+    def predict(self, rows: Mapping[UUID, LoadedOrder]) -> None:
+        """Publish what this batch will make of its orders. The first prediction stays: the next batch acts on it."""
+        if self.prediction is None:
+            self.prediction = rows
+        self._is_first_prediction = rows is self.prediction
+        self._is_predicted.set()
 
-    async def written(self) -> None:
-        """The batch is written: let the one behind write at once, before anything is made of this one's outcome."""
-        self.prediction_held = self._is_first_word
+    async def mark_written(self) -> None:
+        """Let the next batch write at once, before this one's outcome is processed."""
+        self.prediction_held = self._is_first_prediction
         self.end()
-        for _ in range(ROUNDS_UNTIL_SENT):
+        for _ in range(LOOP_ROUNDS_UNTIL_NEXT_WRITE):
             await asyncio.sleep(0)
 
-    async def may_be_decided(self) -> None:
-        """Wait until it is known what to expect of the batch before."""
-        if self._before is not None:
-            await self._before.decided()
+    async def wait_until_predictable(self) -> None:
+        """Wait until the previous batch has published its prediction, or has ended."""
+        if self._previous is not None:
+            await self._previous.wait_until_predicted()
 
-    async def comes(self) -> None:
-        """Wait until the batch before is done with. Then nothing is expected of it any more: what it wrote is stored.
+    async def wait(self) -> None:
+        """Wait until the previous batch has ended. Its prediction is not used after that: what it wrote is stored.
 
-        Raises VersionConflictError, once, when that is not what it let expect.
+        Raises VersionConflictError, once, when its prediction did not hold.
         """
-        if self._before is None:
+        if self._previous is None:
             return
-        before, self._before = self._before, None
-        await before.over()
-        if before.expectation is not None and not before.prediction_held:
+        previous, self._previous = self._previous, None
+        await previous.wait_until_ended()
+        if previous.prediction is not None and not previous.prediction_held:
             raise VersionConflictError
 
     def end(self) -> None:
-        """Be done with, however it went. Batches that wrote nothing, and never waited, would hold those before them."""
-        self._before = None
-        self._is_decided.set()
-        self._is_over.set()
+        """End the batch, written or not, and drop the previous ticket: batches that never wait would form a chain."""
+        self._previous = None
+        self._is_predicted.set()
+        self._is_ended.set()
 
-    async def decided(self) -> None:
-        """Wait until it is known what the batch makes of its orders."""
-        await self._is_decided.wait()
+    async def wait_until_predicted(self) -> None:
+        """Wait until the batch has published its prediction, or has ended."""
+        await self._is_predicted.wait()
 
-    async def over(self) -> None:
-        """Wait until the batch is done with."""
-        await self._is_over.wait()
+    async def wait_until_ended(self) -> None:
+        """Wait until the batch has ended."""
+        await self._is_ended.wait()

@@ -1,8 +1,8 @@
-"""The first story: accept an order. Check it, store it for good, wake a worker, answer. The venue plays no part.
+"""Placement of orders: check an order, store it, wake a worker, answer. The venue is not involved.
 
-Between the checks and the storing stand the pre-trade limits (see `domain.model.limits`): those of one order are judged
-here, by limits that may be a moment old; halts and what the account has under way are judged by whoever stores it, who
-also says when the limits were changed meanwhile.
+The pre-trade limits (see `domain.model.limits`) are checked in two places: those of a single order here, by limits that
+may be stale; halts and the account's open orders in the statement that stores the order, which also detects that the
+limits were changed in between. A stored order is what the documentation calls an accepted order.
 """
 
 from collections.abc import Sequence
@@ -44,12 +44,12 @@ from domain.ports.trading_control import InstrumentPrices, LimitBook
 
 INSTRUMENT_NOT_TRADABLE = "INSTRUMENT_NOT_TRADABLE"
 LIMITS_CHANGED_MAX = 5
-"""How often an order is judged again because an operator has just changed the limits."""
+"""How often an order is checked again because an operator has just changed the limits."""
 
 
 @frozen
 class PlaceOrder:
-    """The command, as the client sent it; nothing but its types has been checked."""
+    """The command as the client sent it; only its types have been checked."""
 
     account_id: str
     client_order_id: str
@@ -71,7 +71,7 @@ class PlacementResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Accepts orders."""
+    """The use case of placing orders."""
 
     orders: OrderStore
     reader: OrderReader
@@ -85,7 +85,7 @@ class Placement:
     new_id: NewId
 
     async def place(self, command: PlaceOrder) -> PlacementResult:
-        """Store the order and return; it is placed behind.
+        """Store the order and return; a worker submits it afterwards.
 
         Raises InvalidOrderError, OrderDeniedError, ClientOrderIdConflictError, and UnavailableError when it cannot be
         stored.
@@ -96,16 +96,16 @@ class Placement:
             except (InvalidOrderError, OrderDeniedError) as refusal:
                 return await self._stored_before(command, refusal)
             try:
-                stored = await self.orders.accept(order, limits=limits)
+                stored = await self.orders.store(order, limits=limits)
             except LimitsChangedError:
                 continue
             except OrderDeniedError as denial:
                 self.telemetry.count(Metric.ORDERS_DENIED, code=denial.code)
                 raise
-            return self._accepted(stored, order)
+            return self._stored(stored, order)
         raise UnavailableError
 
-    def _accepted(self, stored: OrderStored, order: Order) -> PlacementResult:
+    def _stored(self, stored: OrderStored, order: Order) -> PlacementResult:
         if stored.change is None:
             return self._replayed(stored.order, order.terms)
         self.telemetry.count(Metric.ORDERS_ACCEPTED)
@@ -114,11 +114,11 @@ class Placement:
         return PlacementResult(order=stored.order, replayed=False)
 
     async def _checked_order(self, command: PlaceOrder, *, fresh: bool) -> tuple[Order, AccountLimits]:
-        """The order, and the limits that its terms keep. Raises InvalidOrderError and OrderDeniedError."""
+        """Return the order, and the limits by which it was checked. Raises InvalidOrderError and OrderDeniedError."""
         terms = await self._checked_terms(command)
         limits = await self.limit_book.limits_of(command.account_id, fresh=fresh)
         if await self._denial(terms, limits) is not None:
-            # Nobody is denied by limits that hold no more: a look at those of this moment, before the answer.
+            # Re-read the limits before denying: the cached ones may be stale.
             limits = await self.limit_book.limits_of(command.account_id, fresh=True)
             denial = await self._denial(terms, limits)
             if denial is not None:
@@ -145,9 +145,9 @@ class Placement:
     async def _stored_before(
         self, command: PlaceOrder, refusal: InvalidOrderError | OrderDeniedError
     ) -> PlacementResult:
-        """The order that this intent became before it would have been refused; else the refusal holds, and is raised.
+        """Return the order that was stored for this client order id before; if there is none, raise the refusal.
 
-        Nobody may be told that nothing was stored, only because trading was halted before the repeat came.
+        A repeat must not be answered with a denial, as if nothing had been stored, because trading was halted since.
         """
         if isinstance(refusal, InvalidOrderError) and any(one.code not in _OF_THE_INSTRUMENT for one in refusal.issues):
             raise refusal
@@ -166,7 +166,7 @@ class Placement:
 
 
 _OF_THE_INSTRUMENT = frozenset({IssueCode.UNKNOWN_INSTRUMENT, IssueCode.BAD_LOT, IssueCode.BAD_TICK})
-"""What can become wrong with an order that was right: the instrument changes, the other rules do not."""
+"""The issues that a valid order can get later: instruments change, the other rules do not."""
 
 
 def _terms(command: PlaceOrder, *, symbol: str) -> Terms:
@@ -183,7 +183,7 @@ def _terms(command: PlaceOrder, *, symbol: str) -> Terms:
 
 
 def find_issues(command: PlaceOrder, instrument: Instrument | None) -> Sequence[InputIssue]:
-    """Everything that is wrong with the command, field by field, so that a form can show it all at once."""
+    """Return all issues of the command, field by field, so that a form can show them at once."""
     issues = [
         *_client_order_id_issues(command),
         *_instrument_issues(command, instrument),

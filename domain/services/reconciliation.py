@@ -1,8 +1,8 @@
-"""What the stream missed: ask the venue, and record the answers through the same code as the stream's reports.
+"""Reconciliation with the venue: read what the stream missed, and record it through the same code as its reports.
 
-The stream has no sequence numbers and no replay, so after every connect (and whenever something looks missed) the
-fills since the last position are read, and our open orders are compared with the venue's list. Everything repeats
-harmlessly, so the questions may overlap with the stream and with each other.
+The stream has no sequence numbers and no replay. So after every connect, and whenever something looks missed, the fills
+since the last position are read, and our open orders are compared with the venue's list. Reports repeat harmlessly, so
+the reads may overlap with the stream and with each other.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from domain.ports.venue import Venue, VenueOrder, VenueReport
 from domain.services.pipeline import PipelineTicket
 from domain.services.recording import Recorded, Recording
 
-EXTERNAL_ORDERS_REMEMBERED_MAX = 100_000
-KNOWN_ORDERS_REMEMBERED_MAX = 100_000
-REPORT_SHOWN_CHARACTERS = 1_000
-REPORTS_AT_ONCE = 300
-UNDER_WAY_MAX = 2
-"""One batch is written and one decided: what a batch is expected to make is acted on by the next one alone."""
+EXTERNAL_ORDERS_CACHED_MAX = 100_000
+KNOWN_ORDERS_CACHED_MAX = 100_000
+REPORT_LOGGED_MAX_CHARACTERS = 1_000
+FILLS_PER_BATCH = 300
+BATCHES_UNDER_WAY_MAX = 2
+"""One batch is written while one is decided: a batch's prediction is used by the next one alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatchUpPolicy:
-    """How far back questions reach: `overlap` covers clocks that differ and reports under way, `first_look_back` is
-    asked for when there is no position yet. `look_ups_max` bounds the single look-ups of one run."""
+    """How far back a catch-up reads: `overlap` covers clocks that differ and reports under way, `first_look_back` is
+    used when there is no position yet. `look_ups_max` bounds the look-ups of single orders in one run."""
 
     overlap: timedelta
     first_look_back: timedelta
@@ -44,8 +44,8 @@ class CatchUpPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """Brings what is recorded here up to what the venue knows. `foreign` remembers orders that are not ours, so that
-    the venue is asked for each of them once, and `known` which ones are ours by the venue's ids, which never change."""
+    """The use case of reconciliation. `external_ids` caches the venue's ids of external orders, so that each is looked
+    up once, and `known_order_ids` our order ids by the venue's, which never change."""
 
     venue: Venue
     orders: OrderStore
@@ -54,14 +54,14 @@ class Reconciliation:
     telemetry: Telemetry
     clock: Clock
     policy: CatchUpPolicy
-    foreign: dict[str, None] = field(default_factory=dict)
-    known: dict[str, UUID] = field(default_factory=dict)
+    external_ids: dict[str, None] = field(default_factory=dict)
+    known_order_ids: dict[str, UUID] = field(default_factory=dict)
 
     async def catch_up(self, *, cause: str) -> int:
-        """Record every fill since the last position and the end of every order that closed unheard.
+        """Record every fill since the last position and the end of every order that closed without a report.
 
-        Gives how many changes that made. Raises VenueUnreachable or Unavailable; then the position stays, and the next
-        run asks again. Raises LeadershipLostError when the recording's fence does not hold.
+        Return the number of changes. Raises VenueUnreachableError or UnavailableError; then the position stays, and the
+        next run reads again. Raises LeadershipLostError when the recording's fence does not hold.
         """
         self.telemetry.count(Metric.CATCH_UPS, cause=cause)
         started_at = self.clock()
@@ -72,30 +72,30 @@ class Reconciliation:
         return changes
 
     async def has_open_orders(self) -> bool:
-        """Whether the venue has an order of which more can be expected. Raises Unavailable."""
+        """Return whether an order is open at the venue. Raises UnavailableError."""
         return bool(await self.orders.open_at_venue(silent_for=timedelta(0), limit=1))
 
     async def record_fills(self, *, since: datetime) -> int:
-        """Record all fills since that moment; gives how many changes that made.
+        """Record all fills since that time; return the number of changes.
 
-        Some pages are recorded together. While they are written the next ones are decided, and more are asked for.
+        Some pages are recorded as one batch. While it is written the next one is decided, and more pages are requested.
         """
-        changes, under_way, turn, may_repeat = 0, deque[asyncio.Task[int]](), PipelineTicket(), True
-        turn.end()
+        changes, under_way, ticket, may_repeat = 0, deque[asyncio.Task[int]](), PipelineTicket(), True
+        ticket.end()
         try:
-            async with aclosing(_one_ahead(self._some_pages(since))) as pages:
-                async for told in pages:
-                    # Where the question overlaps with the last one; from there on, recording finds what still repeats.
-                    fills = await self._unrecorded(told) if may_repeat else told
-                    may_repeat = len(fills) < len(told)
-                    if len(under_way) == UNDER_WAY_MAX:
+            async with aclosing(_prefetched(self._batches_of_fills(since))) as pages:
+                async for reported in pages:
+                    # Only while this read overlaps with the last one; after that, recording finds what still repeats.
+                    fills = await self._unrecorded(reported) if may_repeat else reported
+                    may_repeat = len(fills) < len(reported)
+                    if len(under_way) == BATCHES_UNDER_WAY_MAX:
                         changes += await under_way.popleft()
-                    turn = turn.behind()
-                    under_way.append(asyncio.create_task(self._record_some(fills, turn)))
+                    ticket = ticket.next_ticket()
+                    under_way.append(asyncio.create_task(self._record_batch(fills, ticket)))
             while under_way:
                 changes += await under_way.popleft()
         except TransientError:
-            # What is just being written is also told.
+            # Let the batch that is being written finish and publish its changes.
             await asyncio.gather(*under_way, return_exceptions=True)
             raise
         finally:
@@ -105,78 +105,78 @@ class Reconciliation:
         return changes
 
     async def _unrecorded(self, fills: Sequence[VenueReport]) -> Sequence[VenueReport]:
-        """Those of which not everything is stored already: the others would be read, applied, and change nothing."""
+        """Return the fills that are not recorded yet: the others would be read, applied, and change nothing."""
         names = [_fill_name(fill) for fill in fills]
         recorded = await self.orders.recorded_fills([name for name in names if name is not None])
         return [fill for fill, name in zip(fills, names, strict=True) if name is None or name not in recorded]
 
-    async def _some_pages(self, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
+    async def _batches_of_fills(self, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
         some = list[VenueReport]()
         async with aclosing(self.venue.fills(since=since)) as pages:
             async for page in pages:
                 some += page
-                if len(some) >= REPORTS_AT_ONCE:
+                if len(some) >= FILLS_PER_BATCH:
                     yield some
                     some = []
         yield some
 
-    async def _record_some(self, reports: Sequence[VenueReport], turn: PipelineTicket) -> int:
-        """Record fills; one that cannot be recorded is told and set aside, for every later answer holds it too."""
+    async def _record_batch(self, reports: Sequence[VenueReport], ticket: PipelineTicket) -> int:
+        """Record fills; log and skip one that cannot be recorded, since every later answer contains it too."""
         try:
-            recorded = await self.record_reports(reports, turn=turn)
+            recorded = await self.record_reports(reports, ticket=ticket)
         except (TransientError, LeadershipLostError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad fill must not keep the others, and every start, from passing
             with suppress(VersionConflictError):
-                await turn.comes()
+                await ticket.wait()
             if len(reports) > 1:
-                return sum([await self._record_some([report], PipelineTicket()) for report in reports])
-            self._set_aside(reports[0], error)
+                return sum([await self._record_batch([report], PipelineTicket()) for report in reports])
+            self._skip(reports[0], error)
             return 0
         finally:
-            turn.end()
+            ticket.end()
         self.telemetry.count(Metric.REPORTS_EXTERNAL, len(recorded.unknown))
         return len(recorded.changes)
 
-    def _set_aside(self, report: VenueReport, error: Exception) -> None:
+    def _skip(self, report: VenueReport, error: Exception) -> None:
         self.telemetry.count(Metric.REPORTS_UNREADABLE)
         self.telemetry.error(
-            "fill_set_aside",
+            "fill_skipped",
             error=repr(error),
             venue_order_id=report.venue_order_id,
-            report=repr(report.reports)[:REPORT_SHOWN_CHARACTERS],
+            report=repr(report.reports)[:REPORT_LOGGED_MAX_CHARACTERS],
             next="compare the order's executions with the venue's; all other fills were recorded",
         )
 
-    async def record_reports(self, reports: Sequence[VenueReport], *, turn: PipelineTicket | None = None) -> Recorded:
-        """Record reports of any order, in their order. Those of orders that were not placed here are counted."""
-        # Nobody is asked about a report that says that it is foreign: while the venue does not answer, other people's
-        # orders on the stream would hold up the fills of ours.
+    async def record_reports(self, reports: Sequence[VenueReport], *, ticket: PipelineTicket | None = None) -> Recorded:
+        """Record reports of any order, in their order. Those of external orders are only counted."""
+        # No look-up for a report that is marked as external: while the venue does not answer, external orders on the
+        # stream would delay the fills of ours.
         names = {report.venue_order_id for report in reports if report.order_id is None and not report.is_external}
         ours = await self._ids_of(names) if names else {}
         by_order: defaultdict[UUID, list[Report]] = defaultdict(list)
-        foreign = 0
+        external_count = 0
         for report in reports:
             order_id = report.order_id or (None if report.is_external else ours.get(report.venue_order_id))
             if order_id is None:
-                foreign += 1
+                external_count += 1
             else:
                 by_order[order_id].extend(report.reports)
         nothing = Recorded(changes=(), unknown=frozenset(), missed_fill=False)
-        recorded = await self.recording.record(by_order, turn=turn) if by_order else nothing
-        # Only now: a batch that has to be tried again is not counted again.
-        self.telemetry.count(Metric.REPORTS_EXTERNAL, foreign)
+        recorded = await self.recording.record(by_order, ticket=ticket) if by_order else nothing
+        # Counted only now, so that a batch that is tried again is not counted again.
+        self.telemetry.count(Metric.REPORTS_EXTERNAL, external_count)
         return recorded
 
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
-        """Record the venue's open orders, then look up those that are open here, silent for that long, and not there.
+        """Record the venue's open orders, then look up orders that are open here only and unchanged for `silent_for`.
 
-        Gives how many changes that made. Raises VenueUnreachable and Unavailable.
+        Return the number of changes. Raises VenueUnreachableError and UnavailableError.
         """
         listed = await self.venue.open_orders()
         changes = await self._record_orders(listed)
         open_there = {order.order_id for order in listed}
-        # At most so many of the rows are open on both sides: orders that rest for long hide none that closed unheard.
+        # At most len(open_there) of the rows are open on both sides, so resting orders cannot hide the closed ones.
         limit = len(open_there) + self.policy.look_ups_max
         rows = await self.orders.open_at_venue(silent_for=silent_for, limit=limit)
         closed = [
@@ -190,7 +190,7 @@ class Reconciliation:
         return changes
 
     async def _record_orders(self, orders: Iterable[VenueOrder]) -> int:
-        """Record what the venue shows of our orders, and ask for the fills where it has filled more than we know."""
+        """Record what the venue shows of our orders, and read the fills if it has filled more than is recorded."""
         ours = {order.order_id: order for order in orders if order.order_id is not None}
         rows = await self.orders.load(ours.keys(), []) if ours else {}
         same = {order_id: ours[order_id] for order_id, row in rows.items() if self._is_same(row, ours[order_id])}
@@ -203,7 +203,7 @@ class Reconciliation:
             row for order_id, row in rows.items() if row.order.facts.filled_quantity < same[order_id].filled_quantity
         ]
         if behind:
-            # No later fill would tell that the last one was missed: this comparison is what does.
+            # A missed last fill shows only here: no later fill reveals it.
             changes += await self.record_fills(since=min(row.order.created_at for row in behind) - self.policy.overlap)
         return changes
 
@@ -219,40 +219,40 @@ class Reconciliation:
         return False
 
     async def _ids_of(self, venue_order_ids: set[str]) -> dict[str, UUID]:
-        """Our ids for the venue's; a fill may come before the acknowledgement, so the venue is asked for the rest."""
-        ours = {name: self.known[name] for name in venue_order_ids & self.known.keys()}
+        """Return our ids by the venue's. A fill may precede the acknowledgement, so the venue is asked for the rest."""
+        ours = {name: self.known_order_ids[name] for name in venue_order_ids & self.known_order_ids.keys()}
         if len(ours) < len(venue_order_ids):
             found = await self.orders.ids_by_venue_order_id(venue_order_ids - ours.keys())
             ours.update(found)
-            if len(self.known) + len(found) <= KNOWN_ORDERS_REMEMBERED_MAX:
-                self.known.update(found)
-        for venue_order_id in sorted(venue_order_ids - ours.keys() - self.foreign.keys()):
+            if len(self.known_order_ids) + len(found) <= KNOWN_ORDERS_CACHED_MAX:
+                self.known_order_ids.update(found)
+        for venue_order_id in sorted(venue_order_ids - ours.keys() - self.external_ids.keys()):
             order = await self.venue.find_by_venue_order_id(venue_order_id)
             if order is None:
-                continue  # Perhaps a fresh order of ours that the venue still hides: the next catch-up asks again.
+                continue  # Perhaps a new order of ours that the venue does not show yet: the next catch-up asks again.
             if order.order_id is not None:
                 ours[venue_order_id] = order.order_id
-            elif len(self.foreign) < EXTERNAL_ORDERS_REMEMBERED_MAX:
-                self.foreign[venue_order_id] = None
+            elif len(self.external_ids) < EXTERNAL_ORDERS_CACHED_MAX:
+                self.external_ids[venue_order_id] = None
         return ours
 
 
 def _fill_name(report: VenueReport) -> FillName | None:
-    """The name of the fill that is all that the report tells."""
+    """Return the fill's name if the report is exactly one fill; else None."""
     match report.reports:
         case (OrderFilled(venue_order_id=str() as venue_order_id, venue_execution_id=venue_execution_id),):
             return venue_order_id, venue_execution_id
     return None
 
 
-async def _one_ahead(some_pages: AsyncGenerator[Sequence[VenueReport]]) -> AsyncGenerator[Sequence[VenueReport]]:
-    """The same, of which the next is asked for while one is worked on: the venue's answers take as long as the work."""
-    coming = asyncio.ensure_future(anext(some_pages, None))
+async def _prefetched(batches: AsyncGenerator[Sequence[VenueReport]]) -> AsyncGenerator[Sequence[VenueReport]]:
+    """Yield the same items, requesting the next while one is processed: both take about the same time."""
+    following = asyncio.ensure_future(anext(batches, None))
     try:
-        while (fills := await coming) is not None:
-            coming = asyncio.ensure_future(anext(some_pages, None))
+        while (fills := await following) is not None:
+            following = asyncio.ensure_future(anext(batches, None))
             yield fills
     finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
-        await some_pages.aclose()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await batches.aclose()

@@ -1,9 +1,9 @@
-"""The third story: record what the exchange says. Read the orders, apply the rule, write in one statement, tell.
+"""Recording of reports: read the orders, apply the reports, write all in one statement, publish the changes.
 
-No lock is held while the rule is applied. Whoever wrote in between makes the write stale; then everything is read and
+No lock is held while reports are applied. A concurrent write raises VersionConflictError; then the orders are read and
 decided again, and since reports commute and repeat harmlessly, the result is the same. For the same reason most orders
-need not be read at all: those that were written last are kept (`domain.services.order_cache`), and what a batch is just
-writing is expected for the next one (`domain.services.pipeline`).
+need no read at all: those that were written last are cached (`domain.services.order_cache`), and the outcome of the
+batch that is being written is predicted for the next one (`domain.services.pipeline`).
 """
 
 import asyncio
@@ -25,23 +25,32 @@ from domain.model.values import ZERO
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.ingest_state import Fence
 from domain.ports.notifications import ChangePublisher, WakeUps
-from domain.ports.order_store import AT_ONCE, AttemptEnd, ExecutionKey, LoadedOrder, OrderStore, OrderWrite, WriteTicket
+from domain.ports.order_store import (
+    IMMEDIATE,
+    AttemptEnd,
+    ExecutionKey,
+    LoadedOrder,
+    OrderStore,
+    OrderWrite,
+    WriteTicket,
+)
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import PriceTape
-from domain.services.order_cache import OrderCache, as_written, suffices
+from domain.services.order_cache import OrderCache, as_written, can_apply_without_executions
 from domain.services.pipeline import PipelineTicket
 
-DECIDED_AT_ONCE = 50
-"""Orders, then the loop is let go on: while a catch-up decides, the venue's next page is asked for and arrives."""
+DECISIONS_PER_LOOP_ROUND = 50
+"""Orders decided in one round of the event loop: while a catch-up decides, the venue's next page is requested and
+arrives."""
 VERSION_CONFLICTS_MAX = 20
-"""How often a decision is made again. Each time somebody else made progress, so this many means a bug."""
+"""How often orders are decided again. At each conflict another writer made progress, so this many mean a bug."""
 
 ReportsByOrder = Mapping[UUID, Sequence[Report]]
 
 
 @frozen
 class Recorded:
-    """What came of a batch: the committed changes, the order ids nobody here knows, and whether a fill was missed."""
+    """The result of a batch: the committed changes, the ids of unknown orders, and whether a fill was missed."""
 
     changes: Sequence[RecordedChange]
     unknown: frozenset[UUID]
@@ -50,7 +59,7 @@ class Recorded:
 
 @frozen
 class Decision:
-    """What the rule made of one order as it was read, and what goes with it into the same write (see OrderWrite)."""
+    """The outcome of applying reports to one order as it was read, and what is written with it (see OrderWrite)."""
 
     row: LoadedOrder
     applied: Applied
@@ -61,8 +70,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Applies reports to stored orders, and tells the world what changed. With a fence, only while that holds: writing
-    raises LeadershipLost once it does not."""
+    """The use case of recording: it applies reports to stored orders and publishes the changes. With a fence, writing
+    raises LeadershipLostError once the fence does not hold."""
 
     orders: OrderStore
     publisher: ChangePublisher
@@ -72,29 +81,29 @@ class Recording:
     new_id: NewId
     fence: Fence | None = None
     prices: PriceTape | None = None
-    kept: OrderCache = field(default_factory=lambda: OrderCache(orders_max=0))
+    cache: OrderCache = field(default_factory=lambda: OrderCache(orders_max=0))
 
-    async def record(self, reports: ReportsByOrder, *, turn: PipelineTicket | None = None) -> Recorded:
+    async def record(self, reports: ReportsByOrder, *, ticket: PipelineTicket | None = None) -> Recorded:
         """Record a batch, all or nothing, and publish it. Repeats change nothing.
 
-        With a turn the batch is decided at once and written when its turn comes. Raises Unavailable when the database
-        does not answer; then a repeat is safe, whether it was written or not.
+        With a ticket the batch is decided at once and written when the ticket allows it. Raises UnavailableError when
+        the database does not answer; then a repeat is safe, whether it was written or not.
         """
-        turn = turn or PipelineTicket()
-        await turn.may_be_decided()
+        ticket = ticket or PipelineTicket()
+        await ticket.wait_until_predictable()
         for _ in range(VERSION_CONFLICTS_MAX):
-            decisions = await self._decisions(reports, turn)
+            decisions = await self._decisions(reports, ticket)
             after = _rows_after(decisions)
-            turn.expect(after)
+            ticket.predict(after)
             try:
-                changes = await self.commit(decisions, turn=turn)
+                changes = await self.commit(decisions, ticket=ticket)
             except VersionConflictError:
-                self.kept.forget(reports.keys())
+                self.cache.remove(reports.keys())
                 continue
             except BaseException:
-                self.kept.forget_all()
+                self.cache.clear()
                 raise
-            self.kept.keep(after)
+            self.cache.put(after)
             self.telemetry.count(Metric.REPORTS_RECORDED, sum(len(reports[order_id]) for order_id in after))
             return Recorded(
                 changes=changes,
@@ -113,7 +122,7 @@ class Recording:
         unclaimed: bool = False,
         cancel_in: timedelta | None = None,
     ) -> Decision:
-        """Apply the rule to one order as it was read."""
+        """Apply reports to one order as it was read."""
         applied = self._applied(row, reports, now=now or self.clock())
         if cancel_in is None and _is_cancel_ready(applied):
             cancel_in = timedelta(0)
@@ -126,62 +135,64 @@ class Recording:
                 return plain
         return apply_reports(row.order, reports, known=row.executions, now=now, new_id=self.new_id)
 
-    async def _decisions(self, reports: ReportsByOrder, turn: PipelineTicket) -> Sequence[Decision]:
-        """Decide on the orders as the batch before leaves them, as they are kept, or else as they are stored."""
-        rows = self._rows_at_hand(reports, turn)
+    async def _decisions(self, reports: ReportsByOrder, ticket: PipelineTicket) -> Sequence[Decision]:
+        """Decide on the orders as the previous batch leaves them, as they are cached, or else as they are stored."""
+        rows = self._cached_rows(reports, ticket)
         unread = {order_id: of_order for order_id, of_order in reports.items() if order_id not in rows}
-        if any(turn.expected(order_id) for order_id in unread):
-            # The batch before writes one of those that must be read.
+        if any(ticket.predicted(order_id) for order_id in unread):
+            # The previous batch writes one of the orders that must be read.
             with suppress(VersionConflictError):
-                await turn.comes()
-            return await self._decisions(reports, turn)
+                await ticket.wait()
+            return await self._decisions(reports, ticket)
         if unread:
             rows |= await self.orders.load(unread.keys(), list(execution_keys(unread)))
         now = self.clock()
         decisions: list[Decision] = []
         for order_id, row in rows.items():
             decisions.append(self.decide(row, reports[order_id], now=now))
-            if len(decisions) % DECIDED_AT_ONCE == 0:
+            if len(decisions) % DECISIONS_PER_LOOP_ROUND == 0:
                 await asyncio.sleep(0)
         return decisions
 
-    def _rows_at_hand(self, reports: ReportsByOrder, turn: PipelineTicket) -> dict[UUID, LoadedOrder]:
+    def _cached_rows(self, reports: ReportsByOrder, ticket: PipelineTicket) -> dict[UUID, LoadedOrder]:
         rows = {}
         for order_id, of_order in reports.items():
-            row = turn.expected(order_id) or self.kept.get(order_id)
-            if row is not None and suffices(row, of_order):
+            row = ticket.predicted(order_id) or self.cache.get(order_id)
+            if row is not None and can_apply_without_executions(row, of_order):
                 rows[order_id] = row
         return rows
 
-    async def commit(self, decisions: Sequence[Decision], *, turn: WriteTicket = AT_ONCE) -> Sequence[RecordedChange]:
-        """Write the decisions in their turn, all or nothing; then publish, count, log, and wake what became due.
+    async def commit(
+        self, decisions: Sequence[Decision], *, ticket: WriteTicket = IMMEDIATE
+    ) -> Sequence[RecordedChange]:
+        """Write the decisions, all or nothing; then publish, count, log, and wake workers for what became due.
 
-        Raises VersionConflictError and Unavailable as `OrderStore.write` does.
+        Raises VersionConflictError and UnavailableError as `OrderStore.write` does.
         """
-        writes = [_write(decision) for decision in sorted(decisions, key=_place) if _differs(decision)]
-        changes = await self._write_in_turn(writes, turn)
+        writes = [_write(decision) for decision in sorted(decisions, key=_sort_key) if _has_effect(decision)]
+        changes = await self._write_with_ticket(writes, ticket)
         if changes:
             self.publisher.publish(changes)
             self._note_prices(changes, decisions)
         for change in changes:
-            note_change(self.telemetry, change)
+            log_change(self.telemetry, change)
         self._note_anomalies(decisions)
         ready = [_order_id(decision) for decision in decisions if _is_cancel_ready(decision.applied)]
         if ready:
             self.wake_ups.cancel_due(ready)
         return changes
 
-    async def _write_in_turn(self, writes: Sequence[OrderWrite], turn: WriteTicket) -> Sequence[RecordedChange]:
+    async def _write_with_ticket(self, writes: Sequence[OrderWrite], ticket: WriteTicket) -> Sequence[RecordedChange]:
         if writes:
-            return await self.orders.write(writes, fence=self.fence, turn=turn)
-        await turn.comes()
-        await turn.written()
+            return await self.orders.write(writes, fence=self.fence, ticket=ticket)
+        await ticket.wait()
+        await ticket.mark_written()
         return ()
 
     def _note_prices(self, changes: Sequence[RecordedChange], decisions: Sequence[Decision]) -> None:
         if self.prices is None:
             return
-        # A corrected price is news of the correction's moment: it replaces the wrong one.
+        # A corrected price counts as of the time of the correction: it replaces the wrong one.
         corrected = {
             execution.id: execution.correction.corrected_at
             for decision in decisions
@@ -207,7 +218,7 @@ class Recording:
 
 
 def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:
-    """The executions that the reports name, so that repeats are seen and amendments find what they amend."""
+    """Return the keys of the executions that the reports name, to detect repeats and to find what is amended."""
     for order_id, of_order in reports.items():
         for report in of_order:
             if isinstance(report, OrderFilled):
@@ -223,7 +234,7 @@ def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:
 
 
 def _rows_after(decisions: Iterable[Decision]) -> Mapping[UUID, LoadedOrder]:
-    """The orders as they are once the decisions are written."""
+    """Return the orders as they will be once the decisions are written."""
     return {decision.row.order.id: as_written(decision.row, decision.applied) for decision in decisions}
 
 
@@ -239,8 +250,8 @@ def _write(decision: Decision) -> OrderWrite:
     )
 
 
-def _differs(decision: Decision) -> bool:
-    """Whether there is anything to write. A repeat, or a report that adds nothing, costs no write at all."""
+def _has_effect(decision: Decision) -> bool:
+    """Return whether there is anything to write. A repeat, or a report that adds nothing, costs no write."""
     return (
         decision.attempt_end is not None
         or decision.cancel_in is not None
@@ -253,21 +264,21 @@ def _order_id(decision: Decision) -> UUID:
     return decision.row.order.id
 
 
-def _place(decision: Decision) -> int:
-    """Its place among others by id: numbers compare ten times as fast as ids."""
+def _sort_key(decision: Decision) -> int:
+    """Return the sort key of the order's id: numbers compare ten times as fast as ids."""
     return decision.row.order.id.int
 
 
 def _is_cancel_ready(applied: Applied) -> bool:
-    """Whether a cancel request waited for the order to reach the venue, and can be sent now."""
+    """Return whether a cancel request waited for the order to reach the venue, and can be sent now."""
     facts = applied.order.facts
     is_new = bool(applied.changes)
     return is_new and facts.cancel.is_unsent and facts.rank > VenueRank.NONE and not applied.order.status.is_final
 
 
-def note_change(telemetry: Telemetry, change: RecordedChange) -> None:
-    """Count and log what a committed change means for the people who run this."""
-    if change.kind is ChangeKind.FILL:  # The most frequent by far, and no news for an operator.
+def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
+    """Count and log a committed change for operators."""
+    if change.kind is ChangeKind.FILL:  # The most frequent by far, and nothing an operator has to know.
         return
     order = change.order
     reason = order.reason.message if order.reason else None
@@ -288,7 +299,7 @@ def note_change(telemetry: Telemetry, change: RecordedChange) -> None:
                 order_id=str(order.id),
                 attempts=order.placement.attempts,
                 reason=reason,
-                next="nothing more is sent; mend the connection to the venue, then place a new order",
+                next="nothing more is sent; fix the connection to the venue, then place a new order",
             )
         case _:
             pass

@@ -10,12 +10,12 @@ from typing import cast
 
 import httptools
 
-from exchange.alpaca.answers import OK, Answer, AnswerLostError, AnswerTooLargeError
+from exchange.alpaca.http_answer import OK, AnswerLostError, AnswerTooLargeError, HttpAnswer
 
 _KEPT_HEADERS = {b"date": "date", b"x-ratelimit-reset": "x-ratelimit-reset"}
 
 
-class Connection(asyncio.Protocol):
+class VenueConnection(asyncio.Protocol):
     """Made by `loop.create_connection`. Whoever keeps it notes `idle_since`, by the loop's clock."""
 
     idle_since = 0.0
@@ -26,7 +26,7 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
     _parser: httptools.HttpResponseParser
-    _answer: asyncio.Future[Answer] | None = None
+    _answer: asyncio.Future[HttpAnswer] | None = None
     _bytes_left = 0
     _has_answered = False
     _is_silent = False
@@ -36,7 +36,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods only.
         self.is_open = True
 
-    async def exchange(self, request: bytes, *, until: float, answer_max_bytes: int) -> Answer:
+    async def exchange(self, request: bytes, *, until: float, answer_max_bytes: int) -> HttpAnswer:
         """Send the whole request and read its answer to the end, which must come by then, by the loop's clock.
 
         Raises AnswerLostError. A caller who is cancelled leaves a closed connection behind.
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
             self.close()
         self._has_answered = True
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(Answer(status=status, body=b"".join(self._parts), headers=self._headers))
+            self._answer.set_result(HttpAnswer(status=status, body=b"".join(self._parts), headers=self._headers))
 
     @property
     def _is_waiting(self) -> bool:

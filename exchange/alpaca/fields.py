@@ -17,8 +17,8 @@ from domain.model.values import DECIMAL_DIGITS, EXACT, ZERO
 TEXT_MAX_CHARACTERS = 4096
 ID_MAX_CHARACTERS = 128
 """As much as a row can hold of an order's or an execution's name; the broker's own are 36 long."""
-ORDER_IDS_REMEMBERED_MAX = 20_000
-NUMBERS_REMEMBERED_MAX = 8_192
+ORDER_IDS_CACHED_MAX = 20_000
+NUMBERS_CACHED_MAX = 8_192
 
 Json = Mapping[str, object]
 
@@ -118,7 +118,7 @@ def decimal(data: Json, key: str) -> Decimal:
     return number
 
 
-@lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)
+@lru_cache(maxsize=NUMBERS_CACHED_MAX)
 def plain_number(written: str) -> Decimal | None:
     """A number of digits, perhaps with a point, as nearly all are written; None for all others.
 
@@ -176,7 +176,7 @@ def write_moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-@lru_cache(maxsize=ORDER_IDS_REMEMBERED_MAX)
+@lru_cache(maxsize=ORDER_IDS_CACHED_MAX)
 def our_order_id(client_order_id: str | None) -> UUID | None:
     """Our order's id when the venue's client order id is one that we could have sent, else None.
 

@@ -31,13 +31,13 @@ from domain.ports.venue import (
     NotExecuted,
     OutcomeUnknown,
     Placed,
-    PlacementOutcome,
     RateLimited,
     Refused,
+    SubmissionOutcome,
     Unauthorized,
 )
-from exchange.alpaca.answers import Answer, NotConnectedError
 from exchange.alpaca.fields import WireError, as_object, optional_text, parse_json
+from exchange.alpaca.http_answer import HttpAnswer, NotConnectedError
 from exchange.alpaca.orders import parse_acceptance
 
 DUPLICATE_MESSAGE = "client_order_id must be unique"
@@ -67,7 +67,7 @@ class Complaint:
     message: str
 
 
-def complaint_of(answer: Answer) -> Complaint | None:
+def complaint_of(answer: HttpAnswer) -> Complaint | None:
     """The error that the body tells, or None when it is not in the venue's form."""
     try:
         data = as_object(parse_json(answer.body), what="body")
@@ -80,7 +80,7 @@ def complaint_of(answer: Answer) -> Complaint | None:
     return Complaint(code=code if isinstance(code, int) else None, message=message)
 
 
-def placement_outcome(answer: Answer, *, order_id: UUID, now: datetime, wait_max: timedelta) -> PlacementOutcome:
+def submission_outcome(answer: HttpAnswer, *, order_id: UUID, now: datetime, wait_max: timedelta) -> SubmissionOutcome:
     """What an answer to a placement proves; `wait_max` bounds what a 429 may ask for."""
     if answer.is_success:
         return _placed(answer, order_id)
@@ -100,14 +100,14 @@ def placement_outcome(answer: Answer, *, order_id: UUID, now: datetime, wait_max
     return OutcomeUnknown(error=describe(answer))
 
 
-def placement_failure(error: Exception) -> NotExecuted | OutcomeUnknown:
+def submission_failure(error: Exception) -> NotExecuted | OutcomeUnknown:
     """What it proves that there was no answer: NotExecuted only if the connection was never made."""
     if isinstance(error, NotConnectedError):
         return NotExecuted(error=describe_failure(error))
     return OutcomeUnknown(error=describe_failure(error))
 
 
-def question_failure(answer: Answer, *, now: datetime, wait_max: timedelta) -> VenueUnreachableError | None:
+def question_failure(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> VenueUnreachableError | None:
     """Why an answer to a question is none, where that concerns more than this question: too many, or a wrong key."""
     if answer.status == TOO_MANY_REQUESTS:
         return VenueBusyError(describe(answer), retry_after=retry_after(answer, now=now, wait_max=wait_max))
@@ -115,7 +115,7 @@ def question_failure(answer: Answer, *, now: datetime, wait_max: timedelta) -> V
     return VenueUnauthorizedError(describe(answer)) if is_refused or answer.status == UNAUTHORIZED else None
 
 
-def cancel_outcome(answer: Answer) -> CancelOutcome:
+def cancel_outcome(answer: HttpAnswer) -> CancelOutcome:
     """What an answer to a cancel request proves."""
     if answer.is_success:
         return CancelTaken()
@@ -125,7 +125,7 @@ def cancel_outcome(answer: Answer) -> CancelOutcome:
     return CancelUnknown(error=describe(answer))
 
 
-def retry_after(answer: Answer, *, now: datetime, wait_max: timedelta) -> timedelta:
+def retry_after(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> timedelta:
     """How long a 429 asks to wait: from the venue's own clock to its reset, one second at least."""
     try:
         reset = float(answer.headers["x-ratelimit-reset"])
@@ -135,7 +135,7 @@ def retry_after(answer: Answer, *, now: datetime, wait_max: timedelta) -> timede
     return min(max(wait, RATE_LIMIT_WAIT_MIN), wait_max)
 
 
-def describe(answer: Answer) -> str:
+def describe(answer: HttpAnswer) -> str:
     """The answer in one short sentence, for people."""
     complaint = complaint_of(answer)
     return f"HTTP {answer.status}" if complaint is None else f"HTTP {answer.status}: {complaint.message}"
@@ -146,7 +146,7 @@ def describe_failure(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _placed(answer: Answer, order_id: UUID) -> Placed | OutcomeUnknown:
+def _placed(answer: HttpAnswer, order_id: UUID) -> Placed | OutcomeUnknown:
     try:
         data = as_object(parse_json(answer.body), what="order")
         return Placed(report=parse_acceptance(data, order_id=order_id))
@@ -154,13 +154,13 @@ def _placed(answer: Answer, order_id: UUID) -> Placed | OutcomeUnknown:
         return OutcomeUnknown(error=f"HTTP {answer.status} that cannot be read: {error}")
 
 
-def _is_about_the_key(answer: Answer, complaint: Complaint | None) -> bool:
+def _is_about_the_key(answer: HttpAnswer, complaint: Complaint | None) -> bool:
     if answer.status != FORBIDDEN or complaint is None:
         return False
     return complaint.code == UNAUTHORIZED_CODE or complaint.message == FORBIDDEN_KEY_MESSAGE
 
 
-def _is_declared_not_executed(answer: Answer, complaint: Complaint) -> bool:
+def _is_declared_not_executed(answer: HttpAnswer, complaint: Complaint) -> bool:
     return (
         answer.status == UNAVAILABLE
         and complaint.code == NOT_EXECUTED_CODE
@@ -173,7 +173,7 @@ def _reason(complaint: Complaint) -> Reason:
     return Reason(source=ReasonSource.VENUE, code=code, message=complaint.message)
 
 
-def _venue_time(answer: Answer, *, now: datetime) -> datetime:
+def _venue_time(answer: HttpAnswer, *, now: datetime) -> datetime:
     """The venue's clock where it tells it, since ours may differ by more than the wait."""
     try:
         told = parsedate_to_datetime(answer.headers["date"])

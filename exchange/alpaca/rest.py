@@ -12,11 +12,11 @@ from domain.model.errors import VenueUnreachableError
 from domain.model.values import Instrument, Terms
 from domain.ports.clock_and_ids import Clock
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.venue import CancelOutcome, CancelUnknown, PlacementOutcome, VenueOrder, VenueReport
-from exchange.alpaca.answers import Answer
+from domain.ports.venue import CancelOutcome, CancelUnknown, SubmissionOutcome, VenueOrder, VenueReport
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.events import activity_order, parse_fill_activity
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, text, write_moment
+from exchange.alpaca.http_answer import HttpAnswer
 from exchange.alpaca.orders import order_json, parse_order
 from exchange.alpaca.outcomes import (
     NOT_FOUND,
@@ -24,9 +24,9 @@ from exchange.alpaca.outcomes import (
     complaint_of,
     describe,
     describe_failure,
-    placement_failure,
-    placement_outcome,
     question_failure,
+    submission_failure,
+    submission_outcome,
 )
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_transport
@@ -62,15 +62,15 @@ class AlpacaVenue:
         self._clock = clock
         self._telemetry = telemetry
 
-    async def place(self, order_id: UUID, terms: Terms) -> PlacementOutcome:
+    async def submit(self, order_id: UUID, terms: Terms) -> SubmissionOutcome:
         """Send the order once. Never raises for what a venue can do."""
         try:
             answer = await self._transport.send(
                 "POST", "/v2/orders", body=order_json(order_id, terms), names=str(order_id)
             )
         except TRANSPORT_ERRORS as error:
-            return placement_failure(error)
-        return placement_outcome(answer, order_id=order_id, now=self._clock(), wait_max=self._rate_limit_wait_max)
+            return submission_failure(error)
+        return submission_outcome(answer, order_id=order_id, now=self._clock(), wait_max=self._rate_limit_wait_max)
 
     async def cancel(self, venue_order_id: str) -> CancelOutcome:
         """Ask for the cancellation once. Never raises for what a venue can do."""
@@ -176,7 +176,7 @@ class AlpacaVenue:
 
     async def _ask(
         self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None, names: str | None = None
-    ) -> Answer:
+    ) -> HttpAnswer:
         try:
             answer = await self._transport.send(
                 "GET", path, query=query, response_max_bytes=response_max_bytes, names=names
@@ -206,7 +206,7 @@ class AlpacaVenue:
         return parsed
 
 
-def _content(answer: Answer) -> object:
+def _content(answer: HttpAnswer) -> object:
     """The JSON of a good answer. Raises VenueUnreachableError for any other, WireError when it is not JSON."""
     if not answer.is_success:
         raise VenueUnreachableError(describe(answer))

@@ -12,8 +12,8 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
-from exchange.alpaca.answers import Answer, AnswerLostError, NotConnectedError
-from exchange.alpaca.connection import Connection
+from exchange.alpaca.connection import VenueConnection
+from exchange.alpaca.http_answer import AnswerLostError, HttpAnswer, NotConnectedError
 from exchange.alpaca.settings import AlpacaSettings
 
 TRANSPORT_ERRORS = (OSError,)
@@ -45,7 +45,7 @@ class Transport:
         self._head = _head(url.netloc.rpartition("@")[2], settings)
         self._settings = settings
         self._free = asyncio.Semaphore(settings.connections_max)
-        self._idle: deque[Connection] = deque()
+        self._idle: deque[VenueConnection] = deque()
 
     async def send(
         self,
@@ -56,7 +56,7 @@ class Transport:
         body: Mapping[str, str] | None = None,
         response_max_bytes: int | None = None,
         names: str | None = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send once and read the whole answer, whatever its status. Raises one of TRANSPORT_ERRORS.
 
         A request that is no placement is sent again where a kept connection turns out to be over. `names` is what an
@@ -89,14 +89,14 @@ class Transport:
         self._idle.clear()
         await asyncio.sleep(0)  # Only now the sockets are closed; the loop may end right behind.
 
-    async def _take(self, until: float) -> Connection:
+    async def _take(self, until: float) -> VenueConnection:
         """A connection for one request, the most recently used one that is kept. Raises NotConnectedError."""
         if self._free.locked() or not (connection := self._kept()):
             return await self._connected(until)
         await self._free.acquire()
         return connection
 
-    def _kept(self) -> Connection | None:
+    def _kept(self) -> VenueConnection | None:
         oldest = asyncio.get_running_loop().time() - self._settings.keepalive_seconds
         while self._idle and self._idle[0].idle_since < oldest:
             self._idle.popleft().close()
@@ -106,7 +106,7 @@ class Transport:
                 return connection
         return None
 
-    async def _connected(self, until: float) -> Connection:
+    async def _connected(self, until: float) -> VenueConnection:
         """One that others give back in time, or a new one."""
         connected_by = asyncio.get_running_loop().time() + self._settings.connect_timeout_seconds
         try:
@@ -120,13 +120,13 @@ class Transport:
         except OSError as error:
             raise NotConnectedError(str(error) or "no connection in time") from error
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> VenueConnection:
         _, connection = await asyncio.get_running_loop().create_connection(
-            Connection, self._host, self._port, ssl=self._tls, server_hostname=self._host if self._tls else None
+            VenueConnection, self._host, self._port, ssl=self._tls, server_hostname=self._host if self._tls else None
         )
         return connection
 
-    def _give_back(self, connection: Connection) -> None:
+    def _give_back(self, connection: VenueConnection) -> None:
         self._free.release()
         if connection.is_open:
             connection.idle_since = asyncio.get_running_loop().time()

@@ -62,7 +62,7 @@ def _reach(chances: Mapping[str, float], name: str) -> None:
         os._exit(EXIT_CODE)
 
 
-async def _accept(method: AsyncMethod, reach: Reach, *arguments: object, **named: object) -> object:
+async def _store(method: AsyncMethod, reach: Reach, *arguments: object, **named: object) -> object:
     stored = await method(*arguments, **named)
     reach("commit")
     return stored
@@ -81,7 +81,7 @@ async def _write(method: AsyncMethod, reach: Reach, *arguments: object, **named:
     return changes
 
 
-async def _place(method: AsyncMethod, reach: Reach, *arguments: object, **named: object) -> object:
+async def _submit(method: AsyncMethod, reach: Reach, *arguments: object, **named: object) -> object:
     sending = asyncio.create_task(method(*arguments, **named))
     await asyncio.wait([sending], timeout=SENDING_SECONDS)
     reach("send")
@@ -104,11 +104,11 @@ def _publish(method: Method, reach: Reach, *arguments: object, **named: object) 
 
 
 _AROUND: Mapping[str, Callable[..., object]] = {
-    "accept": _accept,
+    "store": _store,
     "claim": _claim,
     "claim_due": _claim,
     "write": _write,
-    "place": _place,
+    "submit": _submit,
     "placement_due": _wake,
     "publish": _publish,
 }

@@ -6,10 +6,10 @@ from datetime import timedelta
 from domain.ports.ingest_state import Fence
 from exchange.alpaca.rest import AlpacaVenue
 from exchange.alpaca.stream import AlpacaStream
+from ingest.batch_recorder import Recorder
 from ingest.consumer import Consumer, ConsumerPolicy
 from ingest.leadership import Leadership, LeadershipPolicy
-from ingest.recorder import Recorder
-from ingest.waiting import WaitingReports
+from ingest.unmatched_reports import WaitingReports
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
 from runtime.resources import Database, Signals, alpaca_settings, open_database, open_signals, open_venue
@@ -17,7 +17,7 @@ from runtime.settings import Settings
 from runtime.wiring import make_reconciliation, make_recording
 
 REQUIRES = ("database_url", "redis_url")
-KEPT_ORDERS_MAX = 20_000
+CACHED_ORDERS_MAX = 20_000
 """Some 2 KB each."""
 
 
@@ -53,7 +53,7 @@ def make_consumer(
 ) -> Consumer:
     """What follows the stream for one term of leadership."""
     settings = process.settings
-    recording = make_recording(process, database, signals, fence=fence, kept_orders_max=KEPT_ORDERS_MAX)
+    recording = make_recording(process, database, signals, fence=fence, cached_orders_max=CACHED_ORDERS_MAX)
     reconciliation = make_reconciliation(process, database, venue, recording)
     waiting = WaitingReports(
         reports_max=settings.unknown_order_reports_max, wait_seconds=settings.unknown_order_wait_seconds

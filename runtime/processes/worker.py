@@ -4,8 +4,8 @@ import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from jobs.loops import HaltWatch, Reconciler, Sweeper
-from jobs.worker import PlacingWorker
+from jobs.sweeper import HaltWatch, Reconciler, Sweeper
+from jobs.worker import JobWorker
 from runtime.alerts.watch import OrderWatch
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, until_stopped
@@ -31,7 +31,7 @@ async def run(process: Process) -> None:
         recording = make_recording(process, database, signals)
         submission = make_submission(process, database, signals, venue, recording)
         delivery = make_cancel_delivery(process, database, signals, venue, recording)
-        worker = PlacingWorker(
+        worker = JobWorker(
             queue=signals.queue,
             submission=submission,
             delivery=delivery,

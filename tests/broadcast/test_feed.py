@@ -11,7 +11,7 @@ from domain.model.changes import OrderSnapshot, RecordedChange
 from domain.model.errors import OrderNotFoundError, UnavailableError
 from domain.model.order import OrderStatus
 from domain.ports.notifications import Checkpoint, LiveFeed, Reset
-from domain.ports.readers import Position
+from domain.ports.readers import AccountPosition
 from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.support.live_feeds import UNHURRIED, Listening, a_feed, following, following_order
@@ -197,7 +197,7 @@ async def test_a_position_from_a_replica_that_lags_behind_loses_nothing() -> Non
 
 async def test_an_order_that_changes_while_its_snapshot_is_read_is_told_once() -> None:
     class Crossing(ChangeHistory):
-        async def order_position(self, order_id: UUID, *, account_id: str | None) -> Position | None:
+        async def order_position(self, order_id: UUID, *, account_id: str | None) -> AccountPosition | None:
             tell(listening, self.append(ORDER))
             position = await super().order_position(order_id, account_id=account_id)
             tell(listening, self.append(OTHER), self.append(ORDER))

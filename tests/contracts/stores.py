@@ -39,7 +39,7 @@ class Adapters:
     catalog: InstrumentCatalog
     positions: StreamPositions
     leadership: LeadershipLease
-    gate: BreakerStore
+    breaker: BreakerStore
     book: LimitBook
     halts: TradingHalts
     prices: InstrumentPrices
@@ -64,7 +64,7 @@ def memory_adapters() -> Adapters:
         catalog=MemoryInstrumentCatalog(),
         positions=positions,
         leadership=positions,
-        gate=orders.gate,
+        breaker=orders.breaker,
         book=orders.book,
         halts=orders.halts,
         prices=prices,
@@ -82,7 +82,7 @@ def postgres_adapters(database: Database) -> Adapters:
         catalog=PostgresInstrumentCatalog(database, cache_seconds=5),
         positions=PostgresStreamPositions(database),
         leadership=PostgresLeadershipLease(database),
-        gate=PostgresBreakerStore(database, VENUE),
+        breaker=PostgresBreakerStore(database, VENUE),
         book=PostgresLimitBook(database, cache_seconds=5),
         halts=PostgresTradingHalts(database),
         prices=PostgresInstrumentPrices(database, cache_seconds=5),

@@ -19,22 +19,22 @@ LONG = timedelta(hours=1)
 
 
 @pytest.fixture
-def gate(adapters: Adapters) -> BreakerStore:
+def breaker(adapters: Adapters) -> BreakerStore:
     """The gate under test."""
-    return adapters.gate
+    return adapters.breaker
 
 
-async def failed(gate: BreakerStore, *, trips_at: int = 3, open_for: timedelta = LONG) -> BreakerUpdate:
+async def failed(breaker: BreakerStore, *, threshold: int = 3, open_for: timedelta = LONG) -> BreakerUpdate:
     """One more failure."""
-    return await gate.failed(error="connection refused", trips_at=trips_at, open_for=open_for)
+    return await breaker.record_failure(error="connection refused", threshold=threshold, open_for=open_for)
 
 
 async def test_a_gate_that_nobody_touched_lets_everything_through(
-    gate: BreakerStore, store: OrderStore, clerk: Clerk
+    breaker: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(3)
+    ids = await clerk.store(3)
 
-    state = await gate.state()
+    state = await breaker.state()
     claims = await store.claim(ids, lease=LEASE)
 
     assert (state.is_open, state.held_for) == (False, NO_TIME)
@@ -43,10 +43,10 @@ async def test_a_gate_that_nobody_touched_lets_everything_through(
 
 
 async def test_failures_below_the_threshold_are_told_to_the_next_claim_and_hold_nothing_up(
-    gate: BreakerStore, store: OrderStore, clerk: Clerk
+    breaker: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(2)
-    news = [await failed(gate), await failed(gate)]
+    ids = await clerk.store(2)
+    news = [await failed(breaker), await failed(breaker)]
 
     claims = await store.claim(ids, lease=LEASE)
 
@@ -54,28 +54,30 @@ async def test_failures_below_the_threshold_are_told_to_the_next_claim_and_hold_
     assert [(claim.is_probe, claim.venue_failures) for claim in claims] == [(False, 2)] * 2
 
 
-async def test_the_failure_that_reaches_the_threshold_opens_the_circuit_once(gate: BreakerStore) -> None:
-    news = [await failed(gate) for _ in range(5)]
+async def test_the_failure_that_reaches_the_threshold_opens_the_circuit_once(breaker: BreakerStore) -> None:
+    news = [await failed(breaker) for _ in range(5)]
 
     assert [one.is_new for one in news] == [False, False, True, False, False]
-    assert (await gate.state()).is_open
+    assert (await breaker.state()).is_open
     assert news[2].held_for > LONG - LEASE
 
 
-async def test_of_failures_at_the_same_time_one_opens_the_circuit(gate: BreakerStore) -> None:
-    news = await asyncio.gather(*(failed(gate) for _ in range(8)))
+async def test_of_failures_at_the_same_time_one_opens_the_circuit(breaker: BreakerStore) -> None:
+    news = await asyncio.gather(*(failed(breaker) for _ in range(8)))
 
     assert sum(one.is_new for one in news) == 1
 
 
-async def test_one_failure_is_enough_where_the_threshold_is_one(gate: BreakerStore) -> None:
-    assert (await failed(gate, trips_at=1)).is_new
-    assert not (await failed(gate, trips_at=1)).is_new
+async def test_one_failure_is_enough_where_the_threshold_is_one(breaker: BreakerStore) -> None:
+    assert (await failed(breaker, threshold=1)).is_new
+    assert not (await failed(breaker, threshold=1)).is_new
 
 
-async def test_nothing_is_claimed_behind_an_open_circuit(gate: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
-    ids = await clerk.accept(3)
-    await failed(gate, trips_at=1)
+async def test_nothing_is_claimed_behind_an_open_circuit(
+    breaker: BreakerStore, store: OrderStore, clerk: Clerk
+) -> None:
+    ids = await clerk.store(3)
+    await failed(breaker, threshold=1)
 
     assert await store.claim(ids, lease=LEASE) == []
     assert await store.claim_due(limit=9, overdue_by=NO_TIME, lease=LEASE) == []
@@ -84,10 +86,10 @@ async def test_nothing_is_claimed_behind_an_open_circuit(gate: BreakerStore, sto
 
 
 async def test_one_order_at_a_time_probes_a_circuit_whose_time_has_come(
-    gate: BreakerStore, store: OrderStore, clerk: Clerk
+    breaker: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(6)
-    await failed(gate, trips_at=1, open_for=NO_TIME)
+    ids = await clerk.store(6)
+    await failed(breaker, threshold=1, open_for=NO_TIME)
 
     named = asyncio.gather(*(store.claim(ids, lease=LEASE) for _ in range(4)))
     swept = asyncio.gather(*(store.claim_due(limit=9, overdue_by=NO_TIME, lease=LEASE) for _ in range(4)))
@@ -95,51 +97,55 @@ async def test_one_order_at_a_time_probes_a_circuit_whose_time_has_come(
 
     assert len(claims) == 1
     assert claims[0].is_probe
-    assert (await gate.state()).held_for > LEASE / 3
+    assert (await breaker.state()).held_for > LEASE / 3
 
 
-async def test_a_gate_where_nothing_is_due_keeps_its_probe(gate: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
-    await failed(gate, trips_at=1, open_for=NO_TIME)
+async def test_a_gate_where_nothing_is_due_keeps_its_probe(
+    breaker: BreakerStore, store: OrderStore, clerk: Clerk
+) -> None:
+    await failed(breaker, threshold=1, open_for=NO_TIME)
 
     assert await store.claim_due(limit=9, overdue_by=NO_TIME, lease=LEASE) == []
 
-    ids = await clerk.accept(2)
+    ids = await clerk.store(2)
     assert len(await store.claim(ids, lease=LEASE)) == 1
 
 
 async def test_success_closes_the_circuit_and_ends_the_run_of_failures(
-    gate: BreakerStore, store: OrderStore, clerk: Clerk
+    breaker: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(3)
+    ids = await clerk.store(3)
     for _ in range(3):
-        await failed(gate)
+        await failed(breaker)
 
-    news = [await gate.worked(), await gate.worked()]
+    news = [await breaker.record_success(), await breaker.record_success()]
 
     assert [one.is_new for one in news] == [True, False]
     assert len(await store.claim(ids, lease=LEASE)) == 3
-    assert not (await failed(gate)).is_new
+    assert not (await failed(breaker)).is_new
 
 
 async def test_a_probe_that_showed_nothing_lets_the_next_one_through(
-    gate: BreakerStore, store: OrderStore, clerk: Clerk
+    breaker: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(3)
-    await failed(gate, trips_at=1, open_for=NO_TIME)
+    ids = await clerk.store(3)
+    await failed(breaker, threshold=1, open_for=NO_TIME)
     assert len(await store.claim(ids, lease=LEASE)) == 1
     assert await store.claim(ids, lease=LEASE) == []
 
-    await gate.allow_next_probe()
+    await breaker.allow_next_probe()
 
     assert len(await store.claim(ids, lease=LEASE)) == 1
 
 
-async def test_a_pause_holds_up_orders_and_cancel_requests(gate: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
-    waiting, placed = await clerk.accept(2)
+async def test_a_pause_holds_up_orders_and_cancel_requests(
+    breaker: BreakerStore, store: OrderStore, clerk: Clerk
+) -> None:
+    waiting, placed = await clerk.store(2)
     await clerk.record({placed: [accepted()]})
     await _ask_to_cancel(clerk, placed)
 
-    news = await gate.pause(wait=LONG, error="too many requests")
+    news = await breaker.pause(wait=LONG, error="too many requests")
 
     assert news.is_new
     assert await store.claim([waiting], lease=LEASE) == []
@@ -148,37 +154,39 @@ async def test_a_pause_holds_up_orders_and_cancel_requests(gate: BreakerStore, s
     assert await store.claim_due_cancels(limit=9, overdue_by=NO_TIME, lease=LEASE) == []
 
 
-async def test_an_open_circuit_holds_no_cancel_request_up(gate: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
-    (placed,) = await clerk.accept(1)
+async def test_an_open_circuit_holds_no_cancel_request_up(
+    breaker: BreakerStore, store: OrderStore, clerk: Clerk
+) -> None:
+    (placed,) = await clerk.store(1)
     await clerk.record({placed: [accepted()]})
     await _ask_to_cancel(clerk, placed)
-    await failed(gate, trips_at=1)
+    await failed(breaker, threshold=1)
 
     assert len(await store.claim_cancels([placed], lease=LEASE)) == 1
 
 
-async def test_a_pause_is_told_once_and_made_longer_but_never_shorter(gate: BreakerStore) -> None:
+async def test_a_pause_is_told_once_and_made_longer_but_never_shorter(breaker: BreakerStore) -> None:
     waits = [60 * timedelta(seconds=1), 60.5 * timedelta(seconds=1), timedelta(seconds=5), LONG]
 
-    news = [await gate.pause(wait=wait, error="too many requests") for wait in waits]
+    news = [await breaker.pause(wait=wait, error="too many requests") for wait in waits]
 
     assert [one.is_new for one in news] == [True, False, False, True]
     assert news[2].held_for > timedelta(seconds=50)
     assert news[3].held_for > LONG - LEASE
 
 
-async def test_a_pause_outlasts_a_success_and_closes_no_circuit(gate: BreakerStore) -> None:
-    await failed(gate, trips_at=1, open_for=NO_TIME)
-    await gate.pause(wait=LONG, error="too many requests")
+async def test_a_pause_outlasts_a_success_and_closes_no_circuit(breaker: BreakerStore) -> None:
+    await failed(breaker, threshold=1, open_for=NO_TIME)
+    await breaker.pause(wait=LONG, error="too many requests")
 
-    assert (await gate.state()).is_open
-    assert (await gate.worked()).is_new
-    assert (await gate.state()).held_for > LONG - LEASE
+    assert (await breaker.state()).is_open
+    assert (await breaker.record_success()).is_new
+    assert (await breaker.state()).held_for > LONG - LEASE
 
 
-async def test_a_pause_that_is_over_holds_nothing_up(gate: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
-    ids = await clerk.accept(2)
-    await gate.pause(wait=NO_TIME, error="too many requests")
+async def test_a_pause_that_is_over_holds_nothing_up(breaker: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
+    ids = await clerk.store(2)
+    await breaker.pause(wait=NO_TIME, error="too many requests")
 
     assert len(await store.claim(ids, lease=LEASE)) == 2
 

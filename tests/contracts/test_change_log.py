@@ -17,7 +17,7 @@ def log(adapters: Adapters) -> ChangeLog:
 
 
 async def test_missed_changes_come_in_the_accounts_order_as_they_were_recorded(log: ChangeLog, clerk: Clerk) -> None:
-    first, second = await clerk.accept(2)
+    first, second = await clerk.store(2)
     recorded = await clerk.record(
         {first: [accepted(venue_order_id="v-1"), filled("10", name="e-1")], second: [accepted(venue_order_id="v-2")]}
     )
@@ -30,7 +30,7 @@ async def test_missed_changes_come_in_the_accounts_order_as_they_were_recorded(l
 
 
 async def test_missed_changes_of_one_order_leave_the_others_out(log: ChangeLog, clerk: Clerk) -> None:
-    first, second = await clerk.accept(2)
+    first, second = await clerk.store(2)
     await clerk.record({first: [accepted(venue_order_id="v-1")]})
     (mine,) = await clerk.record({second: [filled("10", name="e-1")]})
 
@@ -41,7 +41,7 @@ async def test_missed_changes_of_one_order_leave_the_others_out(log: ChangeLog, 
 
 
 async def test_history_that_is_no_longer_kept_is_gone(log: ChangeLog, clerk: Clerk, adapters: Adapters) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted(), filled("10", name="e-1")]})
     await adapters.forget("alice", 2)
 
@@ -56,7 +56,7 @@ async def test_history_that_is_no_longer_kept_is_gone(log: ChangeLog, clerk: Cle
 
 
 async def test_history_that_is_gone_entirely_is_gone_too(log: ChangeLog, clerk: Clerk, adapters: Adapters) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await adapters.forget("alice", 1)
 
     with pytest.raises(HistoryGoneError):
@@ -66,7 +66,7 @@ async def test_history_that_is_gone_entirely_is_gone_too(log: ChangeLog, clerk: 
 
 
 async def test_positions_tell_where_accounts_stand(log: ChangeLog, clerk: Clerk) -> None:
-    await clerk.accept(3, accounts=("a", "b", "a"))
+    await clerk.store(3, accounts=("a", "b", "a"))
 
     assert await log.position("a") == 2
     assert await log.position("nobody") == 0
@@ -75,7 +75,7 @@ async def test_positions_tell_where_accounts_stand(log: ChangeLog, clerk: Clerk)
 
 
 async def test_an_order_and_its_accounts_position_belong_together(log: ChangeLog, clerk: Clerk) -> None:
-    order_id, _ = await clerk.accept(2)
+    order_id, _ = await clerk.store(2)
     (change,) = await clerk.record({order_id: [accepted()]})
 
     position = await log.order_position(order_id, account_id="alice")

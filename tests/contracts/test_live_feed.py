@@ -51,7 +51,7 @@ async def live(request: pytest.FixtureRequest, adapters: Adapters) -> AsyncItera
 
 
 async def test_an_order_is_shown_as_it_stands_and_then_change_by_change_until_it_is_final(live: Live) -> None:
-    (order_id,) = await live.clerk.accept(1)
+    (order_id,) = await live.clerk.store(1)
     async with aclosing(_each(live.feed.order(order_id, account_id="alice", after_version=None))) as items:
         (first,) = await _take(items, 1)
         recorded = await live.clerk.record({order_id: [accepted(), filled("40"), filled("60", name="E2")]})
@@ -62,14 +62,14 @@ async def test_an_order_is_shown_as_it_stands_and_then_change_by_change_until_it
 
 
 async def test_a_version_that_was_seen_is_followed_by_what_came_since(live: Live) -> None:
-    (order_id,) = await live.clerk.accept(1)
+    (order_id,) = await live.clerk.store(1)
     recorded = await live.clerk.record({order_id: [accepted(), filled("40"), ended(End.CANCELED)]})
 
     assert await _all(_each(live.feed.order(order_id, account_id=None, after_version=2))) == list(recorded[1:])
 
 
 async def test_the_newest_version_is_up_to_date(live: Live) -> None:
-    (order_id,) = await live.clerk.accept(1)
+    (order_id,) = await live.clerk.store(1)
     async with aclosing(_each(live.feed.order(order_id, account_id="alice", after_version=1))) as items:
         (first,) = await _take(items, 1)
         recorded = await live.clerk.record({order_id: [accepted()]})
@@ -79,14 +79,14 @@ async def test_the_newest_version_is_up_to_date(live: Live) -> None:
 
 
 async def test_a_final_order_that_was_seen_has_nothing_more_to_tell(live: Live) -> None:
-    (order_id,) = await live.clerk.accept(1)
+    (order_id,) = await live.clerk.store(1)
     await live.clerk.record({order_id: [filled("100")]})
 
     assert await _all(_each(live.feed.order(order_id, account_id="alice", after_version=2))) == []
 
 
 async def test_a_version_from_the_future_gives_the_order_as_it_stands(live: Live) -> None:
-    (order_id,) = await live.clerk.accept(1)
+    (order_id,) = await live.clerk.store(1)
     async with aclosing(_each(live.feed.order(order_id, account_id="alice", after_version=7))) as items:
         (first,) = await _take(items, 1)
 
@@ -94,7 +94,7 @@ async def test_a_version_from_the_future_gives_the_order_as_it_stands(live: Live
 
 
 async def test_an_unknown_order_and_another_accounts_order_are_not_found(live: Live) -> None:
-    (order_id,) = await live.clerk.accept(1)
+    (order_id,) = await live.clerk.store(1)
 
     for asked, account_id in ((order_id, "other"), (UUID(int=1), None), (UUID(int=1), "alice")):
         with pytest.raises(OrderNotFoundError):
@@ -102,7 +102,7 @@ async def test_an_unknown_order_and_another_accounts_order_are_not_found(live: L
 
 
 async def test_an_account_is_given_where_it_stands_and_then_every_change_of_its_orders(live: Live) -> None:
-    first, second, foreign = await live.clerk.accept(3, accounts=("alice", "alice", "other"))
+    first, second, foreign = await live.clerk.store(3, accounts=("alice", "alice", "other"))
     async with aclosing(_each(live.feed.account("alice", after=None))) as items:
         opening = await _take(items, 1)
         await live.clerk.record({foreign: [accepted(venue_order_id="V3")]})
@@ -116,7 +116,7 @@ async def test_an_account_is_given_where_it_stands_and_then_every_change_of_its_
 
 
 async def test_an_account_is_given_everything_since_a_sequence(live: Live) -> None:
-    (order_id,) = await live.clerk.accept(1)
+    (order_id,) = await live.clerk.store(1)
     recorded = await live.clerk.record({order_id: [accepted(), filled("40")]})
 
     async with aclosing(_each(live.feed.account("alice", after=1))) as items:
@@ -124,7 +124,7 @@ async def test_an_account_is_given_everything_since_a_sequence(live: Live) -> No
 
 
 async def test_a_sequence_from_the_future_is_of_another_history(live: Live) -> None:
-    await live.clerk.accept(2)
+    await live.clerk.store(2)
 
     async with aclosing(_each(live.feed.account("alice", after=9))) as items:
         assert await _take(items, 1) == [Reset(sequence=2)]

@@ -27,7 +27,7 @@ KEYS: dict[OrderSort, Callable[[OrderSnapshot], OrderKey]] = {
 
 
 async def test_an_order_is_seen_by_its_account_and_by_operators_only(reader: OrderReader, clerk: Clerk) -> None:
-    mine, theirs = await clerk.accept(2, accounts=("alice", "other"))
+    mine, theirs = await clerk.store(2, accounts=("alice", "other"))
 
     assert await reader.order(theirs, account_id="alice") is None
     seen = await reader.orders_by_id([mine, theirs, uuid7()], account_id="alice")
@@ -37,7 +37,7 @@ async def test_an_order_is_seen_by_its_account_and_by_operators_only(reader: Ord
 
 async def test_an_order_is_found_by_its_client_order_id(reader: OrderReader, store: OrderStore) -> None:
     order = new_order(client_order_id="mine")
-    stored = await store.accept(order)
+    stored = await store.store(order)
 
     assert await reader.by_client_order_id("mine", account_id="alice") == stored.order
     assert await reader.by_client_order_id("mine", account_id="other") is None
@@ -48,7 +48,7 @@ async def test_an_order_is_found_by_its_client_order_id(reader: OrderReader, sto
 async def test_pages_walked_both_ways_show_every_order_once(
     reader: OrderReader, clerk: Clerk, sort: OrderSort, account_id: str | None
 ) -> None:
-    ids = await clerk.accept(11, accounts=("alice",))
+    ids = await clerk.store(11, accounts=("alice",))
     for order_id in (ids[4], ids[0], ids[9], ids[4]):
         await clerk.record({order_id: [filled("1", name=str(uuid7()))]})
 
@@ -66,9 +66,9 @@ async def test_pages_walked_both_ways_show_every_order_once(
 async def test_orders_that_come_while_paging_neither_repeat_nor_hide_others(
     reader: OrderReader, clerk: Clerk, sort: OrderSort
 ) -> None:
-    ids = await clerk.accept(6)
+    ids = await clerk.store(6)
     first = await reader.page(PageRequest(limit=3), sort=sort, filter=MINE)
-    await clerk.accept(3)
+    await clerk.store(3)
     await clerk.record({first.rows[1].id: [filled("1", name="e-1")], first.rows[2].id: [filled("1", name="e-2")]})
 
     key = KEYS[sort](first.rows[-1])
@@ -80,7 +80,7 @@ async def test_orders_that_come_while_paging_neither_repeat_nor_hide_others(
 
 
 async def test_a_page_between_two_keys_knows_what_lies_outside(reader: OrderReader, clerk: Clerk) -> None:
-    await clerk.accept(5)
+    await clerk.store(5)
     rows = (await reader.page(PageRequest(limit=5), sort=OrderSort.CREATED_ASC, filter=MINE)).rows
     keys = [KEYS[OrderSort.CREATED_ASC](order) for order in rows]
 
@@ -99,7 +99,7 @@ async def test_a_page_between_two_keys_knows_what_lies_outside(reader: OrderRead
 async def test_the_newest_orders_are_the_same_with_and_without_a_filter_that_lets_all_through(
     reader: OrderReader, clerk: Clerk, limit: int
 ) -> None:
-    ids = await clerk.accept(10, accounts=("alice", "other"))
+    ids = await clerk.store(10, accounts=("alice", "other"))
     await clerk.record({ids[4]: [filled("1")]})
     all_of_mine = replace(MINE, created_from=datetime(2000, 1, 1, tzinfo=UTC))
 
@@ -121,7 +121,7 @@ async def test_a_page_has_one_to_a_hundred_rows(reader: OrderReader, limit: int,
 
 
 async def test_filters_select_by_what_they_name(reader: OrderReader, clerk: Clerk) -> None:
-    pending, partial, over = await clerk.accept(3)
+    pending, partial, over = await clerk.store(3)
     await clerk.record({partial: [filled("1", name="e-1")]})
     await clerk.record({over: [ended(End.EXPIRED)]})
     moment = now()
@@ -148,7 +148,7 @@ async def test_filters_select_by_what_they_name(reader: OrderReader, clerk: Cler
 
 
 async def test_a_history_shows_each_change_as_the_order_stood_then(reader: OrderReader, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     recorded = [
         *await clerk.record(
             {order_id: [accepted(), filled("40", name="e-1", price="5"), filled("60", name="e-2", price="6")]}
@@ -166,7 +166,7 @@ async def test_a_history_shows_each_change_as_the_order_stood_then(reader: Order
 
 
 async def test_executions_are_read_oldest_first_without_the_busted(reader: OrderReader, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     changes = await clerk.record({order_id: [filled("1", name=f"e-{number}") for number in range(5)]})
     await clerk.record({order_id: [busted("e-1")]})
 

@@ -28,7 +28,7 @@ def an_end(
 
 
 async def test_a_placed_order_is_not_due_any_more(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await store.claim([order_id], lease=LEASE)
 
     (change,) = await store.write(await clerk.decide({order_id: [accepted()]}, attempt_end=an_end()))
@@ -40,7 +40,7 @@ async def test_a_placed_order_is_not_due_any_more(store: OrderStore, clerk: Cler
 
 
 async def test_an_attempt_that_failed_is_due_again_after_its_delay(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await store.claim([order_id], lease=LEASE)
     end = an_end(error="refused", next_in=timedelta(seconds=7))
 
@@ -52,17 +52,17 @@ async def test_an_attempt_that_failed_is_due_again_after_its_delay(store: OrderS
 
 
 async def test_an_attempt_that_does_not_count_leaves_the_budget_as_it_was(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await store.claim([order_id], lease=LEASE)
     await store.write(await clerk.decide({order_id: []}, attempt_end=an_end(counts=False, next_in=NO_TIME)))
 
     (again,) = await store.claim([order_id], lease=LEASE)
 
-    assert (again.attempt, again.attempts, again.maybe_sent_at) == (2, 1, None)
+    assert (again.loaded.attempt, again.loaded.attempts, again.loaded.maybe_sent_at) == (2, 1, None)
 
 
 async def test_an_unknown_outcome_leaves_when_it_may_have_been_sent(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     (claim,) = await store.claim([order_id], lease=LEASE)
     end = an_end(error="lost", may_have_been_sent=True, next_in=NO_TIME)
 
@@ -71,13 +71,13 @@ async def test_an_unknown_outcome_leaves_when_it_may_have_been_sent(store: Order
     assert change.order.status is OrderStatus.IN_DOUBT
     assert change.order.placement.last_error == "lost"
     (again,) = await store.claim([order_id], lease=LEASE)
-    assert again.attempts == 2
-    assert again.maybe_sent_at is not None
-    assert again.maybe_sent_at >= claim.claimed_at
+    assert again.loaded.attempts == 2
+    assert again.loaded.maybe_sent_at is not None
+    assert again.loaded.maybe_sent_at >= claim.claimed_at
 
 
 async def test_an_attempt_that_was_overtaken_can_write_nothing(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await store.claim([order_id], lease=NO_TIME)
     await store.claim([order_id], lease=LEASE)
 
@@ -88,7 +88,7 @@ async def test_an_attempt_that_was_overtaken_can_write_nothing(store: OrderStore
 
 
 async def test_an_order_is_canceled_here_only_if_it_was_never_sent(store: OrderStore, clerk: Clerk) -> None:
-    never_sent, under_way, maybe_sent = await clerk.accept(3)
+    never_sent, under_way, maybe_sent = await clerk.store(3)
     await store.claim([under_way, maybe_sent], lease=LEASE)
     end = an_end(error="lost", may_have_been_sent=True, next_in=LEASE)
     await store.write(await clerk.decide({maybe_sent: []}, attempt_end=end))

@@ -17,11 +17,11 @@ MOMENT = timedelta(milliseconds=1)
 
 
 async def test_a_claim_tells_the_attempt_and_the_stores_clock(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
 
     (claim,) = await store.claim([order_id], lease=LEASE)
 
-    assert (claim.attempt, claim.attempts, claim.maybe_sent_at) == (1, 1, None)
+    assert (claim.loaded.attempt, claim.loaded.attempts, claim.loaded.maybe_sent_at) == (1, 1, None)
     loaded = (await store.load([order_id], []))[order_id]
     assert (loaded.attempt, loaded.attempts) == (1, 1)
     assert loaded.lease_until == claim.claimed_at + LEASE
@@ -29,7 +29,7 @@ async def test_a_claim_tells_the_attempt_and_the_stores_clock(store: OrderStore,
 
 
 async def test_of_many_calls_exactly_one_gets_each_order(store: OrderStore, clerk: Clerk) -> None:
-    ids = await clerk.accept(6)
+    ids = await clerk.store(6)
 
     named = asyncio.gather(*(store.claim(ids[:4], lease=LEASE) for _ in range(8)))
     swept = asyncio.gather(*(store.claim_due(limit=3, overdue_by=NO_TIME, lease=LEASE) for _ in range(8)))
@@ -44,7 +44,7 @@ async def test_an_unknown_order_is_not_claimed(store: OrderStore) -> None:
 
 
 async def test_nothing_is_claimed_while_a_lease_runs(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await store.claim([order_id], lease=LEASE)
 
     assert await store.claim([order_id], lease=LEASE) == []
@@ -53,17 +53,17 @@ async def test_nothing_is_claimed_while_a_lease_runs(store: OrderStore, clerk: C
 
 
 async def test_a_lease_that_ended_unresolved_may_have_sent_until_its_end(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     (died,) = await store.claim([order_id], lease=MOMENT)
 
     (claim,) = await eventually(lambda: store.claim([order_id], lease=LEASE), within_seconds=5)
 
-    assert (claim.attempt, claim.attempts) == (2, 2)
-    assert claim.maybe_sent_at == died.claimed_at + MOMENT
+    assert (claim.loaded.attempt, claim.loaded.attempts) == (2, 2)
+    assert claim.loaded.maybe_sent_at == died.claimed_at + MOMENT
 
 
 async def test_a_sweep_takes_the_longest_due_first_and_only_the_overdue(store: OrderStore, clerk: Clerk) -> None:
-    ids = [order_id for _ in range(3) for order_id in await clerk.accept(1)]
+    ids = [order_id for _ in range(3) for order_id in await clerk.store(1)]
 
     early = await store.claim_due(limit=5, overdue_by=timedelta(hours=1), lease=LEASE)
     first = await store.claim_due(limit=1, overdue_by=NO_TIME, lease=LEASE)
@@ -75,7 +75,7 @@ async def test_a_sweep_takes_the_longest_due_first_and_only_the_overdue(store: O
 
 
 async def test_an_order_that_the_venue_has_is_never_claimed(store: OrderStore, clerk: Clerk) -> None:
-    ids = await clerk.accept(2)
+    ids = await clerk.store(2)
     await clerk.record({ids[0]: [accepted()], ids[1]: [ended(End.REJECTED)]})
 
     assert await store.claim(ids, lease=LEASE) == []
@@ -84,7 +84,7 @@ async def test_an_order_that_the_venue_has_is_never_claimed(store: OrderStore, c
 
 
 async def test_a_cancel_request_is_taken_by_one_until_its_time_is_over(store: OrderStore, clerk: Clerk) -> None:
-    order_id, other = await clerk.accept(2)
+    order_id, other = await clerk.store(2)
     await clerk.record({order_id: [accepted()]})
     await _ask_to_cancel(clerk, order_id)
 
@@ -95,7 +95,7 @@ async def test_a_cancel_request_is_taken_by_one_until_its_time_is_over(store: Or
 
 
 async def test_a_cancel_request_that_nobody_brought_is_swept(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await _ask_to_cancel(clerk, order_id)
 
     early = await store.claim_due_cancels(limit=5, overdue_by=timedelta(hours=1), lease=LEASE)
@@ -109,7 +109,7 @@ async def test_a_cancel_request_that_nobody_brought_is_swept(store: OrderStore, 
 
 
 async def test_an_answered_cancel_request_is_not_due(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await _ask_to_cancel(clerk, order_id)
     await clerk.record({order_id: [ended(End.CANCELED)]})
 
@@ -117,7 +117,7 @@ async def test_an_answered_cancel_request_is_not_due(store: OrderStore, clerk: C
 
 
 async def test_orders_open_at_the_venue_come_the_most_silent_first(store: OrderStore, clerk: Clerk) -> None:
-    first, second, over, unsent = await clerk.accept(4)
+    first, second, over, unsent = await clerk.store(4)
     for order_id in (second, first, over):
         await clerk.record({order_id: [accepted(venue_order_id=f"v-{order_id}")]})
     await clerk.record({over: [ended(End.EXPIRED)]})
@@ -135,7 +135,7 @@ async def test_orders_open_at_the_venue_come_the_most_silent_first(store: OrderS
 async def test_a_writer_whose_clock_is_ahead_hides_no_order_from_the_look_for_silent_ones(
     store: OrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     (write,) = await clerk.decide({order_id: [accepted()]})
     ahead = replace(write.order, updated_at=write.order.updated_at + timedelta(hours=1))
     await store.write([replace(write, order=ahead)])
@@ -146,7 +146,7 @@ async def test_a_writer_whose_clock_is_ahead_hides_no_order_from_the_look_for_si
 
 
 async def test_orders_are_known_by_the_venues_ids(store: OrderStore, clerk: Clerk) -> None:
-    order_id, _ = await clerk.accept(2)
+    order_id, _ = await clerk.store(2)
     await clerk.record({order_id: [accepted(venue_order_id="V7")]})
 
     assert await store.ids_by_venue_order_id(["V7", "foreign"]) == {"V7": order_id}

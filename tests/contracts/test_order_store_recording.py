@@ -35,7 +35,7 @@ from tests.support.store_driver import Clerk
 
 
 async def test_what_was_written_is_read_back_as_it_was(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     writes = await clerk.decide(
         {order_id: [accepted(), filled("10"), cancel_asked(), cancel_sent(), cancel_refused(), ended(End.EXPIRED)]}
     )
@@ -49,7 +49,7 @@ async def test_what_was_written_is_read_back_as_it_was(store: OrderStore, clerk:
 
 
 async def test_changes_come_back_in_order_with_their_places_in_each_account(store: OrderStore, clerk: Clerk) -> None:
-    ids = await clerk.accept(4, accounts=("b", "a"))
+    ids = await clerk.store(4, accounts=("b", "a"))
     writes = await clerk.decide(
         {order_id: [accepted(venue_order_id=f"v-{order_id}"), filled("10", name=f"e-{order_id}")] for order_id in ids}
     )
@@ -65,7 +65,7 @@ async def test_changes_come_back_in_order_with_their_places_in_each_account(stor
 
 
 async def test_one_stale_order_among_many_and_nothing_at_all_is_written(store: OrderStore, clerk: Clerk) -> None:
-    ids = await clerk.accept(50, accounts=("a", "b", "c"))
+    ids = await clerk.store(50, accounts=("a", "b", "c"))
     late = await clerk.decide({order_id: [filled("10", name=f"e-{order_id}")] for order_id in ids})
     await clerk.record({ids[31]: [accepted()]})
 
@@ -80,13 +80,13 @@ async def test_one_stale_order_among_many_and_nothing_at_all_is_written(store: O
     sequences = [
         stored.change.sequence
         for account in "abc"
-        if (stored := await store.accept(new_order(account_id=account))).change
+        if (stored := await store.store(new_order(account_id=account))).change
     ]
     assert sequences == [18, 19, 17]
 
 
 async def test_an_unknown_order_makes_a_write_stale(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     (write,) = await clerk.decide({order_id: [accepted()]})
 
     with pytest.raises(VersionConflictError):
@@ -94,7 +94,7 @@ async def test_an_unknown_order_makes_a_write_stale(store: OrderStore, clerk: Cl
 
 
 async def test_an_order_cannot_be_written_twice_in_one_batch(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     (write,) = await clerk.decide({order_id: [accepted()]})
 
     with pytest.raises(ValueError, match="only once"):
@@ -118,7 +118,7 @@ async def test_a_write_of_nothing_is_nothing(store: OrderStore) -> None:
 async def test_a_fact_that_came_without_a_version_makes_an_older_decision_stale(
     store: OrderStore, clerk: Clerk, quietly: Sequence[Report]
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted(), filled("100")]})
     late = await clerk.decide({order_id: [busted()]})
     assert list(await clerk.record({order_id: quietly})) == []
@@ -130,7 +130,7 @@ async def test_a_fact_that_came_without_a_version_makes_an_older_decision_stale(
 async def test_that_the_venue_canceled_is_not_lost_to_a_decision_that_knew_only_our_own_end(
     store: OrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [filled("100"), ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING)]})
     late = await clerk.decide({order_id: [busted()]})
     assert list(await clerk.record({order_id: [ended(End.CANCELED)]})) == []
@@ -143,7 +143,7 @@ async def test_that_the_venue_canceled_is_not_lost_to_a_decision_that_knew_only_
 async def test_an_amendment_that_changed_nothing_visible_is_not_lost_to_an_older_decision(
     store: OrderStore, clerk: Clerk, amendment: Report
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted(), filled("10")]})
     await clerk.record({order_id: [corrected("0")]})
     late = await clerk.decide({order_id: [corrected("0", second=4)]})
@@ -156,7 +156,7 @@ async def test_an_amendment_that_changed_nothing_visible_is_not_lost_to_an_older
 async def test_a_bust_that_came_before_its_fill_is_not_lost_to_an_older_decision(
     store: OrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted()]})
     late = await clerk.decide({order_id: [filled("10")]})
     assert list(await clerk.record({order_id: [busted()]})) == []
@@ -169,7 +169,7 @@ async def test_a_bust_that_came_before_its_fill_is_not_lost_to_an_older_decision
 
 
 async def test_the_first_reason_of_a_placing_phase_stays(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted()]})
     late = await clerk.decide({order_id: [replace(became_unknown(), reason=CANCELED_BEFORE_SENDING)]})
     await clerk.record({order_id: [became_unknown()]})
@@ -181,7 +181,7 @@ async def test_the_first_reason_of_a_placing_phase_stays(store: OrderStore, cler
 
 
 async def test_a_correction_replaces_what_an_execution_counts(clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [filled("10", price="5")]})
 
     (change,) = await clerk.record({order_id: [corrected("8", price="5.5")]})
@@ -194,7 +194,7 @@ async def test_a_correction_replaces_what_an_execution_counts(clerk: Clerk) -> N
 async def test_an_execution_that_is_stored_under_another_id_makes_a_write_stale(
     store: OrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted(), filled("10", cumulative="10")]})
     read = (await store.load([order_id], []))[order_id]
     applied = apply_reports(read.order, [filled("10", cumulative="20")], known=read.executions, now=now(), new_id=uuid7)
@@ -215,7 +215,7 @@ async def test_an_execution_that_is_stored_under_another_id_makes_a_write_stale(
 
 
 async def test_a_kept_order_whose_fill_turns_out_to_be_stored_is_read_again(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     recording = Recording(
         orders=store,
         publisher=RecordingPublisher(),
@@ -223,7 +223,7 @@ async def test_a_kept_order_whose_fill_turns_out_to_be_stored_is_read_again(stor
         telemetry=RecordingTelemetry(),
         clock=now,
         new_id=uuid7,
-        kept=OrderCache(orders_max=10),
+        cache=OrderCache(orders_max=10),
     )
     await recording.record({order_id: [accepted(), filled("10", cumulative="10")]})
 
@@ -235,7 +235,7 @@ async def test_a_kept_order_whose_fill_turns_out_to_be_stored_is_read_again(stor
 
 
 async def test_an_execution_of_another_order_is_named_and_nothing_is_written(store: OrderStore, clerk: Clerk) -> None:
-    mine, theirs = await clerk.accept(2, accounts=("a", "b"))
+    mine, theirs = await clerk.store(2, accounts=("a", "b"))
     await clerk.record({theirs: [filled("10")]})
 
     with pytest.raises(ExecutionIdTakenError) as caught:
@@ -246,7 +246,7 @@ async def test_an_execution_of_another_order_is_named_and_nothing_is_written(sto
 
 
 async def test_one_execution_for_two_orders_of_a_batch_is_refused(store: OrderStore, clerk: Clerk) -> None:
-    ids = await clerk.accept(2)
+    ids = await clerk.store(2)
 
     with pytest.raises(ExecutionIdTakenError):
         await clerk.record({order_id: [filled("10")] for order_id in ids})
@@ -257,7 +257,7 @@ async def test_one_execution_for_two_orders_of_a_batch_is_refused(store: OrderSt
 async def test_executions_are_found_by_their_id_and_by_their_cumulative_quantity(
     store: OrderStore, clerk: Clerk
 ) -> None:
-    order_id, other = await clerk.accept(2)
+    order_id, other = await clerk.store(2)
     fills = [filled("10", name="E1", cumulative="10"), filled("10", name="E2"), filled("10", name="E3")]
     await clerk.record({order_id: fills})
 
@@ -275,7 +275,7 @@ async def test_executions_are_found_by_their_id_and_by_their_cumulative_quantity
 
 
 async def test_an_open_cancel_request_is_due_when_it_was_said_and_not_before(store: OrderStore, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     (write,) = await clerk.decide({order_id: [accepted(), cancel_asked()]})
 
     await store.write([replace(write, cancel_in=timedelta(hours=1))])
@@ -284,7 +284,7 @@ async def test_an_open_cancel_request_is_due_when_it_was_said_and_not_before(sto
 
 
 async def test_a_fill_is_recorded_when_it_is_stored_with_that_order(store: OrderStore, clerk: Clerk) -> None:
-    first, second = await clerk.accept(2)
+    first, second = await clerk.store(2)
     await clerk.record(
         {
             first: [accepted(venue_order_id="V1"), filled("1", name="E1", cumulative="1", venue_order_id="V1")],

@@ -86,7 +86,7 @@ async def test_who_was_overtaken_writes_nothing_and_moves_no_position(
 ) -> None:
     first = await leadership.take("SIM", leader_id=ONE, lease=NO_TIME)
     second = await leadership.take("SIM", leader_id=OTHER, lease=LEASE)
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     writes = await clerk.decide({order_id: [accepted()]})
 
     await positions.advance("SIM", MIDNIGHT, fence=first)

@@ -76,9 +76,9 @@ async def test_an_order_judged_by_limits_that_hold_no_more_is_not_stored(store: 
 
     for judged_by in (NO_LIMITS, first):
         with pytest.raises(LimitsChangedError):
-            await store.accept(new_order(), limits=judged_by)
+            await store.store(new_order(), limits=judged_by)
 
-    assert (await store.accept(new_order(), limits=second)).change is not None
+    assert (await store.store(new_order(), limits=second)).change is not None
 
 
 async def test_of_many_orders_at_once_as_many_are_stored_as_may_be_open(store: OrderStore, book: LimitBook) -> None:
@@ -93,7 +93,7 @@ async def test_of_many_orders_at_once_as_many_are_stored_as_may_be_open(store: O
 
 async def test_an_order_that_ends_makes_room_for_another(store: OrderStore, book: LimitBook, clerk: Clerk) -> None:
     limits = await book.save(AccountLimits(max_open_orders=2, set_by="olga"))
-    ids = [(await store.accept(new_order(client_order_id=name), limits=limits)).order.id for name in "ab"]
+    ids = [(await store.store(new_order(client_order_id=name), limits=limits)).order.id for name in "ab"]
 
     assert await _accept(store, 1, limits) == [LimitCode.MAX_OPEN_ORDERS]
     await clerk.record({ids[0]: [accepted(), filled("100")], ids[1]: [accepted(), filled("40", name="E2")]})
@@ -105,7 +105,7 @@ async def test_an_order_that_ends_makes_room_for_another(store: OrderStore, book
 async def test_open_orders_are_counted_right_whatever_becomes_of_them(
     store: OrderStore, book: LimitBook, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(5)
+    ids = await clerk.store(5)
     await clerk.record({ids[0]: [ended(End.CANCELED)], ids[1]: [filled("100")], ids[2]: [filled("1", name="E2")]})
     await clerk.record({ids[0]: [ended(End.CANCELED)], ids[1]: [filled("100")], ids[2]: [filled("1", name="E2")]})
     await clerk.record({ids[1]: [busted()], ids[2]: [ended(End.CANCELED)], ids[3]: [accepted()]})
@@ -121,12 +121,12 @@ async def test_a_repeat_gives_the_stored_order_although_a_new_one_would_be_denie
 ) -> None:
     limits = await book.save(AccountLimits(max_open_orders=1, max_orders_per_second=1, set_by="olga"))
     order = new_order()
-    await store.accept(order, limits=limits)
+    await store.store(order, limits=limits)
 
-    full = await store.accept(new_order(), limits=limits)
-    stale = await store.accept(new_order(), limits=NO_LIMITS)
+    full = await store.store(new_order(), limits=limits)
+    stale = await store.store(new_order(), limits=NO_LIMITS)
     await halts.halt(a_halt())
-    halted = await store.accept(new_order(), limits=limits)
+    halted = await store.store(new_order(), limits=limits)
 
     assert {full.order.id, stale.order.id, halted.order.id} == {order.id}
     assert full.change is stale.change is halted.change is None
@@ -134,10 +134,10 @@ async def test_a_repeat_gives_the_stored_order_although_a_new_one_would_be_denie
 
 async def test_a_repeat_takes_no_place_from_a_new_order(store: OrderStore, book: LimitBook) -> None:
     limits = await book.save(AccountLimits(max_open_orders=2, set_by="olga"))
-    await store.accept(new_order(client_order_id="first"), limits=limits)
+    await store.store(new_order(client_order_id="first"), limits=limits)
 
-    repeats = [store.accept(new_order(client_order_id="first"), limits=limits) for _ in range(20)]
-    *_, new = await asyncio.gather(*repeats, store.accept(new_order(client_order_id="second"), limits=limits))
+    repeats = [store.store(new_order(client_order_id="first"), limits=limits) for _ in range(20)]
+    *_, new = await asyncio.gather(*repeats, store.store(new_order(client_order_id="second"), limits=limits))
 
     assert new.change is not None
 
@@ -170,7 +170,7 @@ async def test_limits_are_each_accounts_own(store: OrderStore, book: LimitBook) 
 async def test_a_halt_lets_nothing_be_stored_or_claimed_until_it_is_resumed(
     store: OrderStore, halts: TradingHalts, clerk: Clerk, whom: str | None
 ) -> None:
-    ids = await clerk.accept(2)
+    ids = await clerk.store(2)
     await halts.halt(a_halt(whom))
 
     assert await _accept(store, 1, NO_LIMITS) == [LimitCode.TRADING_HALTED]
@@ -187,7 +187,7 @@ async def test_a_halt_lets_nothing_be_stored_or_claimed_until_it_is_resumed(
 async def test_in_a_halt_an_order_that_may_have_been_sent_is_claimed_to_be_looked_up(
     store: OrderStore, halts: TradingHalts, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(2)
+    ids = await clerk.store(2)
     await store.claim(ids[:1], lease=-LEASE)
     await halts.halt(a_halt())
 
@@ -266,7 +266,7 @@ async def _accept(
 ) -> list[LimitCode | None]:
     """Accept so many orders at once; for each the code of its denial, None when it was stored."""
     orders = [new_order(account_id=account_id, client_order_id=uuid7().hex) for _ in range(count)]
-    results = await asyncio.gather(*(store.accept(order, limits=limits) for order in orders), return_exceptions=True)
+    results = await asyncio.gather(*(store.store(order, limits=limits) for order in orders), return_exceptions=True)
     outcomes: list[LimitCode | None] = []
     for result in results:
         if isinstance(result, OrderDeniedError):

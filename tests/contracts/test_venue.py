@@ -30,7 +30,7 @@ class Market:
 
     async def placed(self, order_id: UUID, terms: Terms = TERMS) -> str:
         """Place an order; gives the venue's id of it."""
-        outcome = await self.venue.place(order_id, terms)
+        outcome = await self.venue.submit(order_id, terms)
         assert isinstance(outcome, Placed)
         return outcome.report.venue_order_id
 
@@ -66,7 +66,7 @@ async def test_an_order_is_placed_once_and_found_by_both_ids(market: Market) -> 
 
     venue_order_id = await market.placed(order_id)
 
-    assert await venue.place(order_id, TERMS) == AlreadyPlaced()
+    assert await venue.submit(order_id, TERMS) == AlreadyPlaced()
     found = await venue.find(order_id)
     assert found is not None
     assert (found.order_id, found.venue_order_id, found.is_open) == (order_id, venue_order_id, True)
@@ -124,7 +124,7 @@ async def test_a_venue_that_is_down_places_nothing_and_answers_no_question(marke
     await market.go_down()
     venue = market.venue
 
-    assert isinstance(await venue.place(uuid4(), TERMS), NotExecuted)
+    assert isinstance(await venue.submit(uuid4(), TERMS), NotExecuted)
     assert isinstance(await venue.cancel(venue_order_id), CancelUnknown)
     questions: list[Awaitable[object]] = [
         venue.find(order_id),

@@ -13,10 +13,14 @@ LEASE = timedelta(seconds=30)
 async def test_an_attempt_that_failed_is_due_again_and_may_be_handed_back(
     store: PostgresOrderStore, clerk: Clerk, database: Database
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     (claim,) = await store.claim([order_id], lease=LEASE)
     end = AttemptEnd(
-        attempt=claim.attempt, error="429\x00", counts=False, may_have_been_sent=False, next_in=timedelta(seconds=7)
+        attempt=claim.loaded.attempt,
+        error="429\x00",
+        counts=False,
+        may_have_been_sent=False,
+        next_in=timedelta(seconds=7),
     )
 
     assert await store.write(await clerk.decide({order_id: []}, attempt_end=end)) == []

@@ -23,16 +23,16 @@ WAITING_ORDERS = 3000
 
 
 @pytest.fixture
-def gate(database: Database) -> PostgresBreakerStore:
+def breaker(database: Database) -> PostgresBreakerStore:
     """The gate of the store's venue."""
     return PostgresBreakerStore(database, VENUE)
 
 
 async def test_of_many_workers_of_two_processes_one_probes(
-    database_url: str, gate: PostgresBreakerStore, clerk: Clerk
+    database_url: str, breaker: PostgresBreakerStore, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(40)
-    await gate.failed(error="down", trips_at=1, open_for=NO_TIME)
+    ids = await clerk.store(40)
+    await breaker.record_failure(error="down", threshold=1, open_for=NO_TIME)
     async with (
         open_database(database_url, application_name="worker 1") as one,
         open_database(database_url, application_name="worker 2") as two,
@@ -49,20 +49,20 @@ async def test_of_many_workers_of_two_processes_one_probes(
 async def test_another_venues_gate_holds_nothing_up(
     database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(2)
+    ids = await clerk.store(2)
     await PostgresBreakerStore(database, "ELSEWHERE").pause(wait=LONG, error="too many")
 
     assert len(await store.claim(ids, lease=LEASE)) == 2
 
 
 async def test_people_see_when_a_waiting_order_is_tried_at_the_earliest_and_why(
-    database: Database, gate: PostgresBreakerStore, clerk: Clerk
+    database: Database, breaker: PostgresBreakerStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     reader = PostgresOrderReader(database)
     before = await _placement(reader, order_id)
 
-    await gate.pause(wait=LONG, error="too many requests")
+    await breaker.pause(wait=LONG, error="too many requests")
 
     held = await _placement(reader, order_id)
     assert before[1] is None
@@ -71,23 +71,23 @@ async def test_people_see_when_a_waiting_order_is_tried_at_the_earliest_and_why(
 
 
 async def test_once_the_gate_opens_they_see_the_orders_own_time_again(
-    database: Database, gate: PostgresBreakerStore, clerk: Clerk
+    database: Database, breaker: PostgresBreakerStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     reader = PostgresOrderReader(database)
     before = await _placement(reader, order_id)
-    await gate.failed(error="down", trips_at=1, open_for=LONG)
+    await breaker.record_failure(error="down", threshold=1, open_for=LONG)
 
-    await gate.worked()
+    await breaker.record_success()
 
     assert await _placement(reader, order_id) == before
 
 
 async def test_behind_a_shut_gate_not_one_order_is_looked_at(
-    database: Database, gate: PostgresBreakerStore, clerk: Clerk
+    database: Database, breaker: PostgresBreakerStore, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(WAITING_ORDERS)
-    await gate.pause(wait=LONG, error="too many requests")
+    ids = await clerk.store(WAITING_ORDERS)
+    await breaker.pause(wait=LONG, error="too many requests")
 
     swept = await _plan(database, CLAIM_DUE, LEASE, VENUE, NO_TIME, 64)
     named = await _plan(database, CLAIM, LEASE, VENUE, ids[:50])
@@ -98,7 +98,7 @@ async def test_behind_a_shut_gate_not_one_order_is_looked_at(
 
 
 async def test_claiming_reads_no_more_than_it_claims(database: Database, clerk: Clerk) -> None:
-    ids = await clerk.accept(WAITING_ORDERS)
+    ids = await clerk.store(WAITING_ORDERS)
     await database.fetch("ANALYZE orders")
 
     swept = await _plan(database, CLAIM_DUE, LEASE, VENUE, NO_TIME, 64)

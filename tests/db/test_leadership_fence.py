@@ -42,7 +42,7 @@ async def old_leader(lease: PostgresLeadershipLease) -> Fence:
 @pytest.fixture
 async def writes(clerk: Clerk) -> list[OrderWrite]:
     """What an old leader is about to write."""
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     return await clerk.decide({order_id: [accepted()]})
 
 

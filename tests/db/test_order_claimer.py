@@ -19,7 +19,7 @@ NO_TIME = timedelta(0)
 
 
 async def test_of_many_workers_exactly_one_gets_each_order(database_url: str, clerk: Clerk) -> None:
-    ids = await clerk.accept(60)
+    ids = await clerk.store(60)
     async with (
         open_database(database_url, application_name="worker 1") as one,
         open_database(database_url, application_name="worker 2") as two,
@@ -32,13 +32,13 @@ async def test_of_many_workers_exactly_one_gets_each_order(database_url: str, cl
 
     claims = Counter(claim.order.id for claims in batches for claim in claims)
     assert claims == Counter(ids)
-    assert {claim.attempt for claims in batches for claim in claims} == {1}
+    assert {claim.loaded.attempt for claims in batches for claim in claims} == {1}
 
 
 async def test_a_sweep_takes_the_longest_due_first_and_only_the_overdue(
     store: PostgresOrderStore, clerk: Clerk, database: Database
 ) -> None:
-    ids = await clerk.accept(3)
+    ids = await clerk.store(3)
     for seconds, order_id in zip((10, 30, 1), ids, strict=True):
         overdue = timedelta(seconds=seconds)
         await database.fetch("UPDATE orders SET place_due_at = now() - $2::interval WHERE id = $1", order_id, overdue)
@@ -56,7 +56,7 @@ async def test_a_sweep_takes_the_longest_due_first_and_only_the_overdue(
 async def test_a_sweep_does_not_wait_for_what_another_holds(
     database_url: str, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    held, free = await clerk.accept(2)
+    held, free = await clerk.store(2)
     other = await asyncpg.connect(database_url)
     try:
         async with other.transaction():
@@ -70,7 +70,7 @@ async def test_a_sweep_does_not_wait_for_what_another_holds(
 
 
 async def test_the_tables_themselves_forbid_that_a_placed_order_is_due(clerk: Clerk, database: Database) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted()]})
 
     with pytest.raises(asyncpg.CheckViolationError, match="orders_place_due_at_check"):

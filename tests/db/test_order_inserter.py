@@ -21,7 +21,7 @@ async def test_a_hundred_calls_with_one_client_order_id_store_one_order(
     async with open_database(database_url, application_name="another API process") as other:
         stores = (store, make_store(other))
 
-        stored = await asyncio.gather(*(stores[number % 2].accept(new_order()) for number in range(100)))
+        stored = await asyncio.gather(*(stores[number % 2].store(new_order()) for number in range(100)))
 
     assert len({one.order.id for one in stored}) == 1
     assert sum(one.change is not None for one in stored) == 1
@@ -33,7 +33,7 @@ async def test_in_one_batch_the_first_of_two_orders_with_one_client_order_id_is_
     asked = [OrderToInsert(order=order, limits_set_at=None) for order in (first, second, other)]
 
     stored = [
-        one for one in await OrderInserter(database).accept(asked, locks_first=False) if isinstance(one, OrderStored)
+        one for one in await OrderInserter(database).insert(asked, locks_first=False) if isinstance(one, OrderStored)
     ]
 
     assert [one.order.id for one in stored] == [first.id, first.id, other.id]
@@ -44,7 +44,7 @@ async def test_an_order_that_cannot_be_stored_fails_alone(store: PostgresOrderSt
     good = [new_order(client_order_id=f"c-{number}") for number in range(10)]
     bad = new_order(client_order_id="x" * 49)
 
-    results = await asyncio.gather(*map(store.accept, [*good[:5], bad, *good[5:]]), return_exceptions=True)
+    results = await asyncio.gather(*map(store.store, [*good[:5], bad, *good[5:]]), return_exceptions=True)
 
     failed = [result for result in results if isinstance(result, BaseException)]
     assert len(failed) == 1
@@ -56,8 +56,8 @@ async def test_a_quantity_of_eighteen_digits_on_each_side_is_kept_exactly(store:
     order = new_order(quantity=str(largest))
     order = replace(order, terms=replace(order.terms, limit_price=Decimal("0.000000000000000001")))
 
-    await store.accept(order)
-    again = await store.accept(order)
+    await store.store(order)
+    again = await store.store(order)
 
     assert again.order.terms.quantity == largest
     assert again.order.terms.limit_price == Decimal("0.000000000000000001")
@@ -67,4 +67,4 @@ async def test_what_would_have_to_be_rounded_is_refused(store: PostgresOrderStor
     order = new_order(quantity="0.0000000000000000001")
 
     with pytest.raises(Exception, match="orders_quantity_check"):
-        await store.accept(order)
+        await store.store(order)

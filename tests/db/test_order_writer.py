@@ -8,7 +8,7 @@ from tests.support.store_driver import Clerk
 
 
 async def test_sums_of_many_tiny_fills_are_exact(clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1, quantity="1")
+    (order_id,) = await clerk.store(1, quantity="1")
     tiny = [
         filled("0.000000000000000001", name=f"e-{number}", price="123456789.000000000000000001")
         for number in range(300)
@@ -23,7 +23,7 @@ async def test_sums_of_many_tiny_fills_are_exact(clerk: Clerk) -> None:
 
 
 async def test_fills_are_heap_only_updates(clerk: Clerk, database: Database) -> None:
-    ids = await clerk.accept(40, quantity="1000000")
+    ids = await clerk.store(40, quantity="1000000")
     await clerk.record({order_id: [accepted(venue_order_id=f"v-{order_id}")] for order_id in ids})
     counters = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'orders'"
     await database.fetch("SELECT pg_stat_force_next_flush()")

@@ -31,17 +31,17 @@ async def test_a_server_that_is_not_there_is_unavailable_at_once() -> None:
     url = "postgresql://nobody@127.0.0.1:1/none"
     async with open_database(url, application_name="test") as database, _answering_in_time():
         with pytest.raises(UnavailableError):
-            await make_store(database).accept(new_order())
+            await make_store(database).store(new_order())
 
 
 async def test_a_killed_server_is_unavailable_and_its_successor_is_used_at_once(
     postgres_server: PostgresServer, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    await clerk.accept(10)
+    await clerk.store(10)
     await postgres_server.server.crash()
 
     # The connections of the dead server lie in the pool still; nobody may be given one.
-    stored = await store.accept(new_order(client_order_id="after"))
+    stored = await store.store(new_order(client_order_id="after"))
 
     assert stored.change is not None
     assert stored.change.sequence == 11
@@ -50,11 +50,11 @@ async def test_a_killed_server_is_unavailable_and_its_successor_is_used_at_once(
 async def test_a_server_that_hangs_is_unavailable_in_time_and_then_recovers(
     postgres_server: PostgresServer, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     with _stopped(postgres_server):
         async with _answering_in_time():
             answers = await asyncio.gather(
-                store.accept(new_order(client_order_id="while it hangs")),
+                store.store(new_order(client_order_id="while it hangs")),
                 *(store.load([order_id], []) for _ in range(30)),
                 return_exceptions=True,
             )
@@ -66,7 +66,7 @@ async def test_a_server_that_hangs_is_unavailable_in_time_and_then_recovers(
 async def test_a_caller_that_is_cancelled_while_the_server_hangs_is_let_go_at_once(
     postgres_server: PostgresServer, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     with _stopped(postgres_server):
         call = asyncio.create_task(store.load([order_id], []))
         await asyncio.wait([call], timeout=0.1)
@@ -81,7 +81,7 @@ async def test_a_caller_that_is_cancelled_while_the_server_hangs_is_let_go_at_on
 async def test_a_lock_that_somebody_keeps_makes_a_write_unavailable_in_time(
     database_url: str, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     keeper = await asyncpg.connect(database_url)
     try:
         async with keeper.transaction():

@@ -37,7 +37,7 @@ DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_data
 
 
 async def test_sixteen_writers_leave_no_gap_at_any_moment(database_url: str, database: Database, clerk: Clerk) -> None:
-    ids = await clerk.accept(WRITERS * 3, accounts=ACCOUNTS)
+    ids = await clerk.store(WRITERS * 3, accounts=ACCOUNTS)
     gaps: list[object] = []
     async with _clerks(database_url) as clerks:
 
@@ -58,7 +58,7 @@ async def test_sixteen_writers_leave_no_gap_at_any_moment(database_url: str, dat
 
 
 async def test_writers_of_the_same_orders_lose_nothing(database_url: str, database: Database, clerk: Clerk) -> None:
-    ids = await clerk.accept(6, accounts=ACCOUNTS, quantity="1000000")
+    ids = await clerk.store(6, accounts=ACCOUNTS, quantity="1000000")
     async with _clerks(database_url) as clerks:
 
         async def write(number: int) -> None:
@@ -79,7 +79,7 @@ async def test_writers_of_the_same_orders_lose_nothing(database_url: str, databa
 async def test_overlapping_batches_of_accepting_and_recording_never_deadlock(
     database_url: str, database: Database, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(200, accounts=ACCOUNTS, quantity="1000000")
+    ids = await clerk.store(200, accounts=ACCOUNTS, quantity="1000000")
     (before,) = await database.fetch(DEADLOCKS)
     async with _clerks(database_url) as clerks:
 
@@ -91,11 +91,11 @@ async def test_overlapping_batches_of_accepting_and_recording_never_deadlock(
                     {one: [filled("1", name=f"{one}-{number}-{round_number}")] for one in mine}
                 )
 
-        async def accept(number: int) -> None:
+        async def store_orders(number: int) -> None:
             for _ in range(8):
-                await clerks[number % ENGINES].accept(30, accounts=_shuffled(ACCOUNTS, random.Random(number)))
+                await clerks[number % ENGINES].store(30, accounts=_shuffled(ACCOUNTS, random.Random(number)))
 
-        await asyncio.gather(*(write(number) for number in range(6)), *(accept(number) for number in range(4)))
+        await asyncio.gather(*(write(number) for number in range(6)), *(store_orders(number) for number in range(4)))
 
     await database.fetch("SELECT pg_stat_force_next_flush()")
     assert await database.fetch(DEADLOCKS) == [before]

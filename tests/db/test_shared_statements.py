@@ -76,7 +76,7 @@ async def test_orders_looked_up_by_their_clients_ids_at_the_same_time_share_a_re
         assert isinstance(database, CountingDatabase)
         store, reader = make_store(database), PostgresOrderReader(database)
         for account_id in ("alice", "bob"):
-            await store.accept(new_order(account_id=account_id, client_order_id=f"of-{account_id}"))
+            await store.store(new_order(account_id=account_id, client_order_id=f"of-{account_id}"))
         before = database.statements
 
         found = await asyncio.gather(
@@ -97,7 +97,7 @@ async def test_orders_read_at_the_same_time_share_a_read_and_each_is_shown_to_it
     async with open_database(emptied_database_url, application_name="test") as database:
         assert isinstance(database, CountingDatabase)
         reader = PostgresOrderReader(database)
-        of_alice, of_bob = await Clerk(make_store(database)).accept(2, accounts=["alice", "bob"])
+        of_alice, of_bob = await Clerk(make_store(database)).store(2, accounts=["alice", "bob"])
         before = database.statements
 
         found = await asyncio.gather(
@@ -114,7 +114,7 @@ async def test_orders_read_at_the_same_time_share_a_read_and_each_is_shown_to_it
 
 
 async def test_an_order_that_ends_without_a_change_disturbs_no_other_accounts_numbers(clerk: Clerk) -> None:
-    ids = await clerk.accept(2, accounts=["alice", "bob"])
+    ids = await clerk.store(2, accounts=["alice", "bob"])
     writes = await clerk.decide({order_id: [filled("100", name=str(order_id))] for order_id in ids})
 
     (change,) = await clerk.orders.write(
@@ -146,5 +146,5 @@ async def test_two_decisions_about_one_order_are_written_one_after_the_other(cle
 
 
 async def _placings(clerk: Clerk) -> Sequence[OrderWrite]:
-    ids = await clerk.accept(ORDERS, accounts=("alice", "bob", "carol"))
+    ids = await clerk.store(ORDERS, accounts=("alice", "bob", "carol"))
     return await clerk.decide({order_id: [accepted(venue_order_id=f"v-{order_id}")] for order_id in ids})

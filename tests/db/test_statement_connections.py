@@ -6,7 +6,7 @@ import os
 import pytest
 
 from db.database import Database
-from db.engine import KEPT_SHARE, open_database
+from db.engine import RESERVED_SHARE, open_database
 from domain.model.errors import UnavailableError
 from tests.support.processes import eventually
 
@@ -28,25 +28,25 @@ async def test_as_many_at_once_as_the_pool_has_are_served(database_url: str) -> 
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         open_database(
-            database_url, application_name="many", pool_max_connections=KEPT_SHARE, call_timeout_seconds=1.0
+            database_url, application_name="many", pool_max_connections=RESERVED_SHARE, call_timeout_seconds=1.0
         ) as database,
     ):
-        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(KEPT_SHARE * 2)))
+        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(RESERVED_SHARE * 2)))
 
-        assert len(await asyncio.gather(*(_pid(database) for _ in range(KEPT_SHARE * 2)))) == KEPT_SHARE * 2
+        assert len(await asyncio.gather(*(_pid(database) for _ in range(RESERVED_SHARE * 2)))) == RESERVED_SHARE * 2
 
 
 async def test_reads_that_take_turns_share_the_kept_connections(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.database.TURN_MAX_SECONDS", 10.0)
+    monkeypatch.setattr("db.database.QUEUE_WAIT_MAX_SECONDS", 10.0)
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
-        open_database(database_url, application_name="turns", pool_max_connections=KEPT_SHARE) as database,
+        open_database(database_url, application_name="turns", pool_max_connections=RESERVED_SHARE) as database,
     ):
         first = await _pid(database)
 
-        reads = await asyncio.gather(*(database.fetch_in_turn(PROCESS) for _ in range(20)))
+        reads = await asyncio.gather(*(database.fetch_queued(PROCESS) for _ in range(20)))
 
         assert {row["pid"] for rows in reads for row in rows} == {first}
 
@@ -54,13 +54,13 @@ async def test_reads_that_take_turns_share_the_kept_connections(
 async def test_a_read_whose_turn_does_not_come_takes_another_connection(database_url: str) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
-        open_database(database_url, application_name="late", pool_max_connections=KEPT_SHARE) as database,
+        open_database(database_url, application_name="late", pool_max_connections=RESERVED_SHARE) as database,
     ):
         first = await _pid(database)
         busy = asyncio.create_task(database.fetch("SELECT pg_sleep(1)"))
         await asyncio.sleep(0)
 
-        assert (await database.fetch_in_turn(PROCESS))[0]["pid"] != first
+        assert (await database.fetch_queued(PROCESS))[0]["pid"] != first
 
         assert not busy.done()
         await busy
@@ -69,7 +69,7 @@ async def test_a_read_whose_turn_does_not_come_takes_another_connection(database
 async def test_a_turn_that_comes_as_its_reader_is_cancelled_is_given_to_the_next(database_url: str) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
-        open_database(database_url, application_name="cancelled", pool_max_connections=KEPT_SHARE) as database,
+        open_database(database_url, application_name="cancelled", pool_max_connections=RESERVED_SHARE) as database,
     ):
         first = await _pid(database)
 
@@ -80,7 +80,7 @@ async def test_a_turn_that_comes_as_its_reader_is_cancelled_is_given_to_the_next
 
         holding = asyncio.create_task(hold())
         await asyncio.sleep(0)
-        reader = asyncio.create_task(database.fetch_in_turn(PROCESS))
+        reader = asyncio.create_task(database.fetch_queued(PROCESS))
         await asyncio.wait({holding, reader})
 
         assert reader.cancelled()

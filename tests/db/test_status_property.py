@@ -11,17 +11,17 @@ from db.database import Database
 from domain.model.executions import Trade
 from domain.model.order import End, VenueRank
 from domain.model.reports import (
-    CancelAsked,
     CancelRefused,
+    CancelRequested,
     CancelSent,
     ExecutionBusted,
     ExecutionCorrected,
     OrderAccepted,
     OrderEnded,
     OrderFilled,
-    PlacementBecameUnknown,
-    PlacementGivenUp,
     Report,
+    SubmissionGivenUp,
+    SubmissionInDoubt,
 )
 from domain.model.values import Reason, ReasonSource
 from tests.support.fakes.clock import MIDNIGHT
@@ -57,11 +57,11 @@ reports: st.SearchStrategy[Report] = st.one_of(
     st.builds(ExecutionCorrected, venue_execution_id=names, trade=trades, at=moments),
     st.builds(ExecutionBusted, venue_execution_id=names, at=moments),
     st.builds(OrderEnded, end=st.sampled_from(End), reason=reasons, venue_order_id=venue_ids, at=moments),
-    st.builds(CancelAsked, at=moments),
+    st.builds(CancelRequested, at=moments),
     st.builds(CancelSent, request=numbers, at=moments),
     st.builds(CancelRefused, reason=reasons, request=st.none() | numbers, at=moments),
-    st.builds(PlacementBecameUnknown, reason=reasons, at=moments),
-    st.builds(PlacementGivenUp, reason=reasons, at=moments),
+    st.builds(SubmissionInDoubt, reason=reasons, at=moments),
+    st.builds(SubmissionGivenUp, reason=reasons, at=moments),
 )
 
 
@@ -77,7 +77,7 @@ async def test_the_stored_status_is_always_what_the_facts_give(
     database: Database, batches: Sequence[Sequence[Report]]
 ) -> None:
     clerk = Clerk(make_store(database))
-    first, second = await clerk.accept(2)
+    first, second = await clerk.store(2)
 
     for batch in batches:
         # The venue's ids belong to one order each.

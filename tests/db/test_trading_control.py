@@ -65,11 +65,11 @@ async def holding(database_url: str, *account_ids: str) -> AsyncIterator[asyncpg
 async def test_a_halt_is_answered_only_when_no_statement_from_before_can_store_an_order_any_more(
     database_url: str, database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    await clerk.accept(1)
+    await clerk.store(1)
     halts = PostgresTradingHalts(database)
 
     async with holding(database_url, "alice") as other:
-        accepting = asyncio.create_task(store.accept(new_order()))
+        accepting = asyncio.create_task(store.store(new_order()))
         await eventually(lambda: _waiters(other, 1), within_seconds=5)
         halting = asyncio.create_task(halts.halt(a_halt()))
         await eventually(lambda: _waiters(other, 2), within_seconds=5)
@@ -82,7 +82,7 @@ async def test_a_halt_is_answered_only_when_no_statement_from_before_can_store_a
     assert not answered_too_early
     assert stored.change is not None
     with pytest.raises(OrderDeniedError):
-        await store.accept(new_order(client_order_id="after"))
+        await store.store(new_order(client_order_id="after"))
 
 
 async def test_of_many_orders_at_two_processes_as_many_are_stored_as_may_be_open(database_url: str) -> None:
@@ -96,7 +96,7 @@ async def test_of_many_orders_at_two_processes_as_many_are_stored_as_may_be_open
         orders = [new_order(client_order_id=uuid7().hex) for _ in range(100)]
 
         results = await asyncio.gather(
-            *(stores[number % 2].accept(order, limits=limits) for number, order in enumerate(orders)),
+            *(stores[number % 2].store(order, limits=limits) for number, order in enumerate(orders)),
             return_exceptions=True,
         )
 
@@ -124,7 +124,7 @@ async def test_a_rate_is_shared_by_all_processes_and_that_of_the_settings_holds_
         async def accepted(account_id: str, limits: AccountLimits) -> int:
             orders = [new_order(account_id=account_id, client_order_id=uuid7().hex) for _ in range(40)]
             results = await asyncio.gather(
-                *(stores[number % 2].accept(order, limits=limits) for number, order in enumerate(orders)),
+                *(stores[number % 2].store(order, limits=limits) for number, order in enumerate(orders)),
                 return_exceptions=True,
             )
             return sum(not isinstance(result, OrderDeniedError) for result in results)
@@ -151,7 +151,7 @@ async def test_accounts_with_and_without_limits_do_not_deadlock(database_url: st
             for _ in range(10):
                 placed = await asyncio.gather(
                     *(
-                        stores[number].accept(
+                        stores[number].store(
                             new_order(account_id=name, client_order_id=uuid7().hex), limits=limits.get(name, NO_LIMITS)
                         )
                         for name in "dcba"
@@ -181,9 +181,7 @@ async def test_a_key_at_two_processes_does_not_deadlock_where_only_one_of_the_ac
 
         def accepting(store: PostgresOrderStore, keys: list[tuple[str, str]]) -> "asyncio.Future[list[OrderStored]]":
             orders = [new_order(account_id=name, client_order_id=key) for name, key in keys]
-            return asyncio.gather(
-                *(store.accept(order, limits=of.get(order.account_id, NO_LIMITS)) for order in orders)
-            )
+            return asyncio.gather(*(store.store(order, limits=of.get(order.account_id, NO_LIMITS)) for order in orders))
 
         await accepting(stores[0], [(name, "first") for name in ("0", "A", "limited")])
         async with holding(database_url, "0") as other:
@@ -208,8 +206,8 @@ async def test_an_order_judged_by_old_limits_is_not_stored_beside_one_judged_by_
 
     for judged_by in (old, NO_LIMITS):
         results = await asyncio.gather(
-            store.accept(new_order(client_order_id="big", quantity="100"), limits=judged_by),
-            store.accept(new_order(client_order_id="small", quantity="1"), limits=new),
+            store.store(new_order(client_order_id="big", quantity="100"), limits=judged_by),
+            store.store(new_order(client_order_id="small", quantity="1"), limits=new),
             return_exceptions=True,
         )
 
@@ -221,7 +219,7 @@ async def test_a_halt_waits_for_no_reader_and_holds_up_no_order(
 ) -> None:
     halts = PostgresTradingHalts(database)
     await halts.halt(a_halt("bob"))
-    await store.accept(new_order(client_order_id="before"))
+    await store.store(new_order(client_order_id="before"))
     reader = await asyncpg.connect(database_url)
     try:
         async with reader.transaction(isolation="repeatable_read", readonly=True):
@@ -229,7 +227,7 @@ async def test_a_halt_waits_for_no_reader_and_holds_up_no_order(
             async with asyncio.timeout(1):
                 _, stored, _, ended = await asyncio.gather(
                     halts.halt(a_halt("carol")),
-                    store.accept(new_order(client_order_id="beside")),
+                    store.store(new_order(client_order_id="beside")),
                     store.claim([], lease=timedelta(seconds=1)),
                     halts.resume("bob", by="olga", reason="mended"),
                 )
@@ -243,7 +241,7 @@ async def test_a_halt_waits_for_no_reader_and_holds_up_no_order(
 async def test_a_halt_waits_for_claims_that_began_before_it_and_its_end_for_none(
     database_url: str, database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     halts = PostgresTradingHalts(database)
     await halts.halt(a_halt("bob"))
     other = await asyncpg.connect(database_url)
@@ -266,7 +264,7 @@ async def test_a_halt_waits_for_claims_that_began_before_it_and_its_end_for_none
 
 
 async def test_an_order_that_waits_for_the_end_of_a_halt_says_so(database: Database, clerk: Clerk) -> None:
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     await PostgresTradingHalts(database).halt(a_halt())
 
     order = await PostgresOrderReader(database).order(order_id, account_id="alice")
@@ -279,7 +277,7 @@ async def test_an_order_that_waits_for_the_end_of_a_halt_says_so(database: Datab
 
 
 async def test_open_orders_can_be_counted_anew(database: Database, clerk: Clerk) -> None:
-    await clerk.accept(6, accounts=["alice", "bob"])
+    await clerk.store(6, accounts=["alice", "bob"])
     book = PostgresLimitBook(database, cache_seconds=5)
     await database.fetch("UPDATE accounts SET open_orders = 99 WHERE id = 'alice'")
 
@@ -289,7 +287,7 @@ async def test_open_orders_can_be_counted_anew(database: Database, clerk: Clerk)
 
 
 async def test_the_second_of_two_recounts_finds_nothing_left_to_mend(database_url: str, clerk: Clerk) -> None:
-    await clerk.accept(2)
+    await clerk.store(2)
     async with open_database(database_url, application_name="1") as database:
         book = PostgresLimitBook(database, cache_seconds=5)
         await database.fetch("UPDATE accounts SET open_orders = 99")
@@ -302,7 +300,7 @@ async def test_the_second_of_two_recounts_finds_nothing_left_to_mend(database_ur
 
 
 async def test_open_orders_can_be_counted_anew_while_they_never_stop_coming(database: Database, clerk: Clerk) -> None:
-    await clerk.accept(1)
+    await clerk.store(1)
     book = PostgresLimitBook(database, cache_seconds=5)
     await database.fetch("UPDATE accounts SET open_orders = 99")
     over = asyncio.Event()
@@ -310,7 +308,7 @@ async def test_open_orders_can_be_counted_anew_while_they_never_stop_coming(data
     async def work() -> int:
         placed = 0
         while not over.is_set():
-            await clerk.accept(1)
+            await clerk.store(1)
             placed += 1
         return placed
 
@@ -329,7 +327,7 @@ async def test_open_orders_can_be_counted_anew_while_they_never_stop_coming(data
 async def test_whatever_became_of_an_order_it_is_counted_anew_as_it_was_counted(
     database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    ids = await clerk.accept(9)
+    ids = await clerk.store(9)
     await store.claim(ids[:2], lease=timedelta(seconds=9))
     await clerk.record(
         {
@@ -352,7 +350,7 @@ async def test_whatever_became_of_an_order_it_is_counted_anew_as_it_was_counted(
 async def test_a_number_below_zero_and_moments_of_the_future_let_pass_no_more_and_no_less_than_the_limit(
     database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
-    await clerk.accept(1)
+    await clerk.store(1)
     book = PostgresLimitBook(database, cache_seconds=5)
     limits = await book.save(AccountLimits(max_open_orders=2, max_orders_per_second=3, set_by="olga"))
     await database.fetch(
@@ -361,7 +359,7 @@ async def test_a_number_below_zero_and_moments_of_the_future_let_pass_no_more_an
 
     shown = await book.open_orders("alice")
     results = await asyncio.gather(
-        *(store.accept(new_order(client_order_id=name), limits=limits) for name in "abcd"), return_exceptions=True
+        *(store.store(new_order(client_order_id=name), limits=limits) for name in "abcd"), return_exceptions=True
     )
 
     assert shown == 0

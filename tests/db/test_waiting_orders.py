@@ -9,7 +9,7 @@ from db.database import Database
 from db.order_store import PostgresOrderStore
 from db.waiting_orders import WAITING, PostgresWaitingOrders
 from domain.model.order import VenueRank
-from domain.model.reports import OrderAccepted, PlacementBecameUnknown
+from domain.model.reports import OrderAccepted, SubmissionInDoubt
 from domain.model.values import Reason, ReasonSource
 from tests.support.examples import now
 from tests.support.store_driver import Clerk
@@ -32,8 +32,8 @@ async def _found(database: Database, *, in_doubt_for: timedelta, pending_for: ti
 async def test_orders_in_doubt_and_pending_are_told_apart_and_placed_ones_left_out(
     database: Database, clerk: Clerk
 ) -> None:
-    pending, in_doubt, placed = await clerk.accept(3)
-    await clerk.record({in_doubt: [PlacementBecameUnknown(reason=UNKNOWN, at=now())]})
+    pending, in_doubt, placed = await clerk.store(3)
+    await clerk.record({in_doubt: [SubmissionInDoubt(reason=UNKNOWN, at=now())]})
     await clerk.record({placed: [OrderAccepted(venue_order_id="v-1", rank=VenueRank.ACCEPTED, at=now())]})
 
     assert await _found(database, in_doubt_for=NO_TIME, pending_for=NO_TIME) == {pending: False, in_doubt: True}
@@ -42,7 +42,7 @@ async def test_orders_in_doubt_and_pending_are_told_apart_and_placed_ones_left_o
 
 
 async def test_the_question_reads_only_what_is_still_to_be_placed(database: Database, clerk: Clerk) -> None:
-    ids = await clerk.accept(600)
+    ids = await clerk.store(600)
     for order_id in ids[:590]:
         await database.fetch("UPDATE orders SET place_due_at = NULL WHERE id = $1", order_id)
     await database.fetch("ANALYZE orders")

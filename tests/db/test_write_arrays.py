@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
-from db.array_texts import moment_array, plain_array, text_array
+from db.array_literals import moment_array, plain_array, text_array
 from db.database import Database
 from domain.model.order import End, VenueRank
 from domain.model.values import EXACT, Reason, ReasonSource
@@ -125,7 +125,7 @@ async def test_texts_of_a_venue_are_stored_as_they_came(clerk: Clerk, database: 
     venue_order_id, name, other_name = texts[0] or "V", f"1{texts[1]}", f"2{texts[2]}"
     reason = Reason(source=ReasonSource.VENUE, code=texts[3] or "C", message=texts[4])
     await database.fetch("DELETE FROM executions")
-    (order_id,) = await clerk.accept(1)
+    (order_id,) = await clerk.store(1)
     recorded = await clerk.record(
         {
             order_id: [

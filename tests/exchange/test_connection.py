@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.ports.venue import Placed
-from exchange.alpaca.answers import Answer, AnswerLostError, AnswerTooLargeError
-from exchange.alpaca.connection import Connection
+from exchange.alpaca.connection import VenueConnection
+from exchange.alpaca.http_answer import AnswerLostError, AnswerTooLargeError, HttpAnswer
 from tests.exchange.test_transport import ORDER, ORDER_ID, TERMS, answering, reaching, serving
 from tests.exchange.test_transport import settings as settings_of
 
@@ -22,18 +22,18 @@ EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 EMPTY = b"HTTP/1.1 204 No Content\r\nX-RateLimit-Reset: 7\r\n\r\n"
 LAST = b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 8\r\n\r\n{"a": 1}'
 ANSWERS = {
-    PLAIN: Answer(status=200, body=b'{"a": 1}', headers={"date": "Mon, 05 Jan 2026 08:00:00 GMT"}),
-    CHUNKED: Answer(status=200, body=b'{"a": 1}', headers={}),
-    EARLY_HINTS + PLAIN: Answer(status=200, body=b'{"a": 1}', headers={"date": "Mon, 05 Jan 2026 08:00:00 GMT"}),
-    EMPTY: Answer(status=204, body=b"", headers={"x-ratelimit-reset": "7"}),
-    LAST: Answer(status=200, body=b'{"a": 1}', headers={}),
+    PLAIN: HttpAnswer(status=200, body=b'{"a": 1}', headers={"date": "Mon, 05 Jan 2026 08:00:00 GMT"}),
+    CHUNKED: HttpAnswer(status=200, body=b'{"a": 1}', headers={}),
+    EARLY_HINTS + PLAIN: HttpAnswer(status=200, body=b'{"a": 1}', headers={"date": "Mon, 05 Jan 2026 08:00:00 GMT"}),
+    EMPTY: HttpAnswer(status=204, body=b"", headers={"x-ratelimit-reset": "7"}),
+    LAST: HttpAnswer(status=200, body=b'{"a": 1}', headers={}),
 }
 
 
 class Wire(asyncio.Transport):
     """The other side of a connection: what was written to it, and whether it was cut."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: VenueConnection) -> None:
         super().__init__()
         self.written: list[bytes] = []
         self.is_cut = False
@@ -53,12 +53,14 @@ class Wire(asyncio.Transport):
             asyncio.get_running_loop().call_soon(self._connection.connection_lost, None)
 
 
-def connected() -> tuple[Connection, Wire]:
-    connection = Connection()
+def connected() -> tuple[VenueConnection, Wire]:
+    connection = VenueConnection()
     return connection, Wire(connection)
 
 
-async def asking(connection: Connection, *, seconds: float = 5.0, max_bytes: int = 1_000) -> asyncio.Task[Answer]:
+async def asking(
+    connection: VenueConnection, *, seconds: float = 5.0, max_bytes: int = 1_000
+) -> asyncio.Task[HttpAnswer]:
     """A request that is under way."""
     until = asyncio.get_running_loop().time() + seconds
     task = asyncio.create_task(connection.exchange(b"GET", until=until, answer_max_bytes=max_bytes))
@@ -225,7 +227,7 @@ async def test_a_question_is_asked_again_where_a_kept_connection_is_over_and_a_n
 def test_it_works_on_the_loop_that_the_processes_run_on() -> None:
     async def place_twice() -> None:
         async with serving(answering(lambda: web.json_response(ORDER))) as url, reaching(settings_of(url)) as venue:
-            outcomes = [await venue.place(ORDER_ID, TERMS) for _ in range(2)]
+            outcomes = [await venue.submit(ORDER_ID, TERMS) for _ in range(2)]
         assert all(isinstance(outcome, Placed) for outcome in outcomes)
 
     uvloop.run(place_twice())

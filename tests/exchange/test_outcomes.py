@@ -17,13 +17,13 @@ from domain.ports.venue import (
     NotExecuted,
     OutcomeUnknown,
     Placed,
-    PlacementOutcome,
     RateLimited,
     Refused,
+    SubmissionOutcome,
     Unauthorized,
 )
-from exchange.alpaca.answers import Answer, AnswerLostError, AnswerTooLargeError, NotConnectedError
-from exchange.alpaca.outcomes import cancel_outcome, placement_failure, placement_outcome, question_failure
+from exchange.alpaca.http_answer import AnswerLostError, AnswerTooLargeError, HttpAnswer, NotConnectedError
+from exchange.alpaca.outcomes import cancel_outcome, question_failure, submission_failure, submission_outcome
 
 ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 NOW = datetime(2026, 1, 5, 8, 0, 30, tzinfo=UTC)
@@ -34,10 +34,10 @@ def complaint(message: str, *, code: int = 40010001) -> bytes:
     return orjson.dumps({"code": code, "message": message})
 
 
-def outcome(status: int, body: bytes = b"", **headers: str) -> PlacementOutcome:
+def outcome(status: int, body: bytes = b"", **headers: str) -> SubmissionOutcome:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return placement_outcome(
-        Answer(status=status, body=body, headers=named), order_id=ORDER_ID, now=NOW, wait_max=timedelta(seconds=60)
+    return submission_outcome(
+        HttpAnswer(status=status, body=body, headers=named), order_id=ORDER_ID, now=NOW, wait_max=timedelta(seconds=60)
     )
 
 
@@ -140,7 +140,7 @@ def test_too_many_requests_without_a_reset_wait_a_second() -> None:
     ],
 )
 def test_a_connection_that_was_never_made_proves_that_nothing_was_sent(error: Exception) -> None:
-    assert isinstance(placement_failure(error), NotExecuted)
+    assert isinstance(submission_failure(error), NotExecuted)
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,15 @@ def test_a_connection_that_was_never_made_proves_that_nothing_was_sent(error: Ex
     ],
 )
 def test_a_lost_answer_proves_nothing(error: Exception) -> None:
-    assert isinstance(placement_failure(error), OutcomeUnknown)
+    assert isinstance(submission_failure(error), OutcomeUnknown)
 
 
 def test_a_question_that_is_one_too_many_says_when_to_ask_again() -> None:
     headers = {"x-ratelimit-reset": str(NOW.timestamp() + 7)}
 
-    failure = question_failure(Answer(status=429, body=b"", headers=headers), now=NOW, wait_max=timedelta(seconds=60))
+    failure = question_failure(
+        HttpAnswer(status=429, body=b"", headers=headers), now=NOW, wait_max=timedelta(seconds=60)
+    )
 
     assert isinstance(failure, VenueBusyError)
     assert failure.retry_after == timedelta(seconds=7)
@@ -171,21 +173,21 @@ def test_a_question_that_is_one_too_many_says_when_to_ask_again() -> None:
     ("status", "body"), [(401, b""), (403, complaint("forbidden.")), (403, complaint("no", code=40110000))]
 )
 def test_a_question_under_a_wrong_key_blames_the_key(status: int, body: bytes) -> None:
-    answer = Answer(status=status, body=body)
+    answer = HttpAnswer(status=status, body=body)
 
     assert isinstance(question_failure(answer, now=NOW, wait_max=timedelta(seconds=60)), VenueUnauthorizedError)
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
 def test_any_other_answer_to_a_question_concerns_this_question_alone(status: int) -> None:
-    assert question_failure(Answer(status=status, body=b""), now=NOW, wait_max=timedelta(seconds=60)) is None
+    assert question_failure(HttpAnswer(status=status, body=b""), now=NOW, wait_max=timedelta(seconds=60)) is None
 
 
 def test_a_cancel_request_is_taken_refused_or_unknown() -> None:
-    assert cancel_outcome(Answer(status=204, body=b"")) == CancelTaken()
+    assert cancel_outcome(HttpAnswer(status=204, body=b"")) == CancelTaken()
     for status in (404, 422):
-        refused = cancel_outcome(Answer(status=status, body=complaint("order is not cancelable")))
+        refused = cancel_outcome(HttpAnswer(status=status, body=complaint("order is not cancelable")))
         assert isinstance(refused, CancelNotPossible)
         assert refused.reason.message == "order is not cancelable"
     for status in (302, 400, 401, 403, 404, 408, 422, 429, 500, 503):
-        assert isinstance(cancel_outcome(Answer(status=status, body=GATEWAY_PAGE)), CancelUnknown)
+        assert isinstance(cancel_outcome(HttpAnswer(status=status, body=GATEWAY_PAGE)), CancelUnknown)

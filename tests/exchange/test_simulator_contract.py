@@ -80,14 +80,14 @@ async def test_every_instrument_with_an_isin_is_listed() -> None:
 async def test_a_fresh_order_may_be_hidden_from_look_ups() -> None:
     async with an_exchange(faults=replace(NO_FAULTS, hide_seconds=60)) as exchange:
         order_id = uuid4()
-        assert isinstance(await exchange.venue.place(order_id, await terms(exchange.venue)), Placed)
+        assert isinstance(await exchange.venue.submit(order_id, await terms(exchange.venue)), Placed)
 
         assert await exchange.venue.find(order_id) is None
 
 
 async def test_an_order_that_breaks_a_rule_is_refused() -> None:
     async with an_exchange() as exchange:
-        unknown = await exchange.venue.place(uuid4(), await terms(exchange.venue, symbol="NOSUCH"))
+        unknown = await exchange.venue.submit(uuid4(), await terms(exchange.venue, symbol="NOSUCH"))
 
         assert isinstance(unknown, Refused)
         assert "NOSUCH" in unknown.reason.message
@@ -97,7 +97,7 @@ async def test_a_declared_refusal_proves_that_nothing_happened() -> None:
     async with an_exchange(faults=replace(NO_FAULTS, refuse_rate=1)) as exchange:
         order_id = uuid4()
 
-        assert isinstance(await exchange.venue.place(order_id, await terms(exchange.venue)), NotExecuted)
+        assert isinstance(await exchange.venue.submit(order_id, await terms(exchange.venue)), NotExecuted)
         assert await exchange.venue.find(order_id) is None
 
 
@@ -106,7 +106,7 @@ async def test_an_exchange_that_is_down_says_so() -> None:
         wanted = await terms(exchange.venue)
         await exchange.control("PUT", "faults", down=True)
 
-        assert isinstance(await exchange.venue.place(uuid4(), wanted), NotExecuted)
+        assert isinstance(await exchange.venue.submit(uuid4(), wanted), NotExecuted)
         with pytest.raises(VenueUnreachableError, match="down"):
             await exchange.venue.find(uuid4())
         with pytest.raises(VenueUnreachableError, match="503"):
@@ -121,18 +121,18 @@ async def test_an_answer_that_is_lost_leaves_the_order_at_the_venue() -> None:
         async with open_alpaca_venue(quick, clock=clock, telemetry=exchange.telemetry) as venue:
             for _ in range(8):
                 order_id = uuid4()
-                assert isinstance(await venue.place(order_id, wanted), OutcomeUnknown)
+                assert isinstance(await venue.submit(order_id, wanted), OutcomeUnknown)
                 assert await exchange.venue.find(order_id) is not None
 
 
 async def test_a_gateway_error_proves_nothing() -> None:
     async with an_exchange(faults=replace(NO_FAULTS, error_rate=1)) as exchange:
-        assert isinstance(await exchange.venue.place(uuid4(), await terms(exchange.venue)), OutcomeUnknown)
+        assert isinstance(await exchange.venue.submit(uuid4(), await terms(exchange.venue)), OutcomeUnknown)
 
 
 async def test_a_wrong_key_is_told_apart() -> None:
     async with an_exchange() as right, an_exchange(secret="wrong") as wrong:
-        assert isinstance(await wrong.venue.place(uuid4(), await terms(right.venue)), Unauthorized)
+        assert isinstance(await wrong.venue.submit(uuid4(), await terms(right.venue)), Unauthorized)
         with pytest.raises(VenueUnreachableError, match="key"):
             await wrong.stream.connect().__aenter__()
 
@@ -141,7 +141,7 @@ async def test_a_wrong_key_is_told_apart() -> None:
 async def test_an_orders_life_comes_by_the_stream_and_its_fills_once_more_by_rest(frames: Frames) -> None:
     async with an_exchange(frames=frames) as exchange, exchange.stream.connect() as reports:
         order_id = uuid4()
-        placed = await exchange.venue.place(order_id, await terms(exchange.venue, quantity=Decimal(10)))
+        placed = await exchange.venue.submit(order_id, await terms(exchange.venue, quantity=Decimal(10)))
         assert isinstance(placed, Placed)
         accepted = await take(reports, 1)
         await exchange.fill(order_id, qty="4", price="12.5")
@@ -169,7 +169,7 @@ async def test_an_orders_life_comes_by_the_stream_and_its_fills_once_more_by_res
 async def test_fills_are_read_page_by_page_from_a_moment_on() -> None:
     async with an_exchange() as exchange:
         order_id = uuid4()
-        await exchange.venue.place(order_id, await terms(exchange.venue, quantity=Decimal(1000)))
+        await exchange.venue.submit(order_id, await terms(exchange.venue, quantity=Decimal(1000)))
         for _ in range(205):
             await exchange.fill(order_id, qty="1", price="10")
 
@@ -188,7 +188,7 @@ async def test_fills_are_read_page_by_page_from_a_moment_on() -> None:
 async def test_a_canceled_order_tells_its_end_by_the_stream_and_by_rest() -> None:
     async with an_exchange() as exchange, exchange.stream.connect() as reports:
         order_id = uuid4()
-        placed = await exchange.venue.place(order_id, await terms(exchange.venue))
+        placed = await exchange.venue.submit(order_id, await terms(exchange.venue))
         assert isinstance(placed, Placed)
 
         assert await exchange.venue.cancel(placed.report.venue_order_id) == CancelTaken()
@@ -209,7 +209,7 @@ async def test_an_order_that_is_rejected_later_tells_only_its_end() -> None:
     faults = replace(NO_FAULTS, reject_rate=1)
     async with an_exchange(faults=faults) as exchange, exchange.stream.connect() as reports:
         order_id = uuid4()
-        await exchange.venue.place(order_id, await terms(exchange.venue))
+        await exchange.venue.submit(order_id, await terms(exchange.venue))
 
         async with asyncio.timeout(WAIT_SECONDS):
             while not any(isinstance(each, OrderEnded) for one in await anext(reports) for each in _reports(one)):
@@ -223,7 +223,7 @@ async def test_an_order_that_is_rejected_later_tells_only_its_end() -> None:
 async def test_null_frames_are_skipped_and_counted() -> None:
     faults = replace(NO_FAULTS, stream=StreamFaults(null_rate=1))
     async with an_exchange(faults=faults) as exchange, exchange.stream.connect() as reports:
-        await exchange.venue.place(uuid4(), await terms(exchange.venue))
+        await exchange.venue.submit(uuid4(), await terms(exchange.venue))
 
         assert all(isinstance(each, VenueReport) for each in await take(reports, 1))
     assert exchange.telemetry.counts.total() > 0

@@ -20,9 +20,9 @@ from domain.ports.venue import (
     NotExecuted,
     OutcomeUnknown,
     Placed,
-    PlacementOutcome,
     RateLimited,
     Refused,
+    SubmissionOutcome,
     Unauthorized,
 )
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
@@ -81,9 +81,9 @@ async def reaching(used: AlpacaSettings) -> AsyncIterator[AlpacaVenue]:
         yield venue
 
 
-async def placed_at(handler: Handler) -> PlacementOutcome:
+async def placed_at(handler: Handler) -> SubmissionOutcome:
     async with serving(handler) as url, reaching(settings(url)) as venue:
-        return await venue.place(ORDER_ID, TERMS)
+        return await venue.submit(ORDER_ID, TERMS)
 
 
 def answering(response: Callable[[], web.Response]) -> Handler:
@@ -125,7 +125,7 @@ async def test_a_good_answer_places_the_order_with_the_key_in_the_headers() -> N
 
 async def test_a_refused_port_proves_that_nothing_was_sent() -> None:
     async with reaching(settings(f"http://127.0.0.1:{free_port()}")) as venue:
-        assert isinstance(await venue.place(ORDER_ID, TERMS), NotExecuted)
+        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotExecuted)
         assert isinstance(await venue.cancel("v1"), CancelUnknown)
         with pytest.raises(VenueUnreachableError):
             await venue.find(ORDER_ID)
@@ -133,12 +133,12 @@ async def test_a_refused_port_proves_that_nothing_was_sent() -> None:
 
 async def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent() -> None:
     async with reaching(settings("http://venue.invalid")) as venue:
-        assert isinstance(await venue.place(ORDER_ID, TERMS), NotExecuted)
+        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotExecuted)
 
 
 async def test_a_failed_tls_handshake_proves_that_nothing_was_sent() -> None:
     async with serving(answering(web.Response)) as url, reaching(settings(url.replace("http", "https"))) as venue:
-        assert isinstance(await venue.place(ORDER_ID, TERMS), NotExecuted)
+        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotExecuted)
 
 
 async def test_a_connection_that_is_not_taken_in_time_proves_that_nothing_was_sent() -> None:
@@ -154,7 +154,7 @@ async def test_a_connection_that_is_not_taken_in_time_proves_that_nothing_was_se
                 each.connect_ex(("127.0.0.1", port))
             quick = replace(settings(f"http://127.0.0.1:{port}"), connect_timeout_seconds=0.2)
             async with reaching(quick) as venue:
-                assert isinstance(await venue.place(ORDER_ID, TERMS), NotExecuted)
+                assert isinstance(await venue.submit(ORDER_ID, TERMS), NotExecuted)
         finally:
             for each in waiting:
                 each.close()
@@ -172,9 +172,9 @@ async def test_an_order_that_got_no_connection_from_the_pool_in_time_was_not_sen
     async with serving(hold) as url:
         narrow = replace(settings(url), connections_max=1, connect_timeout_seconds=0.2, request_timeout_seconds=1)
         async with reaching(narrow) as venue, asyncio.TaskGroup() as tasks:
-            first = tasks.create_task(venue.place(ORDER_ID, TERMS))
+            first = tasks.create_task(venue.submit(ORDER_ID, TERMS))
             await asyncio.wait_for(first_came.wait(), timeout=5)
-            second = tasks.create_task(venue.place(ORDER_ID, TERMS))
+            second = tasks.create_task(venue.submit(ORDER_ID, TERMS))
         assert isinstance(first.result(), OutcomeUnknown)
         assert isinstance(second.result(), NotExecuted)
 
@@ -192,8 +192,8 @@ async def test_a_placement_is_sent_once_also_on_a_kept_connection_that_is_droppe
         return web.json_response(ORDER) if requests == 1 else await drop(request)
 
     async with serving(answer_then_drop) as url, reaching(settings(url)) as venue:
-        assert isinstance(await venue.place(ORDER_ID, TERMS), Placed)
-        assert isinstance(await venue.place(ORDER_ID, TERMS), OutcomeUnknown)
+        assert isinstance(await venue.submit(ORDER_ID, TERMS), Placed)
+        assert isinstance(await venue.submit(ORDER_ID, TERMS), OutcomeUnknown)
 
     assert requests == 2
 
@@ -207,7 +207,7 @@ async def test_an_answer_that_comes_too_late_proves_nothing() -> None:
         return web.Response()
 
     async with serving(hang) as url, reaching(replace(settings(url), request_timeout_seconds=0.2)) as venue:
-        assert isinstance(await venue.place(ORDER_ID, TERMS), OutcomeUnknown)
+        assert isinstance(await venue.submit(ORDER_ID, TERMS), OutcomeUnknown)
 
 
 async def test_an_answer_cut_in_the_middle_proves_nothing() -> None:
@@ -225,7 +225,7 @@ async def test_an_answer_cut_in_the_middle_proves_nothing() -> None:
 async def test_an_answer_larger_than_allowed_proves_nothing() -> None:
     large = answering(lambda: web.json_response(ORDER | {"x": "y" * 10_000}))
     async with serving(large) as url, reaching(replace(settings(url), response_max_bytes=1_000)) as venue:
-        assert isinstance(await venue.place(ORDER_ID, TERMS), OutcomeUnknown)
+        assert isinstance(await venue.submit(ORDER_ID, TERMS), OutcomeUnknown)
 
 
 async def test_what_does_not_speak_http_proves_nothing() -> None:
@@ -237,7 +237,7 @@ async def test_what_does_not_speak_http_proves_nothing() -> None:
     async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with reaching(settings(f"http://127.0.0.1:{port}")) as venue:
-            assert isinstance(await venue.place(ORDER_ID, TERMS), OutcomeUnknown)
+            assert isinstance(await venue.submit(ORDER_ID, TERMS), OutcomeUnknown)
 
 
 @pytest.mark.parametrize("status", [200, 500, 502, 503, 504])
@@ -282,7 +282,7 @@ async def test_cancelling_a_placement_is_not_swallowed() -> None:
         return web.Response()
 
     async with serving(hang) as url, reaching(settings(url)) as venue:
-        placing = asyncio.create_task(venue.place(ORDER_ID, TERMS))
+        placing = asyncio.create_task(venue.submit(ORDER_ID, TERMS))
         await asyncio.wait_for(came.wait(), timeout=5)
         placing.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -321,7 +321,7 @@ async def one_answer_too_many(stray: str) -> AsyncIterator[str]:
 
 async def test_an_answer_that_is_sent_twice_puts_one_order_in_doubt_and_not_all_behind_it() -> None:
     async with one_answer_too_many("") as url, reaching(settings(url)) as venue:
-        outcomes = [await venue.place(UUID(int=number), TERMS) for number in range(1, 6)]
+        outcomes = [await venue.submit(UUID(int=number), TERMS) for number in range(1, 6)]
 
     assert [type(outcome) for outcome in outcomes] == [Placed, OutcomeUnknown, Placed, Placed, Placed]
 
@@ -330,7 +330,7 @@ async def test_a_refusal_that_is_sent_twice_refuses_no_other_order() -> None:
     refusal = json.dumps({"code": 40010001, "message": "quantity must be larger"})
 
     async with one_answer_too_many(refusal) as url, reaching(settings(url)) as venue:
-        outcomes = [await venue.place(UUID(int=number), TERMS) for number in range(1, 4)]
+        outcomes = [await venue.submit(UUID(int=number), TERMS) for number in range(1, 4)]
 
     assert [type(outcome) for outcome in outcomes] == [Refused, Placed, Placed]
 

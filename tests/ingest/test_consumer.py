@@ -9,8 +9,8 @@ from domain.model.order import OrderStatus, VenueRank
 from domain.model.reports import OrderAccepted
 from domain.ports.telemetry import Metric
 from domain.ports.venue import UnreadableReport, VenueReport
-from ingest.recorder import UNKNOWN_ORDER
-from tests.ingest.at_work import WAITING_REPORTS_MAX, fill, following, placed, report_of, soon
+from ingest.batch_recorder import UNKNOWN_ORDER
+from tests.ingest.running_consumer import WAITING_REPORTS_MAX, fill, following, placed, report_of, soon
 from tests.support.examples import new_order
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.memory_gateway import Desk
@@ -161,7 +161,7 @@ async def test_a_report_about_an_order_that_is_not_stored_yet_waits_for_it() -> 
     async with following(desk) as at_work:
         at_work.stream.live.put_nowait(report_of(late, fill(1, quantity=100, cumulative=100)))
         await soon(lambda: at_work.waiting == 1, "it waits")
-        await desk.orders.accept(late)
+        await desk.orders.store(late)
         await soon(lambda: at_work.status(late) is OrderStatus.FILLED, "filled")
         await soon(lambda: at_work.waiting == 0, "nothing waits")
 

@@ -13,7 +13,7 @@ from domain.model.errors import LeadershipLostError, UnavailableError
 from domain.ports.ingest_state import Fence
 from domain.ports.telemetry import Metric
 from ingest.leadership import Leadership, LeadershipPolicy
-from tests.ingest.at_work import fill, placed, report_of
+from tests.ingest.running_consumer import fill, placed, report_of
 from tests.support.fakes.stream_positions import MemoryStreamPositions
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.memory_gateway import Desk
@@ -128,7 +128,7 @@ async def test_a_leader_that_stops_cleanly_is_followed_at_once_under_a_higher_ep
         await _soon(lambda: second.is_following, "the second leads")
         assert (first.epochs, second.epochs) == ([1], [2])
         assert first.telemetry.gauges[Metric.INGEST_LEADER] == 0
-        assert first.telemetry.said("lease_given_back")
+        assert first.telemetry.said("lease_released")
 
 
 async def test_a_leader_that_renews_its_lease_keeps_it() -> None:
@@ -206,5 +206,5 @@ async def test_who_leads_no_more_sets_no_missed_fill_aside() -> None:
     with pytest.raises(LeadershipLostError):
         await desk.reconciliation.catch_up(cause="connect")
 
-    assert desk.telemetry.said("fill_set_aside") == []
+    assert desk.telemetry.said("fill_skipped") == []
     assert await desk.positions.read(desk.venue.name) is None

@@ -12,7 +12,7 @@ from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
 from jobs.queue import WakeUpQueue, open_queue
 from jobs.wake_ups import SaqWakeUps
-from jobs.worker import PlacingWorker
+from jobs.worker import JobWorker
 from tests.support.examples import new_order
 from tests.support.memory_gateway import Desk
 from tests.support.processes import eventually
@@ -25,8 +25,8 @@ async def queue(redis_url: str) -> AsyncIterator[WakeUpQueue]:
         yield open_queue(redis)
 
 
-def _worker(queue: WakeUpQueue, desk: Desk) -> PlacingWorker:
-    return PlacingWorker(
+def _worker(queue: WakeUpQueue, desk: Desk) -> JobWorker:
+    return JobWorker(
         queue=queue,
         submission=desk.submission,
         delivery=desk.delivery,
@@ -51,7 +51,7 @@ async def _stop(running: "asyncio.Task[None]") -> None:
 async def test_a_woken_worker_places_the_order(queue: WakeUpQueue) -> None:
     desk = Desk()
     order = new_order()
-    await desk.orders.accept(order)
+    await desk.orders.store(order)
     running = asyncio.create_task(_worker(queue, desk).run())
 
     await _wake(queue, desk)
@@ -60,12 +60,12 @@ async def test_a_woken_worker_places_the_order(queue: WakeUpQueue) -> None:
     )
 
     await _stop(running)
-    assert desk.venue.asked == ["place"]
+    assert desk.venue.asked == ["submit"]
 
 
 async def test_a_job_that_is_run_twice_places_once(queue: WakeUpQueue) -> None:
     desk = Desk()
-    await desk.orders.accept(new_order())
+    await desk.orders.store(new_order())
     await _wake(queue, desk)
     await _wake(queue, desk)
     running = asyncio.create_task(_worker(queue, desk).run())
@@ -75,20 +75,20 @@ async def test_a_job_that_is_run_twice_places_once(queue: WakeUpQueue) -> None:
     )
 
     await _stop(running)
-    assert desk.venue.asked == ["place"]
+    assert desk.venue.asked == ["submit"]
 
 
 async def test_a_stopping_worker_lets_a_running_placement_finish(queue: WakeUpQueue) -> None:
     desk = Desk()
     order = new_order()
-    await desk.orders.accept(order)
+    await desk.orders.store(order)
     sending, answered = asyncio.Event(), asyncio.Event()
 
     async def slow_venue() -> None:
         sending.set()
         await answered.wait()
 
-    desk.venue.during_place = slow_venue
+    desk.venue.during_submit = slow_venue
     running = asyncio.create_task(_worker(queue, desk).run())
     await _wake(queue, desk)
     async with asyncio.timeout(5):
@@ -103,7 +103,7 @@ async def test_a_stopping_worker_lets_a_running_placement_finish(queue: WakeUpQu
 
 async def test_redis_that_goes_away_under_a_job_is_told_and_leaves_no_error_unseen(redis_url: str) -> None:
     desk = Desk()
-    await desk.orders.accept(new_order())
+    await desk.orders.store(new_order())
     unseen: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
     async with (
@@ -111,7 +111,7 @@ async def test_redis_that_goes_away_under_a_job_is_told_and_leaves_no_error_unse
         Redis.from_url(through_proxy, socket_timeout=10.0) as client,
     ):
         queue = open_queue(client)
-        desk.venue.during_place = redis.take_away
+        desk.venue.during_submit = redis.take_away
         running = asyncio.create_task(_worker(queue, desk).run())
 
         await _wake(queue, desk)

@@ -52,7 +52,7 @@ class World:
         self.orders.changes.clear()
         self.orders.failure = self.feed.failure = None
         self.orders.book.stored.clear()
-        self.orders.book.remembered.clear()
+        self.orders.book.cached.clear()
         self.orders.halts.halts.clear()
         self.prices.prices.clear()
         self.feed.kept_after = 0

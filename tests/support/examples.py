@@ -13,17 +13,17 @@ from domain.model.apply_reports import Applied, apply_reports
 from domain.model.executions import Execution, Trade
 from domain.model.order import End, Order, VenueRank
 from domain.model.reports import (
-    CancelAsked,
     CancelRefused,
+    CancelRequested,
     CancelSent,
     ExecutionBusted,
     ExecutionCorrected,
     OrderAccepted,
     OrderEnded,
     OrderFilled,
-    PlacementBecameUnknown,
-    PlacementGivenUp,
     Report,
+    SubmissionGivenUp,
+    SubmissionInDoubt,
 )
 from domain.model.values import Instrument, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from tests.support.fakes.clock import MIDNIGHT
@@ -142,9 +142,9 @@ def ended(end: End, *, reason: Reason = VENUE_SAYS) -> OrderEnded:
     return OrderEnded(end=end, reason=reason, venue_order_id=None, at=at(4))
 
 
-def cancel_asked() -> CancelAsked:
+def cancel_asked() -> CancelRequested:
     """The account wants it canceled."""
-    return CancelAsked(at=at(5))
+    return CancelRequested(at=at(5))
 
 
 def cancel_sent(request: int = 1) -> CancelSent:
@@ -157,14 +157,14 @@ def cancel_refused(request: int | None = 1, *, second: int = 7) -> CancelRefused
     return CancelRefused(reason=VENUE_SAYS, request=request, at=at(second))
 
 
-def became_unknown() -> PlacementBecameUnknown:
+def became_unknown() -> SubmissionInDoubt:
     """The answer was lost."""
-    return PlacementBecameUnknown(reason=WE_SAY, at=at(1))
+    return SubmissionInDoubt(reason=WE_SAY, at=at(1))
 
 
-def given_up() -> PlacementGivenUp:
+def given_up() -> SubmissionGivenUp:
     """We stopped trying."""
-    return PlacementGivenUp(reason=WE_SAY, at=at(1))
+    return SubmissionGivenUp(reason=WE_SAY, at=at(1))
 
 
 def renamed(terms: Terms, *, symbol: str) -> Terms:

@@ -1,4 +1,4 @@
-"""A whole gateway in memory: the domain's stories over the fakes of their ports."""
+"""A whole gateway in memory: the domain's use cases over the fakes of their ports."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -36,21 +36,21 @@ from tests.support.fakes.venue import ScriptedVenue
 SECOND = timedelta(seconds=1)
 
 
-def concluding(conclusion: AttemptRecorder) -> Callable[[FinishedAttempt], Awaitable[None]]:
-    """Concludes attempts together as a worker does."""
-    return Batcher(conclusion.conclude, batch_max_items=100, queue_max_items=1_000).submit
+def record_together(attempt_recorder: AttemptRecorder) -> Callable[[FinishedAttempt], Awaitable[None]]:
+    """Return a function that records finished attempts in batches, as a worker does."""
+    return Batcher(attempt_recorder.record, batch_max_items=100, queue_max_items=1_000).submit
 
 
 @dataclass(slots=True)
 class Desk:
-    """Every story and every fake, wired as the worker wires them."""
+    """Every use case and every fake, wired as the worker wires them."""
 
     max_attempts: int = 3
     jitter: float = 1.0
     look_ups_max: int = 10
     circuit_failures: int = 1000
     max_age: timedelta | None = None
-    kept: OrderCache = field(default_factory=lambda: OrderCache(orders_max=0))
+    cache: OrderCache = field(default_factory=lambda: OrderCache(orders_max=0))
     fence: Fence | None = None
     clock: SettableClock = field(default_factory=SettableClock)
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
@@ -68,14 +68,14 @@ class Desk:
     def __post_init__(self) -> None:
         self.positions = MemoryStreamPositions(self.clock)
         self.orders = MemoryOrderStore(self.clock, self.positions)
-        self.breaker = self.new_gatekeeper()
+        self.breaker = self.new_breaker()
         self.venue = ScriptedVenue(self.clock)
         self.catalog = MemoryInstrumentCatalog({ISIN: an_instrument()})
 
-    def new_gatekeeper(self) -> CircuitBreaker:
-        """Another worker's knowledge of the same gate."""
+    def new_breaker(self) -> CircuitBreaker:
+        """Another worker's breaker over the same store."""
         policy = BreakerPolicy(failures=self.circuit_failures, open_for=5 * SECOND)
-        return CircuitBreaker(self.orders.gate, policy=policy, telemetry=self.telemetry)
+        return CircuitBreaker(self.orders.breaker, policy=policy, telemetry=self.telemetry)
 
     @property
     def recording(self) -> Recording:
@@ -88,7 +88,7 @@ class Desk:
             new_id=self.new_id,
             fence=self.fence,
             prices=self.prices,
-            kept=self.kept,
+            cache=self.cache,
         )
 
     @property
@@ -121,15 +121,15 @@ class Desk:
             venue=self.venue,
             breaker=self.breaker,
             telemetry=self.telemetry,
-            judge=AttemptPolicy(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
-            conclude=concluding(self.conclusion),
+            attempt_policy=AttemptPolicy(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
+            record_attempt=record_together(self.attempt_recorder),
             slots=self.slots,
-            ahead=ClaimBudget(most=4),
-            halts=HaltCache(self.orders.halts),
+            claim_budget=ClaimBudget(orders_max=4),
+            halt_cache=HaltCache(self.orders.halts),
         )
 
     @property
-    def conclusion(self) -> AttemptRecorder:
+    def attempt_recorder(self) -> AttemptRecorder:
         return AttemptRecorder(
             orders=self.orders,
             recording=self.recording,
@@ -172,16 +172,16 @@ class Desk:
             policy=policy,
         )
 
-    async def accept(self, order_id: UUID = ORDER_ID, *, client_order_id: str = "intent-1") -> Order:
-        """Accept an order of 10."""
+    async def store(self, order_id: UUID = ORDER_ID, *, client_order_id: str = "intent-1") -> Order:
+        """Store an order of 10."""
         order = an_order(order_id=order_id, client_order_id=client_order_id)
-        await self.orders.accept(order)
+        await self.orders.store(order)
         return order
 
     async def attempt(self, *, after: timedelta = timedelta(0)) -> int:
         """Let time pass, then make one attempt, if one is due."""
         self.clock.advance(after)
-        return await self.submission.place([ORDER_ID])
+        return await self.submission.submit([ORDER_ID])
 
     async def report(self, *reports: Report, order_id: UUID = ORDER_ID) -> Recorded:
         """Record reports of the venue."""

@@ -24,7 +24,7 @@ class Clerk:
 
     orders: OrderStore
 
-    async def accept(self, count: int, *, accounts: Sequence[str] = ("alice",), quantity: str = "100") -> list[UUID]:
+    async def store(self, count: int, *, accounts: Sequence[str] = ("alice",), quantity: str = "100") -> list[UUID]:
         """New orders, spread over the accounts."""
         tag = uuid7().hex[-12:]
         orders = [
@@ -36,7 +36,7 @@ class Clerk:
             )
             for number in range(count)
         ]
-        stored = await asyncio.gather(*(self.orders.accept(order) for order in orders))
+        stored = await asyncio.gather(*(self.orders.store(order) for order in orders))
         return [one.order.id for one in stored]
 
     async def decide(

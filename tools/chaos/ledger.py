@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from db.rows import order_of
+from db.order_rows import order_of
 from tools.chaos.evidence import Batch, LeaderStep, PlacingStep, StoredChange, StoredExecution, StoredOrder, one
 
 CALL_TIMEOUT_SECONDS = 5.0

@@ -57,7 +57,7 @@ async def run(process: Process) -> None:
             row = (await database.orders.load([UUID(order_id)], [])).get(UUID(order_id))
             if row is None:
                 return
-            outcome = await venue.place(row.order.id, row.order.terms)
+            outcome = await venue.submit(row.order.id, row.order.terms)
             match outcome:
                 case Placed(report=report):
                     await recording.record({row.order.id: [report]})

@@ -4,18 +4,18 @@ from decimal import Decimal
 
 import pytest
 
+from domain.model.cancel_requests import CancelRequests
 from domain.model.order import (
     CANCELED_AS_ASKED,
     FINAL_STATUSES,
-    CancelRequests,
     End,
     Facts,
     Order,
     OrderStatus,
-    PlacingPhase,
+    SubmissionPhase,
     VenueRank,
     derive_status,
-    is_placing_over,
+    is_submission_over,
 )
 from domain.model.values import Reason, ReasonSource
 from tests.support.examples import (
@@ -39,7 +39,7 @@ def status_of(facts: Facts) -> OrderStatus:
     return derive_status(facts, quantity=Decimal(10))
 
 
-OPEN_CANCEL = CancelRequests(asked=1)
+OPEN_CANCEL = CancelRequests(requested=1)
 
 
 def test_a_fresh_order_is_pending() -> None:
@@ -47,16 +47,16 @@ def test_a_fresh_order_is_pending() -> None:
 
 
 def test_an_order_whose_answer_was_lost_is_in_doubt() -> None:
-    assert status_of(Facts(phase=PlacingPhase.SENT_UNKNOWN)) is OrderStatus.IN_DOUBT
+    assert status_of(Facts(phase=SubmissionPhase.SENT_UNKNOWN)) is OrderStatus.IN_DOUBT
 
 
 def test_an_order_that_was_given_up_has_failed() -> None:
-    assert status_of(Facts(phase=PlacingPhase.GIVEN_UP)) is OrderStatus.FAILED
+    assert status_of(Facts(phase=SubmissionPhase.GIVEN_UP)) is OrderStatus.FAILED
 
 
-@pytest.mark.parametrize("phase", PlacingPhase)
+@pytest.mark.parametrize("phase", SubmissionPhase)
 @pytest.mark.parametrize("rank", [VenueRank.ACCEPTED, VenueRank.WORKING])
-def test_what_the_venue_has_is_placed_whatever_we_believed(phase: PlacingPhase, rank: VenueRank) -> None:
+def test_what_the_venue_has_is_placed_whatever_we_believed(phase: SubmissionPhase, rank: VenueRank) -> None:
     assert status_of(Facts(phase=phase, rank=rank)) is OrderStatus.PLACED
 
 
@@ -69,10 +69,10 @@ def test_a_part_filled_order_is_partially_filled_even_before_the_acknowledgement
     "facts",
     [
         Facts(cancel=OPEN_CANCEL),
-        Facts(cancel=OPEN_CANCEL, phase=PlacingPhase.SENT_UNKNOWN),
+        Facts(cancel=OPEN_CANCEL, phase=SubmissionPhase.SENT_UNKNOWN),
         Facts(cancel=OPEN_CANCEL, rank=VenueRank.WORKING),
         Facts(cancel=OPEN_CANCEL, rank=VenueRank.WORKING, filled_quantity=Decimal(1)),
-        Facts(cancel=OPEN_CANCEL, rank=VenueRank.WORKING, phase=PlacingPhase.GIVEN_UP),
+        Facts(cancel=OPEN_CANCEL, rank=VenueRank.WORKING, phase=SubmissionPhase.GIVEN_UP),
     ],
 )
 def test_an_open_cancel_request_shows_on_every_order_that_lives(facts: Facts) -> None:
@@ -81,11 +81,11 @@ def test_an_open_cancel_request_shows_on_every_order_that_lives(facts: Facts) ->
 
 def test_an_order_that_was_given_up_has_failed_even_while_a_cancel_is_open() -> None:
     # Else it would wait for ever for a venue that does not have it to cancel it.
-    assert status_of(Facts(phase=PlacingPhase.GIVEN_UP, cancel=OPEN_CANCEL)) is OrderStatus.FAILED
+    assert status_of(Facts(phase=SubmissionPhase.GIVEN_UP, cancel=OPEN_CANCEL)) is OrderStatus.FAILED
 
 
 def test_a_refused_cancel_is_not_open() -> None:
-    facts = Facts(rank=VenueRank.WORKING, cancel=CancelRequests(asked=2, sent=2, refused=2))
+    facts = Facts(rank=VenueRank.WORKING, cancel=CancelRequests(requested=2, sent=2, refused=2))
 
     assert status_of(facts) is OrderStatus.PLACED
 
@@ -125,7 +125,7 @@ def test_a_rejection_after_a_fill_cancels_what_was_left() -> None:
 @pytest.mark.parametrize("end", [None, *End])
 def test_what_is_filled_is_filled_whatever_else_is_known(end: End | None, filled_quantity: Decimal) -> None:
     ends = frozenset() if end is None else frozenset({end})
-    facts = Facts(filled_quantity=filled_quantity, ends=ends, cancel=OPEN_CANCEL, phase=PlacingPhase.GIVEN_UP)
+    facts = Facts(filled_quantity=filled_quantity, ends=ends, cancel=OPEN_CANCEL, phase=SubmissionPhase.GIVEN_UP)
 
     assert status_of(facts) is OrderStatus.FILLED
 
@@ -148,12 +148,12 @@ def test_five_statuses_are_final() -> None:
     ],
 )
 def test_placing_is_over_once_there_is_any_evidence_or_we_gave_up(order: Order) -> None:
-    assert is_placing_over(order.facts)
+    assert is_submission_over(order.facts)
 
 
 def test_placing_is_not_over_while_an_order_waits_or_is_in_doubt() -> None:
-    assert not is_placing_over(an_order_told().facts)
-    assert not is_placing_over(an_order_told(became_unknown(), cancel_asked()).facts)
+    assert not is_submission_over(an_order_told().facts)
+    assert not is_submission_over(an_order_told(became_unknown(), cancel_asked()).facts)
 
 
 # --- The reason -------------------------------------------------------------------------------------------------

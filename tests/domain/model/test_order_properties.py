@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.model.apply_reports import PROGRESS, STEPS_BACK, apply_reports
+from domain.model.apply_reports import apply_reports
 from domain.model.changes import ChangeKind
 from domain.model.executions import Execution, Trade
 from domain.model.order import CANCELED_BEFORE_SENDING, End, Order, OrderStatus, VenueRank
+from domain.model.progress import PROGRESS, STEPS_BACK
 from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderEnded, OrderFilled, Report
 from domain.model.values import Reason, ReasonSource
 from tests.support.examples import (

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.model.order import End
-from domain.model.reports import PlacementBecameUnknown
+from domain.model.reports import SubmissionInDoubt
 from domain.model.values import Reason, ReasonSource
 from domain.ports.order_store import Claim
 from domain.services.attempt_policy import AttemptResult
@@ -22,14 +22,14 @@ from tests.support.memory_gateway import SECOND, Desk
 IDS = [UUID(int=number) for number in range(1, 7)]
 IN_DOUBT = Reason(source=ReasonSource.SYSTEM, code="OUTCOME_UNKNOWN", message="lost")
 
-FINDINGS: Sequence[Callable[[Claim], AttemptResult]] = [
+RESULTS: Sequence[Callable[[Claim], AttemptResult]] = [
     lambda _claim: AttemptResult(outcome="placed", reports=[accepted()]),
     lambda _claim: AttemptResult(outcome="refused", reports=[ended(End.REJECTED, reason=VENUE_SAYS)]),
     lambda _claim: AttemptResult(outcome="not_executed", error="refused", next_in=SECOND),
     lambda _claim: AttemptResult(outcome="held_back", error="shut", counts=False, next_in=5 * SECOND),
     lambda claim: AttemptResult(
         outcome="unknown",
-        reports=[PlacementBecameUnknown(reason=IN_DOUBT, at=claim.claimed_at)],
+        reports=[SubmissionInDoubt(reason=IN_DOUBT, at=claim.claimed_at)],
         error="lost",
         may_have_been_sent=True,
         next_in=2 * SECOND,
@@ -66,22 +66,22 @@ def state_of(row: OrderRow) -> tuple[object, ...]:
     )
 
 
-async def concluded(choices: Sequence[tuple[int, int]], *, together: bool) -> tuple[object, ...]:
+async def recorded(choices: Sequence[tuple[int, int]], *, together: bool) -> tuple[object, ...]:
     """Claim orders, let others be faster with some, then conclude; what came of it."""
     desk = Desk()
     for order_id in IDS[: len(choices)]:
-        await desk.accept(order_id, client_order_id=str(order_id))
+        await desk.store(order_id, client_order_id=str(order_id))
     claims = await desk.orders.claim(IDS[: len(choices)], lease=30 * SECOND)
     attempts = [
-        FinishedAttempt(claim=claim, finding=FINDINGS[finding](claim))
-        for claim, (finding, _) in zip(claims, choices, strict=True)
+        FinishedAttempt(claim=claim, result=RESULTS[result](claim))
+        for claim, (result, _) in zip(claims, choices, strict=True)
     ]
     for order_id, (_, number) in zip(IDS, choices, strict=False):
         meanwhile = MEANWHILE[number]
         if meanwhile is not None:
             await meanwhile(desk, order_id)
     for batch in [attempts] if together else [[each] for each in attempts]:
-        assert await desk.conclusion.conclude(batch) == [None] * len(batch)
+        assert await desk.attempt_recorder.record(batch) == [None] * len(batch)
     return (
         {order_id: state_of(row) for order_id, row in desk.orders.rows.items()},
         sorted((change.order.id, change.order.version, change.kind) for change in desk.publisher.changes),
@@ -91,10 +91,10 @@ async def concluded(choices: Sequence[tuple[int, int]], *, together: bool) -> tu
 
 
 @settings(max_examples=300, deadline=None)
-@given(choices=st.lists(st.tuples(st.integers(0, len(FINDINGS) - 1), st.integers(0, 3)), min_size=1, max_size=6))
+@given(choices=st.lists(st.tuples(st.integers(0, len(RESULTS) - 1), st.integers(0, 3)), min_size=1, max_size=6))
 def test_together_is_as_one_by_one(choices: list[tuple[int, int]]) -> None:
     async def both() -> tuple[object, object]:
-        return await concluded(choices, together=True), await concluded(choices, together=False)
+        return await recorded(choices, together=True), await recorded(choices, together=False)
 
     as_one, one_by_one = asyncio.run(both())
 
@@ -104,13 +104,13 @@ def test_together_is_as_one_by_one(choices: list[tuple[int, int]]) -> None:
 async def test_all_of_them_are_one_write_and_a_second_one_where_somebody_was_faster() -> None:
     desk = Desk()
     for order_id in IDS:
-        await desk.accept(order_id, client_order_id=str(order_id))
+        await desk.store(order_id, client_order_id=str(order_id))
     claims = await desk.orders.claim(IDS, lease=30 * SECOND)
-    attempts = [FinishedAttempt(claim=claim, finding=FINDINGS[0](claim)) for claim in claims]
+    attempts = [FinishedAttempt(claim=claim, result=RESULTS[0](claim)) for claim in claims]
     await told_of_a_fill(desk, IDS[2])
     before = len(desk.orders.writes)
 
-    await desk.conclusion.conclude(attempts)
+    await desk.attempt_recorder.record(attempts)
 
     assert [len(writes) for writes in desk.orders.writes[before:]] == [len(IDS)]
     assert desk.row(IDS[2]).order.facts.filled_quantity == 1
@@ -119,16 +119,16 @@ async def test_all_of_them_are_one_write_and_a_second_one_where_somebody_was_fas
 
 async def test_of_two_attempts_of_one_order_that_end_together_the_newer_one_counts() -> None:
     desk = Desk()
-    await desk.accept(IDS[0], client_order_id="one")
+    await desk.store(IDS[0], client_order_id="one")
     (older,) = await desk.orders.claim([IDS[0]], lease=SECOND)
     desk.clock.advance(timedelta(seconds=60))
     (newer,) = await desk.orders.claim([IDS[0]], lease=30 * SECOND)
     attempts = [
-        FinishedAttempt(claim=newer, finding=FINDINGS[2](newer)),
-        FinishedAttempt(claim=older, finding=FINDINGS[1](older)),
+        FinishedAttempt(claim=newer, result=RESULTS[2](newer)),
+        FinishedAttempt(claim=older, result=RESULTS[1](older)),
     ]
 
-    await desk.conclusion.conclude(attempts)
+    await desk.attempt_recorder.record(attempts)
 
     assert desk.row(IDS[0]).last_error == "refused"
     assert not desk.order(IDS[0]).facts.ends

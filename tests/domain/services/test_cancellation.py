@@ -24,7 +24,7 @@ OTHER = UUID(int=100)
 async def desk() -> Desk:
     """A desk with one accepted order."""
     desk = Desk()
-    await desk.accept()
+    await desk.store()
     return desk
 
 
@@ -119,13 +119,13 @@ async def test_a_cancel_asked_while_an_attempt_is_under_way_reaches_the_venue_af
         await ask(desk)
         await desk.delivery.deliver([ORDER_ID])
 
-    desk.venue.during_place = ask_meanwhile
+    desk.venue.during_submit = ask_meanwhile
     await desk.attempt()
     desk.clock.advance(2 * SECOND)
 
     assert desk.order().status is OrderStatus.PENDING_CANCEL
     assert await desk.delivery.deliver([ORDER_ID]) == 1
-    assert desk.venue.asked == ["place", "cancel V1"]
+    assert desk.venue.asked == ["submit", "cancel V1"]
 
 
 async def test_asking_again_while_open_changes_nothing(placed: Desk) -> None:
@@ -303,15 +303,15 @@ async def test_a_fill_recorded_while_the_request_was_sent_is_not_overwritten(pla
 
 
 async def test_one_orders_bug_does_not_hold_up_the_others_requests(placed: Desk) -> None:
-    await placed.accept(OTHER, client_order_id="other")
-    await placed.submission.place([OTHER])
+    await placed.store(OTHER, client_order_id="other")
+    await placed.submission.submit([OTHER])
     await placed.cancellation.request(OTHER, account_id="alice")
     await ask(placed)
     placed.venue.cancel_answers.append("not an outcome")  # type: ignore[arg-type]  # A bug of the adapter.
 
     await placed.delivery.deliver([ORDER_ID, OTHER])
 
-    assert placed.telemetry.said("cancel_not_concluded")
+    assert placed.telemetry.said("cancel_not_recorded")
     assert placed.order(OTHER).facts.cancel.sent == 1
 
 
@@ -322,9 +322,9 @@ def close_at_venue(desk: Desk, end: OrderEnded) -> None:
 
 
 async def test_an_order_that_cannot_have_been_sent_is_canceled_without_asking_a_venue_that_is_down(desk: Desk) -> None:
-    await desk.accept()
+    await desk.store()
     desk.venue.will_answer(NotExecuted(error="refused"))
-    desk.venue.during_place = lambda: desk.cancellation.request(ORDER_ID, account_id="alice")
+    desk.venue.during_submit = lambda: desk.cancellation.request(ORDER_ID, account_id="alice")
     await desk.attempt()
     desk.venue.is_reachable = False
 

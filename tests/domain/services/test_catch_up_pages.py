@@ -14,17 +14,17 @@ from tests.support.examples import at, filled, new_order
 from tests.support.memory_gateway import Desk
 
 BATCHES = 4
-AT_ONCE = reconciliation.REPORTS_AT_ONCE
-FILLS = BATCHES * AT_ONCE
+FILLS_PER_BATCH = reconciliation.FILLS_PER_BATCH
+FILLS = BATCHES * FILLS_PER_BATCH
 
 
 @pytest.fixture
 async def desk() -> Desk:
     """A desk whose one order has been filled, piece by piece, while nobody listened."""
-    desk = Desk(kept=OrderCache(orders_max=10))
+    desk = Desk(cache=OrderCache(orders_max=10))
     order = new_order(quantity=str(FILLS))
-    await desk.orders.accept(order)
-    await desk.submission.place([order.id])
+    await desk.orders.store(order)
+    await desk.submission.submit([order.id])
     desk.venue.fill_pages = [
         [
             VenueReport(
@@ -33,9 +33,9 @@ async def desk() -> Desk:
                 reports=[filled("1", name=f"E{number}", cumulative=str(number), venue_order_id="V1")],
                 at=at(1),
             )
-            for number in range(first, first + AT_ONCE)
+            for number in range(first, first + FILLS_PER_BATCH)
         ]
-        for first in range(1, FILLS + 1, AT_ONCE)
+        for first in range(1, FILLS + 1, FILLS_PER_BATCH)
     ]
     return desk
 
@@ -62,7 +62,7 @@ async def test_one_batch_is_decided_while_one_is_written_and_no_more(desk: Desk)
     let_go.set()
     await catching_up
 
-    assert decided == 2 * AT_ONCE
+    assert decided == 2 * FILLS_PER_BATCH
     assert filled_quantity(desk) == FILLS
     assert desk.new_id.given - ids == FILLS
     assert [change.order.filled_quantity for change in desk.publisher.changes[-FILLS:]] == list(range(1, FILLS + 1))
@@ -90,4 +90,4 @@ async def test_a_batch_that_fails_costs_no_fill(desk: Desk, number: int, error: 
 
     assert filled_quantity(desk) == FILLS
     assert len(desk.publisher.changes[1:]) == FILLS
-    assert desk.telemetry.said("fill_set_aside") == []
+    assert desk.telemetry.said("fill_skipped") == []

@@ -10,7 +10,7 @@ from domain.model.changes import ChangeKind
 from domain.model.errors import UnavailableError, VenueBusyError, VenueUnauthorizedError
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
-from domain.ports.venue import NotExecuted, OutcomeUnknown, PlacementOutcome, RateLimited, Refused, Unauthorized
+from domain.ports.venue import NotExecuted, OutcomeUnknown, RateLimited, Refused, SubmissionOutcome, Unauthorized
 from tests.support.examples import ORDER_ID, VENUE_SAYS
 from tests.support.memory_gateway import SECOND, Desk
 
@@ -23,15 +23,15 @@ async def desk() -> Desk:
     """A desk with ten accepted orders, where three failures open the circuit for five seconds."""
     desk = Desk(circuit_failures=3, max_attempts=5)
     for order_id in IDS:
-        await desk.accept(order_id, client_order_id=str(order_id))
+        await desk.store(order_id, client_order_id=str(order_id))
     return desk
 
 
-async def fail(desk: Desk, count: int = 3, *, with_: PlacementOutcome = REFUSED_CONNECTION) -> None:
+async def fail(desk: Desk, count: int = 3, *, with_: SubmissionOutcome = REFUSED_CONNECTION) -> None:
     """So many orders in a row come to nothing."""
     desk.venue.will_answer(*[with_] * count)
     for order_id in IDS[:count]:
-        await desk.submission.place([order_id])
+        await desk.submission.submit([order_id])
 
 
 def attempts(desk: Desk) -> int:
@@ -50,10 +50,10 @@ def reason_code(desk: Desk) -> str | None:
     [REFUSED_CONNECTION, OutcomeUnknown(error="HTTP 504"), Unauthorized(error="bad key")],
     ids=["not executed", "unknown", "unauthorized"],
 )
-async def test_a_run_of_failures_over_several_orders_opens_the_circuit(desk: Desk, outcome: PlacementOutcome) -> None:
+async def test_a_run_of_failures_over_several_orders_opens_the_circuit(desk: Desk, outcome: SubmissionOutcome) -> None:
     await fail(desk, with_=outcome)
 
-    assert await desk.submission.place(IDS[3:]) == 0
+    assert await desk.submission.submit(IDS[3:]) == 0
     assert await desk.submission.sweep(limit=10, overdue_by=timedelta(0)) == 0
     assert len(desk.venue.asked) == 3
     assert desk.telemetry.counted(Metric.VENUE_CIRCUIT_OPENED) == 1
@@ -67,36 +67,36 @@ async def test_failed_look_ups_open_it_too(desk: Desk) -> None:
     desk.venue.is_reachable = False
     desk.clock.advance(SECOND)
 
-    await desk.submission.place(IDS[:1])
+    await desk.submission.submit(IDS[:1])
 
-    assert await desk.submission.place(IDS[3:]) == 0
+    assert await desk.submission.submit(IDS[3:]) == 0
 
 
 @pytest.mark.parametrize("answer", [None, Refused(reason=VENUE_SAYS)], ids=["placed", "refused"])
-async def test_one_usable_answer_ends_the_run(desk: Desk, answer: PlacementOutcome | None) -> None:
+async def test_one_usable_answer_ends_the_run(desk: Desk, answer: SubmissionOutcome | None) -> None:
     await fail(desk, 2)
     desk.venue.will_answer(*([answer] if answer else []))
-    await desk.submission.place([IDS[2]])
+    await desk.submission.submit([IDS[2]])
 
     desk.venue.will_answer(REFUSED_CONNECTION, REFUSED_CONNECTION)
-    await desk.submission.place(IDS[3:5])
+    await desk.submission.submit(IDS[3:5])
 
-    assert await desk.submission.place(IDS[5:]) == 5
+    assert await desk.submission.submit(IDS[5:]) == 5
 
 
 async def test_a_success_of_another_worker_ends_the_run_as_well(desk: Desk) -> None:
     await fail(desk, 2)
-    desk.breaker = desk.new_gatekeeper()
+    desk.breaker = desk.new_breaker()
 
-    await desk.submission.place([IDS[2]])
+    await desk.submission.submit([IDS[2]])
 
-    assert desk.orders.gate.failures == 0
+    assert desk.orders.breaker.failures == 0
 
 
 async def test_a_venue_that_works_costs_no_write(desk: Desk) -> None:
-    desk.orders.gate.failure = AssertionError("the gate was written")
+    desk.orders.breaker.failure = AssertionError("the gate was written")
 
-    await desk.submission.place(IDS)
+    await desk.submission.submit(IDS)
 
     assert {desk.order(order_id).status for order_id in IDS} == {OrderStatus.PLACED}
 
@@ -132,12 +132,12 @@ async def test_while_a_probe_is_under_way_there_is_no_other(desk: Desk) -> None:
     others: list[int] = []
 
     async def meanwhile() -> None:
-        desk.venue.during_place = None
+        desk.venue.during_submit = None
         desk.clock.advance(10 * SECOND)
-        others.append(await desk.submission.place(IDS))
+        others.append(await desk.submission.submit(IDS))
 
-    desk.venue.during_place = meanwhile
-    await desk.submission.place(IDS[3:])
+    desk.venue.during_submit = meanwhile
+    await desk.submission.submit(IDS[3:])
 
     assert others == [0]
 
@@ -158,15 +158,15 @@ async def test_a_probe_that_shows_nothing_of_the_venue_is_followed_by_another_at
     desk.clock.advance(5 * SECOND)
     desk.max_age = SECOND
 
-    tried = [await desk.submission.place([order_id]) for order_id in IDS[3:]]
+    tried = [await desk.submission.submit([order_id]) for order_id in IDS[3:]]
 
     assert tried == [1] * 7
-    assert desk.venue.asked == ["place"] * 3
+    assert desk.venue.asked == ["submit"] * 3
 
 
 async def test_an_order_of_a_venue_that_is_down_for_good_still_fails_after_its_budget() -> None:
     desk = Desk(circuit_failures=3, max_attempts=5)
-    await desk.accept()
+    await desk.store()
     desk.venue.will_answer(*[REFUSED_CONNECTION] * 5)
 
     for _ in range(100):
@@ -180,9 +180,9 @@ async def test_orders_that_were_claimed_before_it_opened_are_held_back_and_pay_n
     desk.slots = asyncio.Semaphore(1)
     desk.venue.will_answer(*[REFUSED_CONNECTION] * 10)
 
-    await desk.submission.place(IDS)
+    await desk.submission.submit(IDS)
 
-    assert desk.venue.asked.count("place") == 3
+    assert desk.venue.asked.count("submit") == 3
     assert attempts(desk) == 3
     assert desk.telemetry.counted(Metric.PLACEMENT_ATTEMPTS, outcome="held_back") == 7
     assert "connection refused" in str(desk.row(IDS[9]).last_error)
@@ -193,13 +193,13 @@ async def test_orders_that_were_claimed_before_it_opened_are_held_back_and_pay_n
 
 async def test_a_rate_limit_holds_for_every_worker_until_its_reset(desk: Desk) -> None:
     desk.venue.will_answer(RateLimited(retry_after=17 * SECOND))
-    await desk.submission.place([IDS[0]])
-    desk.breaker = desk.new_gatekeeper()
+    await desk.submission.submit([IDS[0]])
+    desk.breaker = desk.new_breaker()
     desk.clock.advance(16.5 * SECOND)
 
-    before = await desk.submission.place(IDS)
+    before = await desk.submission.submit(IDS)
     desk.clock.advance(0.5 * SECOND)
-    after = await desk.submission.place(IDS)
+    after = await desk.submission.submit(IDS)
 
     assert (before, after) == (0, 10)
     assert attempts(desk) == 10
@@ -213,9 +213,9 @@ async def test_many_refusals_for_too_many_requests_are_one_pause(desk: Desk) -> 
     desk.slots = asyncio.Semaphore(1)
     desk.venue.will_answer(*[RateLimited(retry_after=17 * SECOND)] * 10)
 
-    await desk.submission.place(IDS)
+    await desk.submission.submit(IDS)
 
-    assert desk.venue.asked == ["place"]
+    assert desk.venue.asked == ["submit"]
     assert desk.telemetry.counted(Metric.VENUE_PAUSES) == 1
 
 
@@ -224,16 +224,16 @@ async def test_a_rate_limited_look_up_is_a_pause_too_and_costs_no_attempt(desk: 
     desk.clock.advance(SECOND)
     desk.venue.look_up_failure = VenueBusyError("HTTP 429", retry_after=9 * SECOND)
 
-    await desk.submission.place([IDS[0]])
+    await desk.submission.submit([IDS[0]])
 
     assert desk.row(IDS[0]).attempts == 1
     assert desk.row(IDS[0]).place_due_at == desk.clock() + 9 * SECOND
-    assert await desk.submission.place(IDS) == 0
+    assert await desk.submission.submit(IDS) == 0
 
 
 async def test_a_key_that_is_refused_at_look_ups_never_fails_an_order() -> None:
     desk = Desk(max_attempts=2)
-    await desk.accept()
+    await desk.store()
     desk.venue.will_answer(Unauthorized(error="bad key"))
     desk.venue.look_up_failure = VenueUnauthorizedError("HTTP 401")
 
@@ -246,7 +246,7 @@ async def test_a_key_that_is_refused_at_look_ups_never_fails_an_order() -> None:
 
 async def test_an_order_whose_worker_died_is_seen_to_be_in_doubt_also_while_it_cannot_be_looked_up() -> None:
     desk = Desk()
-    await desk.accept()
+    await desk.store()
     await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
     desk.venue.look_up_failure = VenueBusyError("HTTP 429", retry_after=9 * SECOND)
 
@@ -257,7 +257,7 @@ async def test_an_order_whose_worker_died_is_seen_to_be_in_doubt_also_while_it_c
 
 
 async def test_a_gate_that_cannot_be_told_does_not_keep_the_outcome_from_being_written(desk: Desk) -> None:
-    desk.orders.gate.failure = UnavailableError()
+    desk.orders.breaker.failure = UnavailableError()
 
     await fail(desk, 1)
 
@@ -282,7 +282,7 @@ async def test_the_gauge_shows_how_it_stands(desk: Desk) -> None:
 
 async def test_an_order_that_is_too_old_is_not_sent_and_fails() -> None:
     desk = Desk(max_age=60 * SECOND)
-    await desk.accept()
+    await desk.store()
 
     await desk.attempt(after=61 * SECOND)
 
@@ -293,7 +293,7 @@ async def test_an_order_that_is_too_old_is_not_sent_and_fails() -> None:
 
 async def test_an_order_is_sent_up_to_its_greatest_age() -> None:
     desk = Desk(max_age=60 * SECOND)
-    await desk.accept()
+    await desk.store()
 
     await desk.attempt(after=60 * SECOND)
 
@@ -302,7 +302,7 @@ async def test_an_order_is_sent_up_to_its_greatest_age() -> None:
 
 async def test_an_old_order_in_doubt_is_placed_when_the_venue_has_it() -> None:
     desk = Desk(max_age=60 * SECOND)
-    await desk.accept()
+    await desk.store()
     desk.venue.will_answer(OutcomeUnknown(error="read timed out"), keeps=True)
     await desk.attempt()
 
@@ -313,7 +313,7 @@ async def test_an_old_order_in_doubt_is_placed_when_the_venue_has_it() -> None:
 
 async def test_an_old_order_in_doubt_stays_so_until_a_look_up_settles_it() -> None:
     desk = Desk(max_age=60 * SECOND)
-    await desk.accept()
+    await desk.store()
     desk.venue.will_answer(OutcomeUnknown(error="read timed out"))
     await desk.attempt()
     desk.venue.is_reachable = False
@@ -326,12 +326,12 @@ async def test_an_old_order_in_doubt_stays_so_until_a_look_up_settles_it() -> No
 
     assert still is OrderStatus.IN_DOUBT
     assert desk.order().status is OrderStatus.FAILED
-    assert desk.venue.asked.count("place") == 1
+    assert desk.venue.asked.count("submit") == 1
 
 
 async def test_an_old_order_that_was_never_sent_fails_even_if_look_ups_fail() -> None:
     desk = Desk(max_age=60 * SECOND)
-    await desk.accept()
+    await desk.store()
     desk.venue.will_answer(REFUSED_CONNECTION)
     await desk.attempt()
     desk.venue.is_reachable = False

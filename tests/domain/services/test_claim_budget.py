@@ -15,10 +15,10 @@ from tests.support.memory_gateway import Desk
 PATIENCE = timedelta(seconds=5)
 
 
-async def claim(ahead: ClaimBudget, count: int, entered: list[int], ended: asyncio.Event) -> None:
-    async with ahead.claiming(count, within=PATIENCE) as reserved:
+async def claim(claim_budget: ClaimBudget, count: int, entered: list[int], ended: asyncio.Event) -> None:
+    async with claim_budget.reserve(count, within=PATIENCE) as reservation:
         entered.append(count)
-        reserved.keep(count)
+        reservation.reduce_to(count)
         await ended.wait()
 
 
@@ -29,12 +29,12 @@ async def turns() -> None:
 
 
 async def test_claims_wait_for_room_in_the_order_in_which_they_came() -> None:
-    ahead, entered = ClaimBudget(most=4), list[int]()
+    claim_budget, entered = ClaimBudget(orders_max=4), list[int]()
     ends = [asyncio.Event() for _ in range(4)]
 
     async with asyncio.TaskGroup() as tasks:
         for count, end in zip((3, 2, 9, 1), ends, strict=True):
-            tasks.create_task(claim(ahead, count, entered, end))
+            tasks.create_task(claim(claim_budget, count, entered, end))
         await turns()
         first = list(entered)
         ends[0].set()
@@ -51,25 +51,25 @@ async def test_claims_wait_for_room_in_the_order_in_which_they_came() -> None:
 
 
 async def test_what_was_not_claimed_or_has_begun_makes_room() -> None:
-    ahead, entered = ClaimBudget(most=1), list[int]()
+    claim_budget, entered = ClaimBudget(orders_max=1), list[int]()
     may_end = asyncio.Event()
     may_end.set()
 
-    async with ahead.claiming(3, within=PATIENCE) as reserved:
-        waiting = asyncio.create_task(claim(ahead, 1, entered, may_end))
-        reserved.keep(1)
+    async with claim_budget.reserve(3, within=PATIENCE) as reservation:
+        waiting = asyncio.create_task(claim(claim_budget, 1, entered, may_end))
+        reservation.reduce_to(1)
         await turns()
         before = list(entered)
-        reserved.begin()
+        reservation.release_one()
         await waiting
 
     assert (before, entered) == ([], [1])
 
 
 async def test_one_who_is_cancelled_while_waiting_or_claiming_keeps_nothing() -> None:
-    ahead, entered, never = ClaimBudget(most=1), list[int](), asyncio.Event()
-    holding = asyncio.create_task(claim(ahead, 5, entered, never))
-    waiting = asyncio.create_task(claim(ahead, 6, entered, never))
+    claim_budget, entered, never = ClaimBudget(orders_max=1), list[int](), asyncio.Event()
+    holding = asyncio.create_task(claim(claim_budget, 5, entered, never))
+    waiting = asyncio.create_task(claim(claim_budget, 6, entered, never))
     await turns()
 
     waiting.cancel()
@@ -77,35 +77,35 @@ async def test_one_who_is_cancelled_while_waiting_or_claiming_keeps_nothing() ->
     await asyncio.gather(holding, waiting, return_exceptions=True)
     never.set()
     async with asyncio.timeout(5):
-        await claim(ahead, 7, entered, never)
+        await claim(claim_budget, 7, entered, never)
 
     assert entered == [5, 7]
 
 
 async def test_a_job_that_finds_no_room_leaves_its_orders_to_the_sweeper_and_takes_nothing() -> None:
     desk = Desk()
-    await desk.accept()
+    await desk.store()
     submission = desk.submission
-    lease = replace(submission.judge.policy, lease=timedelta(milliseconds=100))
-    submission = replace(submission, judge=replace(submission.judge, policy=lease))
+    lease = replace(submission.attempt_policy.policy, lease=timedelta(milliseconds=100))
+    submission = replace(submission, attempt_policy=replace(submission.attempt_policy, policy=lease))
 
-    async with submission.ahead.claiming(9, within=PATIENCE):
-        assert await submission.place([ORDER_ID]) == 0
+    async with submission.claim_budget.reserve(9, within=PATIENCE):
+        assert await submission.submit([ORDER_ID]) == 0
         assert await submission.sweep(limit=1, overdue_by=timedelta(0)) == 0
     assert desk.row().lease_until is None
 
-    assert await submission.place([ORDER_ID]) == 1
+    assert await submission.submit([ORDER_ID]) == 1
     assert desk.order().status is OrderStatus.PLACED
 
 
 async def test_there_is_no_room_as_long_as_nobody_gives_back() -> None:
-    ahead = ClaimBudget(most=1)
+    claim_budget = ClaimBudget(orders_max=1)
 
-    async with ahead.claiming(1, within=PATIENCE):
+    async with claim_budget.reserve(1, within=PATIENCE):
         with pytest.raises(BudgetExhaustedError):
-            async with ahead.claiming(1, within=timedelta(0)):
+            async with claim_budget.reserve(1, within=timedelta(0)):
                 pass
-    async with ahead.claiming(1, within=PATIENCE):
+    async with claim_budget.reserve(1, within=PATIENCE):
         pass
 
 
@@ -114,17 +114,17 @@ async def test_however_many_jobs_come_at_once_few_orders_are_claimed_before_they
     desk, ahead_of_slots = Desk(), [0]
     ids = [UUID(int=number) for number in range(1, 1 + 3 * jobs)]
     for order_id in ids:
-        await desk.accept(order_id, client_order_id=str(order_id))
+        await desk.store(order_id, client_order_id=str(order_id))
 
     async def look() -> None:
         claimed = sum(row.lease_until is not None for row in desk.orders.rows.values())
-        ahead_of_slots.append(claimed - desk.venue.asked.count("place"))
+        ahead_of_slots.append(claimed - desk.venue.asked.count("submit"))
         await asyncio.sleep(0)
 
-    desk.venue.during_place = look
+    desk.venue.during_submit = look
     submission = desk.submission
 
-    await asyncio.gather(*(submission.place(ids[start : start + 3]) for start in range(0, len(ids), 3)))
+    await asyncio.gather(*(submission.submit(ids[start : start + 3]) for start in range(0, len(ids), 3)))
 
     # Fewer than four are claimed when three more may be.
     assert max(ahead_of_slots) <= 3 + 3

@@ -24,13 +24,13 @@ Batches = Sequence[Sequence[Report]]
 
 
 def a_desk(*, keeps: int = 10) -> Desk:
-    return Desk(kept=OrderCache(orders_max=keeps))
+    return Desk(cache=OrderCache(orders_max=keeps))
 
 
 async def two_desks() -> tuple[Desk, Desk]:
     """One that has at hand what it wrote last, a fill of 1, and one that works on the same orders."""
     desk = a_desk()
-    await desk.accept()
+    await desk.store()
     await desk.report(accepted(), filled("1", cumulative="1"))
     other = Desk(new_id=desk.new_id)
     other.orders = desk.orders
@@ -51,21 +51,21 @@ def while_somebody_else_writes(other: Desk, *reports: Report, failure: Exception
 async def in_a_line(desk: Desk, batches: Batches, *, order_id: UUID = ORDER_ID) -> None:
     """Record the batches as ingest does, each decided while those before it may still have to be written."""
 
-    async def record(reports: Sequence[Report], turn: PipelineTicket) -> None:
+    async def record(reports: Sequence[Report], ticket: PipelineTicket) -> None:
         while True:
             try:
-                await desk.recording.record({order_id: reports}, turn=turn)
+                await desk.recording.record({order_id: reports}, ticket=ticket)
             except TransientError:
                 continue
-            turn.end()
+            ticket.end()
             return
 
-    turn = PipelineTicket()
-    turn.end()
+    ticket = PipelineTicket()
+    ticket.end()
     async with asyncio.TaskGroup() as tasks:
         for reports in batches:
-            turn = turn.behind()
-            tasks.create_task(record(reports, turn))
+            ticket = ticket.next_ticket()
+            tasks.create_task(record(reports, ticket))
 
 
 @settings(max_examples=200, deadline=None)
@@ -76,7 +76,7 @@ def test_orders_come_out_as_if_each_batch_had_been_read_decided_and_written_alon
     async def both() -> None:
         one_by_one, line = a_desk(keeps=0), a_desk()
         for desk in (one_by_one, line):
-            await desk.accept()
+            await desk.store()
             if story.ours:
                 await desk.report(*story.ours)
 
@@ -109,7 +109,7 @@ def test_orders_come_out_as_if_each_batch_had_been_read_decided_and_written_alon
 
 async def test_what_was_written_last_is_not_read_again() -> None:
     desk = a_desk()
-    await desk.accept()
+    await desk.store()
     await desk.report(accepted(), filled("1", cumulative="1"))
     reads = desk.orders.loads
 
@@ -121,7 +121,7 @@ async def test_what_was_written_last_is_not_read_again() -> None:
 
 async def test_a_repeat_of_a_fill_is_looked_up_and_changes_nothing() -> None:
     desk = a_desk()
-    await desk.accept()
+    await desk.store()
     await desk.report(accepted(), filled("1", cumulative="1"), filled("2", name="E2", cumulative="3"))
 
     recorded = await desk.report(filled("1", name="other name", cumulative="1"))
@@ -132,7 +132,7 @@ async def test_a_repeat_of_a_fill_is_looked_up_and_changes_nothing() -> None:
 
 async def test_a_known_name_under_a_new_total_is_found_by_the_write() -> None:
     desk = a_desk()
-    await desk.accept()
+    await desk.store()
     await desk.report(accepted(), filled("1", cumulative="1"))
 
     await desk.report(filled("1", cumulative="7"))
@@ -142,7 +142,7 @@ async def test_a_known_name_under_a_new_total_is_found_by_the_write() -> None:
 
 async def test_a_known_name_under_a_new_total_is_known_when_the_order_was_read() -> None:
     desk = a_desk(keeps=0)
-    await desk.accept()
+    await desk.store()
     await desk.report(accepted(), filled("1", cumulative="1"))
     writes = len(desk.orders.writes)
 
@@ -156,7 +156,7 @@ async def test_a_known_name_under_a_new_total_is_known_when_the_order_was_read()
 async def test_a_bust_that_somebody_else_kept_quietly_is_seen() -> None:
     desk = a_desk()
     other = Desk(new_id=desk.new_id)
-    await desk.accept()
+    await desk.store()
     await desk.report(accepted())
     other.orders = desk.orders
     await other.report(busted("E1"))
@@ -175,7 +175,7 @@ async def test_what_was_expected_and_did_not_come_true_is_decided_again() -> Non
     await in_a_line(desk, [[filled("1", name="E2", cumulative="2")], [filled("1", name="E3", cumulative="3")]])
 
     assert desk.order().facts.filled_quantity == 3
-    assert desk.order().facts.cancel.asked == 1
+    assert desk.order().facts.cancel.requested == 1
     assert [change.order.version for change in desk.publisher.changes] == [2, 3, 5, 6]
     assert set(desk.row().executions) == {"E1", "E2", "E3"}
 
@@ -188,21 +188,21 @@ async def test_a_version_that_is_as_expected_over_other_facts_is_not_built_upon(
     await in_a_line(desk, [[filled("1", name="E2", cumulative="2")], [filled("1", name="E3", cumulative="3")]])
 
     assert desk.order().facts.filled_quantity == 2
-    assert desk.order().facts.cancel.asked == 1
+    assert desk.order().facts.cancel.requested == 1
     assert desk.row().executions["E2"].is_busted
 
 
 async def test_only_so_many_orders_are_kept() -> None:
     desk = a_desk(keeps=1)
     other = UUID(int=100)
-    await desk.accept()
-    await desk.accept(other, client_order_id="other")
+    await desk.store()
+    await desk.store(other, client_order_id="other")
 
     await desk.report(accepted())
     await desk.report(accepted(), order_id=other)
 
-    assert desk.kept.get(ORDER_ID) is None
-    assert desk.kept.get(other) is not None
+    assert desk.cache.get(ORDER_ID) is None
+    assert desk.cache.get(other) is not None
 
 
 async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
@@ -211,17 +211,17 @@ async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
     failure = ValueError("a report that cannot be recorded")
     desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=failure))
     given_up = PipelineTicket()
-    behind = given_up.behind()
+    behind = given_up.next_ticket()
 
     async def give_up() -> None:
         with pytest.raises(ValueError, match="cannot be recorded"):
-            await desk.recording.record({ORDER_ID: [filled("1", name="E2", cumulative="2")]}, turn=given_up)
+            await desk.recording.record({ORDER_ID: [filled("1", name="E2", cumulative="2")]}, ticket=given_up)
         given_up.end()
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(give_up())
         tasks.create_task(
-            desk.recording.record({ORDER_ID: [filled("1", name="E3", cumulative="3")]}, turn=behind), name="behind"
+            desk.recording.record({ORDER_ID: [filled("1", name="E3", cumulative="3")]}, ticket=behind), name="behind"
         )
 
     assert set(desk.row().executions) == {"E1", "E3"}
@@ -232,7 +232,7 @@ async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
 async def test_a_batch_that_wrote_nothing_does_not_hold_those_before_it() -> None:
     before = PipelineTicket()
     forgotten = weakref.ref(before)
-    wrote_nothing = before.behind()
+    wrote_nothing = before.next_ticket()
     before.end()
 
     wrote_nothing.end()

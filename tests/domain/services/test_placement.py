@@ -113,7 +113,7 @@ async def test_accepting_never_asks_the_venue(desk: Desk) -> None:
 
 async def test_the_same_intent_sent_again_is_the_same_order_as_it_stands_now(desk: Desk) -> None:
     first = await desk.placement.place(COMMAND)
-    await desk.submission.place([first.order.id])
+    await desk.submission.submit([first.order.id])
 
     again = await desk.placement.place(replace(COMMAND, quantity=Decimal("10.0")))
 

@@ -23,7 +23,7 @@ OTHER_ID = UUID(int=0xDEF)
 async def desk() -> Desk:
     """A desk with one order at the venue."""
     desk = Desk()
-    await desk.accept()
+    await desk.store()
     await desk.attempt()
     desk.venue.asked.clear()
     return desk
@@ -118,7 +118,7 @@ async def test_reports_by_our_id_and_by_the_venues_are_of_one_order(desk: Desk) 
 
 async def test_a_fill_before_the_acknowledgement_is_traced_through_the_venue() -> None:
     desk = Desk()
-    await desk.accept()
+    await desk.store()
     desk.venue.will_answer(OutcomeUnknown(error="lost"), keeps=True)
     await desk.attempt()
 
@@ -192,7 +192,7 @@ async def test_an_order_that_was_heard_of_just_now_is_not_looked_up(desk: Desk) 
 
 async def test_an_order_in_doubt_that_is_in_the_venues_list_is_placed() -> None:
     desk = Desk()
-    await desk.accept()
+    await desk.store()
     desk.venue.will_answer(OutcomeUnknown(error="lost"), keeps=True)
     await desk.attempt()
 
@@ -213,10 +213,10 @@ async def test_orders_that_rest_for_long_do_not_hide_one_that_closed_unheard() -
     desk = Desk(look_ups_max=3)
     resting = [UUID(int=number) for number in range(100, 110)]
     for number, order_id in enumerate(resting):
-        await desk.accept(order_id, client_order_id=f"resting-{number}")
-    await desk.submission.place(resting)
+        await desk.store(order_id, client_order_id=f"resting-{number}")
+    await desk.submission.submit(resting)
     desk.clock.advance(60 * SECOND)
-    await desk.accept()
+    await desk.store()
     await desk.attempt()
     close_unheard(desk, ORDER_ID, End.EXPIRED)
 
@@ -229,8 +229,8 @@ async def test_one_run_makes_no_more_look_ups_than_allowed() -> None:
     desk = Desk(look_ups_max=3)
     many = [UUID(int=number) for number in range(100, 110)]
     for number, order_id in enumerate(many):
-        await desk.accept(order_id, client_order_id=f"order-{number}")
-    await desk.submission.place(many)
+        await desk.store(order_id, client_order_id=f"order-{number}")
+    await desk.submission.submit(many)
     desk.venue.asked.clear()
     for order_id in many:
         close_unheard(desk, order_id, End.EXPIRED)
@@ -251,7 +251,7 @@ async def test_a_last_fill_that_nobody_heard_is_found_by_comparing_the_quantitie
 
 async def test_a_different_order_under_our_id_is_an_alarm_and_never_adopted() -> None:
     desk = Desk()
-    await desk.accept()
+    await desk.store()
     desk.venue.keep(ORDER_ID, some_terms(quantity="11"))
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
@@ -272,12 +272,12 @@ async def test_the_venue_is_asked_for_a_strange_order_once(desk: Desk) -> None:
 
 
 async def test_one_fill_that_cannot_be_recorded_keeps_no_other_from_being_caught_up(desk: Desk) -> None:
-    await desk.accept(OTHER_ID, client_order_id="intent-2")
+    await desk.store(OTHER_ID, client_order_id="intent-2")
     await desk.report(filled("1", name="E1"), order_id=OTHER_ID)
     desk.venue.fill_pages = [[heard(filled("1", name="E1")), heard(filled("2", name="E2", cumulative="2"))]]
 
     await desk.reconciliation.catch_up(cause="started")
 
     assert desk.order().facts.filled_quantity == 2
-    assert len(desk.telemetry.said("fill_set_aside")) == 1
+    assert len(desk.telemetry.said("fill_skipped")) == 1
     assert await desk.positions.read("SCRIPTED") is not None

@@ -11,7 +11,7 @@ from domain.model.errors import UnavailableError, VersionConflictError
 from domain.model.order import End, OrderStatus, VenueRank
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
-from domain.services.recording import DECIDED_AT_ONCE, VERSION_CONFLICTS_MAX
+from domain.services.recording import DECISIONS_PER_LOOP_ROUND, VERSION_CONFLICTS_MAX
 from tests.support.examples import (
     ORDER_ID,
     accepted,
@@ -32,7 +32,7 @@ OTHER = UUID(int=100)
 async def desk() -> Desk:
     """A desk with one accepted order."""
     desk = Desk()
-    await desk.accept()
+    await desk.store()
     return desk
 
 
@@ -49,9 +49,9 @@ async def test_a_batch_is_written_at_once_and_published_after_it(desk: Desk) -> 
 
 
 async def test_the_loop_goes_on_while_a_large_batch_is_decided(desk: Desk) -> None:
-    ids = [UUID(int=number) for number in range(1, 2 * DECIDED_AT_ONCE + 3)]
+    ids = [UUID(int=number) for number in range(1, 2 * DECISIONS_PER_LOOP_ROUND + 3)]
     for order_id in ids:
-        await desk.accept(order_id, client_order_id=str(order_id))
+        await desk.store(order_id, client_order_id=str(order_id))
 
     async def turns_of(order_ids: list[UUID]) -> int:
         begun = desk.recording.record({order_id: [accepted()] for order_id in order_ids})
@@ -153,7 +153,7 @@ async def test_endless_stale_writes_are_a_bug_and_say_so(desk: Desk) -> None:
 
 
 async def test_one_stale_order_makes_the_whole_batch_wait_and_nothing_is_half_written(desk: Desk) -> None:
-    await desk.accept(OTHER, client_order_id="other")
+    await desk.store(OTHER, client_order_id="other")
 
     async def somebody_else_writes() -> None:
         await desk.report(accepted(), order_id=OTHER)

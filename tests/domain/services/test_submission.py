@@ -14,15 +14,15 @@ from domain.model.errors import UnavailableError
 from domain.model.order import End, OrderStatus, VenueRank
 from domain.model.values import Reason, ReasonSource
 from domain.ports.ingest_state import Fence
-from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTicket
+from domain.ports.order_store import IMMEDIATE, Claim, OrderWrite, WriteTicket
 from domain.ports.telemetry import Metric
 from domain.ports.venue import (
     AlreadyPlaced,
     NotExecuted,
     OutcomeUnknown,
-    PlacementOutcome,
     RateLimited,
     Refused,
+    SubmissionOutcome,
     Unauthorized,
 )
 from tests.support.examples import ORDER_ID, VENUE_SAYS, accepted, busted, cancel_asked, filled, renamed, some_terms
@@ -37,7 +37,7 @@ LOST_ANSWER = OutcomeUnknown(error="read timed out")
 async def desk() -> Desk:
     """A desk with one accepted order."""
     desk = Desk()
-    await desk.accept()
+    await desk.store()
     return desk
 
 
@@ -54,7 +54,7 @@ def reason_of(desk: Desk) -> Reason:
 async def test_a_first_attempt_sends_without_a_look_up_and_the_order_is_placed(desk: Desk) -> None:
     assert await desk.attempt() == 1
 
-    assert desk.venue.asked == ["place"]
+    assert desk.venue.asked == ["submit"]
     assert desk.order().status is OrderStatus.PLACED
     assert desk.order().facts.venue_order_id == "V1"
     assert desk.row().place_due_at is None
@@ -102,7 +102,7 @@ async def test_a_lost_answer_leaves_the_order_in_doubt(desk: Desk) -> None:
     [(RateLimited(retry_after=17 * SECOND), 17 * SECOND), (Unauthorized(error="bad key"), 60 * SECOND)],
 )
 async def test_what_is_not_the_orders_fault_costs_no_attempt(
-    desk: Desk, outcome: PlacementOutcome, wait: timedelta
+    desk: Desk, outcome: SubmissionOutcome, wait: timedelta
 ) -> None:
     desk.venue.will_answer(*[outcome] * 10)
 
@@ -128,7 +128,7 @@ async def test_an_order_that_the_venue_has_already_is_looked_up_and_adopted(desk
 
     await desk.attempt()
 
-    assert desk.venue.asked == ["place", "find"]
+    assert desk.venue.asked == ["submit", "find"]
     assert desk.order().status is OrderStatus.PLACED
 
 
@@ -143,7 +143,7 @@ async def test_an_order_that_the_venue_has_but_hides_is_in_doubt(desk: Desk) -> 
 
 async def test_an_order_that_the_venue_says_it_has_is_never_given_up_because_a_look_up_failed() -> None:
     desk = Desk(max_attempts=1)
-    await desk.accept()
+    await desk.store()
     desk.venue.will_answer(AlreadyPlaced(), keeps=True)
     desk.venue.is_reachable = False
 
@@ -180,7 +180,9 @@ async def test_an_order_that_the_venue_claims_and_never_shows_stays_in_doubt_and
         (Unauthorized(error="bad key"), "unauthorized"),
     ],
 )
-async def test_each_attempt_is_counted_by_its_outcome(desk: Desk, outcome: PlacementOutcome | None, label: str) -> None:
+async def test_each_attempt_is_counted_by_its_outcome(
+    desk: Desk, outcome: SubmissionOutcome | None, label: str
+) -> None:
     desk.venue.will_answer(*([outcome] if outcome else []))
 
     await desk.attempt()
@@ -192,14 +194,14 @@ async def test_each_attempt_is_counted_by_its_outcome(desk: Desk, outcome: Place
 
 
 @pytest.mark.parametrize("first", [REFUSED_CONNECTION, RateLimited(retry_after=SECOND), LOST_ANSWER])
-async def test_every_attempt_but_the_first_looks_the_order_up(desk: Desk, first: PlacementOutcome) -> None:
+async def test_every_attempt_but_the_first_looks_the_order_up(desk: Desk, first: SubmissionOutcome) -> None:
     desk.venue.will_answer(first)
     await desk.attempt()
     desk.venue.asked.clear()
 
     await desk.attempt(after=10 * SECOND)
 
-    assert desk.venue.asked == ["find", "place"]
+    assert desk.venue.asked == ["find", "submit"]
 
 
 async def test_an_order_in_doubt_that_is_found_is_adopted_and_not_sent_again(desk: Desk) -> None:
@@ -208,7 +210,7 @@ async def test_an_order_in_doubt_that_is_found_is_adopted_and_not_sent_again(des
 
     await desk.attempt(after=SECOND)
 
-    assert desk.venue.asked == ["place", "find"]
+    assert desk.venue.asked == ["submit", "find"]
     assert desk.order().status is OrderStatus.PLACED
     assert desk.kinds() == ["PLACEMENT_IN_DOUBT", "PLACED"]
 
@@ -220,7 +222,7 @@ async def test_not_found_within_the_settle_time_proves_nothing(desk: Desk) -> No
 
     await desk.attempt(after=2 * SECOND)
 
-    assert desk.venue.asked == ["place", "find"]
+    assert desk.venue.asked == ["submit", "find"]
     assert desk.order().status is OrderStatus.IN_DOUBT
     assert desk.row().attempts == 1
     assert desk.wake_ups.placements[-1] == (ORDER_ID, 3 * SECOND)
@@ -236,7 +238,7 @@ async def test_an_order_that_shows_after_the_settle_time_is_adopted(desk: Desk) 
     await desk.attempt(after=3 * SECOND)
 
     assert desk.order().status is OrderStatus.PLACED
-    assert desk.venue.asked.count("place") == 1
+    assert desk.venue.asked.count("submit") == 1
 
 
 async def test_not_found_after_the_settle_time_is_sent_again(desk: Desk) -> None:
@@ -245,7 +247,7 @@ async def test_not_found_after_the_settle_time_is_sent_again(desk: Desk) -> None
 
     await desk.attempt(after=5 * SECOND)
 
-    assert desk.venue.asked == ["place", "find", "place"]
+    assert desk.venue.asked == ["submit", "find", "submit"]
     assert desk.order().status is OrderStatus.PLACED
 
 
@@ -269,7 +271,7 @@ async def test_the_venues_order_with_other_terms_is_an_alarm_and_neither_adopted
         await desk.attempt(after=60 * SECOND)
 
     assert desk.order().status is OrderStatus.IN_DOUBT
-    assert desk.venue.asked.count("place") == 1
+    assert desk.venue.asked.count("submit") == 1
     assert len(desk.telemetry.said("venue_order_mismatch")) == 5
     assert desk.row().attempts == 1
 
@@ -280,7 +282,7 @@ async def test_the_venues_order_with_other_terms_is_an_alarm_and_neither_adopted
 @pytest.mark.parametrize(("jitter", "share"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
 async def test_the_back_off_doubles_up_to_its_cap_and_is_jittered_down_to_the_half(jitter: float, share: float) -> None:
     desk = Desk(max_attempts=9, jitter=jitter)
-    await desk.accept()
+    await desk.store()
     desk.venue.will_answer(*[REFUSED_CONNECTION] * 8)
 
     for _ in range(8):
@@ -292,7 +294,7 @@ async def test_the_back_off_doubles_up_to_its_cap_and_is_jittered_down_to_the_ha
 
 async def test_a_very_long_budget_does_not_overflow_the_back_off() -> None:
     desk = Desk(max_attempts=100_000)
-    await desk.accept()
+    await desk.store()
     desk.row().attempts = 50_000
     desk.venue.will_answer(REFUSED_CONNECTION)
 
@@ -334,7 +336,7 @@ async def test_a_used_up_budget_leaves_an_order_in_doubt_until_the_venue_is_know
     await desk.attempt(after=60 * SECOND)
 
     assert desk.order().status is OrderStatus.FAILED
-    assert desk.venue.asked.count("place") == 3
+    assert desk.venue.asked.count("submit") == 3
     assert desk.row().attempts == 3
 
 
@@ -347,7 +349,7 @@ async def test_an_order_stays_in_doubt_however_long_its_look_ups_fail(desk: Desk
         await desk.attempt(after=60 * SECOND)
 
     assert desk.order().status is OrderStatus.IN_DOUBT
-    assert desk.venue.asked.count("place") == 1
+    assert desk.venue.asked.count("submit") == 1
 
     desk.venue.is_reachable = True
     await desk.attempt(after=60 * SECOND)
@@ -364,7 +366,7 @@ async def test_what_was_never_sent_is_given_up_even_if_look_ups_fail(desk: Desk)
         await desk.attempt(after=60 * SECOND)
 
     assert desk.order().status is OrderStatus.FAILED
-    assert desk.venue.asked.count("place") == 1
+    assert desk.venue.asked.count("submit") == 1
 
 
 # --- Claims, leases and fences ----------------------------------------------------------------------------------
@@ -374,7 +376,7 @@ async def test_two_wake_ups_at_once_make_one_attempt(desk: Desk) -> None:
     made = await asyncio.gather(desk.attempt(), desk.attempt(), desk.submission.sweep(limit=9, overdue_by=0 * SECOND))
 
     assert sorted(made) == [0, 0, 1]
-    assert desk.venue.asked == ["place"]
+    assert desk.venue.asked == ["submit"]
 
 
 async def test_an_attempt_that_died_counts_as_sent_until_its_lease_ended(desk: Desk) -> None:
@@ -386,17 +388,17 @@ async def test_an_attempt_that_died_counts_as_sent_until_its_lease_ended(desk: D
     assert desk.venue.asked == ["find"]
 
     await desk.attempt(after=4 * SECOND)
-    assert desk.venue.asked == ["find", "find", "place"]
+    assert desk.venue.asked == ["find", "find", "submit"]
     assert desk.order().status is OrderStatus.PLACED
 
 
 async def test_an_attempt_that_lost_its_claim_writes_nothing(desk: Desk) -> None:
     async def paused_until_another_took_over() -> None:
-        desk.venue.during_place = None
+        desk.venue.during_submit = None
         desk.clock.advance(31 * SECOND)
         await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
 
-    desk.venue.during_place = paused_until_another_took_over
+    desk.venue.during_submit = paused_until_another_took_over
     desk.venue.will_answer(Refused(reason=VENUE_SAYS))
 
     await desk.attempt()
@@ -464,7 +466,7 @@ class MonotonicTime:
 async def test_the_slots_bound_the_attempts_made_at_once(desk: Desk) -> None:
     others = [UUID(int=number) for number in range(100, 112)]
     for number, order_id in enumerate(others):
-        await desk.accept(order_id, client_order_id=f"other-{number}")
+        await desk.store(order_id, client_order_id=f"other-{number}")
     running: list[int] = [0, 0]
 
     async def count() -> None:
@@ -473,9 +475,9 @@ async def test_the_slots_bound_the_attempts_made_at_once(desk: Desk) -> None:
         await asyncio.sleep(0)
         running[0] -= 1
 
-    desk.venue.during_place = count
+    desk.venue.during_submit = count
 
-    await desk.submission.place([ORDER_ID, *others])
+    await desk.submission.submit([ORDER_ID, *others])
 
     assert running[1] == 4
     assert {desk.order(order_id).status for order_id in others} == {OrderStatus.PLACED}
@@ -483,43 +485,43 @@ async def test_the_slots_bound_the_attempts_made_at_once(desk: Desk) -> None:
 
 async def test_an_attempt_that_is_being_written_down_holds_no_slot(desk: Desk) -> None:
     other = UUID(int=100)
-    await desk.accept(other, client_order_id="other")
+    await desk.store(other, client_order_id="other")
     desk.slots, both_sent = asyncio.Semaphore(1), asyncio.Event()
 
     class SlowStore(MemoryOrderStore):
         async def write(
-            self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
+            self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
         ) -> Sequence[RecordedChange]:
             await both_sent.wait()
-            return await super().write(writes, fence=fence, turn=turn)
+            return await super().write(writes, fence=fence, ticket=ticket)
 
     async def note() -> None:
-        if desk.venue.asked.count("place") == 2:
+        if desk.venue.asked.count("submit") == 2:
             both_sent.set()
 
     desk.orders = SlowStore(desk.clock, rows=desk.orders.rows)
-    desk.venue.during_place = note
+    desk.venue.during_submit = note
 
     async with asyncio.timeout(5):
-        await desk.submission.place([ORDER_ID, other])
+        await desk.submission.submit([ORDER_ID, other])
 
     assert desk.order().status is desk.order(other).status is OrderStatus.PLACED
 
 
 async def test_one_orders_bug_does_not_cancel_the_others_attempts(desk: Desk) -> None:
     other = UUID(int=100)
-    await desk.accept(other, client_order_id="other")
+    await desk.store(other, client_order_id="other")
 
     async def break_once() -> None:
-        desk.venue.during_place = None
+        desk.venue.during_submit = None
         raise RuntimeError("a bug")
 
-    desk.venue.during_place = break_once
+    desk.venue.during_submit = break_once
 
-    await desk.submission.place([ORDER_ID, other])
+    await desk.submission.submit([ORDER_ID, other])
 
     assert desk.order(other).status is OrderStatus.PLACED
-    assert desk.telemetry.said("attempt_not_concluded")
+    assert desk.telemetry.said("attempt_not_recorded")
     assert desk.row().lease_until is not None
 
     await desk.attempt(after=31 * SECOND)
@@ -532,20 +534,20 @@ async def test_a_placed_order_whose_conclusion_was_lost_is_found_by_the_next_att
     async def lose_the_database() -> None:
         desk.orders.failure = UnavailableError()
 
-    desk.venue.during_place = lose_the_database
+    desk.venue.during_submit = lose_the_database
     await desk.attempt()
     desk.orders.failure = None
 
     await desk.attempt(after=31 * SECOND)
 
     assert desk.order().status is OrderStatus.PLACED
-    assert desk.venue.asked == ["place", "find"]
+    assert desk.venue.asked == ["submit", "find"]
 
 
 async def test_the_sweeper_takes_the_most_overdue_orders_first(desk: Desk) -> None:
     late = UUID(int=100)
     desk.clock.advance(SECOND)
-    await desk.accept(late, client_order_id="late")
+    await desk.store(late, client_order_id="late")
     desk.clock.advance(5 * SECOND)
 
     assert await desk.submission.sweep(limit=1, overdue_by=5 * SECOND) == 1
@@ -564,7 +566,7 @@ async def test_evidence_that_comes_during_an_attempt_is_kept_beside_its_outcome(
     async def fill() -> None:
         await desk.report(filled("4", venue_order_id="V1"))
 
-    desk.venue.during_place = fill
+    desk.venue.during_submit = fill
     desk.venue.will_answer(OutcomeUnknown(error="reset"), keeps=True)
 
     await desk.attempt()
@@ -595,7 +597,7 @@ async def test_a_cancel_asked_before_an_attempt_ends_the_order_without_sending_i
 
     assert desk.order().status is OrderStatus.CANCELED
     assert reason_of(desk).source is ReasonSource.ACCOUNT
-    assert desk.venue.asked == ["place", "find"]
+    assert desk.venue.asked == ["submit", "find"]
 
 
 async def test_a_cancel_asked_while_the_answer_is_lost_does_not_end_what_the_venue_has(desk: Desk) -> None:
@@ -618,7 +620,7 @@ async def test_an_order_given_up_while_a_cancel_was_asked_is_over(desk: Desk) ->
     desk.venue.will_answer(*[REFUSED_CONNECTION] * 3)
     await desk.attempt()
     await desk.attempt(after=60 * SECOND)
-    desk.venue.during_place = ask
+    desk.venue.during_submit = ask
 
     await desk.attempt(after=60 * SECOND)
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.domain.services.placing_steps import Steps
+from tests.domain.services.submission_steps import Steps
 
 EXAMPLES_OF_AN_EMPHASIS = 2_500
 TIMEOUT_SECONDS = 240
@@ -43,7 +43,7 @@ STEPS: Mapping[str, tuple[float, Step]] = {
     "deliver_cancels": (1, lambda steps, _a, _b: steps.deliver_cancels()),
     "reject_later": (0.4, lambda steps, a, _: steps.reject_later(a)),
     "tell": (1, lambda steps, a, b: steps.tell(a, fills=b % 2 == 1)),
-    "accept": (1, lambda steps, _a, _b: steps.accept()),
+    "store": (1, lambda steps, _a, _b: steps.store_order()),
 }
 """What may come next, with its weight. Each takes two numbers below NUMBERS."""
 
@@ -80,7 +80,7 @@ def test_whatever_happens_no_order_is_lost_or_placed_twice(first: int) -> None:
 
 
 def _history(drawn: bytes, emphasis: Mapping[str, float]) -> History:
-    """For each step a byte that is a ticket for it, and its two numbers. Hypothesis shrinks to 0: `accept`."""
+    """For each step a byte that is a ticket for it, and its two numbers. Hypothesis shrinks to 0: `store`."""
     weights = {name: weight * emphasis.get(name, 1) for name, (weight, _) in reversed(list(STEPS.items()))}
     tickets = list(itertools.accumulate(weights.values()))
     names, steps = list(weights), zip(*[iter(drawn)] * BYTES_OF_A_STEP, strict=False)

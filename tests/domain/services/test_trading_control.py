@@ -80,7 +80,7 @@ async def test_a_limit_that_was_lifted_a_moment_ago_denies_nobody(desk: Desk, co
 async def test_the_price_of_a_recorded_execution_is_the_one_that_orders_are_judged_by(
     desk: Desk, control: TradingControl
 ) -> None:
-    await desk.accept()
+    await desk.store()
     await desk.report(filled("1", price="12.40"))
     await control.set_limits(AccountLimits(price_collar_percent=Decimal(1)), by="olga")
 
@@ -95,7 +95,7 @@ async def test_the_price_of_a_recorded_execution_is_the_one_that_orders_are_judg
 async def test_an_order_that_was_never_sent_waits_for_the_end_of_a_halt_and_pays_nothing(
     desk: Desk, control: TradingControl
 ) -> None:
-    await desk.accept()
+    await desk.store()
     await control.halt(None, by="olga", reason="fat finger")
 
     attempts = [await desk.attempt(after=SECOND) for _ in range(3)]
@@ -111,7 +111,7 @@ async def test_an_order_that_was_never_sent_waits_for_the_end_of_a_halt_and_pays
 
 async def test_an_order_that_became_too_old_in_a_halt_is_not_sent_after_it(control: TradingControl, desk: Desk) -> None:
     desk.max_age = 60 * SECOND
-    await desk.accept()
+    await desk.store()
     await control.halt("alice", by="olga", reason="fat finger")
     desk.clock.advance(61 * SECOND)
     await control.resume("alice", by="olga", reason="mended")
@@ -119,13 +119,13 @@ async def test_an_order_that_became_too_old_in_a_halt_is_not_sent_after_it(contr
     await desk.attempt()
 
     assert desk.order().status is OrderStatus.FAILED
-    assert "place" not in desk.venue.asked
+    assert "submit" not in desk.venue.asked
 
 
 async def test_in_a_halt_what_may_have_been_sent_is_looked_up_and_never_sent_again(
     desk: Desk, control: TradingControl
 ) -> None:
-    await desk.accept()
+    await desk.store()
     await desk.orders.claim([ORDER_ID], lease=SECOND)  # By a worker that died.
     await control.halt(None, by="olga", reason="fat finger")
 
@@ -143,17 +143,17 @@ async def test_in_a_halt_what_may_have_been_sent_is_looked_up_and_never_sent_aga
 async def test_an_order_claimed_before_a_halt_that_waited_for_a_slot_is_not_sent(
     desk: Desk, control: TradingControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await desk.accept()
+    await desk.store()
     monkeypatch.setattr("domain.services.halt_cache.HALT_CACHE_SECONDS", 0.0)
     submission = desk.submission
     claims = await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
     await control.halt("alice", by="olga", reason="fat finger")
 
-    finding = await submission._find_out(claims[0], claimed_at=submission._now())  # noqa: SLF001 - between claim and send
+    result = await submission._make_attempt(claims[0], claimed_at=submission._now())  # noqa: SLF001 - between claim and send
 
-    assert finding.outcome == "halted"
-    assert not finding.counts
-    assert "place" not in desk.venue.asked
+    assert result.outcome == "halted"
+    assert not result.counts
+    assert "submit" not in desk.venue.asked
 
 
 async def test_a_halt_and_its_end_are_told_once_with_who_and_why(desk: Desk, control: TradingControl) -> None:
@@ -204,7 +204,7 @@ async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_a
     async def unanswered(_halts: MemoryTradingHalts) -> Collection[str | None]:
         raise UnavailableError
 
-    await desk.accept()
+    await desk.store()
     monkeypatch.setattr("domain.services.halt_cache.HALT_CACHE_SECONDS", 0.0)
     monkeypatch.setattr(MemoryTradingHalts, "halted_accounts", unanswered)
 
@@ -215,7 +215,7 @@ async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_a
 
     assert waiting == (0, None)
     assert desk.telemetry.counted(Metric.PLACEMENT_ATTEMPTS, outcome="halt_unknown") == 1
-    assert desk.venue.asked.count("place") == 1
+    assert desk.venue.asked.count("submit") == 1
     assert desk.order().status is OrderStatus.PLACED
 
 
@@ -227,7 +227,7 @@ async def test_limits_that_limit_nothing_are_refused(desk: Desk, control: Tradin
 
 
 async def test_the_corrected_price_of_an_execution_replaces_the_wrong_one(desk: Desk) -> None:
-    await desk.accept()
+    await desk.store()
     await desk.report(filled("1", price="1240", name="E1"))
     await desk.report(corrected("1", price="12.40", name="E1"))
 

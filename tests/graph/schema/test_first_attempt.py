@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from domain.model.reports import PlacementBecameUnknown, Report
+from domain.model.reports import Report, SubmissionInDoubt
 from domain.model.values import Reason, ReasonSource
 from tests.support.api_server import Api, until
 from tests.support.api_world import START
 from tests.support.examples import accepted
 from tests.support.graphql_orders import place
 
-UNKNOWN = PlacementBecameUnknown(
+UNKNOWN = SubmissionInDoubt(
     reason=Reason(source=ReasonSource.SYSTEM, code="ANSWER_LOST", message="The answer was lost."), at=START
 )
 

@@ -36,7 +36,7 @@ class _Signals:
 class _Venue:
     name = "venue"
 
-    async def place(self, order_id: UUID) -> str:
+    async def submit(self, order_id: UUID) -> str:
         await asyncio.sleep(0)
         return f"placed {order_id.int}"
 
@@ -52,7 +52,7 @@ async def test_a_port_with_crash_points_that_are_not_reached_works_as_before() -
     signals, venue = _Signals(), _Venue()
 
     crashing(signals, "wake_up:0").placement_due([UUID(int=1)])
-    outcome = await crashing(venue, "send:0,answer:0").place(UUID(int=2))
+    outcome = await crashing(venue, "send:0,answer:0").submit(UUID(int=2))
 
     assert signals.due == [UUID(int=1)]
     assert outcome == "placed 2"

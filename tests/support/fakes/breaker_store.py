@@ -1,4 +1,4 @@
-"""A venue's gate in memory, with the claims' side of it."""
+"""The state of a venue's circuit breaker in memory, with the claims' side of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,16 +29,16 @@ class MemoryBreakerStore:
         self._require_database()
         return BreakerState(is_open=self.probe_at is not None, held_for=self.held_for())
 
-    async def failed(self, *, error: str, trips_at: int, open_for: timedelta) -> BreakerUpdate:
+    async def record_failure(self, *, error: str, threshold: int, open_for: timedelta) -> BreakerUpdate:
         self._require_database()
         was_open = self.probe_at is not None
         self.failures += 1
         self.reason = error
-        if was_open or self.failures >= trips_at:
+        if was_open or self.failures >= threshold:
             self.probe_at = self.clock() + open_for
         return BreakerUpdate(is_new=not was_open and self.probe_at is not None, held_for=self.held_for())
 
-    async def worked(self) -> BreakerUpdate:
+    async def record_success(self) -> BreakerUpdate:
         self._require_database()
         was_open = self.probe_at is not None
         self.failures, self.probe_at = 0, None
@@ -67,7 +67,7 @@ class MemoryBreakerStore:
         """Whether the venue asked for a pause that is not over."""
         return self.paused_until is not None and self.paused_until > self.clock()
 
-    def lets_through(self, due: Sequence[Item], *, lease: timedelta) -> Sequence[Item]:
+    def claimable(self, due: Sequence[Item], *, lease: timedelta) -> Sequence[Item]:
         """What may be claimed of what is due: nothing, one probe, or all."""
         if self.held_for() > NO_TIME or not due:
             return ()

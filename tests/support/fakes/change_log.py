@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.model.changes import OrderSnapshot, RecordedChange
 from domain.model.errors import HistoryGoneError, UnavailableError
-from domain.ports.readers import Position
+from domain.ports.readers import AccountPosition
 
 
 @dataclass(slots=True)
@@ -61,12 +61,12 @@ class MemoryChangeLog:
             self.comparisons += 1
             return {account_id: len(self.changes.get(account_id, [])) for account_id in account_ids}
 
-    async def order_position(self, order_id: UUID, *, account_id: str | None) -> Position | None:
+    async def order_position(self, order_id: UUID, *, account_id: str | None) -> AccountPosition | None:
         found = None
         async with self._reading():
             order = self.newest(order_id)
             if order is not None and account_id in {None, order.account_id}:
-                found = Position(order=order, sequence=len(self.changes[order.account_id]))
+                found = AccountPosition(order=order, sequence=len(self.changes[order.account_id]))
         return found
 
     @asynccontextmanager

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from domain.model.changes import OrderSnapshot, PlacementState, snapshot
 from domain.model.executions import Execution
-from domain.model.order import End, Facts, Order, is_placing_over
+from domain.model.order import End, Facts, Order, is_submission_over
 from domain.model.values import ZERO
 from domain.ports.order_store import AttemptEnd, Claim, ExecutionKey, LoadedOrder, OrderWrite
 
@@ -77,13 +77,7 @@ class OrderRow:
         self.attempts += 1
         self.last_attempt_at = now
         self.lease_until = self.place_due_at = now + lease
-        return Claim(
-            order=self.order,
-            attempt=self.attempt,
-            attempts=self.attempts,
-            maybe_sent_at=self.maybe_sent_at,
-            claimed_at=now,
-        )
+        return Claim(loaded=self.loaded(), claimed_at=now)
 
     def take(self, write: OrderWrite, *, now: datetime) -> None:
         """Become what was decided."""
@@ -93,7 +87,7 @@ class OrderRow:
         self.executions |= {execution.venue_execution_id: execution for execution in write.executions}
         if write.attempt_end is not None:
             self._end_attempt(write.attempt_end, now=now)
-        if is_placing_over(facts):
+        if is_submission_over(facts):
             self.place_due_at = self.lease_until = None
         if not facts.cancel.is_open or write.order.status.is_final:
             self.cancel_due_at = None

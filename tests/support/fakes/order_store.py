@@ -19,7 +19,7 @@ from domain.model.order import Order, VenueRank
 from domain.ports.clock_and_ids import Clock
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import (
-    AT_ONCE,
+    IMMEDIATE,
     Claim,
     ExecutionKey,
     FillName,
@@ -55,16 +55,16 @@ class MemoryOrderStore:
     listeners: list[Callable[[], None]] = field(default_factory=list)
     asked_for_open: int = 0
     loads: int = 0
-    gate: MemoryBreakerStore = field(init=False)
+    breaker: MemoryBreakerStore = field(init=False)
     book: MemoryLimitBook = field(init=False)
     halts: MemoryTradingHalts = field(init=False)
 
     def __post_init__(self) -> None:
-        self.gate = MemoryBreakerStore(self.clock)
+        self.breaker = MemoryBreakerStore(self.clock)
         self.book = MemoryLimitBook(self.clock, count_open=lambda account_id: self._load(account_id).open_orders)
         self.halts = MemoryTradingHalts(self.clock)
 
-    async def accept(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
+    async def store(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
         self.require_database()
         asked = (order.account_id, order.terms.client_order_id)
         for row in self.rows.values():
@@ -87,9 +87,9 @@ class MemoryOrderStore:
         }
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
     ) -> Sequence[RecordedChange]:
-        await turn.comes()
+        await ticket.wait()
         self.require_database()
         if self.interruptions:
             await self.interruptions.popleft()()
@@ -104,16 +104,16 @@ class MemoryOrderStore:
         for write in writes:
             self.rows[write.order.id].take(write, now=self.clock())
         changes = [self._append(self.rows[write.order.id], change) for write in writes for change in write.changes]
-        await turn.written()
+        await ticket.mark_written()
         return changes
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         self.require_database()
         now = self.clock()
         rows = [self.rows[order_id] for order_id in dict.fromkeys(order_ids) if order_id in self.rows]
-        is_open, failures = self.gate.probe_at is not None, self.gate.failures
+        is_open, failures = self.breaker.probe_at is not None, self.breaker.failures
         due = [row for row in rows if row.is_due(now) and (row.may_have_been_sent or not self._is_halted(row))]
-        claims = [row.claim(now=now, lease=lease) for row in self.gate.lets_through(due, lease=lease)]
+        claims = [row.claim(now=now, lease=lease) for row in self.breaker.claimable(due, lease=lease)]
         return [
             replace(
                 claim,
@@ -132,7 +132,7 @@ class MemoryOrderStore:
     async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
         self.require_database()
         now = self.clock()
-        if self.gate.is_paused:
+        if self.breaker.is_paused:
             return []
         taken = []
         for order_id in dict.fromkeys(order_ids):

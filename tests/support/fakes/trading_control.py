@@ -20,13 +20,13 @@ class MemoryLimitBook:
 
     clock: Clock
     stored: dict[str | None, AccountLimits] = field(default_factory=dict)
-    remembered: dict[str, AccountLimits] = field(default_factory=dict)
+    cached: dict[str, AccountLimits] = field(default_factory=dict)
     count_open: Callable[[str], int] = lambda _: 0
 
     async def limits_of(self, account_id: str, *, fresh: bool = False) -> AccountLimits:
-        if fresh or account_id not in self.remembered:
-            self.remembered[account_id] = self.holding(account_id)
-        return self.remembered[account_id]
+        if fresh or account_id not in self.cached:
+            self.cached[account_id] = self.holding(account_id)
+        return self.cached[account_id]
 
     async def defaults(self) -> AccountLimits:
         return self.stored.get(None, NO_LIMITS)

@@ -21,7 +21,7 @@ from domain.ports.venue import (
     CancelUnknown,
     NotExecuted,
     Placed,
-    PlacementOutcome,
+    SubmissionOutcome,
     VenueOrder,
     VenueReport,
 )
@@ -46,20 +46,20 @@ class ScriptedVenue:
     is_reachable: bool = True
     look_up_failure: VenueUnreachableError | None = None
     asked: list[str] = field(default_factory=list)
-    during_place: Interruption | None = None
+    during_submit: Interruption | None = None
     fill_pages: list[Sequence[VenueReport]] = field(default_factory=list)
     fills_since: list[datetime] = field(default_factory=list)
     cancel_answers: deque[CancelOutcome] = field(default_factory=deque)
-    _answers: deque[tuple[PlacementOutcome, bool]] = field(default_factory=deque)
+    _answers: deque[tuple[SubmissionOutcome, bool]] = field(default_factory=deque)
 
-    def will_answer(self, *outcomes: PlacementOutcome, keeps: bool = False) -> None:
+    def will_answer(self, *outcomes: SubmissionOutcome, keeps: bool = False) -> None:
         """Answer the next placements so; with `keeps` the order is accepted all the same."""
         self._answers.extend((outcome, keeps) for outcome in outcomes)
 
-    async def place(self, order_id: UUID, terms: Terms) -> PlacementOutcome:
-        self.asked.append("place")
-        if self.during_place is not None:
-            await self.during_place()
+    async def submit(self, order_id: UUID, terms: Terms) -> SubmissionOutcome:
+        self.asked.append("submit")
+        if self.during_submit is not None:
+            await self.during_submit()
         if self._answers:
             outcome, keeps = self._answers.popleft()
             if keeps:

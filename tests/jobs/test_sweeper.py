@@ -6,7 +6,7 @@ from datetime import timedelta
 from domain.model.errors import UnavailableError
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
-from jobs.loops import SWEEP_ORDERS_MAX, Sweeper, repeat
+from jobs.sweeper import SWEEP_ORDERS_MAX, Sweeper, repeat
 from tests.support.examples import new_order
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.memory_gateway import Desk
@@ -30,7 +30,7 @@ def _sweeper(desk: Desk) -> Sweeper:
 async def test_an_order_whose_wake_up_was_lost_is_swept_up_and_placed() -> None:
     desk = Desk()
     order = new_order()
-    await desk.orders.accept(order)
+    await desk.orders.store(order)
     desk.clock.advance(OVERDUE)
 
     await _sweeper(desk).sweep()
@@ -41,7 +41,7 @@ async def test_an_order_whose_wake_up_was_lost_is_swept_up_and_placed() -> None:
 
 async def test_a_fresh_order_is_left_to_its_wake_up() -> None:
     desk = Desk()
-    await desk.orders.accept(new_order())
+    await desk.orders.store(new_order())
 
     await _sweeper(desk).sweep()
 
@@ -51,7 +51,7 @@ async def test_a_fresh_order_is_left_to_its_wake_up() -> None:
 async def test_a_sweep_that_is_sending_when_the_process_stops_is_finished_first() -> None:
     desk = Desk()
     order = new_order()
-    await desk.orders.accept(order)
+    await desk.orders.store(order)
     desk.clock.advance(OVERDUE)
     is_sending, may_answer = asyncio.Event(), asyncio.Event()
 
@@ -59,7 +59,7 @@ async def test_a_sweep_that_is_sending_when_the_process_stops_is_finished_first(
         is_sending.set()
         await may_answer.wait()
 
-    desk.venue.during_place = slowly
+    desk.venue.during_submit = slowly
     sweeping = asyncio.create_task(_sweeper(desk).run())
     await is_sending.wait()
     sweeping.cancel()
@@ -75,18 +75,18 @@ async def test_a_sweep_that_is_sending_when_the_process_stops_is_finished_first(
 async def test_a_full_sweep_is_followed_by_another_at_once() -> None:
     desk = Desk()
     for number in range(SWEEP_ORDERS_MAX + 1):
-        await desk.orders.accept(new_order(client_order_id=f"c-{number}"))
+        await desk.orders.store(new_order(client_order_id=f"c-{number}"))
     desk.clock.advance(OVERDUE)
     sweeper = _sweeper(desk)
 
     assert await sweeper.sweep()
     assert not await sweeper.sweep()
-    assert desk.venue.asked.count("place") == SWEEP_ORDERS_MAX + 1
+    assert desk.venue.asked.count("submit") == SWEEP_ORDERS_MAX + 1
 
 
 async def test_how_overdue_the_oldest_order_is_can_be_seen() -> None:
     desk = Desk()
-    await desk.orders.accept(new_order())
+    await desk.orders.store(new_order())
     desk.clock.advance(timedelta(seconds=7))
 
     await _sweeper(desk).measure()
@@ -128,4 +128,4 @@ async def test_a_loop_outlives_a_surprise_and_tells_people() -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
-    assert len(telemetry.said("loop_surprised")) == 1
+    assert len(telemetry.said("loop_failed_unexpectedly")) == 1

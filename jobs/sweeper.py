@@ -57,7 +57,7 @@ class Sweeper:
         return SWEEP_ORDERS_MAX in (placed, canceled)
 
     async def measure(self) -> bool:
-        """Measure how overdue the most overdue order is, and how the venue's gate stands."""
+        """Measure how overdue the most overdue order is, and the state of the venue's circuit."""
         oldest = await self.orders.oldest_due()
         self.telemetry.set(Metric.OLDEST_DUE_SECONDS, oldest.total_seconds() if oldest else 0.0)
         await self.submission.breaker.measure()
@@ -120,7 +120,9 @@ async def repeat(step: Callable[[], Awaitable[bool]], *, every: timedelta, name:
             failing = True
         except Exception as error:  # noqa: BLE001 - what repairs others must outlive a surprise of its own
             more = False
-            telemetry.error("loop_surprised", loop=name, error=repr(error), next="goes on; report this with the log")
+            telemetry.error(
+                "loop_failed_unexpectedly", loop=name, error=repr(error), next="goes on; report this with the log"
+            )
         if not more:
             await asyncio.sleep(every.total_seconds())
 

@@ -12,7 +12,7 @@ from tests.support.store_driver import Clerk
 async def test_an_accepted_order_is_pending_due_at_once_and_the_first_change_of_its_account(store: OrderStore) -> None:
     order = new_order(at=now())
 
-    stored = await store.accept(order)
+    stored = await store.store(order)
 
     assert stored.order.status is OrderStatus.PENDING
     assert stored.order.terms == order.terms
@@ -23,7 +23,7 @@ async def test_an_accepted_order_is_pending_due_at_once_and_the_first_change_of_
 
 
 async def test_many_calls_with_one_client_order_id_store_one_order(store: OrderStore) -> None:
-    stored = await asyncio.gather(*(store.accept(new_order()) for _ in range(100)))
+    stored = await asyncio.gather(*(store.store(new_order()) for _ in range(100)))
 
     assert len({one.order.id for one in stored}) == 1
     assert sum(one.change is not None for one in stored) == 1
@@ -32,7 +32,7 @@ async def test_many_calls_with_one_client_order_id_store_one_order(store: OrderS
 async def test_one_client_order_id_in_two_accounts_is_two_orders(store: OrderStore) -> None:
     mine, theirs = new_order(), new_order(account_id="other")
 
-    stored = [await store.accept(mine), await store.accept(theirs)]
+    stored = [await store.store(mine), await store.store(theirs)]
 
     assert [one.order.id for one in stored] == [mine.id, theirs.id]
     assert [one.change.sequence for one in stored if one.change] == [1, 1]
@@ -40,10 +40,10 @@ async def test_one_client_order_id_in_two_accounts_is_two_orders(store: OrderSto
 
 async def test_a_repeat_gives_the_order_as_it_stands_now(store: OrderStore, clerk: Clerk) -> None:
     order = new_order()
-    await store.accept(order)
+    await store.store(order)
     await clerk.record({order.id: [filled("40")]})
 
-    again = await store.accept(new_order())
+    again = await store.store(new_order())
 
     assert again.change is None
     assert again.order.status is OrderStatus.PARTIALLY_FILLED

@@ -10,7 +10,7 @@ from domain.model.order import Order, OrderStatus
 from domain.ports.telemetry import Metric
 from domain.ports.venue import UnreadableReport
 from domain.services.order_cache import OrderCache
-from tests.ingest.at_work import Following, fill, following, placed, report_of, soon
+from tests.ingest.running_consumer import Following, fill, following, placed, report_of, soon
 from tests.support.memory_gateway import Desk
 
 FAILURES = 3
@@ -52,7 +52,7 @@ def written(desk: Desk, *, since: int) -> list[UUID]:
 
 
 async def test_the_first_goes_at_once_and_what_comes_meanwhile_goes_together() -> None:
-    desk, held = Desk(kept=OrderCache(orders_max=10)), Held()
+    desk, held = Desk(cache=OrderCache(orders_max=10)), Held()
     order = await placed(desk)
 
     async with following(desk, batch_within=timedelta(hours=1)) as at_work:
@@ -70,7 +70,7 @@ async def test_the_first_goes_at_once_and_what_comes_meanwhile_goes_together() -
 
 
 async def test_it_waits_until_a_write_that_fails_is_written_at_last() -> None:
-    desk = Desk(kept=OrderCache(orders_max=10))
+    desk = Desk(cache=OrderCache(orders_max=10))
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes, published = len(desk.orders.writes), len(desk.publisher.changes)
 
@@ -91,7 +91,7 @@ async def test_it_waits_until_a_write_that_fails_is_written_at_last() -> None:
 
 
 async def test_a_failure_alone_does_not_let_it_go() -> None:
-    desk = Desk(kept=OrderCache(orders_max=10))
+    desk = Desk(cache=OrderCache(orders_max=10))
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes, published = len(desk.orders.writes), len(desk.publisher.changes)
 
@@ -108,7 +108,7 @@ async def test_a_failure_alone_does_not_let_it_go() -> None:
 
 
 async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None:
-    desk, held = Desk(kept=OrderCache(orders_max=10)), Held()
+    desk, held = Desk(cache=OrderCache(orders_max=10)), Held()
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes = len(desk.orders.writes)
 
@@ -129,7 +129,7 @@ async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None
 
 
 async def test_it_is_not_written_when_another_process_leads_by_then() -> None:
-    desk = Desk(kept=OrderCache(orders_max=10))
+    desk = Desk(cache=OrderCache(orders_max=10))
     desk.fence = await desk.positions.take(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes, published = len(desk.orders.writes), len(desk.publisher.changes)
@@ -150,7 +150,7 @@ async def test_it_is_not_written_when_another_process_leads_by_then() -> None:
 
 
 async def test_the_position_stays_before_what_was_not_recorded_when_the_session_ended() -> None:
-    desk = Desk(kept=OrderCache(orders_max=10))
+    desk = Desk(cache=OrderCache(orders_max=10))
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
 
     async with following(desk, batch_items_max=1) as at_work:

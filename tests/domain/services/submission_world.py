@@ -21,8 +21,8 @@ from domain.model.order import End
 from domain.model.reports import OrderEnded
 from domain.model.values import Terms
 from domain.ports.ingest_state import Fence
-from domain.ports.order_store import AT_ONCE, Claim, OrderWrite, WriteTicket
-from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Placed, PlacementOutcome, VenueOrder
+from domain.ports.order_store import IMMEDIATE, Claim, OrderWrite, WriteTicket
+from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Placed, SubmissionOutcome, VenueOrder
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder
 from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy
@@ -39,7 +39,7 @@ from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.fakes.venue import ScriptedVenue
-from tests.support.memory_gateway import concluding
+from tests.support.memory_gateway import record_together
 from tests.support.memory_loop import StillLoop
 
 SECOND = timedelta(seconds=1)
@@ -127,11 +127,11 @@ class WaitingStore(MemoryOrderStore):
         return claims
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, turn: WriteTicket = AT_ONCE
+        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
     ) -> Sequence[RecordedChange]:
         if Place.WRITING in self.worker.pauses_at:
             await self.worker.wait(Place.WRITING)
-        return await super().write(writes, fence=fence, turn=turn)
+        return await super().write(writes, fence=fence, ticket=ticket)
 
 
 class WaitingVenue(ScriptedVenue):
@@ -139,9 +139,9 @@ class WaitingVenue(ScriptedVenue):
 
     worker: "Worker"
 
-    async def place(self, order_id: UUID, terms: Terms) -> PlacementOutcome:
+    async def submit(self, order_id: UUID, terms: Terms) -> SubmissionOutcome:
         request = self.worker.world.send(order_id, terms)
-        outcome: PlacementOutcome = await self.worker.wait(Place.SENDING, order_id=order_id, request=request)
+        outcome: SubmissionOutcome = await self.worker.wait(Place.SENDING, order_id=order_id, request=request)
         return outcome
 
     async def find(self, order_id: UUID) -> VenueOrder | None:
@@ -158,9 +158,9 @@ class Worker:
     pauses_at: Collection[Place] = ()
     tasks: set[asyncio.Task[int]] = field(default_factory=set)
 
-    def place(self, order_ids: Sequence[UUID], *, pauses_at: Collection[Place]) -> None:
+    def submit(self, order_ids: Sequence[UUID], *, pauses_at: Collection[Place]) -> None:
         """Run the job that names these orders."""
-        self._run(self.submission.place(order_ids), pauses_at)
+        self._run(self.submission.submit(order_ids), pauses_at)
 
     def sweep(self, *, pauses_at: Collection[Place]) -> None:
         """Run the sweeper once."""
@@ -213,7 +213,7 @@ class World:
     def new_worker(self) -> Worker:
         """A worker that has just started."""
         store = WaitingStore(self.clock, rows=self.store.rows, changes=self.store.changes)
-        store.gate, store.halts = self.store.gate, self.store.halts
+        store.breaker, store.halts = self.store.breaker, self.store.halts
         venue = WaitingVenue(self.clock)
         policy = SubmissionPolicy(
             max_attempts=MAX_ATTEMPTS,
@@ -227,11 +227,11 @@ class World:
             orders=store,
             venue=venue,
             breaker=CircuitBreaker(
-                store.gate, policy=BreakerPolicy(failures=3, open_for=5 * SECOND), telemetry=self.telemetry
+                store.breaker, policy=BreakerPolicy(failures=3, open_for=5 * SECOND), telemetry=self.telemetry
             ),
             telemetry=self.telemetry,
-            judge=AttemptPolicy(policy=policy, telemetry=self.telemetry, random=lambda: 0.5),
-            conclude=concluding(
+            attempt_policy=AttemptPolicy(policy=policy, telemetry=self.telemetry, random=lambda: 0.5),
+            record_attempt=record_together(
                 AttemptRecorder(
                     orders=store,
                     recording=self._recording(store),
@@ -241,17 +241,17 @@ class World:
                 )
             ),
             slots=asyncio.Semaphore(2),
-            ahead=ClaimBudget(most=2),
-            halts=HaltCache(self.store.halts),
+            claim_budget=ClaimBudget(orders_max=2),
+            halt_cache=HaltCache(self.store.halts),
         )
         worker = Worker(self, submission)
         store.worker = venue.worker = worker
         return worker
 
-    def accept(self) -> None:
+    def store_order(self) -> None:
         """Store a new order."""
         number = len(self.store.rows) + 1
-        self.run(self.store.accept(an_order(order_id=UUID(int=number), client_order_id=str(number), at=self.clock())))
+        self.run(self.store.store(an_order(order_id=UUID(int=number), client_order_id=str(number), at=self.clock())))
 
     def run(self, work: Any) -> Any:  # noqa: ANN401 - whatever the coroutine gives
         """Run what never waits for the world."""

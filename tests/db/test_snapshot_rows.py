@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from db.database import Database
 from db.order_reader import PostgresOrderReader
-from db.rows import ORDER_COLUMN_NAMES, order_of, placement_of
+from db.order_rows import ORDER_COLUMN_NAMES, order_of, placement_of
 from domain.model.changes import OrderSnapshot, snapshot
 from domain.model.order_query import OrderFilter, OrderSort, PageRequest
 from domain.model.reports import Report
@@ -32,7 +32,7 @@ MINE = OrderFilter(account_id="alice")
 async def test_every_reading_shows_what_the_order_itself_would(database: Database, fate: Sequence[Report]) -> None:
     clerk, reader = Clerk(make_store(database)), PostgresOrderReader(database)
     # The venue's ids belong to one order each: the other one stays as it was accepted.
-    ids = await clerk.accept(2)
+    ids = await clerk.store(2)
     await clerk.record({ids[0]: fate})
 
     rows = await database.fetch(WHOLE_ROWS, ids)

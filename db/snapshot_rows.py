@@ -6,7 +6,7 @@ from sqlalchemy import Text, literal_column
 
 from db.columns import MOMENT
 from db.database import Row
-from db.rows import execution_of, facts_of, placement_of, terms_of
+from db.order_rows import execution_of, facts_of, placement_of, terms_of
 from db.tables import orders
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, view
 from domain.model.order import OrderStatus, derive_reason, derive_status

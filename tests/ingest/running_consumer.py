@@ -12,9 +12,9 @@ from domain.model.executions import Trade
 from domain.model.order import Order, OrderStatus
 from domain.model.reports import OrderFilled, Report
 from domain.ports.venue import UnreadableReport, VenueReport
+from ingest.batch_recorder import Recorder
 from ingest.consumer import Consumer, ConsumerPolicy
-from ingest.recorder import Recorder
-from ingest.waiting import WaitingReports
+from ingest.unmatched_reports import WaitingReports
 from tests.support.examples import new_order
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.memory_gateway import Desk
@@ -128,8 +128,8 @@ async def following(
 
 async def placed(desk: Desk, *, client_order_id: str = "intent-1") -> Order:
     order = new_order(client_order_id=client_order_id)
-    await desk.orders.accept(order)
-    await desk.submission.place([order.id])
+    await desk.orders.store(order)
+    await desk.submission.submit([order.id])
     return order
 
 

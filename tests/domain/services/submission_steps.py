@@ -1,4 +1,4 @@
-"""What may happen next in the world of `placing_world`, what must hold after each step, and that calm ends all.
+"""What may happen next in the world of `submission_world`, what must hold after each step, and that calm ends all.
 
 Each step takes small numbers and picks with them from what there is, so that Hypothesis and a plain seed can drive it.
 """
@@ -12,7 +12,7 @@ from domain.model.errors import UnavailableError, VenueBusyError, VenueUnauthori
 from domain.model.order import End, Order, OrderStatus, VenueRank
 from domain.model.values import ReasonSource
 from domain.ports.venue import AlreadyPlaced, NotExecuted, OutcomeUnknown, RateLimited, Refused, Unauthorized
-from tests.domain.services.placing_world import LEASE, MAX_ATTEMPTS, SECOND, Place, Request, Waiting, World
+from tests.domain.services.submission_world import LEASE, MAX_ATTEMPTS, SECOND, Place, Request, Waiting, World
 from tests.support.examples import VENUE_SAYS, filled
 
 ORDERS_MAX = 3
@@ -42,17 +42,17 @@ class Steps:
         self._seen_changes = 0
         self._checked: dict[UUID, Order] = {}
         self._versions: dict[UUID, int] = {}
-        self.world.accept()
+        self.world.store_order()
 
     # --- Steps --------------------------------------------------------------------------------------------------
 
-    def accept(self) -> None:
+    def store_order(self) -> None:
         if len(self.world.store.rows) < ORDERS_MAX:
-            self.world.accept()
+            self.world.store_order()
 
     def wake(self, worker: int, *, pause: int) -> None:
         ids = list(self.world.store.rows)
-        _pick(self.world.workers, worker).place(ids, pauses_at=_pick(PAUSES, pause))
+        _pick(self.world.workers, worker).submit(ids, pauses_at=_pick(PAUSES, pause))
 
     def sweep(self, worker: int, *, pause: int) -> None:
         _pick(self.world.workers, worker).sweep(pauses_at=_pick(PAUSES, pause))

@@ -8,7 +8,7 @@ MULTIPLE_CHOICES = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpAnswer:
     """An HTTP answer, read to its end. Header names are in lower case; only those that somebody reads are kept."""
 
     status: int

@@ -1,6 +1,6 @@
 """Rows and the domain's values: what stands in which column, both ways.
 
-Only this and `db.shown_rows`, which reads what people see, know both.
+Only this and `db.snapshot_rows`, which reads what people see, know both.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,14 @@ import orjson
 from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
 from db.database import Row
 from db.tables import orders
+from domain.model.cancel_requests import CancelRequests
 from domain.model.changes import PlacementState
 from domain.model.executions import Correction, Execution, Trade
-from domain.model.order import CancelRequests, End, Facts, Order, PlacingPhase, VenueRank
+from domain.model.order import End, Facts, Order, SubmissionPhase, VenueRank
 from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from domain.ports.order_store import LoadedOrder
 
-Key = TypeVar("Key", End, PlacingPhase)
+Key = TypeVar("Key", End, SubmissionPhase)
 
 UNNAMED = "UNNAMED"
 """A reason's code when the venue gives an empty one."""
@@ -28,7 +29,7 @@ UNNAMED = "UNNAMED"
 _SIDES = {side.value: side for side in Side}
 _TYPES = {type_.value: type_ for type_ in OrderType}
 _TIMES_IN_FORCE = {time_in_force.value: time_in_force for time_in_force in TimeInForce}
-_PHASES = {phase.value: phase for phase in PlacingPhase}
+_PHASES = {phase.value: phase for phase in SubmissionPhase}
 _RANKS = {rank.value: rank for rank in VenueRank}
 _NO_ENDS = frozenset[End]()
 _NO_REQUESTS = CancelRequests()
@@ -76,7 +77,7 @@ def facts_of(row: Row) -> Facts:
         ends=frozenset(map(End, ends)) if ends else _NO_ENDS,
         cancel=_cancel_requests_of(row),
         end_reasons=_reasons_of(row["end_reasons"], End),
-        phase_reasons=_reasons_of(row["phase_reasons"], PlacingPhase),
+        phase_reasons=_reasons_of(row["phase_reasons"], SubmissionPhase),
     )
 
 
@@ -159,7 +160,7 @@ def _cancel_requests_of(row: Row) -> CancelRequests:
     # Most orders are never to be canceled.
     if not (asked or sent or refused or refused_at):
         return _NO_REQUESTS
-    return CancelRequests(asked=asked, sent=sent, refused=refused, refused_at=refused_at)
+    return CancelRequests(requested=asked, sent=sent, refused=refused, refused_at=refused_at)
 
 
 def _reasons_of(stored: Mapping[str, Mapping[str, str]] | None, keys: type[Key]) -> Mapping[Key, Reason]:

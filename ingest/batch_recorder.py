@@ -13,7 +13,7 @@ from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport
 from domain.services.pipeline import PipelineTicket
 from domain.services.reconciliation import Reconciliation
-from ingest.waiting import WaitingReports, is_ours
+from ingest.unmatched_reports import WaitingReports, is_ours
 
 DEAD_LETTER_SOURCE = "stream"
 UNKNOWN_ORDER = "a report about an order of ours that is not in the database"
@@ -31,21 +31,21 @@ class Recorder:
     clock: Clock
     retry: timedelta
 
-    async def record(self, batch: Sequence[VenueReport | UnreadableReport], *, turn: PipelineTicket) -> bool:
+    async def record(self, batch: Sequence[VenueReport | UnreadableReport], *, ticket: PipelineTicket) -> bool:
         """Record the batch in its turn; True when a checksum shows that a fill was missed. Waits while the database is
         away, and the batches behind with it."""
         try:
-            return await self._record_batch(batch, turn)
+            return await self._record_batch(batch, ticket)
         finally:
-            turn.end()
+            ticket.end()
 
-    async def _record_batch(self, batch: Sequence[VenueReport | UnreadableReport], turn: PipelineTicket) -> bool:
+    async def _record_batch(self, batch: Sequence[VenueReport | UnreadableReport], ticket: PipelineTicket) -> bool:
         started = asyncio.get_running_loop().time()
         for item in batch:
             if isinstance(item, UnreadableReport):
                 await self._keep(item.error, item.raw)
         reports = [item for item in batch if isinstance(item, VenueReport)]
-        missed_fill = await self._record(reports, turn) if reports else False
+        missed_fill = await self._record(reports, ticket) if reports else False
         self.telemetry.observe(Metric.RECORD_BATCH_SIZE, len(batch))
         self.telemetry.observe(Metric.RECORD_SECONDS, asyncio.get_running_loop().time() - started)
         if reports:
@@ -64,11 +64,11 @@ class Recorder:
         now = asyncio.get_running_loop().time()
         await self._give_up(self.waiting.take_out(tried, unknown=recorded.unknown, now=now))
 
-    async def _record(self, reports: Sequence[VenueReport], turn: PipelineTicket) -> bool:
+    async def _record(self, reports: Sequence[VenueReport], ticket: PipelineTicket) -> bool:
         failing = False
         while True:
             try:
-                recorded = await self.reconciliation.record_reports(reports, turn=turn)
+                recorded = await self.reconciliation.record_reports(reports, ticket=ticket)
             except TransientError as error:
                 if not failing:
                     self.telemetry.warning("recording_failing", error=str(error), next="tried again until it works")
@@ -77,7 +77,7 @@ class Recorder:
             except LeadershipLostError:
                 raise
             except Exception as error:  # noqa: BLE001 - one report that breaks the rule must not stop all others
-                return await self._record_one_by_one(reports, error, turn)
+                return await self._record_one_by_one(reports, error, ticket)
             else:
                 now = asyncio.get_running_loop().time()
                 strange = [order_id for order_id in recorded.unknown if not is_ours(order_id)]
@@ -85,9 +85,11 @@ class Recorder:
                 await self._give_up(self.waiting.put(reports, recorded.unknown, now=now))
                 return recorded.missed_fill
 
-    async def _record_one_by_one(self, reports: Sequence[VenueReport], error: Exception, turn: PipelineTicket) -> bool:
+    async def _record_one_by_one(
+        self, reports: Sequence[VenueReport], error: Exception, ticket: PipelineTicket
+    ) -> bool:
         with suppress(VersionConflictError):
-            await turn.comes()
+            await ticket.wait()
         if len(reports) == 1:
             await self._keep(repr(error), _raw(reports[0]))
             return False

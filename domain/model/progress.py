@@ -1,0 +1,39 @@
+"""The order of statuses and the valid steps back from one to another. Property tests check every change by them."""
+
+from collections.abc import Mapping
+
+from domain.model.changes import ChangeKind
+from domain.model.order import OrderStatus
+
+STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus]] = {
+    # A refused cancel request restores the status before it.
+    (OrderStatus.PENDING_CANCEL, ChangeKind.CANCEL_REFUSED): frozenset(
+        {OrderStatus.PENDING, OrderStatus.IN_DOUBT, OrderStatus.PLACED, OrderStatus.PARTIALLY_FILLED}
+    ),
+    # The venue's reports outrank ours: an order that was given up and turns out to exist is live again.
+    (OrderStatus.FAILED, ChangeKind.PLACED): frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL}),
+    (OrderStatus.FAILED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
+    # The same for an order that we canceled ourselves, because the venue did not show it.
+    (OrderStatus.CANCELED, ChangeKind.PLACED): frozenset(
+        {OrderStatus.PLACED, OrderStatus.PENDING_CANCEL, OrderStatus.REJECTED}
+    ),
+    (OrderStatus.CANCELED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
+    (OrderStatus.CANCELED, ChangeKind.EXPIRED): frozenset({OrderStatus.EXPIRED}),
+    # A bust or a correction takes quantity away, whatever the status was (None stands for any).
+    (None, ChangeKind.CORRECTED): frozenset(OrderStatus),
+}
+"""The valid steps back: (status before, kind of change) to the statuses after. Every other step goes up."""
+
+PROGRESS: Mapping[OrderStatus, int] = {
+    OrderStatus.PENDING: 0,
+    OrderStatus.IN_DOUBT: 1,
+    OrderStatus.PLACED: 2,
+    OrderStatus.PARTIALLY_FILLED: 3,
+    OrderStatus.PENDING_CANCEL: 4,
+    OrderStatus.FAILED: 5,
+    OrderStatus.REJECTED: 5,
+    OrderStatus.EXPIRED: 6,
+    OrderStatus.CANCELED: 7,
+    OrderStatus.FILLED: 8,
+}
+"""The rank of each status; a change never lowers it, except for STEPS_BACK."""
