@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         head = module.sync if parsed.action == "sync" else module.importing(parsed.file)
         return run_process("instruments", head, requires=module.REQUIRES)
     if parsed.command in {"trading", "limits"}:
-        module = import_module("runtime.commands.operators")
+        module = import_module("runtime.commands.operator_commands")
         return run_process(parsed.command, module.command(parsed), requires=module.REQUIRES)
     gc.disable()  # Until it runs: imports make no garbage, and looking for it is a seventh of a start.
     module = import_module(f"runtime.processes.{parsed.command}")

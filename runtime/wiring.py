@@ -1,4 +1,4 @@
-"""Wires the stories of the domain over what a process has opened (see `runtime.resources`)."""
+"""Wires the stories of the domain over what a process has opened (see `runtime.resources.database`)."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ from domain.services.submission import Submission
 from domain.services.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue
 from runtime.processes.lifecycle import Process, new_id, utc_now
-from runtime.resources import Database, Signals
+from runtime.resources.database import Database, Signals
 from runtime.settings import Settings
 
 CONCLUDED_AT_ONCE_MAX = 100

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from domain.ports.telemetry import Metric
-from runtime.alerts.claims import RedisClaims, open_claims
-from runtime.alerts.gathering import AlertGroup, AlertGrouping, message_of
-from runtime.alerts.outbox import AlertDelivery, Outbox, SendingPolicy
-from runtime.alerts.table import Alert, AlertMatcher
+from runtime.alerts.deduplication import RedisClaims, open_claims
+from runtime.alerts.delivery import AlertDelivery, Outbox, SendingPolicy
+from runtime.alerts.grouping import AlertGroup, AlertGrouping, message_of
+from runtime.alerts.kinds import Alert, AlertMatcher
 from runtime.observability.telemetry import ProcessTelemetry
 from runtime.settings import Settings
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from runtime.alerts.gathering import AlertMessage
+from runtime.alerts.grouping import AlertMessage
 from runtime.settings import SettingsError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from runtime.alerts.channels import Channel, open_channels
-from runtime.alerts.gathering import AlertMessage
+from runtime.alerts.grouping import AlertMessage
 from runtime.settings import Settings, SettingsError, load_settings
 
 EXIT_CHANNEL_FAILED = 1

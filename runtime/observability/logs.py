@@ -1,7 +1,7 @@
 """Log lines: events with fields, plain on a terminal and JSON otherwise. No secret ever reaches them.
 
 Libraries that log through the standard library come out in the same form. What repeats itself while something is down
-is gathered (`runtime.observability.repeats`).
+is gathered (`runtime.observability.log_throttling`).
 """
 
 import logging
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from runtime.observability.repeats import Repeats
+from runtime.observability.log_throttling import Repeats
 
 MASK = "***"
 

@@ -26,7 +26,7 @@ from graph.websocket.open_sockets import OpenSockets
 from runtime.jwks import open_key_set
 from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
-from runtime.resources import open_database, open_signals
+from runtime.resources.database import open_database, open_signals
 from runtime.server.http_protocol import HttpLimits
 from runtime.server.open_files import allow_open_files
 from runtime.server.serving import serve

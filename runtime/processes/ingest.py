@@ -12,7 +12,7 @@ from ingest.recorder import Recorder
 from ingest.waiting import WaitingReports
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
-from runtime.resources import Database, Signals, alpaca_settings, open_database, open_signals, open_venue
+from runtime.resources.database import Database, Signals, alpaca_settings, open_database, open_signals, open_venue
 from runtime.settings import Settings
 from runtime.wiring import make_reconciliation, make_recording
 

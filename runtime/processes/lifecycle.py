@@ -14,9 +14,9 @@ from asyncpg.pgproto import pgproto
 
 from domain.model.errors import FillwireError
 from runtime.alerts.alerter import open_alerts
+from runtime.observability.log_throttling import Repeats, telling_repeats
 from runtime.observability.logs import configure_logs, get_logger
 from runtime.observability.metrics import Metrics
-from runtime.observability.repeats import Repeats, telling_repeats
 from runtime.observability.telemetry import ProcessTelemetry
 from runtime.processes.garbage import collect_garbage
 from runtime.settings import Settings, SettingsError, load_settings

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from jobs.loops import HaltWatch, Reconciler, Sweeper
 from jobs.worker import PlacingWorker
-from runtime.alerts.watch import OrderWatch
+from runtime.alerts.order_watch import OrderWatch
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, until_stopped
-from runtime.resources import open_database, open_signals, open_venue
+from runtime.resources.database import open_database, open_signals, open_venue
 from runtime.wiring import (
     make_cancel_delivery,
     make_reconciliation,

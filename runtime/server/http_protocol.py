@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from runtime.server.answer_cycle import AnswerCycle
 from runtime.server.cut_off import cut_off
 from runtime.server.handshakes import Handshakes
-from runtime.server.stalled import StalledPeer
+from runtime.server.stalled_peer import StalledPeer
 
 PIPELINED_MAX = 16
 """Requests that may wait behind the one that is served; more are a flood, no client."""

@@ -21,7 +21,7 @@ from websockets.protocol import State
 from domain.services.token_bucket import TokenBucket
 from graph.engine.shared_text import SHARED_TEXTS, SharedText
 from runtime.server.cut_off import cut_off
-from runtime.server.stalled import StalledPeer
+from runtime.server.stalled_peer import StalledPeer
 
 CLOSE_SECONDS = 2.0
 """How long a peer may take to notice that a socket is closed; then its connection is cut."""

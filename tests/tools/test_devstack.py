@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.stand_ins import project_with_stand_ins
 from tests.support.processes import eventually
+from tests.tools.stand_in_processes import project_with_stand_ins
 from tools.devstack import processes as heads
 from tools.devstack.ports import free_port
 from tools.devstack.stack import up

@@ -20,7 +20,7 @@ from domain.ports.venue import Placed, Refused
 from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, run_process, until_stopped, utc_now
-from runtime.resources import open_database, open_signals, open_venue
+from runtime.resources.database import open_database, open_signals, open_venue
 from runtime.wiring import make_cancel_delivery, make_recording
 
 RETRIES = 8

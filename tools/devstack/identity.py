@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tools.devstack.errors import LocalStackError
 from tools.devstack.folder import FOLDER_MODE
+from tools.devstack.installations import POSTGRES_MIN_MAJOR, PostgresPrograms
 from tools.devstack.launch import NOBODY_ID
-from tools.devstack.programs import POSTGRES_MIN_MAJOR, PostgresPrograms
 from tools.devstack.running import Identity, run_to_end
 
 NOBODY_PARENT = Path("/var/tmp")  # noqa: S108  # Used through `_own_by_nobody`, which refuses what another user made.

@@ -10,9 +10,9 @@ from pathlib import Path
 from tools.devstack.errors import LocalStackError
 from tools.devstack.folder import kept_secret
 from tools.devstack.identity import Home, choose_home
+from tools.devstack.installations import find_postgres
 from tools.devstack.ports import HOST, free_port
 from tools.devstack.probes import postgres_answers
-from tools.devstack.programs import find_postgres
 from tools.devstack.running import command_of, end_leftover, run_to_end, server_environment
 from tools.devstack.supervisor import Program
 

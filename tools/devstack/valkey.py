@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from tools.devstack.folder import FOLDER_MODE, kept_secret, write_secret
+from tools.devstack.installations import find_valkey
 from tools.devstack.ports import HOST, free_port
 from tools.devstack.probes import valkey_answers
-from tools.devstack.programs import find_valkey
 from tools.devstack.running import end_leftover, server_environment
 from tools.devstack.supervisor import Program
 

@@ -18,7 +18,7 @@ from domain.ports.trading_control import HaltFilter, TradingHalt
 from domain.services.trading_control import EVERYBODY, TradingControl
 from runtime.commands.operator_arguments import COUNT_LIMITS, DECIMAL_LIMITS
 from runtime.processes.lifecycle import Process, ProcessMain, utc_now
-from runtime.resources import Database, open_database
+from runtime.resources.database import Database, open_database
 from runtime.wiring import make_trading_control
 
 REQUIRES = ("database_url",)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import structlog
 
+from runtime.observability.log_throttling import KINDS_MAX, QUIET_GATHERINGS, Repeats
 from runtime.observability.logs import configure_logs, get_logger
-from runtime.observability.repeats import KINDS_MAX, QUIET_GATHERINGS, Repeats
 
 SECRET = "a-very-secret-password"
 GATHER_SECONDS = 10.0

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from runtime.alerts.table import Alert, AlertKind
+from runtime.alerts.kinds import Alert, AlertKind
 
 CASES_REMEMBERED_MAX = 50_000
 CASES_PER_BURST_MAX = 1_000

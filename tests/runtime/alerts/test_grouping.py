@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.alerts.gathering import CASES_PER_BURST_MAX, AlertGroup, AlertGrouping, message_of
-from runtime.alerts.table import ALERTS, Alert, AlertMatcher, alert_of
+from runtime.alerts.grouping import CASES_PER_BURST_MAX, AlertGroup, AlertGrouping, message_of
+from runtime.alerts.kinds import ALERTS, Alert, AlertMatcher, alert_of
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("domain", "jobs", "ingest", "exchange", "runtime")

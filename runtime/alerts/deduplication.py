@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from runtime.alerts.table import Alert
+from runtime.alerts.kinds import Alert
 
 PREFIX = "fillwire:alert"
 ANSWER_TIMEOUT_SECONDS = 1.0

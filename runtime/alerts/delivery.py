@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from domain.ports.telemetry import Metric, Telemetry
 from runtime.alerts.channels import Channel
-from runtime.alerts.gathering import AlertMessage
-from runtime.alerts.table import Alert
+from runtime.alerts.grouping import AlertMessage
+from runtime.alerts.kinds import Alert
 
 HOW_TO_TRY = "run `python -m runtime alerts test`"
 STOPPED = "the process stopped before it was sent"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from db.waiting_orders import WaitingOrder
-from runtime.alerts.watch import OrderWatch
+from runtime.alerts.order_watch import OrderWatch
 from tests.support.fakes.telemetry import RecordingTelemetry
 
 LIMIT = timedelta(seconds=120)

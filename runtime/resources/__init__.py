@@ -1,0 +1,1 @@
+"""What processes work with: PostgreSQL, Redis and the venue, each opened with `async with`."""
