@@ -7,7 +7,8 @@ from pathlib import Path
 from domain.model.errors import FillwireError
 from domain.model.values import Instrument, is_isin, parse_decimal
 from runtime.processes.lifecycle import Process, ProcessMain
-from runtime.resources.database import open_database, open_venue
+from runtime.resources.database import open_database
+from runtime.resources.venue import open_venue
 
 REQUIRES = ("database_url",)
 COLUMNS = ("isin", "symbol", "name", "currency", "tick_size", "lot_size", "tradable")

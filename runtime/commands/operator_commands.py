@@ -17,7 +17,7 @@ from domain.ports.trading_control import HaltFilter, TradingHalt
 from domain.services.trading_control import EVERYBODY, TradingControl
 from runtime.commands.operator_arguments import COUNT_LIMITS, DECIMAL_LIMITS
 from runtime.processes.lifecycle import Process, ProcessMain, utc_now
-from runtime.resources.database import Database, open_database
+from runtime.resources.database import DatabaseResources, open_database
 from runtime.wiring import make_trading_control
 
 REQUIRES = ("database_url",)
@@ -27,7 +27,7 @@ REQUIRES = ("database_url",)
 class OperatorResources:
     """The database, and the operators' service over it."""
 
-    database: Database
+    database: DatabaseResources
     control: TradingControl
 
 
