@@ -13,7 +13,7 @@ from starlette.routing import Route
 from domain.ports.telemetry import Telemetry
 from runtime.observability.telemetry import ProcessTelemetry
 from runtime.processes.lifecycle import Process
-from runtime.server.http_protocol import HttpLimits
+from runtime.server.http_connections import HttpLimits
 from runtime.server.serving import serve
 
 HEALTH_CONNECTIONS_MAX = 100

@@ -28,8 +28,8 @@ from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
 from runtime.resources.database import open_database
 from runtime.resources.redis import open_redis
-from runtime.server.http_protocol import HttpLimits
-from runtime.server.open_files import allow_open_files
+from runtime.server.http_connections import HttpLimits
+from runtime.server.listening import allow_open_files
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 from runtime.settings import Settings, SettingsError
