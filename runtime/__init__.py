@@ -1,1 +1,1 @@
-"""The composition root: settings, logs, metrics, resources, and the head of each process."""
+"""The composition root: settings, logs, metrics, resources, and each process."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from runtime.commands.operator_arguments import add_operators_commands
 from runtime.processes.lifecycle import run_process
 
-HEADS = {
+PROCESSES = {
     "api": "serve GraphQL, /healthz, /readyz and /metrics on PORT",
     "worker": "place and cancel orders at the exchange",
     "ingest": "follow the exchange's execution stream",
@@ -30,12 +30,12 @@ def main(*, program: str = "fillwire") -> int:
         return int(import_module("runtime.commands.alerts").test())
     if parsed.command == "instruments":
         module = import_module("runtime.commands.instruments")
-        head = module.sync if parsed.action == "sync" else module.importing(parsed.file)
-        return run_process("instruments", head, requires=module.REQUIRES)
+        run = module.sync if parsed.action == "sync" else module.importing(parsed.file)
+        return run_process("instruments", run, requires=module.REQUIRES)
     if parsed.command in {"trading", "limits"}:
-        module = import_module("runtime.commands.operators")
+        module = import_module("runtime.commands.operator_commands")
         return run_process(parsed.command, module.command(parsed), requires=module.REQUIRES)
-    gc.disable()  # Until it runs: imports make no garbage, and looking for it is a seventh of a start.
+    gc.disable()  # Until it runs: imports make no garbage, and collections take a seventh of a start.
     module = import_module(f"runtime.processes.{parsed.command}")
     return run_process(parsed.command, module.run, requires=module.REQUIRES)
 
@@ -43,20 +43,20 @@ def main(*, program: str = "fillwire") -> int:
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program, description="One process of Fillwire.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in HEADS.items():
+    for name, summary in PROCESSES.items():
         commands.add_parser(name, help=summary, description=summary)
     commands.add_parser("settings", help="print every setting with its unit, default and current value")
-    instruments = commands.add_parser("instruments", help="bring in what can be traded")
+    instruments = commands.add_parser("instruments", help="load what can be traded")
     actions = instruments.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("sync", help="read the venue's assets that tell their ISIN")
+    actions.add_parser("sync", help="read the venue's assets that have an ISIN")
     importing = actions.add_parser("import", help="add instruments from a CSV file")
     importing.add_argument(
         "file", type=Path, help="columns: isin, symbol, name, currency, tick_size, lot_size, tradable"
     )
-    alerts = commands.add_parser("alerts", help="try the channels of ALERT_URLS")
-    trying = alerts.add_subparsers(dest="action", required=True, metavar="ACTION")
-    sends = "send a test message to every channel of ALERT_URLS; exit code 1 when one did not take it"
-    trying.add_parser("test", help=sends, description=sends)
+    alerts = commands.add_parser("alerts", help="test the channels of ALERT_URLS")
+    testing = alerts.add_subparsers(dest="action", required=True, metavar="ACTION")
+    sends = "send a test message to every channel of ALERT_URLS; exit code 1 when one failed"
+    testing.add_parser("test", help=sends, description=sends)
     add_operators_commands(commands)
     return parser
 

@@ -1,4 +1,4 @@
-"""Wires the stories of the domain over what a process has opened (see `runtime.resources`)."""
+"""Wires the services of the domain over what a process has opened (see `runtime.resources`)."""
 
 import asyncio
 import random
@@ -19,22 +19,31 @@ from domain.services.submission import Submission
 from domain.services.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue
 from runtime.processes.lifecycle import Process, new_id, utc_now
-from runtime.resources import Database, Signals
+from runtime.resources.database import DatabaseResources
+from runtime.resources.redis import RedisResources
 from runtime.settings import Settings
 
-CONCLUDED_AT_ONCE_MAX = 100
-CONCLUSIONS_WAITING_MAX = 4_096
+ATTEMPTS_RECORDED_AT_ONCE_MAX = 100
+ATTEMPTS_WAITING_MAX = 4_096
 
 
 def make_recording(
-    process: Process, database: Database, signals: Signals, *, fence: Fence | None = None, cached_orders_max: int = 0
+    process: Process,
+    database: DatabaseResources,
+    redis: RedisResources,
+    *,
+    fence: Fence | None = None,
+    cached_orders_max: int = 0,
 ) -> Recording:
-    """The story of recording over this process' database and signals; ingest's carries the fence of its leadership,
-    and keeps orders: it writes the same ones again and again, and nearly alone."""
+    """Return the service that records reports.
+
+    Ingest's carries the fence of its leadership, and caches up to `cached_orders_max` orders: it writes the same ones
+    repeatedly, and is nearly their only writer.
+    """
     return Recording(
         orders=database.orders,
-        publisher=signals.publisher,
-        wake_ups=signals.wake_ups,
+        publisher=redis.publisher,
+        wake_ups=redis.wake_ups,
         telemetry=process.telemetry,
         clock=utc_now,
         new_id=new_id,
@@ -44,8 +53,8 @@ def make_recording(
     )
 
 
-def make_trading_control(process: Process, database: Database) -> TradingControl:
-    """The operators' side of limits and halts."""
+def make_trading_control(process: Process, database: DatabaseResources) -> TradingControl:
+    """Return the operators' service for limits and halts."""
     return TradingControl(
         halts=database.halts,
         book=database.limit_book,
@@ -56,19 +65,19 @@ def make_trading_control(process: Process, database: Database) -> TradingControl
 
 
 def make_submission(
-    process: Process, database: Database, signals: Signals, venue: AlpacaVenue, recording: Recording
+    process: Process, database: DatabaseResources, redis: RedisResources, venue: AlpacaVenue, recording: Recording
 ) -> Submission:
-    """The story of placing."""
+    """Return the service that submits orders to the venue."""
     policy = _submission_policy(process.settings)
-    attempt_recorder = AttemptRecorder(
+    recorder = AttemptRecorder(
         orders=database.orders,
         recording=recording,
-        wake_ups=signals.wake_ups,
+        wake_ups=redis.wake_ups,
         telemetry=process.telemetry,
         max_attempts=policy.max_attempts,
     )
-    record_together = Batcher(
-        attempt_recorder.record, batch_max_items=CONCLUDED_AT_ONCE_MAX, queue_max_items=CONCLUSIONS_WAITING_MAX
+    batcher = Batcher(
+        recorder.record, batch_max_items=ATTEMPTS_RECORDED_AT_ONCE_MAX, queue_max_items=ATTEMPTS_WAITING_MAX
     )
     return Submission(
         orders=database.orders,
@@ -76,7 +85,7 @@ def make_submission(
         breaker=make_circuit_breaker(process, database),
         telemetry=process.telemetry,
         attempt_policy=AttemptPolicy(policy=policy, telemetry=process.telemetry, random=random.random),
-        record_attempt=record_together.submit,
+        record_attempt=batcher.submit,
         slots=asyncio.Semaphore(process.settings.placement_slots),
         claim_budget=ClaimBudget(orders_max=process.settings.placement_slots),
         halt_cache=HaltCache(database.halts),
@@ -95,8 +104,8 @@ def _submission_policy(settings: Settings) -> SubmissionPolicy:
     )
 
 
-def make_circuit_breaker(process: Process, database: Database) -> CircuitBreaker:
-    """What this process learns of the venue, for all of them."""
+def make_circuit_breaker(process: Process, database: DatabaseResources) -> CircuitBreaker:
+    """Return the circuit breaker of the venue, whose state all processes share."""
     settings = process.settings
     return CircuitBreaker(
         database.breaker,
@@ -109,15 +118,15 @@ def make_circuit_breaker(process: Process, database: Database) -> CircuitBreaker
 
 
 def make_cancel_delivery(
-    process: Process, database: Database, signals: Signals, venue: AlpacaVenue, recording: Recording
+    process: Process, database: DatabaseResources, redis: RedisResources, venue: AlpacaVenue, recording: Recording
 ) -> CancelDelivery:
-    """The story of canceling, on the worker's side."""
+    """Return the service that delivers cancel requests to the venue."""
     settings = process.settings
     return CancelDelivery(
         orders=database.orders,
         venue=venue,
         recording=recording,
-        wake_ups=signals.wake_ups,
+        wake_ups=redis.wake_ups,
         telemetry=process.telemetry,
         policy=CancelPolicy(
             retry=timedelta(seconds=settings.cancel_retry_seconds),
@@ -129,9 +138,9 @@ def make_cancel_delivery(
 
 
 def make_reconciliation(
-    process: Process, database: Database, venue: AlpacaVenue, recording: Recording
+    process: Process, database: DatabaseResources, venue: AlpacaVenue, recording: Recording
 ) -> Reconciliation:
-    """The story of what the stream missed."""
+    """Return the service that finds what the stream missed."""
     settings = process.settings
     return Reconciliation(
         venue=venue,

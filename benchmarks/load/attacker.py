@@ -18,7 +18,7 @@ import uvloop
 
 from benchmarks.load.http import HttpLoad, ask, post
 from benchmarks.load.obeying import obey
-from runtime.server.open_files import allow_open_files
+from runtime.server.listening import allow_open_files
 
 HANDSHAKE = (
     b"GET /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -1,1 +1,1 @@
-"""Alerts: which events people are told of, gathered into few messages and sent by webhook, mail or chat."""
+"""Alerts: which log events people are notified of, grouped into few messages for webhooks, mail and chats."""

@@ -1,7 +1,7 @@
-"""Tells people: hears every event of the process, gathers what is an alert, and hands messages to the channels.
+"""Notifies people: matches every event of the process, groups the alerts, and queues messages for the channels.
 
-It runs beside the work and never in its way: hearing an event takes microseconds, sending has tasks and threads of its
-own, and nothing that goes wrong here reaches anything else.
+It runs beside the work and never delays it: matching an event takes microseconds, sending has tasks and threads of its
+own, and no error here reaches anything else.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from domain.ports.telemetry import Metric
-from runtime.alerts.claims import RedisClaims, open_claims
-from runtime.alerts.gathering import AlertGroup, AlertGrouping, message_of
-from runtime.alerts.outbox import AlertDelivery, Outbox, SendingPolicy
-from runtime.alerts.table import Alert, AlertMatcher
+from runtime.alerts.deduplication import AlertDeduplicator, open_deduplicator
+from runtime.alerts.delivery import AlertDelivery, ChannelQueue, DeliveryPolicy
+from runtime.alerts.grouping import AlertGroup, AlertGrouping, message_of
+from runtime.alerts.matching import Alert, AlertMatcher
 from runtime.observability.telemetry import ProcessTelemetry
 from runtime.settings import Settings
 
@@ -23,138 +23,137 @@ PAUSE_AFTER_ERROR_SECONDS = 1.0
 
 
 class Alerter:
-    """Gathers the alerts of one process and sends them. Without outboxes it only counts."""
+    """Groups the alerts of one process and sends them. Without channels it only counts."""
 
     def __init__(
         self,
         *,
         process_name: str,
-        noticing: AlertMatcher,
-        gathering: AlertGrouping,
-        outboxes: Sequence[Outbox],
-        claims: RedisClaims | None,
+        matcher: AlertMatcher,
+        grouping: AlertGrouping,
+        queues: Sequence[ChannelQueue],
+        deduplicator: AlertDeduplicator | None,
         telemetry: ProcessTelemetry,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._process_name = process_name
-        self._noticing = noticing
-        self._gathering = gathering
-        self._outboxes = outboxes
-        self._claims = claims
+        self._matcher = matcher
+        self._grouping = grouping
+        self._queues = queues
+        self._deduplicator = deduplicator
         self._telemetry = telemetry
         self._clock = clock
         self._changed = asyncio.Event()
-        self._lost: list[Alert] = []
+        self._undelivered: list[Alert] = []
 
-    def hear(self, event: str, fields: Mapping[str, object]) -> None:
-        """Take note of an event. Neither waits nor raises."""
+    def on_event(self, event: str, fields: Mapping[str, object]) -> None:
+        """Add the event to a group when it is an alert. Neither waits nor raises."""
         now = self._clock()
-        alert = self._noticing.notice(event, fields, now=now)
+        alert = self._matcher.match(event, fields, now=now)
         if alert is None:
             return
         self._telemetry.count(Metric.ALERTS, kind=alert.kind.name)
-        if self._outboxes and self._gathering.add(alert, now=now):
+        if self._queues and self._grouping.add(alert, now=now):
             self._changed.set()
 
     async def run(self) -> None:
         """Send what is due, until cancelled."""
         while True:
             self._changed.clear()
-            due_at = self._gathering.due_at()
+            due_at = self._grouping.due_at()
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if due_at is None else max(0.0, due_at - self._clock())):
                     await self._changed.wait()
             await self.send(due_by=self._clock())
 
     async def send(self, *, due_by: float) -> None:
-        """Hand every burst that is due to the channels, and give back what reached nobody."""
-        await self._give_back_lost()
-        for burst in self._gathering.take(now=due_by):
-            ours = await self._claimed(burst)
-            if ours is not None:
-                self._post(ours)
+        """Queue every group that is due for the channels, and release the alerts that no channel delivered."""
+        await self._release_undelivered()
+        for group in self._grouping.take_due(now=due_by):
+            reserved = await self._reserved(group)
+            if reserved is not None:
+                self._enqueue(reserved)
 
     async def finish(self) -> None:
-        """Send what was gathered at once, and wait until the channels have it."""
+        """Send every group at once, and wait until the channels are done."""
         await self.send(due_by=float("inf"))
-        await asyncio.gather(*(outbox.empty() for outbox in self._outboxes))
+        await asyncio.gather(*(queue.join() for queue in self._queues))
 
     async def abandon(self) -> None:
-        """Give up what was not sent, so that it is counted, logged, and another process may tell it."""
-        for outbox in self._outboxes:
-            outbox.abandon()
-        await self._give_back_lost()
+        """Fail what was not sent: it is counted and logged, and another process may send it."""
+        for queue in self._queues:
+            queue.fail_waiting()
+        await self._release_undelivered()
 
-    async def _give_back_lost(self) -> None:
-        if self._lost and self._claims is not None:
-            lost, self._lost = self._lost, []
-            await self._claims.give_back(lost)
+    async def _release_undelivered(self) -> None:
+        if self._undelivered and self._deduplicator is not None:
+            undelivered, self._undelivered = self._undelivered, []
+            await self._deduplicator.release(undelivered)
 
-    async def _claimed(self, burst: AlertGroup) -> AlertGroup | None:
-        if self._claims is None:
-            return burst
-        return burst.only(alert.case for alert in await self._claims.claim(burst.alerts))
+    async def _reserved(self, group: AlertGroup) -> AlertGroup | None:
+        if self._deduplicator is None:
+            return group
+        return group.only(alert.fingerprint for alert in await self._deduplicator.reserve(group.alerts))
 
-    def _post(self, burst: AlertGroup) -> None:
-        letter = AlertDelivery(
-            message=message_of(burst, process=self._process_name),
-            alerts=burst.alerts,
-            lost=self._lose,
-            channels_left=len(self._outboxes),
+    def _enqueue(self, group: AlertGroup) -> None:
+        delivery = AlertDelivery(
+            message=message_of(group, process=self._process_name),
+            alerts=group.alerts,
+            undelivered=self._on_undelivered,
+            channels_left=len(self._queues),
         )
-        for outbox in self._outboxes:
-            outbox.put(letter)
+        for queue in self._queues:
+            queue.put(delivery)
 
-    def _lose(self, alerts: Sequence[Alert]) -> None:
-        self._gathering.forget(alerts)
-        self._lost.extend(alerts)
+    def _on_undelivered(self, alerts: Sequence[Alert]) -> None:
+        self._grouping.forget(alerts)
+        self._undelivered.extend(alerts)
         self._changed.set()
 
 
 @asynccontextmanager
 async def open_alerts(settings: Settings, *, telemetry: ProcessTelemetry, process_name: str) -> AsyncIterator[None]:
-    """Tell people of what happens inside the block. Raises SettingsError for an address that cannot be used."""
+    """Send alerts of what happens inside the block. Raises SettingsError for an address that cannot be used."""
     async with AsyncExitStack() as stack:
-        claims = None
+        deduplicator = None
         if settings.alert_addresses and settings.redis_url is not None:
-            claims = await stack.enter_async_context(
-                open_claims(settings.redis_address, repeat_seconds=settings.alert_repeat_seconds)
+            deduplicator = await stack.enter_async_context(
+                open_deduplicator(settings.redis_address, repeat_seconds=settings.alert_repeat_seconds)
             )
-        outboxes = _open_outboxes(settings, telemetry)
+        queues = _open_queues(settings, telemetry)
         alerter = Alerter(
             process_name=process_name,
-            noticing=AlertMatcher(lasting_seconds=settings.alert_stream_down_seconds),
-            gathering=AlertGrouping(
+            matcher=AlertMatcher(sustained_seconds=settings.alert_stream_down_seconds),
+            grouping=AlertGrouping(
                 repeat_seconds=settings.alert_repeat_seconds,
                 gather_seconds=settings.alert_gather_seconds,
                 gather_max_seconds=settings.alert_gather_max_seconds,
             ),
-            outboxes=outboxes,
-            claims=claims,
+            queues=queues,
+            deduplicator=deduplicator,
             telemetry=telemetry,
         )
-        telemetry.listen(alerter.hear)
-        work = [alerter.run, *(outbox.run for outbox in outboxes)] if outboxes else []
-        tasks = [asyncio.create_task(_kept_up(run, telemetry)) for run in work]
+        telemetry.add_listener(alerter.on_event)
+        work = [alerter.run, *(queue.run for queue in queues)] if queues else []
+        tasks = [asyncio.create_task(_run_despite_errors(run, telemetry)) for run in work]
         try:
             yield
         finally:
             await _stop(alerter, tasks)
 
 
-def _open_outboxes(settings: Settings, telemetry: ProcessTelemetry) -> Sequence[Outbox]:
+def _open_queues(settings: Settings, telemetry: ProcessTelemetry) -> Sequence[ChannelQueue]:
     if not settings.alert_addresses:
         return ()
-    # Half a second and twenty megabytes: only for those who use it.
-    from runtime.alerts.channels import open_channels  # noqa: PLC0415 - only where alerts are sent
+    from runtime.alerts.channels import open_channels  # noqa: PLC0415 - half a second and 20 MB, only where alerts are sent
 
-    policy = SendingPolicy(
+    policy = DeliveryPolicy(
         attempts_max=settings.alert_max_attempts,
         timeout_seconds=settings.alert_timeout_seconds,
         pause_seconds=settings.alert_retry_seconds,
     )
     return [
-        Outbox(
+        ChannelQueue(
             channel,
             policy=policy,
             telemetry=telemetry,
@@ -164,13 +163,13 @@ def _open_outboxes(settings: Settings, telemetry: ProcessTelemetry) -> Sequence[
     ]
 
 
-async def _kept_up(run: Callable[[], Awaitable[None]], telemetry: ProcessTelemetry) -> None:
-    """Run until cancelled, and again after an error: telling people must neither end nor end anything else."""
+async def _run_despite_errors(run: Callable[[], Awaitable[None]], telemetry: ProcessTelemetry) -> None:
+    """Run until cancelled, and again after an error: alerting must neither stop nor stop anything else."""
     while True:
         try:
             await run()
         except Exception as error:  # noqa: BLE001 - whatever it is, it concerns one message and not the process
-            telemetry.error("alerting_failed", error=repr(error), next="goes on with what comes next")
+            telemetry.error("alerting_failed", error=repr(error), next="continues with the next alert")
             await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
 
 

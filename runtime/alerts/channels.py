@@ -1,4 +1,4 @@
-"""The channels to people, by the library apprise: one address, one channel. Nothing it says may tell an address.
+"""The channels, by the library apprise: one address, one channel. Nothing that it returns may hold an address.
 
 apprise blocks on sockets and sleeps between messages, so each message is sent in a thread of its own that nobody waits
 for at the end: not an executor, whose threads are joined before a process may exit.
@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from runtime.alerts.gathering import AlertMessage
+from runtime.alerts.grouping import AlertMessage
 from runtime.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MASK = "***"
 PART_MASKED_MIN_CHARACTERS = 3
 REASON_MAX_CHARACTERS = 300
-# They log addresses and payloads: apprise when it is at a loss, urllib3 each path at DEBUG.
-_TALKATIVE_LIBRARIES = ("apprise", "urllib3", "requests", "requests_oauthlib", "oauthlib")
+# They log addresses and payloads: apprise in its errors, urllib3 each path at DEBUG.
+_LIBRARIES_THAT_LOG_ADDRESSES = ("apprise", "urllib3", "requests", "requests_oauthlib", "oauthlib")
 
 
 class Channel:
@@ -35,9 +35,9 @@ class Channel:
         self._thread: threading.Thread | None = None
 
     async def send(self, message: AlertMessage, *, within_seconds: float) -> str | None:
-        """Send the message; None when it went out, or else why it did not. Never raises."""
+        """Send the message; return None, or the reason why it was not sent. Never raises."""
         if self._thread is not None and self._thread.is_alive():
-            return "the message before is still on its way"
+            return "the previous message is still being sent"
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[str | None] = loop.create_future()
 
@@ -63,8 +63,8 @@ class Channel:
             return type(error).__name__
         if result:
             return None
-        said = "; ".join(entry.message for entry in result.logs())
-        return self._without_secrets(said)[:REASON_MAX_CHARACTERS] or "the channel did not take it"
+        logged = "; ".join(entry.message for entry in result.logs())
+        return self._without_secrets(logged)[:REASON_MAX_CHARACTERS] or "the channel did not accept it"
 
     def _without_secrets(self, text: str) -> str:
         for part in self._secret_parts:
@@ -74,7 +74,7 @@ class Channel:
 
 def open_channels(addresses: Sequence[str]) -> Sequence[Channel]:
     """A channel for each address. Raises SettingsError that names the place of one that cannot be used."""
-    for name in _TALKATIVE_LIBRARIES:
+    for name in _LIBRARIES_THAT_LOG_ADDRESSES:
         library = logging.getLogger(name)
         library.addHandler(logging.NullHandler())
         library.propagate = False

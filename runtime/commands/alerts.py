@@ -1,19 +1,19 @@
-"""`python -m runtime alerts test`: send a test message to every channel of ALERT_URLS and say which took it."""
+"""`python -m runtime alerts test`: send a test message to every channel of ALERT_URLS and print which sent it."""
 
 import asyncio
 import sys
 from collections.abc import Sequence
 
 from runtime.alerts.channels import Channel, open_channels
-from runtime.alerts.gathering import AlertMessage
+from runtime.alerts.grouping import AlertMessage
 from runtime.settings import Settings, SettingsError, load_settings
 
 EXIT_CHANNEL_FAILED = 1
 EXIT_BAD_SETTINGS = 2
-NOBODY = "ALERT_URLS is not set, so nobody is told. It holds addresses of apprise: see docs/operations.md."
+NO_CHANNELS = "ALERT_URLS is not set, so no alert is sent. It holds addresses of apprise: see docs/operations.md."
 TEST = AlertMessage(
     title="Fillwire: test of alerts",
-    body="This is a test. Nothing has happened, and nothing is to be done.",
+    body="This is a test. Nothing happened, and there is nothing to do.",
     kind="test",
 )
 
@@ -34,7 +34,7 @@ def test() -> int:
 
 def _configured(settings: Settings) -> Sequence[Channel]:
     if not settings.alert_addresses:
-        raise SettingsError(NOBODY)
+        raise SettingsError(NO_CHANNELS)
     return open_channels(settings.alert_addresses)
 
 

@@ -1,4 +1,4 @@
-"""`python -m runtime instruments sync | import FILE.csv`: what can be traded, from the venue or from a file."""
+"""`python -m runtime instruments sync | import FILE.csv`: load what can be traded, from the venue or from a file."""
 
 import csv
 from collections.abc import Iterator
@@ -7,7 +7,8 @@ from pathlib import Path
 from domain.model.errors import FillwireError
 from domain.model.values import Instrument, is_isin, parse_decimal
 from runtime.processes.lifecycle import Process, ProcessMain
-from runtime.resources import open_database, open_venue
+from runtime.resources.database import open_database
+from runtime.resources.venue import open_venue
 
 REQUIRES = ("database_url",)
 COLUMNS = ("isin", "symbol", "name", "currency", "tick_size", "lot_size", "tradable")
@@ -15,11 +16,11 @@ INSTRUMENTS_PER_WRITE_MAX = 1_000
 
 
 class InstrumentImportError(FillwireError):
-    """The file cannot be taken; nothing of it was stored."""
+    """The file cannot be imported; nothing of it was stored."""
 
 
 async def sync(process: Process) -> None:
-    """Store what the venue trades, where it tells the ISIN. Raises VenueUnreachable and Unavailable."""
+    """Store the venue's assets that have an ISIN. Raises VenueUnreachableError and UnavailableError."""
     async with open_venue(process) as venue, open_database(process) as database:
         found = await venue.instruments()
         changed = await database.catalog.save(found)
@@ -27,7 +28,7 @@ async def sync(process: Process) -> None:
 
 
 def importing(file: Path) -> ProcessMain:
-    """The head that stores the instruments of a CSV file, all or nothing."""
+    """Return the main function that stores the instruments of a CSV file, all or nothing."""
 
     async def run(process: Process) -> None:
         instruments = list(read_instruments(file))
@@ -41,7 +42,7 @@ def importing(file: Path) -> ProcessMain:
 
 
 def read_instruments(file: Path) -> Iterator[Instrument]:
-    """The instruments of a CSV file with the columns of COLUMNS.
+    """Yield the instruments of a CSV file with the columns of COLUMNS.
 
     Raises InstrumentImportError that names the line and what is wrong with it.
     """

@@ -13,21 +13,21 @@ from starlette.routing import Route
 from domain.ports.telemetry import Telemetry
 from runtime.observability.telemetry import ProcessTelemetry
 from runtime.processes.lifecycle import Process
-from runtime.server.http_protocol import HttpLimits
+from runtime.server.http_connections import HttpLimits
 from runtime.server.serving import serve
 
 HEALTH_CONNECTIONS_MAX = 100
 CHECK_TIMEOUT_SECONDS = 1.5
 READY_SECONDS = 1.0
-"""How long an answer holds: whoever asks /readyz over and over makes the database answer once a second."""
+"""How long an answer holds: repeated requests of /readyz reach the database once a second."""
 READY = "ok"
 
 Check = Callable[[], Awaitable[object]]
-"""Raises NotReadyError, or anything else, while its part does not work."""
+"""Raises NotReadyError, or any other exception, while its part does not work."""
 
 
 class NotReadyError(Exception):
-    """Why a part does not work: `reason` in fixed words for everybody who may ask, the message for the log."""
+    """Why a part does not work: `reason` in fixed words for any client, the message for the log."""
 
     def __init__(self, reason: str, sentence: str) -> None:
         self.reason = reason
@@ -35,9 +35,9 @@ class NotReadyError(Exception):
 
 
 def health_routes(*, telemetry: ProcessTelemetry, checks: Mapping[str, Check], stop: asyncio.Event) -> Sequence[Route]:
-    """The routes. A check that raises or takes longer than CHECK_TIMEOUT_SECONDS makes /readyz answer 503.
+    """Return the routes. A check that raises or takes longer than CHECK_TIMEOUT_SECONDS makes /readyz answer 503.
 
-    Its answer tells no address and no name. The whole reason is in the log, once when it changes.
+    Its answer holds no address and no name. The whole reason is logged once when it changes.
     """
     readiness = Readiness(checks, telemetry)
 
@@ -47,7 +47,7 @@ def health_routes(*, telemetry: ProcessTelemetry, checks: Mapping[str, Check], s
     async def readyz(_request: Request) -> Response:
         if stop.is_set():
             return JSONResponse({"status": "stopping"}, status_code=503)
-        states = await readiness.ask()
+        states = await readiness.states()
         ready = all(state == READY for state in states.values())
         return JSONResponse(
             {"status": "ready" if ready else "unavailable", "checks": states}, status_code=200 if ready else 503
@@ -60,9 +60,9 @@ def health_routes(*, telemetry: ProcessTelemetry, checks: Mapping[str, Check], s
 
 
 class Readiness:
-    """How each part is, and what of it was logged last. One look is under way at a time, for all who ask meanwhile.
+    """The state of each part, and the state that was logged last. Concurrent requests share one run of the checks.
 
-    `clock` gives seconds and only goes forward.
+    `clock` returns seconds and is monotonic.
     """
 
     def __init__(
@@ -72,20 +72,20 @@ class Readiness:
         self._telemetry = telemetry
         self._clock = clock
         self._logged = dict.fromkeys(checks, READY)
-        self._look: asyncio.Task[Mapping[str, str]] | None = None
-        self._looked_at = 0.0
+        self._run: asyncio.Task[Mapping[str, str]] | None = None
+        self._checked_at = 0.0
 
-    async def ask(self) -> Mapping[str, str]:
-        """Each part's state at most READY_SECONDS ago: READY, or the reason why not."""
-        if self._look is None or (self._look.done() and self._clock() - self._looked_at >= READY_SECONDS):
-            self._look = asyncio.create_task(self._look_at_all())
-        return await asyncio.shield(self._look)
+    async def states(self) -> Mapping[str, str]:
+        """Return each part's state, at most READY_SECONDS old: READY, or the reason why not."""
+        if self._run is None or (self._run.done() and self._clock() - self._checked_at >= READY_SECONDS):
+            self._run = asyncio.create_task(self._check_all())
+        return await asyncio.shield(self._run)
 
-    async def _look_at_all(self) -> Mapping[str, str]:
+    async def _check_all(self) -> Mapping[str, str]:
         reasons = await asyncio.gather(*(_reason(check) for check in self._checks.values()))
         for part, reason in zip(self._checks, reasons, strict=True):
             self._log(part, reason)
-        self._looked_at = self._clock()
+        self._checked_at = self._clock()
         return dict(self._logged)
 
     def _log(self, part: str, reason: NotReadyError | None) -> None:
@@ -101,7 +101,7 @@ class Readiness:
                 part=part,
                 reason=state,
                 error=str(reason),
-                next="ready again by itself when this has passed",
+                next="ready_again follows by itself when the check succeeds",
             )
 
 

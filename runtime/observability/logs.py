@@ -1,7 +1,7 @@
 """Log lines: events with fields, plain on a terminal and JSON otherwise. No secret ever reaches them.
 
-Libraries that log through the standard library come out in the same form. What repeats itself while something is down
-is gathered (`runtime.observability.repeats`).
+Libraries that log through the standard library come out in the same form. What repeats while something is down
+is throttled (`runtime.observability.log_throttling`).
 """
 
 import logging
@@ -13,18 +13,18 @@ from datetime import UTC, datetime
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from runtime.observability.repeats import Repeats
+from runtime.observability.log_throttling import LogThrottle
 
 MASK = "***"
 
-# Uvicorn's own greetings repeat what our events say; its errors keep their tracebacks.
+# Uvicorn's start messages repeat our events; its errors keep their tracebacks.
 _WARNINGS_ONLY = ("uvicorn.error",)
-_WARN_OF_STRANGERS = ("uvicorn.error", "strawberry")
+_WARN_ABOUT_CLIENTS = ("uvicorn.error", "strawberry")
 _QUIET_LIBRARIES = ("saq", "uvicorn.access", "aiohttp.access", "alembic", "websockets", "asyncio")
-# What it says is that a task of ours has failed, and nobody looked: only the traceback shows which.
+# It logs that a task of ours failed and was not awaited: only the traceback shows which.
 _KEEPS_TRACEBACKS = "asyncio"
-# SAQ says this at every stop: our worker has waited for its jobs by then, and what is cancelled are SAQ's own waits.
-_SAYS_NOTHING = "Some tasks did not finish within the shutdown grace period, requesting cancellation"
+# SAQ logs this at every stop: our worker has waited for its jobs before, and only SAQ's own waits are cancelled.
+_ROUTINE_OF_SAQ = "Some tasks did not finish within the shutdown grace period, requesting cancellation"
 
 
 def configure_logs(
@@ -35,9 +35,9 @@ def configure_logs(
     secrets: Sequence[str],
     gather_seconds: float,
     clock: Callable[[], float] = time.monotonic,
-) -> Repeats:
+) -> LogThrottle:
     """Set up the process' logs on stdout. `log_format` is auto, plain or json; `secrets` are masked wherever they
-    appear. Gives what gathers repeats: it says them while its `run` does."""
+    appear. Return the filter that throttles repeated events: its summaries are written while its `run` does."""
     plain = log_format == "plain" or (log_format == "auto" and sys.stdout.isatty())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -77,26 +77,26 @@ def configure_logs(
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
-    repeats = Repeats(
-        gather_seconds=gather_seconds,
+    throttle = LogThrottle(
+        summary_seconds=gather_seconds,
         libraries=_QUIET_LIBRARIES,
-        warning_libraries=_WARN_OF_STRANGERS,
-        shows_each=level == "DEBUG",
+        client_libraries=_WARN_ABOUT_CLIENTS,
+        writes_each=level == "DEBUG",
         clock=clock,
     )
     handler.addFilter(_in_one_line)
-    handler.addFilter(repeats)
-    return repeats
+    handler.addFilter(throttle)
+    return throttle
 
 
 def get_logger() -> FilteringBoundLogger:
-    """The logger of this process."""
+    """Return the logger of this process."""
     logger: FilteringBoundLogger = structlog.get_logger("fillwire")
     return logger
 
 
 class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
-    """Formats a record and masks every secret in the result, wherever it came from."""
+    """A formatter that masks every secret in the result, wherever it came from."""
 
     def __init__(
         self, *, secrets: Sequence[str], foreign_pre_chain: list[Processor], processors: list[Processor]
@@ -112,17 +112,17 @@ class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """Say what a library complains about without its traceback: it is about a server that is away."""
+    """Drop the traceback of a library's line: it is about a server that is away."""
     if not record.name.startswith(_QUIET_LIBRARIES) or record.name.startswith(_KEEPS_TRACEBACKS):
         return True
     if record.exc_info and record.exc_info[1] is not None:
         record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r}", ()
         record.exc_info = None
-    return record.msg != _SAYS_NOTHING
+    return record.msg != _ROUTINE_OF_SAQ
 
 
 def _time_of_day(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """For a person who watches: the date is known, and the line stays short. UTC, as everywhere."""
+    """Add the time of day in UTC: on a terminal the date is known, and the line stays short."""
     event["timestamp"] = datetime.now(UTC).strftime("%H:%M:%S.%f")[:-3]
     return event
 

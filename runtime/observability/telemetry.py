@@ -8,19 +8,19 @@ from domain.ports.telemetry import Metric
 from runtime.observability.metrics import Metrics
 
 Listener = Callable[[str, Mapping[str, object]], None]
-"""Hears of an event and its fields. It must not wait or raise."""
+"""Called with each event and its fields. It must not wait or raise."""
 
 
 class ProcessTelemetry:
-    """Counts into the process' metrics and writes to its log."""
+    """The process' metrics and its log."""
 
     def __init__(self, metrics: Metrics, logger: FilteringBoundLogger) -> None:
         self.metrics = metrics
         self._logger = logger
         self._listeners: list[Listener] = []
 
-    def listen(self, listener: Listener) -> None:
-        """Let the listener hear of every event from now on."""
+    def add_listener(self, listener: Listener) -> None:
+        """Call the listener with every event from now on."""
         self._listeners.append(listener)
 
     def count(self, metric: Metric, amount: int = 1, **labels: str) -> None:
@@ -39,18 +39,18 @@ class ProcessTelemetry:
     def info(self, event: str, **fields: object) -> None:
         """Log a fact of normal life."""
         self._logger.info(event, **fields)
-        self._tell(event, fields)
+        self._notify(event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
         """Log what is being repaired without help."""
         self._logger.warning(event, **fields)
-        self._tell(event, fields)
+        self._notify(event, fields)
 
     def error(self, event: str, **fields: object) -> None:
         """Log what people must look at."""
         self._logger.error(event, **fields)
-        self._tell(event, fields)
+        self._notify(event, fields)
 
-    def _tell(self, event: str, fields: Mapping[str, object]) -> None:
+    def _notify(self, event: str, fields: Mapping[str, object]) -> None:
         for listener in self._listeners:
             listener(event, fields)

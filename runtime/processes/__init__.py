@@ -1,1 +1,1 @@
-"""The head of each process: what it opens, what it runs, in which order it stops."""
+"""The processes, a module for each: what it opens, what it runs, in which order it stops."""

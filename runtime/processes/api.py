@@ -26,9 +26,10 @@ from graph.websocket.open_sockets import OpenSockets
 from runtime.jwks import open_key_set
 from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
-from runtime.resources import open_database, open_signals
-from runtime.server.http_protocol import HttpLimits
-from runtime.server.open_files import allow_open_files
+from runtime.resources.database import open_database
+from runtime.resources.redis import open_redis
+from runtime.server.http_connections import HttpLimits
+from runtime.server.listening import allow_open_files
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 from runtime.settings import Settings, SettingsError
@@ -36,11 +37,11 @@ from runtime.wiring import make_recording, make_trading_control
 
 REQUIRES = ("database_url", "redis_url")
 CLOSING_SECONDS = 1.0
-"""How long after the last socket's moment a peer that answers nothing is waited for."""
+"""How long after the last socket was closed the API waits for a peer that does not answer the close frame."""
 PUBLISH_PAUSE_SECONDS = 0.005
-"""Between two sendings: what an API publishes are single orders that were just accepted, a sending for each of them
-costs as much as storing it, and the first one waits for nothing."""
-NO_TOKEN_KEY = "TOKEN_SECRET, TOKEN_JWKS_FILE or TOKEN_JWKS_URL must be set: without one nobody could be let in."  # noqa: S105 - a sentence
+"""Between two messages to Redis: an API publishes single orders that it has just stored, and a message for each of them
+costs as much as storing it. The first one is sent at once."""
+NO_TOKEN_KEY = "TOKEN_SECRET, TOKEN_JWKS_FILE or TOKEN_JWKS_URL must be set: without one no token can be verified."  # noqa: S105 - a sentence
 
 
 async def run(process: Process) -> None:
@@ -53,7 +54,7 @@ async def run(process: Process) -> None:
             clock=utc_now,
         )
         database = await stack.enter_async_context(open_database(process))
-        signals = await stack.enter_async_context(open_signals(process, publish_pause_seconds=PUBLISH_PAUSE_SECONDS))
+        redis = await stack.enter_async_context(open_redis(process, publish_pause_seconds=PUBLISH_PAUSE_SECONDS))
         hub = await stack.enter_async_context(
             open_hub(
                 settings.redis_address,
@@ -72,8 +73,8 @@ async def run(process: Process) -> None:
                 catalog=database.catalog,
                 limit_book=database.limit_book,
                 prices=database.prices,
-                publisher=signals.publisher,
-                wake_ups=signals.wake_ups,
+                publisher=redis.publisher,
+                wake_ups=redis.wake_ups,
                 telemetry=process.telemetry,
                 clock=utc_now,
                 new_id=new_id,
@@ -81,8 +82,8 @@ async def run(process: Process) -> None:
             cancellation=Cancellation(
                 orders=database.orders,
                 reader=database.reader,
-                recording=make_recording(process, database, signals),
-                wake_ups=signals.wake_ups,
+                recording=make_recording(process, database, redis),
+                wake_ups=redis.wake_ups,
             ),
             control=make_trading_control(process, database),
             reader=database.reader,
@@ -92,7 +93,7 @@ async def run(process: Process) -> None:
             clock=utc_now,
             settings=graph_settings(settings),
         )
-        checks = {"database": database.check, "redis": signals.check}
+        checks = {"database": database.check, "redis": redis.check}
         health = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
         sockets = OpenSockets()
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
@@ -105,13 +106,13 @@ async def run(process: Process) -> None:
 
 @asynccontextmanager
 async def open_token_verifier(process: Process) -> AsyncIterator[TokenVerifier]:
-    """The verifier for the configured key. Raises SettingsError when there is none or it cannot be read."""
+    """Open the verifier for the configured key. Raises SettingsError when there is none or it cannot be read."""
     settings = process.settings
     expected = ExpectedClaims(audience=settings.token_audience, issuer=settings.token_issuer)
     if settings.token_secret is not None:
         yield HmacTokens(secret=settings.token_secret.get_secret_value(), expected=expected)
     elif settings.token_jwks_file is not None:
-        yield _keys_of_file(settings.token_jwks_file, expected)
+        yield _read_key_file(settings.token_jwks_file, expected)
     elif settings.token_jwks_url is not None:
         async with open_key_set(settings.token_jwks_url, expected=expected, telemetry=process.telemetry) as tokens:
             yield tokens
@@ -119,7 +120,7 @@ async def open_token_verifier(process: Process) -> AsyncIterator[TokenVerifier]:
         raise SettingsError(NO_TOKEN_KEY)
 
 
-def _keys_of_file(path: str, expected: ExpectedClaims) -> TokenVerifier:
+def _read_key_file(path: str, expected: ExpectedClaims) -> TokenVerifier:
     try:
         return read_key_set(Path(path), expected=expected)
     except (OSError, ValueError) as error:
@@ -127,7 +128,7 @@ def _keys_of_file(path: str, expected: ExpectedClaims) -> TokenVerifier:
 
 
 def graph_settings(settings: Settings) -> GraphSettings:
-    """The API's limits."""
+    """Return the limits of GraphQL requests and websockets."""
     return GraphSettings(
         max_attempts=settings.placement_max_attempts,
         operation_timeout_seconds=settings.operation_timeout_seconds,
@@ -172,7 +173,7 @@ def graph_settings(settings: Settings) -> GraphSettings:
 
 
 def http_limits(settings: Settings) -> HttpLimits:
-    """How many HTTP connections there may be, and how long one is waited for."""
+    """Return the limits of HTTP connections."""
     return HttpLimits(
         connections_max=settings.http_connections_max,
         upgrades_per_second=settings.sockets_opened_per_second_max,
@@ -185,7 +186,7 @@ def http_limits(settings: Settings) -> HttpLimits:
 
 
 def websocket_limits(settings: Settings) -> WebSocketLimits:
-    """What one peer may do on the wire."""
+    """Return the limits of one websocket's frames."""
     return WebSocketLimits(
         message_max_bytes=settings.socket_message_max_bytes,
         frames_per_second=settings.socket_messages_per_second_max,
@@ -214,16 +215,16 @@ async def _serve(process: Process, application: ASGIApp, sockets: OpenSockets) -
     settings = process.settings
 
     async def drain() -> None:
-        """Readiness is off by now; new requests are served meanwhile, since not everybody has noticed yet."""
+        """Close the websockets. /readyz answers 503 by now; requests of clients that have not noticed are served."""
         process.telemetry.info("draining", sockets=len(sockets), drain_seconds=settings.api_drain_seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(settings.api_drain_seconds + CLOSING_SECONDS):
                 await sockets.end_all(within_seconds=settings.api_drain_seconds, random=random.random)
 
     wanted = settings.sockets_max + settings.http_connections_max
-    if (room := allow_open_files(wanted)) < wanted:
+    if (available := allow_open_files(wanted)) < wanted:
         process.telemetry.warning(
-            "open_files_limited", wanted=wanted, room=room, next="raise ulimit -Hn, or lower SOCKETS_MAX"
+            "open_files_limited", wanted=wanted, available=available, next="raise ulimit -Hn, or lower SOCKETS_MAX"
         )
     await serve(
         application,

@@ -1,7 +1,7 @@
 """Named places at which a process can be made to crash, for fault runs: CRASH_AT=name:probability,name:probability.
 
-The places are calls of ports, so nothing in the stories knows of them: the composition root wraps the ports only when
-CRASH_AT is set. A crash is `os._exit`: no handler runs, nothing is flushed, as with kill -9.
+The places are calls of ports, so no service knows of them: the ports are wrapped only when CRASH_AT is set.
+A crash is `os._exit`: no handler runs, nothing is flushed, as with kill -9.
 """
 
 import asyncio
@@ -13,39 +13,39 @@ from typing import TypeVar, cast
 
 EXIT_CODE = 9
 SENDING_SECONDS = 0.003
-"""How long a request may have been on its way when the process dies of `send`."""
+"""How long a request has been under way when the process dies at `send`."""
 
 Port = TypeVar("Port")
 Method = Callable[..., object]
 AsyncMethod = Callable[..., Coroutine[None, None, object]]
 Reach = Callable[[str], None]
-"""Called with a place's name; it may not return."""
+"""Called with a crash point's name; it may not return."""
 
 NAMES = ("commit", "wake_up", "claim", "send", "answer", "apply", "publish")
-"""Committed an accepted order; about to wake a worker; claimed; sent and not answered; answered and not recorded;
-recorded and not told; about to publish."""
+"""An order is stored; about to wake a worker; claimed; sent and not answered; answered and not recorded;
+recorded and not published; about to publish."""
 
 
 def read_crash_at(text: str) -> Mapping[str, float]:
-    """The chances by name. Raises ValueError with a sentence."""
-    chances = {}
+    """Return the probabilities by name. Raise ValueError for a name that does not exist."""
+    probabilities = {}
     for part in text.split(","):
-        name, _, chance = part.partition(":")
+        name, _, probability = part.partition(":")
         if name not in NAMES:
             raise ValueError(f"{name!r} is no crash point; there are {', '.join(NAMES)}")
-        chances[name] = float(chance)
-    return chances
+        probabilities[name] = float(probability)
+    return probabilities
 
 
 def crashing(port: Port, crash_at: str | None) -> Port:
-    """The port itself, or one that crashes at its places with the chances of CRASH_AT."""
+    """Return the port itself, or one that crashes at its crash points with the probabilities of CRASH_AT."""
     if not crash_at:
         return port
     return cast("Port", _Crashing(port, partial(_reach, read_crash_at(crash_at))))
 
 
 class _Crashing:
-    """Stands in front of a port and passes everything on."""
+    """A port with crash points before or after its methods."""
 
     def __init__(self, port: object, reach: Reach) -> None:
         self._port = port
@@ -53,12 +53,12 @@ class _Crashing:
 
     def __getattr__(self, name: str) -> object:
         method = getattr(self._port, name)
-        around = _AROUND.get(name)
-        return method if around is None else partial(around, method, self._reach)
+        crashing_method = CRASHING_METHODS.get(name)
+        return method if crashing_method is None else partial(crashing_method, method, self._reach)
 
 
-def _reach(chances: Mapping[str, float], name: str) -> None:
-    if random.random() < chances.get(name, 0.0):  # noqa: S311 - chance, not secrecy
+def _reach(probabilities: Mapping[str, float], name: str) -> None:
+    if random.random() < probabilities.get(name, 0.0):  # noqa: S311 - chance, not secrecy
         os._exit(EXIT_CODE)
 
 
@@ -103,7 +103,7 @@ def _publish(method: Method, reach: Reach, *arguments: object, **named: object) 
     return method(*arguments, **named)
 
 
-_AROUND: Mapping[str, Callable[..., object]] = {
+CRASHING_METHODS: Mapping[str, Callable[..., object]] = {
     "store": _store,
     "claim": _claim,
     "claim_due": _claim,

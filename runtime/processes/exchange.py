@@ -1,4 +1,4 @@
-"""The simulated exchange as a process of its own."""
+"""The simulated exchange, as a process."""
 
 from pathlib import Path
 
@@ -12,8 +12,10 @@ REQUIRES = ()
 
 
 async def run(process: Process) -> None:
-    """Serve the venue's protocol and the controls on EXCHANGE_PORT until stopped. Raises SettingsError when the
-    journal file cannot be read or the port is taken."""
+    """Serve the venue's protocol and the simulator's controls on EXCHANGE_PORT until stopped.
+
+    Raises SettingsError when the journal file cannot be read or the port is taken.
+    """
     settings = process.settings
     config = SimulatorConfig(
         host=settings.host,

@@ -1,4 +1,4 @@
-"""Ingest: follows the exchange's execution stream into the database, or stands by while another one does."""
+"""Ingest: records the venue's execution stream in the database, or stands by while another process does."""
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -12,25 +12,27 @@ from ingest.leadership import Leadership, LeadershipPolicy
 from ingest.unmatched_reports import WaitingReports
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
-from runtime.resources import Database, Signals, alpaca_settings, open_database, open_signals, open_venue
+from runtime.resources.database import DatabaseResources, open_database
+from runtime.resources.redis import RedisResources, open_redis
+from runtime.resources.venue import alpaca_settings, open_venue
 from runtime.settings import Settings
 from runtime.wiring import make_reconciliation, make_recording
 
 REQUIRES = ("database_url", "redis_url")
 CACHED_ORDERS_MAX = 20_000
-"""Some 2 KB each."""
+"""About 2 KB each."""
 
 
 async def run(process: Process) -> None:
-    """Lead or stand by until stopped; a leader gives its lease back then."""
+    """Lead or stand by until stopped; a leader releases its lease then."""
     settings = process.settings
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(process))
-        signals = await stack.enter_async_context(open_signals(process))
+        redis = await stack.enter_async_context(open_redis(process))
         venue = await stack.enter_async_context(open_venue(process))
 
         async def follow(fence: Fence) -> None:
-            await make_consumer(process, database, signals, venue, fence=fence).run()
+            await make_consumer(process, database, redis, venue, fence=fence).run()
 
         leadership = Leadership(
             lease=database.leadership,
@@ -44,16 +46,16 @@ async def run(process: Process) -> None:
                 ask_every=timedelta(seconds=settings.ingest_standby_ask_seconds),
             ),
         )
-        checks = {"database": database.check, "redis": signals.check}
+        checks = {"database": database.check, "redis": redis.check}
         await until_stopped(process, leadership.run, database.tape.run, lambda: serve_health(process, checks=checks))
 
 
 def make_consumer(
-    process: Process, database: Database, signals: Signals, venue: AlpacaVenue, *, fence: Fence
+    process: Process, database: DatabaseResources, redis: RedisResources, venue: AlpacaVenue, *, fence: Fence
 ) -> Consumer:
-    """What follows the stream for one term of leadership."""
+    """Return the consumer of the stream for one term of leadership."""
     settings = process.settings
-    recording = make_recording(process, database, signals, fence=fence, cached_orders_max=CACHED_ORDERS_MAX)
+    recording = make_recording(process, database, redis, fence=fence, cached_orders_max=CACHED_ORDERS_MAX)
     reconciliation = make_reconciliation(process, database, venue, recording)
     waiting = WaitingReports(
         reports_max=settings.unknown_order_reports_max, wait_seconds=settings.unknown_order_wait_seconds

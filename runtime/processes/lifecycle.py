@@ -1,4 +1,4 @@
-"""What every process has in common: settings, logs, metrics, an event loop, and a clean stop on SIGTERM or Ctrl-C."""
+"""What every process shares: settings, logs, metrics, an event loop, garbage collection, a clean stop."""
 
 import asyncio
 import gc
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import perf_counter
 from uuid import UUID
 
 import uuid_utils
@@ -14,20 +15,26 @@ from asyncpg.pgproto import pgproto
 
 from domain.model.errors import FillwireError
 from runtime.alerts.alerter import open_alerts
+from runtime.observability.log_throttling import LogThrottle, throttling
 from runtime.observability.logs import configure_logs, get_logger
 from runtime.observability.metrics import Metrics
-from runtime.observability.repeats import Repeats, telling_repeats
 from runtime.observability.telemetry import ProcessTelemetry
-from runtime.processes.garbage import collect_garbage
 from runtime.settings import Settings, SettingsError, load_settings
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
+GC_THRESHOLDS = (50_000, 2, 1_000_000_000)
+"""New objects before a collection of generation 0, such collections before one of generation 1, and never one of
+generation 2: with two thousand websockets CPython's own pace stops the process for 20 to 65 ms several times a second.
+Generation 0 is large enough that the objects of hundreds of waiting requests are gone before they are scanned."""
+FULL_COLLECTION_PAUSE_MIN_SECONDS = 30.0
+FULL_COLLECTION_PAUSE_TIMES = 1_000
+"""The pause before a full collection, in durations of the last one: all of them take a thousandth of the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One running process. `stop` is set when it is asked to stop; whoever waits for it then winds up."""
+    """One running process. `stop` is set when it is asked to stop."""
 
     name: str
     settings: Settings
@@ -36,24 +43,25 @@ class Process:
 
 
 ProcessMain = Callable[[Process], Coroutine[None, None, None]]
+"""What one process runs until it stops: `run` of a module in `runtime.processes`, or an operator's command."""
 
 
 def utc_now() -> datetime:
-    """The present moment, aware, in UTC."""
+    """Return the present moment, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def new_id() -> UUID:
-    """A new uuid version 7: ids sort by the time of their making (RFC 9562).
+    """Return a new uuid version 7: ids sort by their time of creation (RFC 9562).
 
-    Made as the driver makes those that it reads, in C: making and writing one takes a third of the time.
+    It has the driver's own type, made in C: creating and writing one takes a third of the time.
     """
     return pgproto.UUID(uuid_utils.uuid7().bytes)
 
 
-def run_process(name: str, head: ProcessMain, *, requires: Sequence[str] = ()) -> int:
-    """Run a process until it stops; gives the exit code. Wrong or missing settings end it with one clear message."""
-    gc.freeze()  # What was imported stays for good: a collection need not look at it again.
+def run_process(name: str, main: ProcessMain, *, requires: Sequence[str] = ()) -> int:
+    """Run a process until it stops and return its exit code. Unusable settings end it with one message."""
+    gc.freeze()  # Imported modules stay until the end: no collection needs to scan them.
     gc.enable()
     try:
         settings = load_settings()
@@ -61,7 +69,7 @@ def run_process(name: str, head: ProcessMain, *, requires: Sequence[str] = ()) -
     except SettingsError as error:
         print(f"fillwire {name} cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - there is no log without settings
         return EXIT_BAD_SETTINGS
-    repeats = configure_logs(
+    throttle = configure_logs(
         process=name,
         log_format=settings.log_format,
         level=settings.log_level,
@@ -69,13 +77,13 @@ def run_process(name: str, head: ProcessMain, *, requires: Sequence[str] = ()) -
         gather_seconds=settings.log_gather_seconds,
     )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_run(name, head, settings, repeats))
+        return runner.run(_run(name, main, settings, throttle))
 
 
 async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]]) -> None:
-    """Run the tasks until the process is asked to stop; then cancel them and wait for them to wind up.
+    """Run the tasks until the process is asked to stop; then cancel them and wait until they end.
 
-    A task that fails takes the process down: its supervisor starts a fresh one.
+    A task that fails ends the process: its supervisor starts a new one.
     """
 
     async def stop_all() -> None:
@@ -96,11 +104,27 @@ class _StoppedError(Exception):
     """The process was asked to stop."""
 
 
+async def collect_garbage() -> None:
+    """Run a full collection every FULL_COLLECTION_PAUSE_MIN_SECONDS or less often, until cancelled.
+
+    Start it when everything is open and nothing is served yet: existing objects are never scanned again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    pause_seconds = FULL_COLLECTION_PAUSE_MIN_SECONDS
+    while True:
+        await asyncio.sleep(pause_seconds)
+        began = perf_counter()
+        gc.collect()
+        pause_seconds = max(FULL_COLLECTION_PAUSE_MIN_SECONDS, FULL_COLLECTION_PAUSE_TIMES * (perf_counter() - began))
+
+
 async def _as_coroutine(task: Callable[[], Awaitable[None]]) -> None:
     await task()
 
 
-async def _run(name: str, head: ProcessMain, settings: Settings, repeats: Repeats) -> int:
+async def _run(name: str, main: ProcessMain, settings: Settings, throttle: LogThrottle) -> int:
     process = Process(
         name=name, settings=settings, telemetry=ProcessTelemetry(Metrics(), get_logger()), stop=asyncio.Event()
     )
@@ -110,27 +134,27 @@ async def _run(name: str, head: ProcessMain, settings: Settings, repeats: Repeat
     process.telemetry.info("started", process=name)
     try:
         async with (
-            telling_repeats(repeats),
+            throttling(throttle),
             open_alerts(settings, telemetry=process.telemetry, process_name=name),
         ):
-            await head(process)
+            await main(process)
     except Exception as error:
-        exit_code = _said_why(process, error)
+        exit_code = _log_failure(process, error)
         if not exit_code:
             raise
         return exit_code
     return 0
 
 
-def _said_why(process: Process, error: Exception) -> int:
-    """Say in a sentence why the process ends, and give its exit code; 0 when only a traceback could tell."""
+def _log_failure(process: Process, error: Exception) -> int:
+    """Log in a sentence why the process ends and return its exit code; 0 when only a traceback could explain it."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]  # A task group had it, with nothing to add.
+        error = error.exceptions[0]  # Of a task group, which adds nothing.
     if isinstance(error, SettingsError):
         process.telemetry.error("cannot_start", process=process.name, error=str(error))
         return EXIT_BAD_SETTINGS
     if isinstance(error, FillwireError):
-        process.telemetry.error("ended", process=process.name, error=str(error))
+        process.telemetry.error("process_failed", process=process.name, error=str(error))
         return EXIT_FAILED
     return 0
 
@@ -138,6 +162,6 @@ def _said_why(process: Process, error: Exception) -> int:
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     if sys.platform == "win32":
         return None
-    import uvloop  # noqa: PLC0415 - not there on Windows
+    import uvloop  # noqa: PLC0415 - there is none for Windows
 
     return uvloop.new_event_loop

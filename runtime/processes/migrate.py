@@ -1,4 +1,4 @@
-"""Brings the database up to date, then ends."""
+"""Migrates the database to the newest version, then ends."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ REQUIRES = ("database_url",)
 
 
 async def run(process: Process) -> None:
-    """Run every migration that is missing. Raises DatabaseNotReadyError with what to do when it cannot begin."""
+    """Run every missing migration. Raises DatabaseNotReadyError, with what to do, when the database cannot be used."""
     try:
         await asyncio.to_thread(upgrade, process.settings.database_address)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""A worker: places and cancels orders, sweeps up what no wake-up reached, compares open orders with the exchange."""
+"""A worker: submits and cancels orders, sweeps those whose wake-up was lost, compares open orders with the venue."""
 
 import time
 from contextlib import AsyncExitStack
@@ -6,10 +6,12 @@ from datetime import timedelta
 
 from jobs.sweeper import HaltWatch, Reconciler, Sweeper
 from jobs.worker import JobWorker
-from runtime.alerts.watch import OrderWatch
+from runtime.alerts.order_watch import OrderWatch
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, until_stopped
-from runtime.resources import open_database, open_signals, open_venue
+from runtime.resources.database import open_database
+from runtime.resources.redis import open_redis
+from runtime.resources.venue import open_venue
 from runtime.wiring import (
     make_cancel_delivery,
     make_reconciliation,
@@ -22,17 +24,17 @@ REQUIRES = ("database_url", "redis_url")
 
 
 async def run(process: Process) -> None:
-    """Work until stopped; running placements may finish within `stop_within_seconds`."""
+    """Work until stopped; running attempts may finish within `stop_within_seconds`."""
     settings = process.settings
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(process))
-        signals = await stack.enter_async_context(open_signals(process))
+        redis = await stack.enter_async_context(open_redis(process))
         venue = await stack.enter_async_context(open_venue(process))
-        recording = make_recording(process, database, signals)
-        submission = make_submission(process, database, signals, venue, recording)
-        delivery = make_cancel_delivery(process, database, signals, venue, recording)
+        recording = make_recording(process, database, redis)
+        submission = make_submission(process, database, redis, venue, recording)
+        delivery = make_cancel_delivery(process, database, redis, venue, recording)
         worker = JobWorker(
-            queue=signals.queue,
+            queue=redis.queue,
             submission=submission,
             delivery=delivery,
             telemetry=process.telemetry,
@@ -69,7 +71,7 @@ async def run(process: Process) -> None:
             telemetry=process.telemetry,
             interval=timedelta(seconds=settings.sweep_every_seconds),
         )
-        checks = {"database": database.check, "redis": signals.check}
+        checks = {"database": database.check, "redis": redis.check}
         await until_stopped(
             process,
             worker.run,

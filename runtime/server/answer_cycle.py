@@ -1,7 +1,7 @@
-"""uvicorn's way from a request to its answer, but that an answer which is known whole goes out by one write.
+"""uvicorn's request-response cycle, with a single write for a response that is known whole.
 
-uvicorn writes head and body apart, by a system call each, and looks at every header anew: together a tenth of accepting
-an order. Whatever is unusual about an answer is left to uvicorn.
+uvicorn writes head and body apart, by a system call each, and checks every header each time: together a tenth of
+storing an order. Any unusual response is left to uvicorn.
 """
 
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from functools import lru_cache
 from uvicorn._types import ASGISendEvent, HTTPResponseStartEvent
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
-HEADS_REMEMBERED_MAX = 512
-"""Most differ by their length alone, and all once a second by their date."""
+CACHED_HEADS_MAX = 512
+"""Most differ only in their length, and all of them change once a second with the date."""
 USUAL_STATUSES = frozenset(range(200, 600)) - {204, 304}
 """Of the others some have no body, and no length either."""
 UNUSUAL_HEADERS = frozenset({b"connection", b"transfer-encoding"})
 
 
 class AnswerCycle(RequestResponseCycle):
-    """One request and its answer, whose head waits for the first of the body."""
+    """One request and its response, whose head is held back until the first part of the body."""
 
     _head: HTTPResponseStartEvent | None = None
 
     async def send(self, message: ASGISendEvent) -> None:
-        """As ASGI has it."""
+        """Send an ASGI message."""
         if message["type"] == "http.response.start" and not self.response_started:
             self._head = message
             return
@@ -37,7 +37,7 @@ class AnswerCycle(RequestResponseCycle):
         await super().send(message)
 
     def _as_one(self, head: HTTPResponseStartEvent, message: ASGISendEvent) -> bytes | None:
-        """The whole answer; None when it is not here yet, or unusual."""
+        """Return the whole response; None when it is not complete, or unusual."""
         if message["type"] != "http.response.body" or message.get("more_body", False):
             return None
         if self.scope["method"] == "HEAD" or not self.keep_alive or head["status"] not in USUAL_STATUSES:
@@ -50,7 +50,7 @@ class AnswerCycle(RequestResponseCycle):
         return None if written is None else written + body
 
     def _write(self, answer: bytes) -> None:
-        """Write it, and be in the state in which uvicorn leaves a finished answer."""
+        """Write it, and set the state as uvicorn does after a finished response."""
         self.response_started = True
         self.waiting_for_100_continue = False
         self.transport.write(answer)
@@ -59,9 +59,9 @@ class AnswerCycle(RequestResponseCycle):
         self.on_response()
 
 
-@lru_cache(maxsize=HEADS_REMEMBERED_MAX)
+@lru_cache(maxsize=CACHED_HEADS_MAX)
 def _written(status: int, headers: Sequence[tuple[bytes, bytes]], body_bytes: int) -> bytes | None:
-    """An answer's head as it is written; None for one that uvicorn has to look at."""
+    """Return a response's head as bytes; None for one that uvicorn has to check."""
     lines = [_header_line(name.lower(), value) for name, value in headers]
     if None in lines or lines.count(b"content-length: %d\r\n" % body_bytes) != 1:
         return None

@@ -1,8 +1,8 @@
-"""Websockets are opened one after the other, at a pace, and those of different peers by turns.
+"""Limits how many websockets are opened in a second, round-robin over the peers' addresses.
 
-To open a websocket is the most that somebody without a token can make a process do: close to a millisecond. Whoever
-opens ten thousand would have all of it. At a pace they take their share, and who is connected notices nothing; who
-comes new waits for one of each other peer's, not for all of one peer's.
+Opening a websocket is the most expensive thing that a client without a token can request: close to a millisecond. A
+client that opens ten thousand would use the whole process. At a limited rate connected clients notice nothing, and a
+new client waits for one websocket of each other peer, not for all of one peer's.
 """
 
 import asyncio
@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable
 
 Opening = Callable[[], bool]
-"""Opens one websocket; False when its peer has gone. What it raises goes to whoever entered it, or, when its turn came
-later, to the event loop's exception handler."""
+"""Opens one websocket; returns False when its peer has gone. What it raises is raised by `schedule`, or, when it is
+opened later, passed to the event loop's exception handler."""
 
 
 class Handshakes:
-    """Those that wait to be opened, by the address of their peer."""
+    """The websockets that wait to be opened, by the address of their peer."""
 
     def __init__(self, *, per_second: int) -> None:
         self._pause_seconds = 1 / per_second
@@ -23,14 +23,14 @@ class Handshakes:
         self._waiting: dict[str, deque[Opening]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def enter(self, peer: str, opening: Opening) -> None:
-        """Open it at once when nobody waits and the last one is long enough ago; or else in its turn."""
+    def schedule(self, peer: str, opening: Opening) -> None:
+        """Open it at once when none waits and the last one was opened long enough ago, or else later."""
         self._waiting.setdefault(peer, deque()).append(opening)
         if self._timer is None:
-            self._go_on()
+            self._open_due()
 
-    def _go_on(self) -> None:
-        """Open what is due, and come back for the rest."""
+    def _open_due(self) -> None:
+        """Open what is due, and set a timer for the rest."""
         loop = asyncio.get_running_loop()
         self._timer = None
         try:
@@ -38,9 +38,9 @@ class Handshakes:
                 if self._take_next()():
                     self._next_at = loop.time() + self._pause_seconds
         finally:
-            # Also when one of them raises: those behind it would wait until somebody new enters.
+            # Also when one of them raises: the others would wait until a new one is scheduled.
             if self._waiting:
-                self._timer = loop.call_at(self._next_at, self._go_on)
+                self._timer = loop.call_at(self._next_at, self._open_due)
 
     def _take_next(self) -> Opening:
         peer, openings = next(iter(self._waiting.items()))

@@ -1,28 +1,44 @@
-"""Takes the port that a process serves on, or says which setting to change."""
+"""What a server needs of the system: its port, and file descriptors for its connections."""
 
 import os
+import resource
 import socket
+from contextlib import suppress
 
 from runtime.settings import SettingsError
 
+OTHER_FILES = 200
+"""For the connections to PostgreSQL and Redis, logs, and sockets that are being closed."""
+
 
 def listen(*, host: str, port: int, setting: str, backlog: int) -> socket.socket:
-    """A socket that listens there. Raises SettingsError, naming the `setting` of the port, when it cannot."""
+    """Return a listening socket. Raise SettingsError, naming the `setting` of the port, when it cannot be used."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.create_server(address[:2], family=family, backlog=backlog)
     except OSError as error:
         raise cannot_listen(error, host=host, port=port, setting=setting) from error
-    # Connections inherit it. asyncio sets it on those of its own sockets only, and each answer would wait for 40 ms.
+    # Connections inherit it. asyncio sets it on its own sockets only, and each response would be delayed by 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
 
 def cannot_listen(error: OSError, *, host: str, port: int, setting: str) -> SettingsError:
-    """The sentence for a port that could not be taken."""
-    # asyncio's own words repeat the address, and a name that is not known has a number below zero.
+    """Return the error for a port that cannot be used."""
+    # asyncio's text repeats the address, and an unknown host has a number below zero.
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
     return SettingsError(
         f"{setting}: cannot listen on {host}, port {port}: {reason}. "
         f"Stop what uses it, or set {setting} (or HOST) to what is free."
     )
+
+
+def allow_open_files(wanted: int) -> int:
+    """Raise the soft limit of open files to `wanted` plus OTHER_FILES, and return how many of `wanted` it allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted + OTHER_FILES:
+        soft = wanted + OTHER_FILES if hard == resource.RLIM_INFINITY else min(wanted + OTHER_FILES, hard)
+        with suppress(ValueError, OSError):  # The limit of macOS is lower than the one that it reports.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, soft - OTHER_FILES)

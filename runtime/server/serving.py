@@ -9,15 +9,17 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtime.server.http_protocol import Connections, HttpLimits, HttpProtocol
+from runtime.server.http_connections import HttpConnections, HttpLimits
+from runtime.server.http_protocol import HttpProtocol
 from runtime.server.listening import listen
 from runtime.server.websocket_protocol import WebSocketLimits, WebSocketProtocol
 
 WEBSOCKET_PING_SECONDS = 15.0
 BACKLOG_CONNECTIONS = 2048
-ACCEPTED_AT_ONCE = 8
-"""libuv takes one connection from a listening socket in a turn of its loop, however many wait. Under load a turn takes
-some milliseconds, and the last of 256 new clients waited for 0.8 s. So it is given the same socket several times."""
+LISTENING_SOCKETS = 8
+"""libuv accepts one connection of a listening socket in an iteration of its loop, however many wait. Under load an
+iteration takes some milliseconds, and the last of 256 new clients waited for 0.8 s. So the same socket is passed
+several times."""
 
 
 class _Server(uvicorn.Server):
@@ -29,11 +31,11 @@ class _Server(uvicorn.Server):
 
 
 async def nothing_to_drain() -> None:
-    """For an application whose connections need no farewell."""
+    """Do nothing: for an application without connections to drain."""
 
 
 def nothing_to_count() -> None:
-    """For an application nobody asks how many connections it refused."""
+    """Do nothing: for an application that does not count refused connections."""
 
 
 async def serve(
@@ -54,10 +56,10 @@ async def serve(
     each connection beyond `http_limits`. Raises SettingsError when it cannot listen there, naming `port_setting`.
     """
     listening = listen(host=host, port=port, setting=port_setting, backlog=BACKLOG_CONNECTIONS)
-    guarded = _CutOff(application)
+    answering = _AnswersCancelled(application)
     options: dict[str, Any] = {
         "loop": "none",
-        "http": partial(HttpProtocol, all_connections=Connections(http_limits, refused=refused)),
+        "http": partial(HttpProtocol, all_connections=HttpConnections(http_limits, refused=refused)),
         "ws": partial(WebSocketProtocol, limits=websocket_limits) if websocket_limits else "none",
         "lifespan": "off",
         "access_log": False,
@@ -75,23 +77,23 @@ async def serve(
         "timeout_keep_alive": http_limits.keep_alive_seconds,
         "timeout_graceful_shutdown": max(1, int(stop_within_seconds)),
     }
-    server = _Server(uvicorn.Config(guarded, **options))
-    accepting = [listening, *(listening.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
+    server = _Server(uvicorn.Config(answering, **options))
+    accepting = [listening, *(listening.dup() for _ in range(LISTENING_SOCKETS - 1))]
     serving = asyncio.create_task(server.serve(sockets=accepting))
     try:
         await asyncio.shield(serving)
     finally:
         if not serving.done():
             await drain()
-            guarded.is_stopping = True
+            answering.is_stopping = True
             server.should_exit = True
             await serving
 
 
-class _CutOff:
-    """The application, with an answer for the requests that uvicorn cancels at the end of its patience.
+class _AnswersCancelled:
+    """The application, with a 503 for the requests that uvicorn cancels when `stop_within_seconds` is over.
 
-    Without it each of them would be logged as an error of the application, and its client told so.
+    Without it each of them would be logged as an error of the application, and answered with 500.
     """
 
     def __init__(self, application: ASGIApp) -> None:
@@ -107,7 +109,7 @@ class _CutOff:
                 raise
             task.uncancel()
             if scope["type"] == "http":
-                # Of an answer that has begun already uvicorn takes no second beginning.
+                # uvicorn raises when the response has begun already.
                 with contextlib.suppress(RuntimeError):
                     await send({"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"1")]})
                     await send({"type": "http.response.body", "body": b""})

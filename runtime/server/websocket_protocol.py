@@ -1,8 +1,8 @@
-"""uvicorn's websocket with bounds on what a peer can cost: frames a second, fragments, time to read, time to go.
+"""uvicorn's websocket with bounds on what a peer can cost: frames a second, fragments, time to read, time to close.
 
-uvicorn bounds the size of a message and nothing else. Each frame is parsed before the application hears of it, and is
-queued without a limit; and a transport that is closed waits until everything is sent, to a peer that does not read for
-ever. RFC 6455 leaves all this to the implementation (10.4).
+uvicorn bounds the size of a message and nothing else. Each frame is parsed before the application receives it, and is
+queued without a limit; and a transport that is closed waits until everything is sent, for a peer that does not read
+without end. RFC 6455 leaves all this to the implementation (10.4).
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,12 @@ from websockets.protocol import State
 
 from domain.services.token_bucket import TokenBucket
 from graph.engine.shared_text import SHARED_TEXTS, SharedText
-from runtime.server.cut_off import cut_off
-from runtime.server.stalled import StalledPeer
+from runtime.server.stalled_peer import StalledPeer, reset_connection
 
 CLOSE_SECONDS = 2.0
-"""How long a peer may take to notice that a socket is closed; then its connection is cut."""
-FLOOD_TOLD_AFTER_SECONDS = 1.0
-"""How late a peer is told that it has sent too much; until then it is not listened to."""
+"""How long a peer may take to answer a close frame; then its connection is reset."""
+FLOOD_CLOSE_DELAY_SECONDS = 1.0
+"""The delay before a socket that sent too much is closed; until then nothing of it is read."""
 SLICE_BYTES = 4_096
 """How much is parsed before frames are counted: at six bytes for the shortest, 682 of them, some milliseconds."""
 FRAGMENTS_MAX = 1_024
@@ -52,7 +51,7 @@ class WebSocketLimits:
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """One connection. What fails it is told to the peer by a close frame, and to the application as a disconnect."""
+    """One connection. A failure is sent to the peer as a close frame, and to the application as a disconnect."""
 
     def __init__(self, *arguments: Any, limits: WebSocketLimits, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -64,16 +63,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         for start in range(0, len(data), SLICE_BYTES):
-            # A peer that was told to go is not listened to, but its bytes are taken: unread ones would reset the
-            # connection, and the close frame would be lost.
+            # After a close frame the peer's bytes are read and dropped: unread ones would reset the connection, and the
+            # close frame would be lost.
             if not self._has_failed and not self._is_flooding:
                 super().data_received(data[start : start + SLICE_BYTES])
                 if self.conn.handshake_exc is not None and not self.handshake_initiated:
                     self._refuse_handshake()
 
     def shutdown(self) -> None:
-        # uvicorn takes it that every connection is open or in its handshake; an error here would end the whole stop.
-        self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+        # uvicorn assumes that every connection is open or in its handshake; an error here would abort the whole stop.
+        self.loop.call_later(CLOSE_SECONDS, self._reset)
         if self._has_failed or (self.handshake_complete and self.conn.state is not State.OPEN):
             self.stop_keepalive()
             self.transport.close()
@@ -98,7 +97,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._fail(CloseCode.MESSAGE_TOO_BIG, f"A message may have {FRAGMENTS_MAX} fragments")
 
     def handle_ping(self) -> None:
-        # It may stand behind the frame that has failed the connection, in the same slice.
+        # It may follow the frame that has failed the connection, in the same slice.
         if not self._has_failed and not self._is_flooding:
             super().handle_ping()
 
@@ -117,14 +116,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         # The application has a deadline of its own; this one is for a peer to which only pongs are written.
-        self._stalled.begin(self.transport)
+        self._stalled.start(self.transport)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._stalled.end()
+        self._stalled.stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stalled.end()
+        self._stalled.stop()
         super().connection_lost(exc)
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -135,21 +134,21 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             return
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
-            # A refusal is an answer to the handshake too; uvicorn would log it as an error of the application.
+            # A refusal answers the handshake too; uvicorn would log it as an error of the application.
             self.handshake_complete = True
 
     async def run_asgi(self) -> None:
         try:
             await super().run_asgi()
         finally:
-            self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+            self.loop.call_later(CLOSE_SECONDS, self._reset)
 
     async def _send_texts(self, texts: Sequence[SharedText]) -> None:
         await self.writable.wait()
         if self._has_failed:
             raise ClientDisconnected
         if self._may_send_frames:
-            # The event loop would hand each write to the kernel by itself, which costs more than all else of a frame.
+            # One system call for all: one for each frame costs more than everything else about it.
             self.transport.write(b"".join([_frame(text) for text in texts]))
             return
         for text in texts:
@@ -157,19 +156,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     @property
     def _may_send_frames(self) -> bool:
-        """Whether uvicorn would send a text now as one frame."""
+        """Return whether uvicorn would send a text now as one frame."""
         return self.conn.state is State.OPEN and not self.close_sent and not self.disconnected
 
     def _refuse_handshake(self) -> None:
-        """httptools has taken the request for an upgrade, and websockets cannot read it: it says nothing more."""
+        """Answer 400: httptools took the request for an upgrade; websockets cannot parse it and does not answer."""
         self._has_failed = True
         self.close_sent = True
         self.transport.write(NO_HANDSHAKE)
         self.transport.close()
-        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._reset)
 
     def _end_flood(self) -> None:
-        """Drop what came too fast, read no more, and say so late: who comes back at once to go on gains nothing."""
+        """Drop what was received, stop reading, and close later: a client that reconnects at once must gain nothing."""
         self._is_flooding = True
         while not self.queue.empty():
             self.queue.get_nowait()
@@ -177,21 +176,21 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.read_paused = True
             self.transport.pause_reading()
         reason = f"More than {self._limits.frames_per_second} messages a second"
-        self.loop.call_later(FLOOD_TOLD_AFTER_SECONDS, self._fail, TOO_MANY_FRAMES, reason)
+        self.loop.call_later(FLOOD_CLOSE_DELAY_SECONDS, self._fail, TOO_MANY_FRAMES, reason)
 
     def _fail(self, code: int, reason: str) -> None:
-        """Close with this code, unless the parser has chosen one; and listen no more."""
+        """Close with this code, unless the parser has chosen one, and stop reading."""
         if self._has_failed or self.disconnected:
             return
         self._has_failed = True
         self.stop_keepalive()
         self.conn.fail(code, reason)
-        told = self.conn.close_sent
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": told.code if told else code, "reason": reason})
+        sent = self.conn.close_sent
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": sent.code if sent else code, "reason": reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         if self.transport.can_write_eof():
-            # A peer that was not listened to may have gone meanwhile.
+            # The peer may have gone while nothing was read.
             with suppress(OSError):
                 self.transport.write_eof()
         if self.read_paused:
@@ -199,11 +198,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
         if self.close_timer is not None:
             self.close_timer.cancel()
-        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._cut_off)
+        self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._reset)
 
-    def _cut_off(self) -> None:
+    def _reset(self) -> None:
         if not self.disconnected:
-            cut_off(self.transport)
+            reset_connection(self.transport)
 
 
 def _frame(text: SharedText) -> bytes:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
+from pydantic import SecretStr
+
 WEB_PORTS = {"http": 80, "https": 443}
 HOST_MAX_CHARACTERS = 253
 VERSION = "/v2"
@@ -19,8 +21,18 @@ _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII)
 _PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 
 
+def server_url(value: SecretStr | None, *, schemes: Sequence[str]) -> SecretStr | None:
+    """Return the URL of a database or a queue. Raise ValueError, which does not show it, when no driver could read it.
+
+    Without this a process would fail with a traceback much later, when it connects.
+    """
+    if value is not None and not is_address(value.get_secret_value(), schemes=schemes):
+        raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}, its port a number")
+    return value
+
+
 def is_address(text: str, *, schemes: Sequence[str]) -> bool:
-    """Whether a database's or a queue's driver may be able to read it."""
+    """Return whether a database's or a queue's driver may be able to read it."""
     try:
         parts = urlsplit(text)
         port = parts.port

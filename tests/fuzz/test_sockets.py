@@ -28,7 +28,7 @@ FAILURES = frozenset({1006, 1011, 4500})
 async def fuzzed() -> AsyncIterator[Api]:
     """One server for all cases. It tells a flood early: each is a case that would wait a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("runtime.server.websocket_protocol.FLOOD_TOLD_AFTER_SECONDS", PATIENCE_SECONDS / 10)
+        patch.setattr("runtime.server.websocket_protocol.FLOOD_CLOSE_DELAY_SECONDS", PATIENCE_SECONDS / 10)
         async with running_api() as api:
             yield api
 

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection
 
 from graph.app import create_graphql_routes
 from graph.auth.tokens import HmacTokens
-from runtime.server.http_protocol import HttpLimits
+from runtime.server.http_connections import HttpLimits
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import WebSocketLimits
 from tests.support.api_world import World

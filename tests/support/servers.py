@@ -20,7 +20,8 @@ import asyncpg
 from tests.support.processes import eventually
 from tools.devstack.folder import prepare_folder
 from tools.devstack.postgres import prepare_postgres
-from tools.devstack.supervisor import Program, supervision
+from tools.devstack.program import Program
+from tools.devstack.supervisor import supervision
 from tools.devstack.valkey import prepare_valkey
 
 START_TIMEOUT_SECONDS = 90.0

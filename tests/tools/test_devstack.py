@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.stand_ins import project_with_stand_ins
 from tests.support.processes import eventually
-from tools.devstack import processes as heads
+from tests.tools.stand_in_processes import project_with_stand_ins
+from tools.devstack import processes
 from tools.devstack.ports import free_port
 from tools.devstack.stack import up
 
@@ -34,7 +34,7 @@ class Screen:
         environments = {}
         for line in self.text.splitlines():
             name, _, rest = line.partition("|")
-            if rest.startswith(' {"head"'):
+            if rest.startswith(' {"process"'):
                 environments[name.strip()] = json.loads(rest)["environment"]
         return environments
 
@@ -46,7 +46,7 @@ def screen(capsys: pytest.CaptureFixture[str]) -> Screen:
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heads, "ROOT", project_with_stand_ins(tmp_path / "project"))
+    monkeypatch.setattr(processes, "ROOT", project_with_stand_ins(tmp_path / "project"))
     for name in SETTINGS_OF_A_USER:
         monkeypatch.delenv(name, raising=False)
     for name in ("PORT", "EXCHANGE_PORT", "METRICS_PORT"):

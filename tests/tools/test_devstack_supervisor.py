@@ -12,8 +12,9 @@ import pytest
 from tests.support.processes import ROOT, eventually, running
 from tools.devstack import supervisor as supervisor_module
 from tools.devstack.errors import LocalStackError
+from tools.devstack.program import Program
 from tools.devstack.running import command_of
-from tools.devstack.supervisor import Program, supervision
+from tools.devstack.supervisor import supervision
 
 SLEEP = "import signal; signal.pause()"
 STUBBORN = (

@@ -12,7 +12,7 @@ import pytest
 from tests.support.processes import running
 from tools.devstack.errors import LocalStackError
 from tools.devstack.folder import LOCK_NAME, delete_folder, exclusive_use, prepare_folder
-from tools.devstack.tokens import ALGORITHM, SECRET_NAME, keep_demo_token, mint, signing_secret
+from tools.devstack.tokens import ALGORITHM, SECRET_NAME, mint, signing_secret, write_demo_token
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_token_names_its_account_its_scopes_and_its_end() -> None:
 
 
 def test_the_kept_token_is_the_demo_accounts_and_only_its_owner_can_read_it(folder: Path) -> None:
-    path = keep_demo_token(folder)
+    path = write_demo_token(folder)
 
     claims = jwt.decode(path.read_text().strip(), signing_secret(folder), algorithms=[ALGORITHM])
     assert claims["sub"] == "demo"
@@ -97,7 +97,7 @@ def test_a_folder_with_other_files_is_neither_used_nor_deleted(tmp_path: Path) -
 
 
 def test_a_folder_of_ours_is_deleted(folder: Path) -> None:
-    keep_demo_token(folder)
+    write_demo_token(folder)
 
     assert delete_folder(folder)
     assert not folder.exists()

@@ -25,17 +25,18 @@ from db.migrate import upgrade
 from tests.support.processes import INHERITED, ROOT
 from tools.chaos.audit import AUDIT
 from tools.chaos.ledger import execute
-from tools.chaos.schedule import APIS, HEADS, WORKERS
+from tools.chaos.schedule import APIS, PROCESSES, WORKERS
 from tools.devstack.folder import prepare_folder
 from tools.devstack.ports import free_port
 from tools.devstack.postgres import prepare_postgres
 from tools.devstack.probes import http_answers
-from tools.devstack.supervisor import Program, Supervisor, supervision
+from tools.devstack.program import Program
+from tools.devstack.supervisor import Supervisor, supervision
 from tools.devstack.valkey import prepare_valkey
 
 CONTROL_TIMEOUT_SECONDS = 20.0
 DEATHS_ALLOWED = 100_000
-HEADS_RANK, EXCHANGE_RANK, SERVERS_RANK = range(3)
+PROCESSES_RANK, EXCHANGE_RANK, SERVERS_RANK = range(3)
 
 SETTINGS: Mapping[str, str] = {
     "LOG_FORMAT": "plain",
@@ -105,7 +106,7 @@ class Arena:
 
     async def not_ready(self) -> list[str]:
         """The processes of ours that do not serve."""
-        return [name for name in HEADS if not await self.is_ready(name)]
+        return [name for name in PROCESSES if not await self.is_ready(name)]
 
     async def control(self, method: str, path: str, body: Json | None = None) -> Json:
         """Turn one of the exchange's controls."""
@@ -144,7 +145,7 @@ async def open_arena(folder: Path, *, naive: bool, log: IO[str]) -> AsyncIterato
         arena = Arena(
             supervisor=supervisor,
             session=session,
-            ports={name: free_port() for name in ("exchange", *HEADS)},
+            ports={name: free_port() for name in ("exchange", *PROCESSES)},
             environments={},
             database_url=postgres.url,
             redis_url=valkey.url,
@@ -156,21 +157,21 @@ async def open_arena(folder: Path, *, naive: bool, log: IO[str]) -> AsyncIterato
         await supervisor.start(_lasting(postgres.program, end=signal.SIGQUIT))
         await asyncio.gather(
             supervisor.start(_lasting(_emptied(valkey.program, arena), end=signal.SIGKILL)),
-            supervisor.start(_head(arena, "exchange", ["-m", "runtime", "exchange"], rank=EXCHANGE_RANK)),
+            supervisor.start(_process(arena, "exchange", ["-m", "runtime", "exchange"], rank=EXCHANGE_RANK)),
             asyncio.to_thread(upgrade, postgres.url),
         )
         await execute(postgres.url, AUDIT)
-        await asyncio.gather(supervisor.run(_instruments(arena)), *_started_heads(arena, naive=naive))
+        await asyncio.gather(supervisor.run(_instruments(arena)), *_started_processes(arena, naive=naive))
         yield arena
 
 
-def _started_heads(arena: Arena, *, naive: bool) -> Iterator[Awaitable[None]]:
-    for name in HEADS:
+def _started_processes(arena: Arena, *, naive: bool) -> Iterator[Awaitable[None]]:
+    for name in PROCESSES:
         kind = name.partition("-")[0]
         command = ["-m", "runtime", kind]
         if name in WORKERS:
             command = ["-m", "tools.chaos.naive" if naive else "tools.chaos.skewed_worker"]
-        yield arena.supervisor.start(_head(arena, name, command, rank=HEADS_RANK))
+        yield arena.supervisor.start(_process(arena, name, command, rank=PROCESSES_RANK))
 
 
 def _lasting(program: Program, *, end: signal.Signals) -> Program:
@@ -190,7 +191,7 @@ def _emptied(program: Program, arena: Arena) -> Program:
     return replace(program, prepare=prepare)
 
 
-def _head(arena: Arena, name: str, arguments: Sequence[str], *, rank: int) -> Program:
+def _process(arena: Arena, name: str, arguments: Sequence[str], *, rank: int) -> Program:
     # The mapping is read at each start, so that the next life can have other settings than this one.
     environment = arena.environments[name] = _environment(arena, name)
     return Program(

@@ -15,7 +15,7 @@ from runtime.observability.metrics import TASKS
 from tools.chaos.arena import SETTINGS, Arena
 from tools.chaos.evidence import Leftover
 from tools.chaos.ledger import Ledger
-from tools.chaos.schedule import APIS, HEADS, WORKERS
+from tools.chaos.schedule import APIS, PROCESSES, WORKERS
 
 TASKS_SPARE = 4
 """An ingest that has come to lead has some more tasks than one that stands by, and a request of ours may be open."""
@@ -40,7 +40,7 @@ Held = Mapping[str, float]
 async def look(arena: Arena, ledger: Ledger) -> Held:
     """What everything holds at the moment."""
     held: dict[str, float] = {}
-    for name in HEADS:
+    for name in PROCESSES:
         series = await arena.metrics(name)
         held[f"tasks of {name}"] = series[TASKS]
         held[f"open files of {name}"] = series.get(OPEN_FILES, 0)  # Only where /proc tells.
@@ -84,7 +84,7 @@ def _allowed(what: str, before: Mapping[str, float]) -> float:
     if what.startswith("PostgreSQL"):
         return pool
     if what.startswith("Valkey connections"):
-        return before[what] + FILES_SPARE * len(HEADS)
+        return before[what] + FILES_SPARE * len(PROCESSES)
     return KEYS.get(what.removeprefix("keys "), 0)
 
 

@@ -20,7 +20,9 @@ from domain.ports.venue import Placed, Refused
 from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, run_process, until_stopped, utc_now
-from runtime.resources import open_database, open_signals, open_venue
+from runtime.resources.database import open_database
+from runtime.resources.redis import open_redis
+from runtime.resources.venue import open_venue
 from runtime.wiring import make_cancel_delivery, make_recording
 
 RETRIES = 8
@@ -44,14 +46,14 @@ async def run(process: Process) -> None:
     """Work until stopped."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(process))
-        signals = await stack.enter_async_context(open_signals(process))
+        redis = await stack.enter_async_context(open_redis(process))
         venue = await stack.enter_async_context(open_venue(process))
-        recording = make_recording(process, database, signals)
-        delivery = make_cancel_delivery(process, database, signals, venue, recording)
+        recording = make_recording(process, database, redis)
+        delivery = make_cancel_delivery(process, database, redis, venue, recording)
 
         async def place_orders(_context: object, *, order_ids: list[str]) -> None:
             for order_id in order_ids:
-                await signals.queue.enqueue(_job(order_id))
+                await redis.queue.enqueue(_job(order_id))
 
         async def place_one(_context: object, *, order_id: str) -> None:
             row = (await database.orders.load([UUID(order_id)], [])).get(UUID(order_id))
@@ -71,12 +73,12 @@ async def run(process: Process) -> None:
             await delivery.deliver([UUID(order_id) for order_id in order_ids])
 
         worker = _Worker(
-            signals.queue,
+            redis.queue,
             [(PLACE_ORDERS, place_orders), (PLACE_ONE, place_one), (CANCEL_ORDERS, cancel_orders)],
             concurrency=JOBS_AT_ONCE,
             dequeue_timeout=process.settings.worker_dequeue_timeout_seconds,
         )
-        checks = {"database": database.orders.oldest_due, "redis": signals.check}
+        checks = {"database": database.orders.oldest_due, "redis": redis.check}
         await until_stopped(process, worker.start, lambda: serve_health(process, checks=checks))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tools.chaos.arena import Arena
 from tools.chaos.history import History
 from tools.chaos.ledger import OUTAGES, end_sessions
-from tools.chaos.schedule import HEADS, Injection, Kind
+from tools.chaos.schedule import PROCESSES, Injection, Kind
 from tools.chaos.skewed_worker import OFFSET_SETTING
 
 CRASH_SETTING = "CRASH_AT"
@@ -98,7 +98,7 @@ class Nemesis:
         """Take every fault away; processes that are down come back by themselves."""
         self._active.clear()
         await self.arena.control("PUT", "faults", dict(NO_FAULTS))
-        for name in HEADS:
+        for name in PROCESSES:
             self.arena.send(name, signal.SIGCONT)
             if self._disarm(name):
                 self.arena.send(name, signal.SIGKILL)
@@ -159,7 +159,7 @@ class Nemesis:
 
     async def _roll(self) -> None:
         """Every process in turn: asked to stop, and waited for until its successor serves."""
-        for name in HEADS:
+        for name in PROCESSES:
             if self.arena.send(name, signal.SIGTERM) is None:
                 continue
             await asyncio.sleep(RESTART_POLL_SECONDS)

@@ -14,12 +14,12 @@ PAUSE_BETWEEN_MAX_SECONDS = 2.0
 APIS = ("api-1", "api-2")
 WORKERS = ("worker-1", "worker-2")
 INGESTS = ("ingest-1", "ingest-2")
-HEADS = (*APIS, *WORKERS, *INGESTS)
+PROCESSES = (*APIS, *WORKERS, *INGESTS)
 
 CRASH_POINTS: Mapping[str, Sequence[str]] = {
     "commit": APIS,
     "wake_up": APIS,
-    "publish": HEADS,
+    "publish": PROCESSES,
     "claim": WORKERS,
     "send": WORKERS,
     "answer": WORKERS,
@@ -135,7 +135,7 @@ def _target(kind: Kind, random: Random) -> tuple[str, str]:
             point = choose(tuple(CRASH_POINTS))
             return choose(CRASH_POINTS[point]), point
         case Kind.KILLED | Kind.PAUSED | Kind.STOPPED:
-            return choose(HEADS), ""
+            return choose(PROCESSES), ""
         case Kind.CLOCK_OFF:
             return choose(WORKERS), ""
         case _:

@@ -1,1 +1,1 @@
-"""What `./dev check` runs beside ready-made tools."""
+"""The steps of `./dev check` beside ready-made tools."""

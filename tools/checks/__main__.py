@@ -1,4 +1,4 @@
-"""What `./dev check` runs: every step, its time, and at the end what failed."""
+"""Runs the steps of `./dev check`, and prints the time of each and those that failed."""
 
 import subprocess
 import sys
@@ -13,16 +13,16 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 STEPS_AT_ONCE = 2
 STEP_TIMEOUT_SECONDS = 600
-SOURCES = (".", "dev")  # Ruff finds *.py by itself; `dev` has no ending.
+SOURCES = (".", "dev")  # Ruff finds *.py by itself; `dev` has no suffix.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One check, and how to mend what it finds when a command can."""
+    """One check, and the command that fixes what it finds, if there is one."""
 
     name: str
     command: Sequence[str]
-    mend: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,14 +50,14 @@ STEPS = (
     Step(
         name="formatting",
         command=program("ruff", "format", "--check", *SOURCES),
-        mend=".venv/bin/ruff format . dev",
+        fix=".venv/bin/ruff format . dev",
     ),
-    Step(name="lint", command=program("ruff", "check", *SOURCES), mend=".venv/bin/ruff check --fix . dev"),
+    Step(name="lint", command=program("ruff", "check", *SOURCES), fix=".venv/bin/ruff check --fix . dev"),
     Step(name="import contracts", command=program("lint-imports")),
     Step(
         name="schema drift",
         command=module("graph.schema.export", "--check"),
-        mend=".venv/bin/python -m graph.schema.export",
+        fix=".venv/bin/python -m graph.schema.export",
     ),
     Step(name="schema changes", command=module("tools.checks.schema_changes")),
     Step(
@@ -75,7 +75,7 @@ STEPS = (
 
 
 def main() -> int:
-    """Run all steps, whatever fails; the exit code is 1 when one did."""
+    """Run all steps, even after a failure; return 1 when one failed."""
     if len(sys.argv) > 1:
         print(f"dev check takes no arguments: {' '.join(sys.argv[1:])}", file=sys.stderr)
         return 2
@@ -115,8 +115,8 @@ def show(result: Result) -> None:
     print(f"{'ok    ' if result.passed else 'FAILED'} {result.step.name:<17} {result.seconds:5.1f} s", flush=True)
     if not result.passed:
         print("\n".join(f"       {line}" for line in result.output.rstrip().splitlines()))
-        if result.step.mend:
-            print(f"       To mend: {result.step.mend}")
+        if result.step.fix:
+            print(f"       To fix: {result.step.fix}")
 
 
 if __name__ == "__main__":

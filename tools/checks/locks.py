@@ -1,4 +1,4 @@
-"""Checks the lock files without the network: whole, free of hosts, and in step with pyproject.toml."""
+"""Checks the lock files without the network: complete, without hosts, and consistent with pyproject.toml."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ DEVELOPMENT_LOCK = "requirements-dev.lock"
 BUILD_LOCK = ".ci/build-requirements.lock"
 SDK_LOCK = "tests/sdk/requirements.lock"
 PEER_LOCK = "benchmarks/peers/fastapi_celery/requirements.lock"
-# A lock that names a host works only for those who reach it, and tells the world whose network made it.
+# A lock that names a host works only for those who reach it, and publishes in whose network it was made.
 HOST = re.compile(r"://| @ |^\s*(-i|-f|--(index-url|extra-index-url|find-links|trusted-host))\b", re.MULTILINE)
 
 

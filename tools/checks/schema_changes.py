@@ -22,11 +22,11 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = "schema.graphql"
 RELEASES = "docs/releases"
 CHANGELOG = "CHANGELOG.md"
-NAMED = {
+MUST_BE_NAMED = {
     DangerousChangeType.VALUE_ADDED_TO_ENUM: re.compile(r"Enum value (\S+) was added\."),
     DangerousChangeType.TYPE_ADDED_TO_UNION: re.compile(r"(\S+) was added to union type"),
 }
-"""What a client that switches over every value has to hear of, and where the change says what was added."""
+"""Additions that a client which switches over every value must handle, and where their description has the name."""
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def find_problems(root: Path) -> Iterator[str]:
-    """Every change since the last release that breaks a client, or of which no client was told, as a sentence."""
+    """Every change since the last release that breaks a client, or that the changelog does not name, as a sentence."""
     version, released = last_release(root)
     now = build_schema((root / SCHEMA).read_text(encoding="utf-8"))
     for change in find_breaking_changes(released, now):
@@ -61,7 +61,7 @@ def last_release(root: Path) -> tuple[Version, GraphQLSchema]:
 
 
 def _added(change: DangerousChange) -> str | None:
-    found = NAMED[change.type].match(change.description) if change.type in NAMED else None
+    found = MUST_BE_NAMED[change.type].match(change.description) if change.type in MUST_BE_NAMED else None
     return None if found is None else found[1]
 
 

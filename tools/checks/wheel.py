@@ -1,4 +1,4 @@
-"""Starts the built wheel where it was installed, outside of the tree, and asks it for its page and one answer.
+"""Starts the built wheel where it was installed, outside of the tree, and requests its page and one query.
 
 `python -m tools.checks.wheel PYTHON`, where PYTHON is the interpreter of a clean environment that holds the wheel and
 the production lock. PostgreSQL and Valkey are the development environment's embedded ones, and so is the local stack,
@@ -45,13 +45,13 @@ def _answers(python: str) -> bool:
         (folder / "tools/devstack").symlink_to(ROOT / "tools/devstack")
         with running_postgres(folder / "postgres") as postgres, running_valkey(folder / "valkey") as valkey:
             servers = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
-            answer = asyncio.run(_start_and_ask(python, folder, servers))
+            answer = asyncio.run(_first_answer(python, folder, servers))
     print(f"the installed wheel answers {json.dumps(answer)}")
     data = answer.get("data") or {}
     return data.get("viewer", {}).get("accountId") == "demo" and bool(data.get("instruments", {}).get("nodes"))
 
 
-async def _start_and_ask(python: str, folder: Path, servers: dict[str, str]) -> dict[str, dict[str, dict[str, object]]]:
+async def _first_answer(python: str, folder: Path, servers: dict[str, str]) -> dict[str, dict[str, dict[str, object]]]:
     port, local = free_port(), folder / "local"
     environment = servers | {
         "PORT": str(port),
@@ -64,7 +64,7 @@ async def _start_and_ask(python: str, folder: Path, servers: dict[str, str]) -> 
     ) as stack:
         await stack.shows("Fillwire is up", within_seconds=START_TIMEOUT_SECONDS)
         await asyncio.to_thread(_read_page, port)
-        return await asyncio.to_thread(_ask, port, (local / "token").read_text().strip())
+        return await asyncio.to_thread(_query, port, (local / "token").read_text().strip())
 
 
 def _read_page(port: int) -> None:
@@ -74,7 +74,7 @@ def _read_page(port: int) -> None:
         urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS).close()  # noqa: S310  # Our own address, from the line above.
 
 
-def _ask(port: int, token: str) -> dict[str, dict[str, dict[str, object]]]:
+def _query(port: int, token: str) -> dict[str, dict[str, dict[str, object]]]:
     request = Request(
         f"http://127.0.0.1:{port}/graphql",
         data=json.dumps({"query": QUERY}).encode(),

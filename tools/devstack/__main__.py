@@ -34,7 +34,7 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace, folder: Path) -> None:
     if arguments.command == "up":
-        asyncio.run(_until_told(folder, apis=arguments.api, workers=arguments.workers))
+        asyncio.run(_run_until_signal(folder, apis=arguments.api, workers=arguments.workers))
     elif arguments.command == "token":
         prepare_folder(folder)
         scopes = [scope for scope in arguments.scopes.replace(",", " ").split() if scope]
@@ -44,16 +44,16 @@ def _run(arguments: argparse.Namespace, folder: Path) -> None:
         _reset(folder)
 
 
-async def _until_told(folder: Path, *, apis: int, workers: int) -> None:
-    """Run the stack until SIGINT, SIGTERM or SIGHUP; asked again while it stops, it goes on stopping in order."""
+async def _run_until_signal(folder: Path, *, apis: int, workers: int) -> None:
+    """Run the stack until SIGINT, SIGTERM or SIGHUP; further signals do not interrupt the stop."""
     stack = asyncio.create_task(up(folder, apis=apis, workers=workers))
     loop = asyncio.get_running_loop()
-    told = False
+    is_stopping = False
 
     def stop() -> None:
-        nonlocal told
-        if not told:
-            told = True
+        nonlocal is_stopping
+        if not is_stopping:
+            is_stopping = True
             stack.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

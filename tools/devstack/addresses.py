@@ -1,4 +1,4 @@
-"""Where everything of the local stack answers: the ports, from the settings PORT, EXCHANGE_PORT and METRICS_PORT."""
+"""The ports of the local stack, from the settings PORT, EXCHANGE_PORT and METRICS_PORT."""
 
 import os
 from collections import Counter
@@ -12,13 +12,13 @@ API_PORT = 8000
 EXCHANGE_PORT = 8001
 METRICS_PORT = 9101
 API_PORT_STEP = 10  # The second API listens 10 above the first, the third 20 above, and so on.
-INGEST_METRICS_OFFSET = 10  # Workers use METRICS_PORT and the ports after it; ingest stands behind the tenth.
+INGEST_METRICS_OFFSET = 10  # Workers use METRICS_PORT and the ports after it; ingest uses the one after the tenth.
 PROCESSES_MAX = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Port:
-    """One port of ours: what it is for, and the setting that moves it."""
+    """One port of the stack: what it is for, and the setting that changes it."""
 
     number: int
     purpose: str
@@ -36,12 +36,12 @@ class Addresses:
     exchange: Port | None  # None when EXCHANGE_URL names another venue.
 
     def require_free(self) -> None:
-        """Raise LocalStackError with a way out when two of our ports are the same, or one is taken."""
+        """Raise LocalStackError with what to do when two ports are the same, or one is in use."""
         ports = list(self._all())
         number, count = Counter(port.number for port in ports).most_common(1)[0]
         if count > 1:
             both = " and ".join(f"{port.purpose} ({port.setting})" for port in ports if port.number == number)
-            raise LocalStackError(f"port {number} is asked for by {both}. Set one of them to another number.")
+            raise LocalStackError(f"port {number} is used by {both}. Set one of them to another number.")
         ours = {port.number for port in ports}
         for port in ports:
             require_free(port.number, purpose=port.purpose, setting=port.setting, base=port.base, avoid=ours)
@@ -55,7 +55,7 @@ class Addresses:
 
 
 def choose_addresses(*, apis: int, workers: int) -> Addresses:
-    """The ports for so many APIs and workers; raises LocalStackError when a setting is not a port."""
+    """Return the ports for these numbers of APIs and workers; raise LocalStackError when a setting is not a port."""
     port, metrics = _port_setting("PORT", API_PORT), _port_setting("METRICS_PORT", METRICS_PORT)
     exchange = _port_setting("EXCHANGE_PORT", EXCHANGE_PORT)
     return Addresses(
@@ -82,7 +82,7 @@ def choose_addresses(*, apis: int, workers: int) -> Addresses:
 
 
 def address(port: Port, path: str = "", *, scheme: str = "http") -> str:
-    """The URL of a path at one of our ports."""
+    """Return the URL of a path at one of our ports."""
     return f"{scheme}://{HOST}:{port.number}{path}"
 
 

@@ -1,5 +1,5 @@
-"""What can keep the local stack from running, as sentences a person can act on."""
+"""Why the local stack cannot run, as sentences that say what to do."""
 
 
 class LocalStackError(Exception):
-    """The local stack cannot start or go on; the message says why and what to do, and is shown without a traceback."""
+    """The local stack cannot start or continue; the message says why and what to do. No traceback is shown."""

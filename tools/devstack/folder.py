@@ -14,11 +14,11 @@ FOLDER_MODE = 0o700
 SECRET_MODE = 0o600
 SECRET_BYTES = 48
 SUFFIX_BYTES = 8
-LOCK_NAME = "fillwire.lock"  # Also the mark of a folder that is ours to delete.
+LOCK_NAME = "fillwire.lock"  # Also marks a folder that may be deleted.
 
 
 def prepare_folder(path: Path) -> None:
-    """Make the folder, or take an earlier run's; raises LocalStackError when it holds somebody else's files."""
+    """Create the folder, or use an earlier run's; raise LocalStackError when it holds other files."""
     if path.is_dir() and any(path.iterdir()) and not (path / LOCK_NAME).exists():
         raise LocalStackError(f"{path} holds files that are not ours. Choose another folder: LOCAL_DIR=…")
     try:
@@ -31,7 +31,7 @@ def prepare_folder(path: Path) -> None:
 
 @contextmanager
 def exclusive_use(path: Path) -> Iterator[None]:
-    """Hold the folder for this process; raises LocalStackError naming the process that already does."""
+    """Lock the folder for this process; raise LocalStackError, naming the process that holds the lock."""
     with (path / LOCK_NAME).open("r+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,7 +44,7 @@ def exclusive_use(path: Path) -> Iterator[None]:
 
 
 def delete_folder(path: Path) -> bool:
-    """Delete the folder; false when there is none. Raises LocalStackError when it is in use, or was not made by us."""
+    """Delete the folder; return False when there is none. Raise LocalStackError when it is in use or not ours."""
     if not path.exists():
         return False
     if not (path / LOCK_NAME).is_file():
@@ -54,8 +54,8 @@ def delete_folder(path: Path) -> bool:
     return True
 
 
-def kept_secret(path: Path) -> str:
-    """The secret in the file, made at random the first time; of two who make it at once, both get the first one's."""
+def stored_secret(path: Path) -> str:
+    """Return the secret in the file, created at random the first time; concurrent callers get the same one."""
     if not path.exists():
         new = _written_beside(path, secrets.token_urlsafe(SECRET_BYTES))
         with suppress(FileExistsError):

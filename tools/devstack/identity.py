@@ -1,6 +1,6 @@
-"""Decides as whom PostgreSQL runs and where its data lie, since it refuses to run as root.
+"""Decides as which user PostgreSQL runs and where its data are, since it refuses to run as root.
 
-An ordinary user runs it as himself. Root runs it inside a user namespace where he looks like nobody: the data stay in
+An ordinary user runs it as that user. Root runs it inside a user namespace, mapped to nobody: the data stay in
 the local folder, and no account, owner or mode of anything changes. Where that is forbidden (seccomp in a container,
 AppArmor), or the folders cannot be reached that way, it runs as the account nobody, from a folder in /var/tmp.
 """
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tools.devstack.errors import LocalStackError
 from tools.devstack.folder import FOLDER_MODE
+from tools.devstack.installations import POSTGRES_MIN_MAJOR, PostgresPrograms
 from tools.devstack.launch import NOBODY_ID
-from tools.devstack.programs import POSTGRES_MIN_MAJOR, PostgresPrograms
 from tools.devstack.running import Identity, run_to_end
 
 NOBODY_PARENT = Path("/var/tmp")  # noqa: S108  # Used through `_own_by_nobody`, which refuses what another user made.
@@ -34,7 +34,7 @@ class Home:
 
 
 async def choose_home(programs: PostgresPrograms, folder: Path) -> Home:
-    """The first way to run PostgreSQL for data in `folder` that works here; raises LocalStackError when none does."""
+    """Return the first way to run PostgreSQL for `folder` that works here; raise LocalStackError when none does."""
     if os.geteuid() != 0:
         return await _home(programs, Identity.OWN, folder)
     other = nobody_folder(folder)
@@ -42,14 +42,14 @@ async def choose_home(programs: PostgresPrograms, folder: Path) -> Home:
         try:
             return await _home(programs, Identity.MAPPED, folder)
         except LocalStackError:
-            # Forbidden here, or the folders are unreachable: the other way says so itself when it fails too.
+            # Forbidden here, or the folders are unreachable: the other way raises its own error.
             pass
     _own_by_nobody(other)
     return await _home(_readable_copy(programs, other), Identity.NOBODY, other)
 
 
 def nobody_folder(folder: Path) -> Path:
-    """Where the data of `folder` lie when PostgreSQL runs as nobody."""
+    """Return where the data of `folder` are when PostgreSQL runs as nobody."""
     digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()
     return NOBODY_PARENT / f"fillwire-{digest[:DIGEST_CHARACTERS]}"
 
@@ -73,7 +73,7 @@ def _own_by_nobody(folder: Path) -> None:
     folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
     status = folder.lstat()
     if folder.is_symlink() or status.st_uid not in {0, NOBODY_ID}:
-        raise LocalStackError(f"{folder} belongs to somebody else. Remove it, or do not run this as root.")
+        raise LocalStackError(f"{folder} belongs to another user. Remove it, or do not run this as root.")
     os.chown(folder, NOBODY_ID, NOBODY_ID)
 
 

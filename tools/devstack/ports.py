@@ -1,4 +1,4 @@
-"""Free ports for the embedded servers, and a clear word when a port of ours is taken."""
+"""Free ports for the embedded servers, and an error that names the holder when a port is in use."""
 
 import errno
 import re
@@ -25,7 +25,7 @@ LOOKUP_TIMEOUT_SECONDS = 5.0
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens at, chosen at random so that several runs at once do not meet."""
+    """Return a free port of 127.0.0.1, chosen at random so that concurrent runs do not collide."""
     for _ in range(FREE_PORT_TRIES):
         port = FIRST_FREE_PORT + secrets.randbelow(LAST_FREE_PORT - FIRST_FREE_PORT + 1)
         if not is_taken(port):
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 
 def is_taken(port: int) -> bool:
-    """Whether somebody listens at the port; raises LocalStackError when we may not listen there."""
+    """Return whether the port is in use; raise LocalStackError when it is reserved for the system."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -51,7 +51,7 @@ def is_taken(port: int) -> bool:
 
 
 def require_free(port: int, *, purpose: str, setting: str, base: int, avoid: Container[int] = ()) -> None:
-    """Raise LocalStackError, naming who holds the port and a way out, when somebody does.
+    """Raise LocalStackError, naming the holder and another port, when the port is in use.
 
     `base` is the present value of `setting`, from which `port` follows.
     """
@@ -62,12 +62,12 @@ def require_free(port: int, *, purpose: str, setting: str, base: int, avoid: Con
     while suggestion in avoid or (suggestion <= LAST_PORT and is_taken(suggestion)):
         suggestion += PORT_SUGGESTION_STEP
     raise LocalStackError(
-        f"port {port} for {purpose} is already in use{_by_whom(port)}. Free it, or choose another: "
+        f"port {port} for {purpose} is already in use{_holder(port)}. Free it, or choose another: "
         f"{setting}={suggestion - offset} ./dev up"
     )
 
 
-def _by_whom(port: int) -> str:
+def _holder(port: int) -> str:
     pid = _pid_by_proc(port) if Path("/proc/net/tcp").exists() else _pid_by_lsof(port)
     if pid is None:
         return ""
@@ -76,7 +76,7 @@ def _by_whom(port: int) -> str:
 
 
 def _pid_by_proc(port: int) -> int | None:
-    """Who listens, as far as we may see: other users' processes do not show their files."""
+    """Return the process that listens; processes of other users do not show their files."""
     links = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         try:

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from tools.devstack.errors import LocalStackError
-from tools.devstack.folder import kept_secret
+from tools.devstack.folder import stored_secret
 from tools.devstack.identity import Home, choose_home
+from tools.devstack.installations import find_postgres
 from tools.devstack.ports import HOST, free_port
 from tools.devstack.probes import postgres_answers
-from tools.devstack.programs import find_postgres
+from tools.devstack.program import Program
 from tools.devstack.running import command_of, end_leftover, run_to_end, server_environment
-from tools.devstack.supervisor import Program
 
 DATA_NAME = "postgres"
 PASSWORD_NAME = "postgres-password"  # noqa: S105  # A file's name.
@@ -60,7 +60,7 @@ async def prepare_postgres(folder: Path, *, say: Callable[[str], None], stop_ran
     """
     home = await choose_home(find_postgres(), folder)
     data = home.folder / DATA_NAME
-    password = kept_secret(folder / PASSWORD_NAME)
+    password = stored_secret(folder / PASSWORD_NAME)
     if data.exists():
         _require_same_major(data, home.major)
     else:

@@ -1,4 +1,4 @@
-"""Fillwire's own processes as programs to supervise: their commands, settings and questions of readiness."""
+"""Fillwire's own processes as programs to supervise: their commands, settings and readiness probes."""
 
 import os
 import signal
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tools.devstack.addresses import Addresses, Port, address
 from tools.devstack.probes import http_answers
-from tools.devstack.supervisor import Program
+from tools.devstack.program import Program
 from tools.devstack.tokens import TOKEN_NAME, signing_secret
 
 ROOT = Path(__file__).parents[2]
-HEADS_RANK, EXCHANGE_RANK, VALKEY_RANK, POSTGRES_RANK = range(4)
-"""The order of the end: first who uses, then who is used."""
+PROCESSES_RANK, EXCHANGE_RANK, VALKEY_RANK, POSTGRES_RANK = range(4)
+"""The order in which programs are stopped: clients before the servers that they use."""
 
 SIMULATOR_KEY = "simulator"
 JOURNAL_NAME = "exchange-journal.jsonl"
@@ -22,7 +22,7 @@ GRAPHIQL_INSTALLER = "tools/graphiql/install.py"
 
 
 def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
-    """The settings of all processes, but for the servers' URLs: defaults for this machine, and the user's own win."""
+    """Return the settings of all processes without the servers' URLs: defaults, overridden by the environment."""
     defaults = {
         "FILLWIRE_ENV": "development",
         "LOG_FORMAT": "plain",
@@ -39,7 +39,7 @@ def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
             "EXCHANGE_KEY": SIMULATOR_KEY,
             "EXCHANGE_SECRET": SIMULATOR_KEY,
             "EXCHANGE_PORT": str(addresses.exchange.number),
-            # The database outlives a restart, so the venue's book must too: an open order would have no venue else.
+            # The database survives a restart, so the venue's book must too, or open orders would be missing there.
             "EXCHANGE_JOURNAL_FILE": str(folder / JOURNAL_NAME),
         }
     given = {name: value for name, value in os.environ.items() if value or name not in defaults}
@@ -47,28 +47,28 @@ def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
 
 
 def mints_tokens() -> bool:
-    """Whether tokens are signed here: not when the user lets somebody else's keys decide."""
-    others_keys = os.environ.get("TOKEN_JWKS_URL") or os.environ.get("TOKEN_JWKS_FILE")
-    return bool(os.environ.get("TOKEN_SECRET")) or not others_keys
+    """Return whether tokens are signed here: not when the user set another issuer's keys."""
+    other_keys = os.environ.get("TOKEN_JWKS_URL") or os.environ.get("TOKEN_JWKS_FILE")
+    return bool(os.environ.get("TOKEN_SECRET")) or not other_keys
 
 
 def exchange(port: Port, environment: Mapping[str, str]) -> Program:
-    """The simulated exchange."""
-    return _head("exchange", environment, ready_url=address(port, "/simulator/faults"), stop_rank=EXCHANGE_RANK)
+    """Return the simulated exchange."""
+    return _process("exchange", environment, ready_url=address(port, "/simulator/faults"), stop_rank=EXCHANGE_RANK)
 
 
 def migrate(environment: Mapping[str, str]) -> Program:
-    """Brings the database to the newest tables, and ends."""
+    """Return the program that migrates the database and ends."""
     return _once("migrate", ["migrate"], environment)
 
 
 def instruments_sync(environment: Mapping[str, str]) -> Program:
-    """Reads the venue's instruments, and ends."""
+    """Return the program that loads the venue's instruments and ends."""
     return _once("instruments", ["instruments", "sync"], environment)
 
 
 def graphiql_files() -> Program | None:
-    """Puts GraphiQL's files into place, once, and ends; none in an installed wheel, which has no tools."""
+    """Return the program that installs GraphiQL's files and ends; None in an installed wheel, which has no tools."""
     installer = ROOT / GRAPHIQL_INSTALLER
     if not installer.is_file():
         return None
@@ -77,30 +77,30 @@ def graphiql_files() -> Program | None:
         command=[sys.executable, str(installer), "--quiet"],
         environment=os.environ,
         directory=ROOT,
-        death_signal=signal.SIGTERM,  # It ends npm then, and deletes what is half fetched.
+        death_signal=signal.SIGTERM,  # It ends npm then, and deletes incomplete downloads.
         restarts=False,
     )
 
 
-def lasting_heads(addresses: Addresses, environment: Mapping[str, str]) -> Iterator[Program]:
-    """The APIs, the workers and ingest."""
+def long_running_processes(addresses: Addresses, environment: Mapping[str, str]) -> Iterator[Program]:
+    """Yield the APIs, the workers and ingest."""
     for name, port in _numbered("api", addresses.apis):
-        # METRICS_PORT is the first worker's here; an API of the local stack answers for its health on its own port.
+        # METRICS_PORT is the first worker's here; an API of the local stack serves /readyz on its own port.
         own = {"PORT": str(port.number), "METRICS_PORT": ""}
-        yield _head(name, {**environment, **own}, ready_url=address(port, "/readyz"))
+        yield _process(name, {**environment, **own}, ready_url=address(port, "/readyz"))
     for name, port in _numbered("worker", addresses.workers):
-        yield _head(name, {**environment, "METRICS_PORT": str(port.number)}, ready_url=address(port, "/readyz"))
+        yield _process(name, {**environment, "METRICS_PORT": str(port.number)}, ready_url=address(port, "/readyz"))
     port = addresses.ingest
-    yield _head("ingest", {**environment, "METRICS_PORT": str(port.number)}, ready_url=address(port, "/readyz"))
+    yield _process("ingest", {**environment, "METRICS_PORT": str(port.number)}, ready_url=address(port, "/readyz"))
 
 
-def _numbered(head: str, ports: list[Port]) -> Iterator[tuple[str, Port]]:
-    """The names api, api-2, api-3 with their ports."""
+def _numbered(name: str, ports: list[Port]) -> Iterator[tuple[str, Port]]:
+    """Yield the names api, api-2, api-3 with their ports."""
     for number, port in enumerate(ports, start=1):
-        yield head if number == 1 else f"{head}-{number}", port
+        yield name if number == 1 else f"{name}-{number}", port
 
 
-def _head(name: str, environment: Mapping[str, str], *, ready_url: str, stop_rank: int = HEADS_RANK) -> Program:
+def _process(name: str, environment: Mapping[str, str], *, ready_url: str, stop_rank: int = PROCESSES_RANK) -> Program:
     return Program(
         name=name,
         command=[sys.executable, "-m", "runtime", name.partition("-")[0]],

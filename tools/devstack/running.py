@@ -1,4 +1,4 @@
-"""How the local stack starts a program: the launch command, short runs to the end, and who a process is."""
+"""How the local stack starts a program: the launch command, short runs to the end, and the command of a process."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ LEFTOVER_POLL_SECONDS = 0.02
 
 
 class Identity(StrEnum):
-    """Who a program runs as: see `launch.become`."""
+    """The user that a program runs as: see `launch.become`."""
 
     OWN = "own"
     MAPPED = "mapped"
@@ -27,7 +27,7 @@ class Identity(StrEnum):
 def launch_command(
     program: Sequence[str], *, death_signal: signal.Signals, identity: Identity = Identity.OWN
 ) -> list[str]:
-    """The command that runs `program` so that it gets `death_signal` when this process dies, even by kill -9."""
+    """Return the command that runs `program` so that it gets `death_signal` when this process dies, even by kill -9."""
     interpreter = [sys.executable, "-I", "-S", str(LAUNCH_SCRIPT)]
     return [*interpreter, str(os.getpid()), str(int(death_signal)), identity, *program]
 
@@ -68,13 +68,13 @@ async def run_to_end(
 
 
 def server_environment() -> dict[str, str]:
-    """The environment of PostgreSQL and Valkey: nothing of the user's that could change what they do."""
+    """Return the environment of PostgreSQL and Valkey, without any variable of the user that could change them."""
     # Without LC_ALL=C, macOS may start threads inside PostgreSQL's postmaster, which then refuses to run.
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
 def command_of(pid: int) -> str:
-    """The command line of a running process, or an empty text when there is none."""
+    """Return the command line of a running process, or an empty text when there is none."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
@@ -86,7 +86,7 @@ def command_of(pid: int) -> str:
 def _command_by_ps(pid: int) -> str:
     try:
         answer = subprocess.run(
-            ["ps", "-p", str(pid), "-o", "command="],  # noqa: S607  # Where macOS keeps it is macOS's to know.
+            ["ps", "-p", str(pid), "-o", "command="],  # noqa: S607  # Its path differs between systems.
             capture_output=True,
             text=True,
             check=False,
@@ -107,7 +107,7 @@ async def end_leftover(pid: int, *, belongs: str, ask: signal.Signals, within_se
     try:
         os.kill(pid, ask)
         async with asyncio.timeout(within_seconds):
-            while belongs in command_of(pid):  # noqa: ASYNC110  # Nobody tells us when another's child ends.
+            while belongs in command_of(pid):  # noqa: ASYNC110  # There is no event for the end of another's child.
                 await asyncio.sleep(LEFTOVER_POLL_SECONDS)
     except ProcessLookupError:
         return True

@@ -5,13 +5,13 @@ import os
 import time
 from pathlib import Path
 
-from tools.devstack import processes as heads
+from tools.devstack import processes
 from tools.devstack.addresses import API_PORT_STEP, Addresses, address, choose_addresses
 from tools.devstack.folder import exclusive_use, prepare_folder
 from tools.devstack.postgres import prepare_postgres
 from tools.devstack.supervisor import Supervisor, supervision
 from tools.devstack.terminal import Terminal
-from tools.devstack.tokens import DEMO_ACCOUNT, TOKEN_NAME, keep_demo_token
+from tools.devstack.tokens import DEMO_ACCOUNT, TOKEN_NAME, write_demo_token
 from tools.devstack.valkey import prepare_valkey
 
 NEXT_STEP = (
@@ -41,37 +41,37 @@ async def up(folder: Path, *, apis: int, workers: int) -> None:
 
 
 async def _start(supervisor: Supervisor, terminal: Terminal, folder: Path, addresses: Addresses) -> None:
-    environment = heads.shared_environment(folder, addresses)
-    if graphiql_files := heads.graphiql_files():
-        # Not waited for: the page takes them from a CDN until they are here.
+    environment = processes.shared_environment(folder, addresses)
+    if graphiql_files := processes.graphiql_files():
+        # Not awaited: the page loads them from a CDN until they are installed.
         supervisor.begin(graphiql_files)
     async with asyncio.TaskGroup() as foundations:
         if addresses.exchange is not None:
-            foundations.create_task(supervisor.start(heads.exchange(addresses.exchange, environment)))
+            foundations.create_task(supervisor.start(processes.exchange(addresses.exchange, environment)))
         foundations.create_task(_provide_redis(supervisor, folder, environment))
         foundations.create_task(_provide_database(supervisor, terminal, folder, environment))
-        if heads.mints_tokens():
-            foundations.create_task(asyncio.to_thread(keep_demo_token, folder))
+        if processes.mints_tokens():
+            foundations.create_task(asyncio.to_thread(write_demo_token, folder))
     async with asyncio.TaskGroup() as together:
-        together.create_task(supervisor.run(heads.instruments_sync(environment)))
-        for head in heads.lasting_heads(addresses, environment):
-            together.create_task(supervisor.start(head))
+        together.create_task(supervisor.run(processes.instruments_sync(environment)))
+        for process in processes.long_running_processes(addresses, environment):
+            together.create_task(supervisor.start(process))
 
 
 async def _provide_database(
     supervisor: Supervisor, terminal: Terminal, folder: Path, environment: dict[str, str]
 ) -> None:
-    """A migrated database at DATABASE_URL: the user's, or the embedded one."""
+    """Provide a migrated database at DATABASE_URL: the user's, or the embedded one."""
     if not os.environ.get("DATABASE_URL"):
-        server = await prepare_postgres(folder, say=terminal.say, stop_rank=heads.POSTGRES_RANK)
+        server = await prepare_postgres(folder, say=terminal.say, stop_rank=processes.POSTGRES_RANK)
         environment["DATABASE_URL"] = server.url
         await supervisor.start(server.program)
-    await supervisor.run(heads.migrate(environment))
+    await supervisor.run(processes.migrate(environment))
 
 
 async def _provide_redis(supervisor: Supervisor, folder: Path, environment: dict[str, str]) -> None:
     if not os.environ.get("REDIS_URL"):
-        server = prepare_valkey(folder, stop_rank=heads.VALKEY_RANK)
+        server = prepare_valkey(folder, stop_rank=processes.VALKEY_RANK)
         environment["REDIS_URL"] = server.url
         await supervisor.start(server.program)
 
@@ -83,7 +83,7 @@ def _summary(folder: Path, addresses: Addresses, *, seconds: float) -> str:
         ("page", f"{graphql} (GraphiQL)"),
         ("GraphQL", f"POST {graphql}, websocket {address(first, '/graphql', scheme='ws')}"),
         *((f"API {number}", address(port, "/graphql")) for number, port in enumerate(more, start=2)),
-        ("token", f"{token} (account {DEMO_ACCOUNT})" if heads.mints_tokens() else "from the keys of TOKEN_JWKS_…"),
+        ("token", f"{token} (account {DEMO_ACCOUNT})" if processes.mints_tokens() else "from the keys of TOKEN_JWKS_…"),
     ]
     if addresses.exchange is not None:
         rows.append(("exchange", f"{address(addresses.exchange)} (simulated)"))
@@ -95,5 +95,5 @@ def _summary(folder: Path, addresses: Addresses, *, seconds: float) -> str:
 
 
 def _shown(path: Path) -> str:
-    """As short as it works from the project's folder."""
-    return str(path.relative_to(heads.ROOT)) if path.is_relative_to(heads.ROOT) else str(path)
+    """Return the path relative to the project's folder when it lies inside."""
+    return str(path.relative_to(processes.ROOT)) if path.is_relative_to(processes.ROOT) else str(path)

@@ -1,25 +1,23 @@
 """Runs programs side by side: started when asked, watched, restarted when they die, stopped in order.
 
-It knows nothing of Fillwire: a program is a command, an environment, a question that tells when it is ready, and a rank
-that tells when it is stopped. Nothing it started outlives it: see `launch`.
+It knows nothing of Fillwire: see `program.Program`. No program outlives it: see `launch`.
 """
 
 import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tools.devstack.errors import LocalStackError
-from tools.devstack.running import Identity, launch_command
+from tools.devstack.program import Program
+from tools.devstack.running import launch_command
 
 RESTART_DELAY_SECONDS = 1.0
 DEATHS_WINDOW_SECONDS = 60.0
-DEATHS_ALLOWED = 3
 READY_POLL_SECONDS = 0.02
 READY_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 15.0
@@ -27,38 +25,7 @@ LAST_OUTPUT_TIMEOUT_SECONDS = 2.0
 LINE_MAX_BYTES = 64 * 1024
 
 Write = Callable[[str, str], None]
-"""Takes a program's name and one line that it wrote, or one about it."""
-
-
-async def _at_once() -> bool:
-    return True
-
-
-async def _nothing() -> None:
-    return None
-
-
-def _none(_line: str) -> bool:
-    return False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Program:
-    """One program to run."""
-
-    name: str
-    command: Sequence[str]
-    environment: Mapping[str, str]
-    directory: Path
-    ready: Callable[[], Awaitable[bool]] = _at_once
-    prepare: Callable[[], Awaitable[None]] = _nothing  # Done before each start, also before a restart.
-    identity: Identity = Identity.OWN
-    stop_rank: int = 0  # Lower ranks stop first, equal ranks at the same time.
-    stop_signal: signal.Signals = signal.SIGTERM
-    death_signal: signal.Signals = signal.SIGKILL  # What it gets when the supervisor is killed.
-    deaths_allowed: int = DEATHS_ALLOWED  # Within DEATHS_WINDOW_SECONDS; one more stops everything.
-    restarts: bool = True
-    hides: Callable[[str], bool] = _none  # Which of its lines tell nobody anything.
+"""Called with a program's name and one line of its output, or one about it."""
 
 
 @dataclass(slots=True)
@@ -131,10 +98,10 @@ class Supervisor:
         raise LookupError(f"{name} is not running")
 
     async def stop(self) -> None:
-        """Stop all programs, rank after rank, each asked first and killed after STOP_TIMEOUT_SECONDS."""
+        """Stop all programs, rank after rank, each by its stop signal and killed after STOP_TIMEOUT_SECONDS."""
         self._stopping.set()
         if not self._failure.cancel():
-            self._failure.exception()  # Looked at, or asyncio would complain that nobody did.
+            self._failure.exception()  # Retrieved, or asyncio would log that it never was.
         for rank in sorted({run.program.stop_rank for run in self._runs}):
             async with asyncio.TaskGroup() as ends:
                 for run in self._runs:
@@ -187,13 +154,13 @@ class Supervisor:
             self._failure.set_exception(error)
 
     async def _run_once(self, run: _Run) -> str:
-        """Start the program once and stay until its end; returns how it ended, in words."""
+        """Start the program once, wait until it ends, and return how it ended, in words."""
         program = run.program
         await program.prepare()
         process = await self._spawn(program)
         run.process = process
         if self._stopping.is_set():
-            # The order to stop came between the two lines above, when there was no process to end.
+            # `stop` was called during the spawn, when there was no process to end.
             await self._end(run)
         async with asyncio.TaskGroup() as tasks:
             output = tasks.create_task(self._forward_output(program, process))
@@ -235,7 +202,7 @@ class Supervisor:
             self._write(program.name, text)
 
     async def _end(self, run: _Run) -> None:
-        """Ask the program's process to end, and kill it with all of its session when it does not."""
+        """Send the stop signal to the program's process, and kill its whole session when it does not end."""
         process = run.process
         if process is None or process.returncode is not None:
             return
@@ -254,7 +221,7 @@ async def _set_when_ready(run: _Run) -> None:
 
 
 async def _wait_at_most(condition: Awaitable[object], seconds: float) -> bool:
-    """Whether the condition came within the time."""
+    """Return whether the condition came within the time."""
     try:
         async with asyncio.timeout(seconds):
             await condition

@@ -1,4 +1,4 @@
-"""The one voice of `./dev up`: the lines of all programs, each behind the name of who wrote it."""
+"""The output of `./dev up`: the lines of all programs, each prefixed with the program's name."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ OWN_NAME = "dev"
 
 
 class Terminal:
-    """Writes to standard output; with colors when a person reads it and NO_COLOR is not set."""
+    """Standard output, with colors on a terminal unless NO_COLOR is set."""
 
     def __init__(self) -> None:
         self._out = sys.stdout
@@ -31,15 +31,15 @@ class Terminal:
         self._colors: dict[str, str] = {}
 
     def write(self, name: str, line: str) -> None:
-        """One line of the program `name`."""
+        """Write one line of the program `name`."""
         self._print(f"{self._prefix(name)} {line}")
 
     def say(self, line: str) -> None:
-        """One line of our own."""
+        """Write one line of `./dev up` itself."""
         self.write(OWN_NAME, line)
 
     def show(self, text: str) -> None:
-        """A text without a prefix, set off from the lines around it."""
+        """Write a text without a prefix, between empty lines."""
         self._print(f"\n{text}\n")
 
     def _prefix(self, name: str) -> str:
@@ -53,7 +53,7 @@ class Terminal:
         try:
             print(text, file=self._out, flush=True)
         except BrokenPipeError:
-            # Nobody reads us any more (`./dev up | head`): go on without a voice, and stop everything in order.
+            # The reader has gone (`./dev up | head`): discard the output, and stop everything in order.
             self._out = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # Used until the process ends.
             sys.stdout = self._out
             signal.raise_signal(signal.SIGTERM)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.devstack.folder import kept_secret, write_secret
+from tools.devstack.folder import stored_secret, write_secret
 
 SECRET_NAME = "token-secret"  # noqa: S105  # A file's name.
 TOKEN_NAME = "token"  # noqa: S105  # A file's name.
@@ -17,7 +17,7 @@ TTL_SECONDS = 30 * 24 * 3600
 
 def signing_secret(folder: Path) -> str:
     """The secret of TOKEN_SECRET, or else the folder's own, made at random the first time."""
-    return os.environ.get("TOKEN_SECRET") or kept_secret(folder / SECRET_NAME)
+    return os.environ.get("TOKEN_SECRET") or stored_secret(folder / SECRET_NAME)
 
 
 def mint(*, secret: str, account: str, scopes: Sequence[str], ttl_seconds: int = TTL_SECONDS) -> str:
@@ -29,7 +29,7 @@ def mint(*, secret: str, account: str, scopes: Sequence[str], ttl_seconds: int =
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
 
-def keep_demo_token(folder: Path) -> Path:
+def write_demo_token(folder: Path) -> Path:
     """Write a new token of the demo account into the folder, readable by its owner alone, and return where."""
     path = folder / TOKEN_NAME
     write_secret(path, mint(secret=signing_secret(folder), account=DEMO_ACCOUNT, scopes=DEMO_SCOPES))

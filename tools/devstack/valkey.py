@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tools.devstack.folder import FOLDER_MODE, kept_secret, write_secret
+from tools.devstack.folder import FOLDER_MODE, stored_secret, write_secret
+from tools.devstack.installations import find_valkey
 from tools.devstack.ports import HOST, free_port
 from tools.devstack.probes import valkey_answers
-from tools.devstack.programs import find_valkey
+from tools.devstack.program import Program
 from tools.devstack.running import end_leftover, server_environment
-from tools.devstack.supervisor import Program
 
 DATA_NAME = "valkey"
 PASSWORD_NAME = "valkey-password"  # noqa: S105  # A file's name.
@@ -31,7 +31,7 @@ class ValkeyServer:
 def prepare_valkey(folder: Path, *, stop_rank: int = 0) -> ValkeyServer:
     """Get a server for the data in `folder` ready to be started; raises LocalStackError when there is none to run."""
     command = find_valkey()
-    password = kept_secret(folder / PASSWORD_NAME)
+    password = stored_secret(folder / PASSWORD_NAME)
     data = folder / DATA_NAME
     data.mkdir(mode=FOLDER_MODE, exist_ok=True)
     port = free_port()

@@ -14,7 +14,7 @@ from domain.ports.telemetry import Metric
 from domain.ports.trading_control import TradingHalt
 from domain.services.placement import PlaceOrder
 from domain.services.trading_control import TradingControl
-from runtime.alerts.table import ALERTS
+from runtime.alerts.kinds import ALERTS
 from tests.support.examples import ISIN, ORDER_ID, corrected, filled
 from tests.support.fakes.trading_control import MemoryTradingHalts
 from tests.support.memory_gateway import SECOND, Desk

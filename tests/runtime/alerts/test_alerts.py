@@ -11,7 +11,7 @@ import pytest
 from runtime.alerts import alerter
 from runtime.alerts.alerter import open_alerts
 from runtime.alerts.channels import open_channels
-from runtime.alerts.table import ALERTS
+from runtime.alerts.kinds import ALERTS
 from runtime.commands.alerts import TEST
 from runtime.commands.alerts import test as send_test_messages
 from runtime.observability.logs import configure_logs, get_logger

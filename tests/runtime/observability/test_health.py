@@ -1,4 +1,4 @@
-"""/readyz: many who ask at once, and again and again, cost one look at each part."""
+"""/readyz: many who ask at once, and again and again, cost one check of each part."""
 
 import asyncio
 
@@ -35,9 +35,9 @@ def readiness(part: Part) -> Readiness:
     return Readiness({"part": part.check}, RecordingTelemetry(), clock=lambda: part.now)
 
 
-async def test_who_ask_at_once_share_one_look(part: Part, readiness: Readiness) -> None:
+async def test_concurrent_requests_share_one_check(part: Part, readiness: Readiness) -> None:
     part.may_answer.clear()
-    asking = [asyncio.create_task(readiness.ask()) for _ in range(20)]
+    asking = [asyncio.create_task(readiness.states()) for _ in range(20)]
     await asyncio.sleep(0)
     part.may_answer.set()
 
@@ -46,19 +46,19 @@ async def test_who_ask_at_once_share_one_look(part: Part, readiness: Readiness) 
 
 
 async def test_an_answer_holds_for_a_second(part: Part, readiness: Readiness) -> None:
-    await readiness.ask()
+    await readiness.states()
     part.works = False
 
     part.now = 0.9 * READY_SECONDS
-    assert await readiness.ask() == {"part": READY}
+    assert await readiness.states() == {"part": READY}
     part.now = 1.1 * READY_SECONDS
-    assert await readiness.ask() == {"part": "unreachable"}
+    assert await readiness.states() == {"part": "unreachable"}
     assert part.asked == 2
 
 
 async def test_who_asks_and_goes_away_takes_the_answer_from_nobody(part: Part, readiness: Readiness) -> None:
     part.may_answer.clear()
-    gone, waiting = asyncio.create_task(readiness.ask()), asyncio.create_task(readiness.ask())
+    gone, waiting = asyncio.create_task(readiness.states()), asyncio.create_task(readiness.states())
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.sleep(0)

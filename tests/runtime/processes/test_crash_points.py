@@ -1,4 +1,4 @@
-"""Crash points: nothing at all when unset, and an end without farewell when set."""
+"""Crash points: nothing at all when unset, and an immediate end when set."""
 
 import asyncio
 import sys
@@ -6,7 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from runtime.processes.crash_points import EXIT_CODE, crashing, read_crash_at
+from domain.ports.notifications import ChangePublisher, WakeUps
+from domain.ports.order_store import OrderStore
+from domain.ports.venue import Venue
+from runtime.processes.crash_points import CRASHING_METHODS, EXIT_CODE, crashing, read_crash_at
 from tests.support.processes import running
 
 CRASHES = """
@@ -65,6 +68,11 @@ async def test_a_crash_point_that_is_reached_ends_the_process_at_once() -> None:
 
     assert code == EXIT_CODE
     assert process.output == ["claimed"]
+
+
+@pytest.mark.parametrize("method", CRASHING_METHODS)
+def test_every_method_with_a_crash_point_is_one_of_a_port(method: str) -> None:
+    assert any(hasattr(port, method) for port in (OrderStore, Venue, WakeUps, ChangePublisher))
 
 
 def test_an_unknown_crash_point_is_refused_by_name() -> None:

@@ -23,7 +23,7 @@ class Hall:
     def enter(self, *names: str) -> None:
         """Ask to be let in; the name's first letter is the peer's address."""
         for name in names:
-            self.handshakes.enter(name[0], self.opening(name))
+            self.handshakes.schedule(name[0], self.opening(name))
 
     def opening(self, name: str) -> Callable[[], bool]:
         """What lets it in. Who has gone is written in capitals."""
@@ -100,7 +100,7 @@ async def test_one_that_fails_in_its_turn_is_told_and_those_behind_it_are_opened
         raise failure
 
     hall.enter("a1")
-    hall.handshakes.enter("b", fail)
+    hall.handshakes.schedule("b", fail)
     hall.enter("c1", "d1")
     await hall.are_all_in(3)
 
@@ -115,7 +115,7 @@ async def test_one_that_fails_at_once_tells_who_entered_it() -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        hall.handshakes.enter("a", fail)
+        hall.handshakes.schedule("a", fail)
     hall.enter("b1")
 
     assert hall.entered == ["b1"]

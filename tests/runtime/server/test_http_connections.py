@@ -14,8 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from runtime.server.cut_off import cut_off
-from runtime.server.http_protocol import PIPELINED_MAX, HttpLimits
+from runtime.server.http_connections import HttpLimits
+from runtime.server.http_protocol import PIPELINED_MAX
+from runtime.server.stalled_peer import reset_connection
 from tests.runtime.server.test_serving import serving
 from tests.support.processes import eventually
 
@@ -175,7 +176,7 @@ def test_a_connection_that_has_ended_already_can_be_cut() -> None:
     theirs.close()
     transport = EndedTransport(ours)
 
-    cut_off(transport)
+    reset_connection(transport)
 
     assert transport.is_aborted
 

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from runtime.server.http_protocol import HttpLimits
+from runtime.server.http_connections import HttpLimits
 from runtime.server.serving import nothing_to_count, serve
 from runtime.server.websocket_protocol import WebSocketLimits
 from tests.runtime.server.test_websocket_protocol import NO_HANDSHAKES, connected

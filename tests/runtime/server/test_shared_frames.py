@@ -12,7 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from graph.engine.shared_text import SHARED_TEXTS, SharedText
-from runtime.server.http_protocol import HttpLimits
+from runtime.server.http_connections import HttpLimits
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import WebSocketLimits
 from tests.support.raw_socket import CLOSE, TEXT, Frame, RawSocket, frame, raw_socket

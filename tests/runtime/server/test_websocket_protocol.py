@@ -13,9 +13,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from runtime.server.http_protocol import HttpLimits, HttpProtocol
+from runtime.server.http_connections import HttpLimits
+from runtime.server.http_protocol import HttpProtocol
 from runtime.server.serving import serve
-from runtime.server.websocket_protocol import FLOOD_TOLD_AFTER_SECONDS, WebSocketLimits, WebSocketProtocol
+from runtime.server.websocket_protocol import FLOOD_CLOSE_DELAY_SECONDS, WebSocketLimits, WebSocketProtocol
 from tests.support.processes import eventually
 from tests.support.raw_socket import CLOSE, PING, frame, raw_socket
 from tools.devstack.ports import free_port
@@ -91,7 +92,7 @@ async def test_a_flood_is_told_late_and_what_it_brought_is_dropped() -> None:
         await peer.send(frame(b"x") * (FEW.frames_burst + 1))
 
         assert await peer.closed() == (4429, "More than 1 messages a second")
-        assert loop.time() - began >= FLOOD_TOLD_AFTER_SECONDS
+        assert loop.time() - began >= FLOOD_CLOSE_DELAY_SECONDS
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 

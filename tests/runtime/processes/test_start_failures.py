@@ -16,21 +16,21 @@ from tools.devstack.ports import free_port
 END_SECONDS = 25.0
 BAD_SETTINGS = 2
 FAILED = 1
-HEADS = ("api", "worker", "ingest")
+PROCESSES = ("api", "worker", "ingest")
 
 
 @asynccontextmanager
-async def ended(head: str, environment: Mapping[str, str]) -> AsyncIterator[RunningProcess]:
+async def ended(name: str, environment: Mapping[str, str]) -> AsyncIterator[RunningProcess]:
     """The process after its end."""
     settings = {"TOKEN_SECRET": "s" * 32, "LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
-    async with running(["-m", "runtime", head], environment=settings) as process:
+    async with running(["-m", "runtime", name], environment=settings) as process:
         await process.ends(within_seconds=END_SECONDS)
         yield process
 
 
-async def says(head: str, environment: Mapping[str, str], *words: str) -> int:
+async def says(name: str, environment: Mapping[str, str], *words: str) -> int:
     """Run it to its end, look for the words in its last line, and give its exit code."""
-    async with ended(head, environment) as process:
+    async with ended(name, environment) as process:
         pass
     text = "\n".join(process.output)
     assert "Traceback" not in text, text
@@ -66,13 +66,13 @@ async def test_migrating_with_a_wrong_password_says_that_the_login_is_refused(po
         assert process.exit_code == FAILED
 
 
-@pytest.mark.parametrize("head", ["migrate", "api"])
-async def test_a_host_that_nobody_knows_is_named(head: str, redis_url: str) -> None:
+@pytest.mark.parametrize("name", ["migrate", "api"])
+async def test_a_host_that_nobody_knows_is_named(name: str, redis_url: str) -> None:
     environment = {"DATABASE_URL": "postgresql://user:password@no-such-host.invalid/name", "REDIS_URL": redis_url}
 
-    exit_code = await says(head, environment, "cannot be reached", "DATABASE_URL")
+    exit_code = await says(name, environment, "cannot be reached", "DATABASE_URL")
 
-    assert exit_code == (FAILED if head == "migrate" else BAD_SETTINGS)
+    assert exit_code == (FAILED if name == "migrate" else BAD_SETTINGS)
 
 
 async def test_processes_over_a_database_without_tables_name_the_command_that_makes_them(
@@ -82,10 +82,10 @@ async def test_processes_over_a_database_without_tables_name_the_command_that_ma
     environment = {"DATABASE_URL": url, "REDIS_URL": redis_url}
 
     exit_codes = await asyncio.gather(
-        *(says(head, environment, "no tables of Fillwire", "python -m runtime migrate") for head in HEADS)
+        *(says(name, environment, "no tables of Fillwire", "python -m runtime migrate") for name in PROCESSES)
     )
 
-    assert exit_codes == [FAILED] * len(HEADS)
+    assert exit_codes == [FAILED] * len(PROCESSES)
 
 
 async def test_a_process_over_older_tables_names_the_command_that_renews_them(
@@ -112,14 +112,14 @@ async def test_a_process_with_a_name_of_no_database_does_not_start(
 
 
 @pytest.mark.parametrize(
-    ("head", "setting"),
+    ("name", "setting"),
     [("api", "PORT"), ("worker", "METRICS_PORT"), ("ingest", "METRICS_PORT"), ("exchange", "EXCHANGE_PORT")],
 )
 async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
-    head: str, setting: str, kept_database_url: str, valkey_server: TestServer
+    name: str, setting: str, kept_database_url: str, valkey_server: TestServer
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
         environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url, setting: port}
 
-        assert await says(head, environment, f"{setting}: cannot listen", port, "in use") == BAD_SETTINGS
+        assert await says(name, environment, f"{setting}: cannot listen", port, "in use") == BAD_SETTINGS

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import structlog
 
+from runtime.observability.log_throttling import KINDS_MAX, QUIET_SUMMARIES, LogThrottle
 from runtime.observability.logs import configure_logs, get_logger
-from runtime.observability.repeats import KINDS_MAX, QUIET_GATHERINGS, Repeats
 
 SECRET = "a-very-secret-password"
 GATHER_SECONDS = 10.0
-QUIET_SECONDS = QUIET_GATHERINGS * GATHER_SECONDS
+QUIET_SECONDS = QUIET_SUMMARIES * GATHER_SECONDS
 
 Lines = Callable[[], Sequence[dict[str, Any]]]
 
@@ -47,7 +47,7 @@ def watch() -> Watch:
     return Watch()
 
 
-def _configured(watch: Watch, *, level: str = "INFO") -> Repeats:
+def _configured(watch: Watch, *, level: str = "INFO") -> LogThrottle:
     return configure_logs(
         process="worker",
         log_format="json",
@@ -73,12 +73,12 @@ def test_what_happens_to_many_orders_for_one_cause_is_one_line(lines: Lines, wat
 
 
 def test_while_it_lasts_a_count_is_said_every_so_often_with_what_happens_next(lines: Lines, watch: Watch) -> None:
-    repeats = _configured(watch)
+    throttle = _configured(watch)
     said = []
     for second in range(21):
         watch.now = second
         _postpone(10)
-        repeats.say()
+        throttle.write_summaries()
         said += [(second, line) for line in lines() if line["event"] == "repeated"]
 
     assert [(second, line["of"], line["times"]) for second, line in said] == [
@@ -92,13 +92,13 @@ def test_while_it_lasts_a_count_is_said_every_so_often_with_what_happens_next(li
 
 
 def test_when_it_has_not_happened_for_that_long_its_end_is_said_once(lines: Lines, watch: Watch) -> None:
-    repeats = _configured(watch)
+    throttle = _configured(watch)
     _postpone(7)
     lines()
 
     watch.now = QUIET_SECONDS
-    repeats.say()
-    repeats.say()
+    throttle.write_summaries()
+    throttle.write_summaries()
     ended = lines()
     _postpone(1)
 
@@ -108,12 +108,12 @@ def test_when_it_has_not_happened_for_that_long_its_end_is_said_once(lines: Line
 
 
 def test_what_happened_once_has_no_end_to_tell(lines: Lines, watch: Watch) -> None:
-    repeats = _configured(watch)
+    throttle = _configured(watch)
     _postpone(1)
     lines()
 
     watch.now = QUIET_SECONDS
-    repeats.say()
+    throttle.write_summaries()
 
     assert lines() == []
 
@@ -231,11 +231,11 @@ def test_at_debug_each_line_is_there(lines: Lines, watch: Watch) -> None:
 
 
 def test_a_secret_is_masked_in_a_count_too(lines: Lines, watch: Watch) -> None:
-    repeats = _configured(watch)
+    throttle = _configured(watch)
     _postpone(2, error=f"cannot connect with {SECRET}")
 
     watch.now = QUIET_SECONDS
-    repeats.say()
+    throttle.write_summaries()
 
     assert [line["error"] for line in lines()] == ["cannot connect with ***"] * 2
 
@@ -259,10 +259,10 @@ def test_no_error_that_wants_a_person_is_lost_however_many_there_are(lines: Line
 
 
 def test_a_process_that_ends_says_what_it_has_not_said(lines: Lines, watch: Watch) -> None:
-    repeats = _configured(watch)
+    throttle = _configured(watch)
     _postpone(5)
     lines()
 
-    repeats.say(is_last=True)
+    throttle.write_summaries(is_last=True)
 
     assert [(line["event"], line["times"]) for line in lines()] == [("repeated", 5)]

@@ -1,4 +1,4 @@
-"""The watch over orders that wait: each is said once, and again when people should look again."""
+"""The watch over orders that wait: each is logged once, and again after a while."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from db.waiting_orders import WaitingOrder
-from runtime.alerts.watch import OrderWatch
+from runtime.alerts.order_watch import OrderWatch
 from tests.support.fakes.telemetry import RecordingTelemetry
 
 LIMIT = timedelta(seconds=120)
@@ -44,12 +44,12 @@ def _order(number: int, *, is_in_doubt: bool) -> WaitingOrder:
     return WaitingOrder(id=UUID(int=number), is_in_doubt=is_in_doubt, age=timedelta(seconds=130))
 
 
-async def test_an_order_that_waits_too_long_is_said_once_with_its_age_and_what_to_do() -> None:
+async def test_an_order_that_waits_too_long_is_logged_once_with_its_age_and_what_to_do() -> None:
     waiting, telemetry = Waiting([_order(1, is_in_doubt=True), _order(2, is_in_doubt=False)]), RecordingTelemetry()
     watch = _watch(waiting, telemetry)
 
     for _ in range(3):
-        await watch.look()
+        await watch.check()
 
     (in_doubt,) = telemetry.said("order_in_doubt_too_long")
     (pending,) = telemetry.said("order_pending_too_long")
@@ -59,24 +59,24 @@ async def test_an_order_that_waits_too_long_is_said_once_with_its_age_and_what_t
     assert pending["next"]
 
 
-async def test_an_order_that_goes_on_waiting_is_said_again_after_a_while() -> None:
+async def test_an_order_that_goes_on_waiting_is_logged_again_after_a_while() -> None:
     waiting, telemetry = Waiting([_order(1, is_in_doubt=True)]), RecordingTelemetry()
     watch = _watch(waiting, telemetry)
-    await watch.look()
+    await watch.check()
 
     waiting.seconds = AGAIN_AFTER.total_seconds()
-    await watch.look()
+    await watch.check()
 
     assert len(telemetry.said("order_in_doubt_too_long")) == 2
 
 
-async def test_an_order_that_was_pending_and_is_now_in_doubt_is_said_as_that_too() -> None:
+async def test_an_order_that_was_pending_and_is_now_in_doubt_is_logged_as_that_too() -> None:
     waiting, telemetry = Waiting([_order(1, is_in_doubt=False)]), RecordingTelemetry()
     watch = _watch(waiting, telemetry)
-    await watch.look()
+    await watch.check()
 
     waiting.orders = [_order(1, is_in_doubt=True)]
-    await watch.look()
+    await watch.check()
 
     assert len(telemetry.said("order_pending_too_long")) == 1
     assert len(telemetry.said("order_in_doubt_too_long")) == 1

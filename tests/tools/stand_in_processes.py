@@ -1,8 +1,8 @@
-"""A project folder whose `python -m runtime …` is a stand-in: enough of each head to try the local stack's own work."""
+"""A project folder whose `python -m runtime …` is a stand-in: enough of each process to test the local stack."""
 
 from pathlib import Path
 
-HEADS = """
+STAND_IN = """
 import json, os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -13,9 +13,9 @@ class Answer(BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
-head = sys.argv[1]
-print(json.dumps({"head": sys.argv[1:], "environment": dict(os.environ)}), flush=True)
-port = {"api": "PORT", "exchange": "EXCHANGE_PORT", "worker": "METRICS_PORT", "ingest": "METRICS_PORT"}.get(head)
+process = sys.argv[1]
+print(json.dumps({"process": sys.argv[1:], "environment": dict(os.environ)}), flush=True)
+port = {"api": "PORT", "exchange": "EXCHANGE_PORT", "worker": "METRICS_PORT", "ingest": "METRICS_PORT"}.get(process)
 if port:
     HTTPServer(("127.0.0.1", int(os.environ[port])), Answer).serve_forever()
 """
@@ -26,5 +26,5 @@ def project_with_stand_ins(root: Path) -> Path:
     package = root / "runtime"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "__main__.py").write_text(HEADS)
+    (package / "__main__.py").write_text(STAND_IN)
     return root

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from runtime.server.open_files import OTHERS_FILES
+from runtime.server.listening import OTHER_FILES
 
 PROGRAM = """
 import resource
-from runtime.server.open_files import allow_open_files
+from runtime.server.listening import allow_open_files
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 print(allow_open_files({wanted}), *resource.getrlimit(resource.RLIMIT_NOFILE))
 """
@@ -18,8 +18,8 @@ print(allow_open_files({wanted}), *resource.getrlimit(resource.RLIMIT_NOFILE))
 @pytest.mark.parametrize(
     ("soft", "hard", "wanted", "room", "soft_after"),
     [
-        pytest.param(256, 4_096, 1_000, 1_000, 1_000 + OTHERS_FILES, id="the soft limit is raised"),
-        pytest.param(256, 512, 1_000, 512 - OTHERS_FILES, 512, id="as far as the hard one allows"),
+        pytest.param(256, 4_096, 1_000, 1_000, 1_000 + OTHER_FILES, id="the soft limit is raised"),
+        pytest.param(256, 512, 1_000, 512 - OTHER_FILES, 512, id="as far as the hard one allows"),
         pytest.param(4_096, 4_096, 1_000, 1_000, 4_096, id="what is enough stays"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Watches for what no event tells: orders that nobody brings to the exchange, or whose outcome stays unknown."""
+"""Watches for what no event reports: orders that are not sent to the exchange, or whose outcome stays unknown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,21 +10,21 @@ from db.waiting_orders import WaitingOrder
 from domain.ports.telemetry import Telemetry
 from jobs.sweeper import repeat
 
-ORDERS_PER_LOOK_MAX = 500
+ORDERS_PER_CHECK_MAX = 500
 IN_DOUBT_TOO_LONG = "order_in_doubt_too_long"
 PENDING_TOO_LONG = "order_pending_too_long"
 
 
 class WaitingOrders(Protocol):
-    """What the watch asks."""
+    """The query that the watch runs."""
 
     async def waiting(self, *, in_doubt_for: timedelta, pending_for: timedelta, limit: int) -> Sequence[WaitingOrder]:
-        """Orders in doubt, or not sent yet, for longer than this."""
+        """Return orders in doubt, or not sent yet, for longer than this."""
 
 
 @dataclass(slots=True, kw_only=True)
 class OrderWatch:
-    """Says once of each order that it waits too long, and again after `again_after` while it does."""
+    """Logs each order that waits too long once, and again after `again_after` while it does."""
 
     orders: WaitingOrders
     telemetry: Telemetry
@@ -33,29 +33,29 @@ class OrderWatch:
     in_doubt_for: timedelta
     pending_for: timedelta
     again_after: timedelta
-    _said: dict[tuple[str, UUID], float] = field(default_factory=dict)
+    _logged_at: dict[tuple[str, UUID], float] = field(default_factory=dict)
 
     async def run(self) -> None:
-        """Look until cancelled."""
-        await repeat(self.look, every=self.interval, name="order_watch", telemetry=self.telemetry)
+        """Check until cancelled."""
+        await repeat(self.check, every=self.interval, name="order_watch", telemetry=self.telemetry)
 
-    async def look(self) -> bool:
-        """Look once."""
+    async def check(self) -> bool:
+        """Check once."""
         waiting = await self.orders.waiting(
-            in_doubt_for=self.in_doubt_for, pending_for=self.pending_for, limit=ORDERS_PER_LOOK_MAX
+            in_doubt_for=self.in_doubt_for, pending_for=self.pending_for, limit=ORDERS_PER_CHECK_MAX
         )
         now = self.clock()
         recent = now - self.again_after.total_seconds()
-        self._said = {key: said_at for key, said_at in self._said.items() if said_at > recent}
+        self._logged_at = {key: logged_at for key, logged_at in self._logged_at.items() if logged_at > recent}
         for order in waiting:
-            self._say(order, now)
+            self._log(order, now)
         return False
 
-    def _say(self, order: WaitingOrder, now: float) -> None:
+    def _log(self, order: WaitingOrder, now: float) -> None:
         event = IN_DOUBT_TOO_LONG if order.is_in_doubt else PENDING_TOO_LONG
-        if (event, order.id) in self._said:
+        if (event, order.id) in self._logged_at:
             return
-        self._said[event, order.id] = now
+        self._logged_at[event, order.id] = now
         self.telemetry.error(
             event,
             order_id=str(order.id),

@@ -1,7 +1,6 @@
-"""`python -m runtime trading halt | resume | status` and `limits …`: the operators' commands, straight at the database.
+"""`python -m runtime trading halt | resume | status` and `limits …`: the operators' commands, on the database itself.
 
-They work without the API and without Redis. What they do is in the trail and in the log, and is an alert, as if it had
-been asked for over GraphQL.
+They work without the API and without Redis. What they do is audited, logged, and an alert, as over GraphQL.
 """
 
 import argparse
@@ -18,57 +17,57 @@ from domain.ports.trading_control import HaltFilter, TradingHalt
 from domain.services.trading_control import EVERYBODY, TradingControl
 from runtime.commands.operator_arguments import COUNT_LIMITS, DECIMAL_LIMITS
 from runtime.processes.lifecycle import Process, ProcessMain, utc_now
-from runtime.resources import Database, open_database
+from runtime.resources.database import DatabaseResources, open_database
 from runtime.wiring import make_trading_control
 
 REQUIRES = ("database_url",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What a command works with."""
+class OperatorResources:
+    """The database, and the operators' service over it."""
 
-    database: Database
+    database: DatabaseResources
     control: TradingControl
 
 
 def command(parsed: argparse.Namespace) -> ProcessMain:
-    """The head that does what the arguments say."""
+    """Return the main function of the command that the arguments name."""
     act = ACTIONS[parsed.command, parsed.action]
 
     async def run(process: Process) -> None:
         async with open_database(process) as database:
-            desk = Desk(database=database, control=make_trading_control(process, database))
-            for line in await act(desk, parsed):
+            resources = OperatorResources(database=database, control=make_trading_control(process, database))
+            for line in await act(resources, parsed):
                 print(line)  # noqa: T201 - a command's output
 
     return run
 
 
-async def _halt(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
-    halt = await desk.control.halt(asked.account, by=asked.by, reason=asked.reason)
-    return [_halt_line(halt), *await _doubts(desk, asked.account)]
+async def _halt(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
+    halt = await resources.control.halt(asked.account, by=asked.by, reason=asked.reason)
+    return [_halt_line(halt), *await _doubts(resources, asked.account)]
 
 
-async def _resume(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
-    return [_halt_line(await desk.control.resume(asked.account, by=asked.by, reason=asked.reason))]
+async def _resume(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
+    return [_halt_line(await resources.control.resume(asked.account, by=asked.by, reason=asked.reason))]
 
 
-async def _status(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
+async def _status(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
     wanted = HaltFilter(is_open=None if asked.all else True, account_id=asked.account)
-    page = await desk.database.halts.page(PageRequest(limit=PAGE_MAX_ROWS), filter=wanted)
+    page = await resources.database.halts.page(PageRequest(limit=PAGE_MAX_ROWS), filter=wanted)
     return [_halt_line(halt) for halt in page.rows] or ["Nothing is halted."]
 
 
-async def _show(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
-    book = desk.database.limit_book
+async def _show(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
+    book = resources.database.limit_book
     if asked.account is None:
         return _limit_lines(await book.defaults())
     found = await book.limits_of(asked.account, fresh=True)
     return [*_limit_lines(found), f"open orders now        {await book.open_orders(asked.account)}"]
 
 
-async def _set(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
+async def _set(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
     given = {name: getattr(asked, _field(name)) for name in DECIMAL_LIMITS}
     decimals = {name: None if text is None else _decimal(name, text) for name, text in given.items()}
     limits = AccountLimits(
@@ -79,32 +78,32 @@ async def _set(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
         max_open_orders=asked.max_open_orders,
         max_orders_per_second=asked.max_orders_per_second,
     )
-    stored = await desk.control.set_limits(limits, by=asked.by)
-    return [*_limit_lines(stored), *await _doubts(desk, asked.account)]
+    stored = await resources.control.set_limits(limits, by=asked.by)
+    return [*_limit_lines(stored), *await _doubts(resources, asked.account)]
 
 
-async def _clear(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
-    were_there = await desk.control.clear_limits(asked.account, by=asked.by)
+async def _clear(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
+    were_there = await resources.control.clear_limits(asked.account, by=asked.by)
     return [] if were_there else [f"There were no limits of {asked.account or EVERYBODY}."]
 
 
-async def _price(desk: Desk, asked: argparse.Namespace) -> Iterable[str]:
+async def _price(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
     price = _decimal("price", asked.price)
     if price <= ZERO or not is_isin(asked.isin):
         raise InvalidLimitsError({"price": "Give an ISIN and a price of more than zero."})
-    if not await desk.database.prices.save([LastPrice(isin=asked.isin, price=price, at=utc_now())]):
+    if not await resources.database.prices.save([LastPrice(isin=asked.isin, price=price, at=utc_now())]):
         return [f"{asked.isin}  not taken: a newer price is known. Does this machine's clock go wrong?"]
     return [f"{asked.isin}  {format_decimal(price)}"]
 
 
-async def _recount(desk: Desk, _asked: argparse.Namespace) -> Iterable[str]:
-    return [f"{await desk.database.limit_book.recount_open_orders()} accounts were counted wrong."]
+async def _recount(resources: OperatorResources, _asked: argparse.Namespace) -> Iterable[str]:
+    return [f"{await resources.database.limit_book.recount_open_orders()} accounts were counted wrong."]
 
 
-async def _doubts(desk: Desk, account_id: str | None) -> Iterable[str]:
-    """What makes it likely that another account was meant. What was done holds, also when this cannot be told."""
+async def _doubts(resources: OperatorResources, account_id: str | None) -> Iterable[str]:
+    """Return a warning when no order of the account was ever stored: another one may be meant."""
     with suppress(TransientError):
-        if account_id is not None and not await desk.database.limit_book.is_known(account_id):
+        if account_id is not None and not await resources.database.limit_book.is_known(account_id):
             return [f"No order of {account_id} has ever been accepted: is that the account's id?"]
     return []
 
@@ -145,7 +144,7 @@ def _decimal(name: str, text: str) -> Decimal:
         raise InvalidLimitsError({name: str(error)}) from None
 
 
-ACTIONS: Mapping[tuple[str, str], Callable[[Desk, argparse.Namespace], Awaitable[Iterable[str]]]] = {
+ACTIONS: Mapping[tuple[str, str], Callable[[OperatorResources, argparse.Namespace], Awaitable[Iterable[str]]]] = {
     ("trading", "halt"): _halt,
     ("trading", "resume"): _resume,
     ("trading", "status"): _status,

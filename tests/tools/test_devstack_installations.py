@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.devstack import programs
+from tools.devstack import installations
 from tools.devstack.errors import LocalStackError
-from tools.devstack.programs import find_postgres, find_valkey
+from tools.devstack.installations import find_postgres, find_valkey
 
 
 def executable(path: Path) -> Path:
@@ -18,9 +18,9 @@ def executable(path: Path) -> Path:
 @pytest.fixture
 def _no_wheels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As on a platform for which the wheels do not exist, and with nothing else installed."""
-    monkeypatch.setattr(programs, "wheel_folder", lambda _: None)
-    monkeypatch.setattr(programs, "SYSTEM_POSTGRES_FOLDERS", str(tmp_path / "postgresql"))
-    monkeypatch.setattr(programs, "BREW_PREFIXES", (tmp_path / "brew",))
+    monkeypatch.setattr(installations, "wheel_folder", lambda _: None)
+    monkeypatch.setattr(installations, "SYSTEM_POSTGRES_FOLDERS", str(tmp_path / "postgresql"))
+    monkeypatch.setattr(installations, "BREW_PREFIXES", (tmp_path / "brew",))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
 
@@ -29,8 +29,8 @@ def test_the_locked_wheels_come_before_what_is_on_the_path(monkeypatch: pytest.M
         executable(tmp_path / name)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert programs.POSTGRES_WHEEL in find_postgres().postgres
-    assert programs.VALKEY_WHEEL in find_valkey()
+    assert installations.POSTGRES_WHEEL in find_postgres().postgres
+    assert installations.VALKEY_WHEEL in find_valkey()
 
 
 @pytest.mark.usefixtures("_no_wheels")

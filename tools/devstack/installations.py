@@ -1,8 +1,8 @@
-"""Finds the server programs: the locked wheels first, then what the machine has.
+"""Finds the installed server programs: the locked wheels first, then what the machine has.
 
 The wheels come before PATH because their version is locked: a data folder never changes its major version because the
-machine happens to have another PostgreSQL. Only the wheels' programs are used; their own start code is never imported:
-it opens folders of the home directory to everybody, and listens without a password.
+machine happens to have another PostgreSQL. Only the wheels' programs are used; their Python code is never imported:
+it makes folders of the home directory readable for all users, and listens without a password.
 """
 
 import importlib.util

@@ -1,0 +1,153 @@
+"""The table of alerts: the log event, what happened, and what to do.
+
+The services of the domain only log events (`domain.ports.telemetry`). A message holds only an event's `shown_fields`:
+our own order ids and kinds, never an error's text, which may repeat what an account or a venue wrote.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ORDER = ("order_id",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertKind:
+    """One row of the table.
+
+    Two events with equal `identity_fields` are the same alert. `shown_fields` are the only fields that a message names.
+    A `sustained` kind is an alert once it has lasted for a while without an event in `ended_by`.
+    """
+
+    name: str
+    title: str
+    summary: str
+    action: str
+    identity_fields: tuple[str, ...] = ()
+    shown_fields: tuple[str, ...] = ()
+    sustained: bool = False
+    ended_by: tuple[str, ...] = ()
+
+
+ALERTS: Mapping[str, AlertKind] = {
+    "order_failed": AlertKind(
+        name="order_failed",
+        title="order FAILED",
+        summary="Every attempt was used up; the exchange does not have the order, and nothing more is sent.",
+        action="Notify the account. Fix the connection to the exchange, then place a new order.",
+        identity_fields=ORDER,
+        shown_fields=ORDER,
+    ),
+    "order_in_doubt_too_long": AlertKind(
+        name="order_in_doubt_too_long",
+        title="order IN_DOUBT too long",
+        summary="The order was sent, and it has been unknown for too long whether the exchange has it.",
+        action="Look the order up at the exchange by its id as the client order id. It is resolved by itself once "
+        "look-ups are answered again; do not place it a second time before.",
+        identity_fields=ORDER,
+        shown_fields=ORDER,
+    ),
+    "order_pending_too_long": AlertKind(
+        name="order_pending_too_long",
+        title="order PENDING too long",
+        summary="The order was accepted long ago and has not been sent to the exchange.",
+        action="Check that a worker runs and that the exchange accepts orders: placement_attempts_total by outcome.",
+        identity_fields=ORDER,
+        shown_fields=ORDER,
+    ),
+    "order_anomaly": AlertKind(
+        name="order_anomaly",
+        title="anomaly of an order",
+        summary="The exchange reported what should not happen: too much filled, a fill after the end, several ends.",
+        action="Compare the order and its executions with the exchange's records, and decide by hand.",
+        identity_fields=("order_id", "kind"),
+        shown_fields=("kind", "order_id"),
+    ),
+    "venue_order_mismatch": AlertKind(
+        name="venue_order_mismatch",
+        title="another order under our order's id",
+        summary="The exchange has a different order under our order's id. It is neither adopted nor sent again.",
+        action="Compare both orders and decide by hand.",
+        identity_fields=ORDER,
+        shown_fields=ORDER,
+    ),
+    "venue_contradicts_itself": AlertKind(
+        name="venue_contradicts_itself",
+        title="order known to the exchange and not shown",
+        summary="The exchange refuses the order as one that it has, and has long not shown it. It stays in doubt.",
+        action="Ask the exchange whether it has the order, by its id as the client order id.",
+        identity_fields=ORDER,
+        shown_fields=ORDER,
+    ),
+    "venue_unauthorized": AlertKind(
+        name="venue_unauthorized",
+        title="the exchange refuses our key",
+        summary="The exchange does not accept the key. Orders wait meanwhile; no attempt is counted.",
+        action="Fix EXCHANGE_KEY and EXCHANGE_SECRET, then restart the workers and ingest.",
+    ),
+    "venue_circuit_opened": AlertKind(
+        name="circuit_opened",
+        title="the exchange does not answer: circuit open",
+        summary="A run of failures opened the circuit. Orders wait; the exchange is probed with one order at a time.",
+        action="Find out whether the exchange is down. The circuit closes by itself when a probe succeeds.",
+    ),
+    "trading_halted": AlertKind(
+        name="trading_halted",
+        title="trading is HALTED",
+        summary="An operator halted trading, for one account or for all. Nothing new is accepted or sent.",
+        action="Nothing, if you know why. Who and why: python -m runtime trading status. Cancels are open; resume when "
+        "it is over.",
+        identity_fields=("halt_id",),
+        shown_fields=("halt_id",),
+    ),
+    "trading_halt_unconfirmed": AlertKind(
+        name="trading_halt_unconfirmed",
+        title="trading may be HALTED",
+        summary="An operator halted trading, and the database did not confirm it. It may hold already, or not at all.",
+        action="See whether it holds: python -m runtime trading status. Repeat the halt until it is answered.",
+        identity_fields=("account",),
+    ),
+    "trading_resume_unconfirmed": AlertKind(
+        name="trading_resume_unconfirmed",
+        title="trading may have RESUMED",
+        summary="An operator ended a halt, and the database did not confirm it. Trading may have resumed already.",
+        action="See whether it does: python -m runtime trading status. Repeat it until it is answered.",
+        identity_fields=("account",),
+    ),
+    "trading_resumed": AlertKind(
+        name="trading_resumed",
+        title="trading has RESUMED",
+        summary="An operator ended a halt of trading. Orders are accepted again, and what waited is sent.",
+        action="Nothing. Who and why: python -m runtime trading status --all.",
+        identity_fields=("halt_id",),
+        shown_fields=("halt_id",),
+    ),
+    "stream_lost": AlertKind(
+        name="stream_down",
+        title="the exchange's stream is down",
+        summary="The execution stream cannot be followed for a while. Fills are not seen live.",
+        action="See why in the log event stream_lost. Ingest reconnects by itself and catches up what was missed.",
+        sustained=True,
+        ended_by=("stream_connected", "leadership_lost", "standing_by"),
+    ),
+    "dead_letter": AlertKind(
+        name="dead_letter",
+        title="dead letter",
+        summary="The exchange sent what could not be understood or recorded. Nothing else was held up.",
+        action="Read the raw message in the table dead_letters.",
+        identity_fields=("error",),
+    ),
+    "dead_letter_lost": AlertKind(
+        name="dead_letter_lost",
+        title="dead letter that could not be stored",
+        summary="The exchange sent what could not be understood, and the database did not take it.",
+        action="Read the raw message in the log event dead_letter_lost.",
+        identity_fields=("error",),
+    ),
+    "venue_row_unreadable": AlertKind(
+        name="venue_row_unreadable",
+        title="unreadable row in the exchange's list",
+        summary="A row of the exchange's lists could not be read and was left out.",
+        action="Look up row_id of the log event venue_row_unreadable at the exchange.",
+        identity_fields=("row_id",),
+    ),
+}

@@ -1,0 +1,114 @@
+"""PostgreSQL: every adapter over one pool of connections."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from socket import gaierror
+
+from db.account_limits import PostgresLimitBook
+from db.breaker_store import PostgresBreakerStore
+from db.change_log import PostgresChangeLog
+from db.database import Database
+from db.dead_letters import PostgresDeadLetters
+from db.engine import open_database as open_pool
+from db.instrument_catalog import PostgresInstrumentCatalog
+from db.instrument_prices import PostgresInstrumentPrices
+from db.order_reader import PostgresOrderReader
+from db.order_store import PostgresOrderStore
+from db.readiness import DatabaseNotReadyError, Trouble, require_ready
+from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.trading_halts import PostgresTradingHalts
+from db.waiting_orders import PostgresWaitingOrders
+from domain.services.price_tape import PriceTapeWriter
+from exchange.alpaca.rest import AlpacaVenue
+from runtime.observability.health import NotReadyError
+from runtime.processes.crash_points import crashing
+from runtime.processes.lifecycle import Process
+from runtime.settings import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseResources:
+    """Everything that is stored in PostgreSQL."""
+
+    orders: PostgresOrderStore
+    reader: PostgresOrderReader
+    changes: PostgresChangeLog
+    catalog: PostgresInstrumentCatalog
+    positions: PostgresStreamPositions
+    leadership: PostgresLeadershipLease
+    dead_letters: PostgresDeadLetters
+    breaker: PostgresBreakerStore
+    waiting: PostgresWaitingOrders
+    limit_book: PostgresLimitBook
+    prices: PostgresInstrumentPrices
+    tape: PriceTapeWriter
+    halts: PostgresTradingHalts
+    database: Database
+
+    async def check(self) -> None:
+        """Raise NotReadyError when PostgreSQL does not answer or its tables are not migrated."""
+        try:
+            await require_ready(self.database)
+        except DatabaseNotReadyError as error:
+            raise NotReadyError(error.trouble, str(error)) from error
+
+
+@asynccontextmanager
+async def open_database(process: Process) -> AsyncIterator[DatabaseResources]:
+    """Open the database. It opens also while PostgreSQL is down: its calls raise UnavailableError then.
+
+    Raises SettingsError when the host of DATABASE_URL is unknown or the login is refused, DatabaseNotReadyError when
+    the tables are missing or too old.
+    """
+    settings = process.settings
+    async with open_pool(
+        settings.database_address,
+        application_name=f"fillwire {process.name} {os.getpid()}",  # Tells processes of one kind apart.
+        pool_max_connections=settings.database_pool_connections_max,
+        connect_timeout_seconds=settings.database_connect_timeout_seconds,
+        call_timeout_seconds=settings.database_call_timeout_seconds,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
+        lock_timeout_seconds=settings.database_lock_timeout_seconds,
+    ) as database:
+        await _require_usable(database, process)
+        orders = PostgresOrderStore(
+            database,
+            venue=AlpacaVenue.name,
+            telemetry=process.telemetry,
+            insert_batch_max_orders=settings.accept_batch_orders_max,
+            insert_queue_max_orders=settings.accept_waiting_orders_max,
+            max_orders_per_second=settings.orders_per_second_max or None,
+        )
+        prices = PostgresInstrumentPrices(database, cache_seconds=settings.limits_cache_seconds)
+        yield DatabaseResources(
+            orders=crashing(orders, settings.crash_at),
+            reader=PostgresOrderReader(database),
+            changes=PostgresChangeLog(database),
+            catalog=PostgresInstrumentCatalog(database, cache_seconds=settings.instrument_cache_seconds),
+            positions=PostgresStreamPositions(database),
+            leadership=PostgresLeadershipLease(database),
+            dead_letters=PostgresDeadLetters(database),
+            breaker=PostgresBreakerStore(database, AlpacaVenue.name),
+            waiting=PostgresWaitingOrders(database),
+            limit_book=PostgresLimitBook(database, cache_seconds=settings.limits_cache_seconds),
+            prices=prices,
+            tape=PriceTapeWriter(
+                prices, every_seconds=settings.prices_saved_every_seconds, telemetry=process.telemetry
+            ),
+            halts=PostgresTradingHalts(database),
+            database=database,
+        )
+
+
+async def _require_usable(database: Database, process: Process) -> None:
+    """Raise what only a person can fix; what may pass by itself is an outage, in which the process starts and waits."""
+    try:
+        await require_ready(database)
+    except DatabaseNotReadyError as error:
+        if error.trouble is Trouble.NOT_MIGRATED:
+            raise
+        if error.trouble is Trouble.LOGIN_REFUSED or isinstance(error.__cause__, gaierror):
+            raise SettingsError(str(error)) from error
+        process.telemetry.warning("database_not_ready", error=str(error), next="starts anyway, and waits for it")

@@ -1,0 +1,73 @@
+"""The HTTP connections of one server: how many there may be, and which is reset to make room."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runtime.server.handshakes import Handshakes
+from runtime.server.stalled_peer import reset_connection
+
+if TYPE_CHECKING:
+    from runtime.server.http_protocol import HttpProtocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """The limits of one server: connections, upgrades to websockets, size of a request's head, and time-outs.
+
+    `request_seconds` is for sending a whole request, `stalled_seconds` for reading the response, `keep_alive_seconds`
+    for the time between two requests.
+    """
+
+    connections_max: int
+    upgrades_per_second: int = 1_000
+    head_max_bytes: int = 65_536
+    headers_max: int = 100
+    request_seconds: float = 10.0
+    stalled_seconds: float = 10.0
+    keep_alive_seconds: float = 75.0
+
+
+class HttpConnections:
+    """The HTTP connections of a server. Those from which a request is awaited are ordered by how long they wait."""
+
+    def __init__(self, limits: HttpLimits, *, refused: Callable[[], None]) -> None:
+        """`refused` is called for each connection that is refused, or reset to make room."""
+        self.limits = limits
+        self.handshakes = Handshakes(per_second=limits.upgrades_per_second)
+        self._refused = refused
+        self._waiting: dict[HttpProtocol, None] = {}
+        self._served: set[HttpProtocol] = set()
+
+    def admit(self, connection: "HttpProtocol") -> bool:
+        """Add a connection. At the limit the one that has waited longest is reset; return False when none waits."""
+        if len(self._waiting) + len(self._served) >= self.limits.connections_max:
+            self._refused()
+            if not self._waiting:
+                return False
+            oldest = next(iter(self._waiting))
+            self.forget(oldest)
+            reset_connection(oldest.transport)
+        self._waiting[connection] = None
+        return True
+
+    def is_waiting(self, connection: "HttpProtocol") -> bool:
+        """Return whether a request of it is awaited."""
+        return connection in self._waiting
+
+    def serve(self, connection: "HttpProtocol") -> None:
+        """Note that its request has arrived."""
+        if connection in self._waiting:
+            del self._waiting[connection]
+            self._served.add(connection)
+
+    def wait(self, connection: "HttpProtocol") -> None:
+        """Note that its request was answered."""
+        if connection in self._served:
+            self._served.discard(connection)
+            self._waiting[connection] = None
+
+    def forget(self, connection: "HttpProtocol") -> None:
+        """Remove a connection that has ended or is a websocket now."""
+        self._waiting.pop(connection, None)
+        self._served.discard(connection)
