@@ -13,7 +13,7 @@ from exchange.simulator.refusals import Code, VenueRefusalError, order_not_found
 from exchange.simulator.requests import parse_limit, parse_object
 from exchange.simulator.settings_changes import NumberRange, SettingInvalidError, checked_changes
 from exchange.simulator.stream import TradeUpdates
-from exchange.simulator.venue import Venue
+from exchange.simulator.venue import SimulatedVenue
 from exchange.simulator.wire_values import decimal_text, parse_decimal
 
 HOLD_SLOT_MAX_SECONDS = 3600
@@ -24,7 +24,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Controls:
     """Answers every request under /simulator."""
 
-    def __init__(self, venue: Venue, *, updates: TradeUpdates, journal: Journal) -> None:
+    def __init__(self, venue: SimulatedVenue, *, updates: TradeUpdates, journal: Journal) -> None:
         self._venue = venue
         self._updates = updates
         self._journal = journal

@@ -14,7 +14,7 @@ from aiohttp import web
 from uuid_utils import uuid7
 
 from exchange.simulator.answers import refused_answer
-from exchange.simulator.clock import Clock
+from exchange.simulator.clock import VenueClock
 from exchange.simulator.controls import Controls
 from exchange.simulator.faults import Faults
 from exchange.simulator.journal import Entry, Journal
@@ -25,7 +25,7 @@ from exchange.simulator.rest import Rest
 from exchange.simulator.restoring import restore
 from exchange.simulator.scheduler import Scheduler
 from exchange.simulator.stream import Frames, TradeUpdates
-from exchange.simulator.venue import Venue
+from exchange.simulator.venue import SimulatedVenue
 
 SHUTDOWN_TIMEOUT_SECONDS = 1.0
 KEEPALIVE_TIMEOUT_SECONDS = 75.0
@@ -54,7 +54,7 @@ class RunningSimulator:
 
     url: str
     stream_url: str
-    venue: Venue
+    venue: SimulatedVenue
     journal: Journal
 
 
@@ -83,7 +83,7 @@ async def running_simulator(config: SimulatorConfig) -> AsyncIterator[RunningSim
         stack.callback(scheduler.close)
         updates = TradeUpdates(key=config.key, secret=config.secret, frames=config.frames, journal=journal)
         venue = _open_venue(config, journal=journal, scheduler=scheduler, updates=updates)
-        runner = _runner(_Gate(config, venue=venue, updates=updates, journal=journal))
+        runner = _runner(_Router(config, venue=venue, updates=updates, journal=journal))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, config.host, config.port, reuse_address=True).start()
@@ -94,18 +94,20 @@ async def running_simulator(config: SimulatorConfig) -> AsyncIterator[RunningSim
         )
 
 
-def _open_venue(config: SimulatorConfig, *, journal: Journal, scheduler: Scheduler, updates: TradeUpdates) -> Venue:
+def _open_venue(
+    config: SimulatorConfig, *, journal: Journal, scheduler: Scheduler, updates: TradeUpdates
+) -> SimulatedVenue:
     """The exchange, empty or as its journal file left it."""
 
     def publish(entry: Entry) -> None:
         updates.publish(entry, faults=venue.faults.stream, draw=venue.dice.draw_delivery)
 
-    venue = Venue(
+    venue = SimulatedVenue(
         faults=config.faults,
         matching=config.matching,
         journal=journal,
         scheduler=scheduler,
-        now=Clock().now,
+        now=VenueClock().now,
         new_id=_new_id,
         publish=publish,
     )
@@ -115,18 +117,20 @@ def _open_venue(config: SimulatorConfig, *, journal: Journal, scheduler: Schedul
     return venue
 
 
-def _runner(gate: "_Gate") -> web.ServerRunner:
+def _runner(router: "_Router") -> web.ServerRunner:
     return web.ServerRunner(
-        web.Server(gate.handle, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT_SECONDS),
+        web.Server(router.handle, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT_SECONDS),
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_TIMEOUT_SECONDS,
     )
 
 
-class _Gate:
+class _Router:
     """Sends each request to the part that answers it."""
 
-    def __init__(self, config: SimulatorConfig, *, venue: Venue, updates: TradeUpdates, journal: Journal) -> None:
+    def __init__(
+        self, config: SimulatorConfig, *, venue: SimulatedVenue, updates: TradeUpdates, journal: Journal
+    ) -> None:
         self._venue = venue
         self._updates = updates
         self._rest = Rest(venue, key=config.key, secret=config.secret, new_id=_new_id)
