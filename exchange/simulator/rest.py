@@ -12,6 +12,7 @@ from aiohttp import web
 
 from exchange.simulator.answers import gateway_answer, json_answer, refused_answer
 from exchange.simulator.faults import PlacementAnswer
+from exchange.simulator.keys import VenueKeys
 from exchange.simulator.orders import Order
 from exchange.simulator.queries import Queries
 from exchange.simulator.rate_limit import RateLimit
@@ -36,10 +37,9 @@ Handler = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 class Rest:
     """Answers every request under /v2."""
 
-    def __init__(self, venue: SimulatedVenue, *, key: str, secret: str, new_id: Callable[[], str]) -> None:
+    def __init__(self, venue: SimulatedVenue, *, keys: VenueKeys, new_id: Callable[[], str]) -> None:
         self._venue = venue
-        self._key = key
-        self._secret = secret
+        self._keys = keys
         self._new_id = new_id
         self._queries = Queries(venue)
         self._rate_limit = RateLimit()
@@ -71,9 +71,7 @@ class Rest:
         # A gateway that is down does not look at keys.
         if self._venue.faults.down:
             raise exchange_is_down()
-        headers = request.headers
-        if headers.get("APCA-API-KEY-ID") != self._key or headers.get("APCA-API-SECRET-KEY") != self._secret:
-            raise refusal(Code.UNAUTHORIZED, "request is not authorized")
+        self._keys.check(request.headers)
 
     async def _dispatch(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         if self._venue.faults.read_latency_ms:

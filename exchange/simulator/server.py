@@ -1,5 +1,7 @@
 """Runs the simulated exchange on one port: REST under /v2, the stream at /stream, controls under /simulator.
 
+Whether it serves is answered at /healthz without a key, as by Fillwire's own processes, also while /v2 is down.
+
 aiohttp's low-level server is used without its application, router and middleware: a placement at no latency costs half
 of what it costs through them.
 """
@@ -13,11 +15,12 @@ from pathlib import Path
 from aiohttp import web
 from uuid_utils import uuid7
 
-from exchange.simulator.answers import refused_answer
+from exchange.simulator.answers import json_answer, refused_answer
 from exchange.simulator.clock import VenueClock
 from exchange.simulator.controls import Controls
 from exchange.simulator.faults import Faults
 from exchange.simulator.journal import Entry, Journal
+from exchange.simulator.keys import VenueKeys
 from exchange.simulator.matching import Matching
 from exchange.simulator.memory import keep_collections_short
 from exchange.simulator.refusals import Code, VenueRefusalError, exchange_is_down, refusal
@@ -29,6 +32,7 @@ from exchange.simulator.venue import SimulatedVenue
 
 SHUTDOWN_TIMEOUT_SECONDS = 1.0
 KEEPALIVE_TIMEOUT_SECONDS = 75.0
+HEALTH_PATH = "/healthz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +137,9 @@ class _Router:
     ) -> None:
         self._venue = venue
         self._updates = updates
-        self._rest = Rest(venue, key=config.key, secret=config.secret, new_id=_new_id)
-        self._controls = Controls(venue, updates=updates, journal=journal)
+        keys = VenueKeys(key=config.key, secret=config.secret)
+        self._rest = Rest(venue, keys=keys, new_id=_new_id)
+        self._controls = Controls(venue, keys=keys, updates=updates, journal=journal)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
@@ -144,6 +149,8 @@ class _Router:
             return await self._stream(request)
         if path.startswith("/simulator/"):
             return await self._controls.handle(request, path)
+        if path == HEALTH_PATH:
+            return json_answer({"status": "ok"})
         return refused_answer(refusal(Code.NOT_FOUND, f"endpoint not found: {path}"))
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
