@@ -18,6 +18,7 @@ from benchmarks.frame.load import load_generator
 from benchmarks.frame.orders import settle
 from benchmarks.frame.results import StageResult
 from benchmarks.frame.servers import Gateway, Server, open_gateway
+from exchange.simulator.keys import VenueKeys
 
 RATE = 200.0
 CLIENTS = 32
@@ -58,7 +59,8 @@ async def start(gateway: Gateway, harm: Callable[[Server], Awaitable[None]]) -> 
 async def control(exchange: Server, what: str, settings: Mapping[str, object]) -> None:
     """Turn one of the exchange's controls."""
     url = f"{exchange.url}/simulator/{what}"
-    async with aiohttp.ClientSession() as session, session.put(url, json=settings) as answer:
+    headers = VenueKeys().headers
+    async with aiohttp.ClientSession() as session, session.put(url, json=settings, headers=headers) as answer:
         answer.raise_for_status()
 
 

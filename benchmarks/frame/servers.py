@@ -72,11 +72,9 @@ class Gateway:
     async def start(self, head: str, *, settings: Mapping[str, str] | None = None) -> Server:
         """Start one of our processes; gives it when it serves."""
         port = self.exchange_port if head == "exchange" else free_port()
-        ready = "/simulator/faults" if head == "exchange" else "/healthz"
         return await self.run(
             ["-m", "runtime", head],
             port=port,
-            ready=ready,
             settings={PORT_SETTINGS[head]: str(port), **(settings or {})},
         )
 

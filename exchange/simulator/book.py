@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TypeVar
 
 from exchange.simulator.orders import Execution, Order, Side, shared
-from exchange.simulator.positions import Position
+from exchange.simulator.positions import AccountHolding
 
 COMPACTION_MIN_ORDERS = 1024
 
@@ -48,7 +48,7 @@ class OrderBook:
     """The orders of the account."""
 
     def __init__(self) -> None:
-        self.positions: dict[str, Position] = {}
+        self.positions: dict[str, AccountHolding] = {}
         self._by_id: dict[str, Order] = {}
         self._by_client_order_id: dict[str, Order] = {}
         self._submitted: list[Order] = []
@@ -134,8 +134,8 @@ class OrderBook:
             # What was undone stays readable: the event and the journal tell its quantity and price.
             execution.is_busted = True
 
-    def _trade(self, order: Order, *, quantity: Decimal, price: Decimal) -> Position:
-        position = self.positions.setdefault(order.terms.instrument.symbol, Position())
+    def _trade(self, order: Order, *, quantity: Decimal, price: Decimal) -> AccountHolding:
+        position = self.positions.setdefault(order.terms.instrument.symbol, AccountHolding())
         signed_quantity = quantity if order.terms.side is Side.BUY else -quantity
         position.trade(signed_quantity=signed_quantity, price=price)
         return position

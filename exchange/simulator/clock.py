@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 _TICK = timedelta(microseconds=1)
 
 
-class Clock:
+class VenueClock:
     """UTC times that never repeat nor go back, so that paging by an exclusive time misses nothing."""
 
     def __init__(self) -> None:

@@ -1,4 +1,7 @@
-"""The controls under /simulator: faults, matching, executions by hand, the journal. They work while /v2 is down."""
+"""The controls under /simulator: faults, matching, executions by hand, the journal. They work while /v2 is down.
+
+Each requires the venue's key and secret, as /v2 does: whoever reaches the port must not be able to move its orders.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
@@ -8,12 +11,13 @@ from aiohttp import web
 
 from exchange.simulator.answers import json_answer, refused_answer
 from exchange.simulator.journal import READ_DEFAULT_ENTRIES, READ_MAX_ENTRIES, Journal, entry_json
+from exchange.simulator.keys import VenueKeys
 from exchange.simulator.orders import ZERO, Execution, Order
 from exchange.simulator.refusals import Code, VenueRefusalError, order_not_found, refusal
 from exchange.simulator.requests import parse_limit, parse_object
 from exchange.simulator.settings_changes import NumberRange, SettingInvalidError, checked_changes
 from exchange.simulator.stream import TradeUpdates
-from exchange.simulator.venue import Venue
+from exchange.simulator.venue import SimulatedVenue
 from exchange.simulator.wire_values import decimal_text, parse_decimal
 
 HOLD_SLOT_MAX_SECONDS = 3600
@@ -24,8 +28,9 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Controls:
     """Answers every request under /simulator."""
 
-    def __init__(self, venue: Venue, *, updates: TradeUpdates, journal: Journal) -> None:
+    def __init__(self, venue: SimulatedVenue, *, keys: VenueKeys, updates: TradeUpdates, journal: Journal) -> None:
         self._venue = venue
+        self._keys = keys
         self._updates = updates
         self._journal = journal
         self._handlers: dict[tuple[str, str], Handler] = {
@@ -43,15 +48,19 @@ class Controls:
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """Answers one request; `path` is without the query. A wrong setting is a 400 that names its key."""
-        handler = self._handlers.get((request.method, path))
-        if handler is None:
-            return refused_answer(refusal(Code.NOT_FOUND, f"unknown control: {request.method} {path}"))
         try:
-            return await handler(request)
+            self._keys.check(request.headers)
+            return await self._handler(request.method, path)(request)
         except VenueRefusalError as error:
             return refused_answer(error)
         except SettingInvalidError as error:
             return refused_answer(refusal(Code.BAD_REQUEST, str(error)))
+
+    def _handler(self, method: str, path: str) -> Handler:
+        handler = self._handlers.get((method, path))
+        if handler is None:
+            raise refusal(Code.NOT_FOUND, f"unknown control: {method} {path}")
+        return handler
 
     async def _get_faults(self, _request: web.BaseRequest) -> web.StreamResponse:
         return json_answer(self._venue.faults.as_json())

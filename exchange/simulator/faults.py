@@ -96,7 +96,7 @@ class Faults:
 NO_FAULTS = Faults(latency_ms=0, refuse_rate=0)
 
 
-class Answer(Enum):
+class PlacementAnswer(Enum):
     """How a placement is answered. The value is how the journal calls it."""
 
     GIVEN = "given"
@@ -106,7 +106,12 @@ class Answer(Enum):
     LATE = "late"
 
 
-_AMBIGUOUS_ANSWERS = (Answer.DROPPED, Answer.ERROR_500, Answer.ERROR_504, Answer.LATE)
+_AMBIGUOUS_ANSWERS = (
+    PlacementAnswer.DROPPED,
+    PlacementAnswer.ERROR_500,
+    PlacementAnswer.ERROR_504,
+    PlacementAnswer.LATE,
+)
 _ERROR_STATUSES = (500, 502, 503, 504)
 
 
@@ -116,7 +121,7 @@ class PlacementFate:
 
     is_refused: bool
     error_status: int | None
-    answer: Answer
+    answer: PlacementAnswer
     is_rejected_later: bool
 
 
@@ -149,7 +154,7 @@ class FaultDice:
         return PlacementFate(
             is_refused=is_refused,
             error_status=_ERROR_STATUSES[int(kind * len(_ERROR_STATUSES))] if is_error else None,
-            answer=_AMBIGUOUS_ANSWERS[int(kind * len(_AMBIGUOUS_ANSWERS))] if is_ambiguous else Answer.GIVEN,
+            answer=_AMBIGUOUS_ANSWERS[int(kind * len(_AMBIGUOUS_ANSWERS))] if is_ambiguous else PlacementAnswer.GIVEN,
             is_rejected_later=reject < faults.reject_rate,
         )
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 import orjson
 
-from exchange.simulator.faults import Answer
+from exchange.simulator.faults import PlacementAnswer
 from exchange.simulator.orders import Execution, Order
 from exchange.simulator.wire_values import decimal_text, time_text
 
@@ -39,7 +39,7 @@ class Entry:
     quantity: Decimal | None = None
     price: Decimal | None = None
     reason: str | None = None
-    answer: Answer | None = None
+    answer: PlacementAnswer | None = None
     withheld: tuple[str, ...] = ()
     disturbed: tuple[str, ...] = ()
 
@@ -62,10 +62,10 @@ class Journal:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def record_order(self, order: Order, *, answer: Answer) -> Entry:
+    def record_order(self, order: Order, *, answer: PlacementAnswer) -> Entry:
         """Adds the acceptance of an order."""
         hidden = ("hidden",) if order.visible_at > order.submitted_at else ()
-        withheld = hidden if answer is Answer.GIVEN else (*hidden, "answer")
+        withheld = hidden if answer is PlacementAnswer.GIVEN else (*hidden, "answer")
         entry = Entry(
             number=len(self._entries) + 1,
             at=order.submitted_at,

@@ -7,7 +7,7 @@ from exchange.simulator.orders import ZERO
 
 
 @dataclass(slots=True)
-class Position:
+class AccountHolding:
     """A long position has a positive quantity and cost, a short one negative ones. The cost is in the currency."""
 
     quantity: Decimal = ZERO

@@ -9,7 +9,7 @@ from exchange.simulator.orders import Execution
 from exchange.simulator.refusals import Code, refusal
 from exchange.simulator.rendering import account_json, activity_json, asset_json, clock_json, order_json, position_json
 from exchange.simulator.requests import parse_limit, parse_newest_first, parse_order_query, parse_time_parameter
-from exchange.simulator.venue import Venue
+from exchange.simulator.venue import SimulatedVenue
 
 ACTIVITIES_MAX_PAGE_SIZE = 100
 
@@ -19,7 +19,7 @@ Query = Mapping[str, str]
 class Queries:
     """Answers the GET requests; none of them changes anything."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: SimulatedVenue) -> None:
         self._venue = venue
         self._by_asset_id = {each.asset_id: each for each in venue.instruments.values()}
         self._collections: dict[str, Callable[[Query], object]] = {

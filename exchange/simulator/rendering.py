@@ -8,7 +8,7 @@ import orjson
 from exchange.simulator.instruments import CURRENCY, Instrument
 from exchange.simulator.journal import Entry
 from exchange.simulator.orders import ZERO, Execution, Order, OrderType, Status
-from exchange.simulator.positions import Position
+from exchange.simulator.positions import AccountHolding
 from exchange.simulator.wire_values import average_text, decimal_text, time_text
 
 ACCOUNT_ID = "4f1c53a1-8d0f-5d8e-9c7b-0d6c1e0f51a7"
@@ -126,7 +126,7 @@ def asset_json(instrument: Instrument) -> dict[str, object]:
     }
 
 
-def position_json(instrument: Instrument, position: Position, *, price: Decimal) -> dict[str, object]:
+def position_json(instrument: Instrument, position: AccountHolding, *, price: Decimal) -> dict[str, object]:
     """A position at the current price."""
     return {
         "asset_id": instrument.asset_id,

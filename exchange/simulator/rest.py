@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from exchange.simulator.answers import gateway_answer, json_answer, refused_answer
-from exchange.simulator.faults import Answer
+from exchange.simulator.faults import PlacementAnswer
+from exchange.simulator.keys import VenueKeys
 from exchange.simulator.orders import Order
 from exchange.simulator.queries import Queries
 from exchange.simulator.rate_limit import RateLimit
@@ -25,7 +26,7 @@ from exchange.simulator.refusals import (
 )
 from exchange.simulator.rendering import order_json
 from exchange.simulator.requests import parse_object, parse_replacement, parse_terms
-from exchange.simulator.venue import Venue
+from exchange.simulator.venue import SimulatedVenue
 
 ORDERS_PATH = "/v2/orders"
 ORDER_FOLDER = "/v2/orders/"
@@ -36,10 +37,9 @@ Handler = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 class Rest:
     """Answers every request under /v2."""
 
-    def __init__(self, venue: Venue, *, key: str, secret: str, new_id: Callable[[], str]) -> None:
+    def __init__(self, venue: SimulatedVenue, *, keys: VenueKeys, new_id: Callable[[], str]) -> None:
         self._venue = venue
-        self._key = key
-        self._secret = secret
+        self._keys = keys
         self._new_id = new_id
         self._queries = Queries(venue)
         self._rate_limit = RateLimit()
@@ -71,9 +71,7 @@ class Rest:
         # A gateway that is down does not look at keys.
         if self._venue.faults.down:
             raise exchange_is_down()
-        headers = request.headers
-        if headers.get("APCA-API-KEY-ID") != self._key or headers.get("APCA-API-SECRET-KEY") != self._secret:
-            raise refusal(Code.UNAUTHORIZED, "request is not authorized")
+        self._keys.check(request.headers)
 
     async def _dispatch(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         if self._venue.faults.read_latency_ms:
@@ -102,16 +100,18 @@ class Rest:
             return gateway_answer(fate.error_status)
         terms = parse_terms(parse_object(body), instruments=venue.instruments, new_id=self._new_id)
         order = venue.place(terms, answer=fate.answer, is_rejected_later=fate.is_rejected_later)
-        if fate.answer is Answer.GIVEN:
+        if fate.answer is PlacementAnswer.GIVEN:
             return json_answer(order_json(order))
         return await self._answer_ambiguously(request, order, fate.answer)
 
-    async def _answer_ambiguously(self, request: web.BaseRequest, order: Order, answer: Answer) -> web.StreamResponse:
+    async def _answer_ambiguously(
+        self, request: web.BaseRequest, order: Order, answer: PlacementAnswer
+    ) -> web.StreamResponse:
         """The order is accepted; the client gets no answer, a wrong one, or the right one too late."""
-        if answer is Answer.LATE:
+        if answer is PlacementAnswer.LATE:
             await asyncio.sleep(self._venue.faults.ambiguous_delay_ms / 1000)
             return json_answer(order_json(order))
-        if answer is Answer.DROPPED:
+        if answer is PlacementAnswer.DROPPED:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)

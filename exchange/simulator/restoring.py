@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from exchange.simulator.book import OrderBook
-from exchange.simulator.faults import Answer
+from exchange.simulator.faults import PlacementAnswer
 from exchange.simulator.instruments import Instrument
 from exchange.simulator.journal import Entry, Journal
 from exchange.simulator.orders import ZERO, Execution, Order, OrderTerms, OrderType, Side, Status, TimeInForce, shared
@@ -140,7 +140,7 @@ def _restored(fields: Fields, *, at: datetime, order: Order, execution: Executio
         quantity=None if execution is None else shared(Decimal(fields["qty"])),
         price=None if execution is None else shared(Decimal(fields["price"])),
         reason=fields.get("reason"),
-        answer=Answer(fields["answer"]) if "answer" in fields else None,
+        answer=PlacementAnswer(fields["answer"]) if "answer" in fields else None,
         withheld=tuple(fields["withheld"]),
         disturbed=tuple(fields.get("disturbed", ())),
     )

@@ -1,5 +1,7 @@
 """Runs the simulated exchange on one port: REST under /v2, the stream at /stream, controls under /simulator.
 
+Whether it serves is answered at /healthz without a key, as by Fillwire's own processes, also while /v2 is down.
+
 aiohttp's low-level server is used without its application, router and middleware: a placement at no latency costs half
 of what it costs through them.
 """
@@ -13,11 +15,12 @@ from pathlib import Path
 from aiohttp import web
 from uuid_utils import uuid7
 
-from exchange.simulator.answers import refused_answer
-from exchange.simulator.clock import Clock
+from exchange.simulator.answers import json_answer, refused_answer
+from exchange.simulator.clock import VenueClock
 from exchange.simulator.controls import Controls
 from exchange.simulator.faults import Faults
 from exchange.simulator.journal import Entry, Journal
+from exchange.simulator.keys import VenueKeys
 from exchange.simulator.matching import Matching
 from exchange.simulator.memory import keep_collections_short
 from exchange.simulator.refusals import Code, VenueRefusalError, exchange_is_down, refusal
@@ -25,10 +28,11 @@ from exchange.simulator.rest import Rest
 from exchange.simulator.restoring import restore
 from exchange.simulator.scheduler import Scheduler
 from exchange.simulator.stream import Frames, TradeUpdates
-from exchange.simulator.venue import Venue
+from exchange.simulator.venue import SimulatedVenue
 
 SHUTDOWN_TIMEOUT_SECONDS = 1.0
 KEEPALIVE_TIMEOUT_SECONDS = 75.0
+HEALTH_PATH = "/healthz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,7 @@ class RunningSimulator:
 
     url: str
     stream_url: str
-    venue: Venue
+    venue: SimulatedVenue
     journal: Journal
 
 
@@ -83,7 +87,7 @@ async def running_simulator(config: SimulatorConfig) -> AsyncIterator[RunningSim
         stack.callback(scheduler.close)
         updates = TradeUpdates(key=config.key, secret=config.secret, frames=config.frames, journal=journal)
         venue = _open_venue(config, journal=journal, scheduler=scheduler, updates=updates)
-        runner = _runner(_Gate(config, venue=venue, updates=updates, journal=journal))
+        runner = _runner(_Router(config, venue=venue, updates=updates, journal=journal))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, config.host, config.port, reuse_address=True).start()
@@ -94,18 +98,20 @@ async def running_simulator(config: SimulatorConfig) -> AsyncIterator[RunningSim
         )
 
 
-def _open_venue(config: SimulatorConfig, *, journal: Journal, scheduler: Scheduler, updates: TradeUpdates) -> Venue:
+def _open_venue(
+    config: SimulatorConfig, *, journal: Journal, scheduler: Scheduler, updates: TradeUpdates
+) -> SimulatedVenue:
     """The exchange, empty or as its journal file left it."""
 
     def publish(entry: Entry) -> None:
         updates.publish(entry, faults=venue.faults.stream, draw=venue.dice.draw_delivery)
 
-    venue = Venue(
+    venue = SimulatedVenue(
         faults=config.faults,
         matching=config.matching,
         journal=journal,
         scheduler=scheduler,
-        now=Clock().now,
+        now=VenueClock().now,
         new_id=_new_id,
         publish=publish,
     )
@@ -115,22 +121,25 @@ def _open_venue(config: SimulatorConfig, *, journal: Journal, scheduler: Schedul
     return venue
 
 
-def _runner(gate: "_Gate") -> web.ServerRunner:
+def _runner(router: "_Router") -> web.ServerRunner:
     return web.ServerRunner(
-        web.Server(gate.handle, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT_SECONDS),
+        web.Server(router.handle, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT_SECONDS),
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_TIMEOUT_SECONDS,
     )
 
 
-class _Gate:
+class _Router:
     """Sends each request to the part that answers it."""
 
-    def __init__(self, config: SimulatorConfig, *, venue: Venue, updates: TradeUpdates, journal: Journal) -> None:
+    def __init__(
+        self, config: SimulatorConfig, *, venue: SimulatedVenue, updates: TradeUpdates, journal: Journal
+    ) -> None:
         self._venue = venue
         self._updates = updates
-        self._rest = Rest(venue, key=config.key, secret=config.secret, new_id=_new_id)
-        self._controls = Controls(venue, updates=updates, journal=journal)
+        keys = VenueKeys(key=config.key, secret=config.secret)
+        self._rest = Rest(venue, keys=keys, new_id=_new_id)
+        self._controls = Controls(venue, keys=keys, updates=updates, journal=journal)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
@@ -140,6 +149,8 @@ class _Gate:
             return await self._stream(request)
         if path.startswith("/simulator/"):
             return await self._controls.handle(request, path)
+        if path == HEALTH_PATH:
+            return json_answer({"status": "ok"})
         return refused_answer(refusal(Code.NOT_FOUND, f"endpoint not found: {path}"))
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -26,7 +26,7 @@ Frames = Literal["binary", "text"]
 _NO_FAULTS = StreamFaults()
 
 
-class Connection:
+class StreamSubscriber:
     """One client's websocket with its bounded buffer. Frames carry the entry they tell, if they tell one."""
 
     def __init__(self, websocket: web.WebSocketResponse, *, request: web.BaseRequest, frames: Frames) -> None:
@@ -77,7 +77,7 @@ class TradeUpdates:
         self._frames: Frames = frames
         self._journal = journal
         self._loop = asyncio.get_running_loop()
-        self._connection: Connection | None = None
+        self._connection: StreamSubscriber | None = None
         self._slot_held_until = 0.0
         self._held_back: tuple[Entry, bytes] | None = None
 
@@ -120,7 +120,7 @@ class TradeUpdates:
             raise refusal(Code.TOO_MANY_REQUESTS, "connection limit exceeded")
         # Compression would cost more than it saves on one machine.
         websocket = web.WebSocketResponse(compress=False, heartbeat=HEARTBEAT_SECONDS)
-        connection = Connection(websocket, request=request, frames=self._frames)
+        connection = StreamSubscriber(websocket, request=request, frames=self._frames)
         # Taken before the first await, so that two handshakes cannot both pass.
         self._connection = connection
         try:
@@ -133,7 +133,7 @@ class TradeUpdates:
             self._release(connection)
         return websocket
 
-    async def _read(self, websocket: web.WebSocketResponse, connection: Connection) -> None:
+    async def _read(self, websocket: web.WebSocketResponse, connection: StreamSubscriber) -> None:
         try:
             async with asyncio.timeout(AUTHENTICATE_TIMEOUT_SECONDS) as deadline:
                 async for message in websocket:
@@ -145,7 +145,7 @@ class TradeUpdates:
         except TimeoutError:
             await websocket.close()
 
-    def _obey(self, connection: Connection, text: str | bytes) -> None:
+    def _obey(self, connection: StreamSubscriber, text: str | bytes) -> None:
         try:
             message = orjson.loads(text)
             action, data = message["action"], message["data"]
@@ -159,13 +159,13 @@ class TradeUpdates:
         elif action == "listen":
             _listen(connection, data)
 
-    def _authenticate(self, connection: Connection, data: object) -> None:
+    def _authenticate(self, connection: StreamSubscriber, data: object) -> None:
         given = (data.get("key_id"), data.get("secret_key")) if isinstance(data, dict) else None
         connection.is_authenticated = given == self._credentials
         status = "authorized" if connection.is_authenticated else "unauthorized"
         _reply(connection, "authorization", {"status": status, "action": "authenticate"})
 
-    def _listener(self) -> Connection | None:
+    def _listener(self) -> StreamSubscriber | None:
         connection = self._connection
         return connection if connection is not None and connection.is_listening else None
 
@@ -207,7 +207,7 @@ class TradeUpdates:
         else:
             connection.put(entry, frame)
 
-    def _release(self, connection: Connection) -> None:
+    def _release(self, connection: StreamSubscriber) -> None:
         """Frees the place, and notes what the connection took with it."""
         if self._connection is connection:
             self._connection = None
@@ -223,11 +223,11 @@ def _withhold(entry: Entry | None, reason: str) -> None:
         entry.withheld = (*entry.withheld, reason)
 
 
-def _reply(connection: Connection, stream: str, data: dict[str, object]) -> None:
+def _reply(connection: StreamSubscriber, stream: str, data: dict[str, object]) -> None:
     connection.put(None, orjson.dumps({"stream": stream, "data": data}))
 
 
-def _listen(connection: Connection, data: object) -> None:
+def _listen(connection: StreamSubscriber, data: object) -> None:
     """Sets the list of streams, as the protocol has it: an empty list stops them."""
     asked = data.get("streams") if isinstance(data, dict) else None
     streams = [name for name in asked if name == "trade_updates"] if isinstance(asked, list) else []

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from exchange.simulator.book import OrderBook
-from exchange.simulator.faults import Answer, FaultDice, Faults
+from exchange.simulator.faults import FaultDice, Faults, PlacementAnswer
 from exchange.simulator.instruments import Instrument, listed_instruments
 from exchange.simulator.journal import Entry, Journal
 from exchange.simulator.matching import Market, Matching
@@ -22,7 +22,7 @@ from exchange.simulator.scheduler import Scheduler
 from exchange.simulator.trading import Trading
 
 
-class Venue:
+class SimulatedVenue:
     """One account's exchange. `publish` hands an event to the listener and notes in the entry what was withheld."""
 
     def __init__(
@@ -57,7 +57,9 @@ class Venue:
         self._scheduler = scheduler
         self._schedule_close()
 
-    def place(self, terms: OrderTerms, *, answer: Answer = Answer.GIVEN, is_rejected_later: bool = False) -> Order:
+    def place(
+        self, terms: OrderTerms, *, answer: PlacementAnswer = PlacementAnswer.GIVEN, is_rejected_later: bool = False
+    ) -> Order:
         """Accepts an order. `answer` is what the client will be told, for the journal.
 
         Raises:
@@ -100,7 +102,7 @@ class Venue:
             time_in_force=change.time_in_force or order.terms.time_in_force,
         )
         self._check_acceptable(terms)
-        successor = self._accept(terms, answer=Answer.GIVEN, replaces=order.id)
+        successor = self._accept(terms, answer=PlacementAnswer.GIVEN, replaces=order.id)
         order.replaced_by = successor.id
         self.trading.end(order, Status.REPLACED)
         self.trading.start_soon(successor)
@@ -122,7 +124,7 @@ class Venue:
         if terms.quantity * (terms.limit_price or self.trading.market.price(terms.instrument)) > BUYING_POWER:
             raise refusal(Code.FORBIDDEN, "insufficient buying power")
 
-    def _accept(self, terms: OrderTerms, *, answer: Answer, replaces: str | None) -> Order:
+    def _accept(self, terms: OrderTerms, *, answer: PlacementAnswer, replaces: str | None) -> Order:
         now = self.now()
         hide_seconds = self.faults.hide_seconds
         order = Order(

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import pytest
 
-from exchange.simulator.faults import Answer, FaultDice, Faults, PlacementFate, StreamFaults
+from exchange.simulator.faults import FaultDice, Faults, PlacementAnswer, PlacementFate, StreamFaults
 from tests.flow.gateway import Act, Gateway, answers, cuts, falls_silent, running_gateway
 from tests.support.processes import eventually
 from tests.support.proxy import Proxy, proxied
@@ -336,9 +336,11 @@ async def test_an_error_before_the_order_was_accepted_is_not_believed_to_be_one(
     await floor.ends_placed_once(order_id)
 
 
-@pytest.mark.parametrize("answer", [Answer.DROPPED, Answer.ERROR_500, Answer.ERROR_504, Answer.LATE])
+@pytest.mark.parametrize(
+    "answer", [PlacementAnswer.DROPPED, PlacementAnswer.ERROR_500, PlacementAnswer.ERROR_504, PlacementAnswer.LATE]
+)
 async def test_an_order_accepted_without_its_answer_is_found_also_when_it_is_hidden_at_first(
-    floor: Floor, answer: Answer
+    floor: Floor, answer: PlacementAnswer
 ) -> None:
     faults = Faults(latency_ms=0, refuse_rate=0, ambiguous_rate=0.5, ambiguous_delay_ms=1000, hide_seconds=0.2)
     faults = replace(faults, stream=StreamFaults(drop_rate=1))

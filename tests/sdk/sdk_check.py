@@ -49,7 +49,8 @@ class Simulator:
 
     def control(self, path: str, body: object, method: str = "POST") -> dict[str, str]:
         data = json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/simulator/{path}", data=data, method=method)  # noqa: S310  # Our own.
+        url, headers = f"{self.url}/simulator/{path}", {"APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": KEY}
+        request = urllib.request.Request(url, data=data, method=method, headers=headers)  # noqa: S310  # Our own.
         with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as response:  # noqa: S310  # Our own.
             return json.load(response)
 

@@ -11,6 +11,7 @@ from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.stream import AlpacaStream
 from exchange.simulator.faults import NO_FAULTS, Faults
+from exchange.simulator.keys import VenueKeys
 from exchange.simulator.matching import Matching
 from exchange.simulator.server import SimulatorConfig, running_simulator
 from exchange.simulator.stream import Frames
@@ -30,7 +31,7 @@ class Exchange:
 
     async def control(self, method: str, path: str, **body: object) -> None:
         url = f"{self.settings.url}/simulator/{path}"
-        async with self.session.request(method, url, json=body) as response:
+        async with self.session.request(method, url, json=body, headers=VenueKeys().headers) as response:
             assert response.status < 300, await response.text()
 
     async def fill(self, order_id: UUID, *, qty: str, price: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import jwt
 
+from exchange.simulator.keys import VenueKeys
 from tests.flow.socket import GraphQLSocket, open_socket
 from tests.support.processes import RunningProcess, eventually, running
 from tools.devstack.ports import free_port
@@ -182,7 +183,7 @@ class System:
     async def control(self, method: str, path: str, body: Json | None = None) -> Json:
         """Turn one of the simulated exchange's controls."""
         url = f"{self.exchange_url}/simulator/{path}"
-        async with self.session.request(method, url, json=body) as response:
+        async with self.session.request(method, url, json=body, headers=VenueKeys().headers) as response:
             assert response.status < 300, await response.text()
             answer: Json = await response.json()
         return answer
@@ -201,13 +202,12 @@ class System:
     async def _start(self, head: str) -> None:
         port = self.ports[head]
         own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(head.partition("-")[0], "METRICS_PORT")
-        ready = "/simulator/faults" if head == "exchange" else "/healthz"
         stack = AsyncExitStack()
         self.processes[head] = await stack.enter_async_context(
             running(
                 ["-m", "runtime", head.partition("-")[0]],
                 environment={**self.environment, own: str(port)},
-                ready_url=f"http://127.0.0.1:{port}{ready}",
+                ready_url=f"http://127.0.0.1:{port}/healthz",
             )
         )
         self._stacks[head] = stack

@@ -22,6 +22,7 @@ import aiohttp
 import orjson
 
 from db.migrate import upgrade
+from exchange.simulator.keys import VenueKeys
 from tests.support.processes import INHERITED, ROOT
 from tools.chaos.audit import AUDIT
 from tools.chaos.ledger import execute
@@ -97,8 +98,7 @@ class Arena:
 
     def ready_url(self, name: str) -> str:
         """What answers when the process serves."""
-        path = "/simulator/faults" if name == "exchange" else "/healthz"
-        return f"http://127.0.0.1:{self.ports[name]}{path}"
+        return f"http://127.0.0.1:{self.ports[name]}/healthz"
 
     async def is_ready(self, name: str) -> bool:
         """Whether the process serves."""
@@ -112,7 +112,8 @@ class Arena:
         """Turn one of the exchange's controls."""
         url = f"http://127.0.0.1:{self.ports['exchange']}/simulator/{path}"
         timeout = aiohttp.ClientTimeout(total=CONTROL_TIMEOUT_SECONDS)
-        async with self.session.request(method, url, json=body, timeout=timeout) as response:
+        headers = VenueKeys().headers
+        async with self.session.request(method, url, json=body, headers=headers, timeout=timeout) as response:
             answer: Json = orjson.loads(await response.read())
         assert response.status < 300, answer
         return answer

@@ -54,7 +54,7 @@ def mints_tokens() -> bool:
 
 def exchange(port: Port, environment: Mapping[str, str]) -> Program:
     """Return the simulated exchange."""
-    return _process("exchange", environment, ready_url=address(port, "/simulator/faults"), stop_rank=EXCHANGE_RANK)
+    return _process("exchange", environment, ready_url=address(port, "/healthz"), stop_rank=EXCHANGE_RANK)
 
 
 def migrate(environment: Mapping[str, str]) -> Program:

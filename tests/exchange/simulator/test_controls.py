@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import orjson
+import pytest
 
 from exchange.simulator.faults import NO_FAULTS
 from exchange.simulator.matching import Matching
 from exchange.simulator.server import SimulatorConfig, running_simulator
-from tests.exchange.simulator.client import AT_ONCE, MANUAL, Client, exchange
+from tests.exchange.simulator.client import AT_ONCE, KEYS, MANUAL, Client, exchange
 
 
 async def test_the_defaults_are_those_of_the_challenge_and_of_a_person_watching() -> None:
@@ -90,3 +91,22 @@ async def test_a_fill_by_hand_needs_a_positive_quantity_and_price() -> None:
 
         for wrong in ({"qty": "0"}, {"price": "-1"}, {"qty": "some"}):
             assert (await client.call("POST", "/simulator/fills", {"order_id": order["id"], **wrong}))[0] == 400
+
+
+@pytest.mark.parametrize("headers", [{}, {**KEYS, "APCA-API-SECRET-KEY": "another"}])
+async def test_a_control_requires_the_key_and_the_secret_of_the_venue(headers: dict[str, str]) -> None:
+    async with exchange() as client:
+        for method, path in (("GET", "journal"), ("PUT", "faults"), ("POST", "close"), ("GET", "nothing")):
+            url = f"{client.simulator.url}/simulator/{path}"
+            async with client.session.request(method, url, headers=headers, data=b"{}") as response:
+                error = orjson.loads(await response.read())
+
+            assert (response.status, error["code"]) == (401, 40110000)
+
+
+async def test_the_health_check_needs_no_key_and_answers_while_the_venue_is_down() -> None:
+    async with (
+        exchange(faults=NO_FAULTS.changed({"down": True})) as client,
+        client.session.get(f"{client.simulator.url}/healthz") as response,
+    ):
+        assert response.status == 200

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exchange.simulator.faults import NO_FAULTS, Answer, FaultDice, Faults, StreamFaults
+from exchange.simulator.faults import NO_FAULTS, FaultDice, Faults, PlacementAnswer, StreamFaults
 from exchange.simulator.settings_changes import SettingInvalidError
 
 DRAWS = 20_000
@@ -41,7 +41,12 @@ def test_ambiguous_placements_are_dropped_answered_wrongly_or_late() -> None:
 
     answers = {dice.draw_placement(faults).answer for _ in range(200)}
 
-    assert answers == {Answer.DROPPED, Answer.ERROR_500, Answer.ERROR_504, Answer.LATE}
+    assert answers == {
+        PlacementAnswer.DROPPED,
+        PlacementAnswer.ERROR_500,
+        PlacementAnswer.ERROR_504,
+        PlacementAnswer.LATE,
+    }
 
 
 def test_errors_before_acceptance_have_every_gateway_status() -> None:

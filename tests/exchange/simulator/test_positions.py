@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
-from exchange.simulator.positions import Position
+from exchange.simulator.positions import AccountHolding
 
 
-def _position(*trades: tuple[int, str]) -> Position:
-    position = Position()
+def _position(*trades: tuple[int, str]) -> AccountHolding:
+    position = AccountHolding()
     for quantity, price in trades:
         position.trade(signed_quantity=Decimal(quantity), price=Decimal(price))
     return position

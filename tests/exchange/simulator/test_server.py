@@ -17,7 +17,7 @@ def _free_port() -> int:
 
 
 async def _status(url: str) -> int:
-    """The status of the faults control, as soon as somebody answers."""
+    """The status of the health check, as soon as the exchange answers."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(DEADLINE_SECONDS):
         while True:
             try:
@@ -29,7 +29,7 @@ async def _status(url: str) -> int:
 
 async def test_a_cancelled_exchange_frees_its_port() -> None:
     port = _free_port()
-    url = f"http://127.0.0.1:{port}/simulator/faults"
+    url = f"http://127.0.0.1:{port}/healthz"
     serving = asyncio.create_task(serve(SimulatorConfig(port=port)))
 
     assert await _status(url) == 200
