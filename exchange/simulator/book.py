@@ -1,10 +1,10 @@
 """Everything the simulated exchange knows about orders, executions and positions, with the indexes to find it.
 
-Look-ups by an id take constant time, lists start by binary search on the submission time, which is unique. Orders are
-never forgotten: a client order id stays taken for ever.
+Look-ups by an id take constant time, lists start by binary search on the submission time, which is unique while the
+clock is not set back. Orders are forgotten by the control alone, and a client order id stays taken even then.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,10 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderQuery:
-    """A page of orders. `is_open` None means all; `after` and `until` are exclusive bounds of the submission time."""
+    """A page of orders. `is_open` None means all; `after` and `until` are exclusive bounds of the submission time.
+
+    A nested page shows the legs of an order under it and not as rows of their own.
+    """
 
     is_open: bool | None
     limit: int
@@ -31,6 +34,7 @@ class OrderQuery:
     newest_first: bool
     symbols: frozenset[str] | None
     side: Side | None
+    is_nested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +54,9 @@ class OrderBook:
     def __init__(self) -> None:
         self.positions: dict[str, AccountHolding] = {}
         self._by_id: dict[str, Order] = {}
+        # Where several orders have one client order id, since the venue does not check it: the last one.
         self._by_client_order_id: dict[str, Order] = {}
+        self._forgotten_client_order_ids: set[str] = set()
         self._submitted: list[Order] = []
         # The open orders by submission; closed ones stay in it until they are more than half, then it is compacted.
         self._open: list[Order] = []
@@ -62,14 +68,29 @@ class OrderBook:
         return len(self._submitted)
 
     def is_taken(self, client_order_id: str) -> bool:
-        return client_order_id in self._by_client_order_id
+        """Return whether an order had this client order id, a forgotten one included."""
+        return client_order_id in self._by_client_order_id or client_order_id in self._forgotten_client_order_ids
 
     def add(self, order: Order) -> None:
-        """Takes an order whose submission time is later than that of every order before it."""
+        """Add an order at the place of its submission time: the end, unless the clock was set back."""
         self._by_id[order.id] = order
         self._by_client_order_id[order.terms.client_order_id] = order
-        self._submitted.append(order)
-        self._open.append(order)
+        insort(self._submitted, order, key=_submitted_at)
+        insort(self._open, order, key=_submitted_at)
+        if order.parent is not None:
+            order.parent.legs = (*order.parent.legs, order)
+
+    def forget(self, order: Order) -> None:
+        """Remove the order from look-ups and lists. Its executions and what it holds stay the account's."""
+        was_open = order.is_open
+        order.is_forgotten = True
+        del self._by_id[order.id]
+        if self._by_client_order_id.get(order.terms.client_order_id) is order:
+            del self._by_client_order_id[order.terms.client_order_id]
+        self._forgotten_client_order_ids.add(order.terms.client_order_id)
+        self._submitted.remove(order)
+        if was_open:
+            self.note_closed()
 
     def find(self, order_id: str) -> Order | None:
         return self._by_id.get(order_id)
@@ -89,7 +110,7 @@ class OrderBook:
 
     def list_orders(self, query: OrderQuery, *, now: datetime) -> list[Order]:
         """One page. Orders that are still hidden are left out."""
-        found = (order for order in self._range(query) if order.visible_at <= now and _matches(query, order))
+        found = (order for order in self._range(query) if order.is_visible(now=now) and _matches(query, order))
         return list(islice(found, query.limit))
 
     def _range(self, query: OrderQuery) -> Iterator[Order]:
@@ -107,7 +128,6 @@ class OrderBook:
         position = self._trade(order, quantity=quantity, price=price)
         execution = Execution(
             id=execution_id,
-            number=len(self._executions),
             order=order,
             quantity=quantity,
             price=price,
@@ -115,7 +135,7 @@ class OrderBook:
             cumulative_quantity=order.filled_quantity,
             position_quantity=position.quantity,
         )
-        self._executions.append(execution)
+        insort(self._executions, execution, key=_executed_at)
         self._execution_by_id[execution_id] = execution
         return execution
 
@@ -150,11 +170,15 @@ class OrderBook:
         stop = len(executions) if query.until is None else bisect_left(executions, query.until, key=_executed_at)
         if query.from_execution is not None:
             if query.newest_first:
-                stop = min(stop, query.from_execution.number)
+                stop = min(stop, self._place(query.from_execution))
             else:
-                start = max(start, query.from_execution.number + 1)
+                start = max(start, self._place(query.from_execution) + 1)
         page = (item for item in _span(executions, start, stop, newest_first=query.newest_first) if not item.is_busted)
         return list(islice(page, query.limit))
+
+    def _place(self, execution: Execution) -> int:
+        first_of_its_time = bisect_left(self._executions, execution.at, key=_executed_at)
+        return self._executions.index(execution, first_of_its_time)
 
 
 def _submitted_at(order: Order) -> datetime:
@@ -168,6 +192,7 @@ def _executed_at(execution: Execution) -> datetime:
 def _matches(query: OrderQuery, order: Order) -> bool:
     return (
         (query.is_open is None or order.is_open is query.is_open)
+        and not (query.is_nested and order.parent is not None and not order.parent.is_forgotten)
         and (query.side is None or order.terms.side is query.side)
         and (query.symbols is None or order.terms.instrument.symbol in query.symbols)
     )

@@ -1,16 +1,26 @@
-"""The exchange's clock."""
+"""The exchange's clock, which can be set apart from ours."""
 
 from datetime import UTC, datetime, timedelta
 
+CLOCK_OFFSET_MAX_SECONDS = 31_536_000
 _TICK = timedelta(microseconds=1)
 
 
 class VenueClock:
-    """UTC times that never repeat nor go back, so that paging by an exclusive time misses nothing."""
+    """UTC times that never repeat nor go back, so that paging by an exclusive time misses nothing.
+
+    Only a smaller offset sets it back; the times after that can lie before earlier ones.
+    """
 
     def __init__(self) -> None:
+        self.offset = timedelta()
         self._last = datetime.min.replace(tzinfo=UTC)
 
     def now(self) -> datetime:
-        self._last = max(datetime.now(UTC), self._last + _TICK)
+        self._last = max(datetime.now(UTC) + self.offset, self._last + _TICK)
         return self._last
+
+    def set_offset(self, seconds: float) -> None:
+        """Set the clock to this distance from the system's; a positive one is ahead of it."""
+        self.offset = timedelta(seconds=seconds)
+        self._last = datetime.min.replace(tzinfo=UTC)

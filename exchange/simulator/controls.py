@@ -1,49 +1,63 @@
-"""The controls under /simulator: faults, matching, executions by hand, the journal. They work while /v2 is down.
+"""The controls under /simulator: settings, scripts and records here, orders in `OrderControls`.
 
-Each requires the venue's key and secret, as /v2 does: whoever reaches the port must not be able to move its orders.
+They work while /v2 is down. Each requires the venue's key and secret, as /v2 does, since they fill and change
+orders.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from decimal import Decimal
-from functools import partial
+from collections.abc import Callable
 
 from aiohttp import web
 
 from exchange.simulator.answers import json_answer, refused_answer
+from exchange.simulator.clock import CLOCK_OFFSET_MAX_SECONDS
 from exchange.simulator.journal import READ_DEFAULT_ENTRIES, READ_MAX_ENTRIES, Journal, entry_json
 from exchange.simulator.keys import VenueKeys
-from exchange.simulator.orders import ZERO, Execution, Order
-from exchange.simulator.refusals import Code, VenueRefusalError, order_not_found, refusal
-from exchange.simulator.requests import parse_limit, parse_object
-from exchange.simulator.settings_changes import NumberRange, SettingInvalidError, checked_changes
+from exchange.simulator.order_controls import ORDER_FOLDER, Handler, OrderControls
+from exchange.simulator.refusals import Code, VenueRefusalError, refusal
+from exchange.simulator.request_log import RequestLog
+from exchange.simulator.requests import parse_json, parse_limit, parse_object
+from exchange.simulator.scripted_answers import ScriptedAnswers
+from exchange.simulator.settings_changes import Flag, NumberRange, SettingInvalidError, checked_changes
 from exchange.simulator.stream import TradeUpdates
 from exchange.simulator.venue import SimulatedVenue
-from exchange.simulator.wire_values import decimal_text, parse_decimal
 
 HOLD_SLOT_MAX_SECONDS = 3600
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+_CLOCK_OFFSET = NumberRange(-CLOCK_OFFSET_MAX_SECONDS, CLOCK_OFFSET_MAX_SECONDS)
 
 
 class Controls:
     """Answers every request under /simulator."""
 
-    def __init__(self, venue: SimulatedVenue, *, keys: VenueKeys, updates: TradeUpdates, journal: Journal) -> None:
+    def __init__(
+        self,
+        venue: SimulatedVenue,
+        *,
+        keys: VenueKeys,
+        updates: TradeUpdates,
+        journal: Journal,
+        scripts: ScriptedAnswers,
+        log: RequestLog,
+        new_id: Callable[[], str],
+    ) -> None:
         self._venue = venue
         self._keys = keys
         self._updates = updates
         self._journal = journal
+        self._scripts = scripts
+        self._log = log
+        self._orders = OrderControls(venue, new_id=new_id)
         self._handlers: dict[tuple[str, str], Handler] = {
             ("GET", "/simulator/faults"): self._get_faults,
             ("PUT", "/simulator/faults"): self._put_faults,
             ("GET", "/simulator/matching"): self._get_matching,
             ("PUT", "/simulator/matching"): self._put_matching,
             ("POST", "/simulator/disconnect"): self._disconnect,
-            ("POST", "/simulator/fills"): self._fill,
-            ("POST", "/simulator/bust"): partial(self._revise, is_bust=True),
-            ("POST", "/simulator/correct"): partial(self._revise, is_bust=False),
-            ("POST", "/simulator/close"): self._close_day,
+            ("PUT", "/simulator/clock"): self._put_clock,
+            ("PUT", "/simulator/identity"): self._put_identity,
+            ("PUT", "/simulator/answers"): self._put_answers,
             ("GET", "/simulator/journal"): self._read_journal,
+            ("GET", "/simulator/requests"): self._read_requests,
+            **self._orders.handlers,
         }
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
@@ -57,6 +71,8 @@ class Controls:
             return refused_answer(refusal(Code.BAD_REQUEST, str(error)))
 
     def _handler(self, method: str, path: str) -> Handler:
+        if method == "DELETE" and path.startswith(ORDER_FOLDER):
+            return self._orders.forget
         handler = self._handlers.get((method, path))
         if handler is None:
             raise refusal(Code.NOT_FOUND, f"unknown control: {method} {path}")
@@ -88,85 +104,41 @@ class Controls:
         was_connected = self._updates.disconnect(hold_slot_seconds=hold_slot_seconds)
         return json_answer({"disconnected": int(was_connected)})
 
-    async def _fill(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One execution now; by default of all that is left, at the present price.
+    async def _put_clock(self, request: web.BaseRequest) -> web.StreamResponse:
+        given = parse_object(await request.read()).get("offset_seconds")
+        offset_seconds = _CLOCK_OFFSET.check("offset_seconds", given)
+        self._venue.set_clock_offset(offset_seconds)
+        return json_answer({"offset_seconds": offset_seconds})
 
-        With `"force": true` also of an order that has ended, or beyond its quantity, as venues sometimes do.
-        """
-        fields = parse_object(await request.read())
-        order = self._order(fields)
-        quantity = _number(fields, "qty", default=order.leaves_quantity)
-        price = _number(fields, "price", default=self._venue.trading.market.price(order.terms.instrument))
-        if fields.get("force") is not True:
-            _check_fillable(order, quantity)
-        execution = self._venue.trading.execute(order, quantity=quantity, price=price)
-        return json_answer(_execution_json(execution))
+    async def _put_identity(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._venue.checks_identity = Flag().check("check", parse_object(await request.read()).get("check"))
+        return json_answer({"check": self._venue.checks_identity})
 
-    async def _revise(self, request: web.BaseRequest, *, is_bust: bool) -> web.StreamResponse:
-        """Undoes the execution of `execution_id`, or changes its `qty` and `price`."""
-        fields = parse_object(await request.read())
-        execution = self._venue.book.find_execution(str(fields.get("execution_id")))
-        if execution is None or execution.is_busted:
-            raise refusal(Code.NOT_FOUND, "execution not found, or busted already")
-        quantity = ZERO if is_bust else _number(fields, "qty", default=execution.quantity)
-        price = execution.price if is_bust else _number(fields, "price", default=execution.price)
-        self._venue.trading.revise(execution, quantity=quantity, price=price)
-        return json_answer(_execution_json(execution))
-
-    async def _close_day(self, _request: web.BaseRequest) -> web.StreamResponse:
-        return json_answer({"expired": self._venue.close_day()})
+    async def _put_answers(self, request: web.BaseRequest) -> web.StreamResponse:
+        return json_answer({"answers": self._scripts.replace(parse_json(await request.read()))})
 
     async def _read_journal(self, request: web.BaseRequest) -> web.StreamResponse:
         """The entries after a number; `is_complete` is false when more of them follow."""
         limit = parse_limit(request.query, "limit", default=READ_DEFAULT_ENTRIES, maximum=READ_MAX_ENTRIES)
-        text = request.query.get("after", "0")
-        if not (text.isascii() and text.isdigit()):
-            raise refusal(Code.BAD_REQUEST, "after must be the number of an entry")
-        entries = self._journal.read(after=int(text), limit=limit)
+        after = _after(request)
+        entries = self._journal.read(after=after, limit=limit)
         last = len(self._journal)
         return json_answer(
             {
                 "entries": [entry_json(entry) for entry in entries],
                 "last": last,
-                "is_complete": int(text) + len(entries) >= last,
+                "is_complete": after + len(entries) >= last,
             }
         )
 
-    def _order(self, fields: Mapping[str, object]) -> Order:
-        order_id, client_order_id = fields.get("order_id"), fields.get("client_order_id")
-        if isinstance(order_id, str):
-            order = self._venue.book.find(order_id)
-        elif isinstance(client_order_id, str):
-            order = self._venue.book.find_by_client_order_id(client_order_id)
-        else:
-            raise refusal(Code.BAD_REQUEST, "order_id or client_order_id is required")
-        if order is None:
-            raise order_not_found(str(order_id or client_order_id))
-        return order
+    async def _read_requests(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The requests after a number; `first` is the oldest that is still known."""
+        limit = parse_limit(request.query, "limit", default=READ_DEFAULT_ENTRIES, maximum=READ_MAX_ENTRIES)
+        return json_answer(self._log.read(after=_after(request), limit=limit))
 
 
-def _check_fillable(order: Order, quantity: Decimal) -> None:
-    if not order.is_open:
-        raise refusal(Code.UNPROCESSABLE, f'order is already in "{order.status}" state; give "force": true to fill it')
-    if quantity > order.leaves_quantity:
-        raise refusal(Code.UNPROCESSABLE, 'qty is more than what is left; give "force": true to fill it')
-
-
-def _number(fields: Mapping[str, object], key: str, *, default: Decimal) -> Decimal:
-    value = fields.get(key)
-    number = default if value is None else parse_decimal(value)
-    if number is None or number <= 0:
-        raise refusal(Code.BAD_REQUEST, f"{key} must be a number greater than 0")
-    return number
-
-
-def _execution_json(execution: Execution) -> dict[str, object]:
-    return {
-        "execution_id": execution.id,
-        "order_id": execution.order.id,
-        "client_order_id": execution.order.terms.client_order_id,
-        "qty": decimal_text(execution.quantity),
-        "price": decimal_text(execution.price),
-        "filled_qty": decimal_text(execution.order.filled_quantity),
-        "status": execution.order.status,
-    }
+def _after(request: web.BaseRequest) -> int:
+    text = request.query.get("after", "0")
+    if not (text.isascii() and text.isdigit()):
+        raise refusal(Code.BAD_REQUEST, "after must be the number of an entry")
+    return int(text)

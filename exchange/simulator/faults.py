@@ -104,6 +104,7 @@ class PlacementAnswer(Enum):
     ERROR_500 = "500"
     ERROR_504 = "504"
     LATE = "late"
+    REPLACED = "replaced"
 
 
 _AMBIGUOUS_ANSWERS = (

@@ -1,5 +1,8 @@
 """The truth about what happened at the simulated exchange: every accepted order and every event, numbered from 1.
 
+The entry of an external order carries its `wire_fields` and no `answer`, that of a leg its `parent`. An entry of the
+kind `forgotten` names an order that a control removed.
+
 Each entry says what the client was not told. For an order: `hidden` (look-ups do not find it for a while) and
 `answer` (the placement was accepted and not plainly answered). For an event: `dropped`, `muted`, `no_listener`,
 `overflow` (the listener did not read) or `cut` (the connection ended with the event still in the buffer). Disturbances
@@ -25,7 +28,7 @@ READ_MAX_ENTRIES = 100_000
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Entry:
-    """One line of the journal. `event` is None where the entry is an order's acceptance.
+    """One line of the journal. `event` is None where the entry is an order's acceptance, or that it was forgotten.
 
     Quantity and price are those of the execution as the event told them.
     """
@@ -40,11 +43,14 @@ class Entry:
     price: Decimal | None = None
     reason: str | None = None
     answer: PlacementAnswer | None = None
+    is_forgotten: bool = False
     withheld: tuple[str, ...] = ()
     disturbed: tuple[str, ...] = ()
 
     @property
-    def kind(self) -> Literal["order", "event"]:
+    def kind(self) -> Literal["order", "event", "forgotten"]:
+        if self.is_forgotten:
+            return "forgotten"
         return "order" if self.event is None else "event"
 
 
@@ -62,10 +68,10 @@ class Journal:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def record_order(self, order: Order, *, answer: PlacementAnswer) -> Entry:
-        """Adds the acceptance of an order."""
+    def record_order(self, order: Order, *, answer: PlacementAnswer | None) -> Entry:
+        """Adds the acceptance of an order. `answer` is None for an external order."""
         hidden = ("hidden",) if order.visible_at > order.submitted_at else ()
-        withheld = hidden if answer is PlacementAnswer.GIVEN else (*hidden, "answer")
+        withheld = hidden if answer in {None, PlacementAnswer.GIVEN} else (*hidden, "answer")
         entry = Entry(
             number=len(self._entries) + 1,
             at=order.submitted_at,
@@ -74,6 +80,20 @@ class Journal:
             filled_quantity=order.filled_quantity,
             answer=answer,
             withheld=withheld,
+        )
+        self._entries.append(entry)
+        self.write(entry)
+        return entry
+
+    def record_forgotten(self, order: Order, *, at: datetime) -> Entry:
+        """Add that a control removed the order."""
+        entry = Entry(
+            number=len(self._entries) + 1,
+            at=at,
+            order=order,
+            event=None,
+            filled_quantity=order.filled_quantity,
+            is_forgotten=True,
         )
         self._entries.append(entry)
         self.write(entry)
@@ -137,12 +157,13 @@ def entry_json(entry: Entry) -> dict[str, object]:
         "client_order_id": order.terms.client_order_id,
         "withheld": entry.withheld,
     }
-    return shown | (_order_part(entry) if entry.event is None else _event_part(entry))
+    parts = {"order": _order_part, "event": _event_part, "forgotten": _forgotten_part}
+    return shown | parts[entry.kind](entry)
 
 
 def _order_part(entry: Entry) -> dict[str, object]:
     order, terms = entry.order, entry.order.terms
-    return {
+    part: dict[str, object] = {
         "symbol": terms.instrument.symbol,
         "side": terms.side,
         "type": terms.order_type,
@@ -154,6 +175,11 @@ def _order_part(entry: Entry) -> dict[str, object]:
         "visible_at": time_text(order.visible_at),
         "answer": None if entry.answer is None else entry.answer.value,
     }
+    if terms.is_external:
+        part["wire_fields"] = terms.wire_fields
+    if order.parent is not None:
+        part["parent"] = order.parent.id
+    return part
 
 
 def _event_part(entry: Entry) -> dict[str, object]:
@@ -166,3 +192,7 @@ def _event_part(entry: Entry) -> dict[str, object]:
         "reason": entry.reason,
         "disturbed": entry.disturbed,
     }
+
+
+def _forgotten_part(_entry: Entry) -> dict[str, object]:
+    return {}

@@ -1,4 +1,4 @@
-"""The key and the secret of the account, which every request under /v2 and every control must carry."""
+"""The key and the secret of the account, required of every request under /v2 and of every control."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

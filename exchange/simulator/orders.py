@@ -3,6 +3,7 @@
 Pure: prices, times and ids come in as arguments. Nothing here knows the wire, the stream or the faults.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -43,6 +44,7 @@ class Status(StrEnum):
 
     ACCEPTED = "accepted"
     NEW = "new"
+    HELD = "held"
     PARTIALLY_FILLED = "partially_filled"
     PENDING_CANCEL = "pending_cancel"
     FILLED = "filled"
@@ -52,12 +54,16 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-OPEN_STATUSES = frozenset({Status.ACCEPTED, Status.NEW, Status.PARTIALLY_FILLED, Status.PENDING_CANCEL})
+OPEN_STATUSES = frozenset({Status.ACCEPTED, Status.NEW, Status.HELD, Status.PARTIALLY_FILLED, Status.PENDING_CANCEL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OrderTerms:
-    """What the client asked for."""
+    """What the client asked for.
+
+    An external order has `wire_fields`: what it shows on the wire in place of the other terms, such as a
+    `type` that is no `OrderType`.
+    """
 
     client_order_id: str
     instrument: Instrument
@@ -67,6 +73,11 @@ class OrderTerms:
     quantity: Decimal
     limit_price: Decimal | None
     extended_hours: bool = False
+    wire_fields: Mapping[str, object] | None = None
+
+    @property
+    def is_external(self) -> bool:
+        return self.wire_fields is not None
 
     @property
     def must_execute_at_once(self) -> bool:
@@ -81,7 +92,10 @@ class OrderTerms:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Order:
-    """An accepted order. Look-ups do not show it before `visible_at`; `fills_left` counts the planned executions."""
+    """An accepted order. Look-ups do not show it before `visible_at`; `fills_left` counts the planned executions.
+
+    The legs of a bracket are orders of their own, which know their `parent`.
+    """
 
     id: str
     terms: OrderTerms
@@ -96,11 +110,18 @@ class Order:
     filled_at: datetime | None = None
     ended_at: datetime | None = None
     replaced_by: str | None = None
+    parent: "Order | None" = None
+    legs: tuple["Order", ...] = field(default=(), repr=False)
+    is_forgotten: bool = False
     is_scheduled: bool = field(default=False, repr=False)
 
     @property
     def is_open(self) -> bool:
-        return self.status in OPEN_STATUSES
+        return self.status in OPEN_STATUSES and not self.is_forgotten
+
+    def is_visible(self, *, now: datetime) -> bool:
+        """Return whether look-ups show the order. One that was never hidden is shown by a clock set back as well."""
+        return self.visible_at <= max(now, self.submitted_at)
 
     @property
     def leaves_quantity(self) -> Decimal:
@@ -114,6 +135,10 @@ class Order:
         self.status = Status.NEW
         self.updated_at = at
 
+    def hold(self, *, at: datetime) -> None:
+        self.status = Status.HELD
+        self.updated_at = at
+
     def fill(self, *, quantity: Decimal, price: Decimal, at: datetime) -> None:
         """Counts one execution. A fill of an order that has ended counts too and leaves its end as it was."""
         self.filled_quantity = shared(self.filled_quantity + quantity)
@@ -122,7 +147,7 @@ class Order:
         if self.filled_quantity >= self.terms.quantity:
             self.status = Status.FILLED
             self.filled_at = at
-        elif self.status in {Status.ACCEPTED, Status.NEW}:
+        elif self.status in {Status.ACCEPTED, Status.NEW, Status.HELD}:
             self.status = Status.PARTIALLY_FILLED
 
     def revise(self, *, quantity_change: Decimal, notional_change: Decimal, at: datetime) -> None:
@@ -143,10 +168,9 @@ class Order:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Execution:
-    """One execution. `number` is its place among all; the cumulative and position quantities are those right after."""
+    """One execution. The cumulative and position quantities are those right after it."""
 
     id: str
-    number: int
     order: Order
     quantity: Decimal
     price: Decimal

@@ -4,11 +4,17 @@ from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
 from exchange.simulator.book import ExecutionQuery
-from exchange.simulator.instruments import Instrument
+from exchange.simulator.instruments import Instrument, unlisted_instrument
 from exchange.simulator.orders import Execution
 from exchange.simulator.refusals import Code, refusal
 from exchange.simulator.rendering import account_json, activity_json, asset_json, clock_json, order_json, position_json
-from exchange.simulator.requests import parse_limit, parse_newest_first, parse_order_query, parse_time_parameter
+from exchange.simulator.requests import (
+    parse_limit,
+    parse_nested,
+    parse_newest_first,
+    parse_order_query,
+    parse_time_parameter,
+)
 from exchange.simulator.venue import SimulatedVenue
 
 ACTIVITIES_MAX_PAGE_SIZE = 100
@@ -32,7 +38,7 @@ class Queries:
             "/v2/account/activities/FILL": self._activities,
             "/v2/clock": self._clock,
         }
-        self._items: dict[str, Callable[[str], object]] = {
+        self._items: dict[str, Callable[[str, Query], object]] = {
             "/v2/orders": self._order,
             "/v2/assets": self._asset,
             "/v2/positions": self._position,
@@ -51,14 +57,16 @@ class Queries:
         item = self._items.get(folder)
         if item is None:
             raise refusal(Code.NOT_FOUND, f"endpoint not found: {path}")
-        return item(unquote(name))
+        return item(unquote(name), query)
 
     def _orders(self, query: Query) -> object:
-        found = self._venue.book.list_orders(parse_order_query(query), now=self._venue.now())
-        return [order_json(order) for order in found]
+        page = parse_order_query(query)
+        found = self._venue.book.list_orders(page, now=self._venue.now())
+        return [order_json(order, is_nested=page.is_nested) for order in found]
 
-    def _order(self, order_id: str) -> object:
-        return order_json(self._venue.find_visible(self._venue.book.find(order_id), wanted=order_id))
+    def _order(self, order_id: str, query: Query) -> object:
+        order = self._venue.find_visible(self._venue.book.find(order_id), wanted=order_id)
+        return order_json(order, is_nested=parse_nested(query))
 
     def _order_by_client_order_id(self, query: Query) -> object:
         wanted = query.get("client_order_id", "")
@@ -74,14 +82,17 @@ class Queries:
             and (exchange is None or exchange == each.exchange)
         ]
 
-    def _asset(self, symbol_or_id: str) -> object:
+    def _asset(self, symbol_or_id: str, _query: Query) -> object:
         return asset_json(self._instrument(symbol_or_id))
 
-    def _positions(self, _query: Query) -> object:
-        return [self._position(symbol) for symbol, position in self._venue.book.positions.items() if position.quantity]
+    def _positions(self, query: Query) -> object:
+        held = self._venue.book.positions
+        return [self._position(symbol, query) for symbol, position in held.items() if position.quantity]
 
-    def _position(self, symbol_or_id: str) -> object:
-        instrument = self._instrument(symbol_or_id)
+    def _position(self, symbol_or_id: str, _query: Query) -> object:
+        is_held = symbol_or_id in self._venue.book.positions
+        is_unlisted = is_held and symbol_or_id not in self._venue.instruments
+        instrument = unlisted_instrument(symbol_or_id) if is_unlisted else self._instrument(symbol_or_id)
         position = self._venue.book.positions.get(instrument.symbol)
         if position is None or not position.quantity:
             raise refusal(Code.NOT_FOUND, "position does not exist")

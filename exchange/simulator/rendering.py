@@ -16,11 +16,12 @@ BUYING_POWER = Decimal(1_000_000_000)
 NULL_UPDATE = b'{"stream":"trade_updates","data":null}'
 
 
-def order_json(order: Order) -> dict[str, object]:
-    """An order with every key of the protocol, null where there is nothing to say."""
+def order_json(order: Order, *, is_nested: bool = False) -> dict[str, object]:
+    """An order with every key of the protocol, null where there is nothing to say; nested, with its legs."""
     terms, status, ended_at = order.terms, order.status, time_text(order.ended_at)
     submitted_at = time_text(order.submitted_at)
-    return {
+    legs = [order_json(leg) for leg in order.legs if not leg.is_forgotten] if is_nested else None
+    shown: dict[str, object] = {
         "id": order.id,
         "client_order_id": terms.client_order_id,
         "created_at": submitted_at,
@@ -49,11 +50,12 @@ def order_json(order: Order) -> dict[str, object]:
         "stop_price": None,
         "status": status,
         "extended_hours": terms.extended_hours,
-        "legs": None,
+        "legs": legs or None,
         "trail_percent": None,
         "trail_price": None,
         "hwm": None,
     }
+    return shown if terms.wire_fields is None else {**shown, **terms.wire_fields}
 
 
 def trade_update(entry: Entry) -> bytes:

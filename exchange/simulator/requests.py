@@ -37,13 +37,18 @@ class Replacement:
 
 def parse_object(body: bytes) -> dict[str, object]:
     """The JSON object of a request's body; an empty body is an empty object."""
-    try:
-        parsed = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise refusal(Code.BAD_REQUEST, f"request body format is invalid: {error}") from error
+    parsed = parse_json(body or b"{}")
     if not isinstance(parsed, dict):
         raise refusal(Code.BAD_REQUEST, "request body must be a JSON object")
     return parsed
+
+
+def parse_json(body: bytes) -> object:
+    """Return the JSON value of a request's body."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise refusal(Code.BAD_REQUEST, f"request body format is invalid: {error}") from error
 
 
 def parse_terms(
@@ -99,7 +104,13 @@ def parse_order_query(query: Mapping[str, str]) -> OrderQuery:
         newest_first=parse_newest_first(query),
         symbols=None if not symbols else frozenset(symbols.split(",")),
         side=None if side is None else _word(side, Side, "side"),
+        is_nested=parse_nested(query),
     )
+
+
+def parse_nested(query: Mapping[str, str]) -> bool:
+    """Return whether legs are shown under their order. The SDK writes True."""
+    return query.get("nested", "").lower() == "true"
 
 
 def parse_limit(query: Mapping[str, str], key: str, *, default: int, maximum: int) -> int:

@@ -5,7 +5,6 @@ passes the faults that its fate drew. Handlers raise `VenueRefusalError` for eve
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -45,24 +44,27 @@ class Rest:
         self._rate_limit = RateLimit()
         self._order_changes: dict[str, Handler] = {"PATCH": self._replace, "DELETE": self._cancel}
 
-    async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        """Answers one request; `path` is without the query."""
+    async def handle(
+        self, request: web.BaseRequest, path: str, *, is_answer_replaced: bool = False
+    ) -> web.StreamResponse:
+        """Answers one request; `path` is without the query. `is_answer_replaced` says that the client gets another."""
         limit = self._venue.faults.requests_per_minute
         if not limit:
-            return await self._answer(request, path)
-        is_allowed, headers = self._rate_limit.take(limit=limit, now_seconds=time.time())
+            return await self._answer(request, path, is_answer_replaced=is_answer_replaced)
+        # By the exchange's own clock, which is what its reset time means.
+        is_allowed, headers = self._rate_limit.take(limit=limit, now_seconds=self._venue.now().timestamp())
         if is_allowed:
-            response = await self._answer(request, path)
+            response = await self._answer(request, path, is_answer_replaced=is_answer_replaced)
         else:
             response = refused_answer(refusal(Code.TOO_MANY_REQUESTS, "too many requests."))
         response.headers.update(headers)
         return response
 
-    async def _answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, path: str, *, is_answer_replaced: bool) -> web.StreamResponse:
         try:
             self._check_open(request)
             if path == ORDERS_PATH and request.method == "POST":
-                return await self._place(request)
+                return await self._place(request, is_answer_replaced=is_answer_replaced)
             return await self._dispatch(request, path)
         except VenueRefusalError as error:
             return refused_answer(error)
@@ -85,7 +87,7 @@ class Rest:
             raise refusal(Code.METHOD_NOT_ALLOWED, f"{request.method} is not supported on {path}")
         return json_answer(self._queries.answer(path, request.query))
 
-    async def _place(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _place(self, request: web.BaseRequest, *, is_answer_replaced: bool) -> web.StreamResponse:
         venue = self._venue
         fate = venue.dice.draw_placement(venue.faults)
         body = await request.read()
@@ -99,10 +101,11 @@ class Rest:
         if fate.error_status is not None:
             return gateway_answer(fate.error_status)
         terms = parse_terms(parse_object(body), instruments=venue.instruments, new_id=self._new_id)
-        order = venue.place(terms, answer=fate.answer, is_rejected_later=fate.is_rejected_later)
-        if fate.answer is PlacementAnswer.GIVEN:
+        answer = PlacementAnswer.REPLACED if is_answer_replaced else fate.answer
+        order = venue.place(terms, answer=answer, is_rejected_later=fate.is_rejected_later)
+        if answer in {PlacementAnswer.GIVEN, PlacementAnswer.REPLACED}:
             return json_answer(order_json(order))
-        return await self._answer_ambiguously(request, order, fate.answer)
+        return await self._answer_ambiguously(request, order, answer)
 
     async def _answer_ambiguously(
         self, request: web.BaseRequest, order: Order, answer: PlacementAnswer

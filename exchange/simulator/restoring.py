@@ -14,7 +14,7 @@ import orjson
 
 from exchange.simulator.book import OrderBook
 from exchange.simulator.faults import PlacementAnswer
-from exchange.simulator.instruments import Instrument
+from exchange.simulator.instruments import Instrument, unlisted_instrument
 from exchange.simulator.journal import Entry, Journal
 from exchange.simulator.orders import ZERO, Execution, Order, OrderTerms, OrderType, Side, Status, TimeInForce, shared
 
@@ -63,29 +63,42 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 def _entry(fields: Fields, *, book: OrderBook, instruments: Mapping[str, Instrument]) -> Entry:
     at = _time(fields["at"])
     if fields["kind"] == "order":
-        order = _order(fields, at=at, instruments=instruments)
+        order = _order(fields, at=at, book=book, instruments=instruments)
         book.add(order)
         predecessor = book.find(order.replaces) if order.replaces else None
         if predecessor is not None:
             predecessor.replaced_by = order.id
         return _restored(fields, at=at, order=order, execution=None)
-    found = book.find(fields["order_id"])
-    if found is None:
-        raise KeyError(fields["order_id"])
+    found = _known_order(fields, book=book)
+    if fields["kind"] == "forgotten":
+        book.forget(found)
+        return _restored(fields, at=at, order=found, execution=None)
     execution = _apply(fields, at=at, order=found, book=book)
     return _restored(fields, at=at, order=found, execution=execution)
 
 
-def _order(fields: Fields, *, at: datetime, instruments: Mapping[str, Instrument]) -> Order:
+def _known_order(fields: Fields, *, book: OrderBook) -> Order:
+    order = book.find(fields["order_id"])
+    if order is not None:
+        return order
+    # The order was forgotten, and one of its executions was revised after that.
+    execution = book.find_execution(fields["execution_id"])
+    if execution is None:
+        raise KeyError(fields["order_id"])
+    return execution.order
+
+
+def _order(fields: Fields, *, at: datetime, book: OrderBook, instruments: Mapping[str, Instrument]) -> Order:
     terms = OrderTerms(
         client_order_id=fields["client_order_id"],
-        instrument=instruments[fields["symbol"]],
+        instrument=_instrument(fields, instruments),
         side=Side(fields["side"]),
         order_type=OrderType(fields["type"]),
         time_in_force=TimeInForce(fields["time_in_force"]),
         quantity=shared(Decimal(fields["qty"])),
         limit_price=None if fields["limit_price"] is None else shared(Decimal(fields["limit_price"])),
         extended_hours=fields["extended_hours"],
+        wire_fields=fields.get("wire_fields"),
     )
     return Order(
         id=fields["order_id"],
@@ -95,7 +108,13 @@ def _order(fields: Fields, *, at: datetime, instruments: Mapping[str, Instrument
         updated_at=at,
         fills_left=1,
         replaces=fields["replaces"],
+        parent=book.find(fields["parent"]) if "parent" in fields else None,
     )
+
+
+def _instrument(fields: Fields, instruments: Mapping[str, Instrument]) -> Instrument:
+    symbol = fields["symbol"]
+    return instruments.get(symbol) or unlisted_instrument(symbol) if "wire_fields" in fields else instruments[symbol]
 
 
 def _apply(fields: Fields, *, at: datetime, order: Order, book: OrderBook) -> Execution | None:
@@ -111,6 +130,8 @@ def _apply(fields: Fields, *, at: datetime, order: Order, book: OrderBook) -> Ex
         execution = _revise(fields, at=at, book=book)
     elif event == "new":
         order.start_working(at=at)
+    elif event == "held":
+        order.hold(at=at)
     elif event == "pending_cancel":
         order.ask_cancel(at=at)
     elif event in _ENDS:
@@ -140,7 +161,8 @@ def _restored(fields: Fields, *, at: datetime, order: Order, execution: Executio
         quantity=None if execution is None else shared(Decimal(fields["qty"])),
         price=None if execution is None else shared(Decimal(fields["price"])),
         reason=fields.get("reason"),
-        answer=PlacementAnswer(fields["answer"]) if "answer" in fields else None,
+        answer=PlacementAnswer(fields["answer"]) if fields.get("answer") is not None else None,
+        is_forgotten=fields["kind"] == "forgotten",
         withheld=tuple(fields["withheld"]),
         disturbed=tuple(fields.get("disturbed", ())),
     )

@@ -9,6 +9,7 @@ of what it costs through them.
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
 
@@ -24,9 +25,11 @@ from exchange.simulator.keys import VenueKeys
 from exchange.simulator.matching import Matching
 from exchange.simulator.memory import keep_collections_short
 from exchange.simulator.refusals import Code, VenueRefusalError, exchange_is_down, refusal
+from exchange.simulator.request_log import RequestLog
 from exchange.simulator.rest import Rest
 from exchange.simulator.restoring import restore
 from exchange.simulator.scheduler import Scheduler
+from exchange.simulator.scripted_answers import ScriptedAnswer, ScriptedAnswers
 from exchange.simulator.stream import Frames, TradeUpdates
 from exchange.simulator.venue import SimulatedVenue
 
@@ -111,7 +114,7 @@ def _open_venue(
         matching=config.matching,
         journal=journal,
         scheduler=scheduler,
-        now=VenueClock().now,
+        clock=VenueClock(),
         new_id=_new_id,
         publish=publish,
     )
@@ -138,20 +141,40 @@ class _Router:
         self._venue = venue
         self._updates = updates
         keys = VenueKeys(key=config.key, secret=config.secret)
+        self._scripts = ScriptedAnswers()
+        self._log = RequestLog()
         self._rest = Rest(venue, keys=keys, new_id=_new_id)
-        self._controls = Controls(venue, keys=keys, updates=updates, journal=journal)
+        self._controls = Controls(
+            venue, keys=keys, updates=updates, journal=journal, scripts=self._scripts, log=self._log, new_id=_new_id
+        )
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
-        if path.startswith("/v2/"):
-            return await self._rest.handle(request, path)
-        if path == "/stream":
-            return await self._stream(request)
         if path.startswith("/simulator/"):
             return await self._controls.handle(request, path)
         if path == HEALTH_PATH:
             return json_answer({"status": "ok"})
-        return refused_answer(refusal(Code.NOT_FOUND, f"endpoint not found: {path}"))
+        script = self._scripts.take(request.method, path)
+        if path == "/stream":
+            return await self._stream(request) if script is None else script.respond(request)
+        logged = await self._log.record(request, path, at=self._venue.now())
+        response = await self._rest_answer(request, path, script)
+        if request.transport is not None and not request.transport.is_closing():
+            logged.status = response.status
+        if self._venue.clock.offset:
+            response.headers.setdefault("Date", format_datetime(self._venue.now(), usegmt=True))
+        return response
+
+    async def _rest_answer(
+        self, request: web.BaseRequest, path: str, script: ScriptedAnswer | None
+    ) -> web.StreamResponse:
+        if script is not None and not script.after_execution:
+            return script.respond(request)
+        if path.startswith("/v2/"):
+            response = await self._rest.handle(request, path, is_answer_replaced=script is not None)
+        else:
+            response = refused_answer(refusal(Code.NOT_FOUND, f"endpoint not found: {path}"))
+        return response if script is None else script.respond(request)
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._venue.faults.down:

@@ -57,11 +57,15 @@ class Trading:
 
     def start(self, order: Order) -> None:
         """Puts an accepted order to work, or takes up one that worked before a restart."""
-        # Somebody may have filled or canceled it by hand already.
-        if order.status is Status.ACCEPTED:
-            order.start_working(at=self._now())
-            self._emit("new", order)
+        # A control may have filled, canceled or removed it already.
+        if order.status is Status.ACCEPTED and order.is_open:
+            self._start_working(order)
         self._work(order)
+
+    def hold(self, leg: Order) -> None:
+        """Hold an accepted leg until its parent is filled."""
+        leg.hold(at=self._now())
+        self._emit("held", leg)
 
     def reject_later(self, order: Order) -> None:
         """The order is accepted and will never work: the market refuses it in the time of an execution."""
@@ -74,10 +78,12 @@ class Trading:
         execution = self._book.record_execution(
             order, execution_id=self._new_id(), quantity=quantity, price=price, at=self._now()
         )
-        if was_open and not order.is_open:
-            self._book.note_closed()
+        has_ended = was_open and not order.is_open
         event = "fill" if order.status is Status.FILLED else "partial_fill"
         self._emit(event, order, execution=execution, quantity=execution.quantity, price=execution.price)
+        if has_ended:
+            self._book.note_closed()
+            self._settle_group(order)
         return execution
 
     def revise(self, execution: Execution, *, quantity: Decimal, price: Decimal) -> None:
@@ -100,10 +106,28 @@ class Trading:
         order.end(status, at=self._now())
         self._book.note_closed()
         self._emit(status.value, order, reason=reason)
+        self._settle_group(order)
+
+    def _settle_group(self, order: Order) -> None:
+        """Start the first leg of an order that was filled, or cancel the rest of the group of one that has ended."""
+        if order.status is Status.FILLED and order.legs:
+            if order.legs[0].status is Status.HELD and order.legs[0].is_open:
+                self._start_working(order.legs[0])
+        elif order.status is not Status.REPLACED:
+            siblings = () if order.parent is None else order.parent.legs
+            for other in (*order.legs, *siblings):
+                self.end(other, Status.CANCELED)
+
+    def _start_working(self, order: Order) -> None:
+        order.start_working(at=self._now())
+        self._emit("new", order)
 
     def _work(self, order: Order) -> None:
-        """Brings a working order to its next step: an execution in time, an end at once, or rest."""
-        if self.matching.mode == "manual" or order.is_scheduled or not order.is_open:
+        """Brings a working order to its next step: an execution in time, an end at once, or rest.
+
+        An external order has none: it may be of a kind that nothing here can execute, so only controls fill it.
+        """
+        if self.matching.mode == "manual" or order.is_scheduled or not order.is_open or order.terms.is_external:
             return
         if order.terms.must_execute_at_once:
             self._execute_or_cancel(order)
@@ -144,7 +168,7 @@ class Trading:
         """Cancels the order, or tells that it was too late."""
         if order.is_open:
             self.end(order, Status.CANCELED)
-        else:
+        elif not order.is_forgotten:
             self._emit("order_cancel_rejected", order, reason="TOO_LATE_TO_CANCEL", at=self._now())
 
     def _walk(self) -> None:

@@ -7,9 +7,12 @@ and never awaits, so each method is one step of the exchange.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 
 from exchange.simulator.book import OrderBook
+from exchange.simulator.clock import VenueClock
+from exchange.simulator.external_orders import ExternalOrder, successor_fields
 from exchange.simulator.faults import FaultDice, Faults, PlacementAnswer
 from exchange.simulator.instruments import Instrument, listed_instruments
 from exchange.simulator.journal import Entry, Journal
@@ -32,7 +35,7 @@ class SimulatedVenue:
         matching: Matching,
         journal: Journal,
         scheduler: Scheduler,
-        now: Callable[[], datetime],
+        clock: VenueClock,
         new_id: Callable[[], str],
         publish: Callable[[Entry], None],
     ) -> None:
@@ -45,13 +48,15 @@ class SimulatedVenue:
             matching=matching,
             journal=journal,
             scheduler=scheduler,
-            now=now,
+            now=clock.now,
             new_id=new_id,
             publish=publish,
         )
         self.instruments: dict[str, Instrument] = {each.symbol: each for each in listed_instruments()}
-        self.now = now
-        self.opened_at = now()
+        self.checks_identity = True
+        self.clock = clock
+        self.now = clock.now
+        self.opened_at = clock.now()
         self._new_id = new_id
         self._journal = journal
         self._scheduler = scheduler
@@ -63,21 +68,52 @@ class SimulatedVenue:
         """Accepts an order. `answer` is what the client will be told, for the journal.
 
         Raises:
-            RequestRefusedError: the client order id was used before, or the order is worth more than the account.
+            VenueRefusalError: the client order id was used before, or the order is worth more than the account.
         """
         self._check_acceptable(terms)
-        order = self._accept(terms, answer=answer, replaces=None)
+        order = self._accept(terms, answer=answer)
         if is_rejected_later:
             self.trading.reject_later(order)
         else:
             self.trading.start_soon(order)
         return order
 
+    def place_external(self, external: ExternalOrder) -> Order:
+        """Accept an external order with its legs, and start to work on it at once.
+
+        Raises:
+            VenueRefusalError: the client order id, or that of a leg, was used before.
+        """
+        for terms in (external.terms, *external.legs):
+            self._check_identity(terms)
+        order = self._accept(external.terms, answer=None)
+        for terms in external.legs:
+            self._accept(terms, answer=None, parent=order)
+        self.trading.start(order)
+        for leg in order.legs:
+            self.trading.hold(leg)
+        if external.is_filled_at_once:
+            price = order.terms.limit_price or self.trading.market.price(order.terms.instrument)
+            self.trading.execute(order, quantity=order.leaves_quantity, price=price)
+        return order
+
+    def forget(self, order: Order) -> None:
+        """Forget the order: nothing finds it or happens to it any more. Its executions stay the account's."""
+        self.book.forget(order)
+        self._journal.record_forgotten(order, at=self.now())
+
+    def set_clock_offset(self, seconds: float) -> None:
+        """Set the clock apart from the system's. The trading day ends when that passes its end."""
+        self.clock.set_offset(seconds)
+        if self.now() >= self._closes_at:
+            self.close_day()
+        self._schedule_close()
+
     def cancel(self, order: Order) -> None:
         """Takes a cancel request; it is carried out at once, or after the matching's cancel delay.
 
         Raises:
-            RequestRefusedError: the order has ended or is being canceled already.
+            VenueRefusalError: the order has ended or is being canceled already.
         """
         if not order.is_open or order.status is Status.PENDING_CANCEL:
             raise refusal(Code.UNPROCESSABLE, f'order is already in "{order.status}" state')
@@ -90,7 +126,7 @@ class SimulatedVenue:
         """Ends the order as replaced and accepts a new one, by default for what was left of it.
 
         Raises:
-            RequestRefusedError: the order has ended, or the new terms are not acceptable.
+            VenueRefusalError: the order has ended, or the new terms are not acceptable.
         """
         if order.status not in {Status.NEW, Status.PARTIALLY_FILLED}:
             raise refusal(Code.UNPROCESSABLE, f'order cannot be replaced in "{order.status}" state')
@@ -100,6 +136,7 @@ class SimulatedVenue:
             quantity=change.quantity or order.leaves_quantity,
             limit_price=change.limit_price or order.terms.limit_price,
             time_in_force=change.time_in_force or order.terms.time_in_force,
+            wire_fields=successor_fields(order.terms.wire_fields, change),
         )
         self._check_acceptable(terms)
         successor = self._accept(terms, answer=PlacementAnswer.GIVEN, replaces=order.id)
@@ -112,19 +149,29 @@ class SimulatedVenue:
         """The order, unless it does not exist or look-ups do not show it yet.
 
         Raises:
-            RequestRefusedError: 404.
+            VenueRefusalError: 404.
         """
-        if order is None or order.visible_at > self.now():
+        if order is None or not order.is_visible(now=self.now()):
             raise order_not_found(wanted)
         return order
 
     def _check_acceptable(self, terms: OrderTerms) -> None:
-        if self.book.is_taken(terms.client_order_id):
-            raise refusal(Code.INVALID, "client_order_id must be unique")
+        self._check_identity(terms)
         if terms.quantity * (terms.limit_price or self.trading.market.price(terms.instrument)) > BUYING_POWER:
             raise refusal(Code.FORBIDDEN, "insufficient buying power")
 
-    def _accept(self, terms: OrderTerms, *, answer: PlacementAnswer, replaces: str | None) -> Order:
+    def _check_identity(self, terms: OrderTerms) -> None:
+        if self.checks_identity and self.book.is_taken(terms.client_order_id):
+            raise refusal(Code.INVALID, "client_order_id must be unique")
+
+    def _accept(
+        self,
+        terms: OrderTerms,
+        *,
+        answer: PlacementAnswer | None,
+        replaces: str | None = None,
+        parent: Order | None = None,
+    ) -> Order:
         now = self.now()
         hide_seconds = self.faults.hide_seconds
         order = Order(
@@ -135,6 +182,7 @@ class SimulatedVenue:
             updated_at=now,
             fills_left=self.trading.matching.fills_per_order,
             replaces=replaces,
+            parent=parent,
         )
         self.book.add(order)
         self._journal.record_order(order, answer=answer)
@@ -170,8 +218,14 @@ class SimulatedVenue:
 
     def _schedule_close(self) -> None:
         now = self.now()
-        self._scheduler.after((next_close(now) - now).total_seconds(), self._close_day_and_go_on)
+        self._closes_at = next_close(now)
+        self._scheduler.after((self._closes_at - now).total_seconds(), partial(self._close_when_due, self._closes_at))
 
-    def _close_day_and_go_on(self) -> None:
-        self.close_day()
+    def _close_when_due(self, closes_at: datetime) -> None:
+        # Another action closes the day where the clock was set past this time.
+        if closes_at != self._closes_at:
+            return
+        # Before it, the clock was set back.
+        if self.now() >= closes_at:
+            self.close_day()
         self._schedule_close()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import orjson
 import pytest
 
 from exchange.simulator.faults import NO_FAULTS
@@ -39,6 +40,89 @@ async def _make_history(client: Client) -> None:
     await client.set_faults(reject_rate=1)
     rejected = await client.placed(client_order_id="rejected")
     await client.until_status(rejected["id"], "rejected")
+
+
+async def _make_external_history(client: Client) -> None:
+    """External orders of unknown kinds, filled, in a bracket, forgotten; the fill of a forgotten one was busted."""
+    await client.call("PUT", "/simulator/identity", {"check": False})
+    terms = {"side": "sell", "qty": "2", "time_in_force": "gtc"}
+    exits = {"take_profit": {"limit_price": "150"}, "stop_loss": {"stop_price": "250"}}
+    orders = []
+    for fields in (
+        {"symbol": "BTC/USD", "type": "trailing_stop", "trail_percent": "1.5", "client_order_id": "twice"},
+        {"symbol": "KO", "qty": None, "notional": "100", "fill": True, "client_order_id": "twice"},
+        {"symbol": "IBM", "order_class": "bracket", "fill": True, **exits},
+        {"symbol": "IBM", "order_class": "class of the year 2027", "client_order_id": "forgotten"},
+        {"symbol": "AAPL", "fill": True},
+    ):
+        _, order = await client.call("POST", "/simulator/orders", {**terms, **fields})
+        orders.append(order)
+    _, activities = await client.call("GET", "/v2/account/activities/FILL")
+    for order in orders[3:]:
+        await client.call("DELETE", f"/simulator/orders/{order['id']}")
+    execution_id = activities[0]["id"].partition("::")[2]
+    assert (await client.call("POST", "/simulator/bust", {"execution_id": execution_id}))[0] == 200
+    # The day of a clock that was ahead: entries whose times are not in the order of their numbers.
+    await client.call("PUT", "/simulator/clock", {"offset_seconds": 60})
+    await client.placed(time_in_force="gtc")
+    await client.call("PUT", "/simulator/clock", {"offset_seconds": 0})
+    await client.placed(time_in_force="gtc")
+
+
+async def test_external_forgotten_and_doubled_orders_are_the_same_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    paths = ["/v2/orders", "/v2/account/activities/FILL", "/v2/positions", "/simulator/journal"]
+    paths += ["/v2/orders:by_client_order_id"]
+
+    async with _started(path) as client:
+        await _make_external_history(client)
+        before = [await client.call("GET", each, status="all", client_order_id="twice") for each in paths]
+        nested = await client.call("GET", "/v2/orders", status="all", nested="true")
+    async with _started(path) as client:
+        after = [await client.call("GET", each, status="all", client_order_id="twice") for each in paths]
+        nested_after = await client.call("GET", "/v2/orders", status="all", nested="true")
+        forgotten = await client.call("GET", "/v2/orders:by_client_order_id", client_order_id="forgotten")
+        taken = await client.place(client_order_id="forgotten")
+
+    assert after == before
+    assert nested_after == nested
+    assert len([row for row in nested[1] if row["legs"]]) == 1
+    assert (forgotten[0], taken[0]) == (404, 422)
+
+
+async def test_a_restored_external_order_is_still_filled_by_the_controls_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    fields = {"symbol": "AAPL", "side": "buy", "qty": "1", "time_in_force": "gtc"}
+
+    async with _started(path) as client:
+        _, order = await client.call("POST", "/simulator/orders", fields)
+    async with _started(path, matching=AT_ONCE) as client:
+        own = await client.placed(qty="1")
+        await client.until_status(own["id"], "filled")
+
+        assert (await client.order(order["id"]))["status"] == "new"
+
+
+OLD_JOURNAL = b"""\
+{"number":1,"kind":"order","at":"2026-11-20T12:00:00.000000Z","order_id":"0199","client_order_id":"old","withheld":[],\
+"symbol":"AAPL","side":"buy","type":"limit","time_in_force":"gtc","qty":"10","limit_price":"200",\
+"extended_hours":false,"replaces":null,"visible_at":"2026-11-20T12:00:00.000000Z","answer":"given"}
+{"number":2,"kind":"event","at":"2026-11-20T12:00:00.100000Z","order_id":"0199","client_order_id":"old",\
+"withheld":["no_listener"],"event":"new","execution_id":null,"qty":null,"price":null,"filled_qty":"0","reason":null,\
+"disturbed":[]}
+"""
+
+
+async def test_a_journal_from_before_external_orders_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(OLD_JOURNAL)
+
+    async with _started(path) as client:
+        order = await client.order("0199")
+        entries = await client.journal()
+
+    assert (order["client_order_id"], order["status"], order["limit_price"]) == ("old", "new", "200")
+    assert entries == [orjson.loads(line) for line in OLD_JOURNAL.splitlines()]
 
 
 async def test_orders_executions_positions_and_the_journal_are_the_same_after_a_restart(tmp_path: Path) -> None:
