@@ -105,9 +105,9 @@ class Leadership:
         try:
             await self.lease.give_back(fence)
         except TransientError as error:
-            self.telemetry.warning("lease_not_given_back", error=str(error), next="it ends by itself")
+            self.telemetry.warning("lease_not_released", error=str(error), next="it ends by itself")
         else:
-            self.telemetry.info("lease_given_back", epoch=fence.epoch)
+            self.telemetry.info("lease_released", epoch=fence.epoch)
 
     def _lease_from_now(self) -> float:
         return asyncio.get_running_loop().time() + self.policy.lease.total_seconds()

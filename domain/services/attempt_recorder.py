@@ -92,7 +92,7 @@ class AttemptRecorder:
     def _schedule_next(self, claim: Claim, finding: AttemptResult, order: Order) -> None:
         if finding.next_in is None or is_placing_over(order.facts):
             return
-        self.telemetry.count(Metric.PLACEMENTS_RETRIED)
+        self.telemetry.count(Metric.SUBMISSIONS_RETRIED)
         self.telemetry.warning(
             "placement_postponed",
             order_id=str(claim.order.id),

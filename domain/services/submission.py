@@ -103,7 +103,7 @@ class Submission:
             async with self.slots:
                 reserved.begin()
                 finding = await self._find_out(claim, claimed_at=claimed_at)
-                self.telemetry.count(Metric.PLACEMENT_ATTEMPTS, outcome=finding.outcome)
+                self.telemetry.count(Metric.SUBMISSION_ATTEMPTS, outcome=finding.outcome)
                 # First the gate: when the order is due again, it must be shut already.
                 await self.breaker.note(finding.sign, claim, error=finding.error, wait=finding.next_in)
             # The venue waits for nobody's database: its slot is free for the next one meanwhile.

@@ -128,7 +128,7 @@ async def test_a_leader_that_stops_cleanly_is_followed_at_once_under_a_higher_ep
         await _soon(lambda: second.is_following, "the second leads")
         assert (first.epochs, second.epochs) == ([1], [2])
         assert first.telemetry.gauges[Metric.INGEST_LEADER] == 0
-        assert first.telemetry.said("lease_given_back")
+        assert first.telemetry.said("lease_released")
 
 
 async def test_a_leader_that_renews_its_lease_keeps_it() -> None:
