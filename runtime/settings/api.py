@@ -22,7 +22,7 @@ class HttpSettings(SettingsGroup):
         50, description="Of all requests without a valid token; more are answered a second later"
     )
     queries_at_once_per_account_max: Count = Field(
-        4, description="At work in one API process; the account's others wait for them"
+        4, description="Concurrent queries of an account in one API process; more wait"
     )
     request_accounts_max: Count = Field(10_000, description="Accounts whose rates one API process remembers")
     operation_timeout_seconds: Seconds = 15.0
@@ -64,7 +64,7 @@ class DocumentSettings(SettingsGroup):
     document_max_orders: Count = Field(10, description="Times placeOrder in one document")
     document_max_errors: Count = Field(10, description="Mistakes after which a document is not read any further")
     document_cost_max_objects: Count = Field(5_000, description="Objects that one answer could hold, pages multiplied")
-    document_cache_max_documents: Count = Field(500, description="Texts read once and kept; so many refused ones too")
+    document_cache_max_documents: Count = Field(500, description="Parsed documents kept; as many refused ones too")
     document_cache_max_characters: Count = 500_000
     compiled_operations: bool = Field(True, description="Whether operations are compiled, or all run by Strawberry")
     shared_results_max: Count = Field(1_000, description="Rendered changes that one process keeps for its subscribers")

@@ -37,6 +37,6 @@ class DatabaseSettings(SettingsGroup):
 
     @property
     def database_address(self) -> str:
-        """DATABASE_URL, its password included. A process that uses it has required it."""
+        """DATABASE_URL, its password included. Call `require` first."""
         assert self.database_url is not None  # noqa: S101 - what only a bug could break
         return self.database_url.get_secret_value()

@@ -1,4 +1,4 @@
-"""Carries out the schedule: harms processes and servers, and turns the exchange's controls; ends by repairing everything."""
+"""Carries out the schedule: harms processes and servers, sets the exchange's faults; repairs everything at the end."""
 
 import asyncio
 import signal
