@@ -76,7 +76,7 @@ class RedisPublisher:
         except TimeoutError:
             self._telemetry.count(Metric.PUBLISHES_FAILED, len(self._buffer))
             self._telemetry.warning(
-                "publishes_left", changes=len(self._buffer), next="subscribers read them from the database"
+                "publishes_dropped", changes=len(self._buffer), next="subscribers read them from the database"
             )
 
     async def send_for_ever(self) -> None:

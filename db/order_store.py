@@ -129,5 +129,5 @@ class PostgresOrderStore(OrderStore):
     async def _insert_batch(
         self, asked: Sequence[OrderToInsert], *, locks_first: bool
     ) -> Sequence[OrderStored | OrderDeniedError | LimitsChangedError]:
-        self._telemetry.observe(Metric.ACCEPT_BATCH_SIZE, len(asked))
+        self._telemetry.observe(Metric.STORE_BATCH_SIZE, len(asked))
         return await self._inserter.insert(asked, locks_first=locks_first)

@@ -120,9 +120,7 @@ async def repeat(step: Callable[[], Awaitable[bool]], *, every: timedelta, name:
             failing = True
         except Exception as error:  # noqa: BLE001 - what repairs others must outlive a surprise of its own
             more = False
-            telemetry.error(
-                "loop_failed_unexpectedly", loop=name, error=repr(error), next="goes on; report this with the log"
-            )
+            telemetry.error("loop_error", loop=name, error=repr(error), next="goes on; report this with the log")
         if not more:
             await asyncio.sleep(every.total_seconds())
 

@@ -1,6 +1,6 @@
-"""What the system counts and says about itself: the names, and the port behind which they are kept.
+"""Metrics and log events of every process: the names of the metrics, and the port through which both are written.
 
-The names stand here once; `runtime` turns them into Prometheus series and log lines. Durations are in seconds.
+Each name is defined here once; `runtime` maps them to Prometheus series and log lines. Durations are in seconds.
 """
 
 from enum import StrEnum
@@ -11,23 +11,23 @@ class Metric(StrEnum):
     """Every series, without the `fillwire_` prefix and Prometheus' unit suffixes; labels are in
     `runtime.observability.metrics`."""
 
-    # Answer
+    # API
     OPERATION_SECONDS = "operation_seconds"  # label: type
     UNEXPECTED_ERRORS = "unexpected_errors"
     SOCKETS = "sockets"
     SOCKETS_REFUSED = "sockets_refused"  # label: limit
     CONNECTIONS_REFUSED = "connections_refused"
     REQUESTS_REFUSED = "requests_refused"  # label: limit
-    # Accept
-    ORDERS_ACCEPTED = "orders_accepted"
+    # Store
+    ORDERS_STORED = "orders_stored"
     ORDERS_REPLAYED = "orders_replayed"
     ORDERS_DENIED = "orders_denied"  # label: code
-    ACCEPT_BATCH_SIZE = "accept_batch_size"
+    STORE_BATCH_SIZE = "store_batch_size"
     TRADING_HALTED = "trading_halted"  # open halts
-    # Place
-    PLACEMENT_ATTEMPTS = "placement_attempts"  # label: outcome
+    # Submit
+    SUBMISSION_ATTEMPTS = "submission_attempts"  # label: outcome
     ORDERS_PLACED = "orders_placed"
-    PLACEMENTS_RETRIED = "placements_retried"
+    SUBMISSIONS_RETRIED = "submissions_retried"
     ORDERS_IN_DOUBT = "orders_in_doubt"
     ORDERS_FAILED = "orders_failed"
     ORDERS_REJECTED = "orders_rejected"
@@ -35,7 +35,7 @@ class Metric(StrEnum):
     VENUE_CIRCUIT_OPENED = "venue_circuit_opened"
     VENUE_PAUSES = "venue_pauses"
     CANCEL_ATTEMPTS = "cancel_attempts"  # label: outcome
-    ACCEPT_TO_PLACED_SECONDS = "accept_to_placed_seconds"
+    STORED_TO_PLACED_SECONDS = "stored_to_placed_seconds"
     OLDEST_DUE_SECONDS = "oldest_due_seconds"  # how overdue the most overdue order is
     JOB_SECONDS = "job_seconds"  # label: job
     WAKE_UPS_FAILED = "wake_ups_failed"
@@ -59,28 +59,28 @@ class Metric(StrEnum):
     SUBSCRIBERS = "subscribers"
     DELIVERIES = "deliveries"
     REREADS = "rereads"  # label: cause
-    # Tell people
+    # Alerts
     ALERTS = "alerts"  # label: kind
     ALERT_MESSAGES = "alert_messages"  # label: outcome
 
 
 class Telemetry(Protocol):
-    """Counts, measures, and says what happened. No call waits or raises."""
+    """Metrics and log events. No call waits or raises."""
 
     def count(self, metric: Metric, amount: int = 1, **labels: str) -> None:
         """Add to a counter."""
 
     def observe(self, metric: Metric, value: float, **labels: str) -> None:
-        """Put a value into a histogram; seconds or items, as the metric's name says."""
+        """Add a value to a histogram; seconds or items, as the metric's name says."""
 
     def set(self, metric: Metric, value: float, **labels: str) -> None:
         """Set a gauge."""
 
     def info(self, event: str, **fields: object) -> None:
-        """Log a fact of normal life, with its fields."""
+        """Log a normal event, with its fields."""
 
     def warning(self, event: str, **fields: object) -> None:
-        """Log what went wrong and is being repaired without help; say what happens next."""
+        """Log a failure that is handled without a person; `next` says what follows."""
 
     def error(self, event: str, **fields: object) -> None:
-        """Log what people must look at; say what to do."""
+        """Log a failure that needs a person; `next` says what to do."""

@@ -92,7 +92,7 @@ class AttemptRecorder:
     def _schedule_next(self, claim: Claim, result: AttemptResult, order: Order) -> None:
         if result.next_in is None or is_submission_over(order.facts):
             return
-        self.telemetry.count(Metric.PLACEMENTS_RETRIED)
+        self.telemetry.count(Metric.SUBMISSIONS_RETRIED)
         self.telemetry.warning(
             "placement_postponed",
             order_id=str(claim.order.id),

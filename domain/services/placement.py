@@ -108,7 +108,7 @@ class Placement:
     def _stored(self, stored: OrderStored, order: Order) -> PlacementResult:
         if stored.change is None:
             return self._replayed(stored.order, order.terms)
-        self.telemetry.count(Metric.ORDERS_ACCEPTED)
+        self.telemetry.count(Metric.ORDERS_STORED)
         self.publisher.publish([stored.change])
         self.wake_ups.placement_due([order.id], within=timedelta(0))
         return PlacementResult(order=stored.order, replayed=False)

@@ -285,7 +285,7 @@ def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
     match change.kind:
         case ChangeKind.PLACED:
             telemetry.count(Metric.ORDERS_PLACED)
-            telemetry.observe(Metric.ACCEPT_TO_PLACED_SECONDS, (change.at - order.created_at).total_seconds())
+            telemetry.observe(Metric.STORED_TO_PLACED_SECONDS, (change.at - order.created_at).total_seconds())
         case ChangeKind.PLACEMENT_IN_DOUBT:
             telemetry.count(Metric.ORDERS_IN_DOUBT)
             telemetry.warning("order_in_doubt", order_id=str(order.id), reason=reason, next="looked up at the venue")

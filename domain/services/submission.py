@@ -103,7 +103,7 @@ class Submission:
             async with self.slots:
                 reservation.release_one()
                 result = await self._make_attempt(claim, claimed_at=claimed_at)
-                self.telemetry.count(Metric.PLACEMENT_ATTEMPTS, outcome=result.outcome)
+                self.telemetry.count(Metric.SUBMISSION_ATTEMPTS, outcome=result.outcome)
                 # The breaker first: it must block claims before the order is due again.
                 await self.breaker.update(result.sign, claim, error=result.error, wait=result.next_in)
             # Outside the slot: the next order is sent while this result is written.

@@ -64,7 +64,7 @@ class RequestRates:
     async def slow_strangers(self) -> None:
         """Count a request without a valid token. Who asks for it often, together with all others, is told late."""
         if not self._strangers.take(now=monotonic()):
-            self._telemetry.count(Metric.REQUESTS_REFUSED, limit="strangers")
+            self._telemetry.count(Metric.REQUESTS_REFUSED, limit="unauthenticated")
             await self.tell_late()
 
     async def tell_late(self) -> None:

@@ -50,7 +50,7 @@ ALERTS: Mapping[str, AlertKind] = {
         name="order_pending_too_long",
         title="order PENDING too long",
         summary="The order was accepted long ago and has not been sent to the exchange.",
-        action="Check that a worker runs and that the exchange accepts orders: placement_attempts_total by outcome.",
+        action="Check that a worker runs and that the exchange accepts orders: submission_attempts_total by outcome.",
         identity_fields=ORDER,
         shown_fields=ORDER,
     ),

@@ -62,5 +62,5 @@ class OrderWatch:
             age_seconds=round(order.age.total_seconds()),
             next="looked up until there is evidence; do not place it again"
             if order.is_in_doubt
-            else "tried until it is placed or its attempts are used up; see placement_attempts_total",
+            else "tried until it is placed or its attempts are used up; see submission_attempts_total",
         )

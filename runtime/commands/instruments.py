@@ -24,7 +24,7 @@ async def sync(process: Process) -> None:
     async with open_venue(process) as venue, open_database(process) as database:
         found = await venue.instruments()
         changed = await database.catalog.save(found)
-    process.telemetry.info("instruments_synchronised", found=len(found), changed=changed)
+    process.telemetry.info("instruments_synced", found=len(found), changed=changed)
 
 
 def importing(file: Path) -> ProcessMain:

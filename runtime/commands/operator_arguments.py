@@ -1,4 +1,4 @@
-"""What can be typed behind `python -m runtime trading` and `limits`. It imports nothing: every process reads it."""
+"""The arguments of `python -m runtime trading` and `limits`. Standard library only: every process imports it."""
 
 import argparse
 import getpass
@@ -29,7 +29,7 @@ def _add_trading(trading: argparse.ArgumentParser) -> None:
     for parser in (halt, resume):
         _add_account_or_everybody(parser, "all accounts")
         _add_operator(parser)
-        parser.add_argument("--reason", type=_text, required=True, help="why, for the trail")
+        parser.add_argument("--reason", type=_text, required=True, help="why, for the audit trail")
     status = _action(actions, "status", "show who is halted, since when, by whom and why")
     _add_account(status, "all halts")
     status.add_argument("--all", action="store_true", help="also the halts that are over, the newest first")
@@ -50,7 +50,7 @@ def _add_limits(limits: argparse.ArgumentParser) -> None:
     price = _action(actions, "price", "set an instrument's last known price, until an execution brings a newer one")
     price.add_argument("isin")
     price.add_argument("price")
-    _action(actions, "recount", "count every account's open orders anew; safe while orders come and go")
+    _action(actions, "recount", "count every account's open orders again; safe while orders come and go")
 
 
 def _action(actions: "Actions[argparse.ArgumentParser]", name: str, summary: str) -> argparse.ArgumentParser:
@@ -62,14 +62,14 @@ def _add_account(parser: argparse.ArgumentParser, otherwise: str) -> None:
 
 
 def _add_account_or_everybody(parser: argparse.ArgumentParser, everybody: str) -> None:
-    """One of both is needed: whoever has lost the account on the way must not mean everybody."""
+    """Require one of both: an account that is missing by mistake must not mean every account."""
     whom = parser.add_mutually_exclusive_group(required=True)
     whom.add_argument("--account", type=_account, help="the account")
     whom.add_argument("--everybody", action="store_true", help=everybody)
 
 
 def _add_operator(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--by", type=_text, default=_user(), help="who does it, for the trail (%(default)s)")
+    parser.add_argument("--by", type=_text, default=_user(), help="who does it, for the audit trail (%(default)s)")
 
 
 def _account(text: str) -> str:
@@ -80,7 +80,7 @@ def _account(text: str) -> str:
 
 def _text(text: str) -> str:
     if not text.strip():
-        # An empty variable in a script must not mean everybody.
+        # An empty variable in a script must not mean every account.
         raise argparse.ArgumentTypeError("must not be empty")
     return text
 

@@ -92,12 +92,12 @@ async def _price(resources: OperatorResources, asked: argparse.Namespace) -> Ite
     if price <= ZERO or not is_isin(asked.isin):
         raise InvalidLimitsError({"price": "Give an ISIN and a price of more than zero."})
     if not await resources.database.prices.save([LastPrice(isin=asked.isin, price=price, at=utc_now())]):
-        return [f"{asked.isin}  not taken: a newer price is known. Does this machine's clock go wrong?"]
+        return [f"{asked.isin}  not stored: a newer price is known. Is this machine's clock wrong?"]
     return [f"{asked.isin}  {format_decimal(price)}"]
 
 
 async def _recount(resources: OperatorResources, _asked: argparse.Namespace) -> Iterable[str]:
-    return [f"{await resources.database.limit_book.recount_open_orders()} accounts were counted wrong."]
+    return [f"{await resources.database.limit_book.recount_open_orders()} accounts had a wrong count."]
 
 
 async def _doubts(resources: OperatorResources, account_id: str | None) -> Iterable[str]:

@@ -24,7 +24,7 @@ def show() -> int:
         line = f"{name:<{widths[0]}}  {value:<{widths[1]}}  {default:<{widths[2]}}  {meaning}"
         print(line.rstrip())  # noqa: T201 - a command's output
     if problem is not None:
-        print(f"\nNot usable as it is:\n{problem}")  # noqa: T201 - a command's output
+        print(f"\nCannot be used:\n{problem}")  # noqa: T201 - a command's output
         return 2
     return 0
 

@@ -1,4 +1,4 @@
-"""What operators look at: /healthz, /readyz and /metrics."""
+"""The endpoints for operators: /healthz, /readyz and /metrics."""
 
 import asyncio
 import time

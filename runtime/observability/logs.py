@@ -44,20 +44,6 @@ def configure_logs(
         _time_of_day if plain else structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
     ]
-    renderer: list[Processor] = (
-        [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stdout.isatty(),
-                pad_event_to=0,
-                pad_level=False,
-                # Where rich is installed the default shows every frame's locals: tokens among them, and a second of
-                # CPU for each traceback (measured: forty canceled requests held a stopping API up for forty seconds).
-                exception_formatter=structlog.dev.plain_traceback,
-            )
-        ]
-        if plain
-        else [structlog.processors.format_exc_info, _process_name(process), structlog.processors.JSONRenderer()]
-    )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
@@ -69,7 +55,7 @@ def configure_logs(
         _MaskingFormatter(
             secrets=secrets,
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderer(process, plain=plain)],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
@@ -87,6 +73,21 @@ def configure_logs(
     handler.addFilter(_in_one_line)
     handler.addFilter(throttle)
     return throttle
+
+
+def _renderer(process: str, *, plain: bool) -> list[Processor]:
+    if not plain:
+        return [structlog.processors.format_exc_info, _process_name(process), structlog.processors.JSONRenderer()]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(),
+            pad_event_to=0,
+            pad_level=False,
+            # Where rich is installed the default prints the locals of every frame: tokens, and a second of CPU for each
+            # traceback (measured: forty canceled requests held a stopping API up for forty seconds).
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    ]
 
 
 def get_logger() -> FilteringBoundLogger:

@@ -29,7 +29,7 @@ class ProcessTelemetry:
             self.metrics.counter(metric, labels).inc(amount)
 
     def observe(self, metric: Metric, value: float, **labels: str) -> None:
-        """Put a value into a histogram."""
+        """Add a value to a histogram."""
         self.metrics.histogram(metric, labels).observe(value)
 
     def set(self, metric: Metric, value: float, **labels: str) -> None:
@@ -37,17 +37,17 @@ class ProcessTelemetry:
         self.metrics.gauge(metric, labels).set(value)
 
     def info(self, event: str, **fields: object) -> None:
-        """Log a fact of normal life."""
+        """Log a normal event."""
         self._logger.info(event, **fields)
         self._notify(event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """Log what is being repaired without help."""
+        """Log a failure that is handled without a person."""
         self._logger.warning(event, **fields)
         self._notify(event, fields)
 
     def error(self, event: str, **fields: object) -> None:
-        """Log what people must look at."""
+        """Log a failure that needs a person."""
         self._logger.error(event, **fields)
         self._notify(event, fields)
 

@@ -23,10 +23,10 @@ from graph.context import Services
 from graph.documents.trusted import InvalidManifestError, read_manifest
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
 from graph.websocket.open_sockets import OpenSockets
-from runtime.jwks import open_key_set
 from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
 from runtime.resources.database import open_database
+from runtime.resources.jwks import open_key_set
 from runtime.resources.redis import open_redis
 from runtime.server.http_connections import HttpLimits
 from runtime.server.listening import allow_open_files

@@ -1,6 +1,6 @@
-"""Addresses as the environment gives them: which ones can be used, or else what is wrong with them. Pure.
+"""Validation of the addresses in the environment. Pure.
 
-Most of it cannot be left to whoever connects: that is where a request is under way, and its error is no sentence.
+Most of it cannot be left to the code that connects: a request is under way there, and its error names no setting.
 """
 
 import re
@@ -13,9 +13,9 @@ from pydantic import SecretStr
 WEB_PORTS = {"http": 80, "https": 443}
 HOST_MAX_CHARACTERS = 253
 VERSION = "/v2"
-"""Of the venue's protocol: the paths of all its requests begin with it."""
+"""Version of the venue's protocol: all paths begin with it."""
 
-# Labels as a resolver takes them; those of containers have underscores.
+# Labels as resolvers accept them; those of containers have underscores.
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII)
 # What may stand in a path, and so in the first line of a request (RFC 3986, 3.3).
 _PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
@@ -37,14 +37,14 @@ def is_address(text: str, *, schemes: Sequence[str]) -> bool:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        # A port that is no number. Several hosts, each with a port, are for asyncpg to read.
+        # The port is not a number. A list of hosts, each with a port, is left to asyncpg.
         return text.startswith("postgres") and "," in text
     return parts.scheme in schemes and port != 0
 
 
 def exchange_address(text: str, *, schemes: Sequence[str]) -> str:
-    """The address as it was given. A websocket's may have a query. Raises ValueError, which shows nothing of it."""
-    # First, because tabs and line ends are taken out without a word when it is split.
+    """Return the address unchanged. A websocket's may have a query. Raise ValueError, which does not show it."""
+    # First, because urlsplit removes tabs and line ends.
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must hold only ASCII characters and no space; write a host as xn--…, a path with %XX")
     parts = _split(text)
@@ -57,7 +57,7 @@ def exchange_address(text: str, *, schemes: Sequence[str]) -> str:
         raise ValueError("its host is no IP address, and no name with 1 to 63 of A-Z a-z 0-9 - _ between its dots")
     path = text.partition("//")[2].removeprefix(parts.netloc)
     if parts.scheme in WEB_PORTS and path.rstrip("/").endswith(VERSION):
-        # Every order would be asked for at /v2/v2/orders, and refused for good by a 404.
+        # Every order would be sent to /v2/v2/orders, and rejected by a 404.
         raise ValueError(f"must not end in {VERSION}, which is written behind it")
     if parts.scheme not in WEB_PORTS:
         path = path.replace("?", "/", 1)
@@ -67,7 +67,7 @@ def exchange_address(text: str, *, schemes: Sequence[str]) -> str:
 
 
 def origin(text: str) -> str:
-    """The origin in a browser's form (RFC 6454, section 6.2), or `*`. Raises ValueError."""
+    """Return the origin in a browser's form (RFC 6454, section 6.2), or `*`. Raise ValueError."""
     if text == "*":
         return text
     refusal = ValueError(f"{text} is no origin; write it like https://app.example.com or http://app.example.com:8080")
@@ -77,15 +77,15 @@ def origin(text: str) -> str:
     except ValueError:
         raise refusal from None
     host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
-    goes_on = parts.path.removesuffix("/") or parts.query or parts.fragment or "@" in host
-    if parts.scheme not in WEB_PORTS or not host or goes_on:
+    has_more = parts.path.removesuffix("/") or parts.query or parts.fragment or "@" in host
+    if parts.scheme not in WEB_PORTS or not host or has_more:
         raise refusal
     suffix = "" if port in {None, WEB_PORTS[parts.scheme]} else f":{port}"
     return f"{parts.scheme}://{host.lower()}{suffix}"
 
 
 def _split(text: str) -> SplitResult | None:
-    """Its parts, or None where the port is none that a connection can be made to, or a bracket has no other."""
+    """Return its parts, or None for a port that cannot be connected to or an unmatched bracket."""
     try:
         parts = urlsplit(text)
         port = parts.port

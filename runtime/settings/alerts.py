@@ -13,8 +13,10 @@ class AlertSettings(SettingsGroup):
     """Channels, grouping and thresholds of alerts."""
 
     alert_urls: SecretStr | None = Field(None, description="Where alerts go: addresses of apprise, comma separated")
-    alert_repeat_seconds: Seconds = Field(3_600.0, description="How long the same case is not told again")
-    alert_gather_seconds: Seconds = Field(3.0, description="How long a burst is gathered into one message; doubles")
+    alert_repeat_seconds: Seconds = Field(3_600.0, description="How long the same alert is not sent again")
+    alert_gather_seconds: Seconds = Field(
+        3.0, description="How long alerts of a kind are grouped in one message; doubles"
+    )
     alert_gather_max_seconds: Seconds = 300.0
     alert_timeout_seconds: Seconds = Field(15.0, description="How long a channel may take for one message")
     alert_max_attempts: Count = Field(5, description="Attempts to send a message to one channel")

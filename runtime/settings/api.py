@@ -17,12 +17,12 @@ class HttpSettings(SettingsGroup):
     http_headers_max: Count = Field(100, description="Headers of a request; more get 431")
     request_body_max_bytes: Count = 65_536
     requests_per_second_max: Count = Field(300, description="Of an account, in one API process; more get 429")
-    requests_burst_max: Count = Field(1_000, description="So many may come at once")
+    requests_burst_max: Count = Field(1_000, description="Most that may come in one burst")
     requests_unauthenticated_per_second_max: Count = Field(
-        50, description="Of all strangers together; more are answered a second later"
+        50, description="Of all requests without a valid token; more are answered a second later"
     )
     queries_at_once_per_account_max: Count = Field(
-        4, description="At work in one API process; the account's others wait for them"
+        4, description="Concurrent queries of an account in one API process; more wait"
     )
     request_accounts_max: Count = Field(10_000, description="Accounts whose rates one API process remembers")
     operation_timeout_seconds: Seconds = 15.0
@@ -38,12 +38,12 @@ class WebSocketSettings(SettingsGroup):
     socket_init_timeout_seconds: Seconds = Field(10.0, description="Without connection_init then it closes with 4408")
     socket_message_max_bytes: Count = Field(65_536, description="A larger message closes its socket with 1009")
     socket_messages_per_second_max: Count = Field(200, description="More close the socket with 4429; pings count too")
-    socket_messages_burst_max: Count = Field(400, description="So many may come at once")
+    socket_messages_burst_max: Count = Field(400, description="Most that may come in one burst")
     sockets_opened_per_second_max: Count = Field(
-        100, description="In one API process; more wait, those of different addresses by turns"
+        100, description="In one API process; more wait, round-robin over their addresses"
     )
     subscriptions_per_socket_max: Count = 100
-    subscriber_send_timeout_seconds: Seconds = Field(10.0, description="A peer that does not read is cut off after")
+    subscriber_send_timeout_seconds: Seconds = Field(10.0, description="Then a peer that does not read is disconnected")
     api_drain_seconds: Seconds = Field(3.0, description="Over how long a stopping API spreads the end of its sockets")
 
 
@@ -53,7 +53,7 @@ class DocumentSettings(SettingsGroup):
     documents_new_per_second_max: Count = Field(
         5, description="Documents never seen before, of an account, in one API process; more get 429"
     )
-    documents_new_burst_max: Count = Field(50, description="So many may come at once")
+    documents_new_burst_max: Count = Field(50, description="Most that may come in one burst")
     document_max_characters: Count = 15_000
     document_max_tokens: Count = 1_000
     document_max_depth: Count = Field(12, description="Levels of fields in one another")
@@ -64,7 +64,7 @@ class DocumentSettings(SettingsGroup):
     document_max_orders: Count = Field(10, description="Times placeOrder in one document")
     document_max_errors: Count = Field(10, description="Mistakes after which a document is not read any further")
     document_cost_max_objects: Count = Field(5_000, description="Objects that one answer could hold, pages multiplied")
-    document_cache_max_documents: Count = Field(500, description="Texts read once and kept; so many refused ones too")
+    document_cache_max_documents: Count = Field(500, description="Parsed documents kept; as many refused ones too")
     document_cache_max_characters: Count = 500_000
     compiled_operations: bool = Field(True, description="Whether operations are compiled, or all run by Strawberry")
     shared_results_max: Count = Field(1_000, description="Rendered changes that one process keeps for its subscribers")

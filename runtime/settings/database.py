@@ -27,7 +27,7 @@ class DatabaseSettings(SettingsGroup):
         le=ORDERS_PER_SECOND_MAX,
         description="Orders of an account whose limits name no rate; 0: any number. The same in every API process",
     )
-    limits_cache_seconds: Seconds = Field(1.0, description="How long limits and last prices are believed")
+    limits_cache_seconds: Seconds = Field(1.0, description="How long limits and last prices are cached")
     prices_saved_every_seconds: Seconds = Field(0.5, description="How often the prices of new executions are saved")
 
     @field_validator("database_url")
@@ -37,6 +37,6 @@ class DatabaseSettings(SettingsGroup):
 
     @property
     def database_address(self) -> str:
-        """DATABASE_URL, its password included. A process that uses it has required it."""
+        """DATABASE_URL, its password included. Call `require` first."""
         assert self.database_url is not None  # noqa: S101 - what only a bug could break
         return self.database_url.get_secret_value()

@@ -24,7 +24,7 @@ class ProcessSettings(SettingsGroup):
     )
     log_format: Literal["auto", "plain", "json"] = Field("auto", description="auto: plain on a terminal, else JSON")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_gather_seconds: Seconds = Field(10.0, description="How often a line that repeats itself is said, with a count")
+    log_gather_seconds: Seconds = Field(10.0, description="How often the count of a repeated event is logged")
     stop_within_seconds: Seconds = Field(12.0, description="How long running work may take to finish at a stop")
     crash_at: str | None = Field(None, description="Fault runs: where to crash, name:probability, separated by commas")
 

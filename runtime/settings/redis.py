@@ -25,6 +25,6 @@ class RedisSettings(SettingsGroup):
 
     @property
     def redis_address(self) -> str:
-        """REDIS_URL, its password included. A process that uses it has required it."""
+        """REDIS_URL, its password included. Call `require` first."""
         assert self.redis_url is not None  # noqa: S101 - what only a bug could break
         return self.redis_url.get_secret_value()

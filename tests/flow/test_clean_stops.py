@@ -203,7 +203,7 @@ async def _has_sockets(system: System, count: int) -> bool:
 
 
 async def _has_orders(system: System, count: int) -> bool:
-    return await system.metric("orders_accepted_total") == count
+    return await system.metric("orders_stored_total") == count
 
 
 async def _is_unready(system: System) -> bool:

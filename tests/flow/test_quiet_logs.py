@@ -45,4 +45,4 @@ async def test_an_exchange_that_is_away_is_told_when_it_begins_while_it_lasts_an
 
 
 async def _attempts(system: System, wanted: int) -> bool:
-    return await system.metric("placement_attempts_total", head="worker") >= wanted
+    return await system.metric("submission_attempts_total", head="worker") >= wanted

@@ -128,4 +128,4 @@ async def test_a_loop_outlives_a_surprise_and_tells_people() -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
-    assert len(telemetry.said("loop_failed_unexpectedly")) == 1
+    assert len(telemetry.said("loop_error")) == 1

@@ -91,7 +91,7 @@ def running_postgres(folder: Path) -> Iterator[PostgresServer]:
     """A PostgreSQL with its data in `folder`; killed, it is started again on the same port."""
 
     async def prepare() -> Prepared:
-        server = await prepare_postgres(folder, say=lambda _: None)
+        server = await prepare_postgres(folder, report=lambda _: None)
         return server.program, server.url
 
     prepare_folder(folder)

@@ -71,7 +71,7 @@ async def test_data_of_an_earlier_run_are_taken_up(tmp_path: Path) -> None:
         await fetch(first.url, "CREATE TABLE kept AS SELECT 1")
     said: list[str] = []
 
-    await prepare_postgres(tmp_path, say=said.append)
+    await prepare_postgres(tmp_path, report=said.append)
     with running_postgres(tmp_path) as second:
         assert await fetch(second.url, "SELECT count(*) FROM kept") == 1
 
@@ -84,7 +84,7 @@ async def test_data_of_another_major_version_are_refused_with_a_way_out(tmp_path
     (tmp_path / DATA_NAME / "PG_VERSION").write_text("16\n")
 
     with pytest.raises(LocalStackError, match=r"made by PostgreSQL 16, the server found is 18\. Run './dev reset'"):
-        await prepare_postgres(tmp_path, say=lambda _: None)
+        await prepare_postgres(tmp_path, report=lambda _: None)
 
 
 async def test_a_lock_file_with_another_programs_number_does_not_hinder_postgres(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ async def test_a_lock_file_with_another_programs_number_does_not_hinder_postgres
 
 async def test_a_postgres_that_an_earlier_run_left_behind_is_ended_first(tmp_path: Path) -> None:
     prepare_folder(tmp_path)
-    left = (await prepare_postgres(tmp_path, say=lambda _: None)).program
+    left = (await prepare_postgres(tmp_path, report=lambda _: None)).program
     process = await asyncio.create_subprocess_exec(
         *running.launch_command(left.command, death_signal=left.death_signal, identity=left.identity),
         cwd=left.directory,

@@ -141,7 +141,7 @@ async def open_arena(folder: Path, *, naive: bool, log: IO[str]) -> AsyncIterato
 
     prepare_folder(folder)
     async with supervision(write) as supervisor, aiohttp.ClientSession() as session:
-        postgres = await prepare_postgres(folder, say=lambda _: None, stop_rank=SERVERS_RANK)
+        postgres = await prepare_postgres(folder, report=lambda _: None, stop_rank=SERVERS_RANK)
         valkey = prepare_valkey(folder, stop_rank=SERVERS_RANK)
         arena = Arena(
             supervisor=supervisor,

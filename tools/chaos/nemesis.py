@@ -1,4 +1,4 @@
-"""Carries out the schedule: harms processes and servers, and turns the exchange's controls; ends by mending it all."""
+"""Carries out the schedule: harms processes and servers, sets the exchange's faults; repairs everything at the end."""
 
 import asyncio
 import signal
@@ -94,7 +94,7 @@ class Nemesis:
                 )
                 tasks.create_task(self._inject(injection))
 
-    async def mend(self) -> None:
+    async def repair(self) -> None:
         """Take every fault away; processes that are down come back by themselves."""
         self._active.clear()
         await self.arena.control("PUT", "faults", dict(NO_FAULTS))

@@ -145,7 +145,7 @@ async def _rage(options: Options, nemesis: Nemesis) -> None:
             await nemesis.rage(schedule)
     except TimeoutError:
         pass  # What lasted longer than the storm ends here.
-    await nemesis.mend()
+    await nemesis.repair()
 
 
 def _gather(

@@ -55,11 +55,11 @@ def nobody_folder(folder: Path) -> Path:
 
 
 async def _home(programs: PostgresPrograms, identity: Identity, folder: Path) -> Home:
-    """Try it: asking for the version needs the identity, the folder and the program's libraries."""
+    """Run `postgres --version`, which needs the identity, the folder and the program's libraries."""
     answer = await run_to_end([programs.postgres, "--version"], identity=identity, directory=folder)
     found = re.search(r"PostgreSQL\) (\d+)", answer)
     if found is None:
-        raise LocalStackError(f"{programs.postgres} is not a PostgreSQL server: it says {answer!r}.")
+        raise LocalStackError(f"{programs.postgres} is not a PostgreSQL server: it printed {answer!r}.")
     major = int(found.group(1))
     if major < POSTGRES_MIN_MAJOR:
         raise LocalStackError(
@@ -78,11 +78,11 @@ def _own_by_nobody(folder: Path) -> None:
 
 
 def _readable_copy(programs: PostgresPrograms, folder: Path) -> PostgresPrograms:
-    """The wheel's programs where nobody can read them, with the libraries at the same distance."""
+    """Return a copy of the wheel's programs that nobody can read, with the libraries at the same relative path."""
     package = programs.folder.parents[WHEEL_DEPTH - 1]
     libraries = package.with_name(f"{package.name}.libs")
     if not libraries.is_dir():
-        # A PostgreSQL of the machine: everybody may run it where it is.
+        # A PostgreSQL of the machine: every user may run it where it is.
         return programs
     copy = folder / "programs" / package.name / programs.folder.parent.name
     if not copy.exists():

@@ -18,7 +18,7 @@ CANNOT_BECOME = 97
 def main(arguments: list[str]) -> None:
     """`PARENT_PID SIGNAL IDENTITY PROGRAM…`: exits with 97 when the identity is refused or the program cannot run."""
     parent, death_signal, identity, *program = arguments
-    # Python ignores SIGPIPE and turns SIGINT into a traceback; the program gets what a shell would give it.
+    # Python ignores SIGPIPE and raises on SIGINT; the program gets the defaults, as from a shell.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
@@ -41,7 +41,7 @@ def become(identity: str) -> None:
 
 
 def map_to_nobody() -> None:
-    """Look like nobody to ourselves and stay who we are to the file system: PostgreSQL only asks for its own id.
+    """Map this user to nobody in a new user namespace; the file system still sees the real user.
 
     Raises OSError where seccomp (a container) or AppArmor forbids user namespaces.
     """
@@ -68,7 +68,7 @@ def die_with_parent(parent: int, death_signal: signal.Signals) -> None:
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
     if os.getppid() != parent:
-        # The parent died before we asked.
+        # The parent died before the call.
         raise SystemExit(CANNOT_BECOME)
 
 

@@ -42,7 +42,7 @@ ROUTINE = (
     'background worker "logical replication launcher"',
     "shutting down",
 )
-"""What it logs at every start and stop; of an end its first and last line are enough."""
+"""What it logs at every start and stop, and is not shown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +53,7 @@ class PostgresServer:
     url: str
 
 
-async def prepare_postgres(folder: Path, *, say: Callable[[str], None], stop_rank: int = 0) -> PostgresServer:
+async def prepare_postgres(folder: Path, *, report: Callable[[str], None], stop_rank: int = 0) -> PostgresServer:
     """Get a server for the data in `folder` ready to be started, making the data the first time.
 
     Raises LocalStackError when there is no PostgreSQL to run, or the data are of another major version.
@@ -64,7 +64,7 @@ async def prepare_postgres(folder: Path, *, say: Callable[[str], None], stop_ran
     if data.exists():
         _require_same_major(data, home.major)
     else:
-        say(f"making the data folder of PostgreSQL {home.major} (once)")
+        report(f"making the data folder of PostgreSQL {home.major} (once)")
         await _make_data(data, home, password)
     port = free_port()
     settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
@@ -101,14 +101,14 @@ def _require_same_major(data: Path, major: int) -> None:
 
 
 async def _make_data(data: Path, home: Home, password: str) -> None:
-    """initdb into a folder beside, then rename: an interruption leaves nothing that looks whole."""
+    """Run initdb in a temporary folder, then rename it: an interruption leaves nothing that looks complete."""
     new = data.with_name(f"{data.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     await run_to_end(
         [
             home.programs.initdb,
             *("--pgdata", str(new), "--username", USER, "--encoding", "UTF8"),
-            # The same order of texts on every system, whatever its libc has.
+            # The same collation on every system, independent of its libc.
             *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
             *("--auth-local", "reject", "--auth-host", "scram-sha-256", "--no-instructions"),
         ],
@@ -126,8 +126,8 @@ async def _make_data(data: Path, home: Home, password: str) -> None:
 
 
 async def _answers(data: Path, port: int) -> bool:
-    """Whether the server takes connections."""
-    # Its lock file says so first: asking one that still starts would put a line with FATAL into its log.
+    """Return whether the server accepts connections."""
+    # Its lock file is checked first: a connection during its start would log a line with FATAL.
     return "ready" in _lock_lines(data) and await postgres_answers(port=port, user=USER)
 
 
@@ -139,7 +139,7 @@ def _lock_lines(data: Path) -> list[str]:
 
 
 async def _clear_leftover(data: Path) -> None:
-    """End a server that an earlier run left on this folder, and remove a lock file that names somebody else's process.
+    """End a server that an earlier run left on this folder, and remove a lock file that names another process.
 
     PostgreSQL refuses to start when postmaster.pid holds the number of any living process of the same user.
     """

@@ -37,7 +37,7 @@ async def up(folder: Path, *, apis: int, workers: int) -> None:
                 terminal.show(_summary(folder, addresses, seconds=time.monotonic() - began))
                 await supervisor.wait()
             finally:
-                terminal.say("stopping")
+                terminal.report("stopping")
 
 
 async def _start(supervisor: Supervisor, terminal: Terminal, folder: Path, addresses: Addresses) -> None:
@@ -63,7 +63,7 @@ async def _provide_database(
 ) -> None:
     """Provide a migrated database at DATABASE_URL: the user's, or the embedded one."""
     if not os.environ.get("DATABASE_URL"):
-        server = await prepare_postgres(folder, say=terminal.say, stop_rank=processes.POSTGRES_RANK)
+        server = await prepare_postgres(folder, report=terminal.report, stop_rank=processes.POSTGRES_RANK)
         environment["DATABASE_URL"] = server.url
         await supervisor.start(server.program)
     await supervisor.run(processes.migrate(environment))

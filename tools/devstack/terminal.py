@@ -34,7 +34,7 @@ class Terminal:
         """Write one line of the program `name`."""
         self._print(f"{self._prefix(name)} {line}")
 
-    def say(self, line: str) -> None:
+    def report(self, line: str) -> None:
         """Write one line of `./dev up` itself."""
         self.write(OWN_NAME, line)
 

@@ -21,7 +21,7 @@ def signing_secret(folder: Path) -> str:
 
 
 def mint(*, secret: str, account: str, scopes: Sequence[str], ttl_seconds: int = TTL_SECONDS) -> str:
-    """A token that lets its holder act for `account` within `scopes`, for `ttl_seconds` from now."""
+    """Return a token that allows its holder to act for `account` within `scopes`, for `ttl_seconds` from now."""
     import jwt  # noqa: PLC0415  # Its cryptography takes a tenth of a second that the start of the stack need not wait for.
 
     now = int(time.time())

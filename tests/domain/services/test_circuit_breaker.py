@@ -184,7 +184,7 @@ async def test_orders_that_were_claimed_before_it_opened_are_held_back_and_pay_n
 
     assert desk.venue.asked.count("submit") == 3
     assert attempts(desk) == 3
-    assert desk.telemetry.counted(Metric.PLACEMENT_ATTEMPTS, outcome="held_back") == 7
+    assert desk.telemetry.counted(Metric.SUBMISSION_ATTEMPTS, outcome="held_back") == 7
     assert "connection refused" in str(desk.row(IDS[9]).last_error)
     due_at = desk.row(IDS[9]).place_due_at
     assert due_at is not None

@@ -100,7 +100,7 @@ async def test_an_accepted_order_is_stored_published_and_woken_once(desk: Desk) 
     assert desk.kinds() == ["RECEIVED"]
     assert [change.sequence for change in desk.publisher.changes] == [1]
     assert desk.wake_ups.placements == [(accepted.order.id, timedelta(0))]
-    assert desk.telemetry.counted(Metric.ORDERS_ACCEPTED) == 1
+    assert desk.telemetry.counted(Metric.ORDERS_STORED) == 1
 
 
 async def test_accepting_never_asks_the_venue(desk: Desk) -> None:

@@ -330,5 +330,5 @@ async def test_a_placed_order_is_measured_from_its_acceptance(desk: Desk) -> Non
 
     await desk.report(accepted())
 
-    assert desk.telemetry.measured[Metric.ACCEPT_TO_PLACED_SECONDS] == [3.0]
+    assert desk.telemetry.measured[Metric.STORED_TO_PLACED_SECONDS] == [3.0]
     assert desk.telemetry.counted(Metric.ORDERS_PLACED) == 1

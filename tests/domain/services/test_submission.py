@@ -187,7 +187,7 @@ async def test_each_attempt_is_counted_by_its_outcome(
 
     await desk.attempt()
 
-    assert desk.telemetry.counted(Metric.PLACEMENT_ATTEMPTS, outcome=label) == 1
+    assert desk.telemetry.counted(Metric.SUBMISSION_ATTEMPTS, outcome=label) == 1
 
 
 # --- Looking up before sending again ----------------------------------------------------------------------------

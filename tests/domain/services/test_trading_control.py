@@ -136,7 +136,7 @@ async def test_in_a_halt_what_may_have_been_sent_is_looked_up_and_never_sent_aga
     await desk.attempt(after=60 * SECOND)
 
     assert set(asked) == {"find"}
-    assert desk.telemetry.counted(Metric.PLACEMENT_ATTEMPTS, outcome="halted") >= 1
+    assert desk.telemetry.counted(Metric.SUBMISSION_ATTEMPTS, outcome="halted") >= 1
     assert desk.order().status is OrderStatus.PLACED
 
 
@@ -214,7 +214,7 @@ async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_a
     await desk.attempt(after=60 * SECOND)
 
     assert waiting == (0, None)
-    assert desk.telemetry.counted(Metric.PLACEMENT_ATTEMPTS, outcome="halt_unknown") == 1
+    assert desk.telemetry.counted(Metric.SUBMISSION_ATTEMPTS, outcome="halt_unknown") == 1
     assert desk.venue.asked.count("submit") == 1
     assert desk.order().status is OrderStatus.PLACED
 

@@ -101,7 +101,7 @@ async def test_strangers_who_ask_together_too_often_are_told_late() -> None:
         assert (await api.http.post(api.url, json={"query": VIEWER})).status == 401
 
         assert loop.time() - began >= LATE_SECONDS
-        assert api.world.telemetry.counted(Metric.REQUESTS_REFUSED, limit="strangers") == 1
+        assert api.world.telemetry.counted(Metric.REQUESTS_REFUSED, limit="unauthenticated") == 1
 
 
 async def test_an_account_that_was_long_forgotten_begins_anew() -> None:

@@ -1,6 +1,6 @@
-"""The token issuer's public keys at an address: fetched at the start, now and then, and when a token names a new one.
+"""The token issuer's public keys (JWKS): fetched at the start, periodically, and when a token names an unknown key.
 
-A key that cannot be fetched again stays in force: an issuer that is down for an hour must not lock everybody out.
+When a fetch fails the known keys stay valid: an issuer that is down for an hour must not lock out all clients.
 """
 
 import asyncio
@@ -18,19 +18,18 @@ FETCH_TIMEOUT_SECONDS = 5.0
 KEY_SET_MAX_BYTES = 262_144
 REFRESH_EVERY_SECONDS = 600.0
 REFRESH_PAUSE_SECONDS = 10.0
-"""At least this long between two fetches, however many tokens name keys that are not known."""
+"""The least time between two fetches, however many tokens name unknown keys."""
 
 
 class FetchedKeySet:
-    """A TokenVerifier over the keys that were fetched last."""
+    """A TokenVerifier with the keys that were fetched last."""
 
     def __init__(self, keys: KeySetTokens) -> None:
         self.keys = keys
         self.unknown_key_seen = asyncio.Event()
 
     def verify(self, token: str) -> Viewer:
-        """The bearer; raises InvalidTokenError. A token with an unknown key is refused, and has the keys fetched
-        again."""
+        """Return the bearer. Raise InvalidTokenError; a token with an unknown key also starts a fetch of the keys."""
         try:
             return self.keys.verify(token)
         except InvalidTokenError:
@@ -40,7 +39,7 @@ class FetchedKeySet:
 
 @asynccontextmanager
 async def open_key_set(url: str, *, expected: ExpectedClaims, telemetry: Telemetry) -> AsyncIterator[FetchedKeySet]:
-    """The keys at the address, kept fresh until the block ends. Raises SettingsError when there are none at first."""
+    """Fetch the keys, and refresh them until the block ends. Raise SettingsError when the first fetch fails."""
     timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         try:
@@ -69,7 +68,7 @@ async def _refresh(
         try:
             tokens.keys = await _fetch(session, url, expected)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            telemetry.warning("token_keys_not_refreshed", error=repr(error), next="the known keys stay in force")
+            telemetry.warning("token_keys_not_refreshed", error=repr(error), next="the known keys stay valid")
 
 
 async def _fetch(session: aiohttp.ClientSession, url: str, expected: ExpectedClaims) -> KeySetTokens:

@@ -14,9 +14,9 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-import runtime.jwks
+import runtime.resources.jwks
 from graph.auth.tokens import ExpectedClaims, InvalidTokenError
-from runtime.jwks import open_key_set
+from runtime.resources.jwks import open_key_set
 from runtime.settings import SettingsError
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.processes import eventually
@@ -67,7 +67,7 @@ async def _served(issuer: Issuer) -> AsyncIterator[None]:
 async def test_a_token_of_a_new_key_is_accepted_once_the_keys_were_fetched_again(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime.jwks, "REFRESH_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(runtime.resources.jwks, "REFRESH_PAUSE_SECONDS", 0.01)
     async with open_key_set(issuer.url, expected=ExpectedClaims(), telemetry=RecordingTelemetry()) as tokens:
         assert tokens.verify(issuer.token("first")).account_id == "demo"
         issuer.keys["second"] = ec.generate_private_key(ec.SECP256R1())
@@ -86,7 +86,7 @@ async def test_a_token_of_a_new_key_is_accepted_once_the_keys_were_fetched_again
 async def test_the_known_keys_stay_in_force_while_the_issuer_is_down(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime.jwks, "REFRESH_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(runtime.resources.jwks, "REFRESH_PAUSE_SECONDS", 0.01)
     telemetry = RecordingTelemetry()
     async with open_key_set(issuer.url, expected=ExpectedClaims(), telemetry=telemetry) as tokens:
         issuer.is_down = True
