@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from broadcast.hub import ChangeHub
-from broadcast.pursuit import AccountCursor, OrderCursor
+from broadcast.subscriber_cursor import AccountCursor, OrderCursor
 from domain.model.changes import OrderSnapshot, RecordedChange
 from domain.model.errors import HistoryGoneError, OrderNotFoundError
 from domain.ports.notifications import Checkpoint, Reset, UpToDate

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
-from broadcast.account import AccountStream
-from broadcast.ending import is_asked_to_end
-from broadcast.followed import FollowedAccounts
+from broadcast.account_stream import AccountStream
+from broadcast.followed_accounts import FollowedAccounts
 from broadcast.link import LINK_ERRORS, Message, RedisLink, Subscribed, open_link
+from broadcast.lost_cancellation import is_asked_to_end
 from broadcast.messages import MessageError, decode, open_envelope
-from broadcast.rereading import RetryingChangeLog
+from broadcast.retrying_change_log import RetryingChangeLog
 from broadcast.settings import HubSettings
 from broadcast.shards import shard_of
 from broadcast.subscriber import Cause, Subscriber

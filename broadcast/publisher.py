@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from broadcast.ending import is_asked_to_end
+from broadcast.lost_cancellation import is_asked_to_end
 from broadcast.messages import encode
 from broadcast.settings import PublisherSettings
 from broadcast.shards import channel_of, shard_of

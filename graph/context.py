@@ -16,7 +16,7 @@ from domain.ports.telemetry import Telemetry
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from domain.services.trading_control import TradingControl
-from graph.auth.viewer import Viewer
+from graph.auth.bearer import Viewer
 from graph.limits.deadlines import Deadlines
 from graph.limits.query_concurrency import QueryConcurrency
 from graph.settings import GraphSettings

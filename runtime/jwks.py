@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from domain.ports.telemetry import Telemetry
+from graph.auth.bearer import Viewer
 from graph.auth.tokens import ExpectedClaims, InvalidTokenError, KeySetTokens, parse_key_set
-from graph.auth.viewer import Viewer
 from runtime.settings import SettingsError
 
 FETCH_TIMEOUT_SECONDS = 5.0

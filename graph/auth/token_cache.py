@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.ports.clock_and_ids import Clock
+from graph.auth.bearer import Viewer
 from graph.auth.tokens import TokenVerifier
-from graph.auth.viewer import Viewer
 
 REMEMBERED_SECONDS = 60.0
 

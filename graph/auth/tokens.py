@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import jwt
 
-from graph.auth.viewer import Viewer
+from graph.auth.bearer import Viewer
 
 TOKEN_LEEWAY_SECONDS = 5
 ACCOUNT_ID_MAX_CHARACTERS = 128

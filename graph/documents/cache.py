@@ -26,8 +26,8 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 
 from graph.documents.cost import OperationCost, cost_operations
-from graph.documents.limits import find_excess, is_nested_beyond, too_costly, too_large, too_nested
 from graph.documents.lru import LruTexts
+from graph.documents.measure import find_excess, is_nested_beyond, too_costly, too_large, too_nested
 from graph.engine.operation import CompiledOperation, compile_operation
 from graph.errors import ErrorCode, with_code
 from graph.settings import GraphSettings

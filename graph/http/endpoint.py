@@ -13,8 +13,8 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from graph.auth.bearer import Viewer
 from graph.auth.tokens import InvalidTokenError, TokenVerifier, read_bearer
-from graph.auth.viewer import Viewer
 from graph.context import Services, context_for
 from graph.documents.cache import DocumentRefusedError
 from graph.errors import ErrorCode, internal_error, log_unexpected

@@ -20,7 +20,7 @@ from graph.schema.mutations import Mutation
 from graph.schema.queries import Query
 from graph.schema.scalars import SCALARS
 from graph.schema.subscriptions import Subscription
-from graph.schema.trading import TradingMutation, TradingQuery
+from graph.schema.trading_control import TradingMutation, TradingQuery
 from graph.settings import GraphSettings
 
 

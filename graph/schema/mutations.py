@@ -7,16 +7,16 @@ import strawberry
 from domain.model import errors
 from domain.model.order_query import OrderSort
 from domain.services.placement import PlacementResult
-from graph.auth.viewer import Scope
+from graph.auth.bearer import Scope
 from graph.context import Context, Info
 from graph.schema.cursors import write_order_cursor
 from graph.schema.fields import described
 from graph.schema.first_attempt import wait_for_first_attempt
 from graph.schema.global_ids import read_order_id
-from graph.schema.placing import read_command
+from graph.schema.placement_input import read_command
 from graph.schema.types.inputs import CancelOrderInput, PlaceOrderInput
 from graph.schema.types.order import order_from
-from graph.schema.types.results import CancelOrderResult, CancelOrderSuccess, PlaceOrderResult, PlaceOrderSuccess
+from graph.schema.types.order_results import CancelOrderResult, CancelOrderSuccess, PlaceOrderResult, PlaceOrderSuccess
 from graph.schema.types.user_errors import (
     ClientOrderIdConflict,
     InvalidOrder,

@@ -5,7 +5,7 @@ import strawberry
 from domain.model import order_query as reading
 from domain.model.changes import OrderSnapshot
 from domain.model.values import is_client_order_id
-from graph.auth.viewer import Scope
+from graph.auth.bearer import Scope
 from graph.context import Context, Info
 from graph.errors import ClientError
 from graph.schema.cursors import (
@@ -18,7 +18,7 @@ from graph.schema.enums import OrderSort
 from graph.schema.fields import described
 from graph.schema.global_ids import read_order_id
 from graph.schema.node_lookup import find_nodes
-from graph.schema.pages import PageArguments, read_page
+from graph.schema.page_arguments import PageArguments, read_page
 from graph.schema.scalars import GivenIsin
 from graph.schema.types.connection import Connection, connect
 from graph.schema.types.inputs import OrderFilter, checked_text, given

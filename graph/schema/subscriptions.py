@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import strawberry
 
 from domain.model.errors import OrderNotFoundError
-from graph.auth.viewer import Scope
+from graph.auth.bearer import Scope
 from graph.context import Info
 from graph.engine.delivery import Delivery
 from graph.errors import bad_input

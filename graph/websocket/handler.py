@@ -21,8 +21,8 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 from strawberry.types import ExecutionResult
 from strawberry.utils.aio import aclosing
 
+from graph.auth.bearer import Viewer
 from graph.auth.tokens import InvalidTokenError, read_bearer
-from graph.auth.viewer import Viewer
 from graph.context import Context, context_for
 from graph.documents.cache import DocumentRefusedError
 from graph.engine.events import RenderedResults

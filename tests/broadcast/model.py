@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
-from broadcast.account import AccountStream
-from broadcast.pursuit import AccountCursor
-from broadcast.rereading import RetryingChangeLog
+from broadcast.account_stream import AccountStream
+from broadcast.retrying_change_log import RetryingChangeLog
 from broadcast.subscriber import Subscriber
+from broadcast.subscriber_cursor import AccountCursor
 from domain.model.changes import RecordedChange
 from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broadcast.account import AccountStream
+from broadcast.account_stream import AccountStream
 from broadcast.messages import encode
 from broadcast.subscriber import Subscriber
 from domain.model.changes import OrderSnapshot, RecordedChange

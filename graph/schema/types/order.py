@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 
 from domain.model.changes import OrderSnapshot, PlacementState, RecordedChange
-from graph.auth.viewer import Scope
+from graph.auth.bearer import Scope
 from graph.context import Info
 from graph.schema.cursors import (
     read_execution_cursor,
@@ -18,7 +18,7 @@ from graph.schema.cursors import (
 from graph.schema.enums import OrderStatus, OrderType, Side, TimeInForce
 from graph.schema.fields import described
 from graph.schema.global_ids import order_node_id
-from graph.schema.pages import PageArguments, read_page
+from graph.schema.page_arguments import PageArguments, read_page
 from graph.schema.types.change import OrderChange, OrderReason, change_from, reason_from
 from graph.schema.types.connection import Connection, connect
 from graph.schema.types.execution import Execution, execution_from

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import strawberry
 
-from graph.auth import viewer
+from graph.auth import bearer as viewer
 from graph.context import Info
 from graph.schema.fields import described
 from graph.schema.types.trading import AccountLimits

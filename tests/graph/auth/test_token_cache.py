@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from graph.auth.bearer import Viewer
 from graph.auth.token_cache import TokenCache
 from graph.auth.tokens import InvalidTokenError
-from graph.auth.viewer import Viewer
 from tests.support.fakes.clock import MIDNIGHT, SettableClock
 
 SECOND = timedelta(seconds=1)

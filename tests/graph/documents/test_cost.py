@@ -9,7 +9,7 @@ from graphql import GraphQLList, GraphQLObjectType, get_named_type, get_nullable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.auth.viewer import Scope, Viewer
+from graph.auth.bearer import Scope, Viewer
 from graph.context import context_for
 from graph.documents.cost import UNPAGED_LIST_MAX_ROWS, cost_operations
 from graph.schema.build import build_schema

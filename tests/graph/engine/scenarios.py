@@ -16,7 +16,7 @@ from domain.model.order import End
 from domain.model.order_query import Page
 from domain.model.values import OrderType, Reason, ReasonSource, Side, TimeInForce
 from domain.services.placement import PlaceOrder
-from graph.auth.viewer import Viewer
+from graph.auth.bearer import Viewer
 from graph.context import Context, context_for
 from tests.support.api_world import World
 from tests.support.examples import accepted, cancel_asked, ended, filled

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from broadcast.rereading import RetryingChangeLog
+from broadcast.retrying_change_log import RetryingChangeLog
 from broadcast.subscriber import Cause, Subscriber
 from domain.model.changes import RecordedChange
 from domain.model.errors import HistoryGoneError
