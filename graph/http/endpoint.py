@@ -4,6 +4,7 @@ In development GET shows GraphiQL to browsers.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
@@ -72,11 +73,11 @@ class HttpEndpoint:
             result = await self._answer(request)
         except RequestRefusedError as refusal:
             if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                await self._rates.tell_late()
+                await self._rates.delay_refusal()
             return refusal_response(refusal, media_type)
         except TooManyRequestsError as refusal:
             return refusal_response(_too_many_requests(refusal), media_type)
-        except Exception as error:  # noqa: BLE001 - the last place where a client can still be told in JSON
+        except Exception as error:  # noqa: BLE001 - the last place where the answer can still be JSON
             return refusal_response(self._unexpected(error), media_type)
         return result_response(result, media_type)
 
@@ -98,7 +99,7 @@ class HttpEndpoint:
         try:
             return self._tokens.verify(read_bearer(request.header(b"authorization")))
         except InvalidTokenError:
-            await self._rates.slow_strangers()
+            await self._rates.slow_unauthenticated()
             raise RequestRefusedError(
                 HTTPStatus.UNAUTHORIZED,
                 code=ErrorCode.UNAUTHENTICATED,
@@ -109,11 +110,11 @@ class HttpEndpoint:
     async def _execute(
         self, asked: GraphQLRequest, viewer: Viewer, allowed: Sequence[OperationType]
     ) -> ExecutionResult:
-        if self._schema.is_new_document(asked.payload) and not self._rates.admits_document(viewer.account_id):
-            await self._rates.refuse_document(viewer.account_id)
+        admit_new = partial(self._rates.admit_document, viewer.account_id)
         try:
+            document = await self._schema.documents.resolve(asked.payload, admit_new=admit_new)
             return await self._schema.execute(
-                self._schema.resolve_document(asked.payload),
+                document,
                 variable_values=asked.variables,
                 context_value=context_for(viewer, self._services),
                 operation_name=asked.operation_name,

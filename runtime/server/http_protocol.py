@@ -52,7 +52,10 @@ class HttpLimits:
 
 
 class Connections:
-    """The HTTP connections of a server. Those from which a request is awaited stand in the order in which they wait."""
+    """The HTTP connections of a server. Those from which a request is awaited stand in the order in which they wait.
+
+    It counts TCP connections until they become websockets; from then on they are in `graph.websocket.open_sockets`.
+    """
 
     def __init__(self, limits: HttpLimits, *, refused: Callable[[], None]) -> None:
         """`refused` hears of each connection that is turned away, or cut to make room."""
