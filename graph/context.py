@@ -16,7 +16,7 @@ from domain.ports.telemetry import Telemetry
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from domain.services.trading_control import TradingControl
-from graph.auth.bearer import Viewer
+from graph.auth.bearer import Bearer
 from graph.limits.deadline import Deadline, Deadlines
 from graph.limits.query_concurrency import QueryConcurrency
 from graph.settings import GraphSettings
@@ -42,11 +42,11 @@ class Services:
 class Context:
     """One request, or one websocket: the services, the bearer of its token, and the batch of instruments."""
 
-    __slots__ = ("_instruments", "services", "viewer")
+    __slots__ = ("_instruments", "bearer", "services")
 
-    def __init__(self, *, services: Services, viewer: Viewer) -> None:
+    def __init__(self, *, services: Services, bearer: Bearer) -> None:
         self.services = services
-        self.viewer = viewer
+        self.bearer = bearer
         self._instruments: DataLoader[str, Instrument | None] | None = None
 
     def deadline(self, kind: str) -> Deadline:
@@ -58,7 +58,7 @@ class Context:
     def query_slot(self) -> AbstractAsyncContextManager[None]:
         """Return the slot that a query holds while it runs: an account has a limited number of them."""
         services = self.services
-        return services.query_concurrency.slot(self.viewer.account_id, at_once=services.settings.queries_at_once)
+        return services.query_concurrency.slot(self.bearer.account_id, at_once=services.settings.queries_at_once)
 
     @property
     def instruments(self) -> DataLoader[str, Instrument | None]:
@@ -75,9 +75,9 @@ class Context:
 Info = strawberry.Info[Context, None]
 
 
-def context_for(viewer: Viewer, services: Services) -> Context:
+def context_for(bearer: Bearer, services: Services) -> Context:
     """The context of one request or socket. Use it in the event loop that made it."""
-    return Context(services=services, viewer=viewer)
+    return Context(services=services, bearer=bearer)
 
 
 async def _load(catalog: InstrumentCatalog, isins: list[str]) -> Sequence[Instrument | None]:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from domain.ports.telemetry import Telemetry
-from graph.auth.bearer import Viewer
+from graph.auth.bearer import Bearer
 from graph.auth.tokens import ExpectedClaims, InvalidTokenError, KeySetTokens, parse_key_set
 from runtime.settings import SettingsError
 
@@ -28,7 +28,7 @@ class FetchedKeySet:
         self.keys = keys
         self.unknown_key_seen = asyncio.Event()
 
-    def verify(self, token: str) -> Viewer:
+    def verify(self, token: str) -> Bearer:
         """The bearer; raises InvalidTokenError. A token with an unknown key is refused, and has the keys fetched
         again."""
         try:

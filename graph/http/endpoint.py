@@ -14,7 +14,7 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from graph.auth.bearer import Viewer
+from graph.auth.bearer import Bearer
 from graph.auth.tokens import InvalidTokenError, TokenVerifier, read_bearer
 from graph.context import Services, context_for
 from graph.documents.cache import DocumentRefusedError
@@ -87,15 +87,15 @@ class HttpEndpoint:
             raise _not_allowed(f"Send operations by {' or '.join(allowed)}.", allowed)
 
     async def _answer(self, request: HttpRequest) -> ExecutionResult:
-        viewer = await self._authenticate(request)
-        if not self._rates.admits_request(viewer.account_id):
-            await self._rates.refuse_request(viewer.account_id)
+        bearer = await self._authenticate(request)
+        if not self._rates.admits_request(bearer.account_id):
+            await self._rates.refuse_request(bearer.account_id)
         if request.method == "GET":
-            return await self._execute(read_query_string(Request(request.scope)), viewer, OPERATIONS_BY_GET)
+            return await self._execute(read_query_string(Request(request.scope)), bearer, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
-        return await self._execute(asked, viewer, OPERATIONS)
+        return await self._execute(asked, bearer, OPERATIONS)
 
-    async def _authenticate(self, request: HttpRequest) -> Viewer:
+    async def _authenticate(self, request: HttpRequest) -> Bearer:
         try:
             return self._tokens.verify(read_bearer(request.header(b"authorization")))
         except InvalidTokenError:
@@ -108,15 +108,15 @@ class HttpEndpoint:
             ) from None
 
     async def _execute(
-        self, asked: GraphQLRequest, viewer: Viewer, allowed: Sequence[OperationType]
+        self, asked: GraphQLRequest, bearer: Bearer, allowed: Sequence[OperationType]
     ) -> ExecutionResult:
-        admit_new = partial(self._rates.admit_document, viewer.account_id)
+        admit_new = partial(self._rates.admit_document, bearer.account_id)
         try:
             document = await self._schema.documents.resolve(asked.payload, admit_new=admit_new)
             return await self._schema.execute(
                 document,
                 variable_values=asked.variables,
-                context_value=context_for(viewer, self._services),
+                context_value=context_for(bearer, self._services),
                 operation_name=asked.operation_name,
                 allowed_operation_types=allowed,
             )

@@ -44,7 +44,7 @@ class Mutation:
         wait_ms: int | None = 0,
     ) -> PlaceOrderResult:
         context = info.context
-        context.viewer.require(Scope.PLACE)
+        context.bearer.require(Scope.PLACE)
         try:
             command = await read_command(input, wait_ms=wait_ms or 0, context=context)
             accepted = await context.services.placement.place(command)
@@ -64,13 +64,13 @@ class Mutation:
         info: Info,
         input: CancelOrderInput,  # noqa: A002 - the contract's word
     ) -> CancelOrderResult:
-        viewer = info.context.viewer
-        viewer.require(Scope.CANCEL)
+        bearer = info.context.bearer
+        bearer.require(Scope.CANCEL)
         order_id = read_order_id(input.order_id)
         if order_id is None:
             return OrderNotFound.of(errors.OrderNotFoundError())
         try:
-            canceled = await info.context.services.cancellation.request(order_id, account_id=viewer.visible_account_id)
+            canceled = await info.context.services.cancellation.request(order_id, account_id=bearer.visible_account_id)
         except errors.OrderNotFoundError as error:
             return OrderNotFound.of(error)
         except errors.NotCancelableError as error:

@@ -175,8 +175,8 @@ async def _limits(context: Context, account_id: str | None) -> AccountLimits:
 
 def _operator(info: Info) -> str:
     """Who asks; raises FORBIDDEN when it is no operator."""
-    info.context.viewer.require(Scope.OPERATOR)
-    return info.context.viewer.account_id
+    info.context.bearer.require(Scope.OPERATOR)
+    return info.context.bearer.account_id
 
 
 def _whom(asked: strawberry.ID | None, *, everybody: bool) -> str | None:

@@ -21,7 +21,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.utils.aio import aclosing
 
-from graph.auth.bearer import Viewer
+from graph.auth.bearer import Bearer
 from graph.auth.tokens import InvalidTokenError, read_bearer
 from graph.context import Context, context_for
 from graph.documents.cache import DocumentRefusedError
@@ -124,8 +124,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         if self.connection_init_timeout_task:
             self.connection_init_timeout_task.cancel()
         try:
-            viewer = self._authenticate(message.get("payload") or {})
-            self.view.sockets.assign(self, viewer.account_id)
+            bearer = self._authenticate(message.get("payload") or {})
+            self.view.sockets.assign(self, bearer.account_id)
         except InvalidTokenError:
             await self.websocket.close(code=UNAUTHORIZED, reason="Unauthorized")
             return
@@ -133,8 +133,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             # Not a code that clients take for final: of the sockets that are counted, some may be dead already.
             await self.websocket.close(code=TRY_AGAIN_LATER, reason=str(refusal))
             return
-        self.context = context_for(viewer, self.view.services)
-        self._expiry = asyncio.create_task(self._close_at_expiry(viewer))
+        self.context = context_for(bearer, self.view.services)
+        self._expiry = asyncio.create_task(self._close_at_expiry(bearer))
         await self.send_message({"type": "connection_ack"})
         self.connection_acknowledged = True
 
@@ -191,7 +191,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         """Never: a mistake in a document is answered by an `error` message like every other."""
         return None
 
-    def _authenticate(self, payload: dict[str, Any]) -> Viewer:
+    def _authenticate(self, payload: dict[str, Any]) -> Bearer:
         # GraphiQL sends its headers as they were typed, so the name comes in either case.
         authorization = payload.get("Authorization", payload.get("authorization"))
         return self.view.tokens.verify(read_bearer(authorization))
@@ -199,7 +199,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
     async def _start(self, message: SubscribeMessage) -> None:
         """Start an operation. While a refusal is delayed, the messages behind it wait."""
         schema, payload = cast("Schema", self.schema), cast("dict[str, Any]", message["payload"])
-        account_id, rates = cast("Context", self.context).viewer.account_id, self.view.rates
+        account_id, rates = cast("Context", self.context).bearer.account_id, self.view.rates
         try:
             if not rates.admits_request(account_id):
                 await rates.refuse_request(account_id)
@@ -223,9 +223,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
     def _operations_max(self) -> int:
         return self.view.services.settings.subscriptions_per_socket
 
-    async def _close_at_expiry(self, viewer: Viewer) -> None:
+    async def _close_at_expiry(self, bearer: Bearer) -> None:
         """Wait until the token expires; then nothing more is sent, and the socket closes."""
-        while (left := (viewer.token_expires_at - self.view.services.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - for the clock no event is set
+        while (left := (bearer.token_expires_at - self.view.services.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - for the clock no event is set
             await asyncio.sleep(min(left, EXPIRY_CHECK_SECONDS))
         for operation_id in list(self.operations):
             await self.cleanup_operation(operation_id)

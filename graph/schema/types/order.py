@@ -78,7 +78,7 @@ class Order(Node):
     async def executions(
         self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
     ) -> Connection[Execution]:
-        info.context.viewer.require(Scope.READ)
+        info.context.bearer.require(Scope.READ)
         services = info.context.services
         arguments = PageArguments(first=first, after=read_execution_cursor(after) if after else None)
         page = await read_page(
@@ -90,7 +90,7 @@ class Order(Node):
     async def history(
         self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
     ) -> Connection[OrderChange]:
-        info.context.viewer.require(Scope.READ)
+        info.context.bearer.require(Scope.READ)
         services = info.context.services
         arguments = PageArguments(first=first, after=read_history_cursor(after) if after else None)
         page = await read_page(
