@@ -1,6 +1,6 @@
 """The hub of a process: one link to Redis, fanned out to every subscriber; what hints missed is read from the database.
 
-Three things tell that a hint was missed: a gap in an account's sequence, a new link (or a newly confirmed shard), and
+Three things show that a hint was missed: a gap in an account's sequence, a new link (or a newly confirmed shard), and
 the comparison of all followed accounts' positions with the database. The last closes "committed, then died before
 publishing", which nothing else can see. A catch-up is one shared read for the process and account.
 """
@@ -10,21 +10,22 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
-from broadcast.account import AccountStream
-from broadcast.ending import is_asked_to_end
-from broadcast.followed import FollowedAccounts
-from broadcast.link import LINK_ERRORS, Message, RedisLink, Subscribed, open_link
+from broadcast.account_stream import AccountStream
+from broadcast.catch_up import CatchUp
+from broadcast.followed_accounts import FollowedAccounts
+from broadcast.link import LINK_ERRORS, LinkMessage, RedisLink, Subscribed, open_link
+from broadcast.lost_cancellation import was_cancelled
 from broadcast.messages import MessageError, decode, open_envelope
-from broadcast.rereading import RetryingChangeLog
+from broadcast.retrying_change_log import RetryingChangeLog
 from broadcast.settings import HubSettings
 from broadcast.shards import shard_of
 from broadcast.subscriber import Cause, Subscriber
-from domain.model.errors import HistoryGoneError, UnavailableError
+from domain.model.errors import UnavailableError
 from domain.ports.readers import ChangeLog
 from domain.ports.telemetry import Metric, Telemetry
 
 MESSAGES_IN_A_ROW_MAX = 64
-"""A flood of messages must not keep the event loop from everything else."""
+"""So many are received before the event loop runs other tasks."""
 
 
 @asynccontextmanager
@@ -35,8 +36,8 @@ async def open_hub(
     async with asyncio.TaskGroup() as tasks:
         hub = ChangeHub(redis_url, log=log, settings=settings, telemetry=telemetry, tasks=tasks)
         running = [
-            tasks.create_task(hub.stay_linked(), name="hub link"),
-            tasks.create_task(hub.compare_for_ever(), name="hub comparison"),
+            tasks.create_task(hub.keep_linked(), name="hub link"),
+            tasks.create_task(hub.compare_periodically(), name="hub comparison"),
         ]
         try:
             yield hub
@@ -62,11 +63,12 @@ class ChangeHub:
         self._log = log
         self._settings = settings
         self._telemetry = telemetry
-        self._tasks = tasks
-        self.patient_log = RetryingChangeLog(log, settings=settings, telemetry=telemetry)
+        self.retrying_log = RetryingChangeLog(log, settings=settings, telemetry=telemetry)
         self._clock = asyncio.get_running_loop().time
         self._followed = FollowedAccounts(settings, clock=self._clock)
-        self._catching_up: dict[AccountStream, asyncio.Task[None]] = {}
+        self._catch_up = CatchUp(
+            self.retrying_log, followed=self._followed, settings=settings, telemetry=telemetry, tasks=tasks
+        )
         self._confirmed_shards: set[int] = set()
         self._compare_soon = asyncio.Event()
         self._asked_shards: frozenset[int] = frozenset()
@@ -80,7 +82,7 @@ class ChangeHub:
 
     @contextmanager
     def follow(self, account_id: str, *, order_id: UUID | None = None) -> Iterator[Subscriber]:
-        """A subscriber of the account, or of one of its orders, until the block ends.
+        """Subscribe to the account, or to one of its orders, until the block ends.
 
         It buffers from the start. Read the position then, and give it to `start`.
         """
@@ -92,37 +94,37 @@ class ChangeHub:
             yield subscriber
         finally:
             self._followed.remove(stream, subscriber, order_id=order_id)
-            if not stream.is_followed and (task := self._catching_up.pop(stream, None)) is not None:
-                task.cancel()
+            if not stream.is_followed:
+                self._catch_up.cancel(stream)
             self._note_subscribers()
 
     def start(self, account_id: str, position: int) -> None:
-        """Tell a followed account's position, read after its subscriber was registered."""
+        """Start a followed account at this position, which was read after its subscriber was registered."""
         stream = self._followed.get(account_id)
         assert stream is not None, "start is called inside follow"  # noqa: S101 - only a bug could break it
         stream.start(position)
-        self._mend(stream, Cause.GAP)
+        self._catch_up.start(stream, Cause.GAP)
 
-    def hear(self, raw: bytes) -> None:
+    def receive(self, raw: bytes) -> None:
         """Take one published message: new, late, repeated, early, or for an account that nobody follows here."""
         try:
             envelope = open_envelope(raw)
             stream = self._followed.get(envelope.account_id)
             if stream is None:
                 return
-            stream.hear(decode(envelope), newest=envelope.newest)
+            stream.receive(decode(envelope), newest=envelope.newest)
         except MessageError as error:
             self._telemetry.warning("message_unreadable", error=str(error), next="read from the database")
             return
-        self._mend(stream, Cause.GAP)
+        self._catch_up.start(stream, Cause.GAP)
 
-    async def stay_linked(self) -> None:
-        """Keep a link to Redis; after a loss wait longer and longer, until a link has shown a sign of life."""
+    async def keep_linked(self) -> None:
+        """Keep a link to Redis; after a loss wait longer and longer, until something was received on a link."""
         delay = self._settings.reconnect_delay_seconds
         while True:
             try:
                 async with open_link(self._redis_url, self._settings) as link, asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._hear_for_ever(link))
+                    tasks.create_task(self._receive_messages(link))
                     tasks.create_task(self._keep(link))
             except* LINK_ERRORS as errors:
                 delay = self._settings.reconnect_delay_seconds if self.is_linked else delay * 2
@@ -130,7 +132,7 @@ class ChangeHub:
                 self._note_loss(errors, delay_seconds=delay)
             await asyncio.sleep(delay)
 
-    async def compare_for_ever(self) -> None:
+    async def compare_periodically(self) -> None:
         """Compare positions with the database, at the settings' pace and whenever a shard's subscription is new."""
         compared_all_at = self._clock()
         is_failing = False
@@ -156,18 +158,17 @@ class ChangeHub:
 
     def stop_catching_up(self) -> None:
         """Cancel the reads that are under way."""
-        for task in list(self._catching_up.values()):
-            task.cancel()
+        self._catch_up.cancel_all()
 
-    async def _hear_for_ever(self, link: RedisLink) -> None:
+    async def _receive_messages(self, link: RedisLink) -> None:
         in_a_row = 0
         while True:
             event = await link.read()
             if not self.is_linked:
                 self.is_linked = True
                 self._telemetry.info("hub_linked")
-            if isinstance(event, Message):
-                self.hear(event.raw)
+            if isinstance(event, LinkMessage):
+                self.receive(event.raw)
             elif isinstance(event, Subscribed):
                 self._confirmed_shards.add(event.shard)
                 self._compare_soon.set()
@@ -178,7 +179,7 @@ class ChangeHub:
 
     async def _keep(self, link: RedisLink) -> None:
         """Follow the wanted shards and check the link, once a ping interval and whenever shards change."""
-        while not is_asked_to_end():
+        while not was_cancelled():
             self._shards_changed.clear()
             await link.check()
             self._asked_shards = self._followed.wanted_shards()
@@ -190,39 +191,8 @@ class ChangeHub:
         for start in range(0, len(streams), size):
             by_account = {stream.account_id: stream for stream in streams[start : start + size]}
             for account_id, newest in (await self._log.positions(by_account.keys())).items():
-                by_account[account_id].hear((), newest=newest)
-                self._mend(by_account[account_id], cause)
-
-    def _mend(self, stream: AccountStream, cause: Cause) -> None:
-        """See to it that a stream that is behind catches up: one task for it at a time."""
-        if stream.is_behind and stream not in self._catching_up and self._followed.is_current(stream):
-            task = self._tasks.create_task(self._catch_up(stream, cause), name=f"catch up {stream.account_id}")
-            self._catching_up[stream] = task
-
-    async def _catch_up(self, stream: AccountStream, cause: Cause) -> None:
-        try:
-            if cause is not Cause.RECONNECT:
-                # The missing change may be on its way, by a slower publisher.
-                await asyncio.sleep(self._settings.settle_seconds)
-            if stream.is_behind:
-                self._telemetry.count(Metric.REREADS, cause=cause)
-            while stream.is_behind:
-                await self._read_page(stream)
-        finally:
-            # Here and not in a callback: a change that comes right after the last look must start a new task.
-            self._catching_up.pop(stream, None)
-
-    async def _read_page(self, stream: AccountStream) -> None:
-        position, newest = stream.position or 0, stream.newest
-        try:
-            page = await self.patient_log.account_page(stream.account_id, after=position)
-        except HistoryGoneError:
-            stream.jump(await self.patient_log.position(stream.account_id))
-            return
-        stream.hear(page, newest=0)
-        if (stream.position, stream.newest) == (position, newest):
-            # Whoever said that there is more was wrong: the database would have it, since it is written first.
-            stream.forget_unproved()
+                by_account[account_id].receive((), newest=newest)
+                self._catch_up.start(by_account[account_id], cause)
 
     async def _wait_for_comparison(self, *, since: float) -> bool:
         """Wait until a comparison of some shards or of all is due; True when it is all."""

@@ -32,7 +32,7 @@ class LinkSilentError(OSError):
 
 
 @frozen
-class Message:
+class LinkMessage:
     """A published message."""
 
     raw: bytes
@@ -50,7 +50,7 @@ class Beat:
     """A sign of life without content."""
 
 
-Event = Message | Subscribed | Beat
+Event = LinkMessage | Subscribed | Beat
 
 
 @asynccontextmanager
@@ -82,17 +82,17 @@ class RedisLink:
         self._settings = settings
         self._shards: frozenset[int] = frozenset()
         self._clock = asyncio.get_running_loop().time
-        self._heard_at = self._clock()
+        self._received_at = self._clock()
 
     async def read(self) -> Event:
         """Wait for the next thing that Redis sends. The silence that `check` finds bounds the wait."""
         response = await self._connection.read_response(disconnect_on_error=False)
-        self._heard_at = self._clock()
+        self._received_at = self._clock()
         if not isinstance(response, list) or len(response) != _MESSAGE_PARTS:
             return Beat()
         kind, channel, content = response
         if kind == b"message":
-            return Message(raw=content)
+            return LinkMessage(raw=content)
         shard = shard_of_channel(channel) if kind == b"subscribe" else None
         return Beat() if shard is None else Subscribed(shard)
 
@@ -105,9 +105,9 @@ class RedisLink:
 
     async def check(self) -> None:
         """Raise LinkSilentError when the link is dead; else ask for a sign of life."""
-        silence = self._clock() - self._heard_at
+        silence = self._clock() - self._received_at
         if silence > self._settings.silence_seconds:
-            raise LinkSilentError(f"nothing heard for {silence:.1f} s")
+            raise LinkSilentError(f"nothing received for {silence:.1f} s")
         await self._write("PING")
 
     async def _send(self, command: str, shards: Collection[int]) -> None:

@@ -64,7 +64,7 @@ def encode(changes: Sequence[RecordedChange]) -> bytes:
 
 
 def open_envelope(raw: bytes) -> Envelope:
-    """Read what every version of the format tells. Raises MessageError."""
+    """Read the part that is the same in every version of the format. Raise MessageError."""
     try:
         data = orjson.loads(raw)
         version, account_id, newest = data["v"], data["account"], data["newest"]

@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from broadcast.ending import is_asked_to_end
+from broadcast.lost_cancellation import was_cancelled
 from broadcast.messages import encode
 from broadcast.settings import PublisherSettings
 from broadcast.shards import channel_of, shard_of
@@ -37,7 +37,7 @@ async def open_publisher(
     )
     async with redis, asyncio.TaskGroup() as tasks:
         publisher = RedisPublisher(redis, settings=settings, telemetry=telemetry)
-        sending = tasks.create_task(publisher.send_for_ever(), name="publisher")
+        sending = tasks.create_task(publisher.send_batches(), name="publisher")
         try:
             yield publisher
         finally:
@@ -46,7 +46,7 @@ async def open_publisher(
 
 
 class RedisPublisher:
-    """Tells every API process what has changed."""
+    """Publishes changes to every API process."""
 
     def __init__(self, redis: Redis, *, settings: PublisherSettings, telemetry: Telemetry) -> None:
         self._redis = redis
@@ -79,9 +79,9 @@ class RedisPublisher:
                 "publishes_dropped", changes=len(self._buffer), next="subscribers read them from the database"
             )
 
-    async def send_for_ever(self) -> None:
+    async def send_batches(self) -> None:
         """Send batch after batch, until cancelled."""
-        while not is_asked_to_end():
+        while not was_cancelled():
             await self._filled.wait()
             batch = self._next_batch()
             await self._send(batch)

@@ -34,7 +34,7 @@ def create_graphql_routes(
     graphiql = GraphiQL(settings, services.telemetry) if settings.shows_graphiql else None
     rates = RequestRates(settings, services.telemetry)
     http = HttpEndpoint(schema=schema, services=services, tokens=tokens, rates=rates, graphiql=graphiql)
-    sockets = OpenSockets() if sockets is None else sockets
+    sockets = OpenSockets(settings, services.telemetry) if sockets is None else sockets
     websocket = WebSocketEndpoint(schema=schema, services=services, tokens=tokens, rates=rates, sockets=sockets)
     routes: list[BaseRoute] = [
         Route(GRAPHQL_PATH, http, middleware=_cross_origin(settings)),

@@ -16,8 +16,8 @@ from domain.ports.telemetry import Telemetry
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from domain.services.trading_control import TradingControl
-from graph.auth.viewer import Viewer
-from graph.limits.deadlines import Deadlines
+from graph.auth.bearer import Bearer
+from graph.limits.deadline import Deadline, Deadlines
 from graph.limits.query_concurrency import QueryConcurrency
 from graph.settings import GraphSettings
 
@@ -36,26 +36,33 @@ class Services:
     clock: Clock
     settings: GraphSettings
     deadlines: Deadlines = field(default_factory=Deadlines)
-    turns: QueryConcurrency = field(default_factory=QueryConcurrency)
+    query_concurrency: QueryConcurrency = field(default_factory=QueryConcurrency)
 
 
 class Context:
     """One request, or one websocket: the services, the bearer of its token, and the batch of instruments."""
 
-    __slots__ = ("_instruments", "services", "viewer")
+    __slots__ = ("_instruments", "bearer", "services")
 
-    def __init__(self, *, services: Services, viewer: Viewer) -> None:
+    def __init__(self, *, services: Services, bearer: Bearer) -> None:
         self.services = services
-        self.viewer = viewer
+        self.bearer = bearer
         self._instruments: DataLoader[str, Instrument | None] | None = None
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """To be held by a query while it is at work."""
-        return self.services.turns.taken(self.viewer.account_id, at_once=self.services.settings.queries_at_once)
+    def deadline(self, kind: str) -> Deadline:
+        """Return the deadline of an operation of that kind, to be entered when it begins."""
+        services = self.services
+        seconds = services.settings.operation_timeout_seconds
+        return Deadline(services.deadlines, services.telemetry, seconds=seconds, kind=kind)
+
+    def query_slot(self) -> AbstractAsyncContextManager[None]:
+        """Return the slot that a query holds while it runs: an account has a limited number of them."""
+        services = self.services
+        return services.query_concurrency.slot(self.bearer.account_id, at_once=services.settings.queries_at_once)
 
     @property
     def instruments(self) -> DataLoader[str, Instrument | None]:
-        """Loads the instruments that one turn of the event loop asks for at once.
+        """The loader that reads with one call the instruments asked for within one iteration of the event loop.
 
         It keeps nothing: a websocket's context lives as long as the socket, and a kept instrument would go stale there.
         Made when it is used first, since most operations ask for none.
@@ -68,9 +75,9 @@ class Context:
 Info = strawberry.Info[Context, None]
 
 
-def context_for(viewer: Viewer, services: Services) -> Context:
+def context_for(bearer: Bearer, services: Services) -> Context:
     """The context of one request or socket. Use it in the event loop that made it."""
-    return Context(services=services, viewer=viewer)
+    return Context(services=services, bearer=bearer)
 
 
 async def _load(catalog: InstrumentCatalog, isins: list[str]) -> Sequence[Instrument | None]:

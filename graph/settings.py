@@ -32,7 +32,7 @@ class GraphSettings:
 
     requests_per_second: int = 10_000
     requests_burst: int = 10_000
-    strangers_per_second: int = 1_000
+    unauthenticated_per_second: int = 1_000
     new_documents_per_second: int = 10_000
     new_documents_burst: int = 10_000
     rated_accounts_max: int = 10_000

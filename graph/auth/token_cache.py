@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.ports.clock_and_ids import Clock
+from graph.auth.bearer import Bearer
 from graph.auth.tokens import TokenVerifier
-from graph.auth.viewer import Viewer
 
 REMEMBERED_SECONDS = 60.0
 
@@ -28,21 +28,21 @@ class TokenCache:
     tokens_max: int
     clock: Clock
     steady_seconds: Callable[[], float] = time.monotonic
-    _known: dict[str, tuple[Viewer, float]] = field(default_factory=dict)
+    _known: dict[str, tuple[Bearer, float]] = field(default_factory=dict)
 
-    def verify(self, token: str) -> Viewer:
+    def verify(self, token: str) -> Bearer:
         """The bearer; raises InvalidToken."""
         known = self._known.get(token)
         if known is not None:
-            viewer, until = known
-            if self.steady_seconds() < until and self._is_current(viewer.token_expires_at):
-                return viewer
+            bearer, until = known
+            if self.steady_seconds() < until and self._is_current(bearer.token_expires_at):
+                return bearer
             del self._known[token]
-        viewer = self.verifier.verify(token)
+        bearer = self.verifier.verify(token)
         if len(self._known) >= self.tokens_max:
             del self._known[next(iter(self._known))]
-        self._known[token] = (viewer, self.steady_seconds() + REMEMBERED_SECONDS)
-        return viewer
+        self._known[token] = (bearer, self.steady_seconds() + REMEMBERED_SECONDS)
+        return bearer
 
     def _is_current(self, expires_at: datetime) -> bool:
         # Once it is over the verifier itself decides, with its leeway.

@@ -1,4 +1,4 @@
-"""Tokens: who may ask. A verifier turns a JWT into a Viewer or refuses it; it never says why in detail.
+"""Tokens: who may ask. A verifier turns a JWT into a Bearer or refuses it; it never says why in detail.
 
 The algorithms are fixed by the kind of key, never taken from the token.
 """
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import jwt
 
-from graph.auth.viewer import Viewer
+from graph.auth.bearer import Bearer
 
 TOKEN_LEEWAY_SECONDS = 5
 ACCOUNT_ID_MAX_CHARACTERS = 128
@@ -28,7 +28,7 @@ class InvalidTokenError(Exception):
 class TokenVerifier(Protocol):
     """Knows which tokens are valid."""
 
-    def verify(self, token: str) -> Viewer:
+    def verify(self, token: str) -> Bearer:
         """The bearer; raises InvalidTokenError."""
 
 
@@ -47,7 +47,7 @@ class HmacTokens:
     secret: str
     expected: ExpectedClaims = ExpectedClaims()
 
-    def verify(self, token: str) -> Viewer:
+    def verify(self, token: str) -> Bearer:
         """The bearer; raises InvalidTokenError."""
         return _verify(token, self.secret.encode(), algorithms=HMAC_ALGORITHMS, expected=self.expected)
 
@@ -59,7 +59,7 @@ class KeySetTokens:
     keys: Mapping[str, jwt.PyJWK]
     expected: ExpectedClaims = ExpectedClaims()
 
-    def verify(self, token: str) -> Viewer:
+    def verify(self, token: str) -> Bearer:
         """The bearer; raises InvalidTokenError."""
         try:
             key = self.keys[jwt.get_unverified_header(token)["kid"]]
@@ -98,7 +98,7 @@ def read_bearer(authorization: object) -> str:
     return token.strip()
 
 
-def _verify(token: str, key: bytes | jwt.PyJWK, *, algorithms: Sequence[str], expected: ExpectedClaims) -> Viewer:
+def _verify(token: str, key: bytes | jwt.PyJWK, *, algorithms: Sequence[str], expected: ExpectedClaims) -> Bearer:
     try:
         claims = jwt.decode(
             token,
@@ -110,19 +110,19 @@ def _verify(token: str, key: bytes | jwt.PyJWK, *, algorithms: Sequence[str], ex
             # A token made out for somebody in particular is taken as well when no audience is configured.
             options={"require": ["exp", "sub"], "verify_aud": expected.audience is not None},
         )
-        return _viewer(claims)
+        return _bearer(claims)
     except (jwt.PyJWTError, ValueError, OverflowError, OSError, TypeError):
         raise InvalidTokenError from None
 
 
-def _viewer(claims: Mapping[str, Any]) -> Viewer:
+def _bearer(claims: Mapping[str, Any]) -> Bearer:
     account_id = claims["sub"]
     scope = claims.get("scope", "")
     if not isinstance(scope, str):
         raise InvalidTokenError
     if not 0 < len(account_id) <= ACCOUNT_ID_MAX_CHARACTERS or not account_id.isprintable():
         raise InvalidTokenError
-    return Viewer(
+    return Bearer(
         account_id=account_id,
         scopes=frozenset(scope.split()),
         token_expires_at=datetime.fromtimestamp(float(claims["exp"]), UTC),

@@ -5,9 +5,8 @@ texts are kept too, apart from the good ones: a client that repeats a costly mis
 CPU. Both are bounded by number and by length.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
 from graphql import (
     ASTValidationRule,
@@ -19,16 +18,15 @@ from graphql import (
     specified_rules,
     validate,
 )
-from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 
 from graph.documents.cost import OperationCost, cost_operations
-from graph.documents.limits import find_excess, is_nested_beyond, too_costly, too_large, too_nested
 from graph.documents.lru import LruTexts
-from graph.engine.operation import CompiledOperation, compile_operation
+from graph.documents.measure import find_excess, is_nested_beyond, too_costly, too_large, too_nested
+from graph.engine.operation import CompiledOperation
 from graph.errors import ErrorCode, with_code
 from graph.settings import GraphSettings
 
@@ -49,13 +47,22 @@ class DocumentRefusedError(Exception):
         super().__init__(errors)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A document that may be run, with the cost of each of its operations by name."""
+class Document(str):
+    """A document that may be run: its text, the parsed document, the cost of each of its operations by name.
 
+    It is a text so that it can be passed to Strawberry as the query: nothing behind the request looks it up again.
+    """
+
+    __slots__ = ("compiled", "costs", "node")
     node: DocumentNode
     costs: Mapping[str | None, OperationCost]
-    compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict, repr=False)
+    compiled: dict[str | None, CompiledOperation | None]
+
+    def __new__(cls, text: str, *, node: DocumentNode, costs: Mapping[str | None, OperationCost]) -> Self:
+        """Create the document, with no operation compiled yet."""
+        document = super().__new__(cls, text)
+        document.node, document.costs, document.compiled = node, costs, {}
+        return document
 
     def chosen(self, operation_name: str | None) -> OperationCost:
         """The cost of the operation that is to be run; raises DocumentRefusedError when there is no telling which."""
@@ -73,21 +80,27 @@ class Document:
         """Raises DocumentRefusedError when the operation is too costly with these variables, or there is none such."""
         _check_objects(self.chosen(operation_name).objects_with(variables), settings.max_cost_objects)
 
-    def compiled_for(self, operation_name: str | None, schema: Schema) -> CompiledOperation | None:
-        """The operation of that name, which must have one, compiled when it is asked for first; None when it is not
-        covered."""
-        if operation_name not in self.compiled:
-            self.compiled[operation_name] = compile_operation(schema, self.node, operation_name)
-        return self.compiled[operation_name]
-
     def check_least_cost(self, max_objects: int) -> None:
         """Raises DocumentRefusedError when no variables make one of the operations cheap enough."""
         for cost in self.costs.values():
             _check_objects(cost.least_objects, max_objects)
 
 
+class RefusedDocument(str):
+    """The text of a document that has a mistake or asks for too much, and the errors that say so."""
+
+    __slots__ = ("errors",)
+    errors: Sequence[GraphQLError]
+
+    def __new__(cls, text: str, *, errors: Sequence[GraphQLError]) -> Self:
+        """Create it with its errors."""
+        document = super().__new__(cls, text)
+        document.errors = errors
+        return document
+
+
 class DocumentCache:
-    """Documents by their text, and the errors of those that were refused."""
+    """Documents by their text, and those that were refused."""
 
     def __init__(self, settings: GraphSettings) -> None:
         self._settings = settings
@@ -96,27 +109,33 @@ class DocumentCache:
             "max_characters": settings.document_cache_max_characters,
         }
         self._documents: LruTexts[Document] = LruTexts(**bounds)
-        self._refusals: LruTexts[tuple[GraphQLError, ...]] = LruTexts(**bounds)
+        self._refused: LruTexts[RefusedDocument] = LruTexts(**bounds)
 
     def read(self, text: str, schema: GraphQLSchema) -> Document:
-        """The document, ready to be run; raises DocumentRefusedError."""
+        """Return the document, ready to be run; raise DocumentRefusedError. What `find` or `add` returned is not looked
+        up again."""
+        document = text if isinstance(text, Document | RefusedDocument) else self.find(text)
+        if document is None:
+            document = self.add(text, schema)
+        if isinstance(document, RefusedDocument):
+            raise DocumentRefusedError(list(document.errors))
+        return document
+
+    def find(self, text: str) -> Document | RefusedDocument | None:
+        """Return what the cache holds for that text, or None when it has to be parsed first."""
         document = self._documents.find(text)
-        if document is not None:
-            return document
-        refusal = self._refusals.find(text)
-        if refusal is not None:
-            raise DocumentRefusedError(list(refusal))
+        return self._refused.find(text) if document is None else document
+
+    def add(self, text: str, schema: GraphQLSchema) -> Document | RefusedDocument:
+        """Parse and validate a text that `find` did not find, and cache the result."""
         try:
             document = _read_document(text, schema, self._settings)
         except DocumentRefusedError as refused:
-            self._refusals.keep(text, tuple(map(_without_nodes, refused.errors)), characters=len(text))
-            raise
+            refusal = RefusedDocument(text, errors=tuple(map(_without_nodes, refused.errors)))
+            self._refused.keep(text, refusal, characters=len(text))
+            return refusal
         self._documents.keep(text, document, characters=len(text))
         return document
-
-    def knows(self, text: str) -> bool:
-        """Whether the text was read before, and kept: what it costs to read is paid then."""
-        return self._documents.find(text) is not None or self._refusals.find(text) is not None
 
     def __len__(self) -> int:
         return len(self._documents)
@@ -183,7 +202,7 @@ def _read_document(text: str, schema: GraphQLSchema, settings: GraphSettings) ->
     )
     if errors:
         raise DocumentRefusedError([_validation_failure(error) for error in errors])
-    return Document(node=node, costs=cost_operations(node, schema, settings))
+    return Document(text, node=node, costs=cost_operations(node, schema, settings))
 
 
 def _parse_failure(error: GraphQLError, settings: GraphSettings) -> GraphQLError:
@@ -201,7 +220,7 @@ def _validation_failure(error: GraphQLError) -> GraphQLError:
 
 
 def _without_nodes(error: GraphQLError) -> GraphQLError:
-    """The error as it is told, without the tree of a text that may be long."""
+    """Return the error without the parsed document, which may be long."""
     return GraphQLError(
         error.message, source=error.source, positions=error.positions, path=error.path, extensions=error.extensions
     )

@@ -56,7 +56,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSize:
-    """The rows of one page, by the rule of graph/schema/pages.py: a page beyond the limit is refused, not read."""
+    """The rows of one page, by the rule of graph/schema/page_arguments.py: a page beyond the limit is refused."""
 
     first: Number
     last: Number

@@ -7,14 +7,13 @@ and sends the text once more, which its library does by itself.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLSchema
 
-from graph.documents.cache import DocumentRefusedError
+from graph.documents.cache import Document, DocumentCache, DocumentRefusedError, RefusedDocument
 from graph.documents.lru import LruTexts
 from graph.documents.payloads import document_hash, document_id
 from graph.errors import ErrorCode
@@ -25,7 +24,7 @@ APOLLO_VERSION = 1
 
 
 class InvalidManifestError(ValueError):
-    """The manifest cannot be used; the message says what to mend."""
+    """The manifest cannot be used; the message says what to correct."""
 
 
 def read_manifest(path: Path) -> tuple[TrustedDocument, ...]:
@@ -67,31 +66,39 @@ def _apollo(content: Mapping[str, Any], path: Path) -> tuple[TrustedDocument, ..
 
 
 class KnownDocuments:
-    """Finds the text that a request means, by the policy of the settings.
+    """Finds the document that a request means, by the policy of the settings. Raises InvalidManifestError when a
+    trusted document cannot be run."""
 
-    `check` reads a text as it will be read for running it, and raises DocumentRefusedError.
-    """
-
-    def __init__(self, settings: GraphSettings, *, check: Callable[[str], object]) -> None:
-        self._policy = settings.documents
-        self._check = check
-        self._trusted = _by_names(settings.trusted_documents, check)
+    def __init__(self, settings: GraphSettings, *, cache: DocumentCache, schema: GraphQLSchema) -> None:
+        self._settings = settings
+        self._cache = cache
+        self._schema = schema
+        self._trusted = _by_names(settings.trusted_documents, self._check)
         self._registered: LruTexts[str] = LruTexts(
             max_texts=settings.persisted_max_documents, max_characters=settings.persisted_max_characters
         )
 
-    def resolve(self, payload: Mapping[str, object]) -> str:
-        """The text of the document; raises DocumentRefusedError. The payload has passed `check_payload`."""
+    async def resolve(
+        self, payload: Mapping[str, object], *, admit_new: Callable[[], Awaitable[None]]
+    ) -> Document | RefusedDocument:
+        """Return the document; raise DocumentRefusedError when the request names none that may be run.
+
+        The payload has passed `check_payload`. `admit_new` is awaited before a text of the request is parsed, and
+        raises when the request must not go on. The cache is looked up once, here: pass the result on.
+        """
         text = payload.get("query")
         given = text if isinstance(text, str) and text else None
-        match self._policy:
+        cached = None
+        if given is not None and (cached := self._cache.find(given)) is None:
+            await admit_new()
+        match self._settings.documents:
             case DocumentPolicy.TRUSTED:
-                return self._resolve_trusted(payload, given)
+                return self._read(self._resolve_trusted(payload, given), given, cached)
             case DocumentPolicy.APQ:
-                return self._resolve_registered(payload, given)
+                return self._resolve_registered(payload, given, cached)
         if given is None:
             raise _refusal("PersistedQueryNotSupported", ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED)
-        return given
+        return self._read(given, given, cached)
 
     def _resolve_trusted(self, payload: Mapping[str, object], given: str | None) -> str:
         # A text is taken as well when it is, to the letter, one of the manifest's.
@@ -101,7 +108,9 @@ class KnownDocuments:
             raise _refusal("This document is not one of the trusted ones.", ErrorCode.DOCUMENT_NOT_TRUSTED)
         return text
 
-    def _resolve_registered(self, payload: Mapping[str, object], given: str | None) -> str:
+    def _resolve_registered(
+        self, payload: Mapping[str, object], given: str | None, cached: Document | RefusedDocument | None
+    ) -> Document | RefusedDocument:
         name, digest = document_id(payload), document_hash(payload)
         if given is None:
             found = (
@@ -109,18 +118,32 @@ class KnownDocuments:
             )
             if found is None:
                 raise _refusal("PersistedQueryNotFound", ErrorCode.PERSISTED_QUERY_NOT_FOUND)
-            return found
-        if digest is not None:
-            self._register(digest, given)
-        return given
-
-    def _register(self, digest: str, text: str) -> None:
-        if _sha256(text) != digest:
+            return self._read(found, None, None)
+        if digest is not None and _sha256(given) != digest:
             raise _refusal("provided sha does not match query", ErrorCode.BAD_REQUEST)
-        # What cannot be run is not kept: running it tells the client why.
-        with suppress(DocumentRefusedError):
-            self._check(text)
-            self._registered.keep(digest, text, characters=len(text))
+        document = self._read(given, given, cached)
+        if digest is not None and self._can_be_run(document):
+            self._registered.keep(digest, given, characters=len(given))
+        return document
+
+    def _read(
+        self, text: str, given: str | None, cached: Document | RefusedDocument | None
+    ) -> Document | RefusedDocument:
+        """Return the document of a text, which was looked up already if it is the text of the request."""
+        document = cached if given is not None else self._cache.find(text)
+        return self._cache.add(text, self._schema) if document is None else document
+
+    def _can_be_run(self, document: Document | RefusedDocument) -> bool:
+        # What cannot be run is not registered: running it tells the client why.
+        try:
+            self._check(document)
+        except DocumentRefusedError:
+            return False
+        return True
+
+    def _check(self, text: str) -> None:
+        """Read a document as for running it. Raises DocumentRefusedError."""
+        self._cache.read(text, self._schema).check_least_cost(self._settings.max_cost_objects)
 
 
 def _by_names(documents: tuple[TrustedDocument, ...], check: Callable[[str], object]) -> Mapping[str, str]:

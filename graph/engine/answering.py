@@ -5,30 +5,29 @@ from types import CoroutineType
 from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
+from graph.engine.hooks import EngineHooks
 from graph.engine.operation import Root
 from graph.engine.run import Run
-from graph.errors import public_error
-from graph.limits.deadline import Deadline
 
 
-async def answer(run: Run, root: Root) -> ExecutionResult:
-    """The answer under the deadline, with its errors as the client may see them."""
+async def answer(run: Run, root: Root, hooks: EngineHooks) -> ExecutionResult:
+    """Run a query or mutation under the deadline; its errors are those that the client may see."""
     try:
-        with Deadline(run.context.services, kind=run.source.kind):
+        with hooks.deadline(run.context, run.source.kind):
             if root.is_serial:
                 result = await execute(run, root)
             else:
-                async with run.context.turn():
+                async with hooks.query_slot(run.context):
                     result = await execute(run, root)
     except Exception as error:  # noqa: BLE001 - no field's error: the deadline, or a mistake of ours
-        return failure(error, run)
+        return failure(error, run, hooks)
     if run.errors:
-        result.errors = public_errors(run.errors, run)
+        result.errors = public_errors(run.errors, run, hooks)
     return result
 
 
 async def execute(run: Run, root: Root) -> ExecutionResult:
-    """Data and errors as graphql-core would give them."""
+    """Return data and errors as graphql-core would."""
     try:
         if root.is_serial:
             data = await root.selection.execute_serially(None, run)
@@ -41,13 +40,13 @@ async def execute(run: Run, root: Root) -> ExecutionResult:
     return ExecutionResult(data=data, errors=run.errors or None)
 
 
-def failure(error: Exception, run: Run) -> ExecutionResult:
-    """What is answered when the whole operation failed."""
+def failure(error: Exception, run: Run, hooks: EngineHooks) -> ExecutionResult:
+    """Return the answer to an operation that failed as a whole."""
     failed = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
-    return ExecutionResult(data=None, errors=public_errors([failed], run))
+    return ExecutionResult(data=None, errors=public_errors([failed], run, hooks))
 
 
-def public_errors(errors: list[GraphQLError], run: Run) -> list[GraphQLError]:
-    """The errors as the client may see them; logs the unexpected ones."""
-    telemetry = run.context.services.telemetry
-    return [public_error(error, telemetry) for error in errors]
+def public_errors(errors: list[GraphQLError], run: Run, hooks: EngineHooks) -> list[GraphQLError]:
+    """Return the errors as the client may see them."""
+    context = run.context
+    return [hooks.public_error(error, context) for error in errors]

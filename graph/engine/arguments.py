@@ -36,10 +36,13 @@ from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
 from strawberry.types.field import StrawberryField
 from strawberry.types.lazy_type import LazyType
 
-from graph.engine.coverage import NotCompilableError
 from graph.engine.run import Value
 
 Convert = Callable[[Value], Value]
+
+
+class NotCompilableError(Exception):
+    """Part of a document that the compiler does not compile: Strawberry runs it."""
 
 
 class Arguments:

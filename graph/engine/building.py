@@ -25,11 +25,10 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.field import StrawberryField
 
-from graph.engine.arguments import Arguments, converters_for
+from graph.engine.arguments import Arguments, NotCompilableError, converters_for
 from graph.engine.completion import AbstractValue, Completion, ListValue, NotNull, ObjectValue
-from graph.engine.coverage import NotCompilableError
-from graph.engine.leaves import Leaf, leaf_for
-from graph.engine.run import FieldSource, OperationSource, Position, Value
+from graph.engine.leaves import ExactTypes, Leaf, leaf_for
+from graph.engine.run import FieldPosition, FieldSource, OperationSource, Value
 from graph.engine.selection import Field, LeafField, ReadField, ResolvedField, Resolver, Selection, TypeName
 
 TYPE_NAME = "__typename"
@@ -38,13 +37,16 @@ TYPE_NAME = "__typename"
 class Builder:
     """Builds one operation for one choice of what @skip and @include leave in. It raises NotCompilableError.
 
-    `has_resolvers` tells, once something is built, whether a resolver is among it.
+    `has_resolvers` says, once something is built, whether a resolver is among it.
     """
 
-    def __init__(self, schema: Schema, source: OperationSource, variables: VariableValues) -> None:
+    def __init__(
+        self, schema: Schema, source: OperationSource, variables: VariableValues, *, exact_types: ExactTypes
+    ) -> None:
         self._schema = schema
         self._source = source
         self._variables = variables
+        self._exact_types = exact_types
         self._fragments = {name: FragmentDetails(node) for name, node in source.fragments.items()}
         self.has_resolvers = False
 
@@ -52,7 +54,7 @@ class Builder:
         """The root of a query or mutation."""
         return self._selection(type_, self._root_fields(type_))
 
-    def subscription(self, type_: GraphQLObjectType) -> tuple[Resolver, Position, ReadField]:
+    def subscription(self, type_: GraphQLObjectType) -> tuple[Resolver, FieldPosition, ReadField]:
         """The resolver that gives the events, where its errors stand, and the field that each event is the value of."""
         key, details = next(iter(self._root_fields(type_).items()), (None, None))
         if key is None or details is None:
@@ -63,7 +65,7 @@ class Builder:
             raise NotCompilableError("a subscription without a resolver")
         resolver = self._resolver(field, definition, source)
         self.has_resolvers = False
-        position = Position(nodes=source.nodes, is_nullable=not is_non_null_type(definition.type))
+        position = FieldPosition(nodes=source.nodes, is_nullable=not is_non_null_type(definition.type))
         completion = self._completion(definition.type, details, source)
         return resolver, position, ReadField(key, _itself, completion, position)
 
@@ -79,13 +81,13 @@ class Builder:
             return TypeName(key, type_.name)
         definition, source = self._look_up(type_, details)
         field = _strawberry_field(definition)
-        position = Position(nodes=source.nodes, is_nullable=not is_non_null_type(definition.type))
+        position = FieldPosition(nodes=source.nodes, is_nullable=not is_non_null_type(definition.type))
         if field.base_resolver is not None:
             resolver = self._resolver(field, definition, source)
             return ResolvedField(key, resolver, self._completion(definition.type, details, source), position)
         if field.default_resolver is not getattr:
             raise NotCompilableError("a default resolver of its own")
-        leaf = _leaf(definition.type, source)
+        leaf = self._leaf(definition.type, source)
         if leaf is not None:
             return LeafField(key, field.python_name, leaf, position)
         completion = self._completion(definition.type, details, source)
@@ -112,13 +114,13 @@ class Builder:
         return Resolver(field, arguments, source)
 
     def _completion(self, type_: GraphQLOutputType, details: FieldDetailsList, source: FieldSource) -> Completion:
-        leaf = _leaf(type_, source)
+        leaf = self._leaf(type_, source)
         if leaf is not None:
             return leaf
         if is_non_null_type(type_):
             return NotNull(self._completion(type_.of_type, details, source), _null_complaint(source))
         if is_list_type(type_):
-            position = Position(nodes=source.nodes, is_nullable=not is_non_null_type(type_.of_type))
+            position = FieldPosition(nodes=source.nodes, is_nullable=not is_non_null_type(type_.of_type))
             complaint = f"Expected Iterable, but did not find one for field '{source.parent_type}.{source.name}'."
             return ListValue(self._completion(type_.of_type, details, source), position, complaint=complaint)
         if is_abstract_type(type_):
@@ -135,13 +137,13 @@ class Builder:
         )
         return ObjectValue(type_, self._selection(type_, collected.grouped_field_set), source)
 
-
-def _leaf(type_: GraphQLOutputType, source: FieldSource) -> Leaf | None:
-    if is_leaf_type(type_):
-        return leaf_for(type_, null_complaint=None)
-    if is_non_null_type(type_) and is_leaf_type(type_.of_type):
-        return leaf_for(type_.of_type, null_complaint=_null_complaint(source))
-    return None
+    def _leaf(self, type_: GraphQLOutputType, source: FieldSource) -> Leaf | None:
+        if is_leaf_type(type_):
+            return leaf_for(type_, null_complaint=None, exact_types=self._exact_types)
+        if is_non_null_type(type_) and is_leaf_type(type_.of_type):
+            complaint = _null_complaint(source)
+            return leaf_for(type_.of_type, null_complaint=complaint, exact_types=self._exact_types)
+        return None
 
 
 def _null_complaint(source: FieldSource) -> str:

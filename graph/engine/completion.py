@@ -11,20 +11,20 @@ from typing import Protocol
 from graphql import GraphQLAbstractType, GraphQLError, GraphQLObjectType, Undefined
 from graphql.pyutils import gather_with_cancel, inspect, is_iterable
 
-from graph.engine.run import FieldSource, Path, Position, Run, Shown, Value
+from graph.engine.run import FieldPosition, FieldSource, Path, Run, Serialized, Value
 
 
 class Completion(Protocol):
     """How the value of a field, or of one item of a list, becomes part of the answer."""
 
-    def complete(self, value: Value, path: Path, run: Run) -> Shown:
+    def complete(self, value: Value, path: Path, run: Run) -> Serialized:
         """The value for the answer, or a coroutine that gives it."""
 
 
 class Executable(Protocol):
     """The selected fields of one object type."""
 
-    def execute(self, source: object, path: Path | None, run: Run) -> Shown:
+    def execute(self, source: object, path: Path | None, run: Run) -> Serialized:
         """The object for the answer, or a coroutine that gives it."""
 
 
@@ -35,7 +35,7 @@ class NotNull(Completion):
         self._inner = inner
         self._complaint = complaint
 
-    def complete(self, value: Value, path: Path, run: Run) -> Shown:
+    def complete(self, value: Value, path: Path, run: Run) -> Serialized:
         """As the inner one; raises TypeError for null."""
         completed = self._inner.complete(value, path, run)
         if completed is None:
@@ -52,7 +52,7 @@ class ObjectValue(Completion):
         self._selection = selection
         self._field = field
 
-    def complete(self, value: Value, path: Path, run: Run) -> Shown:
+    def complete(self, value: Value, path: Path, run: Run) -> Serialized:
         """The object's fields; raises GraphQLError for an object of another type."""
         if type(value) is not self.python_type:
             if _is_null(value):
@@ -76,7 +76,7 @@ class AbstractValue(Completion):
         self._by_class = {one.python_type: one for one in objects.values() if _is_plain(one.type)}
         self._field = field
 
-    def complete(self, value: Value, path: Path, run: Run) -> Shown:
+    def complete(self, value: Value, path: Path, run: Run) -> Serialized:
         """The fields that are selected for the object's type; raises GraphQLError for a type that is none of these."""
         known = self._by_class.get(type(value))
         if known is None:
@@ -105,19 +105,19 @@ class AbstractValue(Completion):
 class ListValue(Completion):
     """A list, each item completed by itself."""
 
-    def __init__(self, item: Completion, position: Position, *, complaint: str) -> None:
+    def __init__(self, item: Completion, position: FieldPosition, *, complaint: str) -> None:
         self._item = item
         self._position = position
         self._complaint = complaint
 
-    def complete(self, value: Value, path: Path, run: Run) -> Shown:
+    def complete(self, value: Value, path: Path, run: Run) -> Serialized:
         """The items; raises GraphQLError for what is no list, and what an item raises where null may not stand."""
         if type(value) is not list:
             if _is_null(value):
                 return None
             if not is_iterable(value):
                 raise GraphQLError(self._complaint)
-        items: list[Shown] = []
+        items: list[Serialized] = []
         pending: list[int] = []
         try:
             self._complete_items(value, path, run, items, pending)
@@ -128,7 +128,7 @@ class ListValue(Completion):
         return _all_items(items, pending) if pending else items
 
     def _complete_items(
-        self, values: Iterable[Value], path: Path, run: Run, items: list[Shown], pending: list[int]
+        self, values: Iterable[Value], path: Path, run: Run, items: list[Serialized], pending: list[int]
     ) -> None:
         complete = self._item.complete
         for index, value in enumerate(values):
@@ -142,14 +142,14 @@ class ListValue(Completion):
                 pending.append(index)
             items.append(item)
 
-    async def _awaited(self, item: Awaitable[Shown], path: Path, run: Run) -> Shown:
+    async def _awaited(self, item: Awaitable[Serialized], path: Path, run: Run) -> Serialized:
         try:
             return await item
         except Exception as error:  # noqa: BLE001 - as above
             return run.fail(error, self._position, path)
 
 
-async def _all_items(items: list[Shown], pending: list[int]) -> list[Shown]:
+async def _all_items(items: list[Serialized], pending: list[int]) -> list[Serialized]:
     if len(pending) == 1:
         items[pending[0]] = await items[pending[0]]
         return items

@@ -5,45 +5,44 @@ from contextlib import suppress
 from typing import Generic, Self, TypeVar
 
 Item = TypeVar("Item")
-Message = TypeVar("Message")
+Converted = TypeVar("Converted")
 
 
-class Delivery(AsyncIterator[Message], Generic[Item, Message]):
-    """A feed's items as messages; `show` gives None for an item that is no news to the client,
-    and the same message of the same item to everybody.
+class Delivery(AsyncIterator[Converted], Generic[Item, Converted]):
+    """The items of a feed, converted for the client. `convert` returns None for an item that is not sent, and the same
+    object for the same item to every subscriber.
 
     Closing it closes the feed, also when not one message was taken.
 
     A generator would not do: one that is closed before its first step never runs its `finally`.
     """
 
-    def __init__(self, feed: AsyncGenerator[Sequence[Item]], show: Callable[[Item], Message | None]) -> None:
-        self.show = show
+    def __init__(self, feed: AsyncGenerator[Sequence[Item]], convert: Callable[[Item], Converted | None]) -> None:
+        self.convert = convert
         self._feed = feed
-        self._at_hand: Iterator[Item] = iter(())
+        self._available: Iterator[Item] = iter(())
 
     async def open(self) -> Self:
-        """Wait for the first item: an order that is not there is refused now, not in the middle of a stream."""
+        """Wait for the first item: an unknown order is refused now, not in the middle of a stream."""
         with suppress(StopAsyncIteration):
-            self._at_hand = iter(await anext(self._feed))
+            self._available = iter(await anext(self._feed))
         return self
 
-    async def __anext__(self) -> Message:
+    async def __anext__(self) -> Converted:
         while True:
-            for item in self._at_hand:
-                message = self.show(item)
-                if message is not None:
-                    return message
+            for item in self._available:
+                converted = self.convert(item)
+                if converted is not None:
+                    return converted
             await self.more()
 
-    def at_hand(self) -> Iterator[Item]:
-        """The items that the feed has given and nobody has taken yet, whether or not they are news. What is taken from
-        it is gone."""
-        return self._at_hand
+    def available(self) -> Iterator[Item]:
+        """Return the items that the feed has returned and nobody has taken yet. Taking an item removes it."""
+        return self._available
 
     async def more(self) -> None:
-        """Wait until something is at hand, once nothing is; raises StopAsyncIteration at the end of the feed."""
-        self._at_hand = iter(await anext(self._feed))
+        """Wait until items are available, once none is; raise StopAsyncIteration at the end of the feed."""
+        self._available = iter(await anext(self._feed))
 
     async def aclose(self) -> None:
         """Free what the feed holds."""

@@ -12,6 +12,7 @@ from strawberry.types import ExecutionResult
 
 from graph.engine.answering import failure, public_errors
 from graph.engine.delivery import Delivery
+from graph.engine.hooks import EngineHooks
 from graph.engine.operation import Events
 from graph.engine.run import Run, Value
 from graph.engine.shared_text import SharedText
@@ -30,7 +31,7 @@ class RenderedEvent:
         self._message: tuple[str, SharedText] | None = None
 
     def message(self, operation_id: str) -> SharedText:
-        """The whole message that tells it. Clients number their operations alike, so the newest is kept for others."""
+        """Return the whole message. Clients number their operations alike, so the newest one is cached."""
         if self._message is None or self._message[0] != operation_id:
             content = {"id": operation_id, "type": "next", "payload": orjson.Fragment(self.payload)}
             self._message = (operation_id, SharedText(orjson.dumps(content).decode()))
@@ -38,14 +39,14 @@ class RenderedEvent:
 
 
 class RenderedResults(ExecutionResult):
-    """The next results of a subscription, at least one: all that had come by then, to be sent in one go."""
+    """The next results of a subscription, at least one: all that are available, to be sent in one write."""
 
     def __init__(self, events: Sequence[RenderedEvent]) -> None:
         super().__init__(data=None, errors=None)
         self.events = events
 
     def messages(self, operation_id: str) -> Sequence[SharedText]:
-        """The whole messages that tell them, in order."""
+        """Return the whole messages, in order."""
         return [event.message(operation_id) for event in self.events]
 
 
@@ -75,28 +76,31 @@ class SharedResults:
 class EventStream(AsyncIterator[RenderedResults]):
     """The results of one subscriber. An error of the source is the last one; closing it closes the source."""
 
-    def __init__(self, source: AsyncIterator[Value], run: Run, events: Events, shared: SharedResults) -> None:
+    def __init__(
+        self, source: AsyncIterator[Value], run: Run, events: Events, *, shared: SharedResults, hooks: EngineHooks
+    ) -> None:
         self._source = source
         self._run = run
         self._events = events
         self._shared = shared
+        self._hooks = hooks
         self._has_failed = False
 
     async def __anext__(self) -> RenderedResults:
         if self._has_failed:
             raise StopAsyncIteration
-        told: list[RenderedEvent] = []
+        rendered: list[RenderedEvent] = []
         try:
             if isinstance(self._source, Delivery) and self._events.are_alike_for_all:
-                await self._tell_all_at_hand(self._source, told)
+                await self._render_available(self._source, rendered)
             else:
-                told.append(await self._own_event(await anext(self._source)))
+                rendered.append(await self._own_event(await anext(self._source)))
         except StopAsyncIteration:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the last that the client hears
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the last event of the client
             self._has_failed = True
-            told.append(_rendered(failure(error, self._run)))
-        return RenderedResults(told)
+            rendered.append(_rendered(failure(error, self._run, self._hooks)))
+        return RenderedResults(rendered)
 
     async def aclose(self) -> None:
         """Close the source."""
@@ -104,19 +108,19 @@ class EventStream(AsyncIterator[RenderedResults]):
         if close is not None:
             await close()
 
-    async def _tell_all_at_hand(self, delivery: Delivery[Any, Any], told: list[RenderedEvent]) -> None:
-        """Render what is at hand, up to what fits into one write; at least one, for which it waits."""
+    async def _render_available(self, delivery: Delivery[Any, Any], rendered: list[RenderedEvent]) -> None:
+        """Render the available items, up to what fits into one write; wait until there is at least one."""
         size = 0
-        while not told:
-            for item in delivery.at_hand():
+        while not rendered:
+            for item in delivery.available():
                 event = self._shared_event(item, delivery)
                 if event is None:
                     continue
-                told.append(event)
+                rendered.append(event)
                 size += len(event.payload)
                 if size >= WRITE_MAX_BYTES:
                     return
-            if not told:
+            if not rendered:
                 await delivery.more()
 
     def _shared_event(self, item: object, delivery: Delivery[Any, Any]) -> RenderedEvent | None:
@@ -124,35 +128,35 @@ class EventStream(AsyncIterator[RenderedResults]):
         rendered = self._shared.find(self._events, item)
         if rendered is not None:
             return rendered
-        shown = delivery.show(item)
-        if shown is None:
+        message = delivery.convert(item)
+        if message is None:
             return None
         run, field = self._run.next_event(), self._events.field
         data = None
         try:
             # It never is a coroutine: what is alike for all has no resolvers.
-            data = {field.key: field.execute(shown, None, run)}
+            data = {field.key: field.execute(message, None, run)}
         except GraphQLError as error:
             run.note(error, None)
-        rendered = _event(data, run)
-        # An error has an id of its own for each who is told of it.
+        rendered = _event(data, run, self._hooks)
+        # The error id differs for each subscriber.
         if not run.errors:
             self._shared.keep(self._events, item, rendered)
         return rendered
 
-    async def _own_event(self, shown: Value) -> RenderedEvent:
+    async def _own_event(self, message: Value) -> RenderedEvent:
         run, field = self._run.next_event(), self._events.field
         data = None
         try:
-            completed = field.execute(shown, None, run)
+            completed = field.execute(message, None, run)
             data = {field.key: await completed if type(completed) is CoroutineType else completed}
         except GraphQLError as error:
             run.note(error, None)
-        return _event(data, run)
+        return _event(data, run, self._hooks)
 
 
-async def open_events(run: Run, events: Events, shared: SharedResults) -> EventStream:
-    """Let the resolver open the source; raises what it raises, as a located GraphQLError."""
+async def open_events(run: Run, events: Events, *, shared: SharedResults, hooks: EngineHooks) -> EventStream:
+    """Call the resolver, which opens the source; raise its error as a located GraphQLError."""
     resolver = events.resolver
     try:
         values = resolver.arguments.read(run.variables)
@@ -160,7 +164,7 @@ async def open_events(run: Run, events: Events, shared: SharedResults) -> EventS
         source = _checked(await source if resolver.is_async else source)
     except Exception as error:
         raise located_error(error, events.position.nodes, [events.field.key]) from error
-    return EventStream(source, run, events, shared)
+    return EventStream(source, run, events, shared=shared, hooks=hooks)
 
 
 def _checked(source: Value) -> AsyncIterator[Value]:
@@ -169,9 +173,9 @@ def _checked(source: Value) -> AsyncIterator[Value]:
     raise GraphQLError(f"Subscription field must return AsyncIterable. Received: {inspect(source)}.")
 
 
-def _event(data: dict[str, Any] | None, run: Run) -> RenderedEvent:
+def _event(data: dict[str, Any] | None, run: Run, hooks: EngineHooks) -> RenderedEvent:
     if run.errors:
-        return _rendered(ExecutionResult(data=data, errors=public_errors(run.errors, run)))
+        return _rendered(ExecutionResult(data=data, errors=public_errors(run.errors, run, hooks)))
     return RenderedEvent(orjson.dumps({"data": data}))
 
 

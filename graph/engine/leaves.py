@@ -1,23 +1,19 @@
 """Leaves on their way out: what the schema's scalars and enums would write, with the usual value found first."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from graphql import GraphQLBoolean, GraphQLEnumType, GraphQLInt, GraphQLLeafType, GraphQLString, Undefined
 from graphql.execution import Executor
 from graphql.type import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT, GraphQLID
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
-from domain.model.values import format_decimal
-from graph.engine.run import Path, Run, Shown, Value
-from graph.schema.scalars import write_date_time
+from graph.engine.run import Path, Run, Serialized, Value
 
-Write = Callable[[Value], Shown]
+Write = Callable[[Value], Serialized]
 
-_USUAL: Mapping[Write, type] = {format_decimal: Decimal, write_date_time: datetime}
-"""The class that nearly every value of these scalars has, by what writes it: always as a text."""
+ExactTypes: TypeAlias = Mapping[Write, type]
+"""The class that nearly every value of a scalar has, by the scalar's `serialize`."""
 
 
 class Leaf(NamedTuple):
@@ -26,12 +22,12 @@ class Leaf(NamedTuple):
     plain: type | None
     write: Write
 
-    def complete(self, value: Value, _path: Path, _run: Run) -> Shown:
+    def complete(self, value: Value, _path: Path, _run: Run) -> Serialized:
         """The leaf where it is an item of a list or what a resolver gives."""
         return value if type(value) is self.plain else self.write(value)
 
 
-def leaf_for(type_: GraphQLLeafType, *, null_complaint: str | None) -> Leaf:
+def leaf_for(type_: GraphQLLeafType, *, null_complaint: str | None, exact_types: ExactTypes) -> Leaf:
     """The leaf of that type. `null_complaint` is the error's text where null may not stand, None where it may.
 
     `write` raises what graphql-core would: the value itself if it is an exception, else the type's complaint.
@@ -46,14 +42,14 @@ def leaf_for(type_: GraphQLLeafType, *, null_complaint: str | None) -> Leaf:
     # A text is what these make of a text; of a subclass some would make a text of its own.
     if type_ in {GraphQLString, GraphQLID} or type_.coerce_output_value is str:
         return Leaf(str, write)
-    usual = _USUAL.get(type_.coerce_output_value)
-    return Leaf(None, write if usual is None else _usually(usual, type_.coerce_output_value, write))
+    exact = exact_types.get(type_.coerce_output_value)
+    return Leaf(None, write if exact is None else _exactly(exact, type_.coerce_output_value, write))
 
 
 def _by_the_rules(type_: GraphQLLeafType, null_complaint: str | None) -> Write:
     coerce = type_.coerce_output_value
 
-    def write(value: Value) -> Shown:
+    def write(value: Value) -> Serialized:
         if value is None or value is Undefined:
             if null_complaint is None:
                 return None
@@ -68,11 +64,11 @@ def _by_the_rules(type_: GraphQLLeafType, null_complaint: str | None) -> Write:
     return write
 
 
-def _usually(usual: type, coerce: Write, otherwise: Write) -> Write:
-    """Written at once where it is of the usual class: such a value is not null, and no error."""
+def _exactly(exact: type, coerce: Write, otherwise: Write) -> Write:
+    """Serialize a value of exactly that class without the checks: it is not null, and no error."""
 
-    def write(value: Value) -> Shown:
-        return coerce(value) if type(value) is usual else otherwise(value)
+    def write(value: Value) -> Serialized:
+        return coerce(value) if type(value) is exact else otherwise(value)
 
     return write
 
@@ -81,14 +77,14 @@ def _enum(type_: GraphQLEnumType, otherwise: Write) -> Write:
     enum = type_.wrapped_cls  # type: ignore[attr-defined]  # Strawberry's own kind of enum, see leaf_for
     names = {member: type_.coerce_output_value(member) for member in enum}
 
-    def write(value: Value) -> Shown:
+    def write(value: Value) -> Serialized:
         return names[value] if type(value) is enum else otherwise(value)
 
     return write
 
 
 def _int(otherwise: Write) -> Write:
-    def write(value: Value) -> Shown:
+    def write(value: Value) -> Serialized:
         return value if type(value) is int and GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT else otherwise(value)
 
     return write

@@ -18,11 +18,10 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.types.graphql import OperationType
 
-from graph.context import Context
-from graph.engine.arguments import variables_of
+from graph.engine.arguments import NotCompilableError, variables_of
 from graph.engine.building import Builder
-from graph.engine.coverage import NotCompilableError
-from graph.engine.run import OperationSource, Position, Run, Value
+from graph.engine.leaves import ExactTypes
+from graph.engine.run import Context, FieldPosition, OperationSource, Run, Value
 from graph.engine.selection import LeafField, ReadField, Resolver, Selection
 from graph.engine.variables import Variables
 
@@ -43,7 +42,7 @@ class Events:
     """A subscription, for one choice of conditions. `are_alike_for_all`: no resolver has a part in an event."""
 
     resolver: Resolver
-    position: Position
+    position: FieldPosition
     field: ReadField
     are_alike_for_all: bool
 
@@ -51,11 +50,14 @@ class Events:
 class CompiledOperation:
     """One operation. What is not covered under some choice of conditions is found when that is met first."""
 
-    def __init__(self, schema: Schema, source: OperationSource, conditions: Sequence[str]) -> None:
+    def __init__(
+        self, schema: Schema, source: OperationSource, conditions: Sequence[str], *, exact_types: ExactTypes
+    ) -> None:
         self.kind = OperationType(source.kind)
         self._schema = schema
         self._source = source
         self._conditions = conditions
+        self._exact_types = exact_types
         self._variables = Variables(source.schema, source.node.variable_definitions or ())
         self._plans: dict[tuple[bool | None, ...], Root | Events | None] = {}
 
@@ -79,8 +81,8 @@ class CompiledOperation:
         return self._plans[choice]
 
     def _build(self, variables: VariableValues) -> Root | Events | None:
-        schema, builder = self._source.schema, Builder(self._schema, self._source, variables)
-        root_type = schema.get_root_type(self._source.node.operation)
+        builder = Builder(self._schema, self._source, variables, exact_types=self._exact_types)
+        root_type = self._source.schema.get_root_type(self._source.node.operation)
         if root_type is None:
             return None
         try:
@@ -97,8 +99,10 @@ class CompiledOperation:
         return Root(selection=selection, is_serial=self.kind is OperationType.MUTATION)
 
 
-def compile_operation(schema: Schema, document: DocumentNode, operation_name: str | None) -> CompiledOperation | None:
-    """Compile an operation of a valid document; None when it is not covered.
+def compile_operation(
+    schema: Schema, document: DocumentNode, operation_name: str | None, *, exact_types: ExactTypes
+) -> CompiledOperation | None:
+    """Compile an operation of a valid document; return None when it is not compilable.
 
     Without a name the document's only operation is meant.
     """
@@ -121,6 +125,7 @@ def compile_operation(schema: Schema, document: DocumentNode, operation_name: st
         schema,
         OperationSource(kind=operations[0].operation.value, schema=core, node=operations[0], fragments=fragments),
         conditions,
+        exact_types=exact_types,
     )
 
 

@@ -25,12 +25,13 @@ from strawberry import Info
 from strawberry.execution import optimized_is_awaitable
 from strawberry.types.field import StrawberryField
 
-from graph.context import Context
+Context: TypeAlias = Any
+"""The application's context of one request: the compiler only passes it on."""
 
 Value: TypeAlias = Any
 """What a resolver or an attribute gives. The schema says what it may be, Python's types do not."""
 
-Shown: TypeAlias = Any
+Serialized: TypeAlias = Any
 """A value of the answer, or a coroutine that gives it."""
 
 Path = tuple[Optional["Path"], str | int]
@@ -39,7 +40,7 @@ into one only where it is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class FieldPosition:
     """Where in the document a value was asked for, and whether null may stand there."""
 
     nodes: list[FieldNode]
@@ -96,7 +97,7 @@ class Run:
         """The same for another event of a subscription."""
         return Run(self.source, self.variables, self.context, self.extensions)
 
-    def fail(self, error: Exception, position: Position, path: Path) -> Shown:
+    def fail(self, error: Exception, position: FieldPosition, path: Path) -> Serialized:
         """Note the error of a value and give null for it; raise it, located, where null may not stand."""
         located = located_error(error, position.nodes, _keys(path))
         if not position.is_nullable:

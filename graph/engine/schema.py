@@ -1,19 +1,20 @@
 """Strawberry's schema with a shorter way for operations that are compiled; each of the others it runs as ever."""
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
+from strawberry.utils.aio import aclosing
 
-from graph.context import Context
-from graph.documents.cache import DocumentCache, DocumentRefusedError
-from graph.engine.answering import answer
-from graph.engine.events import SharedResults
-from graph.engine.operation import Events, Root
-from graph.engine.run import Run
-from graph.engine.streaming import stream
+from graph.engine.answering import answer, failure, public_errors
+from graph.engine.events import SharedResults, open_events
+from graph.engine.hooks import CompilableDocument, EngineHooks
+from graph.engine.operation import CompiledOperation, Events, Root, compile_operation
+from graph.engine.run import Context, Run
 
 if TYPE_CHECKING:
     from strawberry.schema.schema import StreamResult
@@ -22,15 +23,24 @@ ANSWERED_AT_ONCE = (OperationType.QUERY, OperationType.MUTATION)
 
 
 class CompilingSchema(strawberry.Schema):
-    """A schema whose documents come from a cache. Without one nothing is compiled."""
+    """A schema that compiles operations once it has hooks. Without them Strawberry runs everything."""
 
-    _documents: DocumentCache | None = None
+    hooks: EngineHooks | None = None
     _shared: SharedResults
 
-    def compile_from(self, documents: DocumentCache, *, shared_results_max: int) -> None:
-        """Compile the cache's documents. So many results of subscriptions are kept for others to be told."""
-        self._documents = documents
-        self._shared = SharedResults(max_results=shared_results_max)
+    def compile_operations(self, hooks: EngineHooks) -> None:
+        """Compile from now on the operations whose documents the hooks find."""
+        self.hooks = hooks
+        self._shared = SharedResults(max_results=hooks.shared_results_max)
+
+    def compiled_operation(self, document: CompilableDocument, operation_name: str | None) -> CompiledOperation | None:
+        """Return the document's operation of that name, which must have one, compiled on the first call; None when it
+        is not compilable."""
+        compiled = document.compiled
+        if operation_name not in compiled:
+            exact_types = {} if self.hooks is None else self.hooks.exact_types
+            compiled[operation_name] = compile_operation(self, document.node, operation_name, exact_types=exact_types)
+        return compiled[operation_name]
 
     def execute(  # noqa: PLR0917 - Strawberry's own shape
         self,
@@ -43,18 +53,21 @@ class CompilingSchema(strawberry.Schema):
         operation_extensions: dict[str, Any] | None = None,
     ) -> Coroutine[None, None, ExecutionResult]:
         """Answer a query or mutation."""
-        begun = self._begin(
-            query,
-            operation_name,
-            variables=variable_values,
-            context=context_value,
-            extensions=operation_extensions,
-            allowed=tuple(allowed_operation_types or ANSWERED_AT_ONCE),
-        )
-        if begun is not None:
-            run, plan = begun
-            if isinstance(plan, Root):
-                return answer(run, plan)
+        hooks = self.hooks
+        if hooks is not None:
+            begun = self._begin(
+                hooks,
+                query,
+                operation_name,
+                variables=variable_values,
+                context=context_value,
+                extensions=operation_extensions,
+                allowed=tuple(allowed_operation_types or ANSWERED_AT_ONCE),
+            )
+            if begun is not None:
+                run, plan = begun
+                if isinstance(plan, Root):
+                    return answer(run, plan, hooks)
         return super().execute(
             query,
             variable_values=variable_values,
@@ -75,17 +88,21 @@ class CompilingSchema(strawberry.Schema):
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> "StreamResult":
-        """Give the results of any operation. Those of a compiled subscription are RenderedResults."""
-        begun = self._begin(
-            query,
-            operation_name,
-            variables=variable_values,
-            context=context_value,
-            extensions=operation_extensions,
-            allowed=tuple(allowed_operation_types or OperationType),
-        )
-        if begun is not None:
-            return stream(*begun, self._shared)
+        """Return the results of any operation. Those of a compiled subscription are RenderedResults."""
+        hooks = self.hooks
+        if hooks is not None:
+            begun = self._begin(
+                hooks,
+                query,
+                operation_name,
+                variables=variable_values,
+                context=context_value,
+                extensions=operation_extensions,
+                allowed=tuple(allowed_operation_types or OperationType),
+            )
+            if begun is not None:
+                run, plan = begun
+                return stream(run, plan, shared=self._shared, hooks=hooks)
         return await super().stream(
             query,
             variable_values=variable_values,
@@ -98,7 +115,8 @@ class CompilingSchema(strawberry.Schema):
 
     def _begin(
         self,
-        text: str | None,
+        hooks: EngineHooks,
+        query: str | None,
         operation_name: str | None,
         *,
         variables: dict[str, Any] | None,
@@ -106,15 +124,35 @@ class CompilingSchema(strawberry.Schema):
         extensions: dict[str, Any] | None,
         allowed: tuple[OperationType, ...],
     ) -> tuple[Run, Root | Events] | None:
-        """A run of the compiled operation; None when Strawberry has to do it, refusals among the rest."""
-        if self._documents is None or not text or context is None:
+        """Return a run of the compiled operation; None when Strawberry has to answer, with a refusal for example."""
+        if not query or context is None:
             return None
-        try:
-            document = self._documents.read(text, self._schema)
-            document.check_cost(operation_name, variables, context.services.settings)
-        except DocumentRefusedError:
+        document = hooks.find_document(query, operation_name, variables, context)
+        if document is None:
             return None
-        operation = document.compiled_for(operation_name, self)
+        operation = self.compiled_operation(document, operation_name)
         if operation is None or operation.kind not in allowed:
             return None
         return operation.begin(variables, context, extensions=extensions)
+
+
+async def stream(
+    run: Run, plan: Root | Events, *, shared: SharedResults, hooks: EngineHooks
+) -> AsyncGenerator[ExecutionResult]:
+    """Yield the one result of a query or mutation, or those of a subscription, whose start alone is under the
+    deadline."""
+    if isinstance(plan, Root):
+        yield await answer(run, plan, hooks)
+        return
+    try:
+        with hooks.deadline(run.context, run.source.kind):
+            events = await open_events(run, plan, shared=shared, hooks=hooks)
+    except GraphQLError as refusal:
+        yield PreExecutionError(data=None, errors=public_errors([refusal], run, hooks))
+        return
+    except Exception as error:  # noqa: BLE001 - as for an answer: the deadline, or a mistake of ours
+        yield failure(error, run, hooks)
+        return
+    async with aclosing(events):
+        async for result in events:
+            yield result

@@ -10,7 +10,7 @@ from strawberry.types.field import StrawberryField
 from graph.engine.arguments import Arguments
 from graph.engine.completion import Completion
 from graph.engine.leaves import Leaf
-from graph.engine.run import FieldSource, Path, Position, Run, RunInfo, Shown, Value
+from graph.engine.run import FieldPosition, FieldSource, Path, Run, RunInfo, Serialized, Value
 
 
 class Field(Protocol):
@@ -18,14 +18,14 @@ class Field(Protocol):
 
     key: str
 
-    def execute(self, source: Value, path: Path | None, run: Run) -> Shown:
+    def execute(self, source: Value, path: Path | None, run: Run) -> Serialized:
         """The field's value for the answer, or a coroutine that gives it."""
 
 
 class LeafField:
     """An attribute that is a leaf. It has no `execute`: the selection writes it in its own loop, without a call."""
 
-    def __init__(self, key: str, attribute: str, leaf: Leaf, position: Position) -> None:
+    def __init__(self, key: str, attribute: str, leaf: Leaf, position: FieldPosition) -> None:
         self.key = key
         self.attribute = attribute
         self.leaf = leaf
@@ -47,13 +47,15 @@ class TypeName(Field):
 class ReadField(Field):
     """A field whose value stands in its source: an attribute that is an object or a list, or an event itself."""
 
-    def __init__(self, key: str, read: Callable[[Value], Value], completion: Completion, position: Position) -> None:
+    def __init__(
+        self, key: str, read: Callable[[Value], Value], completion: Completion, position: FieldPosition
+    ) -> None:
         self.key = key
         self._read = read
         self._completion = completion
         self._position = position
 
-    def execute(self, source: Value, path: Path | None, run: Run) -> Shown:
+    def execute(self, source: Value, path: Path | None, run: Run) -> Serialized:
         """What stands there, completed."""
         here = (path, self.key)
         try:
@@ -92,13 +94,13 @@ class Resolver:
 class ResolvedField(Field):
     """A field with a resolver."""
 
-    def __init__(self, key: str, resolver: Resolver, completion: Completion, position: Position) -> None:
+    def __init__(self, key: str, resolver: Resolver, completion: Completion, position: FieldPosition) -> None:
         self.key = key
         self._resolver = resolver
         self._completion = completion
         self._position = position
 
-    def execute(self, source: Value, path: Path | None, run: Run) -> Shown:
+    def execute(self, source: Value, path: Path | None, run: Run) -> Serialized:
         """What the resolver gives, completed."""
         here = (path, self.key)
         try:
@@ -112,7 +114,7 @@ class ResolvedField(Field):
             return _guarded(completed, self._position, here, run)
         return completed
 
-    async def _resolved(self, source: Value, values: Mapping[str, Value], here: Path, run: Run) -> Shown:
+    async def _resolved(self, source: Value, values: Mapping[str, Value], here: Path, run: Run) -> Serialized:
         try:
             value = await self._resolver.call(source, values, here, run)
             completed = self._completion.complete(value, here, run)
@@ -130,57 +132,57 @@ class Selection:
         self.fields = fields
         self._rows = [_row(field) for field in fields]
 
-    def execute(self, source: Value, path: Path | None, run: Run) -> Shown:
+    def execute(self, source: Value, path: Path | None, run: Run) -> Serialized:
         """The object for the answer, or a coroutine that gives it when a field has to be awaited.
 
         Raises the located error of a field where null may not stand; what the other fields began is let end.
         """
-        shown: dict[str, Shown] = {}
+        serialized: dict[str, Serialized] = {}
         pending: list[str] = []
         try:
             for key, attribute, plain, write, field in self._rows:
                 if attribute is None:
-                    shown[key] = completed = write(source, path, run)
+                    serialized[key] = completed = write(source, path, run)
                     if type(completed) is CoroutineType:
                         pending.append(key)
                     continue
                 try:
                     value = getattr(source, attribute)
-                    shown[key] = value if type(value) is plain else write(value)
+                    serialized[key] = value if type(value) is plain else write(value)
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is this field's
-                    shown[key] = run.fail(error, field.position, (path, key))
+                    serialized[key] = run.fail(error, field.position, (path, key))
         except Exception:
             if pending:
-                run.settle([shown[key] for key in pending])
+                run.settle([serialized[key] for key in pending])
             raise
-        return _all_fields(shown, pending) if pending else shown
+        return _all_fields(serialized, pending) if pending else serialized
 
-    async def execute_serially(self, source: Value, run: Run) -> dict[str, Shown]:
+    async def execute_serially(self, source: Value, run: Run) -> dict[str, Serialized]:
         """The same of a mutation's root: each field once the one before it has its value."""
-        shown: dict[str, Shown] = {}
+        serialized: dict[str, Serialized] = {}
         for field in self.fields:
             completed = field.execute(source, None, run)  # type: ignore[union-attr]  # a root has no attributes
-            shown[field.key] = await completed if type(completed) is CoroutineType else completed
-        return shown
+            serialized[field.key] = await completed if type(completed) is CoroutineType else completed
+        return serialized
 
 
-def _row(field: Field | LeafField) -> tuple[str, str | None, type | None, Callable[..., Shown], Any]:
+def _row(field: Field | LeafField) -> tuple[str, str | None, type | None, Callable[..., Serialized], Any]:
     """What the loop over the fields needs of one: it costs less to take apart than an object to look into."""
     if isinstance(field, LeafField):
         return field.key, field.attribute, field.leaf.plain, field.leaf.write, field
     return field.key, None, None, field.execute, field
 
 
-async def _all_fields(shown: dict[str, Shown], pending: list[str]) -> dict[str, Shown]:
+async def _all_fields(serialized: dict[str, Serialized], pending: list[str]) -> dict[str, Serialized]:
     if len(pending) == 1:
-        shown[pending[0]] = await shown[pending[0]]
-        return shown
-    awaited = await gather_with_cancel(*(shown[key] for key in pending))
-    shown.update(zip(pending, awaited, strict=True))
-    return shown
+        serialized[pending[0]] = await serialized[pending[0]]
+        return serialized
+    awaited = await gather_with_cancel(*(serialized[key] for key in pending))
+    serialized.update(zip(pending, awaited, strict=True))
+    return serialized
 
 
-async def _guarded(completed: Awaitable[Shown], position: Position, path: Path, run: Run) -> Shown:
+async def _guarded(completed: Awaitable[Serialized], position: FieldPosition, path: Path, run: Run) -> Serialized:
     try:
         return await completed
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this field's

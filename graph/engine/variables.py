@@ -51,7 +51,7 @@ class Variables:
             return None
 
 
-class _Reader:
+class _VariableReader:
     """How one variable is read. `default` is Undefined where there is none."""
 
     def __init__(self, signature: GraphQLVariableSignature, *, has_default: bool) -> None:
@@ -63,20 +63,20 @@ class _Reader:
         self.coerce = _coercer(signature.type)
 
 
-def _readers(schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]) -> Sequence[_Reader] | None:
+def _readers(schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]) -> Sequence[_VariableReader] | None:
     readers = []
     try:
         for definition in definitions:
             signature = get_variable_signature(schema, definition)
             if isinstance(signature, GraphQLError):
                 return None
-            readers.append(_Reader(signature, has_default=definition.default_value is not None))
+            readers.append(_VariableReader(signature, has_default=definition.default_value is not None))
     except (CoercionFailedError, RecursionError, TypeError):
         return None  # An input of itself, a default that does not fit: graphql-core knows what to do.
     return readers
 
 
-def _read(readers: Sequence[_Reader], given: Mapping[str, Value]) -> VariableValues:
+def _read(readers: Sequence[_VariableReader], given: Mapping[str, Value]) -> VariableValues:
     sources: dict[str, VariableValueSource] = {}
     coerced: dict[str, Value] = {}
     for reader in readers:

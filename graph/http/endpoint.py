@@ -4,6 +4,7 @@ In development GET shows GraphiQL to browsers.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
@@ -13,8 +14,8 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from graph.auth.bearer import Bearer
 from graph.auth.tokens import InvalidTokenError, TokenVerifier, read_bearer
-from graph.auth.viewer import Viewer
 from graph.context import Services, context_for
 from graph.documents.cache import DocumentRefusedError
 from graph.errors import ErrorCode, internal_error, log_unexpected
@@ -72,11 +73,11 @@ class HttpEndpoint:
             result = await self._answer(request)
         except RequestRefusedError as refusal:
             if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                await self._rates.tell_late()
+                await self._rates.delay_refusal()
             return refusal_response(refusal, media_type)
         except TooManyRequestsError as refusal:
             return refusal_response(_too_many_requests(refusal), media_type)
-        except Exception as error:  # noqa: BLE001 - the last place where a client can still be told in JSON
+        except Exception as error:  # noqa: BLE001 - the last place where the answer can still be JSON
             return refusal_response(self._unexpected(error), media_type)
         return result_response(result, media_type)
 
@@ -86,19 +87,19 @@ class HttpEndpoint:
             raise _not_allowed(f"Send operations by {' or '.join(allowed)}.", allowed)
 
     async def _answer(self, request: HttpRequest) -> ExecutionResult:
-        viewer = await self._authenticate(request)
-        if not self._rates.admits_request(viewer.account_id):
-            await self._rates.refuse_request(viewer.account_id)
+        bearer = await self._authenticate(request)
+        if not self._rates.admits_request(bearer.account_id):
+            await self._rates.refuse_request(bearer.account_id)
         if request.method == "GET":
-            return await self._execute(read_query_string(Request(request.scope)), viewer, OPERATIONS_BY_GET)
+            return await self._execute(read_query_string(Request(request.scope)), bearer, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
-        return await self._execute(asked, viewer, OPERATIONS)
+        return await self._execute(asked, bearer, OPERATIONS)
 
-    async def _authenticate(self, request: HttpRequest) -> Viewer:
+    async def _authenticate(self, request: HttpRequest) -> Bearer:
         try:
             return self._tokens.verify(read_bearer(request.header(b"authorization")))
         except InvalidTokenError:
-            await self._rates.slow_strangers()
+            await self._rates.slow_unauthenticated()
             raise RequestRefusedError(
                 HTTPStatus.UNAUTHORIZED,
                 code=ErrorCode.UNAUTHENTICATED,
@@ -107,15 +108,15 @@ class HttpEndpoint:
             ) from None
 
     async def _execute(
-        self, asked: GraphQLRequest, viewer: Viewer, allowed: Sequence[OperationType]
+        self, asked: GraphQLRequest, bearer: Bearer, allowed: Sequence[OperationType]
     ) -> ExecutionResult:
-        if self._schema.is_new_document(asked.payload) and not self._rates.admits_document(viewer.account_id):
-            await self._rates.refuse_document(viewer.account_id)
+        admit_new = partial(self._rates.admit_document, bearer.account_id)
         try:
+            document = await self._schema.documents.resolve(asked.payload, admit_new=admit_new)
             return await self._schema.execute(
-                self._schema.resolve_document(asked.payload),
+                document,
                 variable_values=asked.variables,
-                context_value=context_for(viewer, self._services),
+                context_value=context_for(bearer, self._services),
                 operation_name=asked.operation_name,
                 allowed_operation_types=allowed,
             )

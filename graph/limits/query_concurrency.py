@@ -1,7 +1,7 @@
-"""So many queries of an account are at work at once in a process; its others wait for them, in their order.
+"""A limited number of queries of an account run at once in a process; its others wait, first come, first served.
 
-A process has one thread. Without this whoever asks in circles from many connections, each time within every rate,
-would have everybody wait behind all of its queries; so they wait behind some of them.
+A process has one thread. Without this a client that sends queries over many connections, within every rate, would make
+all other accounts wait behind all of its queries.
 """
 
 import asyncio
@@ -12,53 +12,53 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class _Line:
-    """The queries of one account: how many are at work, and those that wait."""
+class _AccountQueue:
+    """The queries of one account: how many run, and those that wait."""
 
-    at_work: int = 0
+    running: int = 0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
 
 class QueryConcurrency:
-    """The accounts that have queries at work."""
+    """The accounts that have running queries."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, _Line] = {}
+        self._queues: dict[str, _AccountQueue] = {}
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._queues)
 
     @asynccontextmanager
-    async def taken(self, account_id: str, *, at_once: int) -> AsyncIterator[None]:
-        """Wait for the account's turn, and hold it."""
-        line = self._lines.setdefault(account_id, _Line())
-        if line.at_work < at_once:
-            line.at_work += 1
+    async def slot(self, account_id: str, *, at_once: int) -> AsyncIterator[None]:
+        """Wait for one of the account's slots, and hold it until the block ends."""
+        queue = self._queues.setdefault(account_id, _AccountQueue())
+        if queue.running < at_once:
+            queue.running += 1
         else:
-            await self._come(account_id, line)
+            await self._wait(account_id, queue)
         try:
             yield
         finally:
-            self._pass_on(account_id, line)
+            self._release(account_id, queue)
 
-    async def _come(self, account_id: str, line: _Line) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        line.waiting.append(turn)
+    async def _wait(self, account_id: str, queue: _AccountQueue) -> None:
+        released = asyncio.get_running_loop().create_future()
+        queue.waiting.append(released)
         try:
-            await turn
+            await released
         except asyncio.CancelledError:
-            # It may have come at the moment when the caller was cancelled.
-            if not turn.cancelled():
-                self._pass_on(account_id, line)
+            # The slot may have been handed over at the moment when the caller was cancelled.
+            if not released.cancelled():
+                self._release(account_id, queue)
             raise
 
-    def _pass_on(self, account_id: str, line: _Line) -> None:
-        """To the one that has waited longest. Those that were cancelled wait no more."""
-        while line.waiting:
-            turn = line.waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+    def _release(self, account_id: str, queue: _AccountQueue) -> None:
+        """Hand the slot to the query that has waited longest. Those that were cancelled wait no more."""
+        while queue.waiting:
+            released = queue.waiting.popleft()
+            if not released.done():
+                released.set_result(None)
                 return
-        line.at_work -= 1
-        if not line.at_work:
-            del self._lines[account_id]
+        queue.running -= 1
+        if not queue.running:
+            del self._queues[account_id]

@@ -1,7 +1,7 @@
-"""How often an account may ask, and how often with a document that was never seen; and strangers, all together.
+"""The request rate of each account, its rate of new documents, and one rate of all unauthenticated requests together.
 
-What is refused is cheap, but not free, and who asks in a circle asks again as soon as it is answered. So a refusal is
-told late: a peer's connections are then what bounds its refusals, and not how fast it can send.
+A refusal is cheap, but not free, and some clients repeat a request as soon as it is answered. So refusals are delayed:
+then the number of a peer's connections bounds its refusals, not how fast it sends.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from domain.services.token_bucket import TokenBucket
 from graph.settings import GraphSettings
 
 REFUSED_AFTER_SECONDS = 1.0
-"""How late a refusal is told. A client that honours Retry-After loses nothing by it."""
-WAITING_REFUSALS_MAX = 1_000
-"""Refusals that wait in one process; more are told at once, so that they hold no further connection."""
+"""The delay of a refusal. A client that honours Retry-After loses nothing by it."""
+DELAYED_REFUSALS_MAX = 1_000
+"""Refusals delayed at once in one process; more are sent without delay, so that they hold no further connection."""
 
 
 class TooManyRequestsError(Exception):
-    """Somebody asks more often than allowed; the message says how often that is, `limit` is the number."""
+    """An account exceeds a rate; the message says which one, `limit` is the number per second."""
 
     def __init__(self, message: str, *, limit: int) -> None:
         self.limit = limit
@@ -41,41 +41,38 @@ class RequestRates:
             burst=settings.new_documents_burst,
             accounts_max=accounts_max,
         )
-        strangers = settings.strangers_per_second
-        self._strangers = TokenBucket(per_second=strangers, burst=strangers, now=monotonic())
-        self._waiting = 0
+        unauthenticated = settings.unauthenticated_per_second
+        self._unauthenticated = TokenBucket(per_second=unauthenticated, burst=unauthenticated, now=monotonic())
+        self._delayed = 0
 
     def admits_request(self, account_id: str) -> bool:
         """Count a request of the account; False when it is one too many, to be refused."""
         return self._requests.take(account_id)
 
     async def refuse_request(self, account_id: str) -> NoReturn:
-        """Raises TooManyRequestsError, late."""
+        """Raise TooManyRequestsError after the delay."""
         await self._refuse(account_id, "requests", self._settings.requests_per_second)
 
-    def admits_document(self, account_id: str) -> bool:
-        """Count a document that has to be read first; False when it is one too many, to be refused."""
-        return self._documents.take(account_id)
+    async def admit_document(self, account_id: str) -> None:
+        """Count a document that has to be parsed; raise TooManyRequestsError, delayed, when it is one too many."""
+        if not self._documents.take(account_id):
+            await self._refuse(account_id, "new documents", self._settings.new_documents_per_second)
 
-    async def refuse_document(self, account_id: str) -> NoReturn:
-        """Raises TooManyRequestsError, late."""
-        await self._refuse(account_id, "new documents", self._settings.new_documents_per_second)
-
-    async def slow_strangers(self) -> None:
-        """Count a request without a valid token. Who asks for it often, together with all others, is told late."""
-        if not self._strangers.take(now=monotonic()):
+    async def slow_unauthenticated(self) -> None:
+        """Count a request without a valid token, and delay its refusal when there are too many of them."""
+        if not self._unauthenticated.take(now=monotonic()):
             self._telemetry.count(Metric.REQUESTS_REFUSED, limit="unauthenticated")
-            await self.tell_late()
+            await self.delay_refusal()
 
-    async def tell_late(self) -> None:
-        """Wait before a refusal is told, unless many wait already."""
-        if self._waiting >= WAITING_REFUSALS_MAX:
+    async def delay_refusal(self) -> None:
+        """Wait before a refusal is sent, unless many are delayed already."""
+        if self._delayed >= DELAYED_REFUSALS_MAX:
             return
-        self._waiting += 1
+        self._delayed += 1
         try:
             await asyncio.sleep(REFUSED_AFTER_SECONDS)
         finally:
-            self._waiting -= 1
+            self._delayed -= 1
 
     async def _refuse(self, account_id: str, what: str, limit: int) -> NoReturn:
         self._telemetry.count(Metric.REQUESTS_REFUSED, limit=what)
@@ -86,12 +83,12 @@ class RequestRates:
             limit=limit,
             next="refused with 429 until it slows down",
         )
-        await self.tell_late()
+        await self.delay_refusal()
         raise TooManyRequestsError(f"More than {limit} {what} a second. Ask again a bit later.", limit=limit)
 
 
 class _AccountBuckets:
-    """A bucket for each of the accounts that asked last; who is forgotten begins anew."""
+    """The buckets of the accounts that sent requests last; an account that was dropped starts with a full one."""
 
     def __init__(self, *, per_second: int, burst: int, accounts_max: int) -> None:
         self._per_second = per_second

@@ -1,46 +1,39 @@
 """The schema: the types, the limits of an operation, and what becomes of errors."""
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLSchema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
+from domain.model.values import format_decimal
 from graph.context import Context
-from graph.documents.cache import CachedDocuments, DocumentCache
+from graph.documents.cache import CachedDocuments, Document, DocumentCache, DocumentRefusedError
 from graph.documents.trusted import KnownDocuments
+from graph.engine.hooks import EngineHooks
 from graph.engine.schema import CompilingSchema
 from graph.errors import public_error
-from graph.limits.deadline import Deadline
 from graph.schema.descriptions import describe
 from graph.schema.mutations import Mutation
 from graph.schema.queries import Query
-from graph.schema.scalars import SCALARS
+from graph.schema.scalars import SCALARS, write_date_time
 from graph.schema.subscriptions import Subscription
-from graph.schema.trading import TradingMutation, TradingQuery
+from graph.schema.trading_control import TradingMutation, TradingQuery
 from graph.settings import GraphSettings
 
 
 class Schema(CompilingSchema):
     """Strawberry's schema with errors that are fit to be seen, and with documents that are known by a name."""
 
-    known_documents: KnownDocuments
-    document_cache: DocumentCache
-
-    def resolve_document(self, payload: Mapping[str, object]) -> str:
-        """The text that a request means, on either transport; raises DocumentRefusedError, with errors to be sent.
-
-        `payload` is the JSON body or the payload of a `subscribe` message, after `check_payload`.
-        """
-        return self.known_documents.resolve(payload)
-
-    def is_new_document(self, payload: Mapping[str, object]) -> bool:
-        """Whether the text of a request would have to be read first, as `resolve_document` may do already."""
-        text = payload.get("query")
-        return isinstance(text, str) and bool(text) and not self.document_cache.knows(text)
+    documents: KnownDocuments
+    """Finds the document that a request means: the JSON body, or the payload of a `subscribe` message. What it returns
+    is the query to execute."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Replace each error by what the client may see of it, and log the unexpected ones.
@@ -54,22 +47,22 @@ class Schema(CompilingSchema):
 
 
 class UnderDeadline(SchemaExtension):
-    """Ends an operation that takes too long, and measures the others; a query waits for its account's turn. Of a
-    subscription it spans only the start."""
+    """Ends an operation that takes too long, and measures the others; a query waits for one of its account's slots. Of
+    a subscription it spans only the start."""
 
     async def on_execute(self) -> AsyncIterator[None]:
         """Run the operation under the deadline."""
         operation = self.execution_context
-        with Deadline(operation.context.services, kind=operation.operation_type.value):
+        with operation.context.deadline(operation.operation_type.value):
             if operation.operation_type is OperationType.QUERY:
-                async with operation.context.turn():
+                async with operation.context.query_slot():
                     yield
             else:
                 yield
 
 
 def build_schema(settings: GraphSettings) -> Schema:
-    """Build the schema, with a document cache of its own; raises InvalidManifestError when a trusted document cannot be
+    """Build the schema, with a document cache of its own; raise InvalidManifestError when a trusted document cannot be
     run."""
     cache = DocumentCache(settings)
     schema = Schema(
@@ -80,18 +73,34 @@ def build_schema(settings: GraphSettings) -> Schema:
         config=StrawberryConfig(
             scalar_map=SCALARS,
             relay_max_results=settings.page_max_rows,
-            # Suggestions tell a stranger the schema, name by name.
+            # Suggestions would reveal the schema, name by name.
             disable_field_suggestions=not settings.is_development,
         ),
     )
-    schema.document_cache = cache
     core = schema._schema  # noqa: SLF001 - Strawberry offers no other way to graphql-core's schema
     describe(core)
+    schema.documents = KnownDocuments(settings, cache=cache, schema=core)
     if settings.compiled_operations:
-        schema.compile_from(cache, shared_results_max=settings.shared_results_max)
-
-    def check(text: str) -> None:
-        cache.read(text, core).check_least_cost(settings.max_cost_objects)
-
-    schema.known_documents = KnownDocuments(settings, check=check)
+        schema.compile_operations(_engine_hooks(cache, core, settings))
     return schema
+
+
+def _engine_hooks(cache: DocumentCache, core: GraphQLSchema, settings: GraphSettings) -> EngineHooks:
+    def find_document(
+        query: str, operation_name: str | None, variables: Mapping[str, Any] | None, context: Context
+    ) -> Document | None:
+        try:
+            document = cache.read(query, core)
+            document.check_cost(operation_name, variables, context.services.settings)
+        except DocumentRefusedError:
+            return None
+        return document
+
+    return EngineHooks(
+        find_document=find_document,
+        deadline=Context.deadline,
+        query_slot=Context.query_slot,
+        public_error=lambda error, context: public_error(error, context.services.telemetry),
+        exact_types={format_decimal: Decimal, write_date_time: datetime},
+        shared_results_max=settings.shared_results_max,
+    )

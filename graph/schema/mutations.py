@@ -7,16 +7,16 @@ import strawberry
 from domain.model import errors
 from domain.model.order_query import OrderSort
 from domain.services.placement import PlacementResult
-from graph.auth.viewer import Scope
+from graph.auth.bearer import Scope
 from graph.context import Context, Info
 from graph.schema.cursors import write_order_cursor
 from graph.schema.fields import described
 from graph.schema.first_attempt import wait_for_first_attempt
 from graph.schema.global_ids import read_order_id
-from graph.schema.placing import read_command
+from graph.schema.placement_input import read_command
 from graph.schema.types.inputs import CancelOrderInput, PlaceOrderInput
 from graph.schema.types.order import order_from
-from graph.schema.types.results import CancelOrderResult, CancelOrderSuccess, PlaceOrderResult, PlaceOrderSuccess
+from graph.schema.types.order_results import CancelOrderResult, CancelOrderSuccess, PlaceOrderResult, PlaceOrderSuccess
 from graph.schema.types.user_errors import (
     ClientOrderIdConflict,
     InvalidOrder,
@@ -44,7 +44,7 @@ class Mutation:
         wait_ms: int | None = 0,
     ) -> PlaceOrderResult:
         context = info.context
-        context.viewer.require(Scope.PLACE)
+        context.bearer.require(Scope.PLACE)
         try:
             command = await read_command(input, wait_ms=wait_ms or 0, context=context)
             accepted = await context.services.placement.place(command)
@@ -64,13 +64,13 @@ class Mutation:
         info: Info,
         input: CancelOrderInput,  # noqa: A002 - the contract's word
     ) -> CancelOrderResult:
-        viewer = info.context.viewer
-        viewer.require(Scope.CANCEL)
+        bearer = info.context.bearer
+        bearer.require(Scope.CANCEL)
         order_id = read_order_id(input.order_id)
         if order_id is None:
             return OrderNotFound.of(errors.OrderNotFoundError())
         try:
-            canceled = await info.context.services.cancellation.request(order_id, account_id=viewer.visible_account_id)
+            canceled = await info.context.services.cancellation.request(order_id, account_id=bearer.visible_account_id)
         except errors.OrderNotFoundError as error:
             return OrderNotFound.of(error)
         except errors.NotCancelableError as error:

@@ -28,7 +28,7 @@ async def _find_orders(context: Context, node_ids: Sequence[str]) -> Mapping[str
     order_ids = {order_id for order_id in map(read_order_id, node_ids) if order_id is not None}
     if not order_ids:
         return {}
-    found = await context.services.reader.orders_by_id(order_ids, account_id=context.viewer.visible_account_id)
+    found = await context.services.reader.orders_by_id(order_ids, account_id=context.bearer.visible_account_id)
     orders = map(order_from, found.values())
     return {order.id: order for order in orders}
 
@@ -37,7 +37,7 @@ async def _find_executions(context: Context, node_ids: Sequence[str]) -> Mapping
     execution_ids = {execution_id for execution_id in map(read_execution_id, node_ids) if execution_id is not None}
     found = await asyncio.gather(
         *(
-            context.services.reader.execution(execution_id, account_id=context.viewer.visible_account_id)
+            context.services.reader.execution(execution_id, account_id=context.bearer.visible_account_id)
             for execution_id in execution_ids
         )
     )
@@ -54,7 +54,7 @@ async def _find_instruments(context: Context, node_ids: Sequence[str]) -> Mappin
 
 async def _find_halts(context: Context, node_ids: Sequence[str]) -> Mapping[str, Node]:
     halt_ids = {halt_id for halt_id in map(read_halt_id, node_ids) if halt_id is not None}
-    if not halt_ids or not context.viewer.is_operator:
+    if not halt_ids or not context.bearer.is_operator:
         return {}
     halts = map(halt_from, await context.services.control.halts.find(halt_ids))
     return {halt.id: halt for halt in halts}

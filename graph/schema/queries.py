@@ -5,7 +5,7 @@ import strawberry
 from domain.model import order_query as reading
 from domain.model.changes import OrderSnapshot
 from domain.model.values import is_client_order_id
-from graph.auth.viewer import Scope
+from graph.auth.bearer import Scope
 from graph.context import Context, Info
 from graph.errors import ClientError
 from graph.schema.cursors import (
@@ -18,7 +18,7 @@ from graph.schema.enums import OrderSort
 from graph.schema.fields import described
 from graph.schema.global_ids import read_order_id
 from graph.schema.node_lookup import find_nodes
-from graph.schema.pages import PageArguments, read_page
+from graph.schema.page_arguments import PageArguments, read_page
 from graph.schema.scalars import GivenIsin
 from graph.schema.types.connection import Connection, connect
 from graph.schema.types.inputs import OrderFilter, checked_text, given
@@ -32,12 +32,12 @@ from graph.schema.types.viewer import Viewer, viewer_from
 class Query:
     @strawberry.field
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002 - the contract's word
-        info.context.viewer.require(Scope.READ)
+        info.context.bearer.require(Scope.READ)
         return (await find_nodes(info.context, [id]))[0]
 
     @strawberry.field
     async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
-        info.context.viewer.require(Scope.READ)
+        info.context.bearer.require(Scope.READ)
         limit = info.context.services.settings.page_max_rows
         if len(ids) > limit:
             raise ClientError(code="PAGE_TOO_LARGE", message=f"Ask for at most {limit} ids at a time.")
@@ -45,20 +45,20 @@ class Query:
 
     @strawberry.field
     def viewer(self, info: Info) -> Viewer:
-        return viewer_from(info.context.viewer)
+        return viewer_from(info.context.bearer)
 
     @described("Null when it does not exist or belongs to somebody else; the two cannot be told apart.")
     async def order(self, info: Info, id: strawberry.ID) -> Order | None:  # noqa: A002 - the contract's word
-        info.context.viewer.require(Scope.READ)
+        info.context.bearer.require(Scope.READ)
         return await _find_order(info.context, id)
 
     @strawberry.field
     async def order_by_client_order_id(self, info: Info, client_order_id: str) -> Order | None:
         context = info.context
-        context.viewer.require(Scope.READ)
+        context.bearer.require(Scope.READ)
         if not is_client_order_id(client_order_id):
             return None
-        found = await context.services.reader.by_client_order_id(client_order_id, account_id=context.viewer.account_id)
+        found = await context.services.reader.by_client_order_id(client_order_id, account_id=context.bearer.account_id)
         return None if found is None else order_from(found)
 
     @described("Keyset pages: rows that arrive while paging neither repeat nor hide others. At most 100 a page.")
@@ -74,7 +74,7 @@ class Query:
         sort: OrderSort | None = OrderSort.CREATED_DESC,
     ) -> Connection[Order]:
         context = info.context
-        context.viewer.require(Scope.READ)
+        context.bearer.require(Scope.READ)
         chosen_sort = sort or OrderSort.CREATED_DESC
         chosen_filter = _filter_from(filter or OrderFilter(), context)
         arguments = PageArguments(
@@ -96,7 +96,7 @@ class Query:
 
     @strawberry.field
     async def instrument(self, info: Info, isin: GivenIsin) -> Instrument | None:
-        info.context.viewer.require(Scope.READ)
+        info.context.bearer.require(Scope.READ)
         found = await info.context.services.catalog.find(isin.checked())
         return None if found is None else instrument_from(found)
 
@@ -109,7 +109,7 @@ class Query:
         search: str | None = strawberry.UNSET,
     ) -> Connection[Instrument]:
         context = info.context
-        context.viewer.require(Scope.READ)
+        context.bearer.require(Scope.READ)
         text = checked_text("search", search) if search else None
         arguments = PageArguments(first=first, after=read_instrument_cursor(after) if after else None)
         page = await read_page(
@@ -124,18 +124,18 @@ async def _find_order(context: Context, node_id: str) -> Order | None:
     order_id = read_order_id(node_id)
     if order_id is None:
         return None
-    found = await context.services.reader.order(order_id, account_id=context.viewer.visible_account_id)
+    found = await context.services.reader.order(order_id, account_id=context.bearer.visible_account_id)
     return None if found is None else order_from(found)
 
 
 def _filter_from(asked: OrderFilter, context: Context) -> reading.OrderFilter:
     account_id = given(asked.account_id)
     if account_id is not None:
-        context.viewer.require(Scope.OPERATOR)
+        context.bearer.require(Scope.OPERATOR)
         account_id = strawberry.ID(checked_text("accountId", account_id))
     statuses, isins = given(asked.statuses), given(asked.isins)
     return reading.OrderFilter(
-        account_id=account_id or context.viewer.visible_account_id,
+        account_id=account_id or context.bearer.visible_account_id,
         statuses=None if statuses is None else frozenset(statuses),
         is_final=given(asked.is_final),
         isins=None if isins is None else frozenset(isin.checked() for isin in isins),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import strawberry
 
 from domain.model.errors import OrderNotFoundError
-from graph.auth.viewer import Scope
+from graph.auth.bearer import Scope
 from graph.context import Info
 from graph.engine.delivery import Delivery
 from graph.errors import bad_input
@@ -29,15 +29,15 @@ class Subscription:
     async def order_status(
         self, info: Info, order_id: strawberry.ID, after_version: int | None = strawberry.UNSET
     ) -> AsyncIterator[OrderUpdate]:
-        viewer = info.context.viewer
-        viewer.require(Scope.READ)
+        bearer = info.context.bearer
+        bearer.require(Scope.READ)
         key, version = read_order_id(order_id), given(after_version)
         if key is None:
             raise OrderNotFoundError
         if version is not None and version < 0:
             raise bad_input("afterVersion must not be negative.")
         feed = info.context.services.feed
-        changes = feed.order(key, account_id=viewer.visible_account_id, after_version=version)
+        changes = feed.order(key, account_id=bearer.visible_account_id, after_version=version)
         return await Delivery(changes, order_update_from).open()
 
     @described(
@@ -48,8 +48,8 @@ class Subscription:
         kind=strawberry.subscription,
     )
     async def order_updates(self, info: Info, after: str | None = strawberry.UNSET) -> AsyncIterator[OrderStreamUpdate]:
-        viewer = info.context.viewer
-        viewer.require(Scope.READ)
+        bearer = info.context.bearer
+        bearer.require(Scope.READ)
         sequence = read_stream_cursor(after) if after else None
-        changes = info.context.services.feed.account(viewer.account_id, after=sequence)
+        changes = info.context.services.feed.account(bearer.account_id, after=sequence)
         return await Delivery(changes, stream_update_from).open()

@@ -1,13 +1,14 @@
-"""GraphQL over websocket, protocol level: who may talk, what may be said, and when a socket's time is over.
+"""GraphQL over websocket, protocol level: authentication, the messages of the protocol, and the end of a socket.
 
-It mends where Strawberry's handler departs from the protocol (graphql-ws, PROTOCOL.md): messages of the wrong shape
-close with 4400 instead of a traceback, a bad token with 4401 (which clients do not retry), our own failure with 4500,
-extensions and document ids are passed on, and a mistake in one document does not take the other subscriptions down.
+It corrects Strawberry's handler where it departs from the protocol (graphql-ws, PROTOCOL.md): messages of the wrong
+shape close with 4400 instead of a traceback, a bad token with 4401 (which clients do not retry), our own failure with
+4500, extensions and document ids are passed on, and a mistake in one document does not end the other subscriptions.
 """
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import Any, cast
 
 from graphql import GraphQLError
 from strawberry.http.exceptions import WebSocketDisconnected
@@ -18,22 +19,19 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     Message,
     SubscribeMessage,
 )
-from strawberry.types import ExecutionResult
 from strawberry.utils.aio import aclosing
 
+from graph.auth.bearer import Bearer
 from graph.auth.tokens import InvalidTokenError, read_bearer
-from graph.auth.viewer import Viewer
 from graph.context import Context, context_for
 from graph.documents.cache import DocumentRefusedError
-from graph.engine.events import RenderedResults
-from graph.errors import ErrorCode, log_unexpected
+from graph.errors import internal_error, log_unexpected
 from graph.limits.request_rates import TooManyRequestsError
-from graph.websocket.admission import SocketLimitError
+from graph.schema.build import Schema
 from graph.websocket.messages import InvalidMessageError, read_message
-
-if TYPE_CHECKING:
-    from graph.schema.build import Schema
-    from graph.websocket.endpoint import Socket, WebSocketEndpoint
+from graph.websocket.open_sockets import SocketLimitError
+from graph.websocket.operation import RequestedOperation, too_many_operations, too_many_requests
+from graph.websocket.socket import SocketView
 
 SERVICE_RESTART = 1012
 TRY_AGAIN_LATER = 1013
@@ -48,30 +46,10 @@ ANSWERS_TIMEOUT_SECONDS = 2.0
 """How long queries and mutations of a socket may take to answer when the process stops."""
 
 
-class RequestedOperation(Operation[Context | None, None]):
-    """An operation with what Strawberry's own leaves out of the message."""
-
-    __slots__ = ("extensions",)
-
-    def __init__(self, handler: "SocketHandler", message: SubscribeMessage, document: str) -> None:
-        payload = cast("dict[str, Any]", message["payload"])
-        # Empty is none, as it is over HTTP.
-        name = payload.get("operationName") or None
-        super().__init__(handler, message["id"], document, payload.get("variables"), name)
-        self.extensions: dict[str, Any] | None = payload.get("extensions")
-
-    async def send_next(self, execution_result: ExecutionResult) -> None:
-        """Send a result; those that were rendered already are put in as they are."""
-        if not isinstance(execution_result, RenderedResults):
-            await super().send_next(execution_result)
-        elif not self.completed:
-            await cast("Socket", self.handler.websocket).send_texts(execution_result.messages(self.id))
-
-
 class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
     """One websocket's conversation."""
 
-    view: "WebSocketEndpoint"
+    view: SocketView  # type: ignore[assignment]  # the endpoint has both types
     _expiry: asyncio.Task[None] | None = None
     _is_ending: bool = False
 
@@ -79,20 +57,19 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         """Talk until the socket ends."""
         self._must_make_room = asyncio.Event()
         self._init_timeout_reason = "Connection initialisation timeout"
-        with self.view.sockets.holding(self), self.view.admission.holding(self):
+        with self.view.sockets.holding(self):
             await super().handle()
 
     def make_room(self, reason: str) -> None:
-        """Close, since it was not introduced and others wait for its place."""
+        """Close, since it was not authenticated and others wait for its place."""
         self._init_timeout_reason = reason
         self._must_make_room.set()
 
     async def handle_connection_init_timeout(self) -> None:
-        """Wait for as long as the introduction may take, or until others need the place; then close."""
+        """Wait for as long as connection_init may take, or until others need the place; then close."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.connection_init_wait_timeout.total_seconds()):
                 await self._must_make_room.wait()
-                self.view.refused("waiting")
         self.connection_timed_out = True
         await self.websocket.close(code=INIT_TIMEOUT, reason=self._init_timeout_reason)
 
@@ -121,7 +98,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             await self._act_on(cast("Message", checked))
         except WebSocketDisconnected:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told that it was our failure
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client learns that it was our failure
             log_unexpected(error, self.view.services.telemetry)
             await self.websocket.close(code=INTERNAL_ERROR, reason="Internal error")
 
@@ -147,18 +124,17 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         if self.connection_init_timeout_task:
             self.connection_init_timeout_task.cancel()
         try:
-            viewer = self._authenticate(message.get("payload") or {})
-            self.view.admission.introduce(self, viewer.account_id)
+            bearer = self._authenticate(message.get("payload") or {})
+            self.view.sockets.assign(self, bearer.account_id)
         except InvalidTokenError:
             await self.websocket.close(code=UNAUTHORIZED, reason="Unauthorized")
             return
         except SocketLimitError as refusal:
             # Not a code that clients take for final: of the sockets that are counted, some may be dead already.
-            self.view.refused("account")
             await self.websocket.close(code=TRY_AGAIN_LATER, reason=str(refusal))
             return
-        self.context = context_for(viewer, self.view.services)
-        self._expiry = asyncio.create_task(self._close_at_expiry(viewer))
+        self.context = context_for(bearer, self.view.services)
+        self._expiry = asyncio.create_task(self._close_at_expiry(bearer))
         await self.send_message({"type": "connection_ack"})
         self.connection_acknowledged = True
 
@@ -172,7 +148,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         elif operation_id in self.operations:
             await self.websocket.close(code=ID_IN_USE, reason=f"Subscriber for {operation_id} already exists")
         elif len(self.operations) >= self._operations_max():
-            await self._refuse(operation_id, [_too_many_operations(self._operations_max())])
+            await self._refuse(operation_id, [too_many_operations(self._operations_max())])
         else:
             await self._start(message)
 
@@ -191,13 +167,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             await operation.send_operation_message(CompleteMessage(id=operation.id, type="complete"))
         except WebSocketDisconnected:
             return
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told that the operation failed
-            failure = _internal_error(log_unexpected(error, self.view.services.telemetry))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client learns that the operation failed
+            failure = internal_error(log_unexpected(error, self.view.services.telemetry))
             with suppress(WebSocketDisconnected):
                 await operation.send_initial_errors([failure])
 
     async def handle_task_exception(self, error: Exception) -> None:
-        """Log what no operation should end with. That the peer goes away while it is told something, many do."""
+        """Log what no operation should end with. A peer that goes away while something is sent to it is expected."""
         if isinstance(error, WebSocketDisconnected):
             return
         log_unexpected(error, self.view.services.telemetry)
@@ -215,21 +191,24 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         """Never: a mistake in a document is answered by an `error` message like every other."""
         return None
 
-    def _authenticate(self, payload: dict[str, Any]) -> Viewer:
+    def _authenticate(self, payload: dict[str, Any]) -> Bearer:
         # GraphiQL sends its headers as they were typed, so the name comes in either case.
         authorization = payload.get("Authorization", payload.get("authorization"))
         return self.view.tokens.verify(read_bearer(authorization))
 
     async def _start(self, message: SubscribeMessage) -> None:
+        """Start an operation. While a refusal is delayed, the messages behind it wait."""
         schema, payload = cast("Schema", self.schema), cast("dict[str, Any]", message["payload"])
+        account_id, rates = cast("Context", self.context).bearer.account_id, self.view.rates
         try:
-            await self._admit(schema, payload)
-            document = schema.resolve_document(payload)
+            if not rates.admits_request(account_id):
+                await rates.refuse_request(account_id)
+            document = await schema.documents.resolve(payload, admit_new=partial(rates.admit_document, account_id))
         except DocumentRefusedError as refusal:
             await self._refuse(message["id"], refusal.errors)
             return
         except TooManyRequestsError as refusal:
-            await self._refuse(message["id"], [_too_many_requests(refusal)])
+            await self._refuse(message["id"], [too_many_requests(refusal)])
             return
         if self._is_ending:
             return
@@ -238,39 +217,16 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         operation.task.add_done_callback(self._task_done)
         self.operations[operation.id] = operation
 
-    async def _admit(self, schema: "Schema", payload: dict[str, Any]) -> None:
-        """Count the operation, like a request over HTTP; raises TooManyRequestsError, late, and until then the messages
-        behind it wait."""
-        viewer, rates = cast("Context", self.context).viewer, self.view.rates
-        if not rates.admits_request(viewer.account_id):
-            await rates.refuse_request(viewer.account_id)
-        if schema.is_new_document(payload) and not rates.admits_document(viewer.account_id):
-            await rates.refuse_document(viewer.account_id)
-
     async def _refuse(self, operation_id: str, errors: list[GraphQLError]) -> None:
         await self.send_message({"id": operation_id, "type": "error", "payload": [error.formatted for error in errors]})
 
     def _operations_max(self) -> int:
         return self.view.services.settings.subscriptions_per_socket
 
-    async def _close_at_expiry(self, viewer: Viewer) -> None:
+    async def _close_at_expiry(self, bearer: Bearer) -> None:
         """Wait until the token expires; then nothing more is sent, and the socket closes."""
-        while (left := (viewer.token_expires_at - self.view.services.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - for the clock no event is set
+        while (left := (bearer.token_expires_at - self.view.services.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - for the clock no event is set
             await asyncio.sleep(min(left, EXPIRY_CHECK_SECONDS))
         for operation_id in list(self.operations):
             await self.cleanup_operation(operation_id)
         await self.websocket.close(code=UNAUTHORIZED, reason="The token has expired")
-
-
-def _too_many_operations(operations_max: int) -> GraphQLError:
-    message = f"This socket has {operations_max} operations, as many as it may."
-    return GraphQLError(message, extensions={"code": ErrorCode.TOO_MANY_OPERATIONS})
-
-
-def _too_many_requests(refusal: TooManyRequestsError) -> GraphQLError:
-    return GraphQLError(str(refusal), extensions={"code": ErrorCode.TOO_MANY_REQUESTS, "limit": refusal.limit})
-
-
-def _internal_error(error_id: str) -> GraphQLError:
-    message = f"Something went wrong here. It was logged under the id {error_id}."
-    return GraphQLError(message, extensions={"code": ErrorCode.INTERNAL, "errorId": error_id})

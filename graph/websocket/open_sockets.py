@@ -1,47 +1,118 @@
-"""The open websockets of a process, and how they end when it stops: spread over a while, so that their clients do not
-all come to the next process at the same moment.
+"""The open websockets of a process: how many there may be, and how they end when the process stops.
+
+The numbers are of one process. An account can have as many times more sockets as there are processes; a shared count
+would cost a round trip for each socket and be wrong after each crash (docs/decisions/0012).
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from domain.ports.telemetry import Metric, Telemetry
+from graph.settings import GraphSettings
 
-class Endable(Protocol):
-    """A socket's conversation."""
+STOPPING = "This process is about to stop. Connect again."
+
+
+class Conversation(Protocol):
+    """What is said over one socket, from its opening to its end."""
+
+    def make_room(self, reason: str) -> None:
+        """Close soon, for this reason: it was not authenticated, and others wait for its place."""
 
     async def end_for_restart(self) -> None:
         """Say that the service restarts, and close."""
 
 
+class SocketLimitError(Exception):
+    """The account has as many sockets as it may have."""
+
+
 class OpenSockets:
-    """Which conversations go on. `is_admitting` is False once the process is about to stop."""
+    """The one registry of sockets: it counts them, limits them in all and per account, and ends them all.
 
-    def __init__(self) -> None:
-        self.is_admitting = True
-        self._open: set[Endable] = set()
+    A socket is registered while it is held. It waits until its account is known; from then on it is the account's. One
+    that was asked to make room is still open, and counts no more towards a limit.
+    """
 
-    @contextmanager
-    def holding(self, socket: Endable) -> Iterator[None]:
-        """Count a socket as open until the block ends."""
-        self._open.add(socket)
-        try:
-            yield
-        finally:
-            self._open.discard(socket)
+    def __init__(self, settings: GraphSettings, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._is_stopping = False
+        self._open: set[Conversation] = set()
+        self._waiting: dict[Conversation, None] = {}
+        self._account_of: dict[Conversation, str] = {}
+        self._of_account = Counter[str]()
 
     def __len__(self) -> int:
         return len(self._open)
 
+    def refusal(self) -> str | None:
+        """Return why no further socket may be opened, or None when one may. Count a refusal by the limit."""
+        if self._is_stopping:
+            return STOPPING
+        if len(self._waiting) + len(self._account_of) < self._settings.sockets_max:
+            return None
+        self._count_refusal("process")
+        return f"This process has {self._settings.sockets_max} sockets, as many as it may. Try again later."
+
+    @contextmanager
+    def holding(self, socket: Conversation) -> Iterator[None]:
+        """Register a socket until the block ends, at first among those whose account is not known.
+
+        When too many wait, the one that has waited longest makes room. A client with a token is authenticated within a
+        round trip, so the oldest has none. Refusing the newest would let clients without a token keep all others out.
+        """
+        self._open.add(socket)
+        self._waiting[socket] = None
+        self._measure()
+        if len(self._waiting) > self._settings.sockets_waiting_max:
+            oldest = next(iter(self._waiting))
+            # Removed at once, so that the next one asks another.
+            del self._waiting[oldest]
+            self._count_refusal("waiting")
+            oldest.make_room(f"More than {self._settings.sockets_waiting_max} sockets wait for connection_init")
+        try:
+            yield
+        finally:
+            self._leave(socket)
+
+    def assign(self, socket: Conversation, account_id: str) -> None:
+        """Count a socket as the account's from now on; raise SocketLimitError when it has as many as it may."""
+        if self._of_account[account_id] >= self._settings.sockets_per_account:
+            self._count_refusal("account")
+            raise SocketLimitError(f"The account has {self._settings.sockets_per_account} sockets, as many as it may")
+        self._waiting.pop(socket, None)
+        self._account_of[socket] = account_id
+        self._of_account[account_id] += 1
+
     async def end_all(self, *, within_seconds: float, random: Callable[[], float]) -> None:
-        """Admit no more, and end each socket at a random moment within that time. `random` gives 0 to 1."""
-        self.is_admitting = False
+        """Refuse new sockets, and end each open one at a random moment within that time, so that their clients do not
+        all connect to the next process at once. `random` returns 0 to 1."""
+        self._is_stopping = True
         async with asyncio.TaskGroup() as tasks:
             for socket in list(self._open):
                 tasks.create_task(self._end(socket, after_seconds=random() * within_seconds))
 
-    async def _end(self, socket: Endable, *, after_seconds: float) -> None:
+    async def _end(self, socket: Conversation, *, after_seconds: float) -> None:
         await asyncio.sleep(after_seconds)
         if socket in self._open:
             await socket.end_for_restart()
+
+    def _leave(self, socket: Conversation) -> None:
+        self._open.discard(socket)
+        self._waiting.pop(socket, None)
+        account_id = self._account_of.pop(socket, None)
+        if account_id is not None:
+            self._of_account[account_id] -= 1
+            if not self._of_account[account_id]:
+                del self._of_account[account_id]
+        self._measure()
+
+    def _measure(self) -> None:
+        self._telemetry.set(Metric.SOCKETS, len(self._open))
+
+    def _count_refusal(self, limit: str) -> None:
+        self._telemetry.count(Metric.SOCKETS_REFUSED, limit=limit)

@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 Result = TypeVar("Result")
 
 
-async def within(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of the work; TimeoutError when it has waited for so long.
+async def with_timeout(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of the work; raise TimeoutError when it has waited that long.
 
     A time-out costs 4 µs, as much as half of all that sends a frame, and nearly every send ends without waiting. So the
     work is begun without one, which costs a tenth.

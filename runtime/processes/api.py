@@ -95,7 +95,7 @@ async def run(process: Process) -> None:
         )
         checks = {"database": database.check, "redis": redis.check}
         health = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
-        sockets = OpenSockets()
+        sockets = OpenSockets(services.settings, services.telemetry)
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
         application = graphql_first(Starlette(routes=[*health, *routes]), routes)
         process.telemetry.info("api_listening", host=settings.host, port=settings.port)
@@ -134,7 +134,7 @@ def graph_settings(settings: Settings) -> GraphSettings:
         operation_timeout_seconds=settings.operation_timeout_seconds,
         requests_per_second=settings.requests_per_second_max,
         requests_burst=settings.requests_burst_max,
-        strangers_per_second=settings.requests_unauthenticated_per_second_max,
+        unauthenticated_per_second=settings.requests_unauthenticated_per_second_max,
         new_documents_per_second=settings.documents_new_per_second_max,
         new_documents_burst=settings.documents_new_burst_max,
         rated_accounts_max=settings.request_accounts_max,

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from domain.ports.telemetry import Telemetry
+from graph.auth.bearer import Bearer
 from graph.auth.tokens import ExpectedClaims, InvalidTokenError, KeySetTokens, parse_key_set
-from graph.auth.viewer import Viewer
 from runtime.settings import SettingsError
 
 FETCH_TIMEOUT_SECONDS = 5.0
@@ -28,7 +28,7 @@ class FetchedKeySet:
         self.keys = keys
         self.unknown_key_seen = asyncio.Event()
 
-    def verify(self, token: str) -> Viewer:
+    def verify(self, token: str) -> Bearer:
         """Return the bearer. Raise InvalidTokenError; a token with an unknown key also starts a fetch of the keys."""
         try:
             return self.keys.verify(token)

@@ -29,7 +29,10 @@ class HttpLimits:
 
 
 class HttpConnections:
-    """The HTTP connections of a server. Those from which a request is awaited are ordered by how long they wait."""
+    """The HTTP connections of a server. Those from which a request is awaited are ordered by how long they wait.
+
+    It counts TCP connections until they become websockets; from then on they are in `graph.websocket.open_sockets`.
+    """
 
     def __init__(self, limits: HttpLimits, *, refused: Callable[[], None]) -> None:
         """`refused` is called for each connection that is refused, or reset to make room."""

@@ -1,6 +1,6 @@
 """The subscription protocol without time and tasks, so that a hundred thousand histories of it can be lived through.
 
-What decides is the product's own: the account's stream, the subscriber's buffer, the pursuit. What this file plays is
+What decides is the product's own: the account's stream, the subscriber's buffer, the cursor. What this file plays is
 the world around them: commits, hints that are lost, late, repeated and out of order, publishers that die before they
 publish, readers that are slow, and the two halves of opening a subscription with everything else in between.
 """
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
-from broadcast.account import AccountStream
-from broadcast.pursuit import AccountCursor
-from broadcast.rereading import RetryingChangeLog
+from broadcast.account_stream import AccountStream
+from broadcast.retrying_change_log import RetryingChangeLog
 from broadcast.subscriber import Subscriber
+from broadcast.subscriber_cursor import AccountCursor
 from domain.model.changes import RecordedChange
 from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
@@ -76,7 +76,7 @@ class NothingYetError(Exception):
     """There is nothing to take and nothing to read."""
 
 
-class Impatient(Subscriber):
+class NonWaitingSubscriber(Subscriber):
     """A subscriber that says so instead of waiting."""
 
     async def wait(self) -> None:
@@ -89,15 +89,15 @@ class Listener:
     """One subscription: registered at once, and open as soon as its position was read."""
 
     subscriber: Subscriber
-    pursuit: AccountCursor
+    cursor: AccountCursor
     began_after: int | None = None
-    told: list[int] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
 
     def read(self) -> None:
         """Take what there is."""
         if self.began_after is not None:
             with suppress(NothingYetError):
-                self.told += [change.sequence for change in _at_once(self.pursuit.next())]
+                self.received += [change.sequence for change in _at_once(self.cursor.next())]
 
 
 class History:
@@ -113,7 +113,7 @@ class History:
         self._happenings = (
             [self._commit] * 8
             + [self._hint] * 8
-            + [self._mend] * 3
+            + [self._catch_up] * 3
             + [self._read] * 5
             + [self._register] * 3
             + [self._open] * 3
@@ -129,21 +129,21 @@ class History:
             self._open_one(listener)
         self._compare()
         while self._stream.is_behind:
-            self._mend()
+            self._catch_up()
         for listener in self.listeners:
-            while listener.told[-1:] != [self.database.committed]:
-                told = len(listener.told)
+            while listener.received[-1:] != [self.database.committed]:
+                received = len(listener.received)
                 listener.read()
-                if len(listener.told) == told:
+                if len(listener.received) == received:
                     break
 
     def mistakes(self) -> Sequence[str]:
-        """What a subscriber was told wrongly; nothing when each was told each change once and in order."""
+        """What a subscriber received wrongly; nothing when each received each change once and in order."""
         newest = self.database.committed
         return [
-            f"told {listener.told} after {listener.began_after}, of {newest}"
+            f"received {listener.received} after {listener.began_after}, of {newest}"
             for listener in self.listeners
-            if listener.told != list(range((listener.began_after or 0) + 1, newest + 1))
+            if listener.received != list(range((listener.began_after or 0) + 1, newest + 1))
         ]
 
     def _commit(self) -> None:
@@ -156,29 +156,29 @@ class History:
             place = int(self._random.random() * len(self._hints))
             is_repeated = self._random.random() < REPEATS
             number = self._hints[place] if is_repeated else self._hints.pop(place)
-            self._stream.hear([self.database.changes[number - 1]], newest=number)
+            self._stream.receive([self.database.changes[number - 1]], newest=number)
 
     def _lose(self) -> None:
         self._hints.clear()
 
     def _compare(self) -> None:
         if self._compares:
-            self._stream.hear((), newest=self.database.committed)
+            self._stream.receive((), newest=self.database.committed)
 
-    def _mend(self) -> None:
+    def _catch_up(self) -> None:
         """What the hub does for a stream that is behind."""
         if self._stream.is_behind:
             before = (self._stream.position, self._stream.newest)
-            self._stream.hear(self.database.page(self._stream.position or 0), newest=0)
+            self._stream.receive(self.database.page(self._stream.position or 0), newest=0)
             if before == (self._stream.position, self._stream.newest):
                 self._stream.forget_unproved()
 
     def _register(self) -> None:
         if len(self.listeners) < SUBSCRIBERS_MAX:
-            subscriber = Impatient(buffer_max_changes=BUFFER_CHANGES)
+            subscriber = NonWaitingSubscriber(buffer_max_changes=BUFFER_CHANGES)
             self._stream.add(subscriber, order_id=None)
-            pursuit = AccountCursor(subscriber, account_id=ACCOUNT, log=self.database, telemetry=SILENCE)
-            self.listeners.append(Listener(subscriber, pursuit))
+            cursor = AccountCursor(subscriber, account_id=ACCOUNT, log=self.database, telemetry=SILENCE)
+            self.listeners.append(Listener(subscriber, cursor))
 
     def _open(self) -> None:
         for listener in self.listeners:
@@ -194,9 +194,9 @@ class History:
         self._stream.start(position)
         listener.began_after = position if self._random.random() < 0.5 else self._random.randint(0, position)
         if listener.began_after < position:
-            listener.pursuit.resume_at(listener.began_after)
+            listener.cursor.resume_at(listener.began_after)
         else:
-            listener.pursuit.start_at(position)
+            listener.cursor.start_at(position)
 
     def _read(self) -> None:
         if self.listeners:

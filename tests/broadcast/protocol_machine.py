@@ -27,8 +27,8 @@ NUMBERS = 12
 PUBLISHED_BELOW = 8
 FROM_NOW_BELOW = 4
 READERS_MAX = 6
-TURNS_TO_REST = 2_000
-TURNS_TO_END = 10
+ITERATIONS_TO_REST = 2_000
+ITERATIONS_TO_END = 10
 TIGHT = replace(
     UNHURRIED,
     settle_seconds=0,
@@ -61,14 +61,14 @@ class Reader:
     at: int | None
     items: AsyncGenerator[Any]
     may_read: asyncio.Event = field(default_factory=asyncio.Event)
-    told: list[Item] = field(default_factory=list)
+    received: list[Item] = field(default_factory=list)
     checked: int = 0
     task: asyncio.Task[None] | None = None
 
     async def read(self) -> None:
         async for items in self.items:
             for item in items:
-                self.told.append(item)
+                self.received.append(item)
                 await self.may_read.wait()
 
     def check(self, item: Item) -> None:
@@ -110,7 +110,7 @@ class SubscriptionProtocol:
     def hint(self, place: int, again: int) -> None:
         """Late, out of order, and perhaps once more."""
         number, is_repeated = place % len(self.hints), again % 2
-        self._run(self._hear(self.hints[number] if is_repeated else self.hints.pop(number)))
+        self._run(self._receive(self.hints[number] if is_repeated else self.hints.pop(number)))
 
     def lose_hints(self, _a: int, _b: int) -> None:
         """The link breaks."""
@@ -139,7 +139,7 @@ class SubscriptionProtocol:
         self._run(self._close(self.readers.pop(place % len(self.readers))))
 
     def take_or_give_back_the_database(self, _a: int, _b: int) -> None:
-        """Only when everybody's subscription is open: opening one fails then, which is told."""
+        """Only when everybody's subscription is open: opening one fails then, and raises."""
         self.log.is_down = not self.log.is_down
 
     def forget_old_changes(self, which: int, kept: int) -> None:
@@ -151,33 +151,33 @@ class SubscriptionProtocol:
         """What happens every five seconds."""
         self._run(self._compare())
 
-    def let_run(self, turns: int, _b: int) -> None:
+    def let_run(self, iterations: int, _b: int) -> None:
         """Let what is under way go on for a while."""
-        self._run(_turns(1 + turns % 8))
+        self._run(_iterations(1 + iterations % 8))
 
     def may_follow(self) -> bool:
         return not self.log.is_down and len(self.readers) < READERS_MAX
 
     def is_everybody_open(self) -> bool:
-        return all(reader.told for reader in self.readers)
+        return all(reader.received for reader in self.readers)
 
-    def nobody_is_told_anything_wrong(self) -> None:
-        """Each item as it is told."""
+    def nobody_receives_anything_wrong(self) -> None:
+        """Check each item in the order in which it was received."""
         for reader in self.readers:
-            for item in reader.told[reader.checked :]:
+            for item in reader.received[reader.checked :]:
                 reader.check(item)
-            reader.checked = len(reader.told)
+            reader.checked = len(reader.received)
 
     def come_to_rest(self) -> None:
-        """Everything comes back: then everybody has been told everything, and leaving frees all."""
+        """Everything comes back: then every reader has received everything, and leaving frees all."""
         self.log.is_down = False
         for reader in self.readers:
             reader.may_read.set()
         self._run(self._compare())
         self._run(self._rest())
-        self.nobody_is_told_anything_wrong()
+        self.nobody_receives_anything_wrong()
         for reader in self.readers:
-            assert reader.at == self._newest(reader), f"told until {reader.at} of {self._newest(reader)}"
+            assert reader.at == self._newest(reader), f"received until {reader.at} of {self._newest(reader)}"
             self._run(self._close(reader))
         assert self.hub.followed_accounts == 0
         self.is_over.set()
@@ -187,7 +187,7 @@ class SubscriptionProtocol:
         """End what a failure left behind."""
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
-        self._run(_turns(TURNS_TO_END))
+        self._run(_iterations(ITERATIONS_TO_END))
         self.loop.close()
 
     async def _live(self) -> None:
@@ -202,10 +202,10 @@ class SubscriptionProtocol:
         reader.may_read.set()
         reader.task = self.loop.create_task(reader.read())
         self.readers.append(reader)
-        self._run(_turns(1))
+        self._run(_iterations(1))
 
-    async def _hear(self, hint: bytes) -> None:
-        self.hub.hear(hint)
+    async def _receive(self, hint: bytes) -> None:
+        self.hub.receive(hint)
 
     async def _compare(self) -> None:
         with suppress(UnavailableError):
@@ -213,10 +213,10 @@ class SubscriptionProtocol:
 
     async def _rest(self) -> None:
         """Wait until everybody has come to the newest change."""
-        for _ in range(TURNS_TO_REST):
-            if all(self._is_told_all(reader) for reader in self.readers):
+        for _ in range(ITERATIONS_TO_REST):
+            if all(self._has_received_all(reader) for reader in self.readers):
                 return
-            await _turns(1)
+            await _iterations(1)
 
     async def _close(self, reader: Reader) -> None:
         assert reader.task is not None
@@ -224,8 +224,8 @@ class SubscriptionProtocol:
         await asyncio.wait([reader.task])
         await reader.items.aclose()
 
-    def _is_told_all(self, reader: Reader) -> bool:
-        last = reader.told[-1] if reader.told else None
+    def _has_received_all(self, reader: Reader) -> bool:
+        last = reader.received[-1] if reader.received else None
         return last is not None and _number(last, of_order=reader.order is not None) == self._newest(reader)
 
     def _newest(self, reader: Reader) -> int:
@@ -250,13 +250,13 @@ def _number(item: Item, *, of_order: bool) -> int:
             return item.order.version if of_order else item.sequence
 
 
-async def _turns(count: int) -> None:
+async def _iterations(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 def _position(newest: int, back: int) -> tuple[int | None, int | None]:
-    """Where to begin: None for now, or some changes ago; and what the reader knows then, unless it has to be told."""
+    """Where to begin: None for now, or some changes ago; and what the reader knows then, unless it is to learn it."""
     if back < FROM_NOW_BELOW:
         return None, None
     after = max(newest + 1 - (back - FROM_NOW_BELOW), 0)

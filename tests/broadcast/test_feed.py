@@ -28,8 +28,8 @@ def log_with(count: int) -> ChangeHistory:
     return log
 
 
-def tell(listening: Listening, *changes: RecordedChange) -> None:
-    listening.hub.hear(encode(changes))
+def publish(listening: Listening, *changes: RecordedChange) -> None:
+    listening.hub.receive(encode(changes))
 
 
 async def test_the_feed_is_a_live_feed() -> None:
@@ -44,7 +44,7 @@ async def test_an_account_gets_a_checkpoint_and_then_each_change() -> None:
     async with a_feed(log) as listening, following(listening) as subscriber:
         await subscriber.has(1)
         third = log.append(ORDER)
-        tell(listening, third)
+        publish(listening, third)
 
         await subscriber.has(2)
 
@@ -57,7 +57,7 @@ async def test_late_repeated_and_early_messages_come_once_and_in_order() -> None
         await subscriber.has(1)
         changes = [log.append(ORDER if n % 2 else OTHER) for n in range(6)]
         for n in (0, 0, 2, 1, 2, 5, 0, 4, 3, 1):
-            tell(listening, changes[n])
+            publish(listening, changes[n])
 
         await subscriber.has(7)
 
@@ -75,7 +75,7 @@ async def test_a_gap_that_stays_is_read_once_for_the_process_and_the_account() -
         await first.has(1)
         await second.has(1)
         reads, changes = log.reads, [log.append(ORDER) for _ in range(5)]
-        tell(listening, changes[4])
+        publish(listening, changes[4])
 
         await first.has(6)
         await second.has(6)
@@ -102,7 +102,7 @@ async def test_a_message_of_another_release_makes_the_database_be_read() -> None
     async with a_feed(log, settings=UNHURRIED) as listening, following(listening) as subscriber:
         await subscriber.has(1)
         missed = log.append(ORDER)
-        listening.hub.hear(encode([missed]).replace(b'"v":1', b'"v":2'))
+        listening.hub.receive(encode([missed]).replace(b'"v":1', b'"v":2'))
 
         await subscriber.has(2)
 
@@ -113,11 +113,11 @@ async def test_messages_that_lie_or_cannot_be_read_harm_nobody() -> None:
     log = log_with(1)
     async with a_feed(log, settings=UNHURRIED) as listening, following(listening) as subscriber:
         await subscriber.has(1)
-        listening.hub.hear(b"not a message")
-        listening.hub.hear(encode([replace(log.changes["demo"][0], sequence=10**9)]))
+        listening.hub.receive(b"not a message")
+        listening.hub.receive(encode([replace(log.changes["demo"][0], sequence=10**9)]))
         await eventually(lambda: listening.telemetry.counted(Metric.REREADS) == 1, within_seconds=5)
         second = log.append(ORDER)
-        tell(listening, second)
+        publish(listening, second)
 
         await subscriber.has(2)
 
@@ -129,9 +129,9 @@ async def test_changes_between_registering_and_reading_come_once() -> None:
         """Commits and publishes another change right before and right after the position is read."""
 
         async def position(self, account_id: str) -> int:
-            tell(listening, self.append(ORDER))
+            publish(listening, self.append(ORDER))
             position = await super().position(account_id)
-            tell(listening, self.append(ORDER))
+            publish(listening, self.append(ORDER))
             return position
 
     log = Crossing()
@@ -146,7 +146,7 @@ async def test_a_gap_that_opens_before_the_position_is_known_is_read() -> None:
         async def position(self, account_id: str) -> int:
             position = await super().position(account_id)
             self.append(ORDER)
-            tell(listening, self.append(ORDER))
+            publish(listening, self.append(ORDER))
             return position
 
     log = Crossing()
@@ -156,13 +156,13 @@ async def test_a_gap_that_opens_before_the_position_is_known_is_read() -> None:
         assert subscriber.items == [Checkpoint(sequence=0), *log.changes["demo"]]
 
 
-async def test_a_change_that_comes_while_the_missed_ones_are_read_is_told_too() -> None:
+async def test_a_change_that_comes_while_the_missed_ones_are_read_is_delivered_too() -> None:
     class Crossing(ChangeHistory):
         async def changes_after(
             self, account_id: str, sequence: int, *, limit: int, order_id: UUID | None = None
         ) -> Sequence[RecordedChange]:
             page = await super().changes_after(account_id, sequence, limit=limit, order_id=order_id)
-            tell(listening, self.append(ORDER))
+            publish(listening, self.append(ORDER))
             return page
 
     log = Crossing()
@@ -184,23 +184,23 @@ async def test_a_position_from_a_replica_that_lags_behind_loses_nothing() -> Non
     log = Lagging()
     async with a_feed(log, settings=UNHURRIED) as listening, following(listening) as first:
         await first.has(1)
-        tell(listening, *(log.append(ORDER) for _ in range(4)))
+        publish(listening, *(log.append(ORDER) for _ in range(4)))
         log.lag = 2
         async with following(listening) as second:
             await second.has(1)
-            tell(listening, log.append(ORDER))
+            publish(listening, log.append(ORDER))
 
             await second.has(4)
 
             assert second.items == [Checkpoint(sequence=2), *log.changes["demo"][2:]]
 
 
-async def test_an_order_that_changes_while_its_snapshot_is_read_is_told_once() -> None:
+async def test_an_order_that_changes_while_its_snapshot_is_read_is_delivered_once() -> None:
     class Crossing(ChangeHistory):
         async def order_position(self, order_id: UUID, *, account_id: str | None) -> AccountPosition | None:
-            tell(listening, self.append(ORDER))
+            publish(listening, self.append(ORDER))
             position = await super().order_position(order_id, account_id=account_id)
-            tell(listening, self.append(OTHER), self.append(ORDER))
+            publish(listening, self.append(OTHER), self.append(ORDER))
             return position
 
     log = Crossing()
@@ -237,7 +237,7 @@ async def test_an_order_that_is_final_already_gives_its_snapshot_and_ends() -> N
 
 
 @pytest.mark.parametrize(("after_version", "expected"), [(0, [1, 2, 3, 4]), (1, [2, 3, 4]), (3, [4]), (4, [])])
-async def test_a_final_order_tells_what_was_missed_also_behind_its_end_and_ends(
+async def test_a_final_order_delivers_what_was_missed_also_behind_its_end_and_ends(
     after_version: int, expected: list[int]
 ) -> None:
     log = log_with(2)
@@ -301,7 +301,7 @@ async def test_an_account_resumes_after_a_sequence() -> None:
     log = log_with(1_203)
     async with a_feed(log) as listening, following(listening, after=1) as subscriber:
         await subscriber.has(1_203)
-        tell(listening, log.append(ORDER))
+        publish(listening, log.append(ORDER))
         await subscriber.has(1_204)
 
         assert subscriber.items[0] == Checkpoint(sequence=1)
@@ -331,7 +331,7 @@ async def test_an_account_without_any_change_starts_at_zero() -> None:
         assert subscriber.items == [Checkpoint(sequence=0), first]
 
 
-async def test_history_that_is_pruned_while_nobody_could_be_told_resets_the_account_and_shows_the_order_anew() -> None:
+async def test_history_pruned_while_nobody_could_be_reached_resets_the_account_and_repeats_the_order() -> None:
     log = log_with(2)
     async with (
         a_feed(log) as listening,
@@ -366,7 +366,7 @@ async def test_a_slow_subscriber_stays_bounded_and_catches_up_by_itself() -> Non
         await quick.has(1)
         slow.read.clear()
         for _ in range(200):
-            tell(listening, log.append(ORDER))
+            publish(listening, log.append(ORDER))
         await quick.until(lambda: quick.sequences == list(range(2, 202)))
         assert len(slow.items) < 20
 
@@ -383,7 +383,7 @@ async def test_while_the_database_is_away_a_subscriber_waits_and_loses_nothing()
         await subscriber.has(1)
         log.is_down = True
         changes = [log.append(ORDER) for _ in range(3)]
-        tell(listening, changes[2])
+        publish(listening, changes[2])
         reads = log.reads
         await eventually(lambda: log.reads > reads + 3, within_seconds=5)
         assert subscriber.items == [Checkpoint(sequence=1)]
@@ -431,7 +431,7 @@ async def test_closing_a_subscriber_frees_all_it_held() -> None:
             assert listening.telemetry.gauges[Metric.SUBSCRIBERS] == 2
             log.is_down = True
             log.append(ORDER)
-            tell(listening, log.append(ORDER))
+            publish(listening, log.append(ORDER))
             reads = log.reads
             await eventually(lambda: log.reads > reads + 1, within_seconds=5)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broadcast.account import AccountStream
+from broadcast.account_stream import AccountStream
 from broadcast.messages import encode
 from broadcast.subscriber import Subscriber
 from domain.model.changes import OrderSnapshot, RecordedChange
@@ -90,7 +90,7 @@ class History:
         if self._hints:
             place = self.random.randrange(len(self._hints))
             hint = self._hints[place] if self.random.random() < 0.2 else self._hints.pop(place)
-            self._listening.hub.hear(hint)
+            self._listening.hub.receive(hint)
 
     def _open_account(self) -> None:
         account_id = self.random.choice(ACCOUNTS)
@@ -168,16 +168,16 @@ def test_an_account_stream_hands_out_the_longest_run_that_it_can_and_knows_what_
     for count, number in enumerate(deliveries):
         if count == start_after:
             stream.start(position)
-        stream.hear([changes[number - 1]], newest=number)
+        stream.receive([changes[number - 1]], newest=number)
     stream.start(position)
 
-    heard = {number for number in deliveries if number > position}
+    received = {number for number in deliveries if number > position}
     run = position
-    while run + 1 in heard:
+    while run + 1 in received:
         run += 1
     assert [change.sequence for change in subscriber.take()] == list(range(position + 1, run + 1))
     assert stream.position == run
-    assert stream.is_behind is (max(heard, default=0) > run)
+    assert stream.is_behind is (max(received, default=0) > run)
 
 
 def _position(subscriber: Collected) -> int:

@@ -85,7 +85,7 @@ def a_message() -> dict[str, object]:
     return message
 
 
-def test_a_message_of_another_version_still_tells_that_changes_exist() -> None:
+def test_a_message_of_another_version_still_shows_that_changes_exist() -> None:
     envelope = open_envelope(orjson.dumps(a_message() | {"v": 2, "changes": "in a form of the future"}))
 
     assert (envelope.account_id, envelope.newest, decode(envelope)) == ("demo", 1, [])

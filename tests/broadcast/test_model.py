@@ -7,7 +7,7 @@ from tests.broadcast.model import History, changes_of_an_account
 HISTORIES_WITHOUT_COMPARISON = 2_000
 
 
-def test_in_a_great_many_histories_every_subscriber_is_told_each_change_once_and_in_order(
+def test_in_a_great_many_histories_every_subscriber_receives_each_change_once_and_in_order(
     pytestconfig: pytest.Config,
 ) -> None:
     changes = changes_of_an_account()

@@ -45,7 +45,7 @@ async def a_publisher(
 
 
 @asynccontextmanager
-async def heard(redis_url: str, account_id: str) -> AsyncIterator[list[bytes]]:
+async def received_on(redis_url: str, account_id: str) -> AsyncIterator[list[bytes]]:
     """What is published on the account's channel, by a plain client of its own."""
     messages: list[bytes] = []
     subscribed = asyncio.Event()
@@ -73,7 +73,7 @@ async def is_subscribed(redis_url: str, account_id: str) -> bool:
 
 
 async def linked(listening: Listening, redis_url: str, *account_ids: str) -> None:
-    """Wait until the hub hears its accounts' shards."""
+    """Wait until the hub is subscribed to its accounts' shards."""
 
     async def all_subscribed() -> bool:
         return listening.hub.is_linked and all([await is_subscribed(redis_url, each) for each in account_ids])
@@ -101,7 +101,7 @@ def own_valkey(tmp_path: Path) -> Iterator[TestServer]:
 
 async def test_a_commit_becomes_one_message_for_each_account_in_order(redis_url: str) -> None:
     log = ChangeHistory()
-    async with a_publisher(redis_url) as (publisher, telemetry), heard(redis_url, "demo") as messages:
+    async with a_publisher(redis_url) as (publisher, telemetry), received_on(redis_url, "demo") as messages:
         port: ChangePublisher = publisher
         commits = [[log.append(ORDER), log.append(OTHER), log.append(ORDER)] for _ in range(50)]
         port.publish(commits[0])
@@ -142,7 +142,7 @@ async def test_what_is_published_is_delivered_without_reading_the_database(redis
 
 async def test_closing_the_publisher_sends_what_it_still_holds(redis_url: str) -> None:
     log = ChangeHistory()
-    async with heard(redis_url, "demo") as messages:
+    async with received_on(redis_url, "demo") as messages:
         async with a_publisher(redis_url) as (publisher, telemetry):
             publisher.publish([log.append(ORDER) for _ in range(1_000)])
 
@@ -167,7 +167,10 @@ async def test_a_publisher_without_redis_neither_waits_nor_fails() -> None:
 async def test_a_full_buffer_drops_what_is_newest_and_counts_it(redis_url: str) -> None:
     log = ChangeHistory()
     tight = replace(BRISK, buffer_max_changes=5)
-    async with heard(redis_url, "demo") as messages, a_publisher(redis_url, settings=tight) as (publisher, telemetry):
+    async with (
+        received_on(redis_url, "demo") as messages,
+        a_publisher(redis_url, settings=tight) as (publisher, telemetry),
+    ):
         changes = [log.append(ORDER) for _ in range(9)]
         publisher.publish(changes[:4])
         publisher.publish(changes[4:8])
@@ -189,11 +192,11 @@ async def test_a_publisher_goes_on_when_redis_is_back(own_valkey: TestServer) ->
         await eventually(lambda: telemetry.counted(Metric.CHANGES_PUBLISHED) == 1, within_seconds=WITHIN_SECONDS)
 
 
-async def test_a_change_just_before_the_shard_is_heard_is_read_also_when_the_position_comes_later(
+async def test_a_change_just_before_the_shard_is_subscribed_is_read_also_when_the_position_comes_later(
     redis_url: str,
 ) -> None:
     class Slow(ChangeHistory):
-        """Gives the account's position only when the shard is heard and compared; a change was published before."""
+        """Gives the account's position only when the shard is subscribed and compared; a change came before."""
 
         async def position(self, account_id: str) -> int:
             position = await super().position(account_id)
@@ -308,7 +311,7 @@ async def test_a_server_that_stands_still_is_found_by_its_silence(own_valkey: Te
         await eventually(lambda: listening.hub.is_linked, within_seconds=WITHIN_SECONDS)
         assert subscriber.items[1:] == log.changes["demo"]
         [lost] = listening.telemetry.said("hub_link_lost")
-        assert "nothing heard" in str(lost["error"])
+        assert "nothing received" in str(lost["error"])
 
 
 async def test_shards_are_subscribed_with_the_first_listener_and_left_after_the_last(redis_url: str) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 
 from domain.model.changes import OrderSnapshot, PlacementState, RecordedChange
-from graph.auth.viewer import Scope
+from graph.auth.bearer import Scope
 from graph.context import Info
 from graph.schema.cursors import (
     read_execution_cursor,
@@ -18,7 +18,7 @@ from graph.schema.cursors import (
 from graph.schema.enums import OrderStatus, OrderType, Side, TimeInForce
 from graph.schema.fields import described
 from graph.schema.global_ids import order_node_id
-from graph.schema.pages import PageArguments, read_page
+from graph.schema.page_arguments import PageArguments, read_page
 from graph.schema.types.change import OrderChange, OrderReason, change_from, reason_from
 from graph.schema.types.connection import Connection, connect
 from graph.schema.types.execution import Execution, execution_from
@@ -78,7 +78,7 @@ class Order(Node):
     async def executions(
         self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
     ) -> Connection[Execution]:
-        info.context.viewer.require(Scope.READ)
+        info.context.bearer.require(Scope.READ)
         services = info.context.services
         arguments = PageArguments(first=first, after=read_execution_cursor(after) if after else None)
         page = await read_page(
@@ -90,7 +90,7 @@ class Order(Node):
     async def history(
         self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
     ) -> Connection[OrderChange]:
-        info.context.viewer.require(Scope.READ)
+        info.context.bearer.require(Scope.READ)
         services = info.context.services
         arguments = PageArguments(first=first, after=read_history_cursor(after) if after else None)
         page = await read_page(

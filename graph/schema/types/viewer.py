@@ -4,7 +4,7 @@ from datetime import datetime
 
 import strawberry
 
-from graph.auth import viewer
+from graph.auth.bearer import Bearer, Scope
 from graph.context import Info
 from graph.schema.fields import described
 from graph.schema.types.trading import AccountLimits
@@ -18,25 +18,25 @@ class Viewer:
 
     @described("The pre-trade limits that hold for the account.")
     async def limits(self, info: Info) -> AccountLimits:
-        bearer = info.context.viewer
-        bearer.require(viewer.Scope.READ)
+        bearer = info.context.bearer
+        bearer.require(Scope.READ)
         found = await info.context.services.control.book.limits_of(bearer.account_id, fresh=True)
         return AccountLimits.of(found, for_operator=bearer.is_operator)
 
     @described("How many orders of the account are not final.")
     async def open_orders(self, info: Info) -> int:
-        bearer = info.context.viewer
-        bearer.require(viewer.Scope.READ)
+        bearer = info.context.bearer
+        bearer.require(Scope.READ)
         return await info.context.services.control.book.open_orders(bearer.account_id)
 
     @described("Whether trading is halted for the account, by a halt of its own or of all.")
     async def trading_halted(self, info: Info) -> bool:
-        bearer = info.context.viewer
-        bearer.require(viewer.Scope.READ)
+        bearer = info.context.bearer
+        bearer.require(Scope.READ)
         return await info.context.services.control.halts.is_halted(bearer.account_id)
 
 
-def viewer_from(bearer: viewer.Viewer) -> Viewer:
+def viewer_from(bearer: Bearer) -> Viewer:
     """The viewer as clients see it."""
     return Viewer(
         account_id=strawberry.ID(bearer.account_id),

@@ -20,7 +20,7 @@ from graphql import (
     is_leaf_type,
 )
 
-from graph.auth.viewer import Scope
+from graph.auth.bearer import Scope
 from graph.schema.cursors import write_stream_cursor
 from graph.schema.export import schema_text
 from graph.settings import GraphSettings

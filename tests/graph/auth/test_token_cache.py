@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from graph.auth.bearer import Bearer
 from graph.auth.token_cache import TokenCache
 from graph.auth.tokens import InvalidTokenError
-from graph.auth.viewer import Viewer
 from tests.support.fakes.clock import MIDNIGHT, SettableClock
 
 SECOND = timedelta(seconds=1)
@@ -22,12 +22,12 @@ class Issuer:
     asked: list[str] = field(default_factory=list)
     steady: float = 0.0
 
-    def verify(self, token: str) -> Viewer:
+    def verify(self, token: str) -> Bearer:
         self.asked.append(token)
         expires_at = MIDNIGHT + self.lifetimes.get(token, timedelta(0))
         if self.clock() >= expires_at:
             raise InvalidTokenError
-        return Viewer(account_id=token, scopes=frozenset(), token_expires_at=expires_at)
+        return Bearer(account_id=token, scopes=frozenset(), token_expires_at=expires_at)
 
     def remembering(self, *, tokens_max: int = 10) -> TokenCache:
         return TokenCache(verifier=self, tokens_max=tokens_max, clock=self.clock, steady_seconds=lambda: self.steady)
@@ -48,7 +48,7 @@ def test_a_token_is_verified_once_and_again_after_a_minute(issuer: Issuer) -> No
     issuer.steady = 60.1
     tokens.verify("alice")
 
-    assert {viewer.account_id for viewer in viewers} == {"alice"}
+    assert {bearer.account_id for bearer in viewers} == {"alice"}
     assert asked_within_a_minute == 1
     assert len(issuer.asked) == 2
 

@@ -9,7 +9,7 @@ from graphql import GraphQLList, GraphQLObjectType, get_named_type, get_nullable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.auth.viewer import Scope, Viewer
+from graph.auth.bearer import Bearer, Scope
 from graph.context import context_for
 from graph.documents.cost import UNPAGED_LIST_MAX_ROWS, cost_operations
 from graph.schema.build import build_schema
@@ -180,11 +180,11 @@ async def test_no_answer_holds_more_objects_than_its_document_was_said_to_cost(
     world: World, data: st.DataObject
 ) -> None:
     document, variables = data.draw(selections(CORE, ids_in(world)))
-    viewer = Viewer(
+    bearer = Bearer(
         account_id="alice", scopes=frozenset(Scope), token_expires_at=datetime.now(UTC) + timedelta(hours=1)
     )
 
-    result = await SCHEMA.execute(document, variables, context_for(viewer, world.services()))
+    result = await SCHEMA.execute(document, variables, context_for(bearer, world.services()))
 
     assert result.errors is None
     assert objects_in(result.data) <= objects(document, variables)

@@ -6,7 +6,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from graph.documents.cache import DocumentCache, DocumentRefusedError
-from graph.documents.limits import is_nested_beyond, measure
+from graph.documents.measure import is_nested_beyond, measure
 from graph.schema.build import build_schema
 from graph.settings import GraphSettings
 from tests.support.api_server import Api, running_api

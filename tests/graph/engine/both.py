@@ -71,7 +71,7 @@ async def payloads(schema: Schema, request: Request, context: Context) -> AsyncI
 
 async def is_covered(request: Request) -> bool:
     """Whether it is run compiled."""
-    operation = DOCUMENTS.read(request.document, CORE).compiled_for(None, COMPILING)
+    operation = COMPILING.compiled_operation(DOCUMENTS.read(request.document, CORE), None)
     _, context = await world_of(Scenario())
     return operation is not None and operation.begin(request.variables, context) is not None
 

@@ -16,7 +16,7 @@ from domain.model.order import End
 from domain.model.order_query import Page
 from domain.model.values import OrderType, Reason, ReasonSource, Side, TimeInForce
 from domain.services.placement import PlaceOrder
-from graph.auth.viewer import Viewer
+from graph.auth.bearer import Bearer
 from graph.context import Context, context_for
 from tests.support.api_world import World
 from tests.support.examples import accepted, cancel_asked, ended, filled
@@ -138,8 +138,8 @@ async def world_of(scenario: Scenario) -> tuple[World, Context]:
         del world.catalog.instruments[isin]
     if scenario.is_catalog_down:
         world.catalog.instruments = _Down()  # type: ignore[assignment]  # it is down
-    viewer = Viewer(account_id="alice", scopes=scenario.scopes, token_expires_at=datetime(2030, 1, 1, tzinfo=UTC))
-    return world, context_for(viewer, replace(services, reader=reader, feed=feed))
+    bearer = Bearer(account_id="alice", scopes=scenario.scopes, token_expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+    return world, context_for(bearer, replace(services, reader=reader, feed=feed))
 
 
 class _Down:

@@ -217,10 +217,10 @@ async def both(document: str, variables: dict[str, Any] | None) -> tuple[bytes, 
 async def compiled(
     document: str, variables: dict[str, Any] | None = None, *, extensions: dict[str, Any] | None = None
 ) -> ExecutionResult | None:
-    operation = compile_operation(SCHEMA, parse(document), None)
+    operation = compile_operation(SCHEMA, parse(document), None, exact_types={})
     if operation is None:
         return None
-    begun = operation.begin(variables, None, extensions=extensions)  # type: ignore[arg-type]  # no context is used
+    begun = operation.begin(variables, None, extensions=extensions)
     if begun is None:
         return None
     run, root = begun

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from domain.model.errors import UnavailableError
 from graph.engine.events import WRITE_MAX_BYTES, RenderedEvent, RenderedResults, SharedResults
-from graph.engine.streaming import stream
+from graph.engine.schema import stream
 from graph.schema.build import Schema
 from graph.schema.cursors import read_stream_cursor
 from tests.graph.engine.both import is_covered, logged, payloads, without_error_ids
@@ -134,11 +134,12 @@ async def test_without_compiled_operations_nothing_is_rendered_ahead() -> None:
 async def test_only_the_newest_results_are_kept_for_others() -> None:
     world, context = await world_of(Scenario())
     shared = SharedResults(max_results=2)
-    operation = DOCUMENTS.read(UPDATES, CORE).compiled_for(None, COMPILING)
+    operation = COMPILING.compiled_operation(DOCUMENTS.read(UPDATES, CORE), None)
     assert operation is not None
     begun = operation.begin(None, context)
     assert begun is not None
-    events = stream(*begun, shared)
+    assert COMPILING.hooks is not None
+    events = stream(*begun, shared=shared, hooks=COMPILING.hooks)
     await anext(events)
     await let_things_happen(world)
 

@@ -50,8 +50,8 @@ async def test_each_choice_of_what_is_left_in_is_compiled_by_itself(is_wanted: b
 async def test_an_operation_is_compiled_once_for_its_text() -> None:
     document = DOCUMENTS.read(SEVERAL, CORE)
 
-    assert document.compiled_for("Mine", COMPILING) is document.compiled_for("Mine", COMPILING)
-    assert document.compiled_for("Mine", COMPILING) is not document.compiled_for("Theirs", COMPILING)
+    assert COMPILING.compiled_operation(document, "Mine") is COMPILING.compiled_operation(document, "Mine")
+    assert COMPILING.compiled_operation(document, "Mine") is not COMPILING.compiled_operation(document, "Theirs")
 
 
 async def test_a_mutation_is_not_run_where_only_queries_are_allowed() -> None:

@@ -29,26 +29,26 @@ READ_BY_STRAWBERRY = (
     accounts=st.lists(st.sampled_from("ab"), min_size=1, max_size=12),
     deeds=st.lists(st.tuples(st.sampled_from(["end", "cancel"]), st.integers(0, 11)), max_size=24),
 )
-def test_never_more_are_at_work_than_may_and_the_others_come_in_their_order(
+def test_no_more_queries_run_than_allowed_and_the_others_follow_in_their_order(
     accounts: list[str], deeds: list[tuple[str, int]]
 ) -> None:
-    asyncio.run(_take_turns(accounts, deeds))
+    asyncio.run(_run_and_end(accounts, deeds))
 
 
-async def _take_turns(accounts: list[str], deeds: list[tuple[str, int]]) -> None:
-    turns, begun, ends = QueryConcurrency(), list[int](), [asyncio.Event() for _ in accounts]
-    at_work = dict.fromkeys(accounts, 0)
+async def _run_and_end(accounts: list[str], deeds: list[tuple[str, int]]) -> None:
+    concurrency, begun, ends = QueryConcurrency(), list[int](), [asyncio.Event() for _ in accounts]
+    running = dict.fromkeys(accounts, 0)
 
     async def work(number: int) -> None:
         account = accounts[number]
-        async with turns.taken(account, at_once=AT_ONCE):
-            at_work[account] += 1
-            assert at_work[account] <= AT_ONCE
+        async with concurrency.slot(account, at_once=AT_ONCE):
+            running[account] += 1
+            assert running[account] <= AT_ONCE
             begun.append(number)
             try:
                 await ends[number].wait()
             finally:
-                at_work[account] -= 1
+                running[account] -= 1
 
     tasks = [asyncio.create_task(work(number)) for number in range(len(accounts))]
     await _let_all_go_on(tasks)
@@ -64,28 +64,28 @@ async def _take_turns(accounts: list[str], deeds: list[tuple[str, int]]) -> None
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
 
     assert all(outcome is None or isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
-    for account in at_work:
+    for account in running:
         of_account = [number for number in begun if accounts[number] == account]
         assert of_account == sorted(of_account)
     assert all(number in begun for number, outcome in enumerate(outcomes) if outcome is None)
-    assert len(turns) == 0
+    assert len(concurrency) == 0
 
 
-async def test_a_turn_that_comes_as_its_caller_is_cancelled_is_the_next_ones() -> None:
-    turns = QueryConcurrency()
+async def test_a_slot_that_is_handed_over_as_its_caller_is_cancelled_goes_to_the_next_query() -> None:
+    concurrency = QueryConcurrency()
 
     async def work() -> str:
-        async with turns.taken("alice", at_once=1):
+        async with concurrency.slot("alice", at_once=1):
             return "done"
 
-    async with turns.taken("alice", at_once=1):
-        canceled, patient = (asyncio.create_task(work()) for _ in range(2))
-        await _let_all_go_on([canceled, patient])
+    async with concurrency.slot("alice", at_once=1):
+        canceled, waiting = (asyncio.create_task(work()) for _ in range(2))
+        await _let_all_go_on([canceled, waiting])
     canceled.cancel()
 
-    assert await asyncio.wait_for(patient, 5) == "done"
+    assert await asyncio.wait_for(waiting, 5) == "done"
     assert canceled.cancelled()
-    assert len(turns) == 0
+    assert len(concurrency) == 0
 
 
 async def _let_all_go_on(tasks: Sequence[asyncio.Task[Any]]) -> None:
@@ -94,7 +94,7 @@ async def _let_all_go_on(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 
 @pytest.mark.parametrize("query", [READ, READ_BY_STRAWBERRY])
-async def test_whoever_asks_from_many_connections_keeps_nobody_else_waiting(
+async def test_an_account_that_queries_over_many_connections_makes_no_other_account_wait(
     query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, may_end = list[str | None](), asyncio.Event()

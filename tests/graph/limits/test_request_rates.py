@@ -21,11 +21,11 @@ LATE_SECONDS = 0.05
 
 
 @pytest.fixture(autouse=True)
-def _told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_rates, "REFUSED_AFTER_SECONDS", LATE_SECONDS)
 
 
-async def test_an_account_that_asks_too_often_is_told_when_to_come_back_and_others_are_served() -> None:
+async def test_an_account_beyond_its_rate_gets_retry_after_and_others_are_served() -> None:
     async with running_api(World(settings=REQUESTS)) as api:
         for _ in range(3):
             assert (await api.answer(VIEWER))["data"]
@@ -92,8 +92,8 @@ async def test_operations_on_a_websocket_count_like_requests_and_the_socket_goes
         assert (await api.post({"query": VIEWER})).status == 429
 
 
-async def test_strangers_who_ask_together_too_often_are_told_late() -> None:
-    async with running_api(World(settings=GraphSettings(strangers_per_second=1))) as api:
+async def test_unauthenticated_requests_beyond_their_common_rate_are_refused_late() -> None:
+    async with running_api(World(settings=GraphSettings(unauthenticated_per_second=1))) as api:
         loop = asyncio.get_running_loop()
         assert (await api.http.post(api.url, json={"query": VIEWER})).status == 401
         began = loop.time()
@@ -104,7 +104,7 @@ async def test_strangers_who_ask_together_too_often_are_told_late() -> None:
         assert api.world.telemetry.counted(Metric.REQUESTS_REFUSED, limit="unauthenticated") == 1
 
 
-async def test_an_account_that_was_long_forgotten_begins_anew() -> None:
+async def test_an_account_whose_bucket_was_dropped_starts_with_a_full_one() -> None:
     settings = GraphSettings(requests_per_second=1, requests_burst=1, rated_accounts_max=2)
     rates = RequestRates(settings, RecordingTelemetry())
 

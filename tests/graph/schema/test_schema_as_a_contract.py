@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from graphql import build_schema
 
-from graph.schema.descriptions import ANYWHERE, WORDS, parts
+from graph.schema.description_texts import ANYWHERE, WORDS
+from graph.schema.descriptions import parts
 from graph.schema.export import schema_text
 from tools.checks.schema_changes import find_problems, last_release
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from graph.websocket.send_timeout import within
+from graph.websocket.send_timeout import with_timeout
 
 LONG_SECONDS, SHORT_SECONDS = 5.0, 0.01
 
@@ -20,7 +20,7 @@ async def test_work_that_never_waits_gives_its_result_and_starts_no_timer(monkey
 
     monkeypatch.setattr(asyncio, "timeout", None)
 
-    assert await within(LONG_SECONDS, ready()) == 1
+    assert await with_timeout(LONG_SECONDS, ready()) == 1
 
 
 async def test_work_that_waits_gives_its_result_however_often_it_waits() -> None:
@@ -29,7 +29,7 @@ async def test_work_that_waits_gives_its_result_however_often_it_waits() -> None
             await asyncio.sleep(0)
         return await asyncio.wait_for(asyncio.sleep(0, result=2), LONG_SECONDS)
 
-    assert await within(LONG_SECONDS, patient()) == 2
+    assert await with_timeout(LONG_SECONDS, patient()) == 2
 
 
 @pytest.mark.parametrize("waits", [0, 1, 3])
@@ -40,21 +40,21 @@ async def test_the_failure_of_the_work_is_the_caller_s(waits: int) -> None:
         raise GoneError
 
     with pytest.raises(GoneError):
-        await within(LONG_SECONDS, failing())
+        await with_timeout(LONG_SECONDS, failing())
 
 
 async def test_work_that_takes_too_long_is_told_and_then_given_up() -> None:
     told: list[str] = []
 
     with pytest.raises(TimeoutError):
-        await within(SHORT_SECONDS, _noting_its_end(told))
+        await with_timeout(SHORT_SECONDS, _noting_its_end(told))
 
     assert told == ["canceled", "tidied up"]
 
 
 async def test_who_is_canceled_meanwhile_cancels_the_work() -> None:
     told: list[str] = []
-    task = asyncio.create_task(within(LONG_SECONDS, _noting_its_end(told)))
+    task = asyncio.create_task(with_timeout(LONG_SECONDS, _noting_its_end(told)))
     await asyncio.sleep(0)
 
     task.cancel()
@@ -75,7 +75,7 @@ async def test_work_may_take_a_cancellation_for_its_end(catching: bool) -> None:
         return "done"
 
     outcomes = [
-        await _outcome_of(lambda: within(SHORT_SECONDS, stubborn())),
+        await _outcome_of(lambda: with_timeout(SHORT_SECONDS, stubborn())),
         await _outcome_of(lambda: _plain(stubborn())),
     ]
 

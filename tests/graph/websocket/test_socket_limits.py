@@ -71,21 +71,21 @@ async def test_an_account_may_open_a_socket_again_when_one_of_its_own_has_gone()
             await is_served(another)
 
 
-async def test_strangers_that_only_connect_cannot_keep_an_honest_client_out() -> None:
+async def test_sockets_that_only_connect_cannot_keep_an_honest_client_out() -> None:
     async with AsyncExitStack() as stack:
         settings = GraphSettings(sockets_waiting_max=3)
         api, _ = await open_sockets(stack, settings, accounts=())
-        strangers = [await stack.enter_async_context(raw_socket(api.port)) for _ in range(3)]
+        unauthenticated = [await stack.enter_async_context(raw_socket(api.port)) for _ in range(3)]
 
         honest = await stack.enter_async_context(raw_socket(api.port))
         await honest.introduce()
 
-        assert await strangers[0].closed() == (4408, "More than 3 sockets wait for connection_init")
+        assert await unauthenticated[0].closed() == (4408, "More than 3 sockets wait for connection_init")
         await is_served(honest)
-        await strangers[1].introduce()
+        await unauthenticated[1].introduce()
 
 
-async def test_who_was_introduced_never_makes_room_for_strangers() -> None:
+async def test_an_authenticated_socket_never_makes_room_for_others() -> None:
     async with AsyncExitStack() as stack:
         settings = GraphSettings(sockets_waiting_max=1)
         api, (honest,) = await open_sockets(stack, settings, accounts=("alice",))

@@ -1,7 +1,7 @@
 """One followed account in a process: puts its changes in order and hands each to the subscribers once. No I/O.
 
 The account's sequence has no gaps. So `position` (everything up to it was handed out) and `newest` (the highest
-sequence known to exist) tell all: late and repeated changes are dropped, early ones wait, and a difference that stays
+sequence known to exist) are enough: late and repeated changes are dropped, early ones wait, and a difference that stays
 must be read from the database.
 """
 
@@ -26,7 +26,7 @@ class AccountStream:
 
     @property
     def is_followed(self) -> bool:
-        """Whether anybody listens."""
+        """Whether the account has a subscriber."""
         return bool(self._of_account or self._of_order)
 
     @property
@@ -55,7 +55,7 @@ class AccountStream:
             self.position = position
             self._hand_out_early()
 
-    def hear(self, changes: Iterable[RecordedChange], *, newest: int) -> None:
+    def receive(self, changes: Iterable[RecordedChange], *, newest: int) -> None:
         """Take changes in whatever order they come, and note which sequence exists."""
         for change in changes:
             self._take(change)
@@ -83,7 +83,7 @@ class AccountStream:
             self._early[change.sequence] = change
 
     def _hand_out_early(self) -> None:
-        """Hand out the early changes whose turn has come, and drop those that were handed out by now."""
+        """Hand out the early changes that are next, and drop those that were handed out already."""
         if self.position is None or not self._early:
             return
         while (change := self._early.pop(self.position + 1, None)) is not None:

@@ -16,7 +16,7 @@ from tests.support.live_feeds import a_feed
 WITHIN_SECONDS = 10.0
 
 
-class DeafWrite:
+class LostCancellation:
     """A write that is under way until it is cancelled, and then has just ended."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class DeafWrite:
 async def test_a_hub_ends_though_its_check_of_the_link_has_lost_the_cancellation(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = DeafWrite()
+    check = LostCancellation()
     monkeypatch.setattr(RedisLink, "check", check.write)
 
     async with asyncio.timeout(WITHIN_SECONDS), a_feed(ChangeHistory(), redis_url=redis_url):
@@ -42,7 +42,7 @@ async def test_a_hub_ends_though_its_check_of_the_link_has_lost_the_cancellation
 async def test_a_publisher_ends_though_its_write_has_lost_the_cancellation(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execute = DeafWrite()
+    execute = LostCancellation()
     monkeypatch.setattr(Pipeline, "execute", execute.write)
     settings = PublisherSettings(send_timeout_seconds=WITHIN_SECONDS * 2, flush_timeout_seconds=0.1)
     change = ChangeHistory().append(a_snapshot())

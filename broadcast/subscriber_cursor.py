@@ -1,10 +1,10 @@
-"""One subscriber's way through the changes: from a number on, each once and in order, by hint or by reading."""
+"""The position of one subscriber in the changes: from a number on, each once and in order, by hint or by reading."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from broadcast.rereading import RetryingChangeLog
+from broadcast.retrying_change_log import RetryingChangeLog
 from broadcast.subscriber import Cause, Subscriber
 from domain.model.changes import RecordedChange
 from domain.model.errors import HistoryGoneError
@@ -12,7 +12,7 @@ from domain.ports.telemetry import Metric, Telemetry
 
 
 class SubscriberCursor(ABC):
-    """Follows consecutive numbers. `at` is the number of the last change that was given out."""
+    """Follows consecutive numbers. `at` is the number of the last change that was returned."""
 
     def __init__(self, subscriber: Subscriber, *, log: RetryingChangeLog, telemetry: Telemetry) -> None:
         self.at = 0
@@ -68,7 +68,7 @@ class SubscriberCursor(ABC):
         return newer
 
     def _newer(self, changes: Iterable[RecordedChange]) -> Sequence[RecordedChange]:
-        """Those that follow without a gap on what was given out; they count as given out."""
+        """Those that follow without a gap on what was returned; they count as returned."""
         newer: list[RecordedChange] = []
         for change in changes:
             if self._number(change) == self.at + 1:

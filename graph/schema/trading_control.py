@@ -5,12 +5,12 @@ import strawberry
 from domain.model import errors, limits
 from domain.model.errors import IssueCode
 from domain.ports.trading_control import HaltFilter
-from graph.auth.viewer import Scope
+from graph.auth.bearer import Scope
 from graph.context import Context, Info
 from graph.errors import bad_input
 from graph.schema.cursors import read_halt_cursor, write_halt_cursor
 from graph.schema.fields import described
-from graph.schema.pages import PageArguments, read_page
+from graph.schema.page_arguments import PageArguments, read_page
 from graph.schema.types.connection import Connection, connect
 from graph.schema.types.inputs import checked_text, given
 from graph.schema.types.trading import (
@@ -175,8 +175,8 @@ async def _limits(context: Context, account_id: str | None) -> AccountLimits:
 
 def _operator(info: Info) -> str:
     """Who asks; raises FORBIDDEN when it is no operator."""
-    info.context.viewer.require(Scope.OPERATOR)
-    return info.context.viewer.account_id
+    info.context.bearer.require(Scope.OPERATOR)
+    return info.context.bearer.account_id
 
 
 def _whom(asked: strawberry.ID | None, *, everybody: bool) -> str | None:

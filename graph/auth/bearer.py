@@ -17,7 +17,7 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Viewer:
+class Bearer:
     """The bearer of a valid token."""
 
     account_id: str

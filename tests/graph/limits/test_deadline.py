@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from graph.limits.deadlines import Deadlines
+from graph.limits.deadline import Deadlines
 
 SECONDS = 0.05
 
@@ -40,7 +40,7 @@ async def test_the_timer_goes_on_for_those_who_began_later() -> None:
     assert first.result() == "timed out"
 
 
-async def test_a_caller_who_cancels_is_not_told_of_a_time_out() -> None:
+async def test_a_cancellation_by_the_caller_is_not_taken_for_a_time_out() -> None:
     deadlines = Deadlines()
     task = asyncio.create_task(bounded(deadlines, asyncio.Event()))
     await asyncio.sleep(0)
@@ -50,7 +50,7 @@ async def test_a_caller_who_cancels_is_not_told_of_a_time_out() -> None:
         await task
 
 
-async def test_a_caller_who_cancels_at_the_moment_of_the_time_out_is_heard() -> None:
+async def test_a_cancellation_at_the_moment_of_the_time_out_stays_one() -> None:
     deadlines = Deadlines()
     task = asyncio.create_task(bounded(deadlines, asyncio.Event()))
     await asyncio.sleep(0)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
-from broadcast.account import AccountStream
+from broadcast.account_stream import AccountStream
 from broadcast.settings import HubSettings
 from broadcast.shards import shard_of
 from broadcast.subscriber import Subscriber

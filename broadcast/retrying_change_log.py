@@ -1,4 +1,4 @@
-"""The change log as those read it who missed something: page by page, patiently, a bounded number at a time."""
+"""The change log for reading what was missed: page by page, retried, a bounded number of reads at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,9 +15,9 @@ _Read = TypeVar("_Read")
 
 
 class RetryingChangeLog:
-    """Asks until the database answers. Whoever waits loses nothing, since what it missed stays stored.
+    """Reads until the database answers. Waiting loses nothing, since what was missed stays stored.
 
-    The pages raise HistoryGone as the port ChangeLog says.
+    The pages raise HistoryGoneError as the port ChangeLog says.
     """
 
     def __init__(self, log: ChangeLog, *, settings: HubSettings, telemetry: Telemetry) -> None:
@@ -30,36 +30,36 @@ class RetryingChangeLog:
     async def account_page(self, account_id: str, *, after: int) -> Sequence[RecordedChange]:
         """The account's next changes; a page that is not full is the last one."""
         limit = self._settings.page_max_changes
-        return await self._ask(lambda: self._log.changes_after(account_id, after, limit=limit))
+        return await self._retry(lambda: self._log.changes_after(account_id, after, limit=limit))
 
     async def order_page(self, order_id: UUID, *, after_version: int) -> Sequence[RecordedChange]:
         """The order's next changes; a page that is not full is the last one."""
         limit = self._settings.page_max_changes
-        return await self._ask(lambda: self._log.order_changes_after(order_id, after_version, limit=limit))
+        return await self._retry(lambda: self._log.order_changes_after(order_id, after_version, limit=limit))
 
     async def position(self, account_id: str) -> int:
         """The sequence of the account's newest change."""
-        return await self._ask(lambda: self._log.position(account_id))
+        return await self._retry(lambda: self._log.position(account_id))
 
     async def order_position(self, order_id: UUID, *, account_id: str) -> AccountPosition | None:
         """The order and its account's sequence."""
-        return await self._ask(lambda: self._log.order_position(order_id, account_id=account_id))
+        return await self._retry(lambda: self._log.order_position(order_id, account_id=account_id))
 
     def is_last_page(self, page: Sequence[RecordedChange]) -> bool:
         """Whether nothing followed this page when it was read."""
         return len(page) < self._settings.page_max_changes
 
-    async def _ask(self, question: Callable[[], Awaitable[_Read]]) -> _Read:
+    async def _retry(self, read: Callable[[], Awaitable[_Read]]) -> _Read:
         delay = self._settings.read_retry_delay_seconds
         while True:
             try:
                 async with self._slots:
-                    answer = await question()
+                    result = await read()
             except UnavailableError as error:
                 self._note_failure(error)
             else:
                 self._is_failing = False
-                return answer
+                return result
             await asyncio.sleep(delay)
             delay = min(delay * 2, self._settings.read_retry_delay_max_seconds)
 

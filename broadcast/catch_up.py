@@ -1,0 +1,73 @@
+"""The reads that bring the account streams of a process up to date: one task per stream at a time."""
+
+import asyncio
+
+from broadcast.account_stream import AccountStream
+from broadcast.followed_accounts import FollowedAccounts
+from broadcast.retrying_change_log import RetryingChangeLog
+from broadcast.settings import HubSettings
+from broadcast.subscriber import Cause
+from domain.model.errors import HistoryGoneError
+from domain.ports.telemetry import Metric, Telemetry
+
+
+class CatchUp:
+    """Reads from the change log what hints missed, for all subscribers of an account together."""
+
+    def __init__(
+        self,
+        log: RetryingChangeLog,
+        *,
+        followed: FollowedAccounts,
+        settings: HubSettings,
+        telemetry: Telemetry,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._log = log
+        self._followed = followed
+        self._settings = settings
+        self._telemetry = telemetry
+        self._tasks = tasks
+        self._running: dict[AccountStream, asyncio.Task[None]] = {}
+
+    def start(self, stream: AccountStream, cause: Cause) -> None:
+        """Start to catch up if the stream is behind, followed, and not catching up already."""
+        if stream.is_behind and stream not in self._running and self._followed.is_current(stream):
+            task = self._tasks.create_task(self._catch_up(stream, cause), name=f"catch up {stream.account_id}")
+            self._running[stream] = task
+
+    def cancel(self, stream: AccountStream) -> None:
+        """Cancel the stream's reads: nobody follows it any more."""
+        task = self._running.pop(stream, None)
+        if task is not None:
+            task.cancel()
+
+    def cancel_all(self) -> None:
+        """Cancel all reads."""
+        for task in list(self._running.values()):
+            task.cancel()
+
+    async def _catch_up(self, stream: AccountStream, cause: Cause) -> None:
+        try:
+            if cause is not Cause.RECONNECT:
+                # The missing change may be on its way, by a slower publisher.
+                await asyncio.sleep(self._settings.settle_seconds)
+            if stream.is_behind:
+                self._telemetry.count(Metric.REREADS, cause=cause)
+            while stream.is_behind:
+                await self._read_page(stream)
+        finally:
+            # Here and not in a callback: a change that comes right after the last look must start a new task.
+            self._running.pop(stream, None)
+
+    async def _read_page(self, stream: AccountStream) -> None:
+        position, newest = stream.position or 0, stream.newest
+        try:
+            page = await self._log.account_page(stream.account_id, after=position)
+        except HistoryGoneError:
+            stream.jump(await self._log.position(stream.account_id))
+            return
+        stream.receive(page, newest=0)
+        if (stream.position, stream.newest) == (position, newest):
+            # The message that announced more was wrong: the database would have it, since it is written first.
+            stream.forget_unproved()

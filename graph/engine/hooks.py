@@ -1,0 +1,44 @@
+"""What the compiler needs of the application around it, handed in once: the compiler imports nothing of it."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from graphql import DocumentNode, GraphQLError
+
+from graph.engine.leaves import ExactTypes
+from graph.engine.operation import CompiledOperation
+from graph.engine.run import Context
+
+
+class CompilableDocument(Protocol):
+    """A valid document, and its compiled operations by name: None for one that is not compilable."""
+
+    @property
+    def node(self) -> DocumentNode:
+        """The parsed document."""
+
+    @property
+    def compiled(self) -> dict[str | None, CompiledOperation | None]:
+        """The operations that were compiled so far. The compiler adds to them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineHooks:
+    """The callables of the application. Each is called once per operation, `public_error` once per error.
+
+    `find_document` takes the query, the operation's name, its variables and the context, and returns None for what
+    Strawberry has to answer, a refusal for example. `deadline` takes the context and the kind of the operation
+    (`query`, `mutation`, `subscription`) and spans the operation, of a subscription its start. `query_slot` is held by
+    each query while it runs. `exact_types` names the class that nearly every value of a scalar has, by the scalar's
+    `serialize`: such a value is neither null nor an error. `shared_results_max` bounds the results of subscriptions
+    that are kept to be sent to other subscribers.
+    """
+
+    find_document: Callable[[str, str | None, Mapping[str, Any] | None, Context], CompilableDocument | None]
+    deadline: Callable[[Context, str], AbstractContextManager[None]]
+    query_slot: Callable[[Context], AbstractAsyncContextManager[None]]
+    public_error: Callable[[GraphQLError, Context], GraphQLError]
+    exact_types: ExactTypes = field(default_factory=dict)
+    shared_results_max: int = 1_000
