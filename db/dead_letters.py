@@ -1,4 +1,4 @@
-"""What could not be understood, raw, for people to look at."""
+"""Dead letters: messages that could not be processed, raw, for people to inspect."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, RAW_MAX_BYTE
 from db.database import Database
 from domain.ports.ingest_state import DeadLetters
 
-KEEP = """
+ADD = """
 INSERT INTO dead_letters AS d (digest, source, error, raw, first_at, last_at) VALUES ($1, $2, $3, $4, now(), now())
 ON CONFLICT (digest) DO UPDATE SET count = d.count + 1, error = excluded.error, last_at = excluded.last_at
 """
@@ -15,14 +15,14 @@ ON CONFLICT (digest) DO UPDATE SET count = d.count + 1, error = excluded.error, 
 
 @dataclass(frozen=True, slots=True)
 class PostgresDeadLetters(DeadLetters):
-    """One row for each source and content, however often it comes; of a huge one the beginning."""
+    """Dead letters in PostgreSQL: one row for each source and content; a message is cut at RAW_MAX_BYTES."""
 
     database: Database
 
-    async def keep(self, *, source: str, error: str, raw: bytes) -> None:
+    async def add(self, *, source: str, error: str, raw: bytes) -> None:
         digest = hashlib.sha256(source.encode("utf-8", "replace") + b"\0" + raw).digest()
         await self.database.fetch(
-            KEEP,
+            ADD,
             digest,
             storable(source, max_characters=CODE_MAX_CHARACTERS),
             storable(error, max_characters=MESSAGE_MAX_CHARACTERS),

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, collate, func, literal, or_, select
 from db.columns import NAME
 from db.database import Database, Row
 from db.keyset import Keyset, read_page
-from db.tables import instruments
+from db.venue_tables import instruments
 from domain.model.order_query import Page, PageRequest
 from domain.model.values import Instrument
 from domain.ports.readers import InstrumentCatalog

@@ -8,9 +8,10 @@ from uuid import UUID
 import asyncpg
 
 from db.array_literals import text_array
+from db.change_arrays import NumberedChanges, numbered
 from db.database import Database, Row
 from db.order_rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
-from db.write_arrays import NumberedChanges, numbered, write_arguments
+from db.write_arrays import write_arguments
 from db.write_statement import WRITE
 from domain.model.changes import PlacementState, RecordedChange, snapshot, view
 from domain.model.errors import ExecutionIdTakenError, LeadershipLostError, VersionConflictError

@@ -1,4 +1,4 @@
-"""Up to which moment of each venue's clock everything was recorded, and which process leads: one row for each venue."""
+"""The position of each venue's stream, and which process leads: one row for each venue."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,10 +13,10 @@ INSERT INTO stream_positions AS p (venue, moment) VALUES ($1, $2)
 ON CONFLICT (venue) DO UPDATE SET moment = excluded.moment
 WHERE (p.moment IS NULL OR p.moment < excluded.moment) AND ($3::bigint IS NULL OR p.epoch = $3::bigint)
 """
-# Whoever stands by asks often. An UPDATE whose condition does not hold locks nothing, so it holds up no batch of the
+# Standby processes call this often. An UPDATE whose condition does not hold locks nothing, so it delays no batch of the
 # leader; one whose condition holds waits for the batch that is being written, and every later one finds the new epoch.
-# A process may take over from itself: it does when it never heard the answer to an earlier call.
-TAKE = """
+# A process may acquire its own lease again: it does when the answer to an earlier call was lost.
+ACQUIRE = """
 WITH taken AS (
     UPDATE stream_positions AS p SET epoch = p.epoch + 1, leader_id = $2, lease_until = now() + $3::interval
     WHERE p.venue = $1 AND (p.lease_until IS NULL OR p.lease_until <= now() OR p.leader_id = $2)
@@ -34,12 +34,12 @@ RENEW = """
 UPDATE stream_positions AS p SET lease_until = now() + $3::interval WHERE p.venue = $1 AND p.epoch = $2
 RETURNING p.epoch
 """
-GIVE_BACK = "UPDATE stream_positions AS p SET lease_until = NULL WHERE p.venue = $1 AND p.epoch = $2"
+RELEASE = "UPDATE stream_positions AS p SET lease_until = NULL WHERE p.venue = $1 AND p.epoch = $2"
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresStreamPositions(StreamPositions):
-    """Positions as a column."""
+    """Stream positions in PostgreSQL."""
 
     database: Database
 
@@ -53,16 +53,16 @@ class PostgresStreamPositions(StreamPositions):
 
 @dataclass(frozen=True, slots=True)
 class PostgresLeadershipLease(LeadershipLease):
-    """Leases by the database's clock; their epochs are what `db.write_statement` compares."""
+    """Leases in PostgreSQL, by its clock; `db.write_statement` compares their epochs."""
 
     database: Database
 
-    async def take(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
-        rows = await self.database.fetch(TAKE, venue, leader_id, lease)
+    async def acquire(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
+        rows = await self.database.fetch(ACQUIRE, venue, leader_id, lease)
         return next((Fence(venue=venue, epoch=row["epoch"]) for row in rows), None)
 
     async def renew(self, fence: Fence, *, lease: timedelta) -> bool:
         return bool(await self.database.fetch(RENEW, fence.venue, fence.epoch, lease))
 
-    async def give_back(self, fence: Fence) -> None:
-        await self.database.fetch(GIVE_BACK, fence.venue, fence.epoch)
+    async def release(self, fence: Fence) -> None:
+        await self.database.fetch(RELEASE, fence.venue, fence.epoch)

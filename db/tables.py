@@ -1,4 +1,4 @@
-"""The tables: orders, what happened to them, and what the gateway keeps beside them.
+"""The tables of orders, their executions and changes, and of accounts.
 
 Rules of the layout: nothing that a fill changes stands in an index or in an index's predicate, so that fills stay
 heap-only updates (measured: with `status` in a predicate 27 to 45 % of them do); `account_id` is in every table that
@@ -13,7 +13,6 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
-    LargeBinary,
     Numeric,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -25,14 +24,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-import db.trading_tables  # noqa: F401 - whoever knows these tables knows those: together they are the database
+import db.trading_tables
+import db.venue_tables  # noqa: F401 - importing these tables registers all of them in the metadata
 from db.columns import (
     CODE_MAX_CHARACTERS,
     ID_MAX_CHARACTERS,
     MESSAGE_MAX_CHARACTERS,
     MOMENT,
     NAME,
-    RAW_MAX_BYTES,
     at_most,
     exact_decimal,
     metadata,
@@ -202,71 +201,4 @@ accounts = Table(
     at_most("id", ID_MAX_CHARACTERS),
     # Few rows, each changed all the time: room for heap-only updates.
     postgresql_with={"fillfactor": "50", "autovacuum_vacuum_scale_factor": "0.02", "autovacuum_vacuum_cost_delay": "0"},
-)
-
-instruments = Table(
-    "instruments",
-    metadata,
-    Column("isin", NAME, nullable=False),
-    Column("symbol", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("tick_size", Numeric, nullable=False),
-    Column("lot_size", Numeric, nullable=False),
-    Column("tradable", Boolean, nullable=False),
-    PrimaryKeyConstraint("isin"),
-    CheckConstraint("char_length(isin) = 12", name="isin"),
-    at_most("symbol", CODE_MAX_CHARACTERS),
-    at_most("name", MESSAGE_MAX_CHARACTERS),
-    at_most("currency", CODE_MAX_CHARACTERS),
-    positive_decimal("tick_size"),
-    positive_decimal("lot_size"),
-)
-
-stream_positions = Table(
-    "stream_positions",
-    metadata,
-    Column("venue", NAME, nullable=False),
-    # Up to here everything was recorded; null before the first catch-up.
-    Column("moment", MOMENT),
-    # The fence of the process that leads: it rises with every new leader. Nobody leads when the lease is over or null.
-    Column("epoch", BigInteger, nullable=False, server_default=text("0")),
-    Column("leader_id", Uuid),
-    Column("lease_until", MOMENT),
-    PrimaryKeyConstraint("venue"),
-    at_most("venue", ID_MAX_CHARACTERS),
-)
-
-venue_gates = Table(
-    "venue_gates",
-    metadata,
-    Column("venue", NAME, nullable=False),
-    # Failures in a row, over all workers. The circuit is open while `probe_at` is set: from then on one order is tried.
-    Column("failures", Integer, nullable=False, server_default=text("0")),
-    Column("probe_at", MOMENT),
-    # The venue asked for a pause until then.
-    Column("paused_until", MOMENT),
-    Column("reason", Text),
-    PrimaryKeyConstraint("venue"),
-    at_most("venue", ID_MAX_CHARACTERS),
-    CheckConstraint(f"char_length(reason) <= {MESSAGE_MAX_CHARACTERS}", name="reason"),
-    # One row that changes often: room for heap-only updates.
-    postgresql_with={"fillfactor": "50"},
-)
-
-dead_letters = Table(
-    "dead_letters",
-    metadata,
-    Column("digest", LargeBinary, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("raw", LargeBinary, nullable=False),
-    Column("count", BigInteger, nullable=False, server_default=text("1")),
-    Column("first_at", MOMENT, nullable=False),
-    Column("last_at", MOMENT, nullable=False),
-    PrimaryKeyConstraint("digest"),
-    CheckConstraint("octet_length(digest) = 32", name="digest"),
-    at_most("source", CODE_MAX_CHARACTERS),
-    CheckConstraint(f"char_length(error) <= {MESSAGE_MAX_CHARACTERS}", name="error"),
-    CheckConstraint(f"octet_length(raw) <= {RAW_MAX_BYTES}", name="raw"),
 )

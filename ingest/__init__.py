@@ -1,1 +1,1 @@
-"""Follows the exchange's execution stream into the database."""
+"""Ingest: the venue's execution stream, recorded in the database."""

@@ -1,7 +1,7 @@
-"""The bounded buffer between the socket and the database, and the batches that are taken from it.
+"""The bounded buffer between the socket and the database, from which batches are taken.
 
-The reader must never wait for the database: a websocket library stops answering pings while nobody reads. So the
-reader only puts in here; when it is full the session is given up on purpose, and the venue is asked what was missed.
+The reader must never wait for the database: a websocket library answers no pings while nothing is read. So the reader
+only puts reports in here. When the buffer is full the session is ended, and a catch-up records what was missed.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ Item = TypeVar("Item")
 
 
 class BufferFullError(Exception):
-    """Recording has fallen too far behind the stream."""
+    """Recording is too far behind the stream."""
 
 
 class Buffer(Generic[Item]):
-    """First in, first out, with a bound. One task takes from it."""
+    """A bounded first-in, first-out queue. One task takes from it."""
 
     def __init__(self, *, items_max: int) -> None:
         self._items_max = items_max
@@ -27,7 +27,7 @@ class Buffer(Generic[Item]):
         self._is_reached = asyncio.Event()
 
     def put(self, items: Sequence[Item]) -> None:
-        """Put some in without waiting. Raises BufferFullError, and takes none of them then."""
+        """Add the items without waiting. Raises BufferFullError and adds none when they do not fit."""
         if len(self._items) + len(items) > self._items_max:
             raise BufferFullError
         self._items += items
@@ -35,9 +35,9 @@ class Buffer(Generic[Item]):
             self._is_reached.set()
 
     async def take(self, *, items_max: int, within: timedelta, busy: asyncio.Future[Any]) -> Sequence[Item]:
-        """Wait for one, then take what there is, up to `items_max`: at once when nobody is busy.
+        """Wait for an item, then return up to `items_max`: at once when `busy` is done.
 
-        Else more is gathered until that is over, or there are so many, or for that time.
+        Otherwise gather more until `busy` is done, or there are `items_max`, or the time `within` is over.
         """
         await self._reach(1)
         if not busy.done():
@@ -58,7 +58,7 @@ class Buffer(Generic[Item]):
         self._is_reached.set()
 
     async def _reach(self, items: int) -> None:
-        """Wait until there are so many, or somebody calls it enough."""
+        """Wait until there are so many items, or gathering is stopped."""
         self._wanted = items
         if len(self._items) < items:
             self._is_reached.clear()

@@ -1,8 +1,8 @@
-"""Follows the exchange's stream: connect, catch up what was missed while nobody listened, record what comes.
+"""The consumer of the venue's stream: connect, catch up with what was missed, record what comes.
 
-One task reads the socket into the buffer, one records batches from it, one asks the venue whenever something may have
-been missed, one ends a session that says nothing. A session that ends, for whatever reason, is followed by the next
-after a pause that grows; as long as none can be opened, the venue is asked instead.
+One task reads the socket into the buffer, one records batches from it, one makes a catch-up whenever something may have
+been missed, one ends a silent session. After a session ends, for whatever reason, the next is opened after a growing
+pause; while none can be opened, catch-ups replace the stream.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableReport, VenueReport, VenueStream
 from domain.services.pipeline import PipelineTicket
 from domain.services.reconciliation import Reconciliation
-from ingest.batch_recorder import Recorder
+from ingest.batch_recorder import BatchRecorder
 from ingest.buffer import Buffer, BufferFullError
-from ingest.silence_detector import Hearing, SilenceWatch
+from ingest.silence_detector import LastReport, SilenceDetector
 
 Item = VenueReport | UnreadableReport
 
@@ -28,11 +28,11 @@ class SessionEndedError(FillwireError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerPolicy:
-    """Bounds of following the stream. `batch_within` is how long what came while a batch is recorded gathers before it
-    is decided ahead of its turn, `session_min` keeps a venue that accepts and closes from being stormed.
+    """Bounds of following the stream. `batch_within` is how long reports gather while a batch is recorded before they
+    are decided as the next batch; a session shorter than `session_min` does not reset the pause before the next.
 
-    `catch_up_unheard` is the pace of asking while no session can be opened, `silence` how long one may say nothing
-    while orders are open, and `waiting_retry` the pace of trying reports again whose orders are not known yet.
+    `catch_up_disconnected` is the interval of catch-ups while no session can be opened, `silence` how long a session
+    may send nothing while orders are open, and `unmatched_retry` the interval at which unmatched reports are retried.
     """
 
     buffer_items_max: int
@@ -43,17 +43,17 @@ class ConsumerPolicy:
     session_min: timedelta
     catch_up_every: timedelta
     catch_up_pause: timedelta
-    catch_up_unheard: timedelta
+    catch_up_disconnected: timedelta
     silence: timedelta
-    waiting_retry: timedelta
+    unmatched_retry: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
-    """Follows one stream until cancelled. Raises LeadershipLost when what it writes is not wanted any more."""
+    """The consumer of one stream. Raises LeadershipLostError when another process leads."""
 
     stream: VenueStream
-    recorder: Recorder
+    recorder: BatchRecorder
     reconciliation: Reconciliation
     telemetry: Telemetry
     policy: ConsumerPolicy
@@ -61,10 +61,10 @@ class Consumer:
     async def run(self) -> None:
         """Connect, follow, and connect again, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._record_waiting())
-            tasks.create_task(self._follow_for_ever())
+            tasks.create_task(self._record_unmatched())
+            tasks.create_task(self._follow_permanently())
 
-    async def _follow_for_ever(self) -> None:
+    async def _follow_permanently(self) -> None:
         pause, clock = self.policy.reconnect_first, asyncio.get_running_loop().time
         caught_up_at = float("-inf")
         while True:
@@ -77,54 +77,56 @@ class Consumer:
             self.telemetry.warning("stream_lost", error=error, delay_seconds=pause.total_seconds(), next="reconnects")
             if was_open:
                 caught_up_at = clock()
-            elif clock() - caught_up_at >= self.policy.catch_up_unheard.total_seconds():
-                # A place that a dead connection holds may stay taken for a minute and more; fills do not wait for it.
+            elif clock() - caught_up_at >= self.policy.catch_up_disconnected.total_seconds():
+                # A dead connection may occupy the venue's only connection slot for over a minute.
                 await self._catch_up(cause="unheard")
                 caught_up_at = clock()
             await asyncio.sleep(pause.total_seconds())
             pause = min(pause * 2, self.policy.reconnect_max)
 
     async def _session(self) -> tuple[bool, str]:
-        """One connection from its opening to its end; gives whether it was open, and the reason of the end."""
+        """Follow one connection from its opening to its end; return whether it was open, and why it ended."""
         was_open, reason = False, "the stream ended"
         try:
             async with self.stream.connect() as reports:
                 was_open = True
                 self.telemetry.info("stream_connected")
                 self.telemetry.set(Metric.STREAM_CONNECTED, 1)
-                await self._follow(reports)
+                await self._process(reports)
         except* (TransientError, SessionEndedError, BufferFullError) as errors:
             reason = "; ".join(str(error) or type(error).__name__ for error in errors.exceptions)
         finally:
             self.telemetry.set(Metric.STREAM_CONNECTED, 0)
         return was_open, reason
 
-    async def _follow(self, reports: AsyncIterator[Sequence[Item]]) -> None:
+    async def _process(self, reports: AsyncIterator[Sequence[Item]]) -> None:
         buffer: Buffer[Item] = Buffer(items_max=self.policy.buffer_items_max)
-        hearing = Hearing(clock=asyncio.get_running_loop().time)
+        last_report = LastReport(clock=asyncio.get_running_loop().time)
         something_missed = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._read(reports, buffer, hearing))
-            # The stream is buffered meanwhile, so that people see what they missed before what is new.
+            tasks.create_task(self._read(reports, buffer, last_report))
+            # The stream is buffered meanwhile, so that missed changes are published before new ones.
             if not await self._catch_up(cause="connect"):
                 something_missed.set()
             tasks.create_task(self._record(buffer, something_missed))
             tasks.create_task(self._catch_up_when_needed(something_missed))
-            tasks.create_task(self._end_when_silent(hearing))
+            tasks.create_task(self._end_when_silent(last_report))
 
-    async def _read(self, reports: AsyncIterator[Sequence[Item]], buffer: Buffer[Item], hearing: Hearing) -> None:
+    async def _read(
+        self, reports: AsyncIterator[Sequence[Item]], buffer: Buffer[Item], last_report: LastReport
+    ) -> None:
         async for some in reports:
             if some:
-                hearing.mark()
+                last_report.mark()
                 buffer.put(some)
-            # A stream that has much to say never waits by itself, and PostgreSQL would.
+            # A busy stream never yields to the event loop, and the writes to PostgreSQL would wait.
             await asyncio.sleep(0)
         raise SessionEndedError("the venue closed the stream")
 
     async def _record(self, buffer: Buffer[Item], something_missed: asyncio.Event) -> None:
-        """Batch after batch. What comes while nothing is recorded goes at once, and what comes meanwhile gathers.
+        """Record batch after batch. A report that comes while nothing is recorded goes at once, others gather.
 
-        When that is much, it is taken and decided while the batch before is written, but no more than one batch is.
+        At most one further batch is decided while the previous one is written.
         """
         ticket = PipelineTicket()
         ticket.end()
@@ -135,9 +137,9 @@ class Consumer:
                 batch = await buffer.take(
                     items_max=self.policy.batch_items_max, within=self.policy.batch_within, busy=recording
                 )
-                before, ticket = ticket, ticket.next_ticket()
+                previous, ticket = ticket, ticket.next_ticket()
                 recording = tasks.create_task(self._record_batch(batch, ticket, something_missed))
-                await before.wait_until_ended()
+                await previous.wait_until_ended()
 
     async def _record_batch(
         self, batch: Sequence[Item], ticket: PipelineTicket, something_missed: asyncio.Event
@@ -145,10 +147,10 @@ class Consumer:
         if await self.recorder.record(batch, ticket=ticket):
             something_missed.set()
 
-    async def _record_waiting(self) -> None:
+    async def _record_unmatched(self) -> None:
         while True:
-            await asyncio.sleep(self.policy.waiting_retry.total_seconds())
-            await self.recorder.record_waiting()
+            await asyncio.sleep(self.policy.unmatched_retry.total_seconds())
+            await self.recorder.record_unmatched()
 
     async def _catch_up_when_needed(self, something_missed: asyncio.Event) -> None:
         while True:
@@ -163,14 +165,14 @@ class Consumer:
                 something_missed.set()
             await asyncio.sleep(self.policy.catch_up_pause.total_seconds())
 
-    async def _end_when_silent(self, hearing: Hearing) -> None:
-        watch = SilenceWatch(
-            hearing=hearing,
+    async def _end_when_silent(self, last_report: LastReport) -> None:
+        detector = SilenceDetector(
+            last_report=last_report,
             reconciliation=self.reconciliation,
             telemetry=self.telemetry,
             silence_seconds=self.policy.silence.total_seconds(),
         )
-        raise SessionEndedError(await watch.reason_to_end())
+        raise SessionEndedError(await detector.reason_to_end())
 
     async def _catch_up(self, *, cause: str) -> bool:
         try:

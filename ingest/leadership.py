@@ -1,8 +1,8 @@
-"""Which ingest follows the stream: one leads by a lease in the database, the others stand by and ask for it.
+"""Leadership of ingest: one process follows the stream under a lease in the database, the others stand by.
 
-The lease decides who may open the stream, which most venues give to one connection only. What may be written is decided
-by its epoch, which the statement that records a batch compares: a leader that was paused past its lease can read old
-clocks and believe what it likes, and still writes nothing. See docs/decisions/0007.
+The lease decides who may open the stream, which most venues give to one connection only. The lease's epoch decides who
+may write: the statement that records a batch compares it, so a leader that was suspended past its lease writes nothing,
+whatever its clock says. See docs/decisions/0007.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from domain.ports.ingest_state import Fence, LeadershipLease
 from domain.ports.telemetry import Metric, Telemetry
 
 Follow = Callable[[Fence], Awaitable[None]]
-"""Follows the stream for one term of leadership, until cancelled; whatever it writes carries the fence."""
+"""A function that follows the stream for one term of leadership, until cancelled; its writes carry the fence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadershipPolicy:
-    """How long a lease lasts unless it is renewed, how often it is, and how often those who stand by ask for it."""
+    """How long a lease lasts unless renewed, how often it is renewed, and how often a standby process asks for it."""
 
     lease: timedelta
     renew_every: timedelta
@@ -30,7 +30,7 @@ class LeadershipPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leadership:
-    """Stands by, leads, stands by again, until cancelled."""
+    """One process's part in leadership: it stands by, leads, stands by again, until cancelled."""
 
     lease: LeadershipLease
     venue: str
@@ -40,27 +40,27 @@ class Leadership:
     policy: LeadershipPolicy
 
     async def run(self) -> None:
-        """Lead whenever nobody else does."""
+        """Lead whenever no other process does."""
         while True:
             self.telemetry.set(Metric.INGEST_LEADER, 0)
             fence, lease_ends = await self._until_leading()
             await self._lead(fence, lease_ends)
 
     async def _until_leading(self) -> tuple[Fence, float]:
-        """Ask until the lease is free; gives the fence, and when the lease ends by this process's clock."""
-        is_told = False
+        """Ask until the lease is free; return the fence, and when the lease ends by this process's clock."""
+        is_logged = False
         while True:
             lease_ends = self._lease_from_now()
             if (fence := await self._take()) is not None:
                 return fence, lease_ends
-            if not is_told:
+            if not is_logged:
                 self.telemetry.info("standing_by", venue=self.venue, leader_id=str(self.leader_id))
-            is_told = True
+            is_logged = True
             await asyncio.sleep(self.policy.ask_every.total_seconds())
 
     async def _take(self) -> Fence | None:
         try:
-            return await self.lease.take(self.venue, leader_id=self.leader_id, lease=self.policy.lease)
+            return await self.lease.acquire(self.venue, leader_id=self.leader_id, lease=self.policy.lease)
         except TransientError as error:
             self.telemetry.warning("leadership_unknown", error=str(error), next="asked again")
             return None
@@ -76,13 +76,13 @@ class Leadership:
             self.telemetry.warning("leadership_lost", epoch=fence.epoch, next="stands by")
         finally:
             self.telemetry.set(Metric.INGEST_LEADER, 0)
-            await self._give_back(fence)
+            await self._release(fence)
 
     async def _renew(self, fence: Fence, lease_ends: float) -> None:
-        """Renew the lease in time. Raises LeadershipLostError when another one leads, or may by now.
+        """Renew the lease in time. Raises LeadershipLostError when another process leads, or may lead.
 
-        The end is counted from before the question, so that it comes here earlier than in the database. While the
-        database is away the stream is left at that moment: a process that still reaches the database can have it.
+        The end of the lease is counted from before the call, so it is earlier here than in the database. If the
+        database is away until then, the stream is left: a process that still reaches the database can follow it.
         """
         while True:
             await asyncio.sleep(self.policy.renew_every.total_seconds())
@@ -100,12 +100,12 @@ class Leadership:
                 raise LeadershipLostError(fence.epoch)
             lease_ends = asked_until
 
-    async def _give_back(self, fence: Fence) -> None:
-        """Let another one lead at once. A lease that cannot be given back ends by itself."""
+    async def _release(self, fence: Fence) -> None:
+        """Release the lease, so that another process can lead at once. A lease that cannot be released expires."""
         try:
-            await self.lease.give_back(fence)
+            await self.lease.release(fence)
         except TransientError as error:
-            self.telemetry.warning("lease_not_released", error=str(error), next="it ends by itself")
+            self.telemetry.warning("lease_not_released", error=str(error), next="it expires")
         else:
             self.telemetry.info("lease_released", epoch=fence.epoch)
 

@@ -1,7 +1,7 @@
-"""Finds a stream that lives and says nothing: it answers pings for hours, and no report comes.
+"""Detection of a stream that is connected and silent: it answers pings for hours and sends no report.
 
-Silence alone proves nothing, since a quiet market looks the same. So the venue is asked: when it tells something new
-while the stream stayed silent, the stream is mute. When it tells nothing either, the stream gets one more chance.
+Silence alone proves nothing, since a quiet market looks the same. So a catch-up is made: if it finds something new
+while the stream stayed silent, the stream is broken. If it finds nothing, the stream gets one more interval.
 """
 
 import asyncio
@@ -13,58 +13,58 @@ from domain.ports.telemetry import Telemetry
 from domain.services.reconciliation import Reconciliation
 
 
-class Hearing:
-    """When the newest report came, by a clock of seconds that only grow."""
+class LastReport:
+    """The time of the last report, in monotonic seconds."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self.heard_at = clock()
+        self.at = clock()
 
     def mark(self) -> None:
-        """A report has come."""
-        self.heard_at = self.clock()
+        """Note that a report has come."""
+        self.at = self.clock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SilenceWatch:
-    """Listens to one session."""
+class SilenceDetector:
+    """The silence detector of one session of the stream."""
 
-    hearing: Hearing
+    last_report: LastReport
     reconciliation: Reconciliation
     telemetry: Telemetry
     silence_seconds: float
 
     async def reason_to_end(self) -> str:
-        """Wait until the session should be ended for its silence; gives the reason."""
-        checked_at, asked_at = self.hearing.clock(), None
+        """Wait until the session should be ended for its silence; return the reason."""
+        checked_at, asked_at = self.last_report.clock(), None
         while True:
-            await self._span_of_silence(since=checked_at)
-            is_still_silent = asked_at is not None and self.hearing.heard_at <= asked_at
-            checked_at, asked_at = self.hearing.clock(), None
-            if not await self._is_more_expected():
+            await self._wait_for_silence(since=checked_at)
+            is_still_silent = asked_at is not None and self.last_report.at <= asked_at
+            checked_at, asked_at = self.last_report.clock(), None
+            if not await self._has_open_orders():
                 continue
             if is_still_silent:
                 return "the stream stays silent although orders are open"
-            if await self._catch_up() and self.hearing.heard_at <= checked_at:
-                return "the venue has news of which its stream said nothing"
+            if await self._catch_up() and self.last_report.at <= checked_at:
+                return "the venue has reports that its stream did not send"
             asked_at = checked_at
 
-    async def _span_of_silence(self, *, since: float) -> None:
-        """Wait until nothing has come for as long as the settings bear, counted from that moment at the earliest."""
+    async def _wait_for_silence(self, *, since: float) -> None:
+        """Wait until no report has come for `silence_seconds`, counted from `since` at the earliest."""
         while True:
-            left = max(since, self.hearing.heard_at) + self.silence_seconds - self.hearing.clock()
+            left = max(since, self.last_report.at) + self.silence_seconds - self.last_report.clock()
             if left <= 0:
                 return
             await asyncio.sleep(left)
 
-    async def _is_more_expected(self) -> bool:
+    async def _has_open_orders(self) -> bool:
         try:
             return await self.reconciliation.has_open_orders()
         except TransientError:
             return False
 
     async def _catch_up(self) -> bool:
-        """Whether the venue told something new."""
+        """Make a catch-up; return whether it changed anything."""
         try:
             changes = await self.reconciliation.catch_up(cause="silence")
         except TransientError as error:

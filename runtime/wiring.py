@@ -9,11 +9,12 @@ from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder
 from domain.services.batcher import Batcher
 from domain.services.cancellation import CancelDelivery, CancelPolicy
+from domain.services.catch_up import CatchUp
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
 from domain.services.claim_budget import ClaimBudget
 from domain.services.halt_cache import HaltCache
 from domain.services.order_cache import OrderCache
-from domain.services.reconciliation import CatchUpPolicy, Reconciliation
+from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recording
 from domain.services.submission import Submission
 from domain.services.trading_control import TradingControl
@@ -147,9 +148,10 @@ def make_reconciliation(
         orders=database.orders,
         positions=database.positions,
         recording=recording,
+        fills=CatchUp(venue=venue, orders=database.orders, recording=recording, telemetry=process.telemetry),
         telemetry=process.telemetry,
         clock=utc_now,
-        policy=CatchUpPolicy(
+        policy=ReconciliationPolicy(
             overlap=timedelta(seconds=settings.catch_up_overlap_seconds),
             first_look_back=timedelta(seconds=settings.catch_up_first_seconds),
             look_ups_max=settings.reconcile_look_ups_max,

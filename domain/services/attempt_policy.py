@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from domain.model.order import CANCELED_BEFORE_SENDING, End
-from domain.model.reports import OrderEnded, Report, SubmissionGivenUp, SubmissionInDoubt
-from domain.model.values import Reason, ReasonSource
+from domain.model.order import End
+from domain.model.reports import OrderEnded, Report
 from domain.ports.order_store import Claim
 from domain.ports.telemetry import Telemetry
 from domain.ports.venue import NotExecuted, OutcomeUnknown, Placed, RateLimited, Refused, Unauthorized, VenueOrder
+from domain.services.attempt_result import AttemptResult, doubts, given_up, in_doubt, rate_limited
 from domain.services.circuit_breaker import VenueSign
 
 ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
@@ -30,24 +30,6 @@ class SubmissionPolicy:
     settle: timedelta
     lease: timedelta
     max_age: timedelta | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptResult:
-    """The result of one attempt: reports about the order, how the attempt ended, what it shows about the venue."""
-
-    outcome: str
-    sign: VenueSign = VenueSign.NOTHING
-    reports: Sequence[Report] = ()
-    error: str | None = None
-    counts: bool = True
-    may_have_been_sent: bool = False
-    next_in: timedelta | None = None
-
-
-TOO_LATE = AttemptResult(
-    outcome="too_late", error="the lease ran low before it was sent", counts=False, next_in=timedelta(0)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +70,7 @@ class AttemptPolicy:
         error = "the venue has a different order under this order's id"
         return AttemptResult(
             outcome="mismatch",
-            reports=[_became_unknown(claim, "The venue has a different order under this order's id.")],
+            reports=[in_doubt(claim, "The venue has a different order under this order's id.")],
             error=error,
             counts=False,
             next_in=self.policy.backoff_max,
@@ -181,7 +163,7 @@ class AttemptPolicy:
         return AttemptResult(
             outcome="unknown",
             sign=VenueSign.FAILS,
-            reports=[_became_unknown(claim, f"The outcome of the placement is not known: {error}.")],
+            reports=[in_doubt(claim, f"The outcome of the placement is not known: {error}.")],
             error=error,
             may_have_been_sent=may_have_been_sent,
             next_in=self._backoff(claim),
@@ -192,7 +174,7 @@ class AttemptPolicy:
         message = (
             f"Not placed after {self.policy.max_attempts} attempts; the venue does not have it. Last error: {error}"
         )
-        return _given_up(claim, code="ATTEMPTS_USED_UP", message=message, error=error, sign=sign)
+        return given_up(claim, code="ATTEMPTS_USED_UP", message=message, error=error, sign=sign)
 
     def is_too_old(self, claim: Claim) -> bool:
         """Return whether the order was stored too long ago to be sent now."""
@@ -203,51 +185,10 @@ class AttemptPolicy:
         """Return the result that gives the order up for its age; the venue does not have it."""
         age = (claim.claimed_at - claim.order.created_at).total_seconds()
         message = f"Not sent any more: the order is {age:.0f} s old; the venue does not have it."
-        return _given_up(claim, code="TOO_OLD", message=message, error="too old to be sent", sign=sign)
+        return given_up(claim, code="TOO_OLD", message=message, error="too old to be sent", sign=sign)
 
     def _backoff(self, claim: Claim) -> timedelta:
         """Return an exponential delay, capped, with jitter between half and the whole of it, to spread retries."""
         exponent = min(max(claim.loaded.attempts - 1, 0), 30)
         delay: timedelta = min(self.policy.backoff * 2**exponent, self.policy.backoff_max)
         return timedelta(seconds=delay.total_seconds() * (0.5 + self.random() / 2))
-
-
-def held_back(claim: Claim, *, error: str, next_in: timedelta) -> AttemptResult:
-    """Return the result for an order claimed before the circuit breaker blocked: it waits without using an attempt."""
-    return AttemptResult(outcome="held_back", reports=doubts(claim), error=error, counts=False, next_in=next_in)
-
-
-def rate_limited(retry_after: timedelta, *, reports: Sequence[Report] = ()) -> AttemptResult:
-    """Return the result when the venue limits the rate: all workers wait for that pause."""
-    return AttemptResult(
-        outcome="rate_limited",
-        sign=VenueSign.BUSY,
-        reports=reports,
-        error=f"too many requests for the venue; waiting {retry_after.total_seconds():.1f} s",
-        counts=False,
-        next_in=retry_after,
-    )
-
-
-def _given_up(claim: Claim, *, code: str, message: str, error: str, sign: VenueSign) -> AttemptResult:
-    reason = Reason(source=ReasonSource.SYSTEM, code=code, message=message)
-    report = SubmissionGivenUp(reason=reason, at=claim.claimed_at)
-    return AttemptResult(outcome="given_up", sign=sign, reports=[report], error=error)
-
-
-def canceled_before_sending(claim: Claim) -> AttemptResult:
-    """Return the result for an order that the account canceled and the venue does not have: it is over."""
-    report = OrderEnded(end=End.CANCELED, reason=CANCELED_BEFORE_SENDING, venue_order_id=None, at=claim.claimed_at)
-    return AttemptResult(outcome="canceled", reports=[report], counts=False)
-
-
-def doubts(claim: Claim) -> Sequence[Report]:
-    """Return the report that an earlier attempt, perhaps a killed one, may have sent the order; none if none did."""
-    if claim.loaded.maybe_sent_at is None:
-        return ()
-    return [_became_unknown(claim, "The answer to the placement was lost.")]
-
-
-def _became_unknown(claim: Claim, message: str) -> SubmissionInDoubt:
-    reason = Reason(source=ReasonSource.SYSTEM, code="OUTCOME_UNKNOWN", message=message)
-    return SubmissionInDoubt(reason=reason, at=claim.claimed_at)

@@ -13,7 +13,7 @@ from domain.model.order import Order, is_submission_over
 from domain.ports.notifications import WakeUps
 from domain.ports.order_store import AttemptEnd, Claim, LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
-from domain.services.attempt_policy import AttemptResult
+from domain.services.attempt_result import AttemptResult
 from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
 
 

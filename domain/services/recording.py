@@ -14,12 +14,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.model.apply_reports import Applied, apply_reports
-from domain.model.changes import Anomaly, ChangeKind, RecordedChange
+from domain.model.changes import Anomaly, RecordedChange
 from domain.model.errors import VersionConflictError
 from domain.model.fast_fills import apply_plain_fills
 from domain.model.frozen import frozen
 from domain.model.limits import LastPrice
-from domain.model.order import VenueRank
 from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 from domain.model.values import ZERO
 from domain.ports.clock_and_ids import Clock, NewId
@@ -36,6 +35,8 @@ from domain.ports.order_store import (
 )
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import PriceTape
+from domain.services.change_telemetry import log_anomalies, log_change
+from domain.services.decision import Decision, makes_cancel_ready, sort_key
 from domain.services.order_cache import OrderCache, as_written, can_apply_without_executions
 from domain.services.pipeline import PipelineTicket
 
@@ -55,17 +56,6 @@ class Recorded:
     changes: Sequence[RecordedChange]
     unknown: frozenset[UUID]
     missed_fill: bool
-
-
-@frozen
-class Decision:
-    """The outcome of applying reports to one order as it was read, and what is written with it (see OrderWrite)."""
-
-    row: LoadedOrder
-    applied: Applied
-    attempt_end: AttemptEnd | None = None
-    unclaimed: bool = False
-    cancel_in: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +114,7 @@ class Recording:
     ) -> Decision:
         """Apply reports to one order as it was read."""
         applied = self._applied(row, reports, now=now or self.clock())
-        if cancel_in is None and _is_cancel_ready(applied):
+        if cancel_in is None and makes_cancel_ready(applied):
             cancel_in = timedelta(0)
         return Decision(row=row, applied=applied, attempt_end=attempt_end, unclaimed=unclaimed, cancel_in=cancel_in)
 
@@ -169,15 +159,16 @@ class Recording:
 
         Raises VersionConflictError and UnavailableError as `OrderStore.write` does.
         """
-        writes = [_write(decision) for decision in sorted(decisions, key=_sort_key) if _has_effect(decision)]
+        writes = [decision.to_write() for decision in sorted(decisions, key=sort_key) if decision.has_effect]
         changes = await self._write_with_ticket(writes, ticket)
         if changes:
             self.publisher.publish(changes)
             self._note_prices(changes, decisions)
         for change in changes:
             log_change(self.telemetry, change)
-        self._note_anomalies(decisions)
-        ready = [_order_id(decision) for decision in decisions if _is_cancel_ready(decision.applied)]
+        for decision in decisions:
+            log_anomalies(self.telemetry, decision.order_id, decision.applied.anomalies)
+        ready = [decision.order_id for decision in decisions if makes_cancel_ready(decision.applied)]
         if ready:
             self.wake_ups.cancel_due(ready)
         return changes
@@ -209,13 +200,6 @@ class Recording:
             if (execution := change.execution) is not None and execution.price > ZERO
         )
 
-    def _note_anomalies(self, decisions: Sequence[Decision]) -> None:
-        for decision in decisions:
-            for anomaly in decision.applied.anomalies:
-                self.telemetry.count(Metric.ANOMALIES, kind=anomaly)
-                if anomaly is not Anomaly.MISSED_FILL:
-                    self.telemetry.error("order_anomaly", order_id=str(_order_id(decision)), kind=anomaly)
-
 
 def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:
     """Return the keys of the executions that the reports name, to detect repeats and to find what is amended."""
@@ -235,71 +219,4 @@ def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:
 
 def _rows_after(decisions: Iterable[Decision]) -> Mapping[UUID, LoadedOrder]:
     """Return the orders as they will be once the decisions are written."""
-    return {decision.row.order.id: as_written(decision.row, decision.applied) for decision in decisions}
-
-
-def _write(decision: Decision) -> OrderWrite:
-    return OrderWrite(
-        order=decision.applied.order,
-        read_version=decision.row.order.version,
-        changes=decision.applied.changes,
-        executions=decision.applied.executions,
-        attempt_end=decision.attempt_end,
-        unclaimed=decision.unclaimed,
-        cancel_in=decision.cancel_in,
-    )
-
-
-def _has_effect(decision: Decision) -> bool:
-    """Return whether there is anything to write. A repeat, or a report that adds nothing, costs no write."""
-    return (
-        decision.attempt_end is not None
-        or decision.cancel_in is not None
-        or bool(decision.applied.executions)
-        or decision.applied.order != decision.row.order
-    )
-
-
-def _order_id(decision: Decision) -> UUID:
-    return decision.row.order.id
-
-
-def _sort_key(decision: Decision) -> int:
-    """Return the sort key of the order's id: numbers compare ten times as fast as ids."""
-    return decision.row.order.id.int
-
-
-def _is_cancel_ready(applied: Applied) -> bool:
-    """Return whether a cancel request waited for the order to reach the venue, and can be sent now."""
-    facts = applied.order.facts
-    is_new = bool(applied.changes)
-    return is_new and facts.cancel.is_unsent and facts.rank > VenueRank.NONE and not applied.order.status.is_final
-
-
-def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
-    """Count and log a committed change for operators."""
-    if change.kind is ChangeKind.FILL:  # The most frequent by far, and nothing an operator has to know.
-        return
-    order = change.order
-    reason = order.reason.message if order.reason else None
-    match change.kind:
-        case ChangeKind.PLACED:
-            telemetry.count(Metric.ORDERS_PLACED)
-            telemetry.observe(Metric.STORED_TO_PLACED_SECONDS, (change.at - order.created_at).total_seconds())
-        case ChangeKind.PLACEMENT_IN_DOUBT:
-            telemetry.count(Metric.ORDERS_IN_DOUBT)
-            telemetry.warning("order_in_doubt", order_id=str(order.id), reason=reason, next="looked up at the venue")
-        case ChangeKind.REJECTED:
-            telemetry.count(Metric.ORDERS_REJECTED)
-            telemetry.info("order_rejected", order_id=str(order.id), reason=reason)
-        case ChangeKind.FAILED:
-            telemetry.count(Metric.ORDERS_FAILED)
-            telemetry.error(
-                "order_failed",
-                order_id=str(order.id),
-                attempts=order.placement.attempts,
-                reason=reason,
-                next="nothing more is sent; fix the connection to the venue, then place a new order",
-            )
-        case _:
-            pass
+    return {decision.order_id: as_written(decision.row, decision.applied) for decision in decisions}

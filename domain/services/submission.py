@@ -16,16 +16,16 @@ from domain.model.errors import TransientError, VenueBusyError, VenueUnauthorize
 from domain.ports.order_store import Claim, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import AlreadyPlaced, Venue
-from domain.services.attempt_policy import (
+from domain.services.attempt_policy import AttemptPolicy
+from domain.services.attempt_recorder import FinishedAttempt
+from domain.services.attempt_result import (
     TOO_LATE,
-    AttemptPolicy,
     AttemptResult,
     canceled_before_sending,
     doubts,
     held_back,
     rate_limited,
 )
-from domain.services.attempt_recorder import FinishedAttempt
 from domain.services.circuit_breaker import CircuitBreaker
 from domain.services.claim_budget import BudgetExhaustedError, ClaimBudget, Reservation
 from domain.services.halt_cache import HaltCache

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from db.waiting_orders import WaitingOrder
 from domain.ports.telemetry import Telemetry
-from jobs.sweeper import repeat
+from jobs.periodic import repeat
 
 ORDERS_PER_CHECK_MAX = 500
 IN_DOUBT_TOO_LONG = "order_in_doubt_too_long"

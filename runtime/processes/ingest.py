@@ -6,10 +6,10 @@ from datetime import timedelta
 from domain.ports.ingest_state import Fence
 from exchange.alpaca.rest import AlpacaVenue
 from exchange.alpaca.stream import AlpacaStream
-from ingest.batch_recorder import Recorder
+from ingest.batch_recorder import BatchRecorder
 from ingest.consumer import Consumer, ConsumerPolicy
 from ingest.leadership import Leadership, LeadershipPolicy
-from ingest.unmatched_reports import WaitingReports
+from ingest.unmatched_reports import UnmatchedReports
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
 from runtime.resources.database import DatabaseResources, open_database
@@ -57,15 +57,15 @@ def make_consumer(
     settings = process.settings
     recording = make_recording(process, database, redis, fence=fence, cached_orders_max=CACHED_ORDERS_MAX)
     reconciliation = make_reconciliation(process, database, venue, recording)
-    waiting = WaitingReports(
+    unmatched = UnmatchedReports(
         reports_max=settings.unknown_order_reports_max, wait_seconds=settings.unknown_order_wait_seconds
     )
     return Consumer(
         stream=AlpacaStream(settings=alpaca_settings(settings), telemetry=process.telemetry),
-        recorder=Recorder(
-            reconciliation=reconciliation,
+        recorder=BatchRecorder(
+            catch_up=reconciliation.fills,
             dead_letters=database.dead_letters,
-            waiting=waiting,
+            unmatched=unmatched,
             telemetry=process.telemetry,
             clock=utc_now,
             retry=timedelta(seconds=settings.ingest_retry_seconds),
@@ -86,7 +86,7 @@ def _policy(settings: Settings) -> ConsumerPolicy:
         session_min=timedelta(seconds=settings.stream_session_min_seconds),
         catch_up_every=timedelta(seconds=settings.catch_up_every_seconds),
         catch_up_pause=timedelta(seconds=settings.catch_up_pause_seconds),
-        catch_up_unheard=timedelta(seconds=settings.catch_up_unheard_seconds),
+        catch_up_disconnected=timedelta(seconds=settings.catch_up_unheard_seconds),
         silence=timedelta(seconds=settings.stream_silence_seconds),
-        waiting_retry=timedelta(seconds=settings.unknown_order_retry_seconds),
+        unmatched_retry=timedelta(seconds=settings.unknown_order_retry_seconds),
     )

@@ -4,7 +4,9 @@ import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from jobs.sweeper import HaltWatch, Reconciler, Sweeper
+from jobs.halt_monitor import HaltMonitor
+from jobs.reconciler import Reconciler
+from jobs.sweeper import Sweeper
 from jobs.worker import JobWorker
 from runtime.alerts.order_watch import OrderWatch
 from runtime.observability.health import serve_health
@@ -66,7 +68,7 @@ async def run(process: Process) -> None:
             pending_for=timedelta(seconds=settings.alert_pending_seconds),
             again_after=timedelta(seconds=settings.alert_repeat_seconds + settings.alert_check_every_seconds),
         )
-        halts = HaltWatch(
+        halts = HaltMonitor(
             control=make_trading_control(process, database),
             telemetry=process.telemetry,
             interval=timedelta(seconds=settings.sweep_every_seconds),

@@ -43,9 +43,9 @@ async def test_a_position_only_moves_forward(positions: StreamPositions) -> None
 
 
 async def test_one_process_leads_until_its_lease_ends(leadership: LeadershipLease) -> None:
-    first = await leadership.take("SIM", leader_id=ONE, lease=LEASE)
-    refused = await leadership.take("SIM", leader_id=OTHER, lease=LEASE)
-    elsewhere = await leadership.take("OTHER", leader_id=OTHER, lease=LEASE)
+    first = await leadership.acquire("SIM", leader_id=ONE, lease=LEASE)
+    refused = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
+    elsewhere = await leadership.acquire("OTHER", leader_id=OTHER, lease=LEASE)
 
     assert first == Fence(venue="SIM", epoch=1)
     assert refused is None
@@ -53,39 +53,39 @@ async def test_one_process_leads_until_its_lease_ends(leadership: LeadershipLeas
 
 
 async def test_a_lease_that_ended_or_was_given_back_is_taken_under_a_higher_epoch(leadership: LeadershipLease) -> None:
-    await leadership.take("SIM", leader_id=ONE, lease=NO_TIME)
-    second = await leadership.take("SIM", leader_id=OTHER, lease=LEASE)
+    await leadership.acquire("SIM", leader_id=ONE, lease=NO_TIME)
+    second = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
     assert second == Fence(venue="SIM", epoch=2)
 
-    await leadership.give_back(second)
+    await leadership.release(second)
 
-    assert await leadership.take("SIM", leader_id=ONE, lease=LEASE) == Fence(venue="SIM", epoch=3)
+    assert await leadership.acquire("SIM", leader_id=ONE, lease=LEASE) == Fence(venue="SIM", epoch=3)
 
 
 async def test_a_process_that_never_heard_the_answer_takes_over_from_itself(leadership: LeadershipLease) -> None:
-    await leadership.take("SIM", leader_id=ONE, lease=LEASE)
+    await leadership.acquire("SIM", leader_id=ONE, lease=LEASE)
 
-    assert await leadership.take("SIM", leader_id=ONE, lease=LEASE) == Fence(venue="SIM", epoch=2)
+    assert await leadership.acquire("SIM", leader_id=ONE, lease=LEASE) == Fence(venue="SIM", epoch=2)
 
 
 async def test_who_was_overtaken_can_neither_renew_nor_give_back(leadership: LeadershipLease) -> None:
-    first = await leadership.take("SIM", leader_id=ONE, lease=NO_TIME)
-    second = await leadership.take("SIM", leader_id=OTHER, lease=LEASE)
+    first = await leadership.acquire("SIM", leader_id=ONE, lease=NO_TIME)
+    second = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
     assert first is not None
     assert second is not None
 
     assert not await leadership.renew(first, lease=LEASE)
-    await leadership.give_back(first)
+    await leadership.release(first)
 
     assert await leadership.renew(second, lease=LEASE)
-    assert await leadership.take("SIM", leader_id=ONE, lease=LEASE) is None
+    assert await leadership.acquire("SIM", leader_id=ONE, lease=LEASE) is None
 
 
 async def test_who_was_overtaken_writes_nothing_and_moves_no_position(
     leadership: LeadershipLease, positions: StreamPositions, store: OrderStore, clerk: Clerk
 ) -> None:
-    first = await leadership.take("SIM", leader_id=ONE, lease=NO_TIME)
-    second = await leadership.take("SIM", leader_id=OTHER, lease=LEASE)
+    first = await leadership.acquire("SIM", leader_id=ONE, lease=NO_TIME)
+    second = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
     (order_id,) = await clerk.store(1)
     writes = await clerk.decide({order_id: [accepted()]})
 

@@ -8,8 +8,8 @@ async def test_identical_dead_letters_are_kept_once_with_a_count(database: Datab
     letters = PostgresDeadLetters(database)
 
     for _ in range(3):
-        await letters.keep(source="stream", error="no order id", raw=b"\x00\xff{")
-    await letters.keep(source="rest", error="no order id", raw=b"\x00\xff{")
+        await letters.add(source="stream", error="no order id", raw=b"\x00\xff{")
+    await letters.add(source="rest", error="no order id", raw=b"\x00\xff{")
 
     rows = await database.fetch("SELECT source, raw, count FROM dead_letters ORDER BY count")
     assert [(row["source"], row["raw"], row["count"]) for row in rows] == [
@@ -19,7 +19,7 @@ async def test_identical_dead_letters_are_kept_once_with_a_count(database: Datab
 
 
 async def test_of_a_huge_dead_letter_the_beginning_is_kept(database: Database) -> None:
-    await PostgresDeadLetters(database).keep(source="s" * 500, error="e\x00" * 5_000, raw=b"x" * 3_000_000)
+    await PostgresDeadLetters(database).add(source="s" * 500, error="e\x00" * 5_000, raw=b"x" * 3_000_000)
 
     (row,) = await database.fetch("SELECT octet_length(raw) AS length FROM dead_letters")
     assert row["length"] == 1_048_576

@@ -34,7 +34,7 @@ def lease(database: Database) -> PostgresLeadershipLease:
 @pytest.fixture
 async def old_leader(lease: PostgresLeadershipLease) -> Fence:
     """The fence of a leader whose lease is over, and who does not know it."""
-    fence = await lease.take(VENUE, leader_id=OLD, lease=NO_TIME)
+    fence = await lease.acquire(VENUE, leader_id=OLD, lease=NO_TIME)
     assert fence is not None
     return fence
 
@@ -77,7 +77,7 @@ async def test_a_takeover_waits_for_the_batch_that_is_being_written(
     async with _transaction(database_url, "SELECT FROM accounts FOR UPDATE"):
         writing = asyncio.create_task(store.write(writes, fence=old_leader))
         await eventually(lambda: _has_waiting(database, 1), within_seconds=1, what="the batch waits for its account")
-        taking = asyncio.create_task(PostgresLeadershipLease(database).take(VENUE, leader_id=NEW, lease=LEASE))
+        taking = asyncio.create_task(PostgresLeadershipLease(database).acquire(VENUE, leader_id=NEW, lease=LEASE))
         await eventually(lambda: _has_waiting(database, 2), within_seconds=1, what="the takeover waits for the batch")
 
     assert len(await writing) == 1
@@ -103,12 +103,12 @@ async def test_who_asks_for_a_lease_that_is_not_over_holds_up_nobody(
     assert await lease.renew(old_leader, lease=LEASE)
 
     async with _transaction(database_url, "SELECT FROM stream_positions FOR UPDATE"):
-        assert await lease.take(VENUE, leader_id=NEW, lease=LEASE) is None
+        assert await lease.acquire(VENUE, leader_id=NEW, lease=LEASE) is None
 
 
 async def test_only_one_of_many_that_ask_at_once_leads(lease: PostgresLeadershipLease) -> None:
     fences = await asyncio.gather(
-        *(lease.take(VENUE, leader_id=UUID(int=number), lease=LEASE) for number in range(1, 9))
+        *(lease.acquire(VENUE, leader_id=UUID(int=number), lease=LEASE) for number in range(1, 9))
     )
 
     assert [fence for fence in fences if fence is not None] == [Fence(venue=VENUE, epoch=1)]

@@ -12,9 +12,9 @@ from domain.model.executions import Trade
 from domain.model.order import Order, OrderStatus
 from domain.model.reports import OrderFilled, Report
 from domain.ports.venue import UnreadableReport, VenueReport
-from ingest.batch_recorder import Recorder
+from ingest.batch_recorder import BatchRecorder
 from ingest.consumer import Consumer, ConsumerPolicy
-from ingest.unmatched_reports import WaitingReports
+from ingest.unmatched_reports import UnmatchedReports
 from tests.support.examples import new_order
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.memory_gateway import Desk
@@ -55,7 +55,7 @@ class KeptLetters:
 
     letters: list[tuple[str, bytes]] = field(default_factory=list)
 
-    async def keep(self, *, source: str, error: str, raw: bytes) -> None:  # noqa: ARG002 - the port's shape
+    async def add(self, *, source: str, error: str, raw: bytes) -> None:  # noqa: ARG002 - the port's shape
         self.letters.append((error, raw))
 
 
@@ -66,12 +66,12 @@ class Following:
     desk: Desk
     stream: ScriptedStream
     letters: KeptLetters
-    recorder: Recorder
+    recorder: BatchRecorder
     running: asyncio.Task[None]
 
     @property
     def waiting(self) -> int:
-        return len(self.recorder.waiting)
+        return len(self.recorder.unmatched)
 
     def status(self, order: Order) -> OrderStatus:
         return self.desk.orders.rows[order.id].order.status
@@ -90,10 +90,10 @@ async def following(
     retry: timedelta = SHORTLY,
 ) -> AsyncIterator[Following]:
     stream, letters = ScriptedStream(refused_sessions=refused_sessions), KeptLetters()
-    recorder = Recorder(
-        reconciliation=desk.reconciliation,
+    recorder = BatchRecorder(
+        catch_up=desk.reconciliation.fills,
         dead_letters=letters,
-        waiting=WaitingReports(reports_max=WAITING_REPORTS_MAX, wait_seconds=wait_seconds),
+        unmatched=UnmatchedReports(reports_max=WAITING_REPORTS_MAX, wait_seconds=wait_seconds),
         telemetry=desk.telemetry,
         clock=desk.clock,
         retry=retry,
@@ -107,9 +107,9 @@ async def following(
         session_min=timedelta(seconds=5),
         catch_up_every=timedelta(seconds=60),
         catch_up_pause=SHORTLY,
-        catch_up_unheard=SHORTLY,
+        catch_up_disconnected=SHORTLY,
         silence=silence,
-        waiting_retry=SHORTLY,
+        unmatched_retry=SHORTLY,
     )
     consumer = Consumer(
         stream=stream,

@@ -221,7 +221,7 @@ async def test_while_no_session_can_be_opened_the_venue_is_asked() -> None:
     assert desk.telemetry.counted(Metric.CATCH_UPS, cause="unheard") >= 1
 
 
-async def test_a_mute_stream_is_left_when_the_venue_has_news_of_which_it_said_nothing() -> None:
+async def test_a_mute_stream_is_left_when_the_venue_has_reports_that_it_did_not_send() -> None:
     desk = Desk()
     order = await placed(desk)
 
@@ -231,7 +231,7 @@ async def test_a_mute_stream_is_left_when_the_venue_has_news_of_which_it_said_no
         await soon(lambda: at_work.stream.sessions == 2, "a new session")
 
     assert at_work.status(order) is OrderStatus.PARTIALLY_FILLED
-    assert "of which its stream said nothing" in str(desk.telemetry.said("stream_lost")[0]["error"])
+    assert "that its stream did not send" in str(desk.telemetry.said("stream_lost")[0]["error"])
 
 
 async def test_a_stream_that_stays_silent_while_orders_are_open_is_left_after_a_second_span() -> None:

@@ -36,10 +36,10 @@ class SometimesAway(MemoryStreamPositions):
             raise UnavailableError
         return await MemoryStreamPositions.renew(self, fence, lease=lease)
 
-    async def take(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
+    async def acquire(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
         if self.is_away:
             raise UnavailableError
-        return await MemoryStreamPositions.take(self, venue, leader_id=leader_id, lease=lease)
+        return await MemoryStreamPositions.acquire(self, venue, leader_id=leader_id, lease=lease)
 
 
 @dataclass(slots=True)
@@ -144,7 +144,7 @@ async def test_a_leader_that_renews_its_lease_keeps_it() -> None:
 
 async def test_a_leader_that_died_is_followed_when_its_lease_is_over() -> None:
     lease = SometimesAway(clock=_now)
-    await lease.take(VENUE, leader_id=UUID(int=9), lease=LEASE)
+    await lease.acquire(VENUE, leader_id=UUID(int=9), lease=LEASE)
     successor = Ingest(1, lease)
     successor.start()
     try:
@@ -158,7 +158,7 @@ async def test_an_old_leader_whose_write_is_refused_stands_by() -> None:
     async with _two() as (first, second):
         first.lease.rows[VENUE].lease_until = _now()
         first.lease.is_away = True  # It is paused, and renews nothing.
-        assert await MemoryStreamPositions.take(first.lease, VENUE, leader_id=UUID(int=2), lease=NEVER)
+        assert await MemoryStreamPositions.acquire(first.lease, VENUE, leader_id=UUID(int=2), lease=NEVER)
         first.fenced.set()
 
         await _soon(lambda: not first.is_following, "the first follows nothing any more")
@@ -196,12 +196,12 @@ async def test_while_the_database_is_away_the_stream_is_left_when_the_lease_must
 
 async def test_who_leads_no_more_sets_no_missed_fill_aside() -> None:
     desk = Desk()
-    desk.fence = await desk.positions.take(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
+    desk.fence = await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
     order = await placed(desk)
     fills = [fill(number, quantity=50, cumulative=50 * number) for number in (1, 2)]
     desk.venue.fill_pages = [[report_of(order, each) for each in fills]]
     desk.clock.advance(LEASE)
-    await desk.positions.take(desk.venue.name, leader_id=UUID(int=2), lease=LEASE)
+    await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=2), lease=LEASE)
 
     with pytest.raises(LeadershipLostError):
         await desk.reconciliation.catch_up(cause="connect")

@@ -130,14 +130,14 @@ async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None
 
 async def test_it_is_not_written_when_another_process_leads_by_then() -> None:
     desk = Desk(cache=OrderCache(orders_max=10))
-    desk.fence = await desk.positions.take(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
+    desk.fence = await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes, published = len(desk.orders.writes), len(desk.publisher.changes)
 
     async with following(desk, batch_items_max=1) as at_work:
         held = await two_batches_under_way(at_work, first, second)
         desk.clock.advance(LEASE)
-        await desk.positions.take(desk.venue.name, leader_id=UUID(int=2), lease=LEASE)
+        await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=2), lease=LEASE)
         held.let_go.set()
         await asyncio.wait([at_work.running])
 

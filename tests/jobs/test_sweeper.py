@@ -3,14 +3,11 @@
 import asyncio
 from datetime import timedelta
 
-from domain.model.errors import UnavailableError
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
-from jobs.sweeper import SWEEP_ORDERS_MAX, Sweeper, repeat
+from jobs.sweeper import SWEEP_ORDERS_MAX, Sweeper
 from tests.support.examples import new_order
-from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.memory_gateway import Desk
-from tests.support.processes import eventually
 
 OVERDUE = timedelta(seconds=2)
 
@@ -92,40 +89,3 @@ async def test_how_overdue_the_oldest_order_is_can_be_seen() -> None:
     await _sweeper(desk).measure()
 
     assert desk.telemetry.gauges[Metric.OLDEST_DUE_SECONDS] == 7.0
-
-
-async def test_a_loop_outlives_a_database_that_goes_away_and_says_so_once() -> None:
-    telemetry = RecordingTelemetry()
-    turns: list[int] = []
-
-    async def step() -> bool:
-        turns.append(1)
-        if 2 <= len(turns) <= 4:
-            raise UnavailableError
-        return False
-
-    running = asyncio.create_task(repeat(step, every=timedelta(milliseconds=1), name="sweep", telemetry=telemetry))
-    await eventually(lambda: len(turns) > 6, within_seconds=5, what="the loop goes on")
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-    assert len(telemetry.said("loop_failing")) == 1
-    assert len(telemetry.said("loop_recovered")) == 1
-
-
-async def test_a_loop_outlives_a_surprise_and_tells_people() -> None:
-    telemetry = RecordingTelemetry()
-    turns: list[int] = []
-
-    async def step() -> bool:
-        turns.append(1)
-        if len(turns) == 1:
-            raise ValueError("nobody thought of this")
-        return False
-
-    running = asyncio.create_task(repeat(step, every=timedelta(milliseconds=1), name="sweep", telemetry=telemetry))
-    await eventually(lambda: len(turns) > 2, within_seconds=5, what="the loop goes on")
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-    assert len(telemetry.said("loop_error")) == 1

@@ -13,12 +13,13 @@ from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder, FinishedAttempt
 from domain.services.batcher import Batcher
 from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.services.catch_up import CatchUp
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
 from domain.services.claim_budget import ClaimBudget
 from domain.services.halt_cache import HaltCache
 from domain.services.order_cache import OrderCache
 from domain.services.placement import Placement
-from domain.services.reconciliation import CatchUpPolicy, Reconciliation
+from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recorded, Recording
 from domain.services.submission import Submission
 from tests.support.examples import ISIN, ORDER_ID, an_instrument, an_order
@@ -161,12 +162,15 @@ class Desk:
 
     @property
     def reconciliation(self) -> Reconciliation:
-        policy = CatchUpPolicy(overlap=10 * SECOND, first_look_back=3600 * SECOND, look_ups_max=self.look_ups_max)
+        policy = ReconciliationPolicy(
+            overlap=10 * SECOND, first_look_back=3600 * SECOND, look_ups_max=self.look_ups_max
+        )
         return Reconciliation(
             venue=self.venue,
             orders=self.orders,
             positions=self.positions,
             recording=self.recording,
+            fills=CatchUp(venue=self.venue, orders=self.orders, recording=self.recording, telemetry=self.telemetry),
             telemetry=self.telemetry,
             clock=self.clock,
             policy=policy,

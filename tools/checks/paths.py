@@ -9,7 +9,6 @@ from posixpath import normpath
 
 ROOT = Path(__file__).parents[2]
 NOT_CHECKED = {
-    "ARCHITECTURE.md",  # Until it is rewritten for the folders of today.
     "CHANGELOG.md",  # What it says of a release was true then.
 }
 IN_BACKTICKS = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/?)`")

@@ -13,8 +13,8 @@ from domain.model.order import End
 from domain.model.reports import SubmissionInDoubt
 from domain.model.values import Reason, ReasonSource
 from domain.ports.order_store import Claim
-from domain.services.attempt_policy import AttemptResult
 from domain.services.attempt_recorder import FinishedAttempt
+from domain.services.attempt_result import AttemptResult
 from tests.support.examples import VENUE_SAYS, accepted, ended, filled
 from tests.support.fakes.order_row import OrderRow
 from tests.support.memory_gateway import SECOND, Desk

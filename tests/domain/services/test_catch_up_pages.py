@@ -8,13 +8,13 @@ import pytest
 
 from domain.model.errors import UnavailableError
 from domain.ports.venue import VenueReport
-from domain.services import reconciliation
+from domain.services import catch_up
 from domain.services.order_cache import OrderCache
 from tests.support.examples import at, filled, new_order
 from tests.support.memory_gateway import Desk
 
 BATCHES = 4
-FILLS_PER_BATCH = reconciliation.FILLS_PER_BATCH
+FILLS_PER_BATCH = catch_up.FILLS_PER_BATCH
 FILLS = BATCHES * FILLS_PER_BATCH
 
 

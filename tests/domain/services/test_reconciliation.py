@@ -65,13 +65,13 @@ async def test_a_fill_that_is_stored_is_left_out_and_what_else_its_answer_tells_
     first = filled("1", cumulative="1", venue_order_id="V1")
     second = filled("2", name="E2", cumulative="3", venue_order_id="V1")
     desk.venue.fill_pages = [[heard(first)]]
-    await desk.reconciliation.record_fills(since=at(0))
+    await desk.reconciliation.fills.record_fills(since=at(0))
     reads = desk.orders.loads
 
-    await desk.reconciliation.record_fills(since=at(0))
+    await desk.reconciliation.fills.record_fills(since=at(0))
     reads_of_the_known = desk.orders.loads - reads
     desk.venue.fill_pages = [[heard(first), heard(first, second)]]
-    await desk.reconciliation.record_fills(since=at(0))
+    await desk.reconciliation.fills.record_fills(since=at(0))
 
     assert desk.order().facts.filled_quantity == 3
     assert desk.kinds() == ["PLACED", "FILL", "FILL"]
@@ -110,7 +110,9 @@ async def test_a_catch_up_that_failed_is_asked_for_again_from_the_same_moment(
 
 
 async def test_reports_by_our_id_and_by_the_venues_are_of_one_order(desk: Desk) -> None:
-    await desk.reconciliation.record_reports([heard(filled("1")), heard(filled("2", name="E2"), order_id=ORDER_ID)])
+    await desk.reconciliation.fills.record_reports(
+        [heard(filled("1")), heard(filled("2", name="E2"), order_id=ORDER_ID)]
+    )
 
     assert desk.order().facts.filled_quantity == 3
     assert desk.venue.asked == []
@@ -122,7 +124,7 @@ async def test_a_fill_before_the_acknowledgement_is_traced_through_the_venue() -
     desk.venue.will_answer(OutcomeUnknown(error="lost"), keeps=True)
     await desk.attempt()
 
-    await desk.reconciliation.record_reports([heard(filled("1", venue_order_id="V1"))])
+    await desk.reconciliation.fills.record_reports([heard(filled("1", venue_order_id="V1"))])
 
     assert desk.order().status is OrderStatus.PARTIALLY_FILLED
 
@@ -135,7 +137,7 @@ async def test_reports_of_strange_orders_are_counted_and_do_no_harm(desk: Desk) 
         heard(accepted(), order_id=UUID(int=2)),
     ]
 
-    recorded = await desk.reconciliation.record_reports([*strangers, heard(filled("1", name="E3"))])
+    recorded = await desk.reconciliation.fills.record_reports([*strangers, heard(filled("1", name="E3"))])
 
     assert not recorded.missed_fill
     assert recorded.unknown == {UUID(int=1), UUID(int=2)}
@@ -147,18 +149,18 @@ async def test_reports_of_strange_orders_are_counted_once_however_often_the_batc
     batch = [replace(heard(accepted(), venue_order_id="V9"), is_external=True), heard(filled("1"), order_id=ORDER_ID)]
     desk.orders.failure = UnavailableError()
     with pytest.raises(UnavailableError):
-        await desk.reconciliation.record_reports(batch)
+        await desk.reconciliation.fills.record_reports(batch)
     desk.orders.failure = None
 
-    await desk.reconciliation.record_reports(batch)
+    await desk.reconciliation.fills.record_reports(batch)
 
     assert desk.order().facts.filled_quantity == 1
     assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1
 
 
 async def test_a_missed_fill_is_told_to_who_reads_the_stream(desk: Desk) -> None:
-    behind = await desk.reconciliation.record_reports([heard(filled("1", cumulative="5"))])
-    complete = await desk.reconciliation.record_reports([heard(filled("4", name="E0", cumulative="4"))])
+    behind = await desk.reconciliation.fills.record_reports([heard(filled("1", cumulative="5"))])
+    complete = await desk.reconciliation.fills.record_reports([heard(filled("4", name="E0", cumulative="4"))])
 
     assert behind.missed_fill
     assert not complete.missed_fill
@@ -266,7 +268,7 @@ async def test_the_venue_is_asked_for_a_strange_order_once(desk: Desk) -> None:
     reconciliation = desk.reconciliation
 
     for _ in range(2):
-        await reconciliation.record_reports([heard(filled("1"), venue_order_id="V2")])
+        await reconciliation.fills.record_reports([heard(filled("1"), venue_order_id="V2")])
 
     assert desk.venue.asked.count("find V2") == 1
 

@@ -34,7 +34,7 @@ class MemoryStreamPositions:
         if fence is None or self.holds(fence):
             row.moment = max(row.moment or moment, moment)
 
-    async def take(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
+    async def acquire(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
         row, now = self._row(venue), self.clock()
         if row.lease_until is not None and row.lease_until > now and row.leader_id != leader_id:
             return None
@@ -48,7 +48,7 @@ class MemoryStreamPositions:
             self._row(fence.venue).lease_until = self.clock() + lease
         return self.holds(fence)
 
-    async def give_back(self, fence: Fence) -> None:
+    async def release(self, fence: Fence) -> None:
         if self.holds(fence):
             self._row(fence.venue).lease_until = None
 

@@ -1,0 +1,44 @@
+"""Metrics and log events of committed changes and of anomalies."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from domain.model.changes import Anomaly, ChangeKind, RecordedChange
+from domain.ports.telemetry import Metric, Telemetry
+
+
+def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
+    """Count and log a committed change for operators."""
+    if change.kind is ChangeKind.FILL:  # The most frequent by far, and nothing an operator has to know.
+        return
+    order = change.order
+    reason = order.reason.message if order.reason else None
+    match change.kind:
+        case ChangeKind.PLACED:
+            telemetry.count(Metric.ORDERS_PLACED)
+            telemetry.observe(Metric.STORED_TO_PLACED_SECONDS, (change.at - order.created_at).total_seconds())
+        case ChangeKind.PLACEMENT_IN_DOUBT:
+            telemetry.count(Metric.ORDERS_IN_DOUBT)
+            telemetry.warning("order_in_doubt", order_id=str(order.id), reason=reason, next="looked up at the venue")
+        case ChangeKind.REJECTED:
+            telemetry.count(Metric.ORDERS_REJECTED)
+            telemetry.info("order_rejected", order_id=str(order.id), reason=reason)
+        case ChangeKind.FAILED:
+            telemetry.count(Metric.ORDERS_FAILED)
+            telemetry.error(
+                "order_failed",
+                order_id=str(order.id),
+                attempts=order.placement.attempts,
+                reason=reason,
+                next="nothing more is sent; fix the connection to the venue, then place a new order",
+            )
+        case _:
+            pass
+
+
+def log_anomalies(telemetry: Telemetry, order_id: UUID, anomalies: Sequence[Anomaly]) -> None:
+    """Count and log what looks wrong about an order. A missed fill is only counted: a catch-up repairs it."""
+    for anomaly in anomalies:
+        telemetry.count(Metric.ANOMALIES, kind=anomaly)
+        if anomaly is not Anomaly.MISSED_FILL:
+            telemetry.error("order_anomaly", order_id=str(order_id), kind=anomaly)

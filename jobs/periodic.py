@@ -1,0 +1,45 @@
+"""Periodic steps of a worker. They do not depend on SAQ, since they repair what it loses."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+
+from domain.model.errors import TransientError
+from domain.ports.telemetry import Telemetry
+
+
+async def repeat(step: Callable[[], Awaitable[bool]], *, every: timedelta, name: str, telemetry: Telemetry) -> None:
+    """Run the step every `every` until cancelled; run it again at once when it returns True.
+
+    A transient failure is logged when it begins and when it ends, not at every step.
+    """
+    failing = False
+    while True:
+        try:
+            more = await step()
+            if failing:
+                telemetry.info("loop_recovered", loop=name)
+            failing = False
+        except TransientError as error:
+            more = False
+            if not failing:
+                telemetry.warning("loop_failing", loop=name, error=str(error), next="tried again until it succeeds")
+            failing = True
+        except Exception as error:  # noqa: BLE001 - what repairs others must survive an error of its own
+            more = False
+            telemetry.error("loop_error", loop=name, error=repr(error), next="goes on; report this with the log")
+        if not more:
+            await asyncio.sleep(every.total_seconds())
+
+
+async def finish_within(step: Coroutine[None, None, bool], *, within: timedelta) -> bool:
+    """Return the step's result. When the caller is cancelled, the step may finish first, within the bound."""
+    running = asyncio.create_task(step)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running], timeout=within.total_seconds())
+        raise
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

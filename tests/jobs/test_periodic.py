@@ -1,0 +1,46 @@
+"""The periodic steps of a worker survive what they meet, and log it once."""
+
+import asyncio
+from datetime import timedelta
+
+from domain.model.errors import UnavailableError
+from jobs.periodic import repeat
+from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.processes import eventually
+
+
+async def test_a_loop_survives_an_outage_of_the_database_and_logs_it_once() -> None:
+    telemetry = RecordingTelemetry()
+    steps: list[int] = []
+
+    async def step() -> bool:
+        steps.append(1)
+        if 2 <= len(steps) <= 4:
+            raise UnavailableError
+        return False
+
+    running = asyncio.create_task(repeat(step, every=timedelta(milliseconds=1), name="sweep", telemetry=telemetry))
+    await eventually(lambda: len(steps) > 6, within_seconds=5, what="the loop goes on")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert len(telemetry.said("loop_failing")) == 1
+    assert len(telemetry.said("loop_recovered")) == 1
+
+
+async def test_a_loop_survives_an_unexpected_error_and_logs_it() -> None:
+    telemetry = RecordingTelemetry()
+    steps: list[int] = []
+
+    async def step() -> bool:
+        steps.append(1)
+        if len(steps) == 1:
+            raise ValueError("nobody thought of this")
+        return False
+
+    running = asyncio.create_task(repeat(step, every=timedelta(milliseconds=1), name="sweep", telemetry=telemetry))
+    await eventually(lambda: len(steps) > 2, within_seconds=5, what="the loop goes on")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert len(telemetry.said("loop_error")) == 1
