@@ -51,7 +51,7 @@ class ErrorCode(StrEnum):
 
 
 class ClientError(Exception):
-    """The client can mend this: it becomes a top-level error with this code and message."""
+    """The client can correct this: it becomes a top-level error with this code and message."""
 
     def __init__(self, *, code: str, message: str) -> None:
         self.code = code

@@ -1,4 +1,4 @@
-"""Tokens: who may ask. A verifier turns a JWT into a Bearer or refuses it; it never says why in detail.
+"""Tokens: who may ask. A verifier reads a Bearer from a JWT or refuses it; it never says why in detail.
 
 The algorithms are fixed by the kind of key, never taken from the token.
 """

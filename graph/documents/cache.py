@@ -180,7 +180,7 @@ def _no_operation(message: str) -> DocumentRefusedError:
 
 
 def _rules(settings: GraphSettings) -> tuple[type[ASTValidationRule], ...]:
-    """What a document must keep to. In production the schema is not told to whoever asks; it is published as a file."""
+    """What a document must keep to. In production there is no introspection; the schema is published as a file."""
     rules = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
     return rules if settings.shows_graphiql else (*rules, NoSchemaIntrospectionCustomRule)
 

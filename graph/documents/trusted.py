@@ -1,7 +1,7 @@
 """Documents by name instead of by text: those of a manifest, which were checked at the start, and those that clients
 register themselves by their hash (Apollo's automatic persisted queries).
 
-A registered text is kept by this process only: a client that meets another process is told PERSISTED_QUERY_NOT_FOUND
+A registered text is kept by this process only: a client that meets another process gets PERSISTED_QUERY_NOT_FOUND
 and sends the text once more, which its library does by itself.
 """
 
@@ -134,7 +134,7 @@ class KnownDocuments:
         return self._cache.add(text, self._schema) if document is None else document
 
     def _can_be_run(self, document: Document | RefusedDocument) -> bool:
-        # What cannot be run is not registered: running it tells the client why.
+        # What cannot be run is not registered: running it shows the client why.
         try:
             self._check(document)
         except DocumentRefusedError:

@@ -167,6 +167,6 @@ def _is_null(value: Value) -> bool:
 
 
 def _is_plain(type_: GraphQLObjectType) -> bool:
-    """Whether the class of a value tells that it is of this type: it does not for one that was made of a generic."""
+    """Whether the class of a value shows that it is of this type: it does not for one that was made of a generic."""
     definition = type_.extensions["strawberry-definition"]
     return definition.concrete_of is None and not definition.is_graphql_generic and definition.name == type_.name

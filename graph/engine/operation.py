@@ -48,7 +48,7 @@ class Events:
 
 
 class CompiledOperation:
-    """One operation. What is not covered under some choice of conditions is found when that is met first."""
+    """One operation. What is not compilable under some choice of conditions is found when that is met first."""
 
     def __init__(
         self, schema: Schema, source: OperationSource, conditions: Sequence[str], *, exact_types: ExactTypes

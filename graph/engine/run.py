@@ -68,7 +68,7 @@ class OperationSource:
 
 
 class ResolveInfo(GraphQLResolveInfo[Context]):
-    """What graphql-core tells a resolver, with what Strawberry adds to it. Its path has no names of types."""
+    """What graphql-core passes to a resolver, with what Strawberry adds to it. Its path has no names of types."""
 
     operation_extensions: dict[str, Any] | None
 

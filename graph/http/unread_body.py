@@ -1,4 +1,4 @@
-"""An answer to a request whose body is not wanted, in such a way that the client hears it.
+"""An answer to a request whose body is not wanted, in such a way that the client receives it.
 
 A connection that is closed while the client still sends is reset, and the reset destroys the answer on its way. So the
 end of the answer waits until the rest of the body was thrown away, or for as long as that is worth it.

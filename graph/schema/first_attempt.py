@@ -1,4 +1,4 @@
-"""Waiting for the first placing attempt of an order that is already stored. Waiting never turns into an error."""
+"""Waiting for the first placing attempt of an order that is already stored. Waiting never becomes an error."""
 
 import asyncio
 from contextlib import aclosing

@@ -1,4 +1,4 @@
-"""Placing and canceling: hand the command to the domain, turn its errors into members of the result unions."""
+"""Placing and canceling: hand the command to the domain, return its errors as members of the result unions."""
 
 from datetime import timedelta
 

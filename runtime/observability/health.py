@@ -101,7 +101,7 @@ class Readiness:
                 part=part,
                 reason=state,
                 error=str(reason),
-                next="ready_again follows by itself when the check succeeds",
+                next="checked again; becomes ready by itself when the check succeeds",
             )
 
 

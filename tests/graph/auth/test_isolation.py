@@ -234,7 +234,7 @@ async def test_a_halt_is_a_node_for_operators_alone(api: Api) -> None:
 
 
 @each_case
-async def test_another_account_is_shown_nothing_and_told_what_it_is_told_of_none(
+async def test_another_account_is_shown_nothing_and_gets_the_answer_of_an_unknown_id(
     api: Api, case: Case, hers: dict[str, str]
 ) -> None:
     foreign = await answer(api, case, hers, bearer=BOB)

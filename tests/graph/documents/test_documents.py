@@ -128,7 +128,7 @@ async def test_introspection_as_graphiql_does_it_is_within_the_limits_in_develop
 
 
 @pytest.mark.parametrize("document", ["{ __schema { types { name } } }", '{ __type(name: "Order") { name } }'])
-async def test_in_production_the_schema_is_not_told_to_whoever_asks(api: Api, document: str) -> None:
+async def test_in_production_there_is_no_introspection(api: Api, document: str) -> None:
     error = (await api.answer(document))["errors"][0]
 
     assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
@@ -163,7 +163,7 @@ def test_a_document_longer_than_the_whole_cache_is_read_and_not_kept() -> None:
     assert len(cache) == 0
 
 
-async def test_of_many_mistakes_the_first_ten_are_told_and_the_rest_is_not_looked_for(api: Api) -> None:
+async def test_of_many_mistakes_the_first_ten_are_returned_and_the_rest_is_not_looked_for(api: Api) -> None:
     answer = await api.answer("{ " + " ".join(f"nothing{number}" for number in range(40)) + " }")
 
     messages = [error["message"] for error in answer["errors"]]

@@ -77,7 +77,7 @@ async def is_covered(request: Request) -> bool:
 
 
 def logged(world: World) -> list[tuple[str, Any]]:
-    """What was told to the log."""
+    """What was logged."""
     return [(event, fields.get("path")) for event, fields in world.telemetry.events]
 
 

@@ -1,4 +1,4 @@
-"""Compiled subscriptions tell what Strawberry's tell, message by message, and render each change once for all."""
+"""Compiled subscriptions send what Strawberry's send, message by message, and render each change once for all."""
 
 import asyncio
 from collections import Counter
@@ -26,18 +26,18 @@ WITH_A_RESOLVER = f"subscription {{ orderUpdates {{ cursor order {{ {FIELDS} ins
 
 
 @pytest.mark.timeout(300)
-def test_any_subscription_tells_the_same_and_nearly_all_are_compiled() -> None:
+def test_any_subscription_sends_the_same_and_nearly_all_are_compiled() -> None:
     counts: Counter[str] = Counter()
 
     @settings(suppress_health_check=list(HealthCheck))
     @given(requests("subscription"), scenarios)
     def check(request: Request, scenario: Scenario) -> None:
-        theirs = runner.run(_heard(PLAIN, request, scenario))
+        theirs = runner.run(_received(PLAIN, request, scenario))
         has_run = request.is_sound and any(message.startswith(b"{") for message in theirs[0])
         counts["run"] += has_run
         counts["compiled"] += has_run and runner.run(is_covered(request))
 
-        assert runner.run(_heard(COMPILING, request, scenario)) == theirs
+        assert runner.run(_received(COMPILING, request, scenario)) == theirs
 
     with asyncio.Runner() as runner:
         check()
@@ -46,12 +46,12 @@ def test_any_subscription_tells_the_same_and_nearly_all_are_compiled() -> None:
 
 @pytest.mark.parametrize("document", [UPDATES, WITH_A_RESOLVER])
 @pytest.mark.parametrize("name", SPOILED)
-async def test_the_error_of_one_event_is_not_told_with_the_next(document: str, name: str) -> None:
+async def test_the_error_of_one_event_is_not_sent_with_the_next(document: str, name: str) -> None:
     request = Request(document=document, variables={})
     scenario = Scenario(spoiled={name: SPOILED[name]})
 
-    theirs = await _heard(PLAIN, request, scenario)
-    ours = await _heard(COMPILING, request, scenario)
+    theirs = await _received(PLAIN, request, scenario)
+    ours = await _received(COMPILING, request, scenario)
 
     assert ours == theirs
 
@@ -61,11 +61,11 @@ async def test_a_change_is_rendered_once_for_all_who_follow_it_by_the_same_docum
     openings = [await _next(first, 1), await _next(second, 1)]
 
     await let_things_happen(world)
-    told = list(zip(await _next(first, 3), await _next(second, 3), strict=True))
+    received = list(zip(await _next(first, 3), await _next(second, 3), strict=True))
 
     assert [event.payload for event in openings[0]] == [event.payload for event in openings[1]]
-    assert all(one is other for one, other in told)
-    assert len({one.payload for one, _ in told}) == len(told)
+    assert all(one is other for one, other in received)
+    assert len({one.payload for one, _ in received}) == len(received)
 
 
 async def test_what_a_resolver_has_a_part_in_is_rendered_for_each() -> None:
@@ -79,7 +79,7 @@ async def test_what_a_resolver_has_a_part_in_is_rendered_for_each() -> None:
     assert one.payload == other.payload
 
 
-async def test_a_change_that_cannot_be_rendered_is_told_to_each_under_an_error_id_of_its_own() -> None:
+async def test_a_change_that_cannot_be_rendered_is_sent_to_each_under_an_error_id_of_its_own() -> None:
     world, first, second = await _two_streams(UPDATES, Scenario(spoiled={"created_at": None}))
     await _next(first, 1), await _next(second, 1)
 
@@ -94,7 +94,7 @@ async def test_a_change_that_cannot_be_rendered_is_told_to_each_under_an_error_i
     assert all(without_error_ids(one) == without_error_ids(other) for one, other in failed)
 
 
-async def test_all_that_has_happened_is_told_in_one_go() -> None:
+async def test_all_available_events_are_sent_in_one_write() -> None:
     world, first, _ = await _two_streams(UPDATES)
     await _next(first, 1)
     known = len(world.orders.changes["alice"])
@@ -105,21 +105,21 @@ async def test_all_that_has_happened_is_told_in_one_go() -> None:
     assert len(results.events) == len(world.orders.changes["alice"]) - known > 1
 
 
-async def test_what_does_not_fit_into_one_write_is_told_in_several_and_nothing_is_left_out() -> None:
+async def test_what_does_not_fit_into_one_write_is_sent_in_several_and_nothing_is_left_out() -> None:
     world, first, _ = await _two_streams(UPDATES)
     await _next(first, 1)
     known = len(world.orders.changes["alice"])
 
     await world.flood(next(iter(world.orders.rows)), changes=400)
     new = len(world.orders.changes["alice"]) - known
-    told: list[Sequence[RenderedEvent]] = []
-    while sum(map(len, told)) < new:
-        told.append((await anext(first)).events)
+    received: list[Sequence[RenderedEvent]] = []
+    while sum(map(len, received)) < new:
+        received.append((await anext(first)).events)
 
-    sizes = [[len(event.payload) for event in events] for events in told]
-    assert len(told) > 1
+    sizes = [[len(event.payload) for event in events] for events in received]
+    assert len(received) > 1
     assert all(sum(one[:-1]) < WRITE_MAX_BYTES for one in sizes)
-    assert [_sequence(event) for events in told for event in events] == list(range(known + 1, known + new + 1))
+    assert [_sequence(event) for events in received for event in events] == list(range(known + 1, known + new + 1))
 
 
 async def test_without_compiled_operations_nothing_is_rendered_ahead() -> None:
@@ -160,20 +160,20 @@ async def _two_streams(
 
 async def _next(results: AsyncIterator[Any], at_least: int) -> Sequence[RenderedEvent]:
     """The next events, in however many results they come."""
-    told: list[RenderedEvent] = []
-    while len(told) < at_least:
-        told += (await anext(results)).events
-    return told
+    received: list[RenderedEvent] = []
+    while len(received) < at_least:
+        received += (await anext(results)).events
+    return received
 
 
-async def _heard(schema: Schema, request: Request, scenario: Scenario) -> tuple[list[bytes], list[object]]:
+async def _received(schema: Schema, request: Request, scenario: Scenario) -> tuple[list[bytes], list[object]]:
     """Every message of a subscription in whose course orders change and at last the feed fails, and the log."""
     world, context = await world_of(scenario)
-    told: list[bytes] = []
+    received: list[bytes] = []
 
     async def listen() -> None:
         async for message in payloads(schema, request, context):
-            told.append(without_error_ids(message))  # noqa: PERF401 - it may be cut off
+            received.append(without_error_ids(message))  # noqa: PERF401 - it may be cut off
 
     listening = asyncio.create_task(listen())
     await _quiet()
@@ -185,7 +185,7 @@ async def _heard(schema: Schema, request: Request, scenario: Scenario) -> tuple[
     assert listening.done()
     await listening
     assert world.feed.open_feeds == 0
-    return told, list(logged(world))
+    return received, list(logged(world))
 
 
 async def _quiet() -> None:

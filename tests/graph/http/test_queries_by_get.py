@@ -79,7 +79,7 @@ async def test_without_a_token_nothing_is_answered(by_get: Api) -> None:
     assert (await by_get.get({"query": VIEWER}, authorization="")).status == 401
 
 
-async def test_other_methods_are_told_both(by_get: Api) -> None:
+async def test_other_methods_get_both_in_allow(by_get: Api) -> None:
     for method in ("PUT", "HEAD", "OPTIONS"):
         async with by_get.http.request(method, by_get.url) as response:
             assert (response.status, response.headers["allow"]) == (405, "GET, POST")

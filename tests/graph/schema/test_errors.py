@@ -99,7 +99,7 @@ async def test_an_operation_that_takes_too_long_is_ended() -> None:
         assert api.world.feed.open_feeds == 0
 
 
-async def test_names_are_not_suggested_to_strangers(api: Api) -> None:
+async def test_names_are_not_suggested_outside_development(api: Api) -> None:
     error = await api.error('{ order(id: "x") { idd } }')
 
     assert "Did you mean" not in error["message"]

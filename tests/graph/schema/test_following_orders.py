@@ -158,7 +158,7 @@ async def test_a_stream_opens_at_once_for_a_client_that_has_seen_everything() ->
     assert update["order"]["version"] == 2
 
 
-async def test_a_change_is_told_to_each_under_the_id_of_its_own_operation(api: Api) -> None:
+async def test_a_change_is_sent_to_each_under_the_id_of_its_own_operation(api: Api) -> None:
     order_id = await placed_id(api)
     keys = ("1", "2", "1", "\u00e9\U0001f600", "a" * 128)
     async with AsyncExitStack() as stack:
@@ -168,9 +168,10 @@ async def test_a_change_is_told_to_each_under_the_id_of_its_own_operation(api: A
             await socket.next_data()
 
         await api.world.report(key_of(order_id), accepted(), filled("4"))
-        told = [[await socket.receive() for _ in range(2)] for socket in sockets]
+        received = [[await socket.receive() for _ in range(2)] for socket in sockets]
 
-    assert [[message["id"] for message in messages] for messages in told] == [[key, key] for key in keys]
+    assert [[message["id"] for message in messages] for messages in received] == [[key, key] for key in keys]
     assert all(
-        [message["payload"] for message in messages] == [message["payload"] for message in told[0]] for messages in told
+        [message["payload"] for message in messages] == [message["payload"] for message in received[0]]
+        for messages in received
     )

@@ -128,7 +128,7 @@ async def test_the_instruments_of_a_page_are_read_in_one_batch(api: Api) -> None
     assert api.world.catalog.batches == [frozenset({APPLE.isin, SAP.isin})]
 
 
-async def test_the_history_tells_every_change_from_the_oldest(api: Api) -> None:
+async def test_the_history_lists_every_change_from_the_oldest(api: Api) -> None:
     order_id = await placed_id(api)
     await api.world.report(key_of(order_id), accepted(), filled("4"), filled("6", name="fill-2"))
     document = """query ($id: ID!, $after: String) { order(id: $id) {

@@ -24,12 +24,12 @@ async def test_work_that_never_waits_gives_its_result_and_starts_no_timer(monkey
 
 
 async def test_work_that_waits_gives_its_result_however_often_it_waits() -> None:
-    async def patient() -> int:
+    async def waiting_often() -> int:
         for _ in range(3):
             await asyncio.sleep(0)
         return await asyncio.wait_for(asyncio.sleep(0, result=2), LONG_SECONDS)
 
-    assert await with_timeout(LONG_SECONDS, patient()) == 2
+    assert await with_timeout(LONG_SECONDS, waiting_often()) == 2
 
 
 @pytest.mark.parametrize("waits", [0, 1, 3])
@@ -43,25 +43,25 @@ async def test_the_failure_of_the_work_is_the_caller_s(waits: int) -> None:
         await with_timeout(LONG_SECONDS, failing())
 
 
-async def test_work_that_takes_too_long_is_told_and_then_given_up() -> None:
-    told: list[str] = []
+async def test_work_that_takes_too_long_is_cancelled_and_raises() -> None:
+    steps: list[str] = []
 
     with pytest.raises(TimeoutError):
-        await with_timeout(SHORT_SECONDS, _noting_its_end(told))
+        await with_timeout(SHORT_SECONDS, _noting_its_end(steps))
 
-    assert told == ["canceled", "tidied up"]
+    assert steps == ["canceled", "tidied up"]
 
 
 async def test_who_is_canceled_meanwhile_cancels_the_work() -> None:
-    told: list[str] = []
-    task = asyncio.create_task(with_timeout(LONG_SECONDS, _noting_its_end(told)))
+    steps: list[str] = []
+    task = asyncio.create_task(with_timeout(LONG_SECONDS, _noting_its_end(steps)))
     await asyncio.sleep(0)
 
     task.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert told == ["canceled", "tidied up"]
+    assert steps == ["canceled", "tidied up"]
 
 
 @pytest.mark.parametrize("catching", [True, False])
@@ -94,11 +94,11 @@ async def _outcome_of(begin: Callable[[], Awaitable[str]]) -> object:
         return type(error)
 
 
-async def _noting_its_end(told: list[str]) -> None:
+async def _noting_its_end(steps: list[str]) -> None:
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        told.append("canceled")
+        steps.append("canceled")
         await asyncio.sleep(0)
-        told.append("tidied up")
+        steps.append("tidied up")
         raise

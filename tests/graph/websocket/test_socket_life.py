@@ -39,7 +39,7 @@ async def test_a_peer_that_vanishes_frees_everything_that_it_held(api: Api) -> N
     await until(lambda: api.world.telemetry.gauges[Metric.SOCKETS] == 0)
 
 
-async def test_a_peer_that_goes_while_it_is_told_something_is_nobody_s_mistake(api: Api) -> None:
+async def test_a_peer_that_leaves_while_something_is_sent_is_no_error(api: Api) -> None:
     order_id = await placed_id(api)
     # It reads no more while it goes, so it would wait in vain for the server's goodbye.
     async with api.socket(close_timeout=0.2) as socket:

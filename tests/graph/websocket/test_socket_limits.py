@@ -45,7 +45,7 @@ async def test_a_socket_that_has_gone_makes_room_for_another() -> None:
             await is_served(another)
 
 
-async def test_an_account_with_all_its_sockets_is_told_to_try_again_and_others_are_let_in() -> None:
+async def test_an_account_with_all_its_sockets_gets_1013_and_others_are_let_in() -> None:
     async with AsyncExitStack() as stack:
         settings = GraphSettings(sockets_per_account=2)
         api, sockets = await open_sockets(stack, settings, accounts=("alice", "alice"))
