@@ -23,7 +23,7 @@ SWEEP_SECONDS = 15
 ABORT_CHECK_SECONDS = 1
 CANCELLATION_DEADLINE_SECONDS = 1.0
 CANCELLATIONS_MAX = 5
-HEARD_WITHIN_SECONDS = 0.1
+RETRY_CANCELLATION_SECONDS = 0.1
 
 
 class _SaqWorker(Worker[Any]):
@@ -80,7 +80,7 @@ class _SaqWorker(Worker[Any]):
                 task.cancel()
             # A job that is cut off in its work has something to wind up, what waits for Redis has not.
             await asyncio.wait(
-                running, timeout=CANCELLATION_DEADLINE_SECONDS if self._running else HEARD_WITHIN_SECONDS
+                running, timeout=CANCELLATION_DEADLINE_SECONDS if self._running else RETRY_CANCELLATION_SECONDS
             )
 
 

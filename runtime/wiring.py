@@ -23,8 +23,8 @@ from runtime.processes.lifecycle import Process, new_id, utc_now
 from runtime.resources import Database, Signals
 from runtime.settings import Settings
 
-CONCLUDED_AT_ONCE_MAX = 100
-CONCLUSIONS_WAITING_MAX = 4_096
+RECORD_BATCH_MAX_ATTEMPTS = 100
+RECORD_QUEUE_MAX_ATTEMPTS = 4_096
 
 
 def make_recording(
@@ -68,8 +68,8 @@ def make_submission(
         telemetry=process.telemetry,
         max_attempts=policy.max_attempts,
     )
-    record_together = Batcher(
-        attempt_recorder.record, batch_max_items=CONCLUDED_AT_ONCE_MAX, queue_max_items=CONCLUSIONS_WAITING_MAX
+    batcher = Batcher(
+        attempt_recorder.record, batch_max_items=RECORD_BATCH_MAX_ATTEMPTS, queue_max_items=RECORD_QUEUE_MAX_ATTEMPTS
     )
     return Submission(
         orders=database.orders,
@@ -77,7 +77,7 @@ def make_submission(
         breaker=make_circuit_breaker(process, database),
         telemetry=process.telemetry,
         attempt_policy=AttemptPolicy(policy=policy, telemetry=process.telemetry, random=random.random),
-        record_attempt=record_together.submit,
+        record_attempt=batcher.submit,
         slots=asyncio.Semaphore(process.settings.placement_slots),
         claim_budget=ClaimBudget(orders_max=process.settings.placement_slots),
         halt_cache=HaltCache(database.halts),
