@@ -52,7 +52,7 @@ class _SaqWorker(Worker[Any]):
                 self._idle.set()
 
     async def process(self) -> bool:
-        """Run the next job. When Redis goes away meanwhile SAQ cannot note its end, and nobody would be told."""
+        """Run the next job. When Redis goes away meanwhile, SAQ cannot note the job's end and does not log that."""
         try:
             return await super().process()
         except Exception as error:  # noqa: BLE001 - whatever SAQ fails with, the orders are in the database
@@ -68,7 +68,7 @@ class _SaqWorker(Worker[Any]):
         await super().stop()
 
     async def _cancel_until_ended(self) -> None:
-        """Cancel SAQ's tasks, and again those that have not heard it, a bounded number of times.
+        """Cancel SAQ's tasks, and again those that are still running, a bounded number of times.
 
         A cancellation that meets the end of a write to Redis is lost (asyncio.wait_for until Python 3.12, in redis-py).
         SAQ cancels once, and its task would sleep on for up to SWEEP_SECONDS: longer than a process has to stop.
