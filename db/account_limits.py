@@ -1,4 +1,4 @@
-"""The limits of accounts, with a short memory: every new order looks them up, and whoever stores it compares."""
+"""The limits of accounts, cached: every new order needs them, and the statement that stores it compares `set_at`."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ WHERE coalesce(o.count, 0) <> a.open_orders
 """  # noqa: S608 - the names of our own statuses
 COUNT_WRONG = f"SELECT count(*) AS count FROM ({_DRIFTS}) AS d"  # noqa: S608 - our own statement
 # A block, because each statement in it sees what was committed before it: so the second of two that recount at once
-# waits for the first, and finds nothing left to mend. Accounts by id, as everywhere.
+# waits for the first, and finds nothing left to correct. Accounts by id, as everywhere.
 RECOUNT = f"""
 DO $$
 DECLARE wrong record;
@@ -79,7 +79,7 @@ class _CachedLimits:
 
 
 class PostgresLimitBook(LimitBook):
-    """Limits in PostgreSQL. What was found is believed for `cache_seconds`, by the monotonic `clock`."""
+    """Limits in PostgreSQL, cached for `cache_seconds` by the monotonic `clock`."""
 
     def __init__(
         self, database: Database, *, cache_seconds: float, clock: Callable[[], float] = time.monotonic
@@ -88,7 +88,7 @@ class PostgresLimitBook(LimitBook):
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._cache: dict[str, _CachedLimits] = {}
-        # Calls at one moment share one look-up, or each end of a memory would be a stampede.
+        # Concurrent calls share one query, or each expiry of a cached entry would cause many.
         self._lookups: Batcher[str, AccountLimits] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
@@ -106,7 +106,7 @@ class PostgresLimitBook(LimitBook):
         return sum(row["open_orders"] for row in await self._database.fetch(OPEN_ORDERS, account_id))
 
     async def recount_open_orders(self) -> int:
-        """Count every account's open orders anew, exactly, beside running processes; gives how many were wrong."""
+        """Correct every account's count of open orders while processes run; return how many were wrong."""
         (row,) = await self._database.fetch(COUNT_WRONG)
         wrong: int = row["count"]
         if wrong:

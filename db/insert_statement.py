@@ -1,27 +1,27 @@
-"""The statements that accept orders: two that store what nothing stands against, and one that judges as well.
+"""The statements that insert orders: two for accounts without halts and limits, and one that checks both.
 
-Each stores, counts and numbers in one go. The first two, for a batch and for an order that comes alone, make sure that
-trading is not halted and no limits are set for any of the accounts; else they store nothing and say so (`is_free`), and
-the third has to do it. They are there because judging costs a sixth of the whole, and most of the time there is nothing
-to judge; and because an order that comes alone needs no numbering, which costs PostgreSQL a quarter of its time.
+Each inserts, counts and numbers at once. The first two, for a batch and for a single order, make sure that trading is
+not halted and no limits are set for any of the accounts; else they insert nothing and return `is_free` false, and the
+third is used. They exist because the checks take a sixth of the time and mostly have nothing to check, and because a
+single order needs no numbering, which takes PostgreSQL a quarter of its time.
 """
 
 # Why it is as it is:
-# - A halt is read from its table, never from a memory. Whoever halts waits for the statements that began before (see
+# - A halt is read from its table, never from a cache. A halt waits for the statements that began before it (see
 #   `db.trading_halts`), so nothing is stored once a halt was answered.
-# - Orders, then accounts, each by id: so locks are taken everywhere, and nobody deadlocks. Where open orders or orders
+# - Orders, then accounts, each by id: all statements lock in that order, so none deadlock. Where open orders or orders
 #   per second are limited, the accounts are locked first instead ($16): what an account has under way can be known only
 #   under its lock. Such accounts come in batches of their own. For a new order's key only those wait who bring the same
 #   one, of the same account, and all of them lock in the same order: limits that differ store nothing. (But for those
 #   who bring the same key at two processes in the very moment in which the limits are set.)
 # - FOR UPDATE gives the newest row, not that of the snapshot. A row that does not exist cannot be locked: then nothing
 #   is stored (`are_missing`), and the caller makes the rows and comes again. That happens once for an account.
-# - The halts are looked at FOR KEY SHARE: whoever halts waits for the table lock that comes with it, and readers, who
-#   have none, keep nobody waiting. No row is locked but of an open halt, and to resume is no change of its key.
+# - The halts are read FOR KEY SHARE: a halt waits for the table lock that comes with it, and does not wait for plain
+#   reads, which have none. Only rows of open halts are locked, and to resume is no change of their key.
 # - Accounts and stored orders are looked up key by key (a locking sub-select and OFFSET 0 forbid anything else): while
 #   the figures of a young table are old the planner would read the whole of it, for every batch.
 # - An order that is stored already takes no place: it is not counted, and the caller finds it again.
-# - Limits that were changed since the terms were judged (`set_at` differs) store nothing: the caller judges again.
+# - Limits that were changed since the terms were checked (`set_at` differs) store nothing: the caller checks again.
 # - What an account has under way is never less than nothing: old processes that do not count, and a clock that was put
 #   back, leave numbers below zero and moments of the future behind.
 # - The orders' columns come as an array's text each: see `db.array_literals`.

@@ -1,4 +1,4 @@
-"""The instruments that can be traded, with a short memory: every new order looks one up."""
+"""The instruments that can be traded, cached: every new order needs one."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -42,7 +42,7 @@ class _CachedInstrument:
 
 
 class PostgresInstrumentCatalog(InstrumentCatalog):
-    """Instruments in PostgreSQL. What was found is believed for `cache_seconds`, by the monotonic `clock`."""
+    """Instruments in PostgreSQL, cached for `cache_seconds` by the monotonic `clock`."""
 
     def __init__(
         self, database: Database, *, cache_seconds: float, clock: Callable[[], float] = time.monotonic
@@ -51,7 +51,7 @@ class PostgresInstrumentCatalog(InstrumentCatalog):
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._cache: dict[str, _CachedInstrument] = {}
-        # Calls at one moment share one look-up, or each end of a memory would be a stampede.
+        # Concurrent calls share one query, or each expiry of a cached entry would cause many.
         self._lookups: Batcher[str, Instrument | None] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_INSTRUMENTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )

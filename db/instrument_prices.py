@@ -1,4 +1,4 @@
-"""The last known price of each instrument, with a short memory: orders are judged by it where limits need a price."""
+"""The last known price of each instrument, cached: orders are checked against it where limits need a price."""
 
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -31,7 +31,7 @@ class _CachedPrice:
 
 
 class PostgresInstrumentPrices(InstrumentPrices):
-    """Prices in PostgreSQL. What was found is believed for `cache_seconds`, by the monotonic `clock`."""
+    """Prices in PostgreSQL, cached for `cache_seconds` by the monotonic `clock`."""
 
     def __init__(
         self, database: Database, *, cache_seconds: float, clock: Callable[[], float] = time.monotonic

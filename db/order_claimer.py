@@ -1,5 +1,4 @@
-"""Claim what is due: the right to try to place an order, or to send a cancel request, for the length of a
-lease."""
+"""Claims of due orders: the right to submit an order, or to send its cancel request, for the length of a lease."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,37 +9,37 @@ from db.database import Database, Row
 from db.order_rows import ORDER_COLUMN_NAMES, loaded_order_of
 from domain.ports.order_store import Claim, LoadedOrder
 
-# Whoever is named is waited for: a lock lasts as long as one statement, and the row says afterwards whether it is still
-# due. Whoever is swept is skipped when another holds it: a sweep that waits would be no help. An order of which the
-# venue has shown something is never due (a CHECK of the table).
+# A named order is waited for: a lock lasts as long as one statement, and afterwards the row says whether it is still
+# due. A sweep skips locked orders, since waiting for them would help nothing. An order that the venue has shown is
+# never due (a CHECK of the table).
 _NAMED = "o.id = ANY($3::uuid[]) AND {due} <= now() ORDER BY o.id LIMIT {most} FOR UPDATE"
 _OVERDUE = "{due} < now() - $3::interval ORDER BY {due} LIMIT least($4::int, {most}) FOR UPDATE SKIP LOCKED"
 
 # While trading is halted for its account (or for all: the empty one) an order is claimed only if an attempt may have
-# sent it, and the claim says so: it is looked up, never sent. Whoever halts waits for the claims that began before: for
-# the table lock that comes with FOR KEY SHARE.
+# sent it, and the claim says so: it is looked up, never sent. A halt waits for the claims that began before it: for the
+# table lock that comes with FOR KEY SHARE.
 # (A CASE, because the planner guesses nothing from it: taking a frequent account for a halted one it would expect
 # hardly any due order, and read and sort them all instead of the first few of the index.)
 _MAYBE_SENT = "o.maybe_sent_at IS NOT NULL OR o.lease_until IS NOT NULL"
 _HALTED_ACCOUNTS = "(SELECT h.accounts FROM halted AS h)::text[]"
 _IS_HALTED = f"'' = ANY({_HALTED_ACCOUNTS}) OR o.account_id = ANY({_HALTED_ACCOUNTS})"
 
-# The venue's gate ($2) comes first. Shut, nothing is claimed and no order is looked at. With an open circuit the one
-# order that is due takes the gate's row, by moving the next probe to when this attempt is over for certain (half a
-# lease): of several workers the first gets it, and for the others the row says no. An attempt whose lease ended
-# without an end of its own may have sent the order until that moment. (The ids go through an array: how many rows a
-# computed LIMIT lets through the planner cannot know, and for a join it reads the whole table.)
-_PLACE = f"""
-WITH gate AS MATERIALIZED (
+# The venue's circuit breaker ($2) is checked first. While it blocks, nothing is claimed and no order is read. With an
+# open circuit one due order claims the breaker's row, by moving the next probe to when this attempt is certainly over
+# (half a lease): of several workers the first gets it, and for the others the row does not match. An attempt whose
+# lease expired without a recorded end may have sent the order until then. (The ids go through an array: the planner
+# cannot know how many rows a computed LIMIT returns, and for a join it reads the whole table.)
+_CLAIM_TO_SUBMIT = f"""
+WITH breaker AS MATERIALIZED (
     SELECT g.failures, g.probe_at IS NOT NULL AS is_open,
-        greatest(g.paused_until, g.probe_at) > now() IS TRUE AS is_shut
+        greatest(g.paused_until, g.probe_at) > now() IS TRUE AS is_blocked
     FROM venue_gates AS g WHERE g.venue = $2
 ), halted AS MATERIALIZED (
     SELECT array_agg(h.account_id) AS accounts
     FROM (SELECT t.account_id FROM trading_halts AS t WHERE t.resumed_at IS NULL FOR KEY SHARE) AS h
 ), due AS MATERIALIZED (
     SELECT o.id FROM orders AS o
-    WHERE NOT EXISTS (SELECT FROM gate WHERE is_shut)
+    WHERE NOT EXISTS (SELECT FROM breaker WHERE is_blocked)
         AND CASE WHEN {_HALTED_ACCOUNTS} IS NULL THEN true ELSE {_MAYBE_SENT} OR NOT ({_IS_HALTED}) END AND {{which}}
 ), probe AS (
     UPDATE venue_gates AS g SET probe_at = now() + $1::interval / 2
@@ -51,13 +50,14 @@ UPDATE orders AS o SET
     attempt = o.attempt + 1, attempts = o.attempts + 1, last_attempt_at = now(),
     maybe_sent_at = greatest(o.maybe_sent_at, o.lease_until),
     lease_until = now() + $1::interval, place_due_at = now() + $1::interval
-WHERE o.id = ANY (ARRAY(SELECT id FROM due)) AND ((SELECT is_open FROM gate) IS NOT TRUE OR EXISTS (SELECT FROM probe))
-RETURNING {ORDER_COLUMN_NAMES}, coalesce((SELECT is_open FROM gate), false) AS is_probe,
-    coalesce((SELECT failures FROM gate), 0) AS venue_failures, ({_IS_HALTED}) IS TRUE AS is_halted
+WHERE o.id = ANY (ARRAY(SELECT id FROM due))
+    AND ((SELECT is_open FROM breaker) IS NOT TRUE OR EXISTS (SELECT FROM probe))
+RETURNING {ORDER_COLUMN_NAMES}, coalesce((SELECT is_open FROM breaker), false) AS is_probe,
+    coalesce((SELECT failures FROM breaker), 0) AS venue_failures, ({_IS_HALTED}) IS TRUE AS is_halted
 """  # noqa: S608 - the names of our own columns
-_ONE_PROBE = "(SELECT CASE WHEN is_open THEN 1 END FROM gate)"
-# A pause that the venue asks for holds for these too; an open circuit does not: to cancel may still work.
-_CANCEL = f"""
+_ONE_PROBE = "(SELECT CASE WHEN is_open THEN 1 END FROM breaker)"
+# A pause that the venue asks for applies to cancel requests too; an open circuit does not: to cancel may still work.
+_CLAIM_TO_CANCEL = f"""
 WITH due AS MATERIALIZED (
     SELECT o.id FROM orders AS o
     WHERE NOT EXISTS (SELECT FROM venue_gates AS g WHERE g.venue = $2 AND g.paused_until > now()) AND {{which}}
@@ -68,10 +68,10 @@ WHERE o.id = due.id
 RETURNING {ORDER_COLUMN_NAMES}
 """  # noqa: S608 - the names of our own columns
 
-CLAIM = _PLACE.format(which=_NAMED.format(due="o.place_due_at", most=_ONE_PROBE))
-CLAIM_DUE = _PLACE.format(which=_OVERDUE.format(due="o.place_due_at", most=_ONE_PROBE))
-CLAIM_CANCELS = _CANCEL.format(which=_NAMED.format(due="o.cancel_due_at", most="ALL"))
-CLAIM_DUE_CANCELS = _CANCEL.format(which=_OVERDUE.format(due="o.cancel_due_at", most="NULL"))
+CLAIM = _CLAIM_TO_SUBMIT.format(which=_NAMED.format(due="o.place_due_at", most=_ONE_PROBE))
+CLAIM_DUE = _CLAIM_TO_SUBMIT.format(which=_OVERDUE.format(due="o.place_due_at", most=_ONE_PROBE))
+CLAIM_CANCELS = _CLAIM_TO_CANCEL.format(which=_NAMED.format(due="o.cancel_due_at", most="ALL"))
+CLAIM_DUE_CANCELS = _CLAIM_TO_CANCEL.format(which=_OVERDUE.format(due="o.cancel_due_at", most="NULL"))
 
 OLDEST_DUE = """
 SELECT now() - min(o.place_due_at) AS overdue FROM orders AS o WHERE o.place_due_at <= now()
@@ -79,8 +79,8 @@ SELECT now() - min(o.place_due_at) AS overdue FROM orders AS o WHERE o.place_due
 IDS_BY_VENUE_ORDER_ID = """
 SELECT o.venue_order_id, o.id FROM orders AS o WHERE o.venue_order_id = ANY($1::text[])
 """
-# A moment in the future was written by a process whose clock is off: it says nothing about silence. (Without this an
-# order whose end the stream dropped stayed open for as long as the clock was ahead.)
+# A time in the future was written by a process whose clock is wrong: it says nothing about the last report. (Without
+# this an order whose end the stream dropped stayed open for as long as the clock was ahead.)
 OPEN_AT_VENUE = f"""
 SELECT {ORDER_COLUMN_NAMES} FROM orders AS o
 WHERE o.is_open_at_venue AND (o.updated_at < now() - $1::interval OR o.updated_at > now())
@@ -91,43 +91,43 @@ LIMIT $2::int
 
 @dataclass(frozen=True, slots=True)
 class OrderClaimer:
-    """Finds and claims orders that something has to be done about at one venue."""
+    """The claims and queries of orders that need work at one venue."""
 
     database: Database
     venue: str
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
-        """Claim those of the orders that are due to be placed."""
+        """Claim those of the orders that are due to be submitted."""
         return [_claim_of(row) for row in await self.database.fetch(CLAIM, lease, self.venue, list(order_ids))]
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
-        """Claim whatever has been due for longer than that, the longest first."""
+        """Claim orders that have been due for longer than `overdue_by`, the longest due first."""
         rows = await self.database.fetch(CLAIM_DUE, lease, self.venue, overdue_by, limit)
         return [_claim_of(row) for row in rows]
 
     async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
-        """Take those of the orders whose cancel request is due."""
+        """Claim those of the orders whose cancel request is due."""
         rows = await self.database.fetch(CLAIM_CANCELS, lease, self.venue, list(order_ids))
         return [loaded_order_of(row) for row in rows]
 
     async def claim_due_cancels(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[LoadedOrder]:
-        """Take whatever cancel request has been due for longer than that, the longest first."""
+        """Claim orders whose cancel request has been due for longer than `overdue_by`, the longest due first."""
         rows = await self.database.fetch(CLAIM_DUE_CANCELS, lease, self.venue, overdue_by, limit)
         return [loaded_order_of(row) for row in rows]
 
     async def oldest_due(self) -> timedelta | None:
-        """How long the most overdue order has been due to be placed."""
+        """Return how long the most overdue order has been due to be submitted."""
         (row,) = await self.database.fetch(OLDEST_DUE)
         overdue: timedelta | None = row["overdue"]
         return overdue
 
     async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
-        """Our ids by the venue's."""
+        """Return our order ids by the venue's."""
         rows = await self.database.fetch(IDS_BY_VENUE_ORDER_ID, list(venue_order_ids))
         return {row["venue_order_id"]: row["id"] for row in rows}
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
-        """Orders that are open at the venue and have not changed for that long, the most silent first."""
+        """Return orders that are open at the venue and unchanged for `silent_for`, the longest unchanged first."""
         return [loaded_order_of(row) for row in await self.database.fetch(OPEN_AT_VENUE, silent_for, limit)]
 
 

@@ -1,4 +1,4 @@
-"""Store orders: all that wait at one moment, in one statement, each account's sequence without a gap."""
+"""Insertion of orders: all that wait at one moment, in one statement, with gapless sequences of their accounts."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ JOIN orders AS o ON o.account_id = k.account_id AND o.client_order_id = k.client
 
 @frozen
 class OrderToInsert:
-    """An order to be stored, and when the limits were set by which its terms were judged."""
+    """An order to insert, and when the limits were set by which its terms were checked."""
 
     order: Order
     limits_set_at: datetime | None
@@ -46,40 +46,40 @@ class OrderToInsert:
 
 @dataclass(frozen=True, slots=True)
 class OrderInserter:
-    """Stores new orders. `max_orders_per_second` holds for accounts whose limits name no other."""
+    """The inserter of new orders. `max_orders_per_second` applies to accounts whose limits name none."""
 
     database: Database
     max_orders_per_second: int | None = None
 
     def locks_first(self, limits: AccountLimits) -> bool:
-        """Whether an order under these limits is for a batch that locks its accounts before anything else."""
+        """Return whether an order under these limits belongs in a batch that locks its accounts first."""
         return limits.bound_the_load or self.max_orders_per_second is not None
 
     async def insert(
         self, asked: Sequence[OrderToInsert], *, locks_first: bool
     ) -> Sequence[OrderStored | OrderDeniedError | LimitsChangedError]:
-        """Store those whose client order id is new in their account, as far as the accounts' limits let them pass.
+        """Insert the orders whose client order id is new in their account, as far as the accounts' limits allow.
 
-        For each what is stored, else why it is not, in input order. A batch holds only orders for which `locks_first`
-        is the same: who inserts first and who locks first could wait for each other.
+        Return for each, in input order, what is stored or why nothing is. `locks_first` must be the same for all orders
+        of a batch: a batch that inserts first and one that locks first could deadlock.
         """
         distinct = {_key(one.order): one for one in reversed(asked)}
-        row = await self._store(list(reversed(distinct.values())), locks_first=locks_first)
+        row = await self._insert(list(reversed(distinct.values())), locks_first=locks_first)
         # Popped, so that of one order given twice only the first is the one that stored it.
         sequences = dict(zip(row["order_ids"] or (), row["sequences"] or (), strict=True))
         new = [sequences.pop(one.order.id, None) for one in asked]
-        accepted = Counter(one.order.account_id for one, sequence in zip(asked, new, strict=True) if sequence)
+        stored_counts = Counter(one.order.account_id for one, sequence in zip(asked, new, strict=True) if sequence)
         existing = await self._find([one.order for one, sequence in zip(asked, new, strict=True) if sequence is None])
         loads = {load[0]: load for load in row["loads"]}
         return [
             _new(one.order, sequence, place_due_at=row["place_due_at"])
             if sequence is not None
             else _stored_before(existing, one.order)
-            or _refusal(loads[one.order.account_id], accepted=accepted[one.order.account_id])
+            or _refusal(loads[one.order.account_id], stored_count=stored_counts[one.order.account_id])
             for one, sequence in zip(asked, new, strict=True)
         ]
 
-    async def _store(self, asked: Sequence[OrderToInsert], *, locks_first: bool) -> Row:
+    async def _insert(self, asked: Sequence[OrderToInsert], *, locks_first: bool) -> Row:
         set_at = _set_at_by_account(asked)
         if not locks_first and not any(set_at.values()):
             if len(asked) == 1:
@@ -88,9 +88,9 @@ class OrderInserter:
                 (row,) = await self.database.fetch(INSERT_IF_UNRESTRICTED, *_columns(asked), sorted(set_at))
             if row["is_free"]:
                 return row
-        return await self._judge_and_store(asked, set_at, locks_first=locks_first)
+        return await self._check_and_insert(asked, set_at, locks_first=locks_first)
 
-    async def _judge_and_store(
+    async def _check_and_insert(
         self, asked: Sequence[OrderToInsert], set_at: Mapping[str, datetime | None], *, locks_first: bool
     ) -> Row:
         accounts = sorted(set_at)
@@ -118,8 +118,8 @@ class OrderInserter:
 
 
 def _set_at_by_account(asked: Sequence[OrderToInsert]) -> Mapping[str, datetime | None]:
-    """By which limits each account's orders were judged. Where they were not all judged by the same, some by limits
-    that hold no more, none may be stored: all are judged again."""
+    """Return by which limits each account's orders were checked. If they differ, some were stale, and none of the
+    account's orders may be stored: all are checked again."""
     set_at: dict[str, datetime | None] = {}
     for one in asked:
         if set_at.setdefault(one.order.account_id, one.limits_set_at) != one.limits_set_at:
@@ -144,15 +144,15 @@ def _stored_before(existing: Mapping[tuple[str, str], Row], order: Order) -> Ord
     return None if row is None else OrderStored(order=snapshot_of(row), change=None)
 
 
-def _refusal(load: tuple[Any, ...], *, accepted: int) -> OrderDeniedError | LimitsChangedError:
-    """Why the account's orders of a batch were not stored but for so many, from the account's row of `loads`."""
+def _refusal(load: tuple[Any, ...], *, stored_count: int) -> OrderDeniedError | LimitsChangedError:
+    """Return why only `stored_count` of the account's orders were stored, from the account's row of `loads`."""
     _, halt, is_stale, max_open_orders, max_orders_per_second, open_orders, accepted_in_second, free_in = load
     if halt is not None:
         return OrderDeniedError.by(deny_halted(everywhere=halt == EVERYBODY_HALTED))
     limits = AccountLimits(max_open_orders=max_open_orders, max_orders_per_second=max_orders_per_second)
     under_way = AccountLoad(
-        open_orders=(open_orders or 0) + accepted,
-        accepted_in_second=(accepted_in_second or 0) + accepted,
+        open_orders=(open_orders or 0) + stored_count,
+        accepted_in_second=(accepted_in_second or 0) + stored_count,
         free_in=free_in or ONE_SECOND,
     )
     denial = check_load(under_way, limits=limits)
@@ -178,7 +178,7 @@ def _columns(asked: Sequence[OrderToInsert]) -> Sequence[object]:
 
 
 def _values(order: Order) -> tuple[object, ...]:
-    """The arguments for an order that comes alone."""
+    """Return the arguments for a single order."""
     terms = order.terms
     return (
         order.id,

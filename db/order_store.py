@@ -1,4 +1,4 @@
-"""The order store: one face for accepting, recording and claiming, as the domain asks for it."""
+"""The OrderStore of the domain, over the statements that insert, write and claim orders."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -113,7 +113,8 @@ class PostgresOrderStore(OrderStore):
     ) -> Sequence[Sequence[RecordedChange] | VersionConflictError]:
         """Write single orders of several callers, such as attempts that end at the same time, by one statement.
 
-        Stale for one of them it is for all: then each half goes by itself, until the stale one is alone.
+        A version conflict of one fails the statement for all: then each half is written by itself, until the
+        conflicting write is alone.
         """
         by_order: dict[UUID, list[RecordedChange]] = {write.order.id: [] for write in writes}
         try:

@@ -1,5 +1,4 @@
-"""Write what became known: read orders without a lock, and write what was decided in one statement, or
-nothing."""
+"""Reads of orders without a lock, and the writes of what was decided on them: all in one statement, or nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ CROSS JOIN LATERAL (
 JOIN orders AS o ON o.id = e.order_id AND o.account_id = e.account_id
 WHERE o.venue_order_id = k.venue_order_id
 """
-FOREIGN_EXECUTIONS = """
+EXECUTIONS_OF_OTHER_ORDERS = """
 SELECT e.venue_execution_id, e.order_id
 FROM unnest($2::uuid[], $3::text[]) AS k (order_id, venue_execution_id)
 JOIN executions AS e ON e.venue = $1 AND e.venue_execution_id = k.venue_execution_id AND e.order_id <> k.order_id
@@ -66,16 +65,16 @@ JOIN executions AS e ON e.venue = $1 AND e.venue_execution_id = k.venue_executio
 
 @dataclass(frozen=True, slots=True)
 class OrderWriter:
-    """Reads and writes orders whose executions come from one venue."""
+    """The reader and writer of orders whose executions come from one venue."""
 
     database: Database
     venue: str
 
     async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
-        """The orders that exist, with their stored executions that one of the keys names."""
+        """Return the orders that exist, with their stored executions that one of the keys names."""
         rows = await self.database.fetch(LOAD, list(order_ids))
-        # After the orders, never before: an execution that comes in between is then known to an order that does not
-        # count it, and writing that order fails as stale. The other way round it would be counted twice.
+        # After the orders, never before: an execution stored in between is then loaded with an order that does not
+        # count it, and writing that order is a version conflict. In the other order it would be counted twice.
         executions = await self._executions(keys)
         return {
             row["id"]: loaded_order_of(row, executions=executions.get(row["id"], ()), filled_up_to=row["filled_up_to"])
@@ -83,7 +82,7 @@ class OrderWriter:
         }
 
     async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
-        """Those of the fills that are stored."""
+        """Return the fills that are already recorded."""
         if not fills:
             return ()
         names = (text_array([order for order, _ in fills]), text_array([execution for _, execution in fills]))
@@ -93,7 +92,7 @@ class OrderWriter:
     async def write(
         self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
     ) -> Sequence[RecordedChange]:
-        """Write all or nothing; the changes in their order. Raises LeadershipLostError, VersionConflictError and
+        """Write all or nothing; return the changes in their order. Raises LeadershipLostError, VersionConflictError and
         ExecutionIdTakenError."""
         if not writes:
             return ()
@@ -104,7 +103,7 @@ class OrderWriter:
         try:
             (row,) = await self.database.fetch(WRITE, *arguments)
         except asyncpg.NotNullViolationError as error:
-            await self._explain(error, writes)
+            await self._raise_conflict(error, writes)
             raise
         if fence is not None and not row["is_led"]:
             raise LeadershipLostError(fence.epoch)
@@ -130,14 +129,14 @@ class OrderWriter:
             found[row["order_id"]] = (*found.get(row["order_id"], ()), execution_of(row))
         return found
 
-    async def _explain(self, error: asyncpg.NotNullViolationError, writes: Sequence[OrderWrite]) -> None:
-        """Say which of its two reasons the statement had for writing a NULL (see `db.write_statement`)."""
+    async def _raise_conflict(self, error: asyncpg.NotNullViolationError, writes: Sequence[OrderWrite]) -> None:
+        """Raise the error for which the statement wrote a NULL (see `db.write_statement`)."""
         if error.table_name == "executions" and error.column_name == "received_at":
             raise VersionConflictError from error
         if error.table_name == "executions" and error.column_name == "order_id":
             keys = [(write.order.id, execution) for write in writes for execution in write.executions]
             rows = await self.database.fetch(
-                FOREIGN_EXECUTIONS,
+                EXECUTIONS_OF_OTHER_ORDERS,
                 self.venue,
                 [order_id for order_id, _ in keys],
                 [execution.venue_execution_id for _, execution in keys],
@@ -157,7 +156,7 @@ def _require_distinct(writes: Sequence[OrderWrite]) -> None:
 
 
 def _recorded(numbered_changes: NumberedChanges, row: Row) -> Sequence[RecordedChange]:
-    """The changes as they were written, with their places and their orders' placing."""
+    """Return the changes as they were written, with their places and their orders' placement."""
     if not numbered_changes.changes:
         return ()
     placements = _placements(row)

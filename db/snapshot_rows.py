@@ -1,4 +1,4 @@
-"""What people see, from rows: orders as they stand, executions, changes; and how placing is held up meanwhile."""
+"""Snapshots of orders, views of executions and recorded changes, from rows; and what delays a submission."""
 
 from dataclasses import replace
 
@@ -21,9 +21,9 @@ def _shown(column: str) -> str:
     return f"nullif(o.{column}, '{{}}') AS {column}" if column in _MOSTLY_EMPTY else f"o.{column}"
 
 
-_SHUT = "FROM venue_gates AS g WHERE greatest(g.paused_until, g.probe_at) > now()"
-_HELD_UNTIL = f"(SELECT max(greatest(g.paused_until, g.probe_at)) {_SHUT})"
-_HELD_REASON = f"(SELECT max(g.reason) {_SHUT})"
+_BLOCKED = "FROM venue_gates AS g WHERE greatest(g.paused_until, g.probe_at) > now()"
+_HELD_UNTIL = f"(SELECT max(greatest(g.paused_until, g.probe_at)) {_BLOCKED})"
+_HELD_REASON = f"(SELECT max(g.reason) {_BLOCKED})"
 _HALTED_AT = (
     "(SELECT min(h.halted_at) FROM trading_halts AS h "
     "WHERE h.resumed_at IS NULL AND (h.account_id = '' OR h.account_id = {account_id}))"
@@ -33,7 +33,7 @@ HELD_COLUMNS = (
     literal_column(_HELD_REASON, Text).label("held_reason"),
     literal_column(_HALTED_AT.format(account_id="orders.account_id"), MOMENT).label("halted_at"),
 )
-"""Until when a gate lets nothing be claimed, and why; NULL when none is shut. Orders name no venue: there is one. And
+"""Until when the circuit breaker blocks claims, and why; NULL when it does not. Orders name no venue: there is one. And
 since when trading is halted for the order's account; NULL when it is not. For SQLAlchemy Core."""
 
 
@@ -71,7 +71,7 @@ def snapshot_of(row: Row) -> OrderSnapshot:
 
 
 def held_placement_of(row: Row) -> PlacementState:
-    """How placing goes, from a row with what holds it up: no attempt comes before a gate opens, none in a halt."""
+    """Return the placement from a row with HELD_COLUMNS: no attempt while the breaker blocks or trading is halted."""
     placement = placement_of(row)
     if placement.next_attempt_at is None:
         return placement

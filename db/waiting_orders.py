@@ -1,4 +1,4 @@
-"""Orders that wait too long to be at the venue, for the people who are told of them."""
+"""Orders that have waited too long to be at the venue, for alerts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ LIMIT $3::int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingOrder:
-    """An order that is not known to be at the venue; `age` since it was accepted."""
+    """An order that is not known to be at the venue; `age` since it was stored."""
 
     id: UUID
     is_in_doubt: bool
@@ -29,11 +29,11 @@ class WaitingOrder:
 
 @dataclass(frozen=True, slots=True)
 class PostgresWaitingOrders:
-    """Reads what waits."""
+    """The query of waiting orders."""
 
     database: Database
 
     async def waiting(self, *, in_doubt_for: timedelta, pending_for: timedelta, limit: int) -> Sequence[WaitingOrder]:
-        """Orders in doubt, or not sent yet, that were accepted longer ago than this. Raises Unavailable."""
+        """Return orders in doubt, or not sent yet, that were stored longer ago than this. Raises UnavailableError."""
         rows = await self.database.fetch(WAITING, in_doubt_for, pending_for, limit)
         return [WaitingOrder(id=row["id"], is_in_doubt=row["is_in_doubt"], age=row["age"]) for row in rows]

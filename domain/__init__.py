@@ -1,1 +1,1 @@
-"""What an order gateway is about: values, the order and its rule, the four stories of an order's life."""
+"""The domain: the order and its rules, the ports, and the use cases of an order's life."""

@@ -23,7 +23,7 @@ SWEEP_SECONDS = 15
 ABORT_CHECK_SECONDS = 1
 CANCELLATION_DEADLINE_SECONDS = 1.0
 CANCELLATIONS_MAX = 5
-HEARD_WITHIN_SECONDS = 0.1
+RETRY_CANCELLATION_SECONDS = 0.1
 
 
 class _SaqWorker(Worker[Any]):
@@ -52,7 +52,7 @@ class _SaqWorker(Worker[Any]):
                 self._idle.set()
 
     async def process(self) -> bool:
-        """Run the next job. When Redis goes away meanwhile SAQ cannot note its end, and nobody would be told."""
+        """Run the next job. When Redis goes away meanwhile, SAQ cannot note the job's end and does not log that."""
         try:
             return await super().process()
         except Exception as error:  # noqa: BLE001 - whatever SAQ fails with, the orders are in the database
@@ -68,7 +68,7 @@ class _SaqWorker(Worker[Any]):
         await super().stop()
 
     async def _cancel_until_ended(self) -> None:
-        """Cancel SAQ's tasks, and again those that have not heard it, a bounded number of times.
+        """Cancel SAQ's tasks, and again those that are still running, a bounded number of times.
 
         A cancellation that meets the end of a write to Redis is lost (asyncio.wait_for until Python 3.12, in redis-py).
         SAQ cancels once, and its task would sleep on for up to SWEEP_SECONDS: longer than a process has to stop.
@@ -80,7 +80,7 @@ class _SaqWorker(Worker[Any]):
                 task.cancel()
             # A job that is cut off in its work has something to wind up, what waits for Redis has not.
             await asyncio.wait(
-                running, timeout=CANCELLATION_DEADLINE_SECONDS if self._running else HEARD_WITHIN_SECONDS
+                running, timeout=CANCELLATION_DEADLINE_SECONDS if self._running else RETRY_CANCELLATION_SECONDS
             )
 
 

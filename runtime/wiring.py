@@ -24,8 +24,8 @@ from runtime.resources.database import DatabaseResources
 from runtime.resources.redis import RedisResources
 from runtime.settings import Settings
 
-ATTEMPTS_RECORDED_AT_ONCE_MAX = 100
-ATTEMPTS_WAITING_MAX = 4_096
+RECORD_BATCH_MAX_ATTEMPTS = 100
+RECORD_QUEUE_MAX_ATTEMPTS = 4_096
 
 
 def make_recording(
@@ -70,7 +70,7 @@ def make_submission(
 ) -> Submission:
     """Return the service that submits orders to the venue."""
     policy = _submission_policy(process.settings)
-    recorder = AttemptRecorder(
+    attempt_recorder = AttemptRecorder(
         orders=database.orders,
         recording=recording,
         wake_ups=redis.wake_ups,
@@ -78,7 +78,7 @@ def make_submission(
         max_attempts=policy.max_attempts,
     )
     batcher = Batcher(
-        recorder.record, batch_max_items=ATTEMPTS_RECORDED_AT_ONCE_MAX, queue_max_items=ATTEMPTS_WAITING_MAX
+        attempt_recorder.record, batch_max_items=RECORD_BATCH_MAX_ATTEMPTS, queue_max_items=RECORD_QUEUE_MAX_ATTEMPTS
     )
     return Submission(
         orders=database.orders,

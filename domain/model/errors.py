@@ -11,11 +11,11 @@ FillwireError
 │   └── NotHaltedError              trading is not halted there: there is nothing to resume
 ├── TransientError                   the same call may succeed later
 │   ├── UnavailableError            the database cannot be reached; nothing was stored
-│   ├── VersionConflictError             somebody else wrote first: read again, decide again
-│   ├── LimitsChangedError            the limits were changed since an order was judged: read again, judge again
+│   ├── VersionConflictError             a concurrent writer changed the row: read again, decide again
+│   ├── LimitsChangedError            the limits were changed since an order was checked: read again, check again
 │   └── VenueUnreachableError       the venue gave no usable answer to a question
 │       ├── VenueBusyError          because there were too many: ask again when it says so
-│       └── VenueUnauthorizedError         because of our key: people must mend it
+│       └── VenueUnauthorizedError         because of our key: people must fix it
 ├── LeadershipLostError             another process follows the venue's stream now: write nothing more, stand by
 ├── ExecutionIdTakenError           the venue gave one execution id to two orders: set the report aside, tell people
 └── HistoryGoneError                the changes asked for are no longer kept: take a snapshot
@@ -149,10 +149,10 @@ class VersionConflictError(TransientError):
 
 
 class LimitsChangedError(TransientError):
-    """The account's limits were changed since the order was judged: read them again, judge again."""
+    """The account's limits were changed since the order was checked: read them again, check again."""
 
     def __init__(self) -> None:
-        super().__init__("the limits were changed since the order was judged")
+        super().__init__("the limits were changed since the order was checked")
 
 
 class VenueUnreachableError(TransientError):

@@ -77,7 +77,7 @@ def with_correction(execution: Execution, correction: Correction) -> Execution:
 
 
 def with_bust(execution: Execution) -> Execution:
-    """The execution undone. A bust is for ever."""
+    """Return the execution busted. A bust is permanent."""
     return execution if execution.is_busted else replace(execution, is_busted=True)
 
 

@@ -1,7 +1,7 @@
-"""The short way for what nearly all reports are: the next fill of an order that works at the venue.
+"""The fast path for nearly all reports: the next fill of an order that works at the venue.
 
-It decides nothing of its own: for what it takes, it gives what `domain.model.apply_reports` gives, at a quarter of the
-time, and everything else it leaves to that. Both are compared by a property test
+It has no rules of its own: for the reports that it applies, the result is that of `domain.model.apply_reports`, in a
+quarter of the time; all other reports it leaves to that. A property test compares both
 (tests/domain/model/test_fast_fills.py).
 """
 

@@ -11,9 +11,9 @@ The facts:
 - ends (canceled, expired, replaced, rejected) are a set;
 - a cancel request is open while more requests were asked than refused.
 
-What surprises: a fill may come before the acknowledgement, during a cancel, and after the end. It always counts. The
-venue's evidence beats ours: an order that was given up, or that we canceled because the venue did not seem to have it,
-and that turns out to exist goes on as what it is.
+Note that a fill may come before the acknowledgement, during a cancel, and after the end. It always counts. The venue's
+reports outrank ours: an order that was given up, or that we canceled because the venue did not show it, and that turns
+out to exist is live again.
 """
 
 from collections.abc import Mapping

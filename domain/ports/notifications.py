@@ -1,4 +1,4 @@
-"""Waking who has work to do, and telling who listens. All of it are hints; the database is the truth."""
+"""Wake-ups of workers, published changes, and the live feed. The first two are hints; the database is the truth."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from domain.model.changes import OrderSnapshot, RecordedChange
 
 
 class WakeUps(Protocol):
-    """Tells a worker that something is due. A hint: it may be lost, so it never waits and never raises."""
+    """Wake-ups of workers. They are hints and may be lost, so no call waits or raises."""
 
     def placement_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
-        """The orders are to be placed, after that delay."""
+        """Wake a worker to submit the orders, after the delay `within`."""
 
     def cancel_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
-        """Their cancel requests are to be sent, after that delay."""
+        """Wake a worker to send the orders' cancel requests, after the delay `within`."""
 
 
 class ChangePublisher(Protocol):
-    """Tells every API process what has changed. A hint as well: called after the commit, never waits or raises."""
+    """The publisher of changes to all API processes. They are hints, sent after the commit: no call waits or raises."""
 
     def publish(self, changes: Sequence[RecordedChange]) -> None:
         """Send the changes of one commit, one message for each account."""

@@ -1,4 +1,4 @@
-"""What operators set and what the pre-trade limits read: limits, last known prices, halts."""
+"""Trading control: limits and halts, which operators set, and the last known prices that limits need."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,43 +11,43 @@ from domain.model.order_query import Page, PageRequest
 
 
 class LimitBook(Protocol):
-    """The limits of accounts. Every method raises Unavailable when the database does not answer."""
+    """The limits of accounts. Every method raises UnavailableError when the database does not answer."""
 
     async def limits_of(self, account_id: str, *, fresh: bool = False) -> AccountLimits:
-        """Those that hold for the account: its own, else the defaults. With `fresh` as they are stored now, else
-        perhaps as they were a moment ago; whoever stores an order compares (see OrderStore.store)."""
+        """Return the account's own limits, else the defaults. With `fresh` they are read from the database, else they
+        may be stale; OrderStore.store detects that."""
 
     async def defaults(self) -> AccountLimits:
-        """Those of every account without limits of its own, as they are stored now."""
+        """Return the limits of every account without its own, as they are stored now."""
 
     async def open_orders(self, account_id: str) -> int:
-        """How many orders of the account are not final."""
+        """Return how many orders of the account are not final."""
 
     async def save(self, limits: AccountLimits) -> AccountLimits:
-        """Replace the limits of the account (or the defaults); as they are stored, with the moment."""
+        """Replace the limits of the account (or the defaults); return them as stored, with `set_at`."""
 
     async def clear(self, account_id: str | None) -> bool:
-        """Remove the account's own limits, so that the defaults hold, or the defaults; False when there were none."""
+        """Remove the account's own limits, or the defaults; return False when there were none."""
 
 
 class InstrumentPrices(Protocol):
     """The last known price of each instrument."""
 
     async def last_price(self, isin: str) -> LastPrice | None:
-        """The price as it was a moment ago, or None when none is known."""
+        """Return the price, which may be stale, or None when none is known."""
 
     async def save(self, prices: Collection[LastPrice]) -> Collection[str]:
-        """Keep those that are newer than what is kept; the ISINs of those that were taken.
+        """Store the prices that are newer than the stored ones; return their ISINs.
 
-        A moment of the future counts as now.
+        A time in the future counts as now.
         """
 
 
 class PriceTape(Protocol):
-    """Hears of the prices of executions as they are recorded. It never waits or raises; losing one is harmless."""
+    """The prices of recorded executions. It never waits or raises; losing a price is harmless."""
 
     def note(self, prices: Iterable[LastPrice]) -> None:
-        """Take the prices."""
+        """Note the prices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,28 +76,28 @@ class HaltFilter:
 
 
 class TradingHalts(Protocol):
-    """The halts of trading, and the trail of all that ever were. Every method raises Unavailable."""
+    """The halts of trading, open and ended. Every method raises UnavailableError."""
 
     async def halt(self, halt: TradingHalt) -> TradingHalt:
-        """Begin it; gives the halt that is open for that account (or for all) now, an earlier one if there was one.
+        """Begin the halt; return the one that is open for the account (or for all) now, which may be an earlier one.
 
-        When this returns, no order that it concerns is stored or claimed any more, in whatever process.
+        After this returns, no process stores or claims an order of the account (or of any).
         """
 
     async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt | None:
-        """End the open halt of that account (or of all); None when there is none."""
+        """End the open halt of the account (or of all) and return it; None when there is none."""
 
     async def is_halted(self, account_id: str) -> bool:
-        """Whether a halt is open for the account or for all, at this moment."""
+        """Return whether a halt is open for the account or for all now."""
 
     async def halted_accounts(self) -> Collection[str | None]:
-        """The accounts for which a halt of their own is open at this moment, and None while one is open for all."""
+        """Return the accounts that have an open halt now, and None among them while one is open for all."""
 
     async def open_halts(self) -> Sequence[TradingHalt]:
-        """The halts that are open, the newest first."""
+        """Return the open halts, the newest first."""
 
     async def find(self, halt_ids: Collection[UUID]) -> Sequence[TradingHalt]:
-        """Those that exist."""
+        """Return the halts that exist."""
 
     async def page(self, request: PageRequest[UUID], *, filter: HaltFilter) -> Page[TradingHalt]:  # noqa: A002 - the API's word
-        """The trail, the newest first, by id."""
+        """Return a page of halts, the newest first, by id."""

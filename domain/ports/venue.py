@@ -1,4 +1,4 @@
-"""The exchange: what it is asked, what it answers, and what it tells by itself."""
+"""The venue: its requests and their outcomes, its orders, and the reports of its stream."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -15,26 +15,26 @@ from domain.model.values import Instrument, Reason, Terms
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """The venue took the order."""
+    """The venue accepted the order."""
 
     report: OrderAccepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlreadyPlaced:
-    """The venue says that it has an order with this id: an earlier attempt did arrive."""
+    """The venue says that it has an order with this id: an earlier attempt arrived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotExecuted:
-    """Proved not to have reached the market: the connection was never made, or the venue says so."""
+    """Proved not to have been executed: the connection was never made, or the venue says so."""
 
     error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimited:
-    """Not executed: too many requests. Every worker waits until then."""
+    """Not executed: too many requests. Every worker waits for `retry_after`."""
 
     retry_after: timedelta
 
@@ -47,37 +47,37 @@ class OutcomeUnknown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """The venue refuses this order for good."""
+class Rejected:
+    """The venue rejects this order."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unauthorized:
-    """The venue refuses us, not the order: the order waits, people must mend the key."""
+    """The venue refuses our key, not the order: the order waits until the key is fixed."""
 
     error: str
 
 
-SubmissionOutcome = Placed | AlreadyPlaced | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
+SubmissionOutcome = Placed | AlreadyPlaced | NotExecuted | RateLimited | OutcomeUnknown | Rejected | Unauthorized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelTaken:
-    """The venue took the request; whether it cancels, the stream will tell."""
+    """The venue accepted the request; the stream reports whether the order is canceled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelNotPossible:
-    """The venue refuses: the order is over there, or cannot be canceled."""
+    """The venue refuses the request: the order has ended, or cannot be canceled."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelUnknown:
-    """No usable answer. Canceling twice is harmless, so it is simply sent again."""
+    """No usable answer. Canceling twice is harmless, so the request is sent again."""
 
     error: str
 
@@ -87,9 +87,9 @@ CancelOutcome = CancelTaken | CancelNotPossible | CancelUnknown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
-    """An order as the venue knows it. `order_id` is ours (the venue's client order id), None for a foreign order.
+    """An order as the venue knows it. `order_id` is ours (the venue's client order id), None for an external order.
 
-    `reports` says the same as facts: accepted, and ended where it is over. Its fills come by `Venue.fills`.
+    `reports` states the same as facts: accepted, and ended if it is over. Its fills come from `Venue.fills`.
     """
 
     order_id: UUID | None
@@ -106,7 +106,7 @@ class VenueReport:
     """Reports about one order from one message of the venue. `at` is the venue's clock.
 
     `order_id` is None when the message names the order only by the venue's own id (`venue_order_id`), and when it names
-    a client order id that is not one of ours; then it `is_external`, and nobody has to be asked. `raw` is the message
+    a client order id that is not one of ours; then it `is_external`, and needs no look-up. `raw` is the message
     as it came, where it came by itself.
     """
 
@@ -120,49 +120,48 @@ class VenueReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableReport:
-    """A message that could not be understood."""
+    """A message that could not be parsed."""
 
     raw: bytes
     error: str
 
 
 class Venue(Protocol):
-    """The exchange by request and answer. Its name marks executions and stream positions."""
+    """The venue's requests. `name` identifies it in executions and stream positions."""
 
     name: str
 
     async def submit(self, order_id: UUID, terms: Terms) -> SubmissionOutcome:
-        """Send the order once, with its id as the venue's client order id. Never raises for what a venue can do."""
+        """Send the order once, with its id as the venue's client order id. No failure of the venue raises."""
 
     async def cancel(self, venue_order_id: str) -> CancelOutcome:
-        """Ask for the cancellation once. Never raises for what a venue can do."""
+        """Send one cancel request. No failure of the venue raises."""
 
     async def find(self, order_id: UUID) -> VenueOrder | None:
-        """Look an order up by our id; None when the venue says that it has none. Raises VenueUnreachable."""
+        """Look an order up by our id; return None when the venue does not have it. Raises VenueUnreachableError."""
 
     async def find_by_venue_order_id(self, venue_order_id: str) -> VenueOrder | None:
-        """The same by the venue's own id. Raises VenueUnreachable."""
+        """Look an order up by the venue's id. Raises VenueUnreachableError."""
 
     async def open_orders(self) -> Sequence[VenueOrder]:
-        """Every order that is open at the venue. Raises VenueUnreachable."""
+        """Return every order that is open at the venue. Raises VenueUnreachableError."""
 
     def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
-        """Pages of fills since that moment of the venue's clock, oldest first. Raises VenueUnreachable.
+        """Yield pages of fills since that time of the venue's clock, oldest first. Raises VenueUnreachableError.
 
-        They name their orders by the venue's own id. To be closed by whoever does not read it to its end.
+        They name their orders by the venue's id. A caller that does not read to the end must close the generator.
         """
 
     async def instruments(self) -> Sequence[Instrument]:
-        """What the venue trades, where it tells the ISIN. Raises VenueUnreachable."""
+        """Return the venue's instruments that have an ISIN. Raises VenueUnreachableError."""
 
 
 class VenueStream(Protocol):
-    """The exchange's execution stream: no sequence numbers, no replay, no promise of order."""
+    """The venue's execution stream: without sequence numbers, replay, or a guaranteed order."""
 
     def connect(self) -> AbstractAsyncContextManager[AsyncIterator[Sequence[VenueReport | UnreadableReport]]]:
-        """Open, authenticate and listen; then yield what comes, some at once, until the connection ends.
+        """Open, authenticate and listen; then yield reports in small groups until the connection ends.
 
-        They are few enough that others who work beside the reader need not wait.
-
-        Raises VenueUnreachable when it cannot be opened; the iterator ends or raises it when the connection is lost.
+        A group is small enough that other tasks of the event loop are not delayed. Raises VenueUnreachableError when
+        the stream cannot be opened; the iterator ends or raises it when the connection is lost.
         """

@@ -11,11 +11,11 @@ from domain.model.order import End
 from domain.model.reports import OrderEnded, Report
 from domain.ports.order_store import Claim
 from domain.ports.telemetry import Telemetry
-from domain.ports.venue import NotExecuted, OutcomeUnknown, Placed, RateLimited, Refused, Unauthorized, VenueOrder
+from domain.ports.venue import NotExecuted, OutcomeUnknown, Placed, RateLimited, Rejected, Unauthorized, VenueOrder
 from domain.services.attempt_result import AttemptResult, doubts, given_up, in_doubt, rate_limited
 from domain.services.circuit_breaker import VenueSign
 
-ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Refused | Unauthorized
+ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Rejected | Unauthorized
 """Every outcome that is a result by itself; AlreadyPlaced needs a look-up."""
 
 
@@ -45,7 +45,7 @@ class AttemptPolicy:
         match outcome:
             case Placed(report=report):
                 return AttemptResult(outcome="placed", sign=VenueSign.WORKS, reports=[report])
-            case Refused(reason=reason):
+            case Rejected(reason=reason):
                 end = OrderEnded(end=End.REJECTED, reason=reason, venue_order_id=None, at=claim.claimed_at)
                 return AttemptResult(outcome="refused", sign=VenueSign.WORKS, reports=[end])
             case NotExecuted(error=error):

@@ -1,6 +1,7 @@
-"""One commit for all who wait: an item goes out at once when nothing is under way, else with all that gathered since.
+"""Batching of many callers' items into one call.
 
-So one caller at a time pays one round trip, and many at a time share one. It knows nothing of orders or databases.
+An item is flushed at once when no flush is running, else with all that gathered meanwhile. So a single caller pays one
+round trip, and concurrent callers share one. It knows nothing of orders or databases.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Flush = Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]
-"""Stores a batch, all or nothing; gives one result for each item, in the same order."""
+"""A function that stores a batch, all or nothing, and returns one result for each item, in the same order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class _Waiting(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Gathers items from many callers into batches, one at a time."""
+    """The batcher of one flush function; one batch is flushed at a time."""
 
     def __init__(self, flush: Flush[Item, Result], *, batch_max_items: int, queue_max_items: int) -> None:
         self._flush = flush
@@ -35,10 +36,10 @@ class Batcher(Generic[Item, Result]):
         self._flusher: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Result:
-        """Store the item with whoever else waits; its own result or error.
+        """Flush the item with those of other callers; return its own result or raise its own error.
 
-        A cancelled caller disturbs no other; its item may be stored all the same. Raises UnavailableError when
-        `queue_max_items` wait already.
+        A cancelled caller affects no other; its item may be flushed nevertheless. Raises UnavailableError when
+        `queue_max_items` are waiting already.
         """
         if len(self._queue) >= self._queue_max_items:
             raise UnavailableError
@@ -52,32 +53,32 @@ class Batcher(Generic[Item, Result]):
         try:
             while self._queue:
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_max_items))]
-                await self._settle([waiting for waiting in batch if not waiting.result.done()])
+                await self._flush_batch([waiting for waiting in batch if not waiting.result.done()])
         finally:
             # No await between the last look at the queue and this line, or an item that comes in between is stranded.
             self._flusher = None
-            self._give_up_on(self._queue)
+            self._cancel(self._queue)
 
-    async def _settle(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
+    async def _flush_batch(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
         if not batch:
             return
         try:
             results = await self._flush([waiting.item for waiting in batch])
             settled = list(zip(batch, results, strict=True))
         except TransientError as error:
-            # The database's trouble, not an item's: one by one it would only take longer. Nor is it any use to those
-            # who wait behind: when the database hangs they would wait for one whole time-out more, or for several.
+            # The database failed, not an item: one by one would only take longer. The queue fails too: while the
+            # database hangs it would wait for one more time-out, or for several.
             self._fail([*batch, *self._queue], error)
             self._queue.clear()
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes to the callers
             if len(batch) == 1:
                 self._fail(batch, error)
                 return
-            # One item may have spoilt it for all; alone, only that one fails.
+            # One item may have made the batch fail; one by one, only that item fails.
             for waiting in batch:
-                await self._settle([waiting])
+                await self._flush_batch([waiting])
         except BaseException:
-            self._give_up_on(batch)
+            self._cancel(batch)
             raise
         else:
             for waiting, result in settled:
@@ -89,7 +90,7 @@ class Batcher(Generic[Item, Result]):
             if not waiting.result.done():
                 waiting.result.set_exception(error)
 
-    def _give_up_on(self, stranded: Sequence[_Waiting[Item, Result]] | deque[_Waiting[Item, Result]]) -> None:
-        """The loop is being shut down in the middle of a flush: nobody may wait for ever."""
+    def _cancel(self, stranded: Sequence[_Waiting[Item, Result]] | deque[_Waiting[Item, Result]]) -> None:
+        """Cancel the waiting callers: the event loop is shut down during a flush."""
         for waiting in stranded:
             waiting.result.cancel()

@@ -1,4 +1,4 @@
-"""The tape of last prices: what recording noted, written every so often, one statement for the newest of each."""
+"""The writer of last prices: it collects those that recording notes and writes the newest of each at intervals."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ from domain.ports.trading_control import InstrumentPrices, PriceTape
 
 
 class PriceTapeWriter(PriceTape):
-    """Keeps the newest price of each instrument until it is written, so that recording waits for nothing.
+    """PriceTape that holds the newest price of each instrument until it is written, so that recording never waits.
 
-    What is not written yet when the process dies is lost; the instrument's next execution makes up for it.
+    A price that is not written yet when the process dies is lost; the instrument's next execution replaces it.
     """
 
     def __init__(self, prices: InstrumentPrices, *, every_seconds: float, telemetry: Telemetry) -> None:
@@ -28,7 +28,7 @@ class PriceTapeWriter(PriceTape):
                 self._newest[one.isin] = one
 
     async def run(self) -> None:
-        """Write until cancelled; what is there then is written first."""
+        """Write every `every_seconds` until cancelled; then write once more."""
         failing = False
         while True:
             try:
@@ -43,9 +43,9 @@ class PriceTapeWriter(PriceTape):
         try:
             await self._prices.save(list(newest.values()))
         except TransientError as error:
-            # What came meanwhile is newer.
+            # Prices that were noted meanwhile are newer.
             self._newest = newest | self._newest
             if not failing:
-                self._telemetry.warning("prices_not_saved", error=str(error), next="tried again until it works")
+                self._telemetry.warning("prices_not_saved", error=str(error), next="tried again until it succeeds")
             return True
         return False

@@ -2,7 +2,7 @@
 
 
 class TokenBucket:
-    """So many at once, and so many more with each second. `now` is in seconds of any clock that only goes forward."""
+    """A bucket that holds a burst and is refilled with each second. `now` is in monotonic seconds."""
 
     __slots__ = ("_burst", "_counted_at", "_left", "_per_second")
 
@@ -13,7 +13,7 @@ class TokenBucket:
         self._counted_at = now
 
     def take(self, count: float = 1, *, now: float) -> bool:
-        """Whether so many may happen now; a refusal takes nothing."""
+        """Take `count` tokens and return True, or return False and take none."""
         self._left = min(self._burst, self._left + (now - self._counted_at) * self._per_second)
         self._counted_at = now
         if self._left < count:

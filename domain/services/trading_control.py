@@ -1,8 +1,8 @@
-"""What operators do to trading: halt it, resume it, set limits. Each is told to people, with who did it and why.
+"""Trading control by operators: halt and resume trading, set limits. Each action is logged with its operator.
 
 A halt is the kill functionality of MiFID II RTS 6 (Regulation (EU) 2017/589), article 12, and the direct and exclusive
-control that SEC Rule 15c3-5(d) asks for. Here it stops what is new: no order is accepted, and none is sent that the
-venue cannot have yet. What may be at the venue is still looked up, and every order can be canceled.
+control that SEC Rule 15c3-5(d) asks for. Here it stops new orders: none is stored, and none is sent that the venue
+cannot have yet. Orders that may be at the venue are still looked up, and every order can be canceled.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ EVERYBODY = "all accounts"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingControl:
-    """The operators' side of the limits. `by` names the operator."""
+    """The use case of operators. `by` names the operator."""
 
     halts: TradingHalts
     book: LimitBook
@@ -27,9 +27,9 @@ class TradingControl:
     new_id: NewId
 
     async def halt(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt:
-        """Halt the account, or all; gives the open halt. A halt that is open already goes on as it is.
+        """Halt the account, or all; return the open halt. A halt that is open already stays as it is.
 
-        Raises Unavailable; the halt may have begun then, which is told, and a repeat says whether it holds.
+        Raises UnavailableError; the halt may have begun then, which is logged, and a repeat shows whether it has.
         """
         asked = TradingHalt(
             id=self.new_id(), account_id=account_id, halted_at=self.clock(), halted_by=by, halt_reason=reason
@@ -58,9 +58,9 @@ class TradingControl:
         return halt
 
     async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt:
-        """End the halt of the account, or of all; a halt of the other kind goes on.
+        """End the halt of the account, or of all; a halt of the other kind stays.
 
-        Raises NotHaltedError, and Unavailable; the halt may be over then, which is told.
+        Raises NotHaltedError, and UnavailableError; the halt may be over then, which is logged.
         """
         try:
             ended = await self.halts.resume(account_id, by=by, reason=reason)
@@ -86,7 +86,7 @@ class TradingControl:
         return ended
 
     async def set_limits(self, limits: AccountLimits, *, by: str) -> AccountLimits:
-        """Replace all limits of the account, or the defaults. Raises InvalidLimitsError and Unavailable."""
+        """Replace all limits of the account, or the defaults. Raises InvalidLimitsError and UnavailableError."""
         wrong = find_invalid_limits(limits)
         if wrong:
             raise InvalidLimitsError(wrong)
@@ -95,7 +95,10 @@ class TradingControl:
         return stored
 
     async def clear_limits(self, account_id: str | None, *, by: str) -> bool:
-        """Remove the account's own limits, or the defaults; False when there were none. Raises Unavailable."""
+        """Remove the account's own limits, or the defaults; return False if there were none.
+
+        Raises UnavailableError.
+        """
         were_there = await self.book.clear(account_id)
         if were_there:
             self.telemetry.warning(
@@ -104,7 +107,7 @@ class TradingControl:
         return were_there
 
     async def measure(self) -> None:
-        """Show how many halts are open."""
+        """Set the gauge of open halts."""
         self.telemetry.set(Metric.TRADING_HALTED, len(await self.halts.open_halts()))
 
 

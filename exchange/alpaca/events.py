@@ -26,7 +26,7 @@ from exchange.alpaca.fields import (
     text,
     venue_id,
 )
-from exchange.alpaca.orders import ENDS, ended, told_reason
+from exchange.alpaca.orders import ENDS, ended, reason_text
 
 TRADE_UPDATES = "trade_updates"
 """The stream of what happens to orders."""
@@ -140,12 +140,12 @@ def _filled(data: Json, order: Json, at: datetime) -> OrderFilled:
 
 
 def _ended(data: Json, order: Json, at: datetime) -> Report:
-    told = told_reason(data) or told_reason(order)
-    return ended(ENDS[text(data, "event")], venue_order_id=venue_id(order, "id"), at=at, told=told)
+    stated = reason_text(data) or reason_text(order)
+    return ended(ENDS[text(data, "event")], venue_order_id=venue_id(order, "id"), at=at, stated=stated)
 
 
 def _cancel_refused(data: Json, _order: Json, at: datetime) -> CancelRefused:
-    message = told_reason(data) or "The venue refused to cancel the order."
+    message = reason_text(data) or "The venue refused to cancel the order."
     reason = Reason(source=ReasonSource.VENUE, code="VENUE_CANCEL_REFUSED", message=message)
     return CancelRefused(reason=reason, request=None, at=at)
 
@@ -160,8 +160,8 @@ def _corrected(data: Json, _order: Json, at: datetime) -> ExecutionCorrected:
 
 def _amended_execution_id(data: Json) -> str:
     """The execution that is undone or changed; the broker documents `previous_execution_id` for its partners only."""
-    told = optional_text(data, "previous_execution_id") is not None
-    return venue_id(data, "previous_execution_id" if told else "execution_id")
+    stated = optional_text(data, "previous_execution_id") is not None
+    return venue_id(data, "previous_execution_id" if stated else "execution_id")
 
 
 def _trade(data: Json) -> Trade:

@@ -63,10 +63,10 @@ def text(data: Json, key: str) -> str:
     # As nearly all come; anything else is told apart once more.
     if type(value) is str and value and is_storable(value):
         return value
-    told = optional_text(data, key)
-    if not told:
+    stated = optional_text(data, key)
+    if not stated:
         raise WireError(f"{key} is missing or not a text")
-    return told
+    return stated
 
 
 def optional_text(data: Json, key: str) -> str | None:
@@ -157,8 +157,8 @@ def read_moment(written: str) -> datetime:
     if _RFC3339.fullmatch(written) is None:
         raise WireError("is not an RFC 3339 time")
     try:
-        told = datetime.fromisoformat(written.upper())
-        return told if told.tzinfo is UTC else told.astimezone(UTC)
+        stated = datetime.fromisoformat(written.upper())
+        return stated if stated.tzinfo is UTC else stated.astimezone(UTC)
     except (ValueError, OverflowError):
         raise WireError("is not a time that exists") from None
 

@@ -56,10 +56,10 @@ def parse_message(content: object, *, raw: bytes) -> Frame:
             raise WireError("the message names no stream")  # noqa: TRY301 - all that is unreadable ends in one place
         if data is None:
             return NullFrame()
-        told = as_object(data, what="data")
+        stated = as_object(data, what="data")
         if stream != TRADE_UPDATES:
-            return ControlFrame(stream=stream, data=told)
-        return parse_trade_update(told, raw=raw)
+            return ControlFrame(stream=stream, data=stated)
+        return parse_trade_update(stated, raw=raw)
     except WireError as error:
         return UnreadableReport(raw=raw, error=str(error))
 

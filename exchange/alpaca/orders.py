@@ -87,14 +87,14 @@ def parse_acceptance(data: Json, *, order_id: UUID) -> OrderAccepted:
     )
 
 
-def ended(end: End, *, venue_order_id: str, at: datetime, told: str | None) -> OrderEnded:
+def ended(end: End, *, venue_order_id: str, at: datetime, stated: str | None) -> OrderEnded:
     """The end of an order with the venue's reason; `told` is its own text, where it gives one."""
-    message = told or _END_MESSAGES[end]
+    message = stated or _END_MESSAGES[end]
     reason = Reason(source=ReasonSource.VENUE, code=f"VENUE_{end.value}", message=message)
     return OrderEnded(end=end, reason=reason, venue_order_id=venue_order_id, at=at)
 
 
-def told_reason(data: Json) -> str | None:
+def reason_text(data: Json) -> str | None:
     """Why, in the venue's own words; the documents name `reason`, some answers have `reject_reason`."""
     return optional_text(data, "reason") or optional_text(data, "reject_reason")
 
@@ -105,7 +105,7 @@ def _reports(data: Json, *, status: str, venue_order_id: str, submitted_at: date
     if end is None:
         return (accepted,)
     end_at = first_moment(data, _END_TIMES[end], "updated_at", "submitted_at", "created_at")
-    over = ended(end, venue_order_id=venue_order_id, at=end_at, told=told_reason(data))
+    over = ended(end, venue_order_id=venue_order_id, at=end_at, stated=reason_text(data))
     return (over,) if end is End.REJECTED else (accepted, over)
 
 

@@ -32,7 +32,7 @@ from domain.ports.venue import (
     OutcomeUnknown,
     Placed,
     RateLimited,
-    Refused,
+    Rejected,
     SubmissionOutcome,
     Unauthorized,
 )
@@ -94,7 +94,7 @@ def submission_outcome(answer: HttpAnswer, *, order_id: UUID, now: datetime, wai
     if answer.status == UNPROCESSABLE and DUPLICATE_MESSAGE in complaint.message:
         return AlreadyPlaced()
     if answer.status in _REFUSALS:
-        return Refused(reason=_reason(complaint))
+        return Rejected(reason=_reason(complaint))
     if _is_declared_not_executed(answer, complaint):
         return NotExecuted(error=complaint.message)
     return OutcomeUnknown(error=describe(answer))
@@ -176,7 +176,7 @@ def _reason(complaint: Complaint) -> Reason:
 def _venue_time(answer: HttpAnswer, *, now: datetime) -> datetime:
     """The venue's clock where it tells it, since ours may differ by more than the wait."""
     try:
-        told = parsedate_to_datetime(answer.headers["date"])
+        stated = parsedate_to_datetime(answer.headers["date"])
     except (KeyError, ValueError):
         return now
-    return told if told.tzinfo is not None else now
+    return stated if stated.tzinfo is not None else now

@@ -18,7 +18,7 @@ from domain.ports.venue import (
     OutcomeUnknown,
     Placed,
     RateLimited,
-    Refused,
+    Rejected,
     SubmissionOutcome,
     Unauthorized,
 )
@@ -74,7 +74,7 @@ def test_a_client_order_id_that_is_taken_proves_an_earlier_placement() -> None:
 def test_a_refusal_in_the_venues_words_refuses_the_order(status: int) -> None:
     found = outcome(status, complaint("insufficient buying power", code=40310000))
 
-    assert isinstance(found, Refused)
+    assert isinstance(found, Rejected)
     assert found.reason.source is ReasonSource.VENUE
     assert found.reason.code == "VENUE_40310000"
     assert found.reason.message == "insufficient buying power"

@@ -18,7 +18,7 @@ from domain.ports.venue import (
     NotExecuted,
     OutcomeUnknown,
     Placed,
-    Refused,
+    Rejected,
     Unauthorized,
     UnreadableReport,
     Venue,
@@ -89,7 +89,7 @@ async def test_an_order_that_breaks_a_rule_is_refused() -> None:
     async with an_exchange() as exchange:
         unknown = await exchange.venue.submit(uuid4(), await terms(exchange.venue, symbol="NOSUCH"))
 
-        assert isinstance(unknown, Refused)
+        assert isinstance(unknown, Rejected)
         assert "NOSUCH" in unknown.reason.message
 
 

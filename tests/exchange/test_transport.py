@@ -21,7 +21,7 @@ from domain.ports.venue import (
     OutcomeUnknown,
     Placed,
     RateLimited,
-    Refused,
+    Rejected,
     SubmissionOutcome,
     Unauthorized,
 )
@@ -332,7 +332,7 @@ async def test_a_refusal_that_is_sent_twice_refuses_no_other_order() -> None:
     async with one_answer_too_many(refusal) as url, reaching(settings(url)) as venue:
         outcomes = [await venue.submit(UUID(int=number), TERMS) for number in range(1, 4)]
 
-    assert [type(outcome) for outcome in outcomes] == [Refused, Placed, Placed]
+    assert [type(outcome) for outcome in outcomes] == [Rejected, Placed, Placed]
 
 
 async def test_an_order_that_was_not_asked_for_is_not_taken_for_the_one_that_was() -> None:

@@ -16,7 +16,7 @@ from saq.worker import Worker
 
 from domain.model.order import End
 from domain.model.reports import OrderEnded
-from domain.ports.venue import Placed, Refused
+from domain.ports.venue import Placed, Rejected
 from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, run_process, until_stopped, utc_now
@@ -63,7 +63,7 @@ async def run(process: Process) -> None:
             match outcome:
                 case Placed(report=report):
                     await recording.record({row.order.id: [report]})
-                case Refused(reason=reason):
+                case Rejected(reason=reason):
                     end = OrderEnded(end=End.REJECTED, reason=reason, venue_order_id=None, at=utc_now())
                     await recording.record({row.order.id: [end]})
                 case _:

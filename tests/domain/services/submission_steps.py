@@ -11,7 +11,7 @@ from uuid import UUID
 from domain.model.errors import UnavailableError, VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
 from domain.model.order import End, Order, OrderStatus, VenueRank
 from domain.model.values import ReasonSource
-from domain.ports.venue import AlreadyPlaced, NotExecuted, OutcomeUnknown, RateLimited, Refused, Unauthorized
+from domain.ports.venue import AlreadyPlaced, NotExecuted, OutcomeUnknown, RateLimited, Rejected, Unauthorized
 from tests.domain.services.submission_world import LEASE, MAX_ATTEMPTS, SECOND, Place, Request, Waiting, World
 from tests.support.examples import VENUE_SAYS, filled
 
@@ -22,7 +22,7 @@ NOT_TAKEN = (
     NotExecuted(error="connection refused"),
     RateLimited(retry_after=7 * SECOND),
     Unauthorized(error="bad key"),
-    Refused(reason=VENUE_SAYS),
+    Rejected(reason=VENUE_SAYS),
 )
 NO_LOOK_UP = (
     VenueUnreachableError("no answer"),

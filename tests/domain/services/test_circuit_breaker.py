@@ -10,7 +10,7 @@ from domain.model.changes import ChangeKind
 from domain.model.errors import UnavailableError, VenueBusyError, VenueUnauthorizedError
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
-from domain.ports.venue import NotExecuted, OutcomeUnknown, RateLimited, Refused, SubmissionOutcome, Unauthorized
+from domain.ports.venue import NotExecuted, OutcomeUnknown, RateLimited, Rejected, SubmissionOutcome, Unauthorized
 from tests.support.examples import ORDER_ID, VENUE_SAYS
 from tests.support.memory_gateway import SECOND, Desk
 
@@ -72,7 +72,7 @@ async def test_failed_look_ups_open_it_too(desk: Desk) -> None:
     assert await desk.submission.submit(IDS[3:]) == 0
 
 
-@pytest.mark.parametrize("answer", [None, Refused(reason=VENUE_SAYS)], ids=["placed", "refused"])
+@pytest.mark.parametrize("answer", [None, Rejected(reason=VENUE_SAYS)], ids=["placed", "refused"])
 async def test_one_usable_answer_ends_the_run(desk: Desk, answer: SubmissionOutcome | None) -> None:
     await fail(desk, 2)
     desk.venue.will_answer(*([answer] if answer else []))

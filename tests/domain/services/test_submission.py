@@ -21,7 +21,7 @@ from domain.ports.venue import (
     NotExecuted,
     OutcomeUnknown,
     RateLimited,
-    Refused,
+    Rejected,
     SubmissionOutcome,
     Unauthorized,
 )
@@ -63,7 +63,7 @@ async def test_a_first_attempt_sends_without_a_look_up_and_the_order_is_placed(d
 
 
 async def test_an_order_that_the_venue_refuses_is_rejected_and_never_sent_again(desk: Desk) -> None:
-    desk.venue.will_answer(Refused(reason=VENUE_SAYS))
+    desk.venue.will_answer(Rejected(reason=VENUE_SAYS))
 
     await desk.attempt()
 
@@ -173,7 +173,7 @@ async def test_an_order_that_the_venue_claims_and_never_shows_stays_in_doubt_and
     ("outcome", "label"),
     [
         (None, "placed"),
-        (Refused(reason=VENUE_SAYS), "refused"),
+        (Rejected(reason=VENUE_SAYS), "refused"),
         (REFUSED_CONNECTION, "not_executed"),
         (LOST_ANSWER, "unknown"),
         (RateLimited(retry_after=SECOND), "rate_limited"),
@@ -399,7 +399,7 @@ async def test_an_attempt_that_lost_its_claim_writes_nothing(desk: Desk) -> None
         await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
 
     desk.venue.during_submit = paused_until_another_took_over
-    desk.venue.will_answer(Refused(reason=VENUE_SAYS))
+    desk.venue.will_answer(Rejected(reason=VENUE_SAYS))
 
     await desk.attempt()
 
