@@ -39,7 +39,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, *, call_timeout_seconds: float, reserved_connections_max: int) -> None:
         self._engine = engine
         self._call_timeout_seconds = call_timeout_seconds
-        self._reserved = StatementConnections(reserved_connections_max)
+        self._reserved = StatementConnections(reserved_connections_max, close_connection=self._close)
         self._calls: set[asyncio.Task[Any]] = set()
         self._closings: set[asyncio.Task[Any]] = set()
 
@@ -49,7 +49,7 @@ class Database:
         For the hot statements. A reserved connection is used in the caller's own task and without the pool, which takes
         three times the processor time of the smallest statement.
         """
-        return await self._fetch_by(self._idle_reserved(), statement, arguments, ends_at=self._deadline())
+        return await self._fetch_by(self._reserved.take(), statement, arguments, ends_at=self._deadline())
 
     async def fetch_queued(self, statement: str, *arguments: object) -> Sequence[Row]:
         """Run a read of many rows, which costs this process more than the server, as `fetch` does.
@@ -58,7 +58,7 @@ class Database:
         connections would not be faster, and the pool costs more.
         """
         ends_at = self._deadline()
-        connection = self._idle_reserved() or await self._wait_for_reserved()
+        connection = self._reserved.take() or await self._wait_for_reserved()
         return await self._fetch_by(connection, statement, arguments, ends_at=ends_at)
 
     async def select(self, statement: Executable) -> Sequence[Row]:
@@ -81,16 +81,13 @@ class Database:
         """Run the statement on a reserved connection, if there is one; else, or to repeat it, on one of the pool."""
         if connection is not None:
             try:
-                async with asyncio.timeout_at(ends_at):
-                    return await connection.fetch(statement, arguments)
+                return await self._reserved.fetch(connection, statement, arguments, ends_at=ends_at)
             except Exception as error:
                 # A time-out is an OSError, and so among these.
                 if not is_worth_repeating(error):
                     if is_unavailability(error):
                         raise UnavailableError from error
                     raise
-            finally:
-                self._release(connection)
         return await self._call(partial(self._fetch, statement, arguments), ends_at=ends_at)
 
     async def _fetch(self, statement: str, arguments: Sequence[object]) -> Sequence[Row]:
@@ -106,12 +103,6 @@ class Database:
         async with self._engine.connect() as connection:
             return (await connection.execute(statement)).mappings().all()
 
-    def _idle_reserved(self) -> FetchingConnection | None:
-        """Return an idle reserved connection that is still open, or None. asyncpg knows of its end: no round trip."""
-        while (connection := self._reserved.take()) is not None and connection.driver.is_closed():
-            self._release(connection)
-        return connection
-
     async def _wait_for_reserved(self) -> FetchingConnection | None:
         waiter = self._reserved.wait_for_idle(within_seconds=QUEUE_WAIT_MAX_SECONDS)
         if waiter is None:
@@ -121,19 +112,15 @@ class Database:
         except asyncio.CancelledError:
             # The connection may have been assigned at the moment when its caller was cancelled.
             if not waiter.cancelled() and (unused := waiter.result()) is not None:
-                self._release(unused)
+                self._reserved.release(unused)
             raise
         if connection is not None and connection.driver.is_closed():
-            self._release(connection)
+            self._reserved.release(connection)
             return None
         return connection
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._call_timeout_seconds
-
-    def _release(self, connection: FetchingConnection) -> None:
-        if not self._reserved.release(connection):
-            self._close(connection)
 
     def _close(self, connection: FetchingConnection) -> None:
         # Returning a hung server's connection to the pool takes seconds; no caller may wait for that.

@@ -6,7 +6,7 @@ checked out once, and stay checked out for as long as they work.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,16 +42,35 @@ class FetchingConnection:
 
 @dataclass(slots=True)
 class StatementConnections:
-    """At most `connections_max` connections; the one that was used last is used next, since its caches are warm."""
+    """At most `connections_max` connections; the one that was used last is used next, since its caches are warm.
+
+    `close_connection` is called with each that is closed and must go back to the pool.
+    """
 
     connections_max: int
+    close_connection: Callable[[FetchingConnection], None]
     _idle: list[FetchingConnection] = field(default_factory=list)
     _count: int = 0
     _waiting: deque[asyncio.Future[FetchingConnection | None]] = field(default_factory=deque)
 
     def take(self) -> FetchingConnection | None:
-        """Return an idle connection, or None."""
-        return self._idle.pop() if self._idle else None
+        """Return an idle connection that is still open, or None. asyncpg knows of its end: no round trip."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.driver.is_closed():
+                return connection
+            self.release(connection)
+        return None
+
+    async def fetch(
+        self, connection: FetchingConnection, statement: str, arguments: Sequence[object], *, ends_at: float
+    ) -> Sequence[Any]:
+        """Return the statement's rows, and release the connection. Raises TimeoutError at `ends_at` (loop time)."""
+        try:
+            async with asyncio.timeout_at(ends_at):
+                return await connection.fetch(statement, arguments)
+        finally:
+            self.release(connection)
 
     def wait_for_idle(self, *, within_seconds: float) -> "asyncio.Future[FetchingConnection | None] | None":
         """Return a future of the next connection that is released, or of None when none is in that time.
@@ -68,21 +87,21 @@ class StatementConnections:
         waiter.add_done_callback(lambda _: timer.cancel())
         return waiter
 
-    def release(self, connection: FetchingConnection) -> bool:
-        """Make the connection available again; return False when it is closed and must go back to the pool."""
+    def release(self, connection: FetchingConnection) -> None:
+        """Make the connection available again, or close it when it has ended."""
         if self._count > self.connections_max:
             # The process stops: none is reserved any more, and the pool may be closed already.
             connection.driver.terminate()
         if connection.driver.is_closed():
             self._count -= 1
-            return False
+            self.close_connection(connection)
+            return
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(connection)
-                return True
+                return
         self._idle.append(connection)
-        return True
 
     def reserve(self, connection: FetchingConnection) -> bool:
         """Reserve a connection that was checked out for one statement; return False when there are enough."""

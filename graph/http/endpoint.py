@@ -20,8 +20,15 @@ from graph.context import Services, context_for
 from graph.documents.cache import DocumentRefusedError
 from graph.errors import ErrorCode, internal_error, log_unexpected
 from graph.http.graphiql import GraphiQL
-from graph.http.parsing import JSON, GraphQLRequest, RequestRefusedError, bad_request, read_query_string, read_request
-from graph.http.request import HttpRequest
+from graph.http.request import (
+    JSON,
+    GraphQLRequest,
+    HttpRequest,
+    RequestRefusedError,
+    bad_request,
+    read_query_string,
+    read_request,
+)
 from graph.http.responses import negotiate, refusal_response, result_response
 from graph.http.unread_body import answer_and_discard
 from graph.limits.request_rates import RequestRates, TooManyRequestsError
@@ -63,7 +70,7 @@ class HttpEndpoint:
             await response(scope, receive, send)
 
     async def _respond(self, request: HttpRequest) -> Response:
-        accept = request.header(b"accept") or None
+        accept = request.headers.get(b"accept") or None
         if request.method in {"GET", "HEAD"} and self._graphiql is not None and "text/html" in (accept or ""):
             return self._graphiql.page(Request(request.scope))
         media_type = JSON
@@ -97,7 +104,7 @@ class HttpEndpoint:
 
     async def _authenticate(self, request: HttpRequest) -> Bearer:
         try:
-            return self._tokens.verify(read_bearer(request.header(b"authorization")))
+            return self._tokens.verify(read_bearer(request.headers.get(b"authorization")))
         except InvalidTokenError:
             await self._rates.slow_unauthenticated()
             raise RequestRefusedError(

@@ -1,29 +1,65 @@
-"""An HTTP request as ASGI gives it, with its headers looked up once: Starlette's own looks through all for each."""
+"""From an HTTP request, as ASGI gives it, to a GraphQL request. Each refusal has a status, a code and a sentence."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
 
-from starlette.requests import ClientDisconnect
+import orjson
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
+
+from domain.model.frozen import frozen
+from graph.documents.payloads import InvalidPayloadError, check_payload
+from graph.errors import ErrorCode
+
+JSON = "application/json"
+_JSON_PARAMETERS = ("variables", "extensions")
+_READ_HEADERS = frozenset({b"accept", b"authorization", b"content-encoding", b"content-length", b"content-type"})
+
+
+class RequestRefusedError(Exception):
+    """The request cannot be answered with data. `details` go beside the code into the error's extensions."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        *,
+        code: ErrorCode,
+        message: str,
+        headers: dict[str, str] | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.headers = headers or {}
+        self.details = details or {}
+        super().__init__(message)
 
 
 class HttpRequest:
-    """One request by POST, or by another method whose headers alone are wanted."""
+    """One request with the headers that are read here; Starlette's own look-up goes through all of them each time.
 
-    __slots__ = ("_headers", "method", "receive", "scope")
+    `headers` has the first value of each by its name in lower case, and all values of `accept`, since they are one list
+    (RFC 9110, section 5.3).
+    """
+
+    __slots__ = ("headers", "method", "receive", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.receive = receive
         self.method: str = scope["method"]
-        self._headers = _by_name(scope)
-
-    def header(self, name: bytes) -> str | None:
-        """The first header of that name, in small letters; of `accept` all, since they are one list (RFC 9110, 5.3)."""
-        value = self._headers.get(name)
-        return None if value is None else value.decode("latin-1")
+        self.headers: dict[bytes, str] = {}
+        for name, value in scope["headers"]:
+            if name not in _READ_HEADERS:
+                continue
+            if name not in self.headers:
+                self.headers[name] = value.decode("latin-1")
+            elif name == b"accept":
+                self.headers[name] += "," + value.decode("latin-1")
 
     async def read_body(self, *, max_bytes: int) -> bytes | None:
-        """The body, or None as soon as it is longer. Raises ClientDisconnect."""
+        """Return the body, or None as soon as it is longer. Raises ClientDisconnect."""
         body = b""
         while True:
             message = await self.receive()
@@ -37,11 +73,87 @@ class HttpRequest:
                 return body
 
 
-def _by_name(scope: Scope) -> Mapping[bytes, bytes]:
-    headers: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        if name not in headers:
-            headers[name] = value
-        elif name == b"accept":
-            headers[name] += b"," + value
-    return headers
+@frozen
+class GraphQLRequest:
+    """What the client wants to have run: the whole payload, in which the document is, or a name of it."""
+
+    payload: Mapping[str, Any]
+    operation_name: str | None = None
+    variables: dict[str, Any] | None = None
+
+
+def read_query_string(request: Request) -> GraphQLRequest:
+    """Read a request by GET; raises RequestRefusedError. Of a parameter that is repeated the last one counts."""
+    payload: dict[str, object] = dict(request.query_params)
+    for name in _JSON_PARAMETERS:
+        if name in payload:
+            payload[name] = _parameter(name, str(payload[name]))
+    return _request_from(payload)
+
+
+async def read_request(request: HttpRequest, *, body_max_bytes: int) -> GraphQLRequest:
+    """Read a request by POST; raises RequestRefusedError."""
+    _check_content(request.headers.get(b"content-type", ""), request.headers.get(b"content-encoding"))
+    announced = request.headers.get(b"content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > body_max_bytes:
+        raise _too_large(body_max_bytes)
+    body = await request.read_body(max_bytes=body_max_bytes)
+    if body is None:
+        raise _too_large(body_max_bytes)
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise bad_request("The body is not JSON.") from None
+    if not isinstance(content, dict):
+        raise bad_request("The body must be a JSON object; batches are not taken.")
+    return _request_from(content)
+
+
+def bad_request(message: str) -> RequestRefusedError:
+    """The refusal of a request that the client has to change."""
+    return RequestRefusedError(HTTPStatus.BAD_REQUEST, code=ErrorCode.BAD_REQUEST, message=message)
+
+
+def _check_content(content_type: str, encoding: str | None) -> None:
+    if not _is_plain_json(content_type) or (encoding is not None and encoding.lower() != "identity"):
+        raise RequestRefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            code=ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+            message=f"Send the request as {JSON}, in UTF-8 and not compressed.",
+        )
+
+
+def _is_plain_json(content_type: str) -> bool:
+    if content_type == JSON:
+        return True
+    media_type, *parameters = (part.strip().lower() for part in content_type.replace('"', "").split(";"))
+    charsets = {part.removeprefix("charset=") for part in parameters if part.startswith("charset=")}
+    return media_type == JSON and charsets <= {"utf-8", "utf8"}
+
+
+def _too_large(max_bytes: int) -> RequestRefusedError:
+    return RequestRefusedError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        code=ErrorCode.BODY_TOO_LARGE,
+        message=f"The body may have {max_bytes} bytes.",
+        # What is left of the body is not read as a request, so nothing else can follow on this connection.
+        headers={"connection": "close"},
+        details={"limit": max_bytes},
+    )
+
+
+def _parameter(name: str, text: str) -> object:
+    try:
+        return orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        raise bad_request(f"{name} is not JSON.") from None
+
+
+def _request_from(payload: Mapping[str, Any]) -> GraphQLRequest:
+    try:
+        check_payload(payload)
+    except InvalidPayloadError as mistake:
+        raise bad_request(str(mistake)) from None
+    return GraphQLRequest(
+        payload=payload, operation_name=payload.get("operationName") or None, variables=payload.get("variables")
+    )

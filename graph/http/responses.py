@@ -10,7 +10,7 @@ from starlette.responses import Response
 from strawberry.types import ExecutionResult
 
 from graph.errors import ErrorCode
-from graph.http.parsing import JSON, RequestRefusedError
+from graph.http.request import JSON, RequestRefusedError
 
 GRAPHQL_JSON = "application/graphql-response+json"
 
