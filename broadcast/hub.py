@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
 from broadcast.account_stream import AccountStream
-from broadcast.catch_up import CatchUp
 from broadcast.followed_accounts import FollowedAccounts
 from broadcast.link import LINK_ERRORS, LinkMessage, RedisLink, Subscribed, open_link
 from broadcast.lost_cancellation import was_cancelled
 from broadcast.messages import MessageError, decode, open_envelope
+from broadcast.reread import Rereads
 from broadcast.retrying_change_log import RetryingChangeLog
 from broadcast.settings import HubSettings
 from broadcast.shards import shard_of
@@ -66,7 +66,7 @@ class ChangeHub:
         self.retrying_log = RetryingChangeLog(log, settings=settings, telemetry=telemetry)
         self._clock = asyncio.get_running_loop().time
         self._followed = FollowedAccounts(settings, clock=self._clock)
-        self._catch_up = CatchUp(
+        self._rereads = Rereads(
             self.retrying_log, followed=self._followed, settings=settings, telemetry=telemetry, tasks=tasks
         )
         self._confirmed_shards: set[int] = set()
@@ -95,7 +95,7 @@ class ChangeHub:
         finally:
             self._followed.remove(stream, subscriber, order_id=order_id)
             if not stream.is_followed:
-                self._catch_up.cancel(stream)
+                self._rereads.cancel(stream)
             self._note_subscribers()
 
     def start(self, account_id: str, position: int) -> None:
@@ -103,7 +103,7 @@ class ChangeHub:
         stream = self._followed.get(account_id)
         assert stream is not None, "start is called inside follow"  # noqa: S101 - only a bug could break it
         stream.start(position)
-        self._catch_up.start(stream, Cause.GAP)
+        self._rereads.start(stream, Cause.GAP)
 
     def receive(self, raw: bytes) -> None:
         """Take one published message: new, late, repeated, early, or for an account that nobody follows here."""
@@ -116,7 +116,7 @@ class ChangeHub:
         except MessageError as error:
             self._telemetry.warning("message_unreadable", error=str(error), next="read from the database")
             return
-        self._catch_up.start(stream, Cause.GAP)
+        self._rereads.start(stream, Cause.GAP)
 
     async def keep_linked(self) -> None:
         """Keep a link to Redis; after a loss wait longer and longer, until something was received on a link."""
@@ -158,7 +158,7 @@ class ChangeHub:
 
     def stop_catching_up(self) -> None:
         """Cancel the reads that are under way."""
-        self._catch_up.cancel_all()
+        self._rereads.cancel_all()
 
     async def _receive_messages(self, link: RedisLink) -> None:
         in_a_row = 0
@@ -192,7 +192,7 @@ class ChangeHub:
             by_account = {stream.account_id: stream for stream in streams[start : start + size]}
             for account_id, newest in (await self._log.positions(by_account.keys())).items():
                 by_account[account_id].receive((), newest=newest)
-                self._catch_up.start(by_account[account_id], cause)
+                self._rereads.start(by_account[account_id], cause)
 
     async def _wait_for_comparison(self, *, since: float) -> bool:
         """Wait until a comparison of some shards or of all is due; True when it is all."""

@@ -11,7 +11,7 @@ from domain.model.errors import HistoryGoneError
 from domain.ports.telemetry import Metric, Telemetry
 
 
-class CatchUp:
+class Rereads:
     """Reads from the change log what hints missed, for all subscribers of an account together."""
 
     def __init__(
@@ -31,9 +31,9 @@ class CatchUp:
         self._running: dict[AccountStream, asyncio.Task[None]] = {}
 
     def start(self, stream: AccountStream, cause: Cause) -> None:
-        """Start to catch up if the stream is behind, followed, and not catching up already."""
+        """Start to re-read if the stream is behind, followed, and not being re-read already."""
         if stream.is_behind and stream not in self._running and self._followed.is_current(stream):
-            task = self._tasks.create_task(self._catch_up(stream, cause), name=f"catch up {stream.account_id}")
+            task = self._tasks.create_task(self._reread(stream, cause), name=f"reread {stream.account_id}")
             self._running[stream] = task
 
     def cancel(self, stream: AccountStream) -> None:
@@ -47,7 +47,7 @@ class CatchUp:
         for task in list(self._running.values()):
             task.cancel()
 
-    async def _catch_up(self, stream: AccountStream, cause: Cause) -> None:
+    async def _reread(self, stream: AccountStream, cause: Cause) -> None:
         try:
             if cause is not Cause.RECONNECT:
                 # The missing change may be on its way, by a slower publisher.
