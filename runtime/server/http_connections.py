@@ -1,14 +1,18 @@
 """The HTTP connections of one server: how many there may be, and which is reset to make room."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from runtime.server.handshakes import Handshakes
 from runtime.server.stalled_peer import reset_connection
 
-if TYPE_CHECKING:
-    from runtime.server.http_protocol import HttpProtocol
+
+class HttpConnection(Protocol):
+    """One connection of the server; `transport` is what is reset to make room."""
+
+    transport: asyncio.Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +43,10 @@ class HttpConnections:
         self.limits = limits
         self.handshakes = Handshakes(per_second=limits.upgrades_per_second)
         self._refused = refused
-        self._waiting: dict[HttpProtocol, None] = {}
-        self._served: set[HttpProtocol] = set()
+        self._waiting: dict[HttpConnection, None] = {}
+        self._served: set[HttpConnection] = set()
 
-    def admit(self, connection: "HttpProtocol") -> bool:
+    def admit(self, connection: HttpConnection) -> bool:
         """Add a connection. At the limit the one that has waited longest is reset; return False when none waits."""
         if len(self._waiting) + len(self._served) >= self.limits.connections_max:
             self._refused()
@@ -54,23 +58,23 @@ class HttpConnections:
         self._waiting[connection] = None
         return True
 
-    def is_waiting(self, connection: "HttpProtocol") -> bool:
+    def is_waiting(self, connection: HttpConnection) -> bool:
         """Return whether a request of it is awaited."""
         return connection in self._waiting
 
-    def serve(self, connection: "HttpProtocol") -> None:
+    def serve(self, connection: HttpConnection) -> None:
         """Note that its request has arrived."""
         if connection in self._waiting:
             del self._waiting[connection]
             self._served.add(connection)
 
-    def wait(self, connection: "HttpProtocol") -> None:
+    def wait(self, connection: HttpConnection) -> None:
         """Note that its request was answered."""
         if connection in self._served:
             self._served.discard(connection)
             self._waiting[connection] = None
 
-    def forget(self, connection: "HttpProtocol") -> None:
+    def forget(self, connection: HttpConnection) -> None:
         """Remove a connection that has ended or is a websocket now."""
         self._waiting.pop(connection, None)
         self._served.discard(connection)
