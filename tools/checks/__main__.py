@@ -5,7 +5,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,8 @@ def main() -> int:
     began = time.monotonic()
     with ThreadPoolExecutor(max_workers=STEPS_AT_ONCE) as pool:
         results = []
-        for result in pool.map(run, STEPS):
+        for ended in as_completed([pool.submit(run, step) for step in STEPS]):
+            result = ended.result()
             show(result)
             results.append(result)
     failed = [result.step.name for result in results if not result.passed]
