@@ -1,4 +1,4 @@
-"""The tables about venues: instruments, positions of streams, circuit breakers, dead letters."""
+"""The tables about venues: instruments, positions of streams, circuit breakers, request budgets, dead letters."""
 
 from sqlalchemy import (
     BigInteger,
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from db.columns import (
     CODE_MAX_CHARACTERS,
@@ -73,6 +74,22 @@ venue_gates = Table(
     PrimaryKeyConstraint("venue"),
     at_most("venue", ID_MAX_CHARACTERS),
     CheckConstraint(f"char_length(reason) <= {MESSAGE_MAX_CHARACTERS}", name="reason"),
+    # One row that changes often: room for heap-only updates.
+    postgresql_with={"fillfactor": "50"},
+)
+
+rate_budgets = Table(
+    "rate_budgets",
+    metadata,
+    # The venue and a digest of the key, which is what the venue counts by.
+    Column("key", NAME, nullable=False),
+    # Rises with every write: the compare and swap of `db.rate_budget_store`.
+    Column("version", BigInteger, nullable=False),
+    # NULL when the venue announces no limit.
+    Column("state", JSONB),
+    Column("updated_at", MOMENT, nullable=False),
+    PrimaryKeyConstraint("key"),
+    at_most("key", ID_MAX_CHARACTERS),
     # One row that changes often: room for heap-only updates.
     postgresql_with={"fillfactor": "50"},
 )

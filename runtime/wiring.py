@@ -90,6 +90,7 @@ def make_submission(
         slots=asyncio.Semaphore(process.settings.placement_slots),
         claim_budget=ClaimBudget(orders_max=process.settings.placement_slots),
         halt_cache=HaltCache(database.halts),
+        limiter=venue.limiter,
     )
 
 

@@ -15,6 +15,8 @@ FillwireError
 │   ├── LimitsChangedError            the limits were changed since an order was checked: read again, check again
 │   └── VenueUnreachableError       the venue gave no usable answer to a question
 │       ├── VenueBusyError          because there were too many: ask again when it says so
+│       │   └── RequestHeldBackError  the shared rate limit left nothing: no request was made
+│       ├── VenueNotConnectedError  there was no connection: no request was made
 │       └── VenueUnauthorizedError         because of our key: people must fix it
 ├── LeadershipLostError             another process follows the venue's stream now: write nothing more, stand by
 ├── ExecutionIdTakenError           the venue gave one execution id to two orders: set the report aside, tell people
@@ -173,6 +175,14 @@ class VenueBusyError(VenueUnreachableError):
     def __init__(self, message: str, *, retry_after: timedelta) -> None:
         self.retry_after = retry_after
         super().__init__(message)
+
+
+class RequestHeldBackError(VenueBusyError):
+    """The shared rate limit left nothing for the request in time: it was not made."""
+
+
+class VenueNotConnectedError(VenueUnreachableError):
+    """There was no connection to the venue: no request was made."""
 
 
 class VenueUnauthorizedError(VenueUnreachableError):

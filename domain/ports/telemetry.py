@@ -34,6 +34,9 @@ class Metric(StrEnum):
     VENUE_CIRCUIT = "venue_circuit_state"  # 0 closed, 1 probing, 2 open
     VENUE_CIRCUIT_OPENED = "venue_circuit_opened"
     VENUE_PAUSES = "venue_pauses"
+    RATE_LIMIT_LEFT = "rate_limit_left"  # requests left in the venue's window
+    RATE_LIMIT_WAIT_SECONDS = "rate_limit_wait_seconds"  # label: priority
+    RATE_LIMIT_HELD_BACK = "rate_limit_held_back"  # label: priority
     CANCEL_ATTEMPTS = "cancel_attempts"  # label: outcome
     STORED_TO_PLACED_SECONDS = "stored_to_placed_seconds"
     OLDEST_DUE_SECONDS = "oldest_due_seconds"  # how overdue the most overdue order is

@@ -33,6 +33,21 @@ class NotExecuted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotSent:
+    """There was no connection: no request was made."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack:
+    """The shared rate limit left nothing for the request: it was not made."""
+
+    error: str
+    retry_after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimited:
     """Not executed: too many requests. Every worker waits for `retry_after`."""
 
@@ -60,7 +75,9 @@ class Unauthorized:
     error: str
 
 
-SubmissionOutcome = Placed | AlreadyPlaced | NotExecuted | RateLimited | OutcomeUnknown | Rejected | Unauthorized
+SubmissionOutcome = (
+    Placed | AlreadyPlaced | NotExecuted | NotSent | HeldBack | RateLimited | OutcomeUnknown | Rejected | Unauthorized
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +99,15 @@ class CancelUnknown:
     error: str
 
 
-CancelOutcome = CancelTaken | CancelNotPossible | CancelUnknown
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelPostponed:
+    """Not executed: the shared rate limit left nothing for the request, or the venue has too many."""
+
+    error: str
+    retry_after: timedelta
+
+
+CancelOutcome = CancelTaken | CancelNotPossible | CancelUnknown | CancelPostponed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from domain.model.errors import VenueBusyError, VenueNotConnectedError, VenueUnreachableError
 from domain.model.order import End
 from domain.model.reports import OrderEnded, Report
 from domain.ports.order_store import Claim
 from domain.ports.telemetry import Telemetry
-from domain.ports.venue import NotExecuted, OutcomeUnknown, Placed, RateLimited, Rejected, Unauthorized, VenueOrder
-from domain.services.attempt_result import AttemptResult, doubts, given_up, in_doubt, rate_limited
+from domain.ports.venue import (
+    HeldBack,
+    NotExecuted,
+    NotSent,
+    OutcomeUnknown,
+    Placed,
+    RateLimited,
+    Rejected,
+    Unauthorized,
+    VenueOrder,
+)
+from domain.services.attempt_result import AttemptResult, doubts, given_up, held_back, in_doubt, rate_limited
 from domain.services.circuit_breaker import VenueSign
 
-ProvingOutcome = Placed | NotExecuted | RateLimited | OutcomeUnknown | Rejected | Unauthorized
+ProvingOutcome = Placed | NotExecuted | NotSent | HeldBack | RateLimited | OutcomeUnknown | Rejected | Unauthorized
 """Every outcome that is a result by itself; AlreadyPlaced needs a look-up."""
 
 
@@ -50,6 +61,10 @@ class AttemptPolicy:
                 return AttemptResult(outcome="refused", sign=VenueSign.WORKS, reports=[end])
             case NotExecuted(error=error):
                 return self._not_executed(claim, error)
+            case NotSent(error=error):
+                return self._not_sent(claim, error)
+            case HeldBack(error=error, retry_after=retry_after):
+                return self.held_back_by_limit(claim, error, retry_after=retry_after)
             case OutcomeUnknown(error=error):
                 return self.unknown(claim, error, may_have_been_sent=True)
             case RateLimited(retry_after=retry_after):
@@ -90,21 +105,29 @@ class AttemptPolicy:
         hidden = self.unknown(claim, "the venue has it, but does not show it yet", may_have_been_sent=True)
         return replace(hidden, sign=VenueSign.NOTHING, counts=False)
 
-    def not_asked(self, claim: Claim, error: str) -> AttemptResult:
+    def not_asked(self, claim: Claim, error: VenueUnreachableError) -> AttemptResult:
         """Return the result for an order that the venue says it has when the look-up failed.
 
         Such an attempt does not count: an order that the venue says it has is never given up for its attempts.
         """
         claimed = self.unknown(claim, f"the venue has it, and cannot be asked: {error}", may_have_been_sent=True)
-        return replace(claimed, counts=False)
+        sign = VenueSign.NOTHING if isinstance(error, VenueBusyError) else claimed.sign
+        return replace(claimed, counts=False, sign=sign)
 
-    def not_looked_up(self, claim: Claim, error: str) -> AttemptResult:
-        """Return the result of a failed look-up: it proves nothing. An order that was never sent may be given up."""
+    def not_looked_up(self, claim: Claim, error: VenueUnreachableError) -> AttemptResult:
+        """Return the result of a failed look-up: it proves nothing. An order that was never sent may be given up, for
+        attempts only if the look-up was really made."""
         if claim.loaded.maybe_sent_at is not None:
-            return self.unknown(claim, error)
+            return self.unknown(claim, str(error))
         if self.is_too_old(claim):
             return self.too_old(claim, sign=VenueSign.FAILS)
-        return self._not_executed(claim, error)
+        if isinstance(error, VenueNotConnectedError):
+            return self._not_sent(claim, str(error))
+        return self._not_executed(claim, str(error))
+
+    def held_back_by_limit(self, claim: Claim, error: str, *, retry_after: timedelta) -> AttemptResult:
+        """Return the result when the shared rate limit left nothing for a request: the attempt does not count."""
+        return held_back(claim, error=error, next_in=retry_after + self._backoff(claim))
 
     def settling(self, claim: Claim) -> AttemptResult | None:
         """Return the result for an order not found within the settle time; None when it may be sent."""
@@ -142,8 +165,10 @@ class AttemptPolicy:
         )
 
     def unauthorized(self, error: str, *, reports: Sequence[Report] = ()) -> AttemptResult:
-        """Return the result of an attempt whose key the venue refused: no order's fault, so it does not count."""
-        self.telemetry.error("venue_unauthorized", error=error, next="the order waits; fix EXCHANGE_KEY")
+        """Return the result of an attempt whose key the venue refused: no order's fault, so it does not count.
+
+        The adapter logs `venue_unauthorized`, as it does for every caller.
+        """
         return AttemptResult(
             outcome="unauthorized",
             sign=VenueSign.FAILS,
@@ -157,6 +182,12 @@ class AttemptPolicy:
         if claim.loaded.attempts >= self.policy.max_attempts:
             return self.used_up(claim, error=error, sign=VenueSign.FAILS)
         return AttemptResult(outcome="not_executed", sign=VenueSign.FAILS, error=error, next_in=self._backoff(claim))
+
+    def _not_sent(self, claim: Claim, error: str) -> AttemptResult:
+        """Return the result without a connection, as in a maintenance of the venue: the attempt does not count."""
+        return AttemptResult(
+            outcome="not_sent", sign=VenueSign.FAILS, error=error, counts=False, next_in=self._backoff(claim)
+        )
 
     def unknown(self, claim: Claim, error: str, *, may_have_been_sent: bool = False) -> AttemptResult:
         """Return the result for an order in doubt: it is looked up again after the back-off."""

@@ -30,7 +30,8 @@ TOO_LATE = AttemptResult(
 
 
 def held_back(claim: Claim, *, error: str, next_in: timedelta) -> AttemptResult:
-    """Return the result for an order claimed before the circuit breaker blocked: it waits without using an attempt."""
+    """Return the result for an order held back, by the circuit breaker that blocked after its claim or by the rate
+    limit: it waits without using an attempt."""
     return AttemptResult(outcome="held_back", reports=doubts(claim), error=error, counts=False, next_in=next_in)
 
 

@@ -26,7 +26,15 @@ from domain.ports.notifications import WakeUps
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.readers import OrderReader
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, CancelUnknown, Venue, VenueOrder
+from domain.ports.venue import (
+    CancelNotPossible,
+    CancelOutcome,
+    CancelPostponed,
+    CancelTaken,
+    CancelUnknown,
+    Venue,
+    VenueOrder,
+)
 from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
 
 
@@ -159,6 +167,11 @@ class CancelDelivery:
                     "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again automatically"
                 )
                 return (), self.policy.retry
+            case CancelPostponed(error=error, retry_after=retry_after):
+                self.telemetry.warning(
+                    "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again automatically"
+                )
+                return (), retry_after
             case CancelNotPossible(reason=reason):
                 found = await self._look_up(row)
                 if found is None:

@@ -8,12 +8,20 @@ While trading is halted nothing is sent; what an earlier attempt may have sent i
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from domain.model.errors import TransientError, VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
+from domain.model.errors import (
+    RequestHeldBackError,
+    TransientError,
+    VenueBusyError,
+    VenueUnauthorizedError,
+    VenueUnreachableError,
+)
+from domain.model.rate_budget import RequestPriority
 from domain.ports.order_store import Claim, OrderStore
+from domain.ports.rate_limiter import RateLimiter, Unlimited
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import AlreadyPlaced, Venue
 from domain.services.attempt_policy import AttemptPolicy
@@ -56,13 +64,17 @@ class Submission:
     slots: asyncio.Semaphore
     claim_budget: ClaimBudget
     halt_cache: HaltCache
+    limiter: RateLimiter = field(default_factory=Unlimited)
 
     async def submit(self, order_ids: Collection[UUID]) -> int:
-        """Make one attempt for each order that is due; return how many were, 0 when the claim budget was exhausted.
+        """Make one attempt for each order that is due; return how many were, 0 when the claim budget was exhausted
+        or the rate limit left nothing for submissions a moment ago.
 
         Raises UnavailableError when the database does not answer.
         """
         lease = self.attempt_policy.policy.lease
+        if self._is_held_back():
+            return 0
         try:
             async with self.claim_budget.reserve(len(order_ids), within=lease / BUDGET_WAITS_PER_LEASE) as reservation:
                 claimed_at = self._now()
@@ -75,6 +87,8 @@ class Submission:
     async def sweep(self, *, limit: int, overdue_by: timedelta) -> int:
         """Make one attempt for each of the most overdue orders, whether or not a wake-up came; return how many."""
         lease = self.attempt_policy.policy.lease
+        if self._is_held_back():
+            return 0
         try:
             async with self.claim_budget.reserve(limit, within=lease / BUDGET_WAITS_PER_LEASE) as reservation:
                 claimed_at = self._now()
@@ -83,6 +97,11 @@ class Submission:
                 return len(claims)
         except BudgetExhaustedError:
             return 0
+
+    def _is_held_back(self) -> bool:
+        """Return whether the rate limit leaves nothing for submissions: a claim would cost two statements in vain. The
+        sweeper finds the orders afterwards."""
+        return self.limiter.held_for(RequestPriority.SUBMIT) > NO_WAIT
 
     def _now(self) -> float:
         """Return the monotonic time in seconds; read it before claiming.
@@ -170,7 +189,7 @@ class Submission:
         try:
             found = await self.venue.find(claim.order.id)
         except VenueUnreachableError as error:
-            return self.attempt_policy.not_asked(claim, str(error))
+            return self.attempt_policy.not_asked(claim, error)
         if found is None:
             return self.attempt_policy.not_shown(claim)
         return self.attempt_policy.adopted(claim, found)
@@ -179,12 +198,14 @@ class Submission:
         """Look the order up at the venue. None means that the venue does not have it, and that it may be sent."""
         try:
             found = await self.venue.find(claim.order.id)
+        except RequestHeldBackError as error:
+            return self.attempt_policy.held_back_by_limit(claim, str(error), retry_after=error.retry_after)
         except VenueBusyError as error:
             return rate_limited(error.retry_after, reports=doubts(claim))
         except VenueUnauthorizedError as error:
             return self.attempt_policy.unauthorized(str(error), reports=doubts(claim))
         except VenueUnreachableError as error:
-            return self.attempt_policy.not_looked_up(claim, str(error))
+            return self.attempt_policy.not_looked_up(claim, error)
         if found is not None:
             return self.attempt_policy.adopted(claim, found)
         return self.attempt_policy.settling(claim)

@@ -12,7 +12,10 @@ import httptools
 
 from exchange.alpaca.http_answer import OK, AnswerLostError, AnswerTooLargeError, HttpAnswer
 
-_KEPT_HEADERS = {b"date": "date", b"x-ratelimit-reset": "x-ratelimit-reset"}
+_KEPT_HEADERS = {
+    name.encode(): name
+    for name in ("date", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+}
 
 
 class VenueConnection(asyncio.Protocol):

@@ -4,10 +4,10 @@
 | --- | --- |
 | 2xx with the order | placed |
 | 422 "client_order_id must be unique" | placed earlier |
-| the connection was never made | not sent |
+| the connection was never made | no request was made |
 | 503, code 50310000, "not executed: …" | not executed: an extension that our simulated exchange declares |
 | 429 | not executed: too many requests |
-| 401; 403 about the key | refused for a reason that is not the order's |
+| 401; 403 without a code | refused for a reason that is not the order's |
 | 400, 403, 404, 422 in the venue's own form | refused |
 | everything else: 408, 5xx, lost answers, answers that cannot be read | nothing |
 
@@ -17,7 +17,6 @@ the venue's form (a page of a gateway, say) is not the venue's word, and an orde
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from uuid import UUID
 
 from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
@@ -26,9 +25,11 @@ from domain.ports.venue import (
     AlreadyPlaced,
     CancelNotPossible,
     CancelOutcome,
+    CancelPostponed,
     CancelTaken,
     CancelUnknown,
     NotExecuted,
+    NotSent,
     OutcomeUnknown,
     Placed,
     RateLimited,
@@ -39,6 +40,7 @@ from domain.ports.venue import (
 from exchange.alpaca.fields import WireError, as_object, optional_text, parse_json
 from exchange.alpaca.http_answer import HttpAnswer, NotConnectedError
 from exchange.alpaca.orders import parse_acceptance
+from exchange.alpaca.rate_headers import retry_after
 
 DUPLICATE_MESSAGE = "client_order_id must be unique"
 NOT_EXECUTED_CODE = 50310000
@@ -46,7 +48,6 @@ NOT_EXECUTED_MESSAGE = "not executed:"
 UNAUTHORIZED_CODE = 40110000
 FORBIDDEN_KEY_MESSAGE = "forbidden."
 """The broker answers a wrong key with 403 and this message; 403 otherwise means missing funds or shares."""
-RATE_LIMIT_WAIT_MIN = timedelta(seconds=1)
 
 BAD_REQUEST = 400
 UNAUTHORIZED = 401
@@ -100,10 +101,10 @@ def submission_outcome(answer: HttpAnswer, *, order_id: UUID, now: datetime, wai
     return OutcomeUnknown(error=describe(answer))
 
 
-def submission_failure(error: Exception) -> NotExecuted | OutcomeUnknown:
-    """What it proves that there was no answer: NotExecuted only if the connection was never made."""
+def submission_failure(error: Exception) -> NotSent | OutcomeUnknown:
+    """What it proves that there was no answer: NotSent only if the connection was never made."""
     if isinstance(error, NotConnectedError):
-        return NotExecuted(error=describe_failure(error))
+        return NotSent(error=describe_failure(error))
     return OutcomeUnknown(error=describe_failure(error))
 
 
@@ -111,28 +112,28 @@ def question_failure(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) 
     """Why an answer to a question is none, where that concerns more than this question: too many, or a wrong key."""
     if answer.status == TOO_MANY_REQUESTS:
         return VenueBusyError(describe(answer), retry_after=retry_after(answer, now=now, wait_max=wait_max))
-    is_refused = answer.status == FORBIDDEN and _is_about_the_key(answer, complaint_of(answer))
-    return VenueUnauthorizedError(describe(answer)) if is_refused or answer.status == UNAUTHORIZED else None
+    return VenueUnauthorizedError(describe(answer)) if is_unauthorized(answer) else None
 
 
-def cancel_outcome(answer: HttpAnswer) -> CancelOutcome:
-    """What an answer to a cancel request proves."""
+def is_unauthorized(answer: HttpAnswer) -> bool:
+    """Return whether the venue refuses us: any 401, and a 403 without a code, which is not about an order."""
+    if answer.status == UNAUTHORIZED:
+        return True
+    complaint = complaint_of(answer)
+    return answer.status == FORBIDDEN and (complaint is None or _is_about_the_key(answer, complaint))
+
+
+def cancel_outcome(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> CancelOutcome:
+    """What an answer to a cancel request proves; `wait_max` bounds what a 429 may ask for."""
     if answer.is_success:
         return CancelTaken()
+    if answer.status == TOO_MANY_REQUESTS:
+        wait = retry_after(answer, now=now, wait_max=wait_max)
+        return CancelPostponed(error=describe(answer), retry_after=wait)
     complaint = complaint_of(answer)
     if complaint is not None and answer.status in {NOT_FOUND, UNPROCESSABLE}:
         return CancelNotPossible(reason=_reason(complaint))
     return CancelUnknown(error=describe(answer))
-
-
-def retry_after(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> timedelta:
-    """How long a 429 asks to wait: from the venue's own clock to its reset, one second at least."""
-    try:
-        reset = float(answer.headers["x-ratelimit-reset"])
-        wait = timedelta(seconds=reset - _venue_time(answer, now=now).timestamp())
-    except (KeyError, ValueError, OverflowError):
-        return min(RATE_LIMIT_WAIT_MIN, wait_max)
-    return min(max(wait, RATE_LIMIT_WAIT_MIN), wait_max)
 
 
 def describe(answer: HttpAnswer) -> str:
@@ -157,7 +158,7 @@ def _placed(answer: HttpAnswer, order_id: UUID) -> Placed | OutcomeUnknown:
 def _is_about_the_key(answer: HttpAnswer, complaint: Complaint | None) -> bool:
     if answer.status != FORBIDDEN or complaint is None:
         return False
-    return complaint.code == UNAUTHORIZED_CODE or complaint.message == FORBIDDEN_KEY_MESSAGE
+    return complaint.code in {None, UNAUTHORIZED_CODE} or complaint.message == FORBIDDEN_KEY_MESSAGE
 
 
 def _is_declared_not_executed(answer: HttpAnswer, complaint: Complaint) -> bool:
@@ -171,12 +172,3 @@ def _is_declared_not_executed(answer: HttpAnswer, complaint: Complaint) -> bool:
 def _reason(complaint: Complaint) -> Reason:
     code = "VENUE_REFUSED" if complaint.code is None else f"VENUE_{complaint.code}"
     return Reason(source=ReasonSource.VENUE, code=code, message=complaint.message)
-
-
-def _venue_time(answer: HttpAnswer, *, now: datetime) -> datetime:
-    """The venue's clock where it tells it, since ours may differ by more than the wait."""
-    try:
-        stated = parsedate_to_datetime(answer.headers["date"])
-    except (KeyError, ValueError):
-        return now
-    return stated if stated.tzinfo is not None else now

@@ -21,7 +21,7 @@ class InstrumentImportError(FillwireError):
 
 async def sync(process: Process) -> None:
     """Store the venue's assets that have an ISIN. Raises VenueUnreachableError and UnavailableError."""
-    async with open_venue(process) as venue, open_database(process) as database:
+    async with open_database(process) as database, open_venue(process, database) as venue:
         found = await venue.instruments()
         changed = await database.catalog.save(found)
     process.telemetry.info("instruments_synced", found=len(found), changed=changed)

@@ -29,7 +29,7 @@ async def run(process: Process) -> None:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(process))
         redis = await stack.enter_async_context(open_redis(process))
-        venue = await stack.enter_async_context(open_venue(process))
+        venue = await stack.enter_async_context(open_venue(process, database))
 
         async def follow(fence: Fence) -> None:
             await make_consumer(process, database, redis, venue, fence=fence).run()

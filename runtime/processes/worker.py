@@ -31,7 +31,7 @@ async def run(process: Process) -> None:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(process))
         redis = await stack.enter_async_context(open_redis(process))
-        venue = await stack.enter_async_context(open_venue(process))
+        venue = await stack.enter_async_context(open_venue(process, database))
         recording = make_recording(process, database, redis)
         submission = make_submission(process, database, redis, venue, recording)
         delivery = make_cancel_delivery(process, database, redis, venue, recording)

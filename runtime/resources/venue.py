@@ -1,20 +1,34 @@
 """The venue by request and answer. Its execution stream is opened by ingest."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
+from db.rate_budget_store import PostgresRateBudgetStore
+from domain.model.rate_budget import RequestPriority
+from domain.services.rate_limiter import RateLimitPolicy, SharedRateLimiter
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
 from runtime.processes.crash_points import crashing
 from runtime.processes.lifecycle import Process, utc_now
+from runtime.resources.database import DatabaseResources
 from runtime.settings import Settings
+
+WAITS_OF_A_REQUEST = 4
 
 
 @asynccontextmanager
-async def open_venue(process: Process) -> AsyncIterator[AlpacaVenue]:
-    """Open the client of the venue's REST API."""
+async def open_venue(process: Process, database: DatabaseResources) -> AsyncIterator[AlpacaVenue]:
+    """Open the client of the venue's REST API, under the rate limit that all processes share."""
+    limiter = SharedRateLimiter(
+        PostgresRateBudgetStore(database.database, key=_budget_key(process.settings), venue=AlpacaVenue.name),
+        database.breaker,
+        policy=_rate_limit_policy(process.settings),
+        telemetry=process.telemetry,
+    )
     async with open_alpaca_venue(
-        alpaca_settings(process.settings), clock=utc_now, telemetry=process.telemetry
+        alpaca_settings(process.settings), clock=utc_now, telemetry=process.telemetry, limiter=limiter
     ) as venue:
         yield crashing(venue, process.settings.crash_at)
 
@@ -29,4 +43,24 @@ def alpaca_settings(settings: Settings) -> AlpacaSettings:
         connect_timeout_seconds=settings.exchange_connect_timeout_seconds,
         request_timeout_seconds=settings.placement_timeout_seconds,
         connections_max=settings.exchange_connections_max,
+    )
+
+
+def _budget_key(settings: Settings) -> str:
+    """Return the name of the shared budget: the venue counts by key, and the key itself must not be in a table."""
+    key = f"{settings.exchange_url} {settings.exchange_key.get_secret_value()}"
+    return f"{AlpacaVenue.name} {hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _rate_limit_policy(settings: Settings) -> RateLimitPolicy:
+    """Return the shares, and how long each class waits: under an order's lease for a quarter of a request's time, so
+    that the lease still covers two look-ups and a submission."""
+    brief = timedelta(seconds=settings.placement_timeout_seconds / WAITS_OF_A_REQUEST)
+    return RateLimitPolicy(
+        window_seconds=settings.exchange_rate_window_seconds,
+        shares=settings.rate_shares,
+        waits={
+            **dict.fromkeys(RequestPriority, brief),
+            RequestPriority.CATCH_UP: timedelta(seconds=settings.exchange_rate_catch_up_wait_seconds),
+        },
     )

@@ -10,6 +10,7 @@ from runtime.settings.auth import AuthSettings
 from runtime.settings.database import DatabaseSettings
 from runtime.settings.ingest import IngestSettings
 from runtime.settings.process import ProcessSettings
+from runtime.settings.rate_limit import RateLimitSettings
 from runtime.settings.redis import RedisSettings
 from runtime.settings.venue import VenueSettings
 from runtime.settings.worker import JobSettings, SubmissionSettings
@@ -32,6 +33,7 @@ class Settings(
     IngestSettings,
     JobSettings,
     SubmissionSettings,
+    RateLimitSettings,
     VenueSettings,
     AuthSettings,
     RedisSettings,

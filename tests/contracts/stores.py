@@ -10,11 +10,13 @@ from db.database import Database
 from db.instrument_catalog import PostgresInstrumentCatalog
 from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
+from db.rate_budget_store import PostgresRateBudgetStore
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.trading_halts import PostgresTradingHalts
 from domain.ports.breaker_store import BreakerStore
 from domain.ports.ingest_state import LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
+from domain.ports.rate_limiter import RateBudgetStore
 from domain.ports.readers import ChangeLog, InstrumentCatalog, OrderReader
 from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalts
 from tests.support.examples import now
@@ -22,6 +24,7 @@ from tests.support.fakes.change_log import MemoryChangeLog
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
 from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_store import MemoryOrderStore
+from tests.support.fakes.rate_budget_store import MemoryRateBudgetStore
 from tests.support.fakes.stream_positions import MemoryStreamPositions
 from tests.support.fakes.trading_control import MemoryInstrumentPrices
 from tests.support.postgres_stores import VENUE, make_store
@@ -40,6 +43,7 @@ class Adapters:
     positions: StreamPositions
     leadership: LeadershipLease
     breaker: BreakerStore
+    budgets: RateBudgetStore
     book: LimitBook
     halts: TradingHalts
     prices: InstrumentPrices
@@ -65,6 +69,7 @@ def memory_adapters() -> Adapters:
         positions=positions,
         leadership=positions,
         breaker=orders.breaker,
+        budgets=MemoryRateBudgetStore(lambda: now().timestamp(), orders.breaker),
         book=orders.book,
         halts=orders.halts,
         prices=prices,
@@ -83,6 +88,7 @@ def postgres_adapters(database: Database) -> Adapters:
         positions=PostgresStreamPositions(database),
         leadership=PostgresLeadershipLease(database),
         breaker=PostgresBreakerStore(database, VENUE),
+        budgets=PostgresRateBudgetStore(database, key="SIM key", venue=VENUE),
         book=PostgresLimitBook(database, cache_seconds=5),
         halts=PostgresTradingHalts(database),
         prices=PostgresInstrumentPrices(database, cache_seconds=5),

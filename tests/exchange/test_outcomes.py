@@ -12,9 +12,12 @@ from domain.model.values import ReasonSource
 from domain.ports.venue import (
     AlreadyPlaced,
     CancelNotPossible,
+    CancelOutcome,
+    CancelPostponed,
     CancelTaken,
     CancelUnknown,
     NotExecuted,
+    NotSent,
     OutcomeUnknown,
     Placed,
     RateLimited,
@@ -108,6 +111,7 @@ def test_a_401_refuses_us_and_not_the_order(body: bytes) -> None:
 
 def test_a_403_about_the_key_refuses_us_and_not_the_order() -> None:
     assert isinstance(outcome(403, b'{"message": "forbidden."}'), Unauthorized)
+    assert isinstance(outcome(403, b'{"message": "access denied"}'), Unauthorized)
     assert isinstance(outcome(403, complaint("request is not authorized", code=40110000)), Unauthorized)
 
 
@@ -127,6 +131,20 @@ def test_whatever_reset_the_venue_tells_the_wait_stays_between_a_second_and_the_
     assert outcome(429, x_ratelimit_reset=reset) == RateLimited(retry_after=timedelta(seconds=seconds))
 
 
+@pytest.mark.parametrize("wait", ["7", "Mon, 05 Jan 2026 08:00:47 GMT"])
+def test_too_many_requests_wait_for_as_long_as_retry_after_asks(wait: str) -> None:
+    limited = outcome(429, retry_after=wait, date="Mon, 05 Jan 2026 08:00:40 GMT")
+
+    assert limited == RateLimited(retry_after=timedelta(seconds=7))
+
+
+def test_of_retry_after_and_the_reset_the_longer_one_holds() -> None:
+    reset = str(int(NOW.timestamp()) + 20)
+
+    assert outcome(429, retry_after="30", x_ratelimit_reset=reset) == RateLimited(retry_after=timedelta(seconds=30))
+    assert outcome(429, retry_after="3", x_ratelimit_reset=reset) == RateLimited(retry_after=timedelta(seconds=20))
+
+
 def test_too_many_requests_without_a_reset_wait_a_second() -> None:
     assert outcome(429, GATEWAY_PAGE) == RateLimited(retry_after=timedelta(seconds=1))
     assert outcome(429, x_ratelimit_reset="5", date="yesterday") == RateLimited(retry_after=timedelta(seconds=1))
@@ -140,7 +158,7 @@ def test_too_many_requests_without_a_reset_wait_a_second() -> None:
     ],
 )
 def test_a_connection_that_was_never_made_proves_that_nothing_was_sent(error: Exception) -> None:
-    assert isinstance(submission_failure(error), NotExecuted)
+    assert isinstance(submission_failure(error), NotSent)
 
 
 @pytest.mark.parametrize(
@@ -184,10 +202,23 @@ def test_any_other_answer_to_a_question_concerns_this_question_alone(status: int
 
 
 def test_a_cancel_request_is_taken_refused_or_unknown() -> None:
-    assert cancel_outcome(HttpAnswer(status=204, body=b"")) == CancelTaken()
+    assert canceled(204) == CancelTaken()
     for status in (404, 422):
-        refused = cancel_outcome(HttpAnswer(status=status, body=complaint("order is not cancelable")))
+        refused = canceled(status, complaint("order is not cancelable"))
         assert isinstance(refused, CancelNotPossible)
         assert refused.reason.message == "order is not cancelable"
-    for status in (302, 400, 401, 403, 404, 408, 422, 429, 500, 503):
-        assert isinstance(cancel_outcome(HttpAnswer(status=status, body=GATEWAY_PAGE)), CancelUnknown)
+    for status in (302, 400, 401, 403, 404, 408, 422, 500, 503):
+        assert isinstance(canceled(status, GATEWAY_PAGE), CancelUnknown)
+
+
+def test_a_cancel_request_that_is_one_too_many_is_sent_again_when_the_venue_says_so() -> None:
+    assert canceled(429, GATEWAY_PAGE, retry_after="9") == CancelPostponed(
+        error="HTTP 429", retry_after=timedelta(seconds=9)
+    )
+
+
+def canceled(status: int, body: bytes = b"", **headers: str) -> CancelOutcome:
+    """What an answer to a cancel request proves."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    answer = HttpAnswer(status=status, body=body, headers=named)
+    return cancel_outcome(answer, now=NOW, wait_max=timedelta(seconds=60))

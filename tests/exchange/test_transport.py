@@ -17,7 +17,7 @@ from domain.model.errors import VenueUnreachableError
 from domain.model.values import OrderType, Side, Terms, TimeInForce
 from domain.ports.venue import (
     CancelUnknown,
-    NotExecuted,
+    NotSent,
     OutcomeUnknown,
     Placed,
     RateLimited,
@@ -125,7 +125,7 @@ async def test_a_good_answer_places_the_order_with_the_key_in_the_headers() -> N
 
 async def test_a_refused_port_proves_that_nothing_was_sent() -> None:
     async with reaching(settings(f"http://127.0.0.1:{free_port()}")) as venue:
-        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotExecuted)
+        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotSent)
         assert isinstance(await venue.cancel("v1"), CancelUnknown)
         with pytest.raises(VenueUnreachableError):
             await venue.find(ORDER_ID)
@@ -133,12 +133,12 @@ async def test_a_refused_port_proves_that_nothing_was_sent() -> None:
 
 async def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent() -> None:
     async with reaching(settings("http://venue.invalid")) as venue:
-        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotExecuted)
+        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotSent)
 
 
 async def test_a_failed_tls_handshake_proves_that_nothing_was_sent() -> None:
     async with serving(answering(web.Response)) as url, reaching(settings(url.replace("http", "https"))) as venue:
-        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotExecuted)
+        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotSent)
 
 
 async def test_a_connection_that_is_not_taken_in_time_proves_that_nothing_was_sent() -> None:
@@ -154,7 +154,7 @@ async def test_a_connection_that_is_not_taken_in_time_proves_that_nothing_was_se
                 each.connect_ex(("127.0.0.1", port))
             quick = replace(settings(f"http://127.0.0.1:{port}"), connect_timeout_seconds=0.2)
             async with reaching(quick) as venue:
-                assert isinstance(await venue.submit(ORDER_ID, TERMS), NotExecuted)
+                assert isinstance(await venue.submit(ORDER_ID, TERMS), NotSent)
         finally:
             for each in waiting:
                 each.close()
@@ -176,7 +176,7 @@ async def test_an_order_that_got_no_connection_from_the_pool_in_time_was_not_sen
             await asyncio.wait_for(first_came.wait(), timeout=5)
             second = tasks.create_task(venue.submit(ORDER_ID, TERMS))
         assert isinstance(first.result(), OutcomeUnknown)
-        assert isinstance(second.result(), NotExecuted)
+        assert isinstance(second.result(), NotSent)
 
 
 async def test_a_connection_dropped_after_the_request_proves_nothing() -> None:

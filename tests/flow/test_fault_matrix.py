@@ -24,18 +24,21 @@ from tests.support.proxy import Proxy, proxied
 from tests.support.servers import PostgresServer, TestServer
 from tests.support.system import Json, System, open_system
 
+MAX_ATTEMPTS = 3
 QUICK = {
-    "PLACEMENT_MAX_ATTEMPTS": "3",
+    "PLACEMENT_MAX_ATTEMPTS": f"{MAX_ATTEMPTS}",
     "PLACEMENT_BACKOFF_SECONDS": "0.1",
     "PLACEMENT_BACKOFF_MAX_SECONDS": "0.2",
     "PLACEMENT_TIMEOUT_SECONDS": "0.5",
     "PLACEMENT_SETTLE_SECONDS": "0.3",
     "PLACEMENT_CIRCUIT_OPEN_SECONDS": "0.5",
     "EXCHANGE_CONNECT_TIMEOUT_SECONDS": "0.3",
+    "EXCHANGE_RATE_WINDOW_SECONDS": "1",
     "SWEEP_EVERY_SECONDS": "0.1",
     "SWEEP_OVERDUE_SECONDS": "0.1",
 }
 WITHIN_SECONDS = 15.0
+NOT_SENT = 'submission_attempts_total{outcome="not_sent"'
 NO_FAULTS = {"latency_ms": 0, "refuse_rate": 0, "error_rate": 0, "ambiguous_rate": 0, "reject_rate": 0} | {
     "hide_seconds": 0,
     "requests_per_minute": 0,
@@ -154,12 +157,19 @@ async def test_a_refused_connection_was_not_sent_and_is_tried_again(floor: Floor
     await floor.ends_placed_once(order_id)
 
 
-async def test_connections_that_stay_refused_make_an_order_fail(floor: Floor) -> None:
+async def test_connections_that_stay_refused_use_up_no_attempt(floor: Floor) -> None:
+    not_sent = await floor.system.metric(NOT_SENT, head="worker")
     await floor.link.take_away()
+    order_id = await floor.system.placed_id()
 
-    order = await floor.ends_without(await floor.system.placed_id(), "FAILED")
+    async def was_tried_often() -> bool:
+        return await floor.system.metric(NOT_SENT, head="worker") > not_sent + MAX_ATTEMPTS
 
-    assert order["placement"]["attempts"] == 3
+    await eventually(was_tried_often, within_seconds=WITHIN_SECONDS, what="more tries than an order has attempts")
+    await floor.link.restore()
+
+    order = await floor.ends_placed_once(order_id)
+    assert order["placement"]["attempts"] == 1
 
 
 @pytest.mark.parametrize("failure", ["name", "TLS", "connect time-out"])
@@ -308,7 +318,7 @@ async def test_an_exchange_that_refuses_one_placement_gets_the_order_by_the_next
 
 
 async def test_an_exchange_that_limits_requests_gets_the_order_after_the_reset(floor: Floor) -> None:
-    await floor.faults(requests_per_minute=1)
+    await floor.faults(requests_per_minute=2)
     floor.gateway.resets_in_seconds = 1
     order_ids = [await floor.system.placed_id() for _ in range(3)]
     # Whichever comes first is let through, and whoever is refused first shuts the gate for the others.

@@ -234,6 +234,7 @@ def test_every_limit_and_time_out_ends_with_its_unit() -> None:
         "_errors",
         "_attempts",
         "_failures",
+        "_percent",
     )
     unitless = {"port", "metrics_port", "exchange_port", "worker_jobs_at_once"}
     numbers = {name for name, field in Settings.model_fields.items() if type(field.default) in {int, float}}
@@ -241,3 +242,11 @@ def test_every_limit_and_time_out_ends_with_its_unit() -> None:
     without_unit = {name for name in numbers - unitless if not name.endswith(units)}
 
     assert without_unit == set()
+
+
+def test_the_shares_of_the_rate_limit_are_parts_of_one_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXCHANGE_RATE_CANCEL_PERCENT", "60")
+    monkeypatch.setenv("EXCHANGE_RATE_SUBMIT_PERCENT", "30")
+
+    with pytest.raises(SettingsError, match="100 or less together"):
+        load_settings()

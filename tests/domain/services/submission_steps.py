@@ -8,10 +8,17 @@ from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from domain.model.errors import UnavailableError, VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
+from domain.model.errors import (
+    RequestHeldBackError,
+    UnavailableError,
+    VenueBusyError,
+    VenueNotConnectedError,
+    VenueUnauthorizedError,
+    VenueUnreachableError,
+)
 from domain.model.order import End, Order, OrderStatus, VenueRank
 from domain.model.values import ReasonSource
-from domain.ports.venue import AlreadyPlaced, NotExecuted, OutcomeUnknown, RateLimited, Rejected, Unauthorized
+from domain.ports.venue import AlreadyPlaced, NotExecuted, NotSent, OutcomeUnknown, RateLimited, Rejected, Unauthorized
 from tests.domain.services.submission_world import LEASE, MAX_ATTEMPTS, SECOND, Place, Request, Waiting, World
 from tests.support.examples import VENUE_SAYS, filled
 
@@ -19,7 +26,8 @@ ORDERS_MAX = 3
 PAUSES = ((), (), (Place.CLAIMED,), (Place.WRITING,))
 TIMES = (0.5 * SECOND, SECOND, 2 * SECOND, 5 * SECOND, 9 * SECOND, 16 * SECOND, 31 * SECOND, 121 * SECOND)
 NOT_TAKEN = (
-    NotExecuted(error="connection refused"),
+    NotExecuted(error="not executed"),
+    NotSent(error="connection refused"),
     RateLimited(retry_after=7 * SECOND),
     Unauthorized(error="bad key"),
     Rejected(reason=VENUE_SAYS),
@@ -28,6 +36,8 @@ NO_LOOK_UP = (
     VenueUnreachableError("no answer"),
     VenueBusyError("HTTP 429", retry_after=3 * SECOND),
     VenueUnauthorizedError("HTTP 401"),
+    VenueNotConnectedError("connection refused"),
+    RequestHeldBackError("nothing is left", retry_after=3 * SECOND),
 )
 CALM_ROUNDS = 60
 
@@ -80,11 +90,11 @@ class Steps:
         if request.has_arrived:
             answers = (self.world.placed(request.order_id), self.world.placed(request.order_id), AlreadyPlaced())
             answer = _pick((*answers, answer), how)
-        elif how % 5 < len(NOT_TAKEN):
-            answer, request.is_over = NOT_TAKEN[how % 5], True
+        elif how % 6 < len(NOT_TAKEN):
+            answer, request.is_over = NOT_TAKEN[how % 6], True
         if isinstance(answer, OutcomeUnknown):
             request.lost_at = self.world.clock()
-        request.is_free = isinstance(answer, RateLimited | Unauthorized)
+        request.is_free = isinstance(answer, NotSent | RateLimited | Unauthorized)
         self.world.answer(waiting, answer)
 
     def answer_look_up(self, which: int, *, how: int) -> None:

@@ -12,7 +12,15 @@ from domain.model.errors import NotCancelableError, OrderNotFoundError, Unavaila
 from domain.model.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderStatus
 from domain.model.reports import OrderEnded
 from domain.ports.telemetry import Metric
-from domain.ports.venue import CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, OutcomeUnknown, RateLimited
+from domain.ports.venue import (
+    CancelNotPossible,
+    CancelPostponed,
+    CancelTaken,
+    CancelUnknown,
+    NotExecuted,
+    OutcomeUnknown,
+    RateLimited,
+)
 from domain.services.recording import VERSION_CONFLICTS_MAX
 from tests.support.examples import ORDER_ID, VENUE_SAYS, ended, filled
 from tests.support.memory_gateway import SECOND, Desk
@@ -331,6 +339,21 @@ async def test_an_order_that_cannot_have_been_sent_is_canceled_without_asking_a_
     await desk.attempt(after=60 * SECOND)
 
     assert desk.order().status is OrderStatus.CANCELED
+
+
+async def test_a_request_that_was_one_too_many_is_sent_again_when_there_is_room(placed: Desk) -> None:
+    await placed.cancellation.request(ORDER_ID, account_id="alice")
+    placed.venue.cancel_answers.append(CancelPostponed(error="HTTP 429", retry_after=9 * SECOND))
+    placed.wake_ups.cancels.clear()
+
+    await placed.delivery.deliver([ORDER_ID])
+    asked = list(placed.wake_ups.cancels)
+    placed.clock.advance(9 * SECOND)
+    again = await placed.delivery.deliver([ORDER_ID])
+
+    assert asked == [(ORDER_ID, 9 * SECOND)]
+    assert again == 1
+    assert placed.telemetry.counted(Metric.CANCEL_ATTEMPTS, outcome="CancelPostponed") == 1
 
 
 async def test_a_request_that_is_refused_because_the_order_is_over_leaves_no_refusal_in_its_history(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
@@ -10,15 +10,19 @@ from uuid import UUID
 import pytest
 
 from domain.model.changes import Anomaly, RecordedChange
-from domain.model.errors import UnavailableError
+from domain.model.errors import RequestHeldBackError, UnavailableError, VenueNotConnectedError
 from domain.model.order import End, OrderStatus, VenueRank
+from domain.model.rate_budget import RequestPriority
 from domain.model.values import Reason, ReasonSource
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import IMMEDIATE, Claim, OrderWrite, WriteTicket
+from domain.ports.rate_limiter import Unlimited
 from domain.ports.telemetry import Metric
 from domain.ports.venue import (
     AlreadyPlaced,
+    HeldBack,
     NotExecuted,
+    NotSent,
     OutcomeUnknown,
     RateLimited,
     Rejected,
@@ -115,12 +119,98 @@ async def test_what_is_not_the_orders_fault_costs_no_attempt(
     assert set(desk.wake_ups.placements) == {(ORDER_ID, wait)}
 
 
-async def test_a_refused_key_is_told_to_people(desk: Desk) -> None:
-    desk.venue.will_answer(Unauthorized(error="bad key"))
+async def test_a_connection_that_is_never_made_uses_up_no_attempt(desk: Desk) -> None:
+    desk.venue.will_answer(*[NotSent(error="connection refused")] * 10)
+
+    for _ in range(10):
+        await desk.attempt(after=60 * SECOND)
+    waiting = desk.order()
+    await desk.attempt(after=60 * SECOND)
+
+    assert waiting.status is OrderStatus.PENDING
+    assert desk.order().status is OrderStatus.PLACED
+    assert desk.row().attempts == 1
+    assert desk.telemetry.counted(Metric.SUBMISSION_ATTEMPTS, outcome="not_sent") == 10
+
+
+async def test_a_look_up_that_never_left_uses_up_no_attempt_either(desk: Desk) -> None:
+    desk.venue.will_answer(NotSent(error="connection refused"))
+    await desk.attempt()
+    desk.venue.look_up_failure = VenueNotConnectedError("connection refused")
+
+    for _ in range(10):
+        await desk.attempt(after=60 * SECOND)
+
+    assert desk.order().status is OrderStatus.PENDING
+    assert desk.row().attempts == 0
+
+
+@pytest.mark.parametrize("failure", [None, VenueNotConnectedError("connection refused")])
+async def test_the_age_limit_ends_an_order_whose_connections_are_never_made(
+    failure: VenueNotConnectedError | None,
+) -> None:
+    desk = Desk(max_age=60 * SECOND)
+    await desk.store()
+    desk.venue.will_answer(NotSent(error="connection refused"))
+    await desk.attempt()
+    desk.venue.look_up_failure = failure
+
+    await desk.attempt(after=61 * SECOND)
+
+    assert desk.order().status is OrderStatus.FAILED
+    assert reason_of(desk).code == "TOO_OLD"
+
+
+async def test_a_submission_that_the_rate_limit_holds_back_waits_without_cost(desk: Desk) -> None:
+    desk.venue.will_answer(HeldBack(error="nothing is left", retry_after=17 * SECOND))
 
     await desk.attempt()
 
-    assert desk.telemetry.said("venue_unauthorized")
+    assert desk.row().attempts == 0
+    assert desk.order().status is OrderStatus.PENDING
+    assert desk.wake_ups.placements == [(ORDER_ID, 18 * SECOND)]
+    assert desk.telemetry.counted(Metric.SUBMISSION_ATTEMPTS, outcome="held_back") == 1
+    assert (await desk.orders.breaker.state()).held_for == timedelta(0)
+
+
+async def test_a_look_up_that_the_rate_limit_holds_back_leaves_the_order_in_doubt_and_pauses_nobody(
+    desk: Desk,
+) -> None:
+    desk.venue.will_answer(LOST_ANSWER, keeps=True)
+    await desk.attempt()
+    desk.venue.look_up_failure = RequestHeldBackError("nothing is left", retry_after=17 * SECOND)
+
+    await desk.attempt(after=60 * SECOND)
+
+    assert desk.order().status is OrderStatus.IN_DOUBT
+    assert (await desk.orders.breaker.state()).held_for == timedelta(0)
+    desk.venue.look_up_failure = None
+    await desk.attempt(after=60 * SECOND)
+    assert desk.order().status is OrderStatus.PLACED
+
+
+async def test_an_order_that_the_venue_has_stays_in_doubt_while_the_rate_limit_leaves_no_look_up(desk: Desk) -> None:
+    desk.venue.will_answer(AlreadyPlaced(), keeps=True)
+    desk.venue.look_up_failure = RequestHeldBackError("nothing is left", retry_after=17 * SECOND)
+
+    await desk.attempt()
+
+    assert desk.order().status is OrderStatus.IN_DOUBT
+    assert desk.row().attempts == 0
+    assert desk.orders.breaker.failures == 0
+
+
+async def test_while_the_rate_limit_leaves_nothing_no_order_is_claimed(desk: Desk) -> None:
+    class HeldForAMoment(Unlimited):
+        def held_for(self, priority: RequestPriority) -> timedelta:
+            return SECOND if priority is RequestPriority.SUBMIT else timedelta(0)
+
+    held = replace(desk.submission, limiter=HeldForAMoment())
+
+    assert await held.submit([ORDER_ID]) == 0
+    assert await held.sweep(limit=10, overdue_by=timedelta(0)) == 0
+    assert desk.row().attempt == 0
+    assert await desk.attempt() == 1
 
 
 async def test_an_order_that_the_venue_has_already_is_looked_up_and_adopted(desk: Desk) -> None:

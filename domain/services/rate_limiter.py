@@ -1,0 +1,181 @@
+"""One limit of requests for all processes of a venue key: ask the shared budget, wait within a bound, or give up.
+
+What is granted is written down first, by compare and swap in the database, so no interleaving of processes grants
+more than the limit. Requests of one process that ask at about the same time share one decision. A venue that announces
+no limit costs one read in a process's life, and one comparison for each request.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from domain.model.errors import RequestHeldBackError, TransientError
+from domain.model.rate_budget import RateAnnouncement, RateBudget, RequestPriority, Shares
+from domain.ports.breaker_store import BreakerStore
+from domain.ports.rate_limiter import RateBudgetStore, StoredBudget
+from domain.ports.telemetry import Metric, Telemetry
+from domain.services.batcher import Batcher
+
+DECIDED_AT_ONCE_MAX = 1_000
+WAITING_MAX = 10_000
+CONFLICTS_MAX = 20
+CONFLICT_WAIT_MAX_SECONDS = 0.01
+WAIT_MIN_SECONDS = 0.02
+WAIT_WITHOUT_DATABASE = timedelta(seconds=1)
+RESUME_STEP_SECONDS = 0.2
+"""How much later each class may go on after a pause than the one before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitPolicy:
+    """The window that the venue's limit is about, the minimum share of each class, and how long a request of it waits
+    before it is held back. A limit that answers do not announce for a window is gone."""
+
+    window_seconds: float
+    shares: Shares
+    waits: Mapping[RequestPriority, timedelta]
+
+
+class SharedRateLimiter:
+    """The port RateLimiter over the budget that all processes share."""
+
+    def __init__(
+        self, store: RateBudgetStore, breaker: BreakerStore, *, policy: RateLimitPolicy, telemetry: Telemetry
+    ) -> None:
+        self._store = store
+        self._breaker = breaker
+        self._policy = policy
+        self._telemetry = telemetry
+        self._deciding: Batcher[RequestPriority, float] = Batcher(
+            self._decide, batch_max_items=DECIDED_AT_ONCE_MAX, queue_max_items=WAITING_MAX
+        )
+        self._is_unlimited = False
+        self._news: tuple[RateAnnouncement, float] | None = None
+        self._unannounced_since: float | None = None
+        self._held_until: dict[RequestPriority, float] = {}
+
+    async def acquire(self, priority: RequestPriority) -> None:
+        """Return when the request may be made. Raises RequestHeldBackError when that would take too long."""
+        if self._is_unlimited:
+            return
+        clock = asyncio.get_running_loop().time
+        started_at = clock()
+        ends_at = started_at + self._policy.waits[priority].total_seconds()
+        while (wait := await self._ask(priority)) > 0:
+            if clock() + wait > ends_at:
+                self._hold_back(priority, wait)
+            await asyncio.sleep(max(wait, WAIT_MIN_SECONDS))
+        self._held_until.pop(priority, None)
+        self._telemetry.observe(Metric.RATE_LIMIT_WAIT_SECONDS, clock() - started_at, priority=priority.label)
+
+    def held_for(self, priority: RequestPriority) -> timedelta:
+        """Return how long requests of the class would be held back, as far as this process knows."""
+        if not self._held_until:
+            return timedelta(0)
+        left = self._held_until.get(priority, 0.0) - asyncio.get_running_loop().time()
+        return timedelta(seconds=max(left, 0.0))
+
+    def observe(self, announcement: RateAnnouncement | None) -> None:
+        """Take in what an answer says about the limit; it is stored with the next decision."""
+        if announcement is None:
+            if not self._is_unlimited and self._unannounced_since is None:
+                self._unannounced_since = asyncio.get_running_loop().time()
+            return
+        self._unannounced_since = None
+        self._is_unlimited = False
+        if self._news is None or not _says_more(self._news[0], announcement):
+            self._news = announcement, asyncio.get_running_loop().time()
+
+    async def pause(self, *, wait: timedelta, error: str) -> None:
+        """Hold back every class, in all processes, for as long as the venue asks."""
+        self._is_unlimited = False
+        try:
+            update = await self._breaker.pause(wait=wait, error=error)
+        except TransientError as failure:
+            self._telemetry.warning("pause_not_stored", error=str(failure), next="the venue will ask for it again")
+            return
+        if update.is_new:
+            self._telemetry.count(Metric.VENUE_PAUSES)
+            self._telemetry.warning(
+                "venue_paused",
+                delay_seconds=round(update.held_for.total_seconds(), 3),
+                error=error,
+                next="no process makes a request until then; cancels go first",
+            )
+
+    async def _ask(self, priority: RequestPriority) -> float:
+        try:
+            return await self._deciding.submit(priority)
+        except TransientError as error:
+            # Without the shared count any process could exceed the limit for all of them.
+            raise RequestHeldBackError(
+                f"the rate limit cannot be read: {error}", retry_after=WAIT_WITHOUT_DATABASE
+            ) from error
+
+    def _hold_back(self, priority: RequestPriority, wait: float) -> None:
+        self._held_until[priority] = asyncio.get_running_loop().time() + wait
+        self._telemetry.count(Metric.RATE_LIMIT_HELD_BACK, priority=priority.label)
+        raise RequestHeldBackError(
+            f"the rate limit leaves nothing for a {priority.label} request; held back for {wait:.1f} s",
+            retry_after=timedelta(seconds=wait),
+        )
+
+    async def _decide(self, priorities: Sequence[RequestPriority]) -> Sequence[float]:
+        """Return how long each must wait; 0 for those whose grant is stored. Raises UnavailableError."""
+        for _ in range(CONFLICTS_MAX):
+            stored, news = await self._store.read(), self._news
+            budget = self._corrected(stored, news)
+            budget, waits = self._grant(budget, priorities, stored=stored)
+            if budget != stored.budget and not await self._store.write(budget, version=stored.version):
+                await asyncio.sleep(random.uniform(0, CONFLICT_WAIT_MAX_SECONDS))  # noqa: S311 - spreads rivals
+                continue
+            if self._news is news:
+                self._news = None
+            self._is_unlimited = budget is None and self._news is None and not any(waits)
+            if budget is not None:
+                self._telemetry.set(Metric.RATE_LIMIT_LEFT, budget.left(now=stored.now))
+            return waits
+        return [CONFLICT_WAIT_MAX_SECONDS] * len(priorities)
+
+    def _corrected(self, stored: StoredBudget, news: tuple[RateAnnouncement, float] | None) -> RateBudget | None:
+        """Return the budget with what the last answers announced."""
+        now, window = asyncio.get_running_loop().time(), self._policy.window_seconds
+        if news is None:
+            since = self._unannounced_since
+            return None if since is not None and now - since > window else stored.budget
+        announcement, at = news
+        announcement = replace(announcement, resets_in_seconds=max(announcement.resets_in_seconds - (now - at), 0.0))
+        budget = stored.budget
+        if budget is None or budget.window_seconds != window:
+            budget = RateBudget(limit=announcement.limit, window_seconds=window)
+        return budget.announced(announcement, now=stored.now)
+
+    def _grant(
+        self, budget: RateBudget | None, priorities: Sequence[RequestPriority], *, stored: StoredBudget
+    ) -> tuple[RateBudget | None, Sequence[float]]:
+        """Grant what the budget allows, the most urgent first."""
+        waits = [0.0] * len(priorities)
+        for place in sorted(range(len(priorities)), key=priorities.__getitem__):
+            priority = priorities[place]
+            waits[place] = _paused_for(priority, stored)
+            if budget is None or waits[place]:
+                continue
+            waits[place] = budget.wait_seconds(priority, shares=self._policy.shares, now=stored.now)
+            if not waits[place]:
+                budget = budget.taken(priority, now=stored.now)
+        return budget, waits
+
+
+def _paused_for(priority: RequestPriority, stored: StoredBudget) -> float:
+    if stored.paused_until is None:
+        return 0.0
+    return max(stored.paused_until + priority * RESUME_STEP_SECONDS - stored.now, 0.0)
+
+
+def _says_more(one: RateAnnouncement, other: RateAnnouncement) -> bool:
+    """Whether the first is of a later window, or of the same with less left."""
+    if one.reset != other.reset or one.remaining is None or other.remaining is None:
+        return one.reset > other.reset
+    return one.remaining <= other.remaining

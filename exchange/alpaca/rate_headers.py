@@ -1,0 +1,79 @@
+"""What an answer says about the venue's limit of requests. Pure.
+
+`X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds by the venue's clock) come with every answer, and perhaps
+`Retry-After` (seconds, or an HTTP date) with a 429.
+"""
+
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from math import isfinite
+
+from domain.model.rate_budget import RateAnnouncement
+from exchange.alpaca.http_answer import HttpAnswer
+
+RATE_LIMIT_WAIT_MIN = timedelta(seconds=1)
+LIMIT_MAX = 1_000_000
+LIMIT_HEADER = "x-ratelimit-limit"
+
+
+def announcement_of(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> RateAnnouncement | None:
+    """Return the limit that the answer announces; None when it announces none, or one that cannot be read. `wait_max`
+    bounds how far away its reset can be."""
+    limit = _whole(answer, LIMIT_HEADER)
+    if limit is None or not 0 < limit <= LIMIT_MAX:
+        return None
+    remaining, reset = _whole(answer, "x-ratelimit-remaining"), _number(answer, "x-ratelimit-reset")
+    if remaining is None or reset is None:
+        return RateAnnouncement(limit=limit)
+    resets_in = reset - _venue_time(answer, now=now).timestamp()
+    return RateAnnouncement(
+        limit=limit,
+        remaining=max(remaining, 0),
+        reset=reset,
+        resets_in_seconds=min(max(resets_in, 0.0), wait_max.total_seconds()),
+    )
+
+
+def retry_after(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> timedelta:
+    """Return how long a 429 asks to wait, by the venue's own clock: the longer of its two headers, one second at least
+    and `wait_max` at most."""
+    venue_time = _venue_time(answer, now=now)
+    waits = [RATE_LIMIT_WAIT_MIN.total_seconds(), _retry_after_seconds(answer, venue_time)]
+    reset = _number(answer, "x-ratelimit-reset")
+    if reset is not None:
+        waits.append(reset - venue_time.timestamp())
+    return timedelta(seconds=min(max(waits), wait_max.total_seconds()))
+
+
+def _retry_after_seconds(answer: HttpAnswer, venue_time: datetime) -> float:
+    seconds = _number(answer, "retry-after")
+    if seconds is not None:
+        return seconds
+    moment = _moment(answer, "retry-after")
+    return 0.0 if moment is None else (moment - venue_time).total_seconds()
+
+
+def _venue_time(answer: HttpAnswer, *, now: datetime) -> datetime:
+    """Return the venue's clock where the answer has it, since ours may differ by more than the wait."""
+    return _moment(answer, "date") or now
+
+
+def _moment(answer: HttpAnswer, name: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(answer.headers[name])
+    except (KeyError, ValueError):
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def _number(answer: HttpAnswer, name: str) -> float | None:
+    try:
+        number = float(answer.headers[name])
+    except (KeyError, ValueError):
+        return None
+    return number if isfinite(number) else None
+
+
+def _whole(answer: HttpAnswer, name: str) -> int | None:
+    number = _number(answer, name)
+    return None if number is None else int(number)

@@ -1,0 +1,190 @@
+"""The budget of requests: never more than the limit in any window, a minimum for each class, the urgent first."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.model.rate_budget import (
+    SLOTS_COUNTED,
+    SLOTS_OF_A_WINDOW,
+    WINDOW_SECONDS,
+    RateAnnouncement,
+    RateBudget,
+    RequestPriority,
+    reserves_of,
+)
+
+KILL, CANCEL, SUBMIT, LOOK_UP, CATCH_UP = RequestPriority
+SHARES = {KILL: 0.05, CANCEL: 0.1, SUBMIT: 0.2, LOOK_UP: 0.05, CATCH_UP: 0.05}
+START = 1_000_000.0
+COUNTED_SECONDS = (SLOTS_COUNTED + 1) * WINDOW_SECONDS / SLOTS_OF_A_WINDOW
+
+pauses = st.sampled_from([0.0, 0.0, 0.0, 0.3, 1.0, 2.5, 7.0, 30.0, 59.9, 60.0])
+asked = st.lists(st.tuples(st.sampled_from(RequestPriority), pauses), min_size=20, max_size=300)
+
+
+def wait(budget: RateBudget, priority: RequestPriority, *, now: float = START) -> float:
+    return budget.wait_seconds(priority, shares=SHARES, now=now)
+
+
+def take_all(
+    budget: RateBudget, priority: RequestPriority, *, now: float = START, most: int = 10_000
+) -> tuple[RateBudget, int]:
+    """Take until nothing is left for the class; how many that were."""
+    count = 0
+    while count < most and not wait(budget, priority, now=now):
+        budget, count = budget.taken(priority, now=now), count + 1
+    return budget, count
+
+
+@given(limit=st.integers(1, 60), asked=asked)
+def test_no_window_ever_holds_more_requests_than_the_limit(
+    limit: int, asked: Sequence[tuple[RequestPriority, float]]
+) -> None:
+    budget, now, granted = RateBudget(limit=limit), START, list[float]()
+
+    for priority, pause in asked:
+        now += pause
+        if not wait(budget, priority, now=now):
+            budget = budget.taken(priority, now=now)
+            granted.append(now)
+
+    for end in granted:
+        assert sum(end - WINDOW_SECONDS < moment <= end for moment in granted) <= limit
+
+
+@given(limit=st.integers(5, 60), asked=asked, starved=st.sampled_from(RequestPriority))
+def test_a_class_gets_its_minimum_share_whatever_the_others_take(
+    limit: int, asked: Sequence[tuple[RequestPriority, float]], starved: RequestPriority
+) -> None:
+    budget, now = RateBudget(limit=limit), START
+    for priority, pause in asked:
+        now += pause
+        if priority is not starved:
+            budget, _ = take_all(budget, priority, now=now)
+
+    _, count = take_all(budget, starved, now=now)
+
+    assert count >= reserves_of(limit, SHARES)[starved] >= 1
+
+
+@given(limit=st.integers(5, 60), seconds=st.integers(70, 200))
+def test_every_class_gets_its_minimum_share_in_every_window_while_all_ask_all_the_time(
+    limit: int, seconds: int
+) -> None:
+    budget, granted = RateBudget(limit=limit), list[tuple[float, RequestPriority]]()
+    for second in range(seconds):
+        for priority in RequestPriority:
+            now = START + second
+            while not wait(budget, priority, now=now):
+                budget = budget.taken(priority, now=now)
+                granted.append((now, priority))
+
+    end = START + seconds
+    last = Counter(priority for moment, priority in granted if moment >= end - COUNTED_SECONDS)
+    for priority, reserve in zip(RequestPriority, reserves_of(limit, SHARES), strict=True):
+        assert last[priority] >= reserve
+
+
+@given(limit=st.integers(1, 60), asked=asked, priority=st.sampled_from(RequestPriority))
+def test_who_waits_as_long_as_told_and_is_alone_gets_its_request(
+    limit: int, asked: Sequence[tuple[RequestPriority, float]], priority: RequestPriority
+) -> None:
+    budget, now = RateBudget(limit=limit), START
+    for each, pause in asked:
+        now += pause
+        budget, _ = take_all(budget, each, now=now, most=3)
+
+    told = wait(budget, priority, now=now)
+
+    assert told <= COUNTED_SECONDS
+    assert wait(budget, priority, now=now + told) == 0
+
+
+@given(shares=st.lists(st.floats(0, 1), min_size=5, max_size=5), limit=st.integers(1, 1000))
+def test_the_reserves_never_exceed_the_limit(shares: Sequence[float], limit: int) -> None:
+    total = max(sum(shares), 1.0)
+    parts = {priority: share / total for priority, share in zip(RequestPriority, shares, strict=True)}
+
+    assert sum(reserves_of(limit, parts)) <= limit
+
+
+def test_the_whole_limit_may_be_used_at_once_but_for_what_is_kept_for_others() -> None:
+    _, count = take_all(RateBudget(limit=200), SUBMIT)
+
+    kept = sum(reserves_of(200, SHARES)) - reserves_of(200, SHARES)[SUBMIT]
+    assert (count, kept) == (139, 50)
+
+
+def test_a_lower_class_leaves_more_to_those_before_it() -> None:
+    counts = [take_all(RateBudget(limit=200), priority)[1] for priority in (SUBMIT, LOOK_UP, CATCH_UP)]
+
+    assert counts == sorted(counts, reverse=True)
+    assert len(set(counts)) == 3
+
+
+def test_more_than_their_share_is_left_to_the_urgent_when_the_others_have_taken_all_they_may() -> None:
+    budget = RateBudget(limit=200)
+    for priority in (CATCH_UP, LOOK_UP, SUBMIT):
+        budget, _ = take_all(budget, priority)
+
+    _, canceled = take_all(budget, CANCEL)
+
+    assert canceled == reserves_of(200, SHARES)[CANCEL] + 11
+
+
+def test_an_announced_remainder_below_the_count_holds_until_the_reset() -> None:
+    budget = RateBudget(limit=200).announced(
+        RateAnnouncement(limit=200, remaining=0, reset=60, resets_in_seconds=12), now=START
+    )
+
+    assert [wait(budget, priority) for priority in RequestPriority] == [12] * 5
+    assert wait(budget, CATCH_UP, now=START + 12) == 0
+
+
+def test_what_others_left_of_the_limit_goes_to_the_urgent() -> None:
+    budget = RateBudget(limit=200).announced(
+        RateAnnouncement(limit=200, remaining=20, reset=60, resets_in_seconds=12), now=START
+    )
+
+    assert [wait(budget, priority) for priority in RequestPriority] == [0, 0, 12, 12, 12]
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset", "left"), [(50, 60.0, 49), (7, 60.0, 7), (100, 120.0, 100), (3, 1.0, 49)]
+)
+def test_an_announcement_lowers_what_is_left_of_its_window_and_a_later_window_begins_anew(
+    remaining: int, reset: float, left: int
+) -> None:
+    first = RateAnnouncement(limit=200, remaining=50, reset=60, resets_in_seconds=30)
+    budget = RateBudget(limit=200).announced(first, now=START).taken(SUBMIT, now=START)
+
+    told = RateAnnouncement(limit=200, remaining=remaining, reset=reset, resets_in_seconds=30)
+
+    assert budget.announced(told, now=START).left(now=START) == left
+
+
+def test_a_lower_limit_holds_at_once() -> None:
+    budget, _ = take_all(RateBudget(limit=200), SUBMIT)
+
+    lowered = budget.announced(RateAnnouncement(limit=20), now=START)
+
+    assert lowered.left(now=START) == 0
+    assert wait(lowered, KILL) > 0
+
+
+def test_a_database_clock_that_is_put_back_holds_nobody_up_for_long() -> None:
+    budget, _ = take_all(RateBudget(limit=20), SUBMIT, now=START + 86_400)
+
+    assert wait(budget, SUBMIT) == 0
+
+
+def test_only_the_slots_that_count_are_kept() -> None:
+    budget = RateBudget(limit=20)
+    for second in range(1_000):
+        budget, _ = take_all(budget, SUBMIT, now=START + second, most=1)
+
+    assert len(budget.used) <= SLOTS_COUNTED + 1
