@@ -5,7 +5,7 @@ Processes of the version before may go on meanwhile; they make their requests wi
 
 from alembic import op
 
-revision = "0005"
+revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
