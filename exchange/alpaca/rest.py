@@ -12,12 +12,22 @@ from domain.model.errors import VenueUnreachableError
 from domain.model.values import Instrument, Terms
 from domain.ports.clock_and_ids import Clock
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.venue import CancelOutcome, CancelUnknown, SubmissionOutcome, VenueOrder, VenueReport
+from domain.ports.venue import (
+    CancelOutcome,
+    CancelUnknown,
+    FoundOrder,
+    ListedFill,
+    OpenOrdersPage,
+    SubmissionOutcome,
+    UnreadableOrder,
+    VenueOrder,
+    VenueReport,
+)
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.events import activity_order, parse_fill_activity
-from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, text, write_moment
+from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, write_moment
 from exchange.alpaca.http_answer import HttpAnswer
-from exchange.alpaca.orders import order_json, parse_order
+from exchange.alpaca.orders import order_json, parse_found_order, parse_order
 from exchange.alpaca.outcomes import (
     NOT_FOUND,
     cancel_outcome,
@@ -28,15 +38,17 @@ from exchange.alpaca.outcomes import (
     submission_failure,
     submission_outcome,
 )
+from exchange.alpaca.pages import ORDERS_PAGE_ROWS, ListRows, last_id, next_orders_page
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_transport
+from exchange.alpaca.unknown_values import count_unknown_values
 
-ORDERS_PAGE_ROWS = 500
 FILLS_PAGE_ROWS = 100
 
 # The venue's `after` is exclusive and its times are finer than ours: a step back repeats rows, and never skips one.
-STEP_BACK = timedelta(microseconds=1)
 FILLS_STEP_BACK = timedelta(milliseconds=1)
+
+ROW_SHOWN_MAX_CHARACTERS = 128
 
 _Parsed = TypeVar("_Parsed")
 
@@ -83,40 +95,42 @@ class AlpacaVenue:
     async def find(self, order_id: UUID) -> VenueOrder | None:
         """Look an order up by our id; None when the venue has none. Raises VenueUnreachableError."""
         name = str(order_id)
-        found = await self._find("/v2/orders:by_client_order_id", {"client_order_id": name}, names=name)
-        if found is not None and found.order_id != order_id:
+        data = await self._find("/v2/orders:by_client_order_id", {"client_order_id": name}, names=name)
+        if data is None:
+            return None
+        if data.get("client_order_id") != name:
+            raise VenueUnreachableError("the venue's answer names another order")
+        try:
+            order = parse_order(data, order_id=order_id)
+        except WireError as error:
+            self._note_unreadable_row(row_id=name, error=str(error))
+            raise VenueUnreachableError(f"the venue's order cannot be read: {error}") from error
+        count_unknown_values(self._telemetry, order.unknown_values)
+        return order
+
+    async def find_by_venue_order_id(self, venue_order_id: str) -> FoundOrder | None:
+        """Look an order of anybody up by the venue's own id. Raises VenueUnreachableError."""
+        data = await self._find(_order_path(venue_order_id), {}, names=venue_order_id)
+        if data is None:
+            return None
+        try:
+            found = parse_found_order(data)
+        except WireError as error:
+            raise VenueUnreachableError(f"the venue's order cannot be read: {error}") from error
+        if found.venue_order_id != venue_order_id:
             raise VenueUnreachableError("the venue's answer names another order")
         return found
 
-    async def find_by_venue_order_id(self, venue_order_id: str) -> VenueOrder | None:
-        """The same by the venue's own id. Raises VenueUnreachableError."""
-        found = await self._find(_order_path(venue_order_id), {}, names=venue_order_id)
-        if found is not None and found.venue_order_id != venue_order_id:
-            raise VenueUnreachableError("the venue's answer names another order")
-        return found
-
-    async def open_orders(self) -> Sequence[VenueOrder]:
-        """Every open order, by submission time. Raises VenueUnreachableError.
-
-        Orders of kinds that this system never sends are left out: they cannot be ours.
-        """
-        found: dict[str, VenueOrder] = {}
-        seen: set[str] = set()
+    async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
+        """Return one page of the open orders, by submission time. Raises VenueUnreachableError."""
         query = {"status": "open", "limit": str(ORDERS_PAGE_ROWS), "direction": "asc", "nested": "false"}
-        for _ in range(self._settings.pages_max):
-            rows = await self._rows("/v2/orders", query)
-            ids = {_row_id(row) for row in rows}
-            orders = self._parsed(rows, parse_order)
-            found.update((order.venue_order_id, order) for order in orders)
-            if len(rows) < ORDERS_PAGE_ROWS:
-                return list(found.values())
-            if ids <= seen or not orders:
-                break
-            seen |= ids
-            query["after"] = write_moment(max(order.submitted_at for order in orders) - STEP_BACK)
-        raise VenueUnreachableError("the venue's list of open orders has no end")
+        if page is not None:
+            key, _, start = page.partition("=")
+            query[key] = start
+        rows = await self._rows("/v2/orders", query)
+        return OpenOrdersPage(orders=self._found_orders(rows.objects), next_page=next_orders_page(rows, page))
 
-    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         """Pages of fills, oldest first. Raises VenueUnreachableError.
 
         While a page is read and worked on the next one is asked for already.
@@ -130,16 +144,16 @@ class AlpacaVenue:
         try:
             for _ in range(self._settings.pages_max):
                 rows = await asked
-                is_last = len(rows) < FILLS_PAGE_ROWS
+                is_last = rows.count < FILLS_PAGE_ROWS
                 if not is_last:
-                    token = _row_id(rows[-1])
+                    token = last_id(rows.objects)
                     if token == query.get("page_token"):
                         break
                     query["page_token"] = token
                     asked = self._ask_for_fills(query)
                     await asyncio.sleep(0)  # It goes out before this page is read.
-                if rows:
-                    yield sorted(self._parsed(rows, parse_fill_activity), key=activity_order)
+                if rows.objects:
+                    yield self._fills(rows.objects)
                 if is_last:
                     return
         finally:
@@ -147,32 +161,34 @@ class AlpacaVenue:
             await asyncio.gather(asked, return_exceptions=True)
         raise VenueUnreachableError("the venue's list of fills has no end")
 
-    def _ask_for_fills(self, query: Mapping[str, str]) -> asyncio.Task[Sequence[Json]]:
+    def _ask_for_fills(self, query: Mapping[str, str]) -> asyncio.Task[ListRows]:
         return asyncio.create_task(self._rows("/v2/account/activities/FILL", dict(query)))
 
     async def instruments(self) -> Sequence[Instrument]:
         """What the venue trades, where it tells the ISIN. Raises VenueUnreachableError."""
         rows = await self._rows("/v2/assets", {}, response_max_bytes=self._settings.assets_max_bytes)
-        return [instrument for instrument in self._parsed(rows, parse_asset) if instrument is not None]
+        return [instrument for instrument in self._parsed(rows.objects, parse_asset) if instrument is not None]
 
-    async def _find(self, path: str, query: Mapping[str, str], *, names: str) -> VenueOrder | None:
+    async def _find(self, path: str, query: Mapping[str, str], *, names: str) -> Json | None:
         answer = await self._ask(path, query, names=names)
         if answer.status == NOT_FOUND and complaint_of(answer) is not None:
             return None
         try:
-            return parse_order(as_object(_content(answer), what="order"))
+            return as_object(_content(answer), what="order")
         except WireError as error:
             raise VenueUnreachableError(f"the venue's order cannot be read: {error}") from error
 
-    async def _rows(
-        self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None
-    ) -> Sequence[Json]:
+    async def _rows(self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None) -> ListRows:
         answer = await self._ask(path, query, response_max_bytes=response_max_bytes)
         try:
             rows = as_list(_content(answer), what="list")
-            return [as_object(row, what="row") for row in rows]
         except WireError as error:
             raise VenueUnreachableError(f"the venue's list cannot be read: {error}") from error
+        objects = [row for row in rows if isinstance(row, dict)]
+        for row in rows:
+            if not isinstance(row, dict):
+                self._note_unreadable_row(row_id=str(row)[:ROW_SHOWN_MAX_CHARACTERS], error="the row is not an object")
+        return ListRows(count=len(rows), objects=objects)
 
     async def _ask(
         self, path: str, query: Mapping[str, str], *, response_max_bytes: int | None = None, names: str | None = None
@@ -188,22 +204,42 @@ class AlpacaVenue:
             raise failure
         return answer
 
+    def _found_orders(self, rows: Sequence[Json]) -> Sequence[FoundOrder]:
+        orders = self._parsed(rows, parse_found_order)
+        for order in orders:
+            if isinstance(order, UnreadableOrder):
+                self._note_unreadable_row(row_id=str(order.order_id), error=order.error)
+            elif isinstance(order, VenueOrder):
+                count_unknown_values(self._telemetry, order.unknown_values)
+        return orders
+
+    def _fills(self, rows: Sequence[Json]) -> Sequence[ListedFill]:
+        """Return the fills of a page, the readable ones first and in their order."""
+        parsed = [fill for row in rows if (fill := parse_fill_activity(row)) is not None]
+        if len(parsed) < len(rows):
+            self._telemetry.count(Metric.VENUE_VALUES_UNKNOWN, len(rows) - len(parsed), field="activity_type")
+        readable = [fill for fill in parsed if isinstance(fill, VenueReport)]
+        return [*sorted(readable, key=activity_order), *(fill for fill in parsed if not isinstance(fill, VenueReport))]
+
     def _parsed(self, rows: Sequence[Json], parse: Callable[[Json], _Parsed]) -> Sequence[_Parsed]:
-        """Parse row by row: one that cannot be read must not hide the others for ever."""
+        """Return the rows that can be read: one that cannot does not hide the others."""
         parsed: list[_Parsed] = []
         for row in rows:
             try:
                 parsed.append(parse(row))
             except WireError as error:
-                self._telemetry.count(Metric.REPORTS_UNREADABLE)
-                self._telemetry.error(
-                    "venue_row_unreadable",
-                    venue=self.name,
-                    row_id=str(row.get("id")),
-                    error=str(error),
-                    next="the row is left out; look at it at the venue",
-                )
+                self._note_unreadable_row(row_id=str(row.get("id"))[:ROW_SHOWN_MAX_CHARACTERS], error=str(error))
         return parsed
+
+    def _note_unreadable_row(self, *, row_id: str, error: str) -> None:
+        self._telemetry.count(Metric.REPORTS_UNREADABLE)
+        self._telemetry.error(
+            "venue_row_unreadable",
+            venue=self.name,
+            row_id=row_id,
+            error=error,
+            next="the row is left out; look at it at the venue",
+        )
 
 
 def _content(answer: HttpAnswer) -> object:
@@ -211,13 +247,6 @@ def _content(answer: HttpAnswer) -> object:
     if not answer.is_success:
         raise VenueUnreachableError(describe(answer))
     return parse_json(answer.body)
-
-
-def _row_id(row: Json) -> str:
-    try:
-        return text(row, "id")
-    except WireError as error:
-        raise VenueUnreachableError(f"the venue's list cannot be paged: {error}") from error
 
 
 def _order_path(venue_order_id: str) -> str:
