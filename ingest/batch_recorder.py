@@ -8,29 +8,35 @@ from datetime import timedelta
 
 from domain.model.errors import LeadershipLostError, TransientError, VersionConflictError
 from domain.ports.clock_and_ids import Clock
-from domain.ports.ingest_state import DeadLetters
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.venue import UnreadableReport, VenueReport
+from domain.ports.venue import ExternalReport, StreamItem, UnreadableReport, VenueReport
 from domain.services.catch_up import CatchUp
+from domain.services.dead_letter_keeper import DeadLetterKeeper
 from domain.services.pipeline import PipelineTicket
 from ingest.unmatched_reports import UnmatchedReports, is_ours
 
 DEAD_LETTER_SOURCE = "stream"
 UNKNOWN_ORDER = "a report about an order of ours that is not in the database"
+UNRESOLVED_ORDER = "a report without a client order id, about an order that cannot be looked up at the venue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRecorder:
-    """The recorder of batches; it retries each until it is recorded. Every method raises LeadershipLostError."""
+    """The recorder of batches; it retries each until it is recorded. Every method raises LeadershipLostError.
+
+    Reports of orders of ours that are not stored are `unmatched`, reports of which it is not known whose order they are
+    about are `unresolved`: neither delay the following reports.
+    """
 
     catch_up: CatchUp
-    dead_letters: DeadLetters
+    dead_letters: DeadLetterKeeper
     unmatched: UnmatchedReports
+    unresolved: UnmatchedReports
     telemetry: Telemetry
     clock: Clock
     retry: timedelta
 
-    async def record(self, batch: Sequence[VenueReport | UnreadableReport], *, ticket: PipelineTicket) -> bool:
+    async def record(self, batch: Sequence[StreamItem], *, ticket: PipelineTicket) -> bool:
         """Record the batch when its ticket allows it; return whether a checksum shows that a fill was missed.
 
         While the database is away it waits, and the following batches wait with it.
@@ -40,11 +46,12 @@ class BatchRecorder:
         finally:
             ticket.end()
 
-    async def _record_batch(self, batch: Sequence[VenueReport | UnreadableReport], ticket: PipelineTicket) -> bool:
+    async def _record_batch(self, batch: Sequence[StreamItem], ticket: PipelineTicket) -> bool:
         started = asyncio.get_running_loop().time()
         for item in batch:
             if isinstance(item, UnreadableReport):
-                await self._store_dead_letter(item.error, item.raw)
+                await self.dead_letters.keep(item, error=item.error)
+        self.telemetry.count(Metric.REPORTS_EXTERNAL, sum(isinstance(item, ExternalReport) for item in batch))
         reports = [item for item in batch if isinstance(item, VenueReport)]
         missed_fill = await self._record(reports, ticket) if reports else False
         self.telemetry.observe(Metric.RECORD_BATCH_SIZE, len(batch))
@@ -62,8 +69,29 @@ class BatchRecorder:
             recorded = await self.catch_up.record_reports(tried)
         except TransientError:
             return
-        now = asyncio.get_running_loop().time()
-        await self._drop(self.unmatched.settle(tried, unknown=recorded.unknown, now=now))
+        in_vain = [report for report in tried if report.order_id in recorded.unknown]
+        await self._drop(self.unmatched.settle(tried, in_vain=in_vain, now=_now()))
+
+    async def record_unresolved(self) -> None:
+        """Look up whose orders the unresolved reports are about, and record those of ours; store those as dead letters
+        that have waited long enough. The venue's answers may take long."""
+        tried = self.unresolved.reports()
+        if not tried:
+            return
+        try:
+            owners = await self.catch_up.owners_of(tried)
+        except TransientError:
+            return
+        ours = [report for report in tried if report.venue_order_id in owners.ours]
+        external = [report for report in tried if report.venue_order_id in owners.external]
+        if ours:
+            await self._record(ours, PipelineTicket())
+        resolved = {id(report) for report in (*ours, *external)}
+        in_vain = [report for report in tried if id(report) not in resolved]
+        expired = self.unresolved.settle(tried, in_vain=in_vain, now=_now())
+        pending = [report for report in expired if owners.is_pending(report.venue_order_id)]
+        self.telemetry.count(Metric.REPORTS_EXTERNAL, len(external) + len(expired) - len(pending))
+        await self._drop_unresolved(pending)
 
     async def _record(self, reports: Sequence[VenueReport], ticket: PipelineTicket) -> bool:
         failing = False
@@ -80,10 +108,12 @@ class BatchRecorder:
             except Exception as error:  # noqa: BLE001 - one report that cannot be applied must not stop all others
                 return await self._record_one_by_one(reports, error, ticket)
             else:
-                now = asyncio.get_running_loop().time()
                 external = [order_id for order_id in recorded.unknown if not is_ours(order_id)]
                 self.telemetry.count(Metric.REPORTS_EXTERNAL, len(external))
-                await self._drop(self.unmatched.put(reports, recorded.unknown, now=now))
+                not_stored = recorded.unknown.difference(external)
+                unmatched = [report for report in reports if report.order_id in not_stored]
+                await self._drop(self.unmatched.put(unmatched, now=_now()))
+                await self._drop_unresolved(self.unresolved.put(recorded.unresolved, now=_now()))
                 return recorded.missed_fill
 
     async def _record_one_by_one(
@@ -92,23 +122,19 @@ class BatchRecorder:
         with suppress(VersionConflictError):
             await ticket.wait()
         if len(reports) == 1:
-            await self._store_dead_letter(repr(error), _raw(reports[0]))
+            await self.dead_letters.keep(reports[0], error=repr(error))
             return False
         outcomes = [await self._record([report], PipelineTicket()) for report in reports]
         return any(outcomes)
 
     async def _drop(self, reports: Iterable[VenueReport]) -> None:
         for report in reports:
-            await self._store_dead_letter(f"{UNKNOWN_ORDER}: {report.order_id}", _raw(report))
+            await self.dead_letters.keep(report, error=f"{UNKNOWN_ORDER}: {report.order_id}")
 
-    async def _store_dead_letter(self, error: str, raw: bytes) -> None:
-        self.telemetry.count(Metric.REPORTS_UNREADABLE)
-        self.telemetry.error("dead_letter", error=error, next="stored raw in dead_letters; the rest goes on")
-        try:
-            await self.dead_letters.add(source=DEAD_LETTER_SOURCE, error=error, raw=raw)
-        except TransientError as failure:
-            self.telemetry.error("dead_letter_lost", error=str(failure), raw=raw[:1000].decode(errors="replace"))
+    async def _drop_unresolved(self, reports: Iterable[VenueReport]) -> None:
+        for report in reports:
+            await self.dead_letters.keep(report, error=f"{UNRESOLVED_ORDER}: {report.venue_order_id}")
 
 
-def _raw(report: VenueReport) -> bytes:
-    return report.raw or repr(report).encode()
+def _now() -> float:
+    return asyncio.get_running_loop().time()

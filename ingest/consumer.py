@@ -6,20 +6,19 @@ pause; while none can be opened, catch-ups replace the stream.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from domain.model.errors import FillwireError, TransientError
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.venue import UnreadableReport, VenueReport, VenueStream
+from domain.ports.venue import StreamItem, VenueStream
 from domain.services.pipeline import PipelineTicket
 from domain.services.reconciliation import Reconciliation
 from ingest.batch_recorder import BatchRecorder
 from ingest.buffer import Buffer, BufferFullError
+from ingest.catch_up_runner import CatchUpRunner
 from ingest.silence_detector import LastReport, SilenceDetector
-
-Item = VenueReport | UnreadableReport
 
 
 class SessionEndedError(FillwireError):
@@ -48,7 +47,7 @@ class ConsumerPolicy:
     unmatched_retry: timedelta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Consumer:
     """The consumer of one stream. Raises LeadershipLostError when another process leads."""
 
@@ -57,11 +56,16 @@ class Consumer:
     reconciliation: Reconciliation
     telemetry: Telemetry
     policy: ConsumerPolicy
+    _catch_ups: CatchUpRunner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._catch_ups = CatchUpRunner(reconciliation=self.reconciliation, telemetry=self.telemetry)
 
     async def run(self) -> None:
         """Connect, follow, and connect again, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._record_unmatched())
+            tasks.create_task(self._repeat(self.recorder.record_unmatched))
+            tasks.create_task(self._repeat(self.recorder.record_unresolved))
             tasks.create_task(self._follow_permanently())
 
     async def _follow_permanently(self) -> None:
@@ -99,8 +103,8 @@ class Consumer:
             self.telemetry.set(Metric.STREAM_CONNECTED, 0)
         return was_open, reason
 
-    async def _process(self, reports: AsyncIterator[Sequence[Item]]) -> None:
-        buffer: Buffer[Item] = Buffer(items_max=self.policy.buffer_items_max)
+    async def _process(self, reports: AsyncIterator[Sequence[StreamItem]]) -> None:
+        buffer: Buffer[StreamItem] = Buffer(items_max=self.policy.buffer_items_max)
         last_report = LastReport(clock=asyncio.get_running_loop().time)
         something_missed = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
@@ -113,7 +117,7 @@ class Consumer:
             tasks.create_task(self._end_when_silent(last_report))
 
     async def _read(
-        self, reports: AsyncIterator[Sequence[Item]], buffer: Buffer[Item], last_report: LastReport
+        self, reports: AsyncIterator[Sequence[StreamItem]], buffer: Buffer[StreamItem], last_report: LastReport
     ) -> None:
         async for some in reports:
             if some:
@@ -123,7 +127,7 @@ class Consumer:
             await asyncio.sleep(0)
         raise SessionEndedError("the venue closed the stream")
 
-    async def _record(self, buffer: Buffer[Item], something_missed: asyncio.Event) -> None:
+    async def _record(self, buffer: Buffer[StreamItem], something_missed: asyncio.Event) -> None:
         """Record batch after batch. A report that comes while nothing is recorded goes at once, others gather.
 
         At most one further batch is decided while the previous one is written.
@@ -142,15 +146,15 @@ class Consumer:
                 await previous.wait_until_ended()
 
     async def _record_batch(
-        self, batch: Sequence[Item], ticket: PipelineTicket, something_missed: asyncio.Event
+        self, batch: Sequence[StreamItem], ticket: PipelineTicket, something_missed: asyncio.Event
     ) -> None:
         if await self.recorder.record(batch, ticket=ticket):
             something_missed.set()
 
-    async def _record_unmatched(self) -> None:
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(self.policy.unmatched_retry.total_seconds())
-            await self.recorder.record_unmatched()
+            await step()
 
     async def _catch_up_when_needed(self, something_missed: asyncio.Event) -> None:
         while True:
@@ -169,15 +173,10 @@ class Consumer:
         detector = SilenceDetector(
             last_report=last_report,
             reconciliation=self.reconciliation,
-            telemetry=self.telemetry,
+            catch_ups=self._catch_ups,
             silence_seconds=self.policy.silence.total_seconds(),
         )
         raise SessionEndedError(await detector.reason_to_end())
 
     async def _catch_up(self, *, cause: str) -> bool:
-        try:
-            await self.reconciliation.catch_up(cause=cause)
-        except TransientError as error:
-            self.telemetry.warning("catch_up_failed", cause=cause, error=str(error), next="tried again")
-            return False
-        return True
+        return await self._catch_ups.run(cause=cause) is not None

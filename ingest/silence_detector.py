@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from domain.model.errors import TransientError
-from domain.ports.telemetry import Telemetry
 from domain.services.reconciliation import Reconciliation
+from ingest.catch_up_runner import CatchUpRunner
 
 
 class LastReport:
@@ -31,7 +31,7 @@ class SilenceDetector:
 
     last_report: LastReport
     reconciliation: Reconciliation
-    telemetry: Telemetry
+    catch_ups: CatchUpRunner
     silence_seconds: float
 
     async def reason_to_end(self) -> str:
@@ -45,7 +45,7 @@ class SilenceDetector:
                 continue
             if is_still_silent:
                 return "the stream stays silent although orders are open"
-            if await self._catch_up() and self.last_report.at <= checked_at:
+            if await self.catch_ups.run(cause="silence") and self.last_report.at <= checked_at:
                 return "the venue has reports that its stream did not send"
             asked_at = checked_at
 
@@ -62,12 +62,3 @@ class SilenceDetector:
             return await self.reconciliation.has_open_orders()
         except TransientError:
             return False
-
-    async def _catch_up(self) -> bool:
-        """Make a catch-up; return whether it changed anything."""
-        try:
-            changes = await self.reconciliation.catch_up(cause="silence")
-        except TransientError as error:
-            self.telemetry.warning("catch_up_failed", cause="silence", error=str(error), next="tried again")
-            return False
-        return changes > 0

@@ -1,10 +1,11 @@
-"""Reports about orders that are not stored here yet. They wait for a bounded time, in a bounded number. No I/O.
+"""Reports whose order is not known here yet. They wait for a bounded time, in a bounded number. No I/O.
 
-An order is stored before it is sent, so such a report is rare: a database that was restored from a backup, or a second
-gateway on the same venue account. It is applied when the order appears.
+An order is stored before it is sent, so a report about an order of ours that is not stored is rare: a database that was
+restored from a backup, or a second gateway on the same venue account. It is applied when the order appears. A report
+without a client order id waits until it is found out whose order it is about.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from domain.ports.venue import VenueReport
@@ -24,22 +25,24 @@ class UnmatchedReports:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, reports: Sequence[VenueReport], unknown: Collection[UUID], *, now: float) -> Sequence[VenueReport]:
-        """Add the reports about one of these order ids, if it is ours; return those for which there is no room."""
-        ours = [report for report in reports if report.order_id in unknown and is_ours(report.order_id)]
+    def put(self, reports: Sequence[VenueReport], *, now: float) -> Sequence[VenueReport]:
+        """Add reports; return those for which there is no room."""
         room = self._reports_max - len(self._entries)
-        self._entries += [(now + self._wait_seconds, report) for report in ours[:room]]
-        return ours[room:]
+        self._entries += [(now + self._wait_seconds, report) for report in reports[:room]]
+        return reports[room:]
 
     def reports(self) -> Sequence[VenueReport]:
         """Return all waiting reports."""
         return [report for _, report in self._entries]
 
-    def settle(self, tried: Sequence[VenueReport], *, unknown: Collection[UUID], now: float) -> Sequence[VenueReport]:
-        """Remove the tried reports whose orders are known now, and those whose time is over; return the latter."""
-        outcome = {id(report): report.order_id in unknown for report in tried}
-        expired = [one for until, one in self._entries if outcome.get(id(one)) and until <= now]
-        gone = {id(report) for report in expired} | {key for key, is_unknown in outcome.items() if not is_unknown}
+    def settle(
+        self, tried: Iterable[VenueReport], *, in_vain: Iterable[VenueReport], now: float
+    ) -> Sequence[VenueReport]:
+        """Remove the tried reports, except for those tried in vain whose time is not over; return those in vain that
+        are removed."""
+        kept = {id(report) for report in in_vain}
+        expired = [one for until, one in self._entries if id(one) in kept and until <= now]
+        gone = ({id(report) for report in tried} - kept) | {id(report) for report in expired}
         self._entries = [(until, one) for until, one in self._entries if id(one) not in gone]
         return expired
 

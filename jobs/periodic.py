@@ -7,13 +7,16 @@ from datetime import timedelta
 from domain.model.errors import TransientError
 from domain.ports.telemetry import Telemetry
 
+FAILURE_REPEATED_AFTER_SECONDS = 10.0
+"""Alerts must see that a failure continues."""
+
 
 async def repeat(step: Callable[[], Awaitable[bool]], *, every: timedelta, name: str, telemetry: Telemetry) -> None:
     """Run the step every `every` until cancelled; run it again at once when it returns True.
 
-    A transient failure is logged when it begins and when it ends, not at every step.
+    A transient failure is logged when it begins, again each FAILURE_REPEATED_AFTER_SECONDS, and when it ends.
     """
-    failing = False
+    failing, logged_at = False, 0.0
     while True:
         try:
             more = await step()
@@ -21,8 +24,9 @@ async def repeat(step: Callable[[], Awaitable[bool]], *, every: timedelta, name:
                 telemetry.info("loop_recovered", loop=name)
             failing = False
         except TransientError as error:
-            more = False
-            if not failing:
+            more, now = False, asyncio.get_running_loop().time()
+            if not failing or now - logged_at >= FAILURE_REPEATED_AFTER_SECONDS:
+                logged_at = now
                 telemetry.warning("loop_failing", loop=name, error=str(error), next="tried again until it succeeds")
             failing = True
         except Exception as error:  # noqa: BLE001 - what repairs others must survive an error of its own

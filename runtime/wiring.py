@@ -12,8 +12,12 @@ from domain.services.cancellation import CancelDelivery, CancelPolicy
 from domain.services.catch_up import CatchUp
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
 from domain.services.claim_budget import ClaimBudget
+from domain.services.dead_letter_keeper import DeadLetterKeeper
 from domain.services.halt_cache import HaltCache
+from domain.services.look_up_schedule import LookUpPolicy
+from domain.services.open_orders import OpenOrders
 from domain.services.order_cache import OrderCache
+from domain.services.order_owners import OrderOwners
 from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recording
 from domain.services.submission import Submission
@@ -143,18 +147,49 @@ def make_reconciliation(
     process: Process, database: DatabaseResources, venue: AlpacaVenue, recording: Recording
 ) -> Reconciliation:
     """Return the service that finds what the stream missed."""
-    settings = process.settings
+    settings, telemetry, orders = process.settings, process.telemetry, database.orders
+    overlap, look_ups = timedelta(seconds=settings.catch_up_overlap_seconds), _look_up_policy(settings)
+    owners = OrderOwners(venue=venue, orders=orders, telemetry=telemetry, clock=utc_now, policy=look_ups)
+    fills = CatchUp(
+        venue=venue,
+        orders=orders,
+        recording=recording,
+        owners=owners,
+        dead_letters=DeadLetterKeeper(source="catch_up", dead_letters=database.dead_letters, telemetry=telemetry),
+        telemetry=telemetry,
+        clock=utc_now,
+        pending_max=timedelta(seconds=settings.unresolved_wait_seconds),
+    )
+    open_orders = OpenOrders(
+        venue=venue,
+        orders=orders,
+        recording=recording,
+        fills=fills,
+        telemetry=telemetry,
+        clock=utc_now,
+        overlap=overlap,
+        pages_max=settings.reconcile_pages_max,
+        look_ups=look_ups,
+    )
     return Reconciliation(
         venue=venue,
-        orders=database.orders,
+        orders=orders,
         positions=database.positions,
         recording=recording,
-        fills=CatchUp(venue=venue, orders=database.orders, recording=recording, telemetry=process.telemetry),
-        telemetry=process.telemetry,
+        fills=fills,
+        open_orders=open_orders,
+        telemetry=telemetry,
         clock=utc_now,
         policy=ReconciliationPolicy(
-            overlap=timedelta(seconds=settings.catch_up_overlap_seconds),
-            first_look_back=timedelta(seconds=settings.catch_up_first_seconds),
-            look_ups_max=settings.reconcile_look_ups_max,
+            overlap=overlap, first_look_back=timedelta(seconds=settings.catch_up_first_seconds)
         ),
+    )
+
+
+def _look_up_policy(settings: Settings) -> LookUpPolicy:
+    return LookUpPolicy(
+        per_run_max=settings.reconcile_look_ups_max,
+        run_within=timedelta(seconds=settings.reconcile_look_ups_seconds),
+        first_pause=timedelta(seconds=settings.reconcile_look_up_pause_seconds),
+        pause_max=timedelta(seconds=settings.reconcile_look_up_pause_max_seconds),
     )

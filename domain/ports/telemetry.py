@@ -48,6 +48,8 @@ class Metric(StrEnum):
     REPORTS_RECORDED = "reports_recorded"
     REPORTS_UNREADABLE = "reports_unreadable"
     REPORTS_EXTERNAL = "reports_external"
+    ORDERS_EXTERNAL = "orders_external"
+    VENUE_VALUES_UNKNOWN = "venue_values_unknown"  # label: field
     RECORD_BATCH_SIZE = "record_batch_size"
     RECORD_SECONDS = "record_seconds"
     VENUE_LAG_SECONDS = "venue_lag_seconds"

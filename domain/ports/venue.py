@@ -110,37 +110,76 @@ class CancelPostponed:
 CancelOutcome = CancelTaken | CancelNotPossible | CancelUnknown | CancelPostponed
 
 
+UnknownValue = tuple[str, str]
+"""A field of the venue and its text, which is not one of the documented values."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
-    """An order as the venue knows it. `order_id` is ours (the venue's client order id), None for an external order.
+    """An order of ours as the venue knows it. `order_id` is ours.
 
+    `terms` is None when the venue's order is of a kind that is never sent from here, a stop order for example.
     `reports` states the same as facts: accepted, and ended if it is over. Its fills come from `Venue.fills`.
     """
 
-    order_id: UUID | None
+    order_id: UUID
     venue_order_id: str
-    terms: Terms
+    terms: Terms | None
     filled_quantity: Decimal
     is_open: bool
     reports: Sequence[Report]
     submitted_at: datetime
+    unknown_values: Sequence[UnknownValue] = ()
+
+
+@frozen
+class UnreadableOrder:
+    """An order of ours of which only the ids could be read."""
+
+    order_id: UUID
+    venue_order_id: str
+    error: str
+
+
+@frozen
+class ExternalOrder:
+    """An order on the venue's account that was not placed here. Nothing else of it is read."""
+
+    venue_order_id: str
+
+
+FoundOrder = VenueOrder | UnreadableOrder | ExternalOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOrdersPage:
+    """One page of the venue's open orders, by submission time. `next_page` is None on the last page."""
+
+    orders: Sequence[FoundOrder]
+    next_page: str | None
 
 
 @frozen
 class VenueReport:
     """Reports about one order from one message of the venue. `at` is the venue's clock.
 
-    `order_id` is None when the message names the order only by the venue's own id (`venue_order_id`), and when it names
-    a client order id that is not one of ours; then it `is_external`, and needs no look-up. `raw` is the message
-    as it came, where it came by itself.
+    `order_id` is None when the message names the order only by the venue's own id (`venue_order_id`). `raw` is the
+    message as it came.
     """
 
     order_id: UUID | None
     venue_order_id: str
     reports: Sequence[Report]
     at: datetime
-    is_external: bool = False
+    unknown_values: Sequence[UnknownValue] = field(default=(), compare=False)
     raw: bytes = field(default=b"", repr=False, compare=False)
+
+
+@frozen
+class ExternalReport:
+    """A message about an external order. Nothing else of it is read."""
+
+    venue_order_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +188,21 @@ class UnreadableReport:
 
     raw: bytes
     error: str
+
+
+@frozen
+class UnreadableFill:
+    """A fill of the venue's list that could not be parsed, and the order that it names, if that could be read."""
+
+    venue_order_id: str | None
+    raw: bytes
+    error: str
+
+
+StreamItem = VenueReport | ExternalReport | UnreadableReport
+"""One message of the stream."""
+ListedFill = VenueReport | UnreadableFill
+"""One row of the venue's list of fills."""
 
 
 class Venue(Protocol):
@@ -165,13 +219,19 @@ class Venue(Protocol):
     async def find(self, order_id: UUID) -> VenueOrder | None:
         """Look an order up by our id; return None when the venue does not have it. Raises VenueUnreachableError."""
 
-    async def find_by_venue_order_id(self, venue_order_id: str) -> VenueOrder | None:
-        """Look an order up by the venue's id. Raises VenueUnreachableError."""
+    async def find_by_venue_order_id(self, venue_order_id: str) -> FoundOrder | None:
+        """Look an order of any client up by the venue's id; return None when the venue does not have it.
 
-    async def open_orders(self) -> Sequence[VenueOrder]:
-        """Return every order that is open at the venue. Raises VenueUnreachableError."""
+        Raises VenueUnreachableError.
+        """
 
-    def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
+    async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
+        """Return one page of the open orders, the oldest first: the first page, or the `next_page` of another one.
+
+        Raises VenueUnreachableError. An order that is submitted or moved while pages are read is on a later page.
+        """
+
+    def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         """Yield pages of fills since that time of the venue's clock, oldest first. Raises VenueUnreachableError.
 
         They name their orders by the venue's id. A caller that does not read to the end must close the generator.
@@ -184,8 +244,8 @@ class Venue(Protocol):
 class VenueStream(Protocol):
     """The venue's execution stream: without sequence numbers, replay, or a guaranteed order."""
 
-    def connect(self) -> AbstractAsyncContextManager[AsyncIterator[Sequence[VenueReport | UnreadableReport]]]:
-        """Open, authenticate and listen; then yield reports in small groups until the connection ends.
+    def connect(self) -> AbstractAsyncContextManager[AsyncIterator[Sequence[StreamItem]]]:
+        """Open, authenticate and listen; then yield messages in small groups until the connection ends.
 
         A group is small enough that other tasks of the event loop are not delayed. Raises VenueUnreachableError when
         the stream cannot be opened; the iterator ends or raises it when the connection is lost.

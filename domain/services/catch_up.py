@@ -1,87 +1,151 @@
 """Catch-up of reports: read the venue's fills since a time, and record them through the same code as the stream's.
 
-It also finds out which reports are about external orders. Reports repeat harmlessly, so a catch-up may overlap with the
-stream and with another catch-up.
+Reports repeat harmlessly, so a catch-up may overlap with the stream and with another catch-up. A fill that cannot be
+read or recorded, or whose order cannot be looked up, stops no other.
 """
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from domain.model.changes import RecordedChange
 from domain.model.errors import LeadershipLostError, TransientError, VersionConflictError
+from domain.model.frozen import frozen
 from domain.model.reports import OrderFilled, Report
+from domain.ports.clock_and_ids import Clock
 from domain.ports.order_store import FillName, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.venue import Venue, VenueReport
+from domain.ports.venue import ListedFill, UnreadableFill, Venue, VenueReport
+from domain.services.dead_letter_keeper import DeadLetterKeeper
+from domain.services.order_owners import OrderOwners, Owners
 from domain.services.pipeline import PipelineTicket
-from domain.services.recording import Recorded, Recording
+from domain.services.recording import Recording
 
-EXTERNAL_ORDERS_CACHED_MAX = 100_000
-KNOWN_ORDERS_CACHED_MAX = 100_000
-REPORT_LOGGED_MAX_CHARACTERS = 1_000
 FILLS_PER_BATCH = 300
 BATCHES_UNDER_WAY_MAX = 2
 """One batch is written while one is decided: a batch's prediction is used by the next one alone."""
+DEFERRED_FILLS_MAX = 10_000
+"""Fills of one read whose orders are looked up after all others are recorded."""
+
+
+@dataclass(slots=True)
+class FillsRead:
+    """The result of one read: the number of changes, and when the oldest fill was executed of which it is not known
+    yet whose order it is."""
+
+    changes: int = 0
+    pending_since: datetime | None = None
+    deferred: list[ListedFill] = field(default_factory=list)
+
+    def defer(self, fills: Sequence[ListedFill]) -> None:
+        """Add fills whose orders are looked up later. Those beyond the bound are read again by the next read."""
+        room = DEFERRED_FILLS_MAX - len(self.deferred)
+        self.deferred += fills[:room]
+        for fill in fills[room:]:
+            self.keep_pending(fill)
+
+    def keep_pending(self, fill: ListedFill) -> None:
+        """Note a fill that must be read again."""
+        if isinstance(fill, VenueReport):
+            self.pending_since = fill.at if self.pending_since is None else min(self.pending_since, fill.at)
+
+
+@frozen
+class RecordedReports:
+    """The result of a batch: the committed changes, the ids of unknown orders, and whether a fill was missed.
+
+    `unresolved` are the reports of which it is not known yet whose order they are about: nothing of them is recorded.
+    """
+
+    changes: Sequence[RecordedChange] = ()
+    unknown: frozenset[UUID] = frozenset()
+    missed_fill: bool = False
+    unresolved: Sequence[VenueReport] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatchUp:
-    """The use case of recording the venue's reports, of any order, streamed or read.
-
-    `external_ids` caches the venue's ids of external orders, so that each is looked up once, and `known_order_ids` our
-    order ids by the venue's, which never change.
-    """
+    """The use case of recording the venue's reports, of any order, streamed or read. A fill that was read and whose
+    order stays unknown for `pending_max` is a dead letter."""
 
     venue: Venue
     orders: OrderStore
     recording: Recording
+    owners: OrderOwners
+    dead_letters: DeadLetterKeeper
     telemetry: Telemetry
-    external_ids: dict[str, None] = field(default_factory=dict)
-    known_order_ids: dict[str, UUID] = field(default_factory=dict)
+    clock: Clock
+    pending_max: timedelta
 
-    async def record_reports(self, reports: Sequence[VenueReport], *, ticket: PipelineTicket | None = None) -> Recorded:
-        """Record reports of any order, in their order. Those of external orders are only counted."""
-        # No look-up for a report that is marked as external: while the venue does not answer, external orders on the
-        # stream would delay the fills of ours.
-        names = {report.venue_order_id for report in reports if report.order_id is None and not report.is_external}
-        ours = await self._ids_of(names) if names else {}
+    async def record_reports(
+        self, reports: Sequence[VenueReport], *, ticket: PipelineTicket | None = None
+    ) -> RecordedReports:
+        """Record reports of any order, in their order, without a request to the venue.
+
+        Those of external orders are only counted. Raises as `Recording.record`.
+        """
+        names = {report.venue_order_id for report in reports if report.order_id is None}
+        ours = await self.owners.linked(names) if names else {}
         by_order: defaultdict[UUID, list[Report]] = defaultdict(list)
+        unresolved: list[VenueReport] = []
         external_count = 0
         for report in reports:
-            order_id = report.order_id or (None if report.is_external else ours.get(report.venue_order_id))
-            if order_id is None:
+            order_id = report.order_id or ours.get(report.venue_order_id)
+            if order_id is not None:
+                by_order[order_id].extend(report.reports)
+            elif self.owners.is_external(report.venue_order_id):
                 external_count += 1
             else:
-                by_order[order_id].extend(report.reports)
-        nothing = Recorded(changes=(), unknown=frozenset(), missed_fill=False)
-        recorded = await self.recording.record(by_order, ticket=ticket) if by_order else nothing
+                unresolved.append(report)
+        recorded = await self.recording.record(by_order, ticket=ticket) if by_order else None
         # Counted only now, so that a batch that is tried again is not counted again.
         self.telemetry.count(Metric.REPORTS_EXTERNAL, external_count)
-        return recorded
+        if recorded is None:
+            return RecordedReports(unresolved=unresolved)
+        return RecordedReports(
+            changes=recorded.changes,
+            unknown=recorded.unknown,
+            missed_fill=recorded.missed_fill,
+            unresolved=unresolved,
+        )
 
-    async def record_fills(self, *, since: datetime) -> int:
-        """Record all fills since that time; return the number of changes.
+    async def owners_of(self, reports: Iterable[VenueReport]) -> Owners:
+        """Find out whose orders the reports are about; the venue is asked. Raises UnavailableError."""
+        return await self.owners.resolve(report.venue_order_id for report in reports)
 
-        Some pages are recorded as one batch. While it is written the next one is decided, and more pages are requested.
+    async def record_fills(self, *, since: datetime) -> FillsRead:
+        """Record all fills since that time: first those of known orders, then those whose orders must be looked up.
+
+        Raises VenueUnreachableError, UnavailableError and LeadershipLostError.
         """
-        changes, under_way, ticket, may_repeat = 0, deque[asyncio.Task[int]](), PipelineTicket(), True
+        read = FillsRead()
+        await self._record_known(since, read)
+        if read.deferred:
+            await self._record_deferred(read)
+        return read
+
+    async def _record_known(self, since: datetime, read: FillsRead) -> None:
+        """Record some pages as one batch. While it is written the next is decided, and more pages are read."""
+        under_way, ticket, may_repeat = deque[asyncio.Task[None]](), PipelineTicket(), True
         ticket.end()
         try:
-            async with aclosing(_prefetched(self._batches_of_fills(since))) as pages:
-                async for reported in pages:
+            async with aclosing(_prefetched(self._batches(since))) as pages:
+                async for listed in pages:
+                    read.defer([fill for fill in listed if isinstance(fill, UnreadableFill)])
+                    reported = [fill for fill in listed if isinstance(fill, VenueReport)]
                     # Only while this read overlaps with the last one; after that, recording finds what still repeats.
                     fills = await self._unrecorded(reported) if may_repeat else reported
                     may_repeat = len(fills) < len(reported)
                     if len(under_way) == BATCHES_UNDER_WAY_MAX:
-                        changes += await under_way.popleft()
+                        await under_way.popleft()
                     ticket = ticket.next_ticket()
-                    under_way.append(asyncio.create_task(self._record_batch(fills, ticket)))
+                    under_way.append(asyncio.create_task(self._record_batch(fills, ticket, read)))
             while under_way:
-                changes += await under_way.popleft()
+                await under_way.popleft()
         except TransientError:
             # Let the batch that is being written finish and publish its changes.
             await asyncio.gather(*under_way, return_exceptions=True)
@@ -90,7 +154,6 @@ class CatchUp:
             for recording in under_way:
                 recording.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
-        return changes
 
     async def _unrecorded(self, fills: Sequence[VenueReport]) -> Sequence[VenueReport]:
         """Return the fills that are not recorded yet: the others would be read, applied, and change nothing."""
@@ -98,8 +161,8 @@ class CatchUp:
         recorded = await self.orders.recorded_fills([name for name in names if name is not None])
         return [fill for fill, name in zip(fills, names, strict=True) if name is None or name not in recorded]
 
-    async def _batches_of_fills(self, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
-        some = list[VenueReport]()
+    async def _batches(self, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
+        some = list[ListedFill]()
         async with aclosing(self.venue.fills(since=since)) as pages:
             async for page in pages:
                 some += page
@@ -108,51 +171,53 @@ class CatchUp:
                     some = []
         yield some
 
-    async def _record_batch(self, reports: Sequence[VenueReport], ticket: PipelineTicket) -> int:
-        """Record fills; log and skip one that cannot be recorded, since every later answer contains it too."""
+    async def _record_batch(self, fills: Sequence[VenueReport], ticket: PipelineTicket, read: FillsRead) -> None:
+        """Record fills; one that cannot be recorded is a dead letter, since every later answer contains it too."""
         try:
-            recorded = await self.record_reports(reports, ticket=ticket)
+            recorded = await self.record_reports(fills, ticket=ticket)
         except (TransientError, LeadershipLostError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad fill must not keep the others, and every start, from passing
             with suppress(VersionConflictError):
                 await ticket.wait()
-            if len(reports) > 1:
-                return sum([await self._record_batch([report], PipelineTicket()) for report in reports])
-            self._skip(reports[0], error)
-            return 0
+            if len(fills) == 1:
+                await self.dead_letters.keep(fills[0], error=repr(error))
+                return
+            for fill in fills:
+                await self._record_batch([fill], PipelineTicket(), read)
+            return
         finally:
             ticket.end()
         self.telemetry.count(Metric.REPORTS_EXTERNAL, len(recorded.unknown))
-        return len(recorded.changes)
+        read.changes += len(recorded.changes)
+        read.defer(recorded.unresolved)
 
-    def _skip(self, report: VenueReport, error: Exception) -> None:
-        self.telemetry.count(Metric.REPORTS_UNREADABLE)
-        self.telemetry.error(
-            "fill_skipped",
-            error=repr(error),
-            venue_order_id=report.venue_order_id,
-            report=repr(report.reports)[:REPORT_LOGGED_MAX_CHARACTERS],
-            next="compare the order's executions with the venue's; all other fills were recorded",
-        )
+    async def _record_deferred(self, read: FillsRead) -> None:
+        deferred, read.deferred = read.deferred, []
+        owners = await self.owners.resolve(fill.venue_order_id for fill in deferred if fill.venue_order_id is not None)
+        ours = [fill for fill in deferred if isinstance(fill, VenueReport) and fill.venue_order_id in owners.ours]
+        for first in range(0, len(ours), FILLS_PER_BATCH):
+            await self._record_batch(ours[first : first + FILLS_PER_BATCH], PipelineTicket(), read)
+        for fill in deferred:
+            await self._settle(fill, owners, read)
 
-    async def _ids_of(self, venue_order_ids: set[str]) -> dict[str, UUID]:
-        """Return our ids by the venue's. A fill may precede the acknowledgement, so the venue is asked for the rest."""
-        ours = {name: self.known_order_ids[name] for name in venue_order_ids & self.known_order_ids.keys()}
-        if len(ours) < len(venue_order_ids):
-            found = await self.orders.ids_by_venue_order_id(venue_order_ids - ours.keys())
-            ours.update(found)
-            if len(self.known_order_ids) + len(found) <= KNOWN_ORDERS_CACHED_MAX:
-                self.known_order_ids.update(found)
-        for venue_order_id in sorted(venue_order_ids - ours.keys() - self.external_ids.keys()):
-            order = await self.venue.find_by_venue_order_id(venue_order_id)
-            if order is None:
-                continue  # Perhaps a new order of ours that the venue does not show yet: the next catch-up asks again.
-            if order.order_id is not None:
-                ours[venue_order_id] = order.order_id
-            elif len(self.external_ids) < EXTERNAL_ORDERS_CACHED_MAX:
-                self.external_ids[venue_order_id] = None
-        return ours
+    async def _settle(self, fill: ListedFill, owners: Owners, read: FillsRead) -> None:
+        """Finish a fill that is not to be recorded: count it, keep it raw, or have it read again."""
+        name = fill.venue_order_id
+        if isinstance(fill, UnreadableFill) and (name is None or name in owners.ours):
+            await self.dead_letters.keep(fill, error=fill.error)
+        elif name is None or name in owners.ours:
+            return
+        elif not owners.is_pending(name):
+            self.telemetry.count(Metric.REPORTS_EXTERNAL)
+        elif self._is_given_up(name):
+            await self.dead_letters.keep(fill, error="a fill of an order that cannot be looked up at the venue")
+        else:
+            read.keep_pending(fill)
+
+    def _is_given_up(self, name: str) -> bool:
+        since = self.owners.pending_since(name)
+        return since is not None and self.clock() - since > self.pending_max
 
 
 def _fill_name(report: VenueReport) -> FillName | None:
@@ -163,7 +228,7 @@ def _fill_name(report: VenueReport) -> FillName | None:
     return None
 
 
-async def _prefetched(batches: AsyncGenerator[Sequence[VenueReport]]) -> AsyncGenerator[Sequence[VenueReport]]:
+async def _prefetched(batches: AsyncGenerator[Sequence[ListedFill]]) -> AsyncGenerator[Sequence[ListedFill]]:
     """Yield the same items, requesting the next while one is processed: both take about the same time."""
     following = asyncio.ensure_future(anext(batches, None))
     try:

@@ -5,12 +5,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from domain.model.executions import Trade
 from domain.model.order import VenueRank
 from domain.model.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderFilled, Report
 from domain.model.values import ZERO, Reason, ReasonSource
-from domain.ports.venue import VenueReport
+from domain.ports.venue import ExternalOrder, ExternalReport, ListedFill, UnreadableFill, VenueReport
 from exchange.alpaca.fields import (
+    ID_MAX_CHARACTERS,
     Json,
     WireError,
     as_object,
@@ -26,31 +29,40 @@ from exchange.alpaca.fields import (
     text,
     venue_id,
 )
-from exchange.alpaca.orders import ENDS, ended, reason_text
+from exchange.alpaca.orders import ENDS, UNKNOWN_VALUE_MAX_CHARACTERS, ended, owner_of, reason_text
 
 TRADE_UPDATES = "trade_updates"
 """The stream of what happens to orders."""
 
+FILL = "FILL"
+"""The type of the activities that are fills."""
+_EVENTS_WITHOUT_REPORTS = frozenset(
+    {"accepted_for_bidding", "calculated", "done_for_day", "held", "order_replace_rejected", "pending_cancel"}
+    | {"pending_replace", "pending_review", "restated", "stopped", "suspended"}
+)
 _FILLS = frozenset({"partial_fill", "fill"})
 MILLISECOND = 1_000
 """In microseconds."""
 
 
-def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport:
-    """One trade update, which came as `raw`. Raises WireError.
+def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport | ExternalReport:
+    """Return what one trade update says, which came as `raw`. Raises WireError, never for an external order.
 
     Events that change nothing here, and events not in the documents, carry no reports.
     """
-    event, order, at = text(data, "event"), as_object(data.get("order"), what="order"), moment(data, "timestamp")
+    order = as_object(data.get("order"), what="order")
+    owner = owner_of(order)
+    if isinstance(owner, ExternalOrder):
+        return ExternalReport(venue_order_id=owner.venue_order_id)
+    event, at = text(data, "event"), moment(data, "timestamp")
     parse = _EVENTS.get(event)
-    client_order_id = optional_text(order, "client_order_id")
-    order_id = our_order_id(client_order_id)
+    is_known = parse is not None or event in _EVENTS_WITHOUT_REPORTS
     return VenueReport(
-        order_id=order_id,
+        order_id=owner,
         venue_order_id=venue_id(order, "id"),
         reports=() if parse is None else (parse(data, order, at),),
         at=at,
-        is_external=order_id is None and client_order_id is not None,
+        unknown_values=() if is_known else (("event", event[:UNKNOWN_VALUE_MAX_CHARACTERS]),),
         raw=raw,
     )
 
@@ -78,7 +90,8 @@ def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa
         total, at = plain_number(order["filled_qty"]), read_moment(data["timestamp"])
     except (KeyError, TypeError, AttributeError, WireError):
         return None
-    if not quantity or price is None or not total:
+    order_id = our_order_id(client_order_id) if len(client_order_id) <= ID_MAX_CHARACTERS else None
+    if order_id is None or not quantity or price is None or not total:
         return None
     fill = OrderFilled(
         venue_execution_id=execution_id,
@@ -87,19 +100,32 @@ def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa
         venue_order_id=venue_order_id,
         at=at,
     )
-    order_id = our_order_id(client_order_id)
-    return VenueReport(
-        order_id=order_id,
-        venue_order_id=venue_order_id,
-        reports=(fill,),
-        at=at,
-        is_external=order_id is None,
-        raw=raw,
-    )
+    return VenueReport(order_id=order_id, venue_order_id=venue_order_id, reports=(fill,), at=at, raw=raw)
 
 
-def parse_fill_activity(data: Json) -> VenueReport:
-    """One FILL activity. It names its order only by the venue's id. Raises WireError."""
+def parse_fill_activity(data: Json) -> ListedFill | None:
+    """Return one row of the list of fills; None for an activity of another type. Never raises.
+
+    It names its order only by the venue's id, so it is not decided here whether the order is external.
+    """
+    activity_type = data.get("activity_type", FILL)
+    if isinstance(activity_type, str) and activity_type != FILL:
+        return None
+    raw = orjson.dumps(data)
+    try:
+        return _fill_activity(data, raw)
+    except WireError as error:
+        return UnreadableFill(venue_order_id=_readable_order_id(data), raw=raw, error=str(error))
+
+
+def _readable_order_id(data: Json) -> str | None:
+    try:
+        return venue_id(data, "order_id")
+    except WireError:
+        return None
+
+
+def _fill_activity(data: Json, raw: bytes) -> VenueReport:
     venue_order_id, at = venue_id(data, "order_id"), moment(data, "transaction_time")
     report = OrderFilled(
         # "20190524113406977::<uuid>": the time in front is of the activity, the rest names the execution.
@@ -109,7 +135,7 @@ def parse_fill_activity(data: Json) -> VenueReport:
         venue_order_id=venue_order_id,
         at=at,
     )
-    return VenueReport(order_id=None, venue_order_id=venue_order_id, reports=(report,), at=at)
+    return VenueReport(order_id=None, venue_order_id=venue_order_id, reports=(report,), at=at, raw=raw)
 
 
 def activity_order(report: VenueReport) -> tuple[datetime, Decimal]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from domain.ports.venue import UnreadableReport, VenueReport
+from domain.ports.venue import ExternalReport, UnreadableReport, VenueReport
 from exchange.alpaca.events import TRADE_UPDATES, parse_trade_update, plain_fill
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, optional_text, parse_json
 
@@ -25,7 +25,7 @@ class ControlFrame:
     data: Json
 
 
-Frame = VenueReport | UnreadableReport | NullFrame | ControlFrame
+Frame = VenueReport | ExternalReport | UnreadableReport | NullFrame | ControlFrame
 
 
 def authenticate_frame(*, key: str, secret: str) -> str:

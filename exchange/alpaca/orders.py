@@ -7,8 +7,9 @@ from uuid import UUID
 from domain.model.order import End, VenueRank
 from domain.model.reports import OrderAccepted, OrderEnded, Report
 from domain.model.values import ZERO, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, format_decimal
-from domain.ports.venue import VenueOrder
+from domain.ports.venue import ExternalOrder, FoundOrder, UnknownValue, UnreadableOrder, VenueOrder
 from exchange.alpaca.fields import (
+    ID_MAX_CHARACTERS,
     Json,
     WireError,
     first_moment,
@@ -30,6 +31,17 @@ ENDS: Mapping[str, End] = {
 
 _WORKING_STATUSES = frozenset({"new", "partially_filled", "filled", "done_for_day"})
 _NOTHING_FILLED = (None, "0")
+_KNOWN_VALUES: Mapping[str, frozenset[str]] = {
+    "status": _WORKING_STATUSES
+    | ENDS.keys()
+    | {"accepted", "accepted_for_bidding", "calculated", "held", "pending_cancel", "pending_new", "pending_replace"}
+    | {"pending_review", "stopped", "suspended"},
+    "side": frozenset({"buy", "sell"}),
+    "type": frozenset({"market", "limit", "stop", "stop_limit", "trailing_stop"}),
+    "time_in_force": frozenset({"day", "gtc", "opg", "cls", "ioc", "fok"}),
+    "order_class": frozenset({"", "simple", "bracket", "oco", "oto", "mleg"}),
+}
+UNKNOWN_VALUE_MAX_CHARACTERS = 64
 _END_TIMES: Mapping[End, str] = {
     End.CANCELED: "canceled_at",
     End.EXPIRED: "expired_at",
@@ -59,12 +71,42 @@ def order_json(order_id: UUID, terms: Terms) -> dict[str, str]:
     return body
 
 
-def parse_order(data: Json) -> VenueOrder:
-    """An order of a REST answer. Raises WireError, also for kinds of order that this system never sends."""
+def owner_of(data: Json) -> UUID | ExternalOrder | None:
+    """Return our order's id or ExternalOrder, by the client order id alone; None when the order shows none.
+
+    Never raises, whatever else the order holds.
+    """
+    name = data.get("client_order_id")
+    if name is None or name == "":
+        return None
+    is_short = isinstance(name, str) and len(name) <= ID_MAX_CHARACTERS
+    order_id = our_order_id(name) if is_short else None
+    return order_id or ExternalOrder(venue_order_id=_shown_id(data))
+
+
+def parse_found_order(data: Json) -> FoundOrder:
+    """Return an order of a REST answer; only ours is read beyond its ids.
+
+    Raises WireError when the order shows neither a client order id nor an id.
+    """
+    owner = owner_of(data)
+    if owner is None:
+        # Every order that was sent from here has a client order id.
+        return ExternalOrder(venue_order_id=venue_id(data, "id"))
+    if isinstance(owner, ExternalOrder):
+        return owner
+    try:
+        return parse_order(data, order_id=owner)
+    except WireError as error:
+        return UnreadableOrder(order_id=owner, venue_order_id=_shown_id(data), error=str(error))
+
+
+def parse_order(data: Json, *, order_id: UUID) -> VenueOrder:
+    """Return our order of a REST answer. Raises WireError."""
     venue_order_id, submitted_at = venue_id(data, "id"), first_moment(data, "submitted_at", "created_at")
     status = text(data, "status")
     return VenueOrder(
-        order_id=our_order_id(optional_text(data, "client_order_id")),
+        order_id=order_id,
         venue_order_id=venue_order_id,
         terms=_terms(data),
         filled_quantity=not_negative(data, "filled_qty"),
@@ -72,6 +114,7 @@ def parse_order(data: Json) -> VenueOrder:
         is_open=status not in ENDS and status != "filled",
         reports=_reports(data, status=status, venue_order_id=venue_order_id, submitted_at=submitted_at),
         submitted_at=submitted_at,
+        unknown_values=_unknown_values(data),
     )
 
 
@@ -118,23 +161,38 @@ def _accepted(data: Json, *, status: str, venue_order_id: str, at: datetime) -> 
     return OrderAccepted(venue_order_id=venue_order_id, rank=rank, at=at)
 
 
-def _terms(data: Json) -> Terms:
+def _terms(data: Json) -> Terms | None:
+    """Return the terms; None when they are of a kind that is never sent from here. Raises WireError."""
+    side, time_in_force = text(data, "side"), text(data, "time_in_force")
+    kind = optional_text(data, "type") or text(data, "order_type")
+    if data.get("qty") is None:
+        return None
     try:
-        side = Side(text(data, "side").upper())
-        kind = OrderType((optional_text(data, "type") or text(data, "order_type")).upper())
-        time_in_force = TimeInForce(text(data, "time_in_force").upper())
+        return Terms(
+            client_order_id=text(data, "client_order_id"),
+            # The venue names instruments by symbol; its orders do not tell the ISIN.
+            isin=optional_text(data, "isin") or "",
+            symbol=text(data, "symbol"),
+            side=Side(side.upper()),
+            type=OrderType(kind.upper()),
+            time_in_force=TimeInForce(time_in_force.upper()),
+            quantity=positive(data, "qty"),
+            limit_price=None if data.get("limit_price") is None else not_negative(data, "limit_price"),
+        )
     except WireError:
         raise
-    except ValueError as error:
-        raise WireError(f"a kind of order that is never sent from here: {error}") from None
-    return Terms(
-        client_order_id=text(data, "client_order_id"),
-        # The venue names instruments by symbol; its orders do not tell the ISIN.
-        isin=optional_text(data, "isin") or "",
-        symbol=text(data, "symbol"),
-        side=side,
-        type=kind,
-        time_in_force=time_in_force,
-        quantity=positive(data, "qty"),
-        limit_price=None if data.get("limit_price") is None else not_negative(data, "limit_price"),
+    except ValueError:
+        return None
+
+
+def _unknown_values(data: Json) -> tuple[UnknownValue, ...]:
+    return tuple(
+        (key, value[:UNKNOWN_VALUE_MAX_CHARACTERS])
+        for key, known in _KNOWN_VALUES.items()
+        if isinstance(value := data.get(key), str) and value not in known
     )
+
+
+def _shown_id(data: Json) -> str:
+    """Return the venue's id as far as it can be shown; what it is written as does not matter."""
+    return str(data.get("id", ""))[:ID_MAX_CHARACTERS]

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidS
 
 from domain.model.errors import VenueUnreachableError
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.venue import UnreadableReport, VenueReport
+from domain.ports.venue import ExternalReport, StreamItem, UnreadableReport, VenueReport
 from exchange.alpaca.frames import (
     AUTHORIZATION,
     LISTENING,
@@ -28,13 +28,12 @@ from exchange.alpaca.frames import (
 from exchange.alpaca.outcomes import TOO_MANY_REQUESTS
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.stream_connection import StreamConnection
+from exchange.alpaca.unknown_values import count_unknown_values
 
 EARLY_FRAMES_MAX = 10_000
 """Reports that may come between `listen` and its answer; more means that the answer will not come."""
 READ_AT_ONCE_MAX = 32
 """Some tenths of a millisecond: whoever works beside the reader waits no longer."""
-
-Report = VenueReport | UnreadableReport
 
 
 class AlpacaStream:
@@ -45,7 +44,7 @@ class AlpacaStream:
         self._telemetry = telemetry
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[AsyncIterator[Sequence[Report]]]:
+    async def connect(self) -> AsyncIterator[AsyncIterator[Sequence[StreamItem]]]:
         """Open, authenticate and listen; the iterator then yields what comes, some at once, until the connection ends.
 
         Raises VenueUnreachableError; so does the iterator when the connection is lost.
@@ -97,7 +96,7 @@ class AlpacaStream:
             raise VenueUnreachableError(f"the stream was closed while it was being opened: {error}") from error
         return early
 
-    async def _reports(self, connection: StreamConnection, early: list[Frame]) -> AsyncIterator[Sequence[Report]]:
+    async def _reports(self, connection: StreamConnection, early: list[Frame]) -> AsyncIterator[Sequence[StreamItem]]:
         yield self._reports_of(early)
         try:
             while True:
@@ -108,12 +107,15 @@ class AlpacaStream:
         except ConnectionClosed as error:
             raise VenueUnreachableError(f"the stream was lost: {error}") from error
 
-    def _reports_of(self, frames: Iterable[Frame]) -> Sequence[Report]:
+    def _reports_of(self, frames: Iterable[Frame]) -> Sequence[StreamItem]:
         return [report for frame in frames if (report := self._report(frame)) is not None]
 
-    def _report(self, frame: Frame) -> Report | None:
+    def _report(self, frame: Frame) -> StreamItem | None:
         match frame:
-            case VenueReport() | UnreadableReport():
+            case VenueReport():
+                count_unknown_values(self._telemetry, frame.unknown_values)
+                return frame
+            case ExternalReport() | UnreadableReport():
                 return frame
             case NullFrame():
                 self._telemetry.count(Metric.REPORTS_UNREADABLE)

@@ -15,7 +15,7 @@ class AlertKind:
     """One row of the table.
 
     Two events with equal `identity_fields` are the same alert. `shown_fields` are the only fields that a message names.
-    A `sustained` kind is an alert once it has lasted for a while without an event in `ended_by`.
+    A `sustained` kind is an alert once it has lasted for a while without an event in `ended_by` of the same identity.
     """
 
     name: str
@@ -129,6 +129,25 @@ ALERTS: Mapping[str, AlertKind] = {
         sustained=True,
         ended_by=("stream_connected", "leadership_lost", "standing_by"),
     ),
+    "catch_up_failed": AlertKind(
+        name="catch_up_failing",
+        title="catching up fails",
+        summary="The exchange's list of fills or of open orders could not be read or recorded for a while. What the "
+        "stream missed stays missed.",
+        action="See why in the log event catch_up_failed. Ingest tries again until it works.",
+        sustained=True,
+        ended_by=("catch_up_recovered", "leadership_lost", "standing_by"),
+    ),
+    "loop_failing": AlertKind(
+        name="loop_failing",
+        title="a loop of a worker fails",
+        summary="A loop that repairs others (sweep, reconcile) has failed for a while.",
+        action="See why in the log event loop_failing. The worker tries again until it works.",
+        identity_fields=("loop",),
+        shown_fields=("loop",),
+        sustained=True,
+        ended_by=("loop_recovered",),
+    ),
     "dead_letter": AlertKind(
         name="dead_letter",
         title="dead letter",
@@ -146,7 +165,7 @@ ALERTS: Mapping[str, AlertKind] = {
     "venue_row_unreadable": AlertKind(
         name="venue_row_unreadable",
         title="unreadable row in the exchange's list",
-        summary="A row of the exchange's lists could not be read and was left out.",
+        summary="An order of ours in the exchange's answers could not be read and was left out.",
         action="Look up row_id of the log event venue_row_unreadable at the exchange.",
         identity_fields=("row_id",),
     ),

@@ -23,21 +23,23 @@ class AlertMatcher:
     """Decides which events are alerts. A sustained kind must last for `sustained_seconds` first."""
 
     sustained_seconds: float
-    _began_at: dict[str, float] = field(default_factory=dict)
+    _began_at: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def match(self, event: str, fields: Mapping[str, object], *, now: float) -> Alert | None:
         """Return the alert that this event is, or None; `now` is in seconds of a monotonic clock."""
         kind = ALERTS.get(event)
         if kind is None:
-            self._end(event)
+            self._end(event, fields)
             return None
-        if kind.sustained and now - self._began_at.setdefault(event, now) < self.sustained_seconds:
+        alert = alert_of(kind, fields)
+        if kind.sustained and now - self._began_at.setdefault((event, alert.fingerprint), now) < self.sustained_seconds:
             return None
-        return alert_of(kind, fields)
+        return alert
 
-    def _end(self, event: str) -> None:
-        for name in [name for name in self._began_at if event in ALERTS[name].ended_by]:
-            del self._began_at[name]
+    def _end(self, event: str, fields: Mapping[str, object]) -> None:
+        for begun in [begun for begun in self._began_at if event in ALERTS[begun[0]].ended_by]:
+            if begun[1] == alert_of(ALERTS[begun[0]], fields).fingerprint:
+                del self._began_at[begun]
 
 
 def alert_of(kind: AlertKind, fields: Mapping[str, object]) -> Alert:

@@ -75,6 +75,8 @@ SERIES: Mapping[Metric, Series] = {
     Metric.REPORTS_RECORDED: _counter("Reports of the venue applied to orders."),
     Metric.REPORTS_UNREADABLE: _counter("Reports that could not be parsed; stored in dead_letters."),
     Metric.REPORTS_EXTERNAL: _counter("Reports about external orders: on the venue's account, not placed by Fillwire."),
+    Metric.ORDERS_EXTERNAL: _counter("External orders read in the venue's list of open orders."),
+    Metric.VENUE_VALUES_UNKNOWN: _counter("Values of the venue that its documents do not name, by field.", "field"),
     Metric.RECORD_BATCH_SIZE: _items("Reports recorded by one statement."),
     Metric.RECORD_SECONDS: _seconds("Duration of recording a batch of reports."),
     Metric.VENUE_LAG_SECONDS: _seconds("Time from the venue's timestamp to the commit, for a batch's newest report."),

@@ -4,9 +4,10 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from domain.ports.ingest_state import Fence
+from domain.services.dead_letter_keeper import DeadLetterKeeper
 from exchange.alpaca.rest import AlpacaVenue
 from exchange.alpaca.stream import AlpacaStream
-from ingest.batch_recorder import BatchRecorder
+from ingest.batch_recorder import DEAD_LETTER_SOURCE, BatchRecorder
 from ingest.consumer import Consumer, ConsumerPolicy
 from ingest.leadership import Leadership, LeadershipPolicy
 from ingest.unmatched_reports import UnmatchedReports
@@ -60,12 +61,18 @@ def make_consumer(
     unmatched = UnmatchedReports(
         reports_max=settings.unknown_order_reports_max, wait_seconds=settings.unknown_order_wait_seconds
     )
+    unresolved = UnmatchedReports(
+        reports_max=settings.unresolved_reports_max, wait_seconds=settings.unresolved_wait_seconds
+    )
     return Consumer(
         stream=AlpacaStream(settings=alpaca_settings(settings), telemetry=process.telemetry),
         recorder=BatchRecorder(
             catch_up=reconciliation.fills,
-            dead_letters=database.dead_letters,
+            dead_letters=DeadLetterKeeper(
+                source=DEAD_LETTER_SOURCE, dead_letters=database.dead_letters, telemetry=process.telemetry
+            ),
             unmatched=unmatched,
+            unresolved=unresolved,
             telemetry=process.telemetry,
             clock=utc_now,
             retry=timedelta(seconds=settings.ingest_retry_seconds),

@@ -28,6 +28,10 @@ class IngestSettings(SettingsGroup):
     unknown_order_wait_seconds: Seconds = Field(30.0, description="How long a report waits for its order to be stored")
     unknown_order_reports_max: Count = 10_000
     unknown_order_retry_seconds: Seconds = 0.5
+    unresolved_wait_seconds: Seconds = Field(
+        600.0, description="How long a report waits for the look-up of an order that it does not name by our id"
+    )
+    unresolved_reports_max: Count = 10_000
     catch_up_every_seconds: Seconds = 60.0
     catch_up_unheard_seconds: Seconds = Field(
         5.0, description="How often the exchange is asked while there is no stream"

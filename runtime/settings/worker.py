@@ -38,4 +38,10 @@ class JobSettings(SettingsGroup):
     sweep_overdue_seconds: Seconds = Field(2.5, description="How overdue an order is when the sweeper takes it over")
     reconcile_every_seconds: Seconds = 60.0
     reconcile_silent_seconds: Seconds = Field(30.0, description="Silence after which an open order is looked up")
-    reconcile_look_ups_max: Count = Field(500, description="Look-ups in one run of the reconciler")
+    reconcile_pages_max: Count = Field(20, description="Pages of 500 open orders that one run reads; the next goes on")
+    reconcile_look_ups_max: Count = Field(500, description="Look-ups in one run of the reconciler or of a catch-up")
+    reconcile_look_ups_seconds: Seconds = Field(30.0, description="How long one run begins new look-ups")
+    reconcile_look_up_pause_seconds: Seconds = Field(
+        10.0, description="Pause before an order is looked up again that was looked up in vain; doubles"
+    )
+    reconcile_look_up_pause_max_seconds: Seconds = 300.0

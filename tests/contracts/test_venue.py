@@ -11,7 +11,17 @@ import pytest
 from domain.model.errors import VenueUnreachableError
 from domain.model.reports import OrderFilled
 from domain.model.values import OrderType, Terms
-from domain.ports.venue import AlreadyPlaced, CancelNotPossible, CancelTaken, CancelUnknown, NotExecuted, Placed, Venue
+from domain.ports.venue import (
+    AlreadyPlaced,
+    CancelNotPossible,
+    CancelTaken,
+    CancelUnknown,
+    NotExecuted,
+    OpenOrdersPage,
+    Placed,
+    Venue,
+    VenueReport,
+)
 from tests.support.examples import now, some_terms
 from tests.support.exchange import an_exchange
 from tests.support.fakes.venue import ScriptedVenue
@@ -70,15 +80,16 @@ async def test_an_order_is_placed_once_and_found_by_both_ids(market: Market) -> 
     found = await venue.find(order_id)
     assert found is not None
     assert (found.order_id, found.venue_order_id, found.is_open) == (order_id, venue_order_id, True)
+    assert found.terms is not None
     assert TERMS.is_at_venue_as(found.terms)
     assert await venue.find_by_venue_order_id(venue_order_id) == found
-    assert await venue.open_orders() == [found]
+    assert await venue.open_orders() == OpenOrdersPage(orders=[found], next_page=None)
 
 
 async def test_an_order_that_the_venue_does_not_have_is_not_found(market: Market) -> None:
     assert await market.venue.find(uuid4()) is None
     assert await market.venue.find_by_venue_order_id(str(uuid4())) is None
-    assert await market.venue.open_orders() == []
+    assert (await market.venue.open_orders()).orders == []
 
 
 async def test_fills_name_their_order_by_the_venues_id_and_count_up(market: Market) -> None:
@@ -89,8 +100,15 @@ async def test_fills_name_their_order_by_the_venues_id_and_count_up(market: Mark
 
     reports = [report async for page in market.venue.fills(since=LONG_AGO) for report in page]
 
-    assert {(report.order_id, report.venue_order_id) for report in reports} == {(None, venue_order_id)}
-    fills = [fill for report in reports for fill in report.reports if isinstance(fill, OrderFilled)]
+    assert all(isinstance(report, VenueReport) and report.order_id is None for report in reports)
+    assert {report.venue_order_id for report in reports} == {venue_order_id}
+    fills = [
+        fill
+        for report in reports
+        if isinstance(report, VenueReport)
+        for fill in report.reports
+        if isinstance(fill, OrderFilled)
+    ]
     assert [(fill.trade.quantity, fill.trade.price, fill.cumulative_quantity) for fill in fills] == [
         (Decimal(4), Decimal("12.5"), Decimal(4)),
         (Decimal(6), Decimal("12.6"), Decimal(10)),
@@ -107,7 +125,7 @@ async def test_a_filled_order_is_over_and_cannot_be_canceled(market: Market) -> 
 
     assert found is not None
     assert (found.is_open, found.filled_quantity) == (False, Decimal(10))
-    assert await market.venue.open_orders() == []
+    assert (await market.venue.open_orders()).orders == []
     assert isinstance(await market.venue.cancel(venue_order_id), CancelNotPossible)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ports.venue import VenueReport
+from domain.ports.venue import ExternalReport, VenueReport
 from exchange.alpaca.events import plain_fill
 from exchange.alpaca.frames import parse_message
 from tests.exchange.test_wire import JSON, order, update
@@ -104,15 +104,12 @@ def test_each_field_is_taken_only_as_the_whole_way_takes_it(path: tuple[str, ...
     assert plain is None or plain == parse_message(message, raw=RAW)
 
 
-def test_a_fill_of_others_is_foreign_on_the_short_way_too() -> None:
+def test_a_fill_of_an_external_order_is_left_to_the_whole_way() -> None:
     message = told("fill")
     put(message, ("data", "order", "client_order_id"), "by-hand")
 
-    plain = plain_fill(message, raw=RAW)
-
-    assert plain is not None
-    assert plain.is_external
-    assert plain == parse_message(message, raw=RAW)
+    assert plain_fill(message, raw=RAW) is None
+    assert parse_message(message, raw=RAW) == ExternalReport(venue_order_id="v1")
 
 
 @pytest.mark.parametrize("content", [None, 1, "data", [], ["data"], {}, {"data": "order"}, {"data": {"order": "id"}}])

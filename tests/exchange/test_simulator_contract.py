@@ -15,12 +15,14 @@ from domain.model.values import OrderType, Side, Terms, TimeInForce
 from domain.ports.venue import (
     CancelNotPossible,
     CancelTaken,
+    ListedFill,
     NotExecuted,
     OutcomeUnknown,
     Placed,
     Rejected,
+    StreamItem,
     Unauthorized,
-    UnreadableReport,
+    UnreadableFill,
     Venue,
     VenueReport,
     VenueStream,
@@ -49,10 +51,8 @@ async def terms(venue: AlpacaVenue, **changes: object) -> Terms:
     return replace(market, **changes)  # type: ignore[arg-type] # a test changes any field
 
 
-async def take(
-    reports: AsyncIterator[Sequence[VenueReport | UnreadableReport]], count: int
-) -> list[VenueReport | UnreadableReport]:
-    taken: list[VenueReport | UnreadableReport] = []
+async def take(reports: AsyncIterator[Sequence[StreamItem]], count: int) -> list[StreamItem]:
+    taken: list[StreamItem] = []
     async with asyncio.timeout(WAIT_SECONDS):
         while len(taken) < count:
             taken += await anext(reports)
@@ -149,7 +149,7 @@ async def test_an_orders_life_comes_by_the_stream_and_its_fills_once_more_by_res
         filled = await take(reports, 2)
 
         seen = [report for each in accepted + filled if isinstance(each, VenueReport) for report in each.reports]
-        by_rest = [report async for page in exchange.venue.fills(since=LONG_AGO) for report in page]
+        by_rest = _readable([page async for page in exchange.venue.fills(since=LONG_AGO)])
         found = await exchange.venue.find(order_id)
         open_orders = await exchange.venue.open_orders()
 
@@ -163,7 +163,7 @@ async def test_an_orders_life_comes_by_the_stream_and_its_fills_once_more_by_res
     assert {report.venue_order_id for report in by_rest} == {placed.report.venue_order_id}
     assert found is not None
     assert (found.is_open, found.filled_quantity) == (False, Decimal(10))
-    assert open_orders == []
+    assert open_orders.orders == []
 
 
 async def test_fills_are_read_page_by_page_from_a_moment_on() -> None:
@@ -174,8 +174,8 @@ async def test_fills_are_read_page_by_page_from_a_moment_on() -> None:
             await exchange.fill(order_id, qty="1", price="10")
 
         pages = [page async for page in exchange.venue.fills(since=LONG_AGO)]
-        everything = [report for page in pages for report in page]
-        later = [report async for page in exchange.venue.fills(since=everything[150].at) for report in page]
+        everything = _readable(pages)
+        later = _readable([page async for page in exchange.venue.fills(since=everything[150].at)])
         future = [page async for page in exchange.venue.fills(since=datetime.now(UTC) + timedelta(hours=1))]
 
     assert [len(page) for page in pages] == [100, 100, 5]
@@ -243,5 +243,11 @@ async def test_a_stream_that_is_cut_says_so() -> None:
             await take(reports, 1)
 
 
-def _reports(report: VenueReport | UnreadableReport) -> tuple[object, ...]:
+def _readable(pages: Sequence[Sequence[ListedFill]]) -> list[VenueReport]:
+    fills = [fill for page in pages for fill in page]
+    assert not any(isinstance(fill, UnreadableFill) for fill in fills)
+    return [fill for fill in fills if isinstance(fill, VenueReport)]
+
+
+def _reports(report: StreamItem) -> tuple[object, ...]:
     return tuple(report.reports) if isinstance(report, VenueReport) else ()

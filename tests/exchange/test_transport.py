@@ -17,6 +17,7 @@ from domain.model.errors import VenueUnreachableError
 from domain.model.values import OrderType, Side, Terms, TimeInForce
 from domain.ports.venue import (
     CancelUnknown,
+    ExternalOrder,
     NotSent,
     OutcomeUnknown,
     Placed,
@@ -24,6 +25,7 @@ from domain.ports.venue import (
     Rejected,
     SubmissionOutcome,
     Unauthorized,
+    UnreadableOrder,
 )
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
@@ -76,8 +78,8 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def reaching(used: AlpacaSettings) -> AsyncIterator[AlpacaVenue]:
-    async with open_alpaca_venue(used, clock=lambda: NOW, telemetry=RecordingTelemetry()) as venue:
+async def reaching(used: AlpacaSettings, *, telemetry: RecordingTelemetry | None = None) -> AsyncIterator[AlpacaVenue]:
+    async with open_alpaca_venue(used, clock=lambda: NOW, telemetry=telemetry or RecordingTelemetry()) as venue:
         yield venue
 
 
@@ -359,45 +361,22 @@ async def test_only_the_venues_own_404_says_that_there_is_no_such_order() -> Non
 
 
 async def test_an_order_that_cannot_be_read_is_not_taken_for_a_missing_one() -> None:
-    async with serving(answering(lambda: web.json_response({"id": "v1"}))) as url, reaching(settings(url)) as venue:
+    ids_only = {"id": "v1", "client_order_id": str(ORDER_ID)}
+    async with serving(answering(lambda: web.json_response(ids_only))) as url, reaching(settings(url)) as venue:
         with pytest.raises(VenueUnreachableError, match="cannot be read"):
+            await venue.find(ORDER_ID)
+        assert isinstance(await venue.find_by_venue_order_id("v1"), UnreadableOrder)
+        with pytest.raises(VenueUnreachableError, match="another order"):
             await venue.find_by_venue_order_id("v1/../../etc")
+    async with serving(answering(lambda: web.json_response({}))) as url, reaching(settings(url)) as venue:
+        with pytest.raises(VenueUnreachableError, match="cannot be read"):
+            await venue.find_by_venue_order_id("v1")
 
 
-def paged_orders(total: int) -> tuple[list[dict[str, object]], Handler]:
-    """A list of open orders, two of which always share their submission time, and a server that pages through it."""
-    orders: list[dict[str, object]] = [
-        ORDER | {"id": f"v{n}", "submitted_at": f"2026-01-05T08:00:00.{n // 2:06d}500Z"} for n in range(total)
-    ]
+async def test_of_an_external_order_a_look_up_reads_only_the_id() -> None:
+    external = ORDER | {"client_order_id": "by-hand", "type": "stop", "qty": None, "status": 7}
 
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        after = request.query.get("after", "")
-        newer = [order for order in orders if str(order["submitted_at"]) > after.replace("Z", "000Z")]
-        return web.json_response(newer[: int(request.query["limit"])])
-
-    return orders, answer
-
-
-@pytest.mark.parametrize("total", [0, 1, 499, 500, 501, 1203])
-async def test_all_pages_of_open_orders_are_read_also_when_submission_times_are_equal(total: int) -> None:
-    orders, answer = paged_orders(total)
-
-    async with serving(answer) as url, reaching(settings(url)) as venue:
-        found = await venue.open_orders()
-
-    assert [order.venue_order_id for order in found] == [order["id"] for order in orders]
-
-
-async def test_a_list_without_an_end_is_given_up() -> None:
-    endless = answering(lambda: web.json_response([ORDER | {"id": f"v{n}"} for n in range(500)]))
-
-    async with serving(endless) as url, reaching(settings(url)) as venue:
-        with pytest.raises(VenueUnreachableError, match="no end"):
-            await venue.open_orders()
-
-
-async def test_a_row_that_cannot_be_read_does_not_hide_the_others() -> None:
-    rows = [ORDER | {"type": "stop"}, ORDER | {"id": "v2"}]
-
-    async with serving(answering(lambda: web.json_response(rows))) as url, reaching(settings(url)) as venue:
-        assert [order.venue_order_id for order in await venue.open_orders()] == ["v2"]
+    async with serving(answering(lambda: web.json_response(external))) as url, reaching(settings(url)) as venue:
+        assert await venue.find_by_venue_order_id("v1") == ExternalOrder(venue_order_id="v1")
+        with pytest.raises(VenueUnreachableError, match="another order"):
+            await venue.find(ORDER_ID)

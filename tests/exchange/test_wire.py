@@ -24,12 +24,19 @@ from domain.model.reports import (
     OrderFilled,
 )
 from domain.model.values import DECIMAL_DIGITS, OrderType, ReasonSource, Side, Terms, TimeInForce
-from domain.ports.venue import UnreadableReport, VenueReport
+from domain.ports.venue import (
+    ExternalOrder,
+    ExternalReport,
+    UnreadableFill,
+    UnreadableOrder,
+    UnreadableReport,
+    VenueReport,
+)
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.events import activity_order, parse_fill_activity, parse_trade_update
 from exchange.alpaca.fields import ID_MAX_CHARACTERS, WireError, decimal, moment, our_order_id, write_moment
 from exchange.alpaca.frames import ControlFrame, NullFrame, parse_frame
-from exchange.alpaca.orders import order_json, parse_order
+from exchange.alpaca.orders import order_json, parse_found_order, parse_order
 
 ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 AT = datetime(2026, 1, 5, 8, 0, 1, 234567, tzinfo=UTC)
@@ -60,7 +67,9 @@ def update(event: str, **changes: object) -> dict[str, object]:
 
 
 def only_report(event: str, **changes: object) -> object:
-    [report] = parse_trade_update(update(event, **changes)).reports
+    told = parse_trade_update(update(event, **changes))
+    assert isinstance(told, VenueReport)
+    [report] = told.reports
     return report
 
 
@@ -88,9 +97,10 @@ def test_an_order_is_sent_with_our_id_and_exact_texts() -> None:
 
 
 def test_an_order_of_the_venue_tells_its_terms_and_that_it_was_accepted() -> None:
-    found = parse_order(order(filled_qty=2.5))
+    found = parse_order(order(filled_qty=2.5), order_id=ORDER_ID)
 
     assert found.order_id == ORDER_ID
+    assert found.terms is not None
     assert found.terms.client_order_id == str(ORDER_ID)
     assert (found.terms.symbol, found.terms.isin) == ("AAPL", "")
     assert (found.terms.quantity, found.terms.limit_price) == (Decimal(10), Decimal("12.50"))
@@ -113,14 +123,14 @@ def test_an_order_of_the_venue_tells_its_terms_and_that_it_was_accepted() -> Non
     ],
 )
 def test_an_order_that_has_not_ended_is_open_whatever_its_status_is_called(status: str, rank: VenueRank) -> None:
-    found = parse_order(order(status=status))
+    found = parse_order(order(status=status), order_id=ORDER_ID)
 
     assert found.is_open
     assert found.reports == (OrderAccepted(venue_order_id="v1", rank=rank, at=AT),)
 
 
 def test_a_filled_order_is_over_without_an_end_of_its_own() -> None:
-    found = parse_order(order(status="filled", filled_qty="10"))
+    found = parse_order(order(status="filled", filled_qty="10"), order_id=ORDER_ID)
 
     assert not found.is_open
     assert [type(report) for report in found.reports] == [OrderAccepted]
@@ -136,7 +146,7 @@ def test_a_filled_order_is_over_without_an_end_of_its_own() -> None:
     ],
 )
 def test_an_ended_order_tells_its_end_and_when(status: str, key: str, end: End) -> None:
-    found = parse_order(order(status=status, **{key: "2026-01-05T10:00:00+01:00"}))
+    found = parse_order(order(status=status, **{key: "2026-01-05T10:00:00+01:00"}), order_id=ORDER_ID)
 
     over = found.reports[-1]
     assert not found.is_open
@@ -153,11 +163,78 @@ def test_a_client_order_id_that_we_never_send_is_not_ours(client_order_id: str |
 
 @pytest.mark.parametrize(
     "changes",
-    [{"type": "stop"}, {"qty": None, "notional": "100"}, {"time_in_force": "opg"}, {"id": ""}, {"filled_qty": "-1"}],
+    [
+        {"type": "stop"},
+        {"type": "a type of next year", "order_type": "a type of next year"},
+        {"qty": None, "notional": "100"},
+        {"time_in_force": "opg"},
+        {"side": "sell_short"},
+    ],
 )
-def test_an_order_of_a_kind_that_is_never_sent_is_a_wire_error(changes: dict[str, object]) -> None:
+def test_an_order_under_our_id_of_a_kind_that_is_never_sent_has_no_terms_to_compare(changes: dict[str, object]) -> None:
+    assert parse_order(order(**changes), order_id=ORDER_ID).terms is None
+
+
+@pytest.mark.parametrize("changes", [{"id": ""}, {"filled_qty": "-1"}, {"qty": "ten"}, {"status": 7}, {"side": None}])
+def test_an_order_of_ours_that_cannot_be_read_keeps_its_id(changes: dict[str, object]) -> None:
     with pytest.raises(WireError):
-        parse_order(order(**changes))
+        parse_order(order(**changes), order_id=ORDER_ID)
+
+    found = parse_found_order(order(**changes))
+    assert isinstance(found, UnreadableOrder)
+    assert found.order_id == ORDER_ID
+
+
+EXTERNAL_CHANGES: list[dict[str, object]] = [
+    {"type": "stop", "stop_price": "11"},
+    {"type": "stop_limit"},
+    {"type": "trailing_stop", "trail_percent": "1.5", "hwm": "13"},
+    {"time_in_force": "opg"},
+    {"time_in_force": "cls"},
+    {"qty": None, "notional": "100.10"},
+    {"order_class": "a class of next year"},
+    {"order_class": "bracket", "legs": [{"id": 7}, None, "leg"]},
+    {"side": "sell_short"},
+    {"side": None},
+    {"status": "a status of next year"},
+    {"status": None, "submitted_at": None, "created_at": 5},
+    {"filled_qty": "-1", "limit_price": "NaN", "qty": 1e300},
+    {"filled_qty": {"value": 1}},
+    {"symbol": "\0", "id": "V\0/../7?x=\u20ac"},
+    {"id": "v" * 5_000},
+    {"id": None},
+    {"id": 17},
+]
+EXTERNAL_IDS = ["by-hand", "\0", "x" * 5_000, "../orders", str(ORDER_ID).upper(), 17, ["a"], {"id": 1}, True]
+
+
+@pytest.mark.parametrize("changes", EXTERNAL_CHANGES)
+def test_of_an_external_order_only_the_id_is_read(changes: dict[str, object]) -> None:
+    external = order(client_order_id="by-hand", **changes)
+
+    found = parse_found_order(external)
+    told = parse_trade_update({"event": 7, "order": external, "timestamp": "now"})
+
+    assert isinstance(found, ExternalOrder)
+    assert told == ExternalReport(venue_order_id=found.venue_order_id)
+
+
+@pytest.mark.parametrize("client_order_id", EXTERNAL_IDS)
+def test_an_order_with_a_client_order_id_that_is_never_sent_is_external(client_order_id: object) -> None:
+    external = order(client_order_id=client_order_id, type="stop")
+
+    assert parse_found_order(external) == ExternalOrder(venue_order_id="v1")
+    assert parse_trade_update(update("new", order=external)) == ExternalReport(venue_order_id="v1")
+
+
+def test_values_of_our_order_that_are_in_no_document_are_kept_as_text() -> None:
+    found = parse_order(order(status="s" * 100, order_class="future"), order_id=ORDER_ID)
+    told = parse_trade_update(update("an event of next year"))
+
+    assert found.unknown_values == (("status", "s" * 64), ("order_class", "future"))
+    assert found.is_open
+    assert isinstance(told, VenueReport)
+    assert told.unknown_values == (("event", "an event of next year"),)
 
 
 @pytest.mark.parametrize(
@@ -212,19 +289,16 @@ def test_busts_and_corrections_name_the_execution_by_either_field() -> None:
 def test_other_events_say_nothing_new(event: str) -> None:
     report = parse_trade_update(update(event))
 
+    assert isinstance(report, VenueReport)
     assert (report.order_id, report.venue_order_id, report.reports) == (ORDER_ID, "v1", ())
 
 
-@pytest.mark.parametrize(
-    ("client_order_id", "is_external"),
-    [("by-hand", True), (str(ORDER_ID).upper(), True), (str(ORDER_ID), False), (None, False), ("", False)],
-)
-def test_an_update_of_an_order_that_tells_a_client_order_id_of_others_is_foreign(
-    client_order_id: str | None, is_external: bool
-) -> None:
+@pytest.mark.parametrize("client_order_id", [None, ""])
+def test_an_update_without_a_client_order_id_names_its_order_by_the_venues_id(client_order_id: str | None) -> None:
     report = parse_trade_update(update("new", order=order(client_order_id=client_order_id)))
 
-    assert report.is_external is is_external
+    assert isinstance(report, VenueReport)
+    assert (report.order_id, report.venue_order_id) == (None, "v1")
 
 
 def activity(**changes: object) -> dict[str, object]:
@@ -243,6 +317,7 @@ def activity(**changes: object) -> dict[str, object]:
 def test_a_fill_activity_names_its_execution_behind_the_time_and_its_order_by_the_venues_id() -> None:
     report = parse_fill_activity(activity())
 
+    assert isinstance(report, VenueReport)
     [fill] = report.reports
     assert (report.order_id, report.venue_order_id, report.at) == (None, "v1", AT)
     assert isinstance(fill, OrderFilled)
@@ -253,7 +328,8 @@ def test_activities_of_one_millisecond_are_sorted_by_cumulative_quantity() -> No
     times = ["2026-01-05T08:00:01.234999Z", "2026-01-05T08:00:01.234001Z", "2026-01-05T08:00:01.233Z"]
     rows = [activity(transaction_time=time, cum_qty=cum) for time, cum in zip(times, "129", strict=True)]
 
-    ordered = sorted((parse_fill_activity(row) for row in rows), key=activity_order)
+    reports = [report for row in rows if isinstance(report := parse_fill_activity(row), VenueReport)]
+    ordered = sorted(reports, key=activity_order)
 
     fills = [fill for report in ordered for fill in report.reports if isinstance(fill, OrderFilled)]
     assert [fill.cumulative_quantity for fill in fills] == [Decimal(9), Decimal(1), Decimal(2)]
@@ -267,7 +343,7 @@ NO_IDS = [".", "..", "v" * (ID_MAX_CHARACTERS + 1)]
 def test_what_cannot_be_kept_or_asked_for_is_no_id_of_the_venue(name: str) -> None:
     fill = {"qty": "3", "price": "12.25"}
     with pytest.raises(WireError):
-        parse_order(order(id=name))
+        parse_order(order(id=name), order_id=ORDER_ID)
     for event in ("new", "canceled", "calculated"):
         with pytest.raises(WireError):
             parse_trade_update(update(event, order=order(id=name)))
@@ -277,20 +353,36 @@ def test_what_cannot_be_kept_or_asked_for_is_no_id_of_the_venue(name: str) -> No
     with pytest.raises(WireError):
         parse_trade_update(update("trade_bust", execution_id="e9", previous_execution_id=name))
     for changes in ({"order_id": name}, {"id": f"20260105080001234::{name}"}):
-        with pytest.raises(WireError):
-            parse_fill_activity(activity(**changes))
+        assert isinstance(parse_fill_activity(activity(**changes)), UnreadableFill)
 
 
 def test_a_fill_activity_that_names_nothing_behind_the_time_has_no_id() -> None:
-    with pytest.raises(WireError):
-        parse_fill_activity(activity(id="20260105080001234::"))
+    assert isinstance(parse_fill_activity(activity(id="20260105080001234::")), UnreadableFill)
+
+
+@pytest.mark.parametrize("activity_type", ["DIV", "FEE", "a type of next year"])
+def test_an_activity_of_another_type_is_no_fill(activity_type: str) -> None:
+    assert parse_fill_activity({"activity_type": activity_type, "id": "x", "net_amount": "1"}) is None
+
+
+@pytest.mark.parametrize("changes", [{"qty": "-3"}, {"price": None}, {"transaction_time": "now"}, {"cum_qty": "many"}])
+def test_a_fill_activity_that_cannot_be_read_names_its_order_and_is_kept_raw(changes: dict[str, object]) -> None:
+    row = activity(**changes)
+
+    fill = parse_fill_activity(row)
+
+    assert isinstance(fill, UnreadableFill)
+    assert fill.venue_order_id == "v1"
+    assert orjson.loads(fill.raw) == row
 
 
 def test_the_longest_id_is_one_that_the_database_takes() -> None:
     longest = "v" * columns.ID_MAX_CHARACTERS
 
-    assert parse_order(order(id=longest)).venue_order_id == longest
-    assert parse_fill_activity(activity(id=f"20260105080001234::{longest}", order_id=longest)).venue_order_id == longest
+    assert parse_order(order(id=longest), order_id=ORDER_ID).venue_order_id == longest
+    fill = parse_fill_activity(activity(id=f"20260105080001234::{longest}", order_id=longest))
+    assert isinstance(fill, VenueReport)
+    assert fill.venue_order_id == longest
 
 
 def test_an_asset_becomes_an_instrument_only_if_it_tells_its_isin() -> None:
@@ -392,7 +484,7 @@ def test_a_frame_that_cannot_be_read_is_kept_raw(raw: bytes) -> None:
 JSON = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(2**63), 2**64 - 1)
     | st.floats()
     | st.text(max_size=8)
     | st.sampled_from([AT_TEXT, "v1", "1"]),
@@ -403,7 +495,7 @@ KEYS = sorted({*order(), *update("fill"), *activity(), "isin", "tick_size", "rea
 EVENTS = ["new", "fill", "canceled", "rejected", "order_cancel_rejected", "trade_bust", "trade_correct"]
 
 
-@pytest.mark.parametrize("parse", [parse_order, parse_trade_update, parse_fill_activity, parse_asset])
+@pytest.mark.parametrize("parse", [parse_found_order, parse_trade_update, parse_fill_activity, parse_asset])
 @given(base=st.sampled_from([{}, order(), activity(), *map(update, EVENTS)]), data=st.data())
 def test_whatever_the_json_parsing_raises_nothing_but_a_wire_error(
     parse: Callable[[dict[str, object]], object], base: dict[str, object], data: st.DataObject

@@ -11,16 +11,17 @@ from domain.model.errors import VenueUnreachableError
 from domain.model.executions import Trade
 from domain.model.order import Order, OrderStatus
 from domain.model.reports import OrderFilled, Report
-from domain.ports.venue import UnreadableReport, VenueReport
-from ingest.batch_recorder import BatchRecorder
+from domain.ports.venue import StreamItem, VenueReport
+from domain.services.dead_letter_keeper import DeadLetterKeeper
+from ingest.batch_recorder import DEAD_LETTER_SOURCE, BatchRecorder
 from ingest.consumer import Consumer, ConsumerPolicy
 from ingest.unmatched_reports import UnmatchedReports
 from tests.support.examples import new_order
 from tests.support.fakes.clock import MIDNIGHT
+from tests.support.fakes.dead_letters import MemoryDeadLetters
 from tests.support.memory_gateway import Desk
 from tests.support.processes import eventually
 
-Item = VenueReport | UnreadableReport
 SHORTLY = timedelta(milliseconds=1)
 WAITING_REPORTS_MAX = 2
 
@@ -29,19 +30,19 @@ WAITING_REPORTS_MAX = 2
 class ScriptedStream:
     """A stream whose sessions a test feeds; each connect opens the next one."""
 
-    live: asyncio.Queue[Item | None] = field(default_factory=asyncio.Queue)
+    live: asyncio.Queue[StreamItem | None] = field(default_factory=asyncio.Queue)
     sessions: int = 0
     refused_sessions: int = 0
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[AsyncIterator[Sequence[Item]]]:
+    async def connect(self) -> AsyncIterator[AsyncIterator[Sequence[StreamItem]]]:
         if self.refused_sessions:
             self.refused_sessions -= 1
             raise VenueUnreachableError("the venue refuses a second connection")
         self.sessions += 1
         yield self._reports()
 
-    async def _reports(self) -> AsyncIterator[Sequence[Item]]:
+    async def _reports(self) -> AsyncIterator[Sequence[StreamItem]]:
         while True:
             item = await self.live.get()
             if item is None:
@@ -50,22 +51,12 @@ class ScriptedStream:
 
 
 @dataclass(slots=True)
-class KeptLetters:
-    """DeadLetters in memory."""
-
-    letters: list[tuple[str, bytes]] = field(default_factory=list)
-
-    async def add(self, *, source: str, error: str, raw: bytes) -> None:  # noqa: ARG002 - the port's shape
-        self.letters.append((error, raw))
-
-
-@dataclass(slots=True)
 class Following:
     """A consumer at work, and what it works with."""
 
     desk: Desk
     stream: ScriptedStream
-    letters: KeptLetters
+    letters: MemoryDeadLetters
     recorder: BatchRecorder
     running: asyncio.Task[None]
 
@@ -86,14 +77,17 @@ async def following(
     batch_within: timedelta = timedelta(milliseconds=5),
     silence: timedelta = timedelta(seconds=60),
     wait_seconds: float = 60.0,
+    unresolved_seconds: float = 60.0,
     refused_sessions: int = 0,
     retry: timedelta = SHORTLY,
 ) -> AsyncIterator[Following]:
-    stream, letters = ScriptedStream(refused_sessions=refused_sessions), KeptLetters()
+    stream, letters = ScriptedStream(refused_sessions=refused_sessions), MemoryDeadLetters()
+    reconciliation = desk.reconciliation
     recorder = BatchRecorder(
-        catch_up=desk.reconciliation.fills,
-        dead_letters=letters,
+        catch_up=reconciliation.fills,
+        dead_letters=DeadLetterKeeper(source=DEAD_LETTER_SOURCE, dead_letters=letters, telemetry=desk.telemetry),
         unmatched=UnmatchedReports(reports_max=WAITING_REPORTS_MAX, wait_seconds=wait_seconds),
+        unresolved=UnmatchedReports(reports_max=WAITING_REPORTS_MAX, wait_seconds=unresolved_seconds),
         telemetry=desk.telemetry,
         clock=desk.clock,
         retry=retry,
@@ -114,7 +108,7 @@ async def following(
     consumer = Consumer(
         stream=stream,
         recorder=recorder,
-        reconciliation=desk.reconciliation,
+        reconciliation=reconciliation,
         telemetry=desk.telemetry,
         policy=policy,
     )

@@ -8,7 +8,7 @@ from domain.model.errors import UnavailableError
 from domain.model.order import OrderStatus, VenueRank
 from domain.model.reports import OrderAccepted
 from domain.ports.telemetry import Metric
-from domain.ports.venue import UnreadableReport, VenueReport
+from domain.ports.venue import ExternalReport, UnreadableReport, VenueReport
 from ingest.batch_recorder import UNKNOWN_ORDER
 from tests.ingest.running_consumer import WAITING_REPORTS_MAX, fill, following, placed, report_of, soon
 from tests.support.examples import new_order
@@ -127,26 +127,14 @@ async def test_a_buffer_that_overflows_ends_the_session_and_nothing_is_lost() ->
         await soon(lambda: at_work.status(order) is OrderStatus.FILLED, "filled")
 
 
-async def test_a_report_of_an_order_placed_elsewhere_is_counted_and_left_alone() -> None:
-    desk = Desk()
-    foreign = VenueReport(order_id=None, venue_order_id="V9", reports=[fill(9, quantity=1, cumulative=1)], at=MIDNIGHT)
-
-    async with following(desk) as at_work:
-        at_work.stream.live.put_nowait(foreign)
-        await soon(lambda: desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1, "counted")
-
-    assert desk.publisher.changes == []
-
-
-async def test_others_orders_are_counted_and_hold_up_nothing_while_rest_is_down() -> None:
+async def test_external_reports_are_counted_and_hold_up_nothing_while_rest_is_down() -> None:
     desk = Desk()
     order = await placed(desk)
-    others = replace(report_of(order, fill(9, quantity=1, cumulative=1)), order_id=None, venue_order_id="V9")
 
     async with following(desk) as at_work:
         await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") > 0, "the first catch-up")
         desk.venue.is_reachable = False
-        at_work.stream.live.put_nowait(replace(others, is_external=True))
+        at_work.stream.live.put_nowait(ExternalReport(venue_order_id="V9"))
         at_work.stream.live.put_nowait(report_of(order, fill(1, quantity=100, cumulative=100)))
         await soon(lambda: at_work.status(order) is OrderStatus.FILLED, "filled")
 

@@ -206,5 +206,5 @@ async def test_who_leads_no_more_sets_no_missed_fill_aside() -> None:
     with pytest.raises(LeadershipLostError):
         await desk.reconciliation.catch_up(cause="connect")
 
-    assert desk.telemetry.said("fill_skipped") == []
+    assert desk.telemetry.said("dead_letter") == []
     assert await desk.positions.read(desk.venue.name) is None

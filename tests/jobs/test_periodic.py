@@ -3,7 +3,10 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from domain.model.errors import UnavailableError
+from jobs import periodic
 from jobs.periodic import repeat
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.processes import eventually
@@ -44,3 +47,18 @@ async def test_a_loop_survives_an_unexpected_error_and_logs_it() -> None:
     await asyncio.gather(running, return_exceptions=True)
 
     assert len(telemetry.said("loop_error")) == 1
+
+
+async def test_a_step_that_goes_on_failing_is_logged_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(periodic, "FAILURE_REPEATED_AFTER_SECONDS", 0.005)
+    telemetry = RecordingTelemetry()
+
+    async def step() -> bool:
+        raise UnavailableError
+
+    running = asyncio.create_task(repeat(step, every=timedelta(milliseconds=1), name="sweep", telemetry=telemetry))
+    await eventually(lambda: len(telemetry.said("loop_failing")) > 2, within_seconds=5, what="it is logged again")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert telemetry.said("loop_recovered") == []

@@ -17,6 +17,7 @@ from exchange.simulator.server import SimulatorConfig, running_simulator
 from exchange.simulator.stream import Frames
 from tests.support.examples import now
 from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.processes import eventually
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,15 @@ class Exchange:
 
     async def fill(self, order_id: UUID, *, qty: str, price: str) -> None:
         await self.control("POST", "fills", client_order_id=str(order_id), qty=qty, price=price)
+
+    async def settled(self, order_id: UUID) -> None:
+        """Wait until the order has ended at the exchange."""
+
+        async def has_ended() -> bool:
+            found = await self.venue.find(order_id)
+            return found is not None and not found.is_open
+
+        await eventually(has_ended, within_seconds=5, what="the order has ended at the exchange")
 
 
 @asynccontextmanager

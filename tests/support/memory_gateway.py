@@ -9,6 +9,7 @@ from uuid import UUID
 from domain.model.order import Order
 from domain.model.reports import Report
 from domain.ports.ingest_state import Fence
+from domain.ports.venue import Venue
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder, FinishedAttempt
 from domain.services.batcher import Batcher
@@ -16,14 +17,19 @@ from domain.services.cancellation import CancelDelivery, Cancellation, CancelPol
 from domain.services.catch_up import CatchUp
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
 from domain.services.claim_budget import ClaimBudget
+from domain.services.dead_letter_keeper import DeadLetterKeeper
 from domain.services.halt_cache import HaltCache
+from domain.services.look_up_schedule import LookUpPolicy
+from domain.services.open_orders import OpenOrders
 from domain.services.order_cache import OrderCache
+from domain.services.order_owners import OrderOwners
 from domain.services.placement import Placement
 from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recorded, Recording
 from domain.services.submission import Submission
 from tests.support.examples import ISIN, ORDER_ID, an_instrument, an_order
 from tests.support.fakes.clock import CountingIds, SettableClock
+from tests.support.fakes.dead_letters import MemoryDeadLetters
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
 from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_row import OrderRow
@@ -49,6 +55,7 @@ class Desk:
     max_attempts: int = 3
     jitter: float = 1.0
     look_ups_max: int = 10
+    pages_max: int = 10
     circuit_failures: int = 1000
     max_age: timedelta | None = None
     cache: OrderCache = field(default_factory=lambda: OrderCache(orders_max=0))
@@ -58,6 +65,7 @@ class Desk:
     wake_ups: RecordingWakeUps = field(default_factory=RecordingWakeUps)
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
     prices: MemoryInstrumentPrices = field(default_factory=MemoryInstrumentPrices)
+    dead_letters: MemoryDeadLetters = field(default_factory=MemoryDeadLetters)
     positions: MemoryStreamPositions = field(init=False)
     new_id: CountingIds = field(default_factory=CountingIds)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
@@ -162,18 +170,47 @@ class Desk:
 
     @property
     def reconciliation(self) -> Reconciliation:
-        policy = ReconciliationPolicy(
-            overlap=10 * SECOND, first_look_back=3600 * SECOND, look_ups_max=self.look_ups_max
+        return self.reconciliation_with(self.venue)
+
+    def reconciliation_with(self, venue: Venue) -> Reconciliation:
+        """Return the reconciliation of what is stored here with another venue."""
+        overlap = 10 * SECOND
+        look_ups = LookUpPolicy(
+            per_run_max=self.look_ups_max, run_within=30 * SECOND, first_pause=10 * SECOND, pause_max=60 * SECOND
+        )
+        fills = CatchUp(
+            venue=venue,
+            orders=self.orders,
+            recording=self.recording,
+            owners=OrderOwners(
+                venue=venue, orders=self.orders, telemetry=self.telemetry, clock=self.clock, policy=look_ups
+            ),
+            dead_letters=DeadLetterKeeper(source="catch_up", dead_letters=self.dead_letters, telemetry=self.telemetry),
+            telemetry=self.telemetry,
+            clock=self.clock,
+            pending_max=120 * SECOND,
+        )
+        open_orders = OpenOrders(
+            venue=venue,
+            orders=self.orders,
+            recording=self.recording,
+            fills=fills,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            overlap=overlap,
+            pages_max=self.pages_max,
+            look_ups=look_ups,
         )
         return Reconciliation(
-            venue=self.venue,
+            venue=venue,
             orders=self.orders,
             positions=self.positions,
             recording=self.recording,
-            fills=CatchUp(venue=self.venue, orders=self.orders, recording=self.recording, telemetry=self.telemetry),
+            fills=fills,
+            open_orders=open_orders,
             telemetry=self.telemetry,
             clock=self.clock,
-            policy=policy,
+            policy=ReconciliationPolicy(overlap=overlap, first_look_back=3600 * SECOND),
         )
 
     async def store(self, order_id: UUID = ORDER_ID, *, client_order_id: str = "intent-1") -> Order:

@@ -180,7 +180,7 @@ class System:
         await self.control("PUT", "faults", {"latency_ms": 0, "refuse_rate": 0, "down": False})
         await self.control("PUT", "matching", {"mode": "manual"})
 
-    async def control(self, method: str, path: str, body: Json | None = None) -> Json:
+    async def control(self, method: str, path: str, body: Json | Sequence[Json] | None = None) -> Json:
         """Turn one of the simulated exchange's controls."""
         url = f"{self.exchange_url}/simulator/{path}"
         async with self.session.request(method, url, json=body, headers=VenueKeys().headers) as response:

@@ -11,12 +11,11 @@ from domain.model.errors import UnavailableError, VenueUnreachableError
 from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
-from domain.ports.venue import OutcomeUnknown, VenueReport
+from domain.ports.venue import ExternalOrder, OutcomeUnknown, VenueReport
 from tests.support.examples import ORDER_ID, accepted, at, ended, filled, some_terms
 from tests.support.memory_gateway import SECOND, Desk
 
 AT_ONCE = timedelta(0)
-OTHER_ID = UUID(int=0xDEF)
 
 
 @pytest.fixture
@@ -124,35 +123,50 @@ async def test_a_fill_before_the_acknowledgement_is_traced_through_the_venue() -
     desk.venue.will_answer(OutcomeUnknown(error="lost"), keeps=True)
     await desk.attempt()
 
-    await desk.reconciliation.fills.record_reports([heard(filled("1", venue_order_id="V1"))])
+    desk.venue.fill_pages = [[heard(filled("1", venue_order_id="V1"))]]
+
+    await desk.reconciliation.fills.record_fills(since=at(0))
 
     assert desk.order().status is OrderStatus.PARTIALLY_FILLED
 
 
-async def test_reports_of_strange_orders_are_counted_and_do_no_harm(desk: Desk) -> None:
+async def test_fills_of_unknown_orders_are_counted_and_do_no_harm(desk: Desk) -> None:
     desk.venue.keep(UUID(int=1), some_terms())
-    strangers = [
+    unknown = [
         heard(filled("1"), venue_order_id="never heard of"),
         heard(filled("1", name="E2"), venue_order_id="V2"),
         heard(accepted(), order_id=UUID(int=2)),
     ]
+    desk.venue.fill_pages = [[*unknown, heard(filled("1", name="E3"))]]
 
-    recorded = await desk.reconciliation.fills.record_reports([*strangers, heard(filled("1", name="E3"))])
+    await desk.reconciliation.fills.record_fills(since=at(0))
 
-    assert not recorded.missed_fill
-    assert recorded.unknown == {UUID(int=1), UUID(int=2)}
     assert desk.order().facts.filled_quantity == 1
-    assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1
+    assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 3
 
 
-async def test_reports_of_strange_orders_are_counted_once_however_often_the_batch_is_tried(desk: Desk) -> None:
-    batch = [replace(heard(accepted(), venue_order_id="V9"), is_external=True), heard(filled("1"), order_id=ORDER_ID)]
+async def test_a_report_whose_order_must_be_looked_up_is_given_back_without_a_request(desk: Desk) -> None:
+    unresolved = heard(filled("1"), venue_order_id="V9")
+
+    recorded = await desk.reconciliation.fills.record_reports([unresolved, heard(filled("1"), order_id=ORDER_ID)])
+
+    assert recorded.unresolved == [unresolved]
+    assert desk.order().facts.filled_quantity == 1
+    assert desk.venue.asked == []
+
+
+async def test_reports_of_external_orders_are_counted_once_however_often_the_batch_is_tried(desk: Desk) -> None:
+    external = heard(accepted(), venue_order_id="V9")
+    desk.venue.external = [ExternalOrder(venue_order_id="V9")]
+    reconciliation = desk.reconciliation
+    await reconciliation.fills.owners_of([external])
+    batch = [external, heard(filled("1"), order_id=ORDER_ID)]
     desk.orders.failure = UnavailableError()
     with pytest.raises(UnavailableError):
-        await desk.reconciliation.fills.record_reports(batch)
+        await reconciliation.fills.record_reports(batch)
     desk.orders.failure = None
 
-    await desk.reconciliation.fills.record_reports(batch)
+    await reconciliation.fills.record_reports(batch)
 
     assert desk.order().facts.filled_quantity == 1
     assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1
@@ -260,26 +274,3 @@ async def test_a_different_order_under_our_id_is_an_alarm_and_never_adopted() ->
 
     assert desk.order().status is OrderStatus.PENDING
     assert desk.telemetry.said("venue_order_mismatch")
-
-
-async def test_the_venue_is_asked_for_a_strange_order_once(desk: Desk) -> None:
-    desk.venue.keep(OTHER_ID, some_terms())
-    desk.venue.orders[OTHER_ID] = replace(desk.venue.orders[OTHER_ID], order_id=None)
-    reconciliation = desk.reconciliation
-
-    for _ in range(2):
-        await reconciliation.fills.record_reports([heard(filled("1"), venue_order_id="V2")])
-
-    assert desk.venue.asked.count("find V2") == 1
-
-
-async def test_one_fill_that_cannot_be_recorded_keeps_no_other_from_being_caught_up(desk: Desk) -> None:
-    await desk.store(OTHER_ID, client_order_id="intent-2")
-    await desk.report(filled("1", name="E1"), order_id=OTHER_ID)
-    desk.venue.fill_pages = [[heard(filled("1", name="E1")), heard(filled("2", name="E2", cumulative="2"))]]
-
-    await desk.reconciliation.catch_up(cause="started")
-
-    assert desk.order().facts.filled_quantity == 2
-    assert len(desk.telemetry.said("fill_skipped")) == 1
-    assert await desk.positions.read("SCRIPTED") is not None

@@ -363,6 +363,18 @@ async def test_the_venues_order_with_other_terms_is_an_alarm_and_neither_adopted
     assert desk.order().status is OrderStatus.IN_DOUBT
     assert desk.venue.asked.count("submit") == 1
     assert len(desk.telemetry.said("venue_order_mismatch")) == 5
+
+
+async def test_the_venues_order_of_a_kind_that_is_never_sent_is_an_alarm_and_not_adopted(desk: Desk) -> None:
+    desk.venue.will_answer(LOST_ANSWER)
+    await desk.attempt()
+    desk.venue.keep(ORDER_ID, some_terms())
+    desk.venue.orders[ORDER_ID] = replace(desk.venue.orders[ORDER_ID], terms=None)
+
+    await desk.attempt(after=60 * SECOND)
+
+    assert desk.order().status is OrderStatus.IN_DOUBT
+    assert len(desk.telemetry.said("venue_order_mismatch")) == 1
     assert desk.row().attempts == 1
 
 

@@ -135,6 +135,40 @@ def test_a_stream_that_is_followed_again_or_by_another_is_not_down(event: str) -
     assert matcher.match("stream_lost", {}, now=61) is not None
 
 
+@pytest.mark.parametrize(
+    ("event", "fields", "end", "kind"),
+    [
+        ("catch_up_failed", {"cause": "periodic"}, "catch_up_recovered", "catch_up_failing"),
+        ("loop_failing", {"loop": "reconcile"}, "loop_recovered", "loop_failing"),
+    ],
+)
+def test_what_goes_on_failing_is_an_alert_and_what_recovers_is_not(
+    event: str, fields: dict[str, str], end: str, kind: str
+) -> None:
+    matcher = AlertMatcher(sustained_seconds=30)
+
+    assert matcher.match(event, fields, now=0) is None
+    matcher.match(end, fields, now=20)
+    assert matcher.match(event, fields, now=31) is None
+    alert = matcher.match(event, fields, now=61)
+
+    assert alert is not None
+    assert alert.kind.name == kind
+
+
+def test_a_loop_that_recovers_ends_the_failure_of_no_other_loop() -> None:
+    matcher = AlertMatcher(sustained_seconds=30)
+    matcher.match("loop_failing", {"loop": "sweep"}, now=0)
+    matcher.match("loop_failing", {"loop": "reconcile"}, now=0)
+
+    matcher.match("loop_recovered", {"loop": "sweep"}, now=20)
+
+    assert matcher.match("loop_failing", {"loop": "sweep"}, now=31) is None
+    alert = matcher.match("loop_failing", {"loop": "reconcile"}, now=31)
+    assert alert is not None
+    assert alert.label == "reconcile"
+
+
 def test_anomalies_of_one_order_are_different_alerts_by_their_kind() -> None:
     grouping = _grouping()
     for kind in ("OVERFILL", "FILL_AFTER_END", "OVERFILL"):

@@ -19,9 +19,14 @@ from domain.ports.venue import (
     CancelOutcome,
     CancelTaken,
     CancelUnknown,
+    ExternalOrder,
+    FoundOrder,
+    ListedFill,
     NotExecuted,
+    OpenOrdersPage,
     Placed,
     SubmissionOutcome,
+    UnreadableOrder,
     VenueOrder,
     VenueReport,
 )
@@ -36,7 +41,8 @@ class ScriptedVenue:
     """Venue that answers as told and keeps what it accepted. With no answer left it simply accepts.
 
     `during_place` runs while a placement is under way. What is in `hidden` is kept, yet look-ups do not show it.
-    `look_up_failure` is raised by every question.
+    `external` are open external orders, listed first, `unreadable` orders of ours of which only the ids can be read.
+    `look_up_failure` is raised by every question, those of `look_up_failures` by the look-up of that id.
     """
 
     clock: Clock
@@ -45,9 +51,14 @@ class ScriptedVenue:
     hidden: set[UUID] = field(default_factory=set)
     is_reachable: bool = True
     look_up_failure: VenueUnreachableError | None = None
+    look_up_failures: dict[UUID | str, VenueUnreachableError] = field(default_factory=dict)
+    external: list[ExternalOrder] = field(default_factory=list)
+    unreadable: list[UnreadableOrder] = field(default_factory=list)
+    page_rows: int = 500
     asked: list[str] = field(default_factory=list)
     during_submit: Interruption | None = None
-    fill_pages: list[Sequence[VenueReport]] = field(default_factory=list)
+    fill_pages: list[Sequence[ListedFill]] = field(default_factory=list)
+    pages_read: list[str | None] = field(default_factory=list)
     fills_since: list[datetime] = field(default_factory=list)
     cancel_answers: deque[CancelOutcome] = field(default_factory=deque)
     _answers: deque[tuple[SubmissionOutcome, bool]] = field(default_factory=deque)
@@ -99,7 +110,9 @@ class ScriptedVenue:
         """Execute a part of an order; its fill is a page of its own."""
         order = self.orders[order_id]
         total = order.filled_quantity + quantity
-        self.orders[order_id] = replace(order, filled_quantity=total, is_open=total < order.terms.quantity)
+        self.orders[order_id] = replace(
+            order, filled_quantity=total, is_open=order.terms is None or total < order.terms.quantity
+        )
         fill = OrderFilled(
             venue_execution_id=f"E{len(self.fill_pages) + 1}",
             trade=Trade(quantity=quantity, price=price),
@@ -113,18 +126,26 @@ class ScriptedVenue:
     async def find(self, order_id: UUID) -> VenueOrder | None:
         self.asked.append("find")
         self._require_link()
+        self._require_answer(order_id)
         return None if order_id in self.hidden else self.orders.get(order_id)
 
-    async def find_by_venue_order_id(self, venue_order_id: str) -> VenueOrder | None:
+    async def find_by_venue_order_id(self, venue_order_id: str) -> FoundOrder | None:
         self.asked.append(f"find {venue_order_id}")
         self._require_link()
-        return next((one for one in self.orders.values() if one.venue_order_id == venue_order_id), None)
+        self._require_answer(venue_order_id)
+        found: list[FoundOrder] = [*self.orders.values(), *self.external, *self.unreadable]
+        return next((one for one in found if one.venue_order_id == venue_order_id), None)
 
-    async def open_orders(self) -> Sequence[VenueOrder]:
+    async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
+        self.pages_read.append(page)
         self._require_link()
-        return [one for order_id, one in self.orders.items() if one.is_open and order_id not in self.hidden]
+        ours = [one for order_id, one in self.orders.items() if one.is_open and order_id not in self.hidden]
+        rows: list[FoundOrder] = [*self.external, *self.unreadable, *ours]
+        first = int(page or 0)
+        after = first + self.page_rows
+        return OpenOrdersPage(orders=rows[first:after], next_page=str(after) if after < len(rows) else None)
 
-    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[VenueReport]]:
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         self._require_link()
         self.fills_since.append(since)
         for page in self.fill_pages:
@@ -133,6 +154,10 @@ class ScriptedVenue:
     async def instruments(self) -> Sequence[Instrument]:
         self._require_link()
         return ()
+
+    def _require_answer(self, name: UUID | str) -> None:
+        if name in self.look_up_failures:
+            raise self.look_up_failures[name]
 
     def _require_link(self) -> None:
         if self.look_up_failure is not None:

@@ -1,0 +1,32 @@
+"""Dead letters: what a venue sent and could not be recorded is stored raw, with an alert."""
+
+from dataclasses import dataclass
+
+from domain.model.errors import TransientError
+from domain.ports.ingest_state import DeadLetters
+from domain.ports.telemetry import Metric, Telemetry
+from domain.ports.venue import UnreadableFill, UnreadableReport, VenueReport
+
+RAW_LOGGED_MAX_BYTES = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterKeeper:
+    """The dead letters of one source."""
+
+    source: str
+    dead_letters: DeadLetters
+    telemetry: Telemetry
+
+    async def keep(self, item: VenueReport | UnreadableReport | UnreadableFill, *, error: str) -> None:
+        """Log the item, which people are alerted of, and store it raw. Never raises for a database that is away."""
+        raw = item.raw or repr(item).encode()
+        self.telemetry.count(Metric.REPORTS_UNREADABLE)
+        self.telemetry.error(
+            "dead_letter", source=self.source, error=error, next="stored raw in dead_letters; the rest goes on"
+        )
+        try:
+            await self.dead_letters.add(source=self.source, error=error, raw=raw)
+        except TransientError as failure:
+            shown = raw[:RAW_LOGGED_MAX_BYTES].decode(errors="replace")
+            self.telemetry.error("dead_letter_lost", source=self.source, error=str(failure), raw=shown)

@@ -1,0 +1,89 @@
+"""When an order may be looked up again: the pause doubles with each look-up that did not settle it. No I/O."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from domain.ports.clock_and_ids import Clock
+
+PUT_OFF_MAX = 20_000
+"""Orders whose next look-up is remembered."""
+
+Key = TypeVar("Key")
+
+
+@dataclass(slots=True)
+class _Entry:
+    since: datetime
+    next_at: datetime
+    pause: timedelta
+
+
+@dataclass(slots=True, kw_only=True)
+class LookUpSchedule(Generic[Key]):
+    """The next look-ups of orders that were looked up in vain. Beyond `entries_max` the oldest entry is forgotten."""
+
+    first_pause: timedelta
+    pause_max: timedelta
+    entries_max: int
+    _entries: dict[Key, _Entry] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def is_due(self, key: Key, *, now: datetime) -> bool:
+        """Return whether the order may be looked up."""
+        entry = self._entries.get(key)
+        return entry is None or entry.next_at <= now
+
+    def put_off(self, key: Key, *, now: datetime) -> None:
+        """Set the next look-up after one that did not settle the order."""
+        entry = self._entries.pop(key, None)
+        pause = self.first_pause if entry is None else min(2 * entry.pause, self.pause_max)
+        since = now if entry is None else entry.since
+        self._entries[key] = _Entry(since=since, next_at=now + pause, pause=pause)
+        if len(self._entries) > self.entries_max:
+            del self._entries[next(iter(self._entries))]
+
+    def since(self, key: Key) -> datetime | None:
+        """Return when the order was first looked up in vain; None when it was not."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.since
+
+    def remove(self, key: Key) -> None:
+        """Forget the order: it is settled."""
+        self._entries.pop(key, None)
+
+    def keep_only(self, keys: Collection[Key]) -> None:
+        """Forget every other order."""
+        for key in self._entries.keys() - set(keys):
+            del self._entries[key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUpPolicy:
+    """Bounds of the look-ups of single orders: how many one run makes, and for how long it begins new ones.
+
+    After a look-up in vain the next one is `first_pause` later, and each time twice as much up to `pause_max`.
+    """
+
+    per_run_max: int
+    run_within: timedelta
+    first_pause: timedelta
+    pause_max: timedelta
+
+    def new_schedule(self) -> LookUpSchedule[Any]:
+        """Return an empty schedule with these pauses."""
+        return LookUpSchedule(first_pause=self.first_pause, pause_max=self.pause_max, entries_max=PUT_OFF_MAX)
+
+    def run(self, schedule: LookUpSchedule[Key], keys: Iterable[Key], *, clock: Clock) -> Iterator[Key]:
+        """Yield the orders that this run looks up."""
+        begun_at, count = clock(), 0
+        for key in keys:
+            now = clock()
+            if count == self.per_run_max or now - begun_at > self.run_within:
+                return
+            if schedule.is_due(key, now=now):
+                count += 1
+                yield key

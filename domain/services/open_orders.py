@@ -1,0 +1,154 @@
+"""Comparison of our open orders with the venue's list, which others fill too, and look-ups of those that it lacks."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
+from domain.model.order import OrderStatus
+from domain.ports.clock_and_ids import Clock
+from domain.ports.order_store import LoadedOrder, OrderStore
+from domain.ports.telemetry import Metric, Telemetry
+from domain.ports.venue import ExternalOrder, FoundOrder, Venue, VenueOrder
+from domain.services.catch_up import CatchUp
+from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
+from domain.services.recording import Recording
+
+Revision = tuple[UUID, int]
+"""An order and its version: a change makes a new look-up due."""
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenOrders:
+    """Compares in runs. One run reads at most `pages_max` pages of the list; the next one continues there.
+
+    `_listed` are our orders on the pages read so far. Orders are looked up when the last page has been read. A second
+    run at the same time waits for the first.
+    """
+
+    venue: Venue
+    orders: OrderStore
+    recording: Recording
+    fills: CatchUp
+    telemetry: Telemetry
+    clock: Clock
+    overlap: timedelta
+    pages_max: int
+    look_ups: LookUpPolicy
+    _page: str | None = None
+    _listed: set[UUID] = field(default_factory=set)
+    _schedule: LookUpSchedule[Revision] = field(init=False)
+    _rereads: LookUpSchedule[UUID] = field(init=False)
+    _running: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._schedule = self.look_ups.new_schedule()
+        self._rereads = self.look_ups.new_schedule()
+
+    async def compare(self, *, silent_for: timedelta) -> int:
+        """Run once; return the number of changes. Raises VenueUnreachableError and UnavailableError.
+
+        Orders are looked up that are open here only and unchanged for `silent_for`.
+        """
+        async with self._running:
+            changes, is_complete = await self._record_list()
+            if is_complete:
+                changes += await self._look_up_unlisted(silent_for)
+            return changes
+
+    async def _record_list(self) -> tuple[int, bool]:
+        """Record the next pages of the list; return the number of changes, and whether the last page was among them."""
+        changes = 0
+        if self._page is None:
+            self._listed.clear()
+        for _ in range(self.pages_max):
+            try:
+                page = await self.venue.open_orders(page=self._page)
+            except VenueUnreachableError:
+                # The next run starts at the first page: perhaps it is this page that the venue does not take.
+                self._page = None
+                raise
+            changes += await self._record_page(page.orders)
+            self._page = page.next_page
+            if page.next_page is None:
+                return changes, True
+        self.telemetry.info("open_orders_not_read_to_the_end", pages=self.pages_max, next="continued by the next run")
+        return changes, False
+
+    async def _record_page(self, orders: Sequence[FoundOrder]) -> int:
+        ours = [order for order in orders if not isinstance(order, ExternalOrder)]
+        self.telemetry.count(Metric.ORDERS_EXTERNAL, len(orders) - len(ours))
+        self._listed.update(order.order_id for order in ours)
+        return await self._record(order for order in ours if isinstance(order, VenueOrder))
+
+    async def _look_up_unlisted(self, silent_for: timedelta) -> int:
+        # At most so many of the rows are listed or not due, so they cannot hide those that closed without a report.
+        limit = len(self._listed) + len(self._schedule) + self.look_ups.per_run_max
+        rows = await self.orders.open_at_venue(silent_for=silent_for, limit=limit)
+        unlisted = [
+            (row.order.id, row.order.version)
+            for row in rows
+            if row.order.id not in self._listed and row.order.status is not OrderStatus.IN_DOUBT
+        ]
+        self._schedule.keep_only(unlisted)
+        found, failure = await self._look_up(unlisted)
+        changes = await self._record(found)
+        self.telemetry.count(Metric.RECONCILED_ORDERS, len(rows))
+        if failure is not None:
+            raise failure
+        return changes
+
+    async def _look_up(self, orders: Iterable[Revision]) -> tuple[Sequence[VenueOrder], VenueUnreachableError | None]:
+        """Look orders up within the bounds of one run; return those found, and an error that concerns all look-ups."""
+        found: list[VenueOrder] = []
+        for order in self.look_ups.run(self._schedule, orders, clock=self.clock):
+            self._schedule.put_off(order, now=self.clock())
+            try:
+                one = await self.venue.find(order[0])
+            except (VenueBusyError, VenueUnauthorizedError) as error:
+                return found, error
+            except VenueUnreachableError as error:
+                self.telemetry.warning(
+                    "order_look_up_failed", order_id=str(order[0]), error=str(error), next="looked up again later"
+                )
+            else:
+                found += [] if one is None else [one]
+        return found, None
+
+    async def _record(self, orders: Iterable[VenueOrder]) -> int:
+        """Record what the venue shows of our orders, and read the fills if it has filled more than is recorded."""
+        ours = {order.order_id: order for order in orders}
+        rows = await self.orders.load(ours.keys(), []) if ours else {}
+        same = {order_id: ours[order_id] for order_id, row in rows.items() if self._is_same(row, ours[order_id])}
+        if not same:
+            return 0
+        recorded = await self.recording.record({order_id: order.reports for order_id, order in same.items()})
+        rows = await self.orders.load(same.keys(), [])
+        behind = [
+            row for order_id, row in rows.items() if row.order.facts.filled_quantity < same[order_id].filled_quantity
+        ]
+        return len(recorded.changes) + await self._record_fills(behind)
+
+    async def _record_fills(self, behind: Sequence[LoadedOrder]) -> int:
+        """Read the fills again: a missed last fill shows only here, since no later fill reveals it."""
+        now = self.clock()
+        due = [row for row in behind if self._rereads.is_due(row.order.id, now=now)]
+        if not due:
+            return 0
+        for row in due:
+            self._rereads.put_off(row.order.id, now=now)
+        read = await self.fills.record_fills(since=min(row.order.created_at for row in due) - self.overlap)
+        return read.changes
+
+    def _is_same(self, row: LoadedOrder, found: VenueOrder) -> bool:
+        if found.terms is not None and row.order.terms.is_at_venue_as(found.terms):
+            return True
+        self.telemetry.error(
+            "venue_order_mismatch",
+            order_id=str(row.order.id),
+            venue_order_id=found.venue_order_id,
+            next="not adopted; compare both orders and decide by hand",
+        )
+        return False

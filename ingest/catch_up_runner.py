@@ -1,0 +1,29 @@
+"""The catch-ups of one consumer, whatever caused each: when they begin to fail and when they recover."""
+
+from dataclasses import dataclass
+
+from domain.model.errors import TransientError
+from domain.ports.telemetry import Telemetry
+from domain.services.reconciliation import Reconciliation
+
+
+@dataclass(slots=True, kw_only=True)
+class CatchUpRunner:
+    """The runner of catch-ups. It logs each that fails, and the first that succeeds again."""
+
+    reconciliation: Reconciliation
+    telemetry: Telemetry
+    _is_failing: bool = False
+
+    async def run(self, *, cause: str) -> int | None:
+        """Catch up; return the number of changes, or None when it failed and is to be tried again."""
+        try:
+            changes = await self.reconciliation.catch_up(cause=cause)
+        except TransientError as error:
+            self._is_failing = True
+            self.telemetry.warning("catch_up_failed", cause=cause, error=str(error), next="tried again")
+            return None
+        if self._is_failing:
+            self._is_failing = False
+            self.telemetry.info("catch_up_recovered", cause=cause)
+        return changes
