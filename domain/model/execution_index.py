@@ -1,10 +1,15 @@
 """Index of an order's executions by the venue's id, and by what else identifies a fill."""
 
+from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from domain.model.executions import Execution, Trade
 from domain.model.reports import OrderFilled
+
+SAME_FILL_WITHIN = timedelta(seconds=10)
+"""How far apart the times of one fill under two ids may be: the stream and REST may state them differently."""
 
 
 class ExecutionIndex:
@@ -12,7 +17,7 @@ class ExecutionIndex:
 
     def __init__(self, executions: Iterable[Execution]) -> None:
         self._by_id: dict[str, Execution] = {}
-        self._ids_by_fill: dict[tuple[Decimal, Trade], str] = {}
+        self._times_by_fill = defaultdict[tuple[Decimal, Trade], dict[str, datetime]](dict)
         for execution in executions:
             self.add(execution)
 
@@ -21,19 +26,20 @@ class ExecutionIndex:
         self._by_id[execution.venue_execution_id] = execution
         if execution.cumulative_quantity is not None and execution.filled is not None:
             key = (execution.cumulative_quantity, execution.filled)
-            self._ids_by_fill[key] = execution.venue_execution_id
+            self._times_by_fill[key][execution.venue_execution_id] = execution.executed_at
 
     def get(self, venue_execution_id: str) -> Execution | None:
         """Return the execution with the venue's id, or None."""
         return self._by_id.get(venue_execution_id)
 
     def find(self, report: OrderFilled) -> Execution | None:
-        """Return the execution with the report's id, or with its cumulative quantity and trade, or None.
+        """Return the execution with the report's id, or with its cumulative quantity, trade and time, or None.
 
-        A venue may give one fill two ids. The cumulative quantity alone does not identify it: after a bust or a
-        correction the venue reaches the same one again.
+        A venue may give one fill two ids. The cumulative quantity does not identify it, not even with the trade: after
+        a bust or a correction the venue reaches the same one again, perhaps by an equal trade.
         """
-        execution_id = report.venue_execution_id
-        if execution_id not in self._by_id and report.cumulative_quantity is not None:
-            execution_id = self._ids_by_fill.get((report.cumulative_quantity, report.trade), execution_id)
-        return self._by_id.get(execution_id)
+        execution = self._by_id.get(report.venue_execution_id)
+        if execution is not None or report.cumulative_quantity is None:
+            return execution
+        times = self._times_by_fill.get((report.cumulative_quantity, report.trade), {})
+        return next((self._by_id[name] for name, at in times.items() if abs(at - report.at) <= SAME_FILL_WITHIN), None)
