@@ -27,6 +27,7 @@ from domain.model.reports import (
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
+    SubmissionRefused,
 )
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource
 
@@ -86,14 +87,23 @@ class _Application:
         kind, facts, execution = self._facts_after(report)
         if facts == before.facts:
             return
-        if before.status in _BELIEVED_ABSENT and before.facts.rank is VenueRank.NONE and facts.rank > VenueRank.NONE:
-            self.anomalies.append(Anomaly.GIVEN_UP_YET_PLACED)
+        if before.facts.rank is VenueRank.NONE and facts.rank > VenueRank.NONE and before.status.is_final:
+            before = self._revived(before, venue_order_id=facts.venue_order_id)
         after = with_facts(before, facts, at=self.now)
         if _visible(after) == _visible(before):
             self.order = replace(before, facts=facts)
             return
         self.order = after
         self.changes.append(Change(kind=kind, order=after, execution=execution))
+
+    def _revived(self, before: Order, *, venue_order_id: str | None) -> Order:
+        """Return the order as live again, with its change, if it was final only because the venue had not shown it."""
+        facts = replace(before.facts, rank=VenueRank.ACCEPTED, venue_order_id=venue_order_id)
+        alive = with_facts(before, facts, at=self.now)
+        if alive.status.is_final:
+            return before
+        self.changes.append(Change(kind=ChangeKind.REVIVED, order=alive))
+        return alive
 
     def _facts_after(self, report: Report) -> tuple[ChangeKind, Facts, Execution | None]:
         facts = self.order.facts
@@ -111,7 +121,9 @@ class _Application:
             case CancelRequested() | CancelSent() | CancelRefused():
                 return _CANCEL_KINDS[type(report)], _cancel_reported(facts, report, status=self.order.status), None
             case SubmissionInDoubt():
-                return ChangeKind.PLACEMENT_IN_DOUBT, _phase(facts, SubmissionPhase.SENT_UNKNOWN, report.reason), None
+                return ChangeKind.PLACEMENT_IN_DOUBT, _in_doubt(facts, report), None
+            case SubmissionRefused():
+                return ChangeKind.REJECTED, _phase(facts, SubmissionPhase.REFUSED, report.reason), None
             case SubmissionGivenUp():
                 return ChangeKind.FAILED, _phase(facts, SubmissionPhase.GIVEN_UP, report.reason), None
 
@@ -200,8 +212,18 @@ class _Application:
 
 
 def _phase(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
-    reasons = facts.phase_reasons if phase in facts.phase_reasons else {**facts.phase_reasons, phase: reason}
-    return replace(facts, phase=max(facts.phase, phase), phase_reasons=reasons)
+    return replace(_with_phase_reason(facts, phase, reason), phase=max(facts.phase, phase))
+
+
+def _with_phase_reason(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
+    if phase in facts.phase_reasons:
+        return facts
+    return replace(facts, phase_reasons={**facts.phase_reasons, phase: reason})
+
+
+def _in_doubt(facts: Facts, report: SubmissionInDoubt) -> Facts:
+    facts = _phase(facts, SubmissionPhase.SENT_UNKNOWN, report.reason)
+    return facts if report.refusal is None else _with_phase_reason(facts, SubmissionPhase.REFUSED, report.refusal)
 
 
 def _cancel_reported(
@@ -229,7 +251,6 @@ def _visible(order: Order) -> tuple[object, ...]:
     )
 
 
-_BELIEVED_ABSENT = frozenset({OrderStatus.FAILED, OrderStatus.CANCELED})
 _END_KINDS: Mapping[End, ChangeKind] = {
     End.CANCELED: ChangeKind.CANCELED,
     End.REPLACED: ChangeKind.CANCELED,

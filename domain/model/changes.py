@@ -29,6 +29,7 @@ class ChangeKind(StrEnum):
     REJECTED = "REJECTED"
     FAILED = "FAILED"
     CORRECTED = "CORRECTED"
+    REVIVED = "REVIVED"
 
 
 class Anomaly(StrEnum):
@@ -39,7 +40,6 @@ class Anomaly(StrEnum):
     FILL_AFTER_END = "FILL_AFTER_END"
     SEVERAL_ENDS = "SEVERAL_ENDS"
     VENUE_ORDER_ID_CHANGED = "VENUE_ORDER_ID_CHANGED"
-    GIVEN_UP_YET_PLACED = "GIVEN_UP_YET_PLACED"
 
 
 @frozen

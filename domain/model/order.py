@@ -6,14 +6,16 @@ permutation, with duplicates, of a list of reports gives the same order (tests/d
 
 The facts:
 
-- the placing phase (waiting, sent and unknown, given up) and the venue's rank (none, accepted, working) only rise;
+- the placing phase (waiting, sent and unknown, given up, refused) and the venue's rank (none, accepted, working) only
+  rise;
 - executions are a set of legs known by the venue's execution id; filled quantity and notional are their exact sums;
 - ends (canceled, expired, replaced, rejected) are a set;
 - a cancel request is open while more requests were asked than refused.
 
-Note that a fill may come before the acknowledgement, during a cancel, and after the end. It always counts. The venue's
-reports outrank ours: an order that was given up, or that we canceled because the venue did not show it, and that turns
-out to exist is live again.
+Note that a fill may come before the acknowledgement, during a cancel, and after the end. It always counts.
+A refusal read from an answer is no end: it may answer the second of two requests, or come from a gateway. So it counts
+only while the venue has shown nothing else, as giving up and canceling before sending do: an order that turns out to
+exist is live again. The venue's order status `rejected` is an end, and no earlier report takes it back.
 """
 
 from collections.abc import Mapping
@@ -59,6 +61,7 @@ class SubmissionPhase(IntEnum):
     WAITING = 0
     SENT_UNKNOWN = 1
     GIVEN_UP = 2
+    REFUSED = 3
 
 
 class VenueRank(IntEnum):
@@ -96,6 +99,11 @@ class Facts:
     def venue_has_shown_something(self) -> bool:
         """Whether there is any evidence that the venue knows the order; then it is never sent again."""
         return self.rank > VenueRank.NONE or bool(self.ends) or self.filled_quantity > ZERO
+
+    @property
+    def refusal(self) -> Reason | None:
+        """The venue's refusal in an answer. Unless the phase is REFUSED, an earlier attempt may have placed it."""
+        return self.phase_reasons.get(SubmissionPhase.REFUSED)
 
 
 @frozen
@@ -137,8 +145,8 @@ class Order:
 
 
 def is_submission_over(facts: Facts) -> bool:
-    """Whether nothing is left to do to bring the order to the venue: it is there, it ended, or we gave up."""
-    return facts.venue_has_shown_something or facts.phase is SubmissionPhase.GIVEN_UP
+    """Return whether nothing is left to submit: the venue has the order, it ended, or it was given up or refused."""
+    return facts.venue_has_shown_something or facts.phase >= SubmissionPhase.GIVEN_UP
 
 
 def derive_status(facts: Facts, *, quantity: Decimal) -> OrderStatus:
@@ -151,8 +159,8 @@ def derive_status(facts: Facts, *, quantity: Decimal) -> OrderStatus:
     if facts.ends and (ended := _status_of_the_end(facts)) is not None:
         return ended
     # What the venue does not have, it will never confirm as canceled.
-    if facts.phase is SubmissionPhase.GIVEN_UP and not facts.venue_has_shown_something:
-        return OrderStatus.FAILED
+    if facts.phase >= SubmissionPhase.GIVEN_UP and not facts.venue_has_shown_something:
+        return OrderStatus.REJECTED if facts.phase is SubmissionPhase.REFUSED else OrderStatus.FAILED
     if facts.cancel.is_open:
         return OrderStatus.PENDING_CANCEL
     if facts.filled_quantity > ZERO:
@@ -188,6 +196,8 @@ def derive_reason(facts: Facts, *, status: OrderStatus) -> Reason | None:
         return facts.phase_reasons.get(SubmissionPhase.SENT_UNKNOWN)
     if status is OrderStatus.FAILED:
         return facts.phase_reasons.get(SubmissionPhase.GIVEN_UP)
+    if status is OrderStatus.REJECTED and End.REJECTED not in facts.ends:
+        return facts.refusal
     if status is OrderStatus.CANCELED and End.CANCELED in facts.ends and facts.cancel.is_open:
         return CANCELED_AS_ASKED
     if not facts.end_reasons:

@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from domain.model.changes import ChangeKind
 from domain.model.order import OrderStatus
 
+_LIVE_AGAIN = frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL})
+
 STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus]] = {
     # A refused cancel request restores the status before it.
     (OrderStatus.PENDING_CANCEL, ChangeKind.CANCEL_REFUSED): frozenset(
         {OrderStatus.PENDING, OrderStatus.IN_DOUBT, OrderStatus.PLACED, OrderStatus.PARTIALLY_FILLED}
     ),
-    # The venue's reports outrank ours: an order that was given up and turns out to exist is live again.
-    (OrderStatus.FAILED, ChangeKind.PLACED): frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL}),
-    (OrderStatus.FAILED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
-    # The same for an order that we canceled ourselves, because the venue did not show it.
-    (OrderStatus.CANCELED, ChangeKind.PLACED): frozenset(
-        {OrderStatus.PLACED, OrderStatus.PENDING_CANCEL, OrderStatus.REJECTED}
-    ),
-    (OrderStatus.CANCELED, ChangeKind.FILL): frozenset({OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL}),
+    # What the venue shows outranks a refusal in an answer, giving up, and a cancellation before sending.
+    (OrderStatus.REJECTED, ChangeKind.REVIVED): _LIVE_AGAIN,
+    (OrderStatus.FAILED, ChangeKind.REVIVED): _LIVE_AGAIN,
+    (OrderStatus.CANCELED, ChangeKind.REVIVED): _LIVE_AGAIN,
+    # An order that we canceled before sending, and of which the venue shows only that it ended.
+    (OrderStatus.CANCELED, ChangeKind.PLACED): frozenset({OrderStatus.REJECTED}),
     (OrderStatus.CANCELED, ChangeKind.EXPIRED): frozenset({OrderStatus.EXPIRED}),
     # A bust or a correction takes quantity away, whatever the status was (None stands for any).
     (None, ChangeKind.CORRECTED): frozenset(OrderStatus),

@@ -52,7 +52,8 @@ class ExecutionBusted:
 
 @frozen
 class OrderEnded:
-    """The order ended at the venue; or, with an ACCOUNT reason, it was canceled before it was ever sent."""
+    """The order ended at the venue, by its status there; or, with an ACCOUNT reason, it was canceled before it was ever
+    sent."""
 
     end: End
     reason: Reason
@@ -87,7 +88,20 @@ class CancelSent:
 
 @frozen
 class SubmissionInDoubt:
-    """The order was sent, or may have been, and its outcome is unknown."""
+    """The order was sent, or may have been, and its outcome is unknown.
+
+    `refusal` is the venue's reason in an answer to a later attempt. It is kept, and decides once the venue is known not
+    to have the order.
+    """
+
+    reason: Reason
+    at: datetime
+    refusal: Reason | None = None
+
+
+@frozen
+class SubmissionRefused:
+    """The venue refused the order in an answer, and no earlier attempt placed it."""
 
     reason: Reason
     at: datetime
@@ -111,5 +125,6 @@ Report = (
     | CancelRequested
     | CancelSent
     | SubmissionInDoubt
+    | SubmissionRefused
     | SubmissionGivenUp
 )

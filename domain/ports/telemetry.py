@@ -31,6 +31,7 @@ class Metric(StrEnum):
     ORDERS_IN_DOUBT = "orders_in_doubt"
     ORDERS_FAILED = "orders_failed"
     ORDERS_REJECTED = "orders_rejected"
+    ORDERS_REVIVED = "orders_revived"
     VENUE_CIRCUIT = "venue_circuit_state"  # 0 closed, 1 probing, 2 open
     VENUE_CIRCUIT_OPENED = "venue_circuit_opened"
     VENUE_PAUSES = "venue_pauses"

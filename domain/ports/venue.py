@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.model.frozen import frozen
-from domain.model.reports import OrderAccepted, Report
+from domain.model.reports import OrderAccepted, OrderEnded, Report
 from domain.model.values import Instrument, Reason, Terms
 
 
@@ -18,6 +18,13 @@ class Placed:
     """The venue accepted the order."""
 
     report: OrderAccepted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedAtOnce:
+    """The venue has the order, and it ended at once: its status there is rejected."""
+
+    report: OrderEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +70,29 @@ class OutcomeUnknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """The venue rejects this order."""
+    """The venue refuses this order in its answer. An earlier attempt may have placed it all the same."""
 
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unauthorized:
-    """The venue refuses our key, not the order: the order waits until the key is fixed."""
+    """The venue refuses our key or account, not the order: the order waits until that is fixed."""
 
     error: str
 
 
 SubmissionOutcome = (
-    Placed | AlreadyPlaced | NotExecuted | NotSent | HeldBack | RateLimited | OutcomeUnknown | Rejected | Unauthorized
+    Placed
+    | EndedAtOnce
+    | AlreadyPlaced
+    | NotExecuted
+    | NotSent
+    | HeldBack
+    | RateLimited
+    | OutcomeUnknown
+    | Rejected
+    | Unauthorized
 )
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from domain.model.errors import VenueBusyError, VenueNotConnectedError, VenueUnreachableError
-from domain.model.order import End
-from domain.model.reports import OrderEnded, Report
+from domain.model.reports import Report
+from domain.model.values import Reason
 from domain.ports.order_store import Claim
 from domain.ports.telemetry import Telemetry
 from domain.ports.venue import (
+    EndedAtOnce,
     HeldBack,
     NotExecuted,
     NotSent,
@@ -23,10 +24,20 @@ from domain.ports.venue import (
     Unauthorized,
     VenueOrder,
 )
-from domain.services.attempt_result import AttemptResult, doubts, given_up, held_back, in_doubt, rate_limited
+from domain.services.attempt_result import (
+    AttemptResult,
+    doubts,
+    given_up,
+    held_back,
+    in_doubt,
+    rate_limited,
+    refused,
+)
 from domain.services.circuit_breaker import VenueSign
 
-ProvingOutcome = Placed | NotExecuted | NotSent | HeldBack | RateLimited | OutcomeUnknown | Rejected | Unauthorized
+ProvingOutcome = (
+    Placed | EndedAtOnce | NotExecuted | NotSent | HeldBack | RateLimited | OutcomeUnknown | Rejected | Unauthorized
+)
 """Every outcome that is a result by itself; AlreadyPlaced needs a look-up."""
 
 
@@ -56,9 +67,10 @@ class AttemptPolicy:
         match outcome:
             case Placed(report=report):
                 return AttemptResult(outcome="placed", sign=VenueSign.WORKS, reports=[report])
+            case EndedAtOnce(report=end):
+                return AttemptResult(outcome="ended", sign=VenueSign.WORKS, reports=[end])
             case Rejected(reason=reason):
-                end = OrderEnded(end=End.REJECTED, reason=reason, venue_order_id=None, at=claim.claimed_at)
-                return AttemptResult(outcome="refused", sign=VenueSign.WORKS, reports=[end])
+                return self._refused_in_answer(claim, reason)
             case NotExecuted(error=error):
                 return self._not_executed(claim, error)
             case NotSent(error=error):
@@ -71,6 +83,23 @@ class AttemptPolicy:
                 return rate_limited(retry_after)
             case Unauthorized(error=error):
                 return self.unauthorized(error)
+
+    def _refused_in_answer(self, claim: Claim, reason: Reason) -> AttemptResult:
+        """Return the result for a refusal. It decides at once only if no earlier attempt may have sent the order.
+
+        The settle time starts again: what the venue refused may be the second of two requests that crossed.
+        """
+        if claim.loaded.maybe_sent_at is None:
+            return refused(claim, reason, sign=VenueSign.WORKS)
+        message = "The venue refused the order in a later answer; an earlier attempt may have placed it."
+        return AttemptResult(
+            outcome="refused_in_doubt",
+            sign=VenueSign.WORKS,
+            reports=[replace(in_doubt(claim, message), refusal=reason)],
+            error=f"refused, but an earlier attempt may have placed it: {reason.message}",
+            may_have_been_sent=True,
+            next_in=self.policy.settle,
+        )
 
     def adopted(self, claim: Claim, found: VenueOrder) -> AttemptResult:
         """Return the result for an order that the venue shows: its reports, if it is the same order at all."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from domain.model.order import CANCELED_BEFORE_SENDING, End
-from domain.model.reports import OrderEnded, Report, SubmissionGivenUp, SubmissionInDoubt
+from domain.model.reports import OrderEnded, Report, SubmissionGivenUp, SubmissionInDoubt, SubmissionRefused
 from domain.model.values import Reason, ReasonSource
 from domain.ports.order_store import Claim
 from domain.services.circuit_breaker import VenueSign
@@ -45,6 +45,12 @@ def rate_limited(retry_after: timedelta, *, reports: Sequence[Report] = ()) -> A
         counts=False,
         next_in=retry_after,
     )
+
+
+def refused(claim: Claim, reason: Reason, *, sign: VenueSign = VenueSign.NOTHING) -> AttemptResult:
+    """Return the result for an order that the venue refused and does not have."""
+    report = SubmissionRefused(reason=reason, at=claim.claimed_at)
+    return AttemptResult(outcome="refused", sign=sign, reports=[report])
 
 
 def given_up(claim: Claim, *, code: str, message: str, error: str, sign: VenueSign) -> AttemptResult:

@@ -23,6 +23,14 @@ def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
         case ChangeKind.REJECTED:
             telemetry.count(Metric.ORDERS_REJECTED)
             telemetry.info("order_rejected", order_id=str(order.id), reason=reason)
+        case ChangeKind.REVIVED:
+            telemetry.count(Metric.ORDERS_REVIVED)
+            telemetry.error(
+                "order_revived",
+                order_id=str(order.id),
+                status=order.status,
+                next="it is followed again and can be canceled; tell the account, which saw it end",
+            )
         case ChangeKind.FAILED:
             telemetry.count(Metric.ORDERS_FAILED)
             telemetry.error(

@@ -8,7 +8,7 @@ While trading is halted nothing is sent; what an earlier attempt may have sent i
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -33,6 +33,7 @@ from domain.services.attempt_result import (
     doubts,
     held_back,
     rate_limited,
+    refused,
 )
 from domain.services.circuit_breaker import CircuitBreaker
 from domain.services.claim_budget import BudgetExhaustedError, ClaimBudget, Reservation
@@ -154,7 +155,13 @@ class Submission:
         )
 
     def _reason_not_to_send(self, claim: Claim, *, claimed_at: float) -> AttemptResult | None:
-        """Return the result of an attempt that must not send the order; None when it may."""
+        """Return the result of an attempt that must not send the order; None when it may.
+
+        The venue does not have it: no attempt has sent it, or a look-up after the settle time has not found it.
+        """
+        refusal = claim.order.facts.refusal
+        if refusal is not None:
+            return replace(refused(claim, refusal), counts=False)
         if claim.order.facts.cancel.is_open:
             return canceled_before_sending(claim)
         if self.attempt_policy.is_too_old(claim):

@@ -118,16 +118,19 @@ def parse_order(data: Json, *, order_id: UUID) -> VenueOrder:
     )
 
 
-def parse_acceptance(data: Json, *, order_id: UUID) -> OrderAccepted:
-    """The answer to a placement. Raises WireError when it does not speak of this order."""
+def parse_acceptance(data: Json, *, order_id: UUID) -> OrderAccepted | OrderEnded:
+    """Return what the answer to a placement reports: the order was accepted, or its status is rejected.
+
+    Raises WireError when the answer is not about this order.
+    """
     if data.get("client_order_id") != str(order_id):
         raise WireError("the answer names another order")
-    return _accepted(
-        data,
-        status=optional_text(data, "status") or "",
-        venue_order_id=venue_id(data, "id"),
-        at=first_moment(data, "submitted_at", "created_at"),
-    )
+    status, venue_order_id = optional_text(data, "status") or "", venue_id(data, "id")
+    if ENDS.get(status) is End.REJECTED:
+        at = first_moment(data, "failed_at", "updated_at", "submitted_at", "created_at")
+        return ended(End.REJECTED, venue_order_id=venue_order_id, at=at, stated=reason_text(data))
+    at = first_moment(data, "submitted_at", "created_at")
+    return _accepted(data, status=status, venue_order_id=venue_order_id, at=at)
 
 
 def ended(end: End, *, venue_order_id: str, at: datetime, stated: str | None) -> OrderEnded:

@@ -2,17 +2,21 @@
 
 | answer to a placement | proves |
 | --- | --- |
-| 2xx with the order | placed |
+| 2xx with the order | placed; rejected, if that is its status |
 | 422 "client_order_id must be unique" | placed earlier |
 | the connection was never made | no request was made |
 | 503, code 50310000, "not executed: …" | not executed: an extension that our simulated exchange declares |
 | 429 | not executed: too many requests |
 | 401; 403 without a code | refused for a reason that is not the order's |
-| 400, 403, 404, 422 in the venue's own form | refused |
-| everything else: 408, 5xx, lost answers, answers that cannot be read | nothing |
+| 400, 403, 422 with a message and a code of the venue's scheme | refused |
+| everything else: 404, 408, 5xx, lost answers, answers that cannot be read | nothing |
 
-The code numbers are generic, one number stands for several refusals, so the message is matched. A 4xx that is not in
-the venue's form (a page of a gateway, say) is not the venue's word, and an order is rejected only on evidence.
+The venue's codes are its HTTP status and a number from 10000 on: 40310000 comes with 403. 400xxxxx comes with 422 too.
+Gateways and routers answer 4xx with JSON as well (`{"message":"no Route matched with those values"}`); without such a
+code an answer is not the venue's and proves nothing: no refusal, no absence, not that a cancel is impossible.
+The code numbers are generic, one number stands for several refusals, so the message is matched too: a look-up proves
+that the venue does not have the order only by 404, 40410000 and a message that begins "order not found" (its router
+answers 404, 40410000 "endpoint not found").
 """
 
 from dataclasses import dataclass
@@ -20,6 +24,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
+from domain.model.reports import OrderEnded
 from domain.model.values import Reason, ReasonSource
 from domain.ports.venue import (
     AlreadyPlaced,
@@ -28,6 +33,7 @@ from domain.ports.venue import (
     CancelPostponed,
     CancelTaken,
     CancelUnknown,
+    EndedAtOnce,
     NotExecuted,
     NotSent,
     OutcomeUnknown,
@@ -48,6 +54,8 @@ NOT_EXECUTED_MESSAGE = "not executed:"
 UNAUTHORIZED_CODE = 40110000
 FORBIDDEN_KEY_MESSAGE = "forbidden."
 """The broker answers a wrong key with 403 and this message; 403 otherwise means missing funds or shares."""
+NOT_FOUND_CODE = 40410000
+NOT_FOUND_MESSAGE = "order not found"
 
 BAD_REQUEST = 400
 UNAUTHORIZED = 401
@@ -57,7 +65,9 @@ UNPROCESSABLE = 422
 TOO_MANY_REQUESTS = 429
 UNAVAILABLE = 503
 
-_REFUSALS = frozenset({BAD_REQUEST, FORBIDDEN, NOT_FOUND, UNPROCESSABLE})
+_REFUSALS = frozenset({BAD_REQUEST, FORBIDDEN, UNPROCESSABLE})
+_CODES_PER_STATUS = 100_000
+_CODE_NUMBER_MIN = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +88,7 @@ def complaint_of(answer: HttpAnswer) -> Complaint | None:
     if message is None:
         return None
     code = data.get("code")
-    return Complaint(code=code if isinstance(code, int) else None, message=message)
+    return Complaint(code=code if type(code) is int else None, message=message)
 
 
 def submission_outcome(answer: HttpAnswer, *, order_id: UUID, now: datetime, wait_max: timedelta) -> SubmissionOutcome:
@@ -94,7 +104,7 @@ def submission_outcome(answer: HttpAnswer, *, order_id: UUID, now: datetime, wai
         return OutcomeUnknown(error=describe(answer))
     if answer.status == UNPROCESSABLE and DUPLICATE_MESSAGE in complaint.message:
         return AlreadyPlaced()
-    if answer.status in _REFUSALS:
+    if answer.status in _REFUSALS and _has_venue_code(answer, complaint):
         return Rejected(reason=_reason(complaint))
     if _is_declared_not_executed(answer, complaint):
         return NotExecuted(error=complaint.message)
@@ -131,9 +141,21 @@ def cancel_outcome(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) ->
         wait = retry_after(answer, now=now, wait_max=wait_max)
         return CancelPostponed(error=describe(answer), retry_after=wait)
     complaint = complaint_of(answer)
-    if complaint is not None and answer.status in {NOT_FOUND, UNPROCESSABLE}:
+    is_refused = answer.status == UNPROCESSABLE and complaint is not None and _has_venue_code(answer, complaint)
+    if complaint is not None and (is_refused or proves_absence(answer)):
         return CancelNotPossible(reason=_reason(complaint))
     return CancelUnknown(error=describe(answer))
+
+
+def proves_absence(answer: HttpAnswer) -> bool:
+    """Return whether the answer says, in the venue's own words, that it does not have the order now."""
+    complaint = complaint_of(answer)
+    return (
+        answer.status == NOT_FOUND
+        and complaint is not None
+        and complaint.code == NOT_FOUND_CODE
+        and complaint.message.startswith(NOT_FOUND_MESSAGE)
+    )
 
 
 def describe(answer: HttpAnswer) -> str:
@@ -147,12 +169,22 @@ def describe_failure(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _placed(answer: HttpAnswer, order_id: UUID) -> Placed | OutcomeUnknown:
+def _placed(answer: HttpAnswer, order_id: UUID) -> Placed | EndedAtOnce | OutcomeUnknown:
     try:
         data = as_object(parse_json(answer.body), what="order")
-        return Placed(report=parse_acceptance(data, order_id=order_id))
+        report = parse_acceptance(data, order_id=order_id)
     except WireError as error:
         return OutcomeUnknown(error=f"HTTP {answer.status} that cannot be read: {error}")
+    return EndedAtOnce(report=report) if isinstance(report, OrderEnded) else Placed(report=report)
+
+
+def _has_venue_code(answer: HttpAnswer, complaint: Complaint) -> bool:
+    """Return whether the code is one that the venue sends with this HTTP status."""
+    if complaint.code is None:
+        return False
+    status, number = divmod(complaint.code, _CODES_PER_STATUS)
+    is_invalid = answer.status == UNPROCESSABLE and status == BAD_REQUEST
+    return number >= _CODE_NUMBER_MIN and (status == answer.status or is_invalid)
 
 
 def _is_about_the_key(answer: HttpAnswer, complaint: Complaint | None) -> bool:
@@ -170,5 +202,4 @@ def _is_declared_not_executed(answer: HttpAnswer, complaint: Complaint) -> bool:
 
 
 def _reason(complaint: Complaint) -> Reason:
-    code = "VENUE_REFUSED" if complaint.code is None else f"VENUE_{complaint.code}"
-    return Reason(source=ReasonSource.VENUE, code=code, message=complaint.message)
+    return Reason(source=ReasonSource.VENUE, code=f"VENUE_{complaint.code}", message=complaint.message)

@@ -30,11 +30,10 @@ from exchange.alpaca.http_answer import HttpAnswer, NotConnectedError
 from exchange.alpaca.limited_transport import LimitedTransport
 from exchange.alpaca.orders import order_json, parse_found_order, parse_order
 from exchange.alpaca.outcomes import (
-    NOT_FOUND,
     cancel_outcome,
-    complaint_of,
     describe,
     describe_failure,
+    proves_absence,
     question_failure,
     submission_failure,
     submission_outcome,
@@ -188,7 +187,7 @@ class AlpacaVenue:
 
     async def _find(self, path: str, query: Mapping[str, str], *, names: str) -> Json | None:
         answer = await self._ask(RequestPriority.LOOK_UP, path, query, names=names)
-        if answer.status == NOT_FOUND and complaint_of(answer) is not None:
+        if proves_absence(answer):
             return None
         try:
             return as_object(_content(answer), what="order")

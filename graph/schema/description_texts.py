@@ -120,6 +120,10 @@ WORDS = {
     "OrderChangeKind.REJECTED": "The venue refused it.",
     "OrderChangeKind.FAILED": "It was given up; the venue does not have it.",
     "OrderChangeKind.CORRECTED": "The venue corrected or took back an execution.",
+    "OrderChangeKind.REVIVED": (
+        "It was final, and the venue shows that it is live: a REJECTED, FAILED or CANCELED of before is taken back. "
+        "orderStatus may have completed by then; orderUpdates shows it."
+    ),
     "OrderSide": "Which side of the trade.",
     "OrderSide.BUY": "Buy.",
     "OrderSide.SELL": "Sell.",

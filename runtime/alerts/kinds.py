@@ -37,6 +37,15 @@ ALERTS: Mapping[str, AlertKind] = {
         identity_fields=ORDER,
         shown_fields=ORDER,
     ),
+    "order_revived": AlertKind(
+        name="order_revived",
+        title="order live again",
+        summary="The order was REJECTED, FAILED or CANCELED, and the exchange shows that it has it. It can fill.",
+        action="Notify the account, which may have placed another order instead. Cancel the one that is not wanted. "
+        "Find out what gave the wrong answer: a proxy in front of the exchange, or the exchange.",
+        identity_fields=ORDER,
+        shown_fields=ORDER,
+    ),
     "order_in_doubt_too_long": AlertKind(
         name="order_in_doubt_too_long",
         title="order IN_DOUBT too long",

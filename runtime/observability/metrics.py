@@ -59,6 +59,7 @@ SERIES: Mapping[Metric, Series] = {
     Metric.ORDERS_IN_DOUBT: _counter("Orders that were sent and whose outcome was unknown."),
     Metric.ORDERS_FAILED: _counter("Orders that failed after the last attempt."),
     Metric.ORDERS_REJECTED: _counter("Orders that the venue rejected."),
+    Metric.ORDERS_REVIVED: _counter("Orders that were final and turned out to be live at the venue."),
     Metric.VENUE_CIRCUIT: _gauge("The venue's circuit breaker: 0 closed, 1 probing with one order, 2 open."),
     Metric.VENUE_CIRCUIT_OPENED: _counter("Times the circuit breaker opened after a run of failures."),
     Metric.VENUE_PAUSES: _counter("Times the venue's rate limit paused all workers."),

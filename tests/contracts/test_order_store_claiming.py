@@ -6,8 +6,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.model.order import End
+from domain.model.reports import Report
 from domain.ports.order_store import OrderStore
-from tests.support.examples import accepted, cancel_asked, ended
+from tests.support.examples import accepted, cancel_asked, ended, refused
 from tests.support.processes import eventually
 from tests.support.store_driver import Clerk
 
@@ -75,8 +76,9 @@ async def test_a_sweep_takes_the_longest_due_first_and_only_the_overdue(store: O
 
 
 async def test_an_order_that_the_venue_has_is_never_claimed(store: OrderStore, clerk: Clerk) -> None:
-    ids = await clerk.store(2)
-    await clerk.record({ids[0]: [accepted()], ids[1]: [ended(End.REJECTED)]})
+    ids = await clerk.store(4)
+    reports: list[list[Report]] = [[accepted()], [ended(End.REJECTED)], [refused()], [refused(), accepted()]]
+    await clerk.record(dict(zip(ids, reports, strict=True)))
 
     assert await store.claim(ids, lease=LEASE) == []
     assert await store.claim_due(limit=10, overdue_by=NO_TIME, lease=LEASE) == []

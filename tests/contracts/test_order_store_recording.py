@@ -11,12 +11,13 @@ from uuid_utils.compat import uuid7
 from domain.model.apply_reports import apply_reports
 from domain.model.changes import ChangeKind
 from domain.model.errors import ExecutionIdTakenError, VersionConflictError
-from domain.model.order import CANCELED_BEFORE_SENDING, End
+from domain.model.order import CANCELED_BEFORE_SENDING, End, OrderStatus
 from domain.model.reports import Report
 from domain.ports.order_store import ExecutionKey, OrderStore, OrderWrite
 from domain.services.order_cache import OrderCache
 from domain.services.recording import Recording
 from tests.support.examples import (
+    VENUE_REFUSES,
     accepted,
     became_unknown,
     busted,
@@ -28,6 +29,7 @@ from tests.support.examples import (
     filled,
     new_order,
     now,
+    refused,
 )
 from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.support.fakes.telemetry import RecordingTelemetry
@@ -296,3 +298,52 @@ async def test_a_fill_is_recorded_when_it_is_stored_with_that_order(store: Order
 
     assert set(await store.recorded_fills(asked)) == {("V1", "E1")}
     assert not await store.recorded_fills([])
+
+
+async def test_an_order_that_is_live_again_has_two_changes_and_is_open_at_the_venue(
+    store: OrderStore, clerk: Clerk
+) -> None:
+    (order_id,) = await clerk.store(1)
+    await clerk.record({order_id: [refused()]})
+
+    recorded = await clerk.record({order_id: [filled("1")]})
+
+    assert [(change.kind, change.order.status) for change in recorded] == [
+        (ChangeKind.REVIVED, OrderStatus.PLACED),
+        (ChangeKind.FILL, OrderStatus.PARTIALLY_FILLED),
+    ]
+    assert [change.order.reason for change in recorded] == [None, None]
+    assert [row.order.id for row in await store.open_at_venue(silent_for=timedelta(0), limit=9)] == [order_id]
+
+
+async def test_a_refusal_is_read_as_it_was_written(store: OrderStore, clerk: Clerk) -> None:
+    ids = await clerk.store(2)
+
+    await clerk.record({ids[0]: [became_unknown(refusal=VENUE_REFUSES)], ids[1]: [refused()]})
+
+    kept, decided = (loaded.order for loaded in (await store.load(ids, [])).values())
+    assert (kept.status, kept.facts.refusal) == (OrderStatus.IN_DOUBT, VENUE_REFUSES)
+    assert (decided.status, decided.reason) == (OrderStatus.REJECTED, VENUE_REFUSES)
+
+
+async def test_a_kept_refusal_survives_a_write_that_did_not_read_it(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    await clerk.record({order_id: [became_unknown()]})
+    decided_before = await clerk.decide({order_id: [cancel_asked()]})
+    await clerk.record({order_id: [became_unknown(refusal=VENUE_REFUSES)]})
+
+    await store.write(decided_before)
+
+    assert (await store.load([order_id], []))[order_id].order.facts.refusal == VENUE_REFUSES
+
+
+async def test_a_report_decided_before_a_refusal_was_recorded_is_decided_again(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    decided_before = await clerk.decide({order_id: [accepted()]})
+    await clerk.record({order_id: [refused()]})
+
+    with pytest.raises(VersionConflictError):
+        await store.write(decided_before)
+    recorded = await clerk.record({order_id: [accepted()]})
+
+    assert [change.kind for change in recorded] == [ChangeKind.REVIVED]

@@ -15,8 +15,11 @@ from sqlalchemy.pool import NullPool
 from uuid_utils.compat import uuid7
 
 from db.columns import metadata
+from db.engine import open_database
 from db.migrate import upgrade
+from domain.model.order import OrderStatus
 from tests.support.examples import now
+from tests.support.postgres_stores import make_store
 from tests.support.processes import eventually
 from tests.support.servers import PostgresServer
 
@@ -48,6 +51,14 @@ INSERT INTO orders (
     place_due_at, is_open_at_venue
 )
 VALUES ($1, 'alice', $2, 'US0378331005', 'AAPL', 'BUY', 'MARKET', 'DAY', 10, $3, now(), now(), $4, $5)
+"""
+END_AS_REJECTED = """
+UPDATE orders SET
+    ends = '{REJECTED}', rank = $3, venue_order_id = $4,
+    end_reasons = jsonb_build_object(
+        'REJECTED', jsonb_build_object('source', 'VENUE', 'code', $2::text, 'message', 'no')
+    )
+WHERE id = $1
 """
 OUTSIDE = ["alembic_version", "alembic_version_pkc"]
 
@@ -120,6 +131,38 @@ async def test_open_orders_that_there_are_already_are_counted_beside_old_process
     finally:
         await old.close()
         await watching.close()
+    await postgres_server.drop_database(before)
+
+
+async def test_refusals_that_were_stored_as_ends_become_refusals(postgres_server: PostgresServer) -> None:
+    before = await postgres_server.create_database()
+    await asyncio.to_thread(upgrade, before, "0002")
+    refused, refused_in_doubt, ended, live = [uuid7() for _ in range(4)]
+    connection = await asyncpg.connect(before)
+    try:
+        for order_id, code, rank, venue_order_id in (
+            (refused, "VENUE_40310000", 0, None),
+            (refused_in_doubt, "VENUE_REFUSED", 0, None),
+            (ended, "VENUE_REJECTED", 0, "v-1"),
+            (live, "VENUE_40310000", 2, "v-2"),
+        ):
+            await connection.execute(INSERT_ORDER, order_id, str(order_id), "REJECTED", None, False)
+            await connection.execute(END_AS_REJECTED, order_id, code, rank, venue_order_id)
+        doubt = '{"SENT_UNKNOWN": {"source": "SYSTEM", "code": "OUTCOME_UNKNOWN", "message": "lost"}}'
+        await connection.execute(
+            "UPDATE orders SET phase = 1, phase_reasons = $2 WHERE id = $1", refused_in_doubt, doubt
+        )
+
+        await asyncio.to_thread(upgrade, before)
+        async with open_database(before, application_name="test") as database:
+            rows = await make_store(database).load([refused, refused_in_doubt, ended, live], [])
+    finally:
+        await connection.close()
+
+    orders = {order_id: row.order for order_id, row in rows.items()}
+    assert {order.status for order in orders.values()} == {OrderStatus.REJECTED}
+    assert {order_id for order_id, order in orders.items() if not order.facts.ends} == {refused, refused_in_doubt}
+    assert {order.reason.message for order in orders.values() if order.reason} == {"no"}
     await postgres_server.drop_database(before)
 
 

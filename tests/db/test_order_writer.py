@@ -1,9 +1,12 @@
 """Recording in the tables: exact sums, and updates that touch no index."""
 
 from decimal import Decimal
+from uuid import UUID
 
 from db.database import Database
-from tests.support.examples import accepted, filled
+from domain.model.order import End
+from domain.model.reports import Report
+from tests.support.examples import accepted, ended, filled, refused
 from tests.support.store_driver import Clerk
 
 
@@ -38,3 +41,24 @@ async def test_fills_are_heap_only_updates(clerk: Clerk, database: Database) -> 
     updates = after["n_tup_upd"] - before["n_tup_upd"]
     assert updates == 1_000
     assert (after["n_tup_hot_upd"] - before["n_tup_hot_upd"]) / updates >= 0.95
+
+
+async def test_open_orders_are_counted_through_refusals_and_revivals(clerk: Clerk, database: Database) -> None:
+    async def counted() -> int:
+        (row,) = await database.fetch("SELECT open_orders FROM accounts WHERE id = 'alice'")
+        open_orders: int = row["open_orders"]
+        return open_orders
+
+    seen, ended_at_once = await clerk.store(2)
+    counts = [await counted()]
+    batches: list[dict[UUID, list[Report]]] = [
+        {seen: [refused()], ended_at_once: [refused()]},
+        {seen: [accepted()]},
+        {seen: [ended(End.CANCELED)]},
+        {ended_at_once: [filled("1", name="e-2"), ended(End.EXPIRED)]},
+    ]
+    for reports in batches:
+        await clerk.record(reports)
+        counts.append(await counted())
+
+    assert counts == [2, 0, 1, 0, 0]

@@ -22,6 +22,7 @@ from domain.model.reports import (
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
+    SubmissionRefused,
 )
 from domain.model.values import Reason, ReasonSource
 from tests.support.fakes.clock import MIDNIGHT
@@ -60,7 +61,8 @@ reports: st.SearchStrategy[Report] = st.one_of(
     st.builds(CancelRequested, at=moments),
     st.builds(CancelSent, request=numbers, at=moments),
     st.builds(CancelRefused, reason=reasons, request=st.none() | numbers, at=moments),
-    st.builds(SubmissionInDoubt, reason=reasons, at=moments),
+    st.builds(SubmissionInDoubt, reason=reasons, refusal=st.none() | reasons, at=moments),
+    st.builds(SubmissionRefused, reason=reasons, at=moments),
     st.builds(SubmissionGivenUp, reason=reasons, at=moments),
 )
 

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from domain.model.errors import VenueBusyError, VenueUnauthorizedError
-from domain.model.order import VenueRank
-from domain.model.values import ReasonSource
+from domain.model.order import End, VenueRank
+from domain.model.values import Reason, ReasonSource
 from domain.ports.venue import (
     AlreadyPlaced,
     CancelNotPossible,
@@ -16,6 +16,7 @@ from domain.ports.venue import (
     CancelPostponed,
     CancelTaken,
     CancelUnknown,
+    EndedAtOnce,
     NotExecuted,
     NotSent,
     OutcomeUnknown,
@@ -26,7 +27,13 @@ from domain.ports.venue import (
     Unauthorized,
 )
 from exchange.alpaca.http_answer import AnswerLostError, AnswerTooLargeError, HttpAnswer, NotConnectedError
-from exchange.alpaca.outcomes import cancel_outcome, question_failure, submission_failure, submission_outcome
+from exchange.alpaca.outcomes import (
+    cancel_outcome,
+    proves_absence,
+    question_failure,
+    submission_failure,
+    submission_outcome,
+)
 
 ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 NOW = datetime(2026, 1, 5, 8, 0, 30, tzinfo=UTC)
@@ -73,20 +80,76 @@ def test_a_client_order_id_that_is_taken_proves_an_earlier_placement() -> None:
     assert outcome(422, complaint("client_order_id must be unique")) == AlreadyPlaced()
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 422])
-def test_a_refusal_in_the_venues_words_refuses_the_order(status: int) -> None:
-    found = outcome(status, complaint("insufficient buying power", code=40310000))
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, 40010000), (403, 40310000), (403, 40310100), (422, 40010001), (422, 42210000), (422, 42210001)],
+)
+def test_a_refusal_in_the_venues_words_refuses_the_order(status: int, code: int) -> None:
+    found = outcome(status, complaint("insufficient buying power", code=code))
 
     assert isinstance(found, Rejected)
     assert found.reason.source is ReasonSource.VENUE
-    assert found.reason.code == "VENUE_40310000"
+    assert found.reason.code == f"VENUE_{code}"
     assert found.reason.message == "insufficient buying power"
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 413, 422, 451])
-@pytest.mark.parametrize("body", [b"", GATEWAY_PAGE, b"{}", b'{"message": ""}', b'{"message": 7}'])
+NOT_THE_VENUES = [
+    b"",
+    GATEWAY_PAGE,
+    b"Not Found",
+    b"null",
+    b"[]",
+    b'"refused"',
+    b"{}",
+    b'{"message": ""}',
+    b'{"message": 7}',
+    b'{"message": null}',
+    b'{"message": "no Route matched with those values"}',
+    b'{"message": "Not Found"}',
+    b'{"message": "insufficient buying power"}',
+    b'{"code": null, "message": "refused"}',
+    b'{"code": true, "message": "refused"}',
+    b'{"code": "40310000", "message": "refused"}',
+    b'{"code": 40310000.0, "message": "refused"}',
+    b'{"code": 7, "message": "refused"}',
+    b'{"code": -40310000, "message": "refused"}',
+    b'{"code": 50010000, "message": "refused"}',
+    b'{"code": 40000001, "message": "refused"}',
+    b'{"error": {"code": 40310000, "message": "refused"}}',
+]
+"""Bodies that a gateway, a router or a wrong address answers as well."""
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 409, 410, 413, 422, 451])
+@pytest.mark.parametrize("body", NOT_THE_VENUES)
 def test_a_refusal_that_is_not_in_the_venues_form_proves_nothing(status: int, body: bytes) -> None:
     assert isinstance(outcome(status, body), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("body", NOT_THE_VENUES)
+def test_a_403_that_is_not_in_the_venues_form_refuses_no_order(body: bytes) -> None:
+    assert isinstance(outcome(403, body), OutcomeUnknown | Unauthorized)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, 40310000), (400, 42210000), (403, 40010000), (403, 42210000), (422, 40310000), (422, 40410000)],
+)
+def test_a_code_that_the_venue_does_not_send_with_that_status_proves_nothing(status: int, code: int) -> None:
+    assert isinstance(outcome(status, complaint("refused", code=code)), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("code", [40310000, 42210000])
+@pytest.mark.parametrize("message", ["null", '""', "7"])
+def test_a_refusal_without_words_proves_nothing(code: int, message: str) -> None:
+    body = f'{{"code": {code}, "message": {message}}}'.encode()
+
+    assert isinstance(outcome(code // 100_000, body), OutcomeUnknown)
+
+
+@pytest.mark.parametrize("message", ["order not found for x", "endpoint not found", 'asset "AAPL" not found'])
+def test_a_placement_that_is_answered_with_not_found_proves_nothing(message: str) -> None:
+    assert isinstance(outcome(404, complaint(message, code=40410000)), OutcomeUnknown)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 405, 408, 409, 425, 500, 502, 503, 504, 520])
@@ -112,6 +175,7 @@ def test_a_401_refuses_us_and_not_the_order(body: bytes) -> None:
 def test_a_403_about_the_key_refuses_us_and_not_the_order() -> None:
     assert isinstance(outcome(403, b'{"message": "forbidden."}'), Unauthorized)
     assert isinstance(outcome(403, b'{"message": "access denied"}'), Unauthorized)
+    assert isinstance(outcome(403, complaint("insufficient buying power", code=40310000)), Rejected)
     assert isinstance(outcome(403, complaint("request is not authorized", code=40110000)), Unauthorized)
 
 
@@ -188,7 +252,7 @@ def test_a_question_that_is_one_too_many_says_when_to_ask_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body"), [(401, b""), (403, complaint("forbidden.")), (403, complaint("no", code=40110000))]
+    ("status", "body"), [(401, b""), (403, b'{"message": "forbidden."}'), (403, complaint("no", code=40110000))]
 )
 def test_a_question_under_a_wrong_key_blames_the_key(status: int, body: bytes) -> None:
     answer = HttpAnswer(status=status, body=body)
@@ -203,10 +267,14 @@ def test_any_other_answer_to_a_question_concerns_this_question_alone(status: int
 
 def test_a_cancel_request_is_taken_refused_or_unknown() -> None:
     assert canceled(204) == CancelTaken()
-    for status in (404, 422):
-        refused = canceled(status, complaint("order is not cancelable"))
+    for status, code, message in (
+        (404, 40410000, "order not found for v1"),
+        (422, 40010001, "order pending cancel"),
+        (422, 42210000, 'order is already in "filled" state'),
+    ):
+        refused = canceled(status, complaint(message, code=code))
         assert isinstance(refused, CancelNotPossible)
-        assert refused.reason.message == "order is not cancelable"
+        assert refused.reason.message == message
     for status in (302, 400, 401, 403, 404, 408, 422, 500, 503):
         assert isinstance(canceled(status, GATEWAY_PAGE), CancelUnknown)
 
@@ -222,3 +290,45 @@ def canceled(status: int, body: bytes = b"", **headers: str) -> CancelOutcome:
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     answer = HttpAnswer(status=status, body=body, headers=named)
     return cancel_outcome(answer, now=NOW, wait_max=timedelta(seconds=60))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 422])
+@pytest.mark.parametrize("body", [*NOT_THE_VENUES, complaint("endpoint not found", code=40410000)])
+def test_an_answer_that_is_not_the_venues_does_not_prove_that_a_cancel_is_impossible(status: int, body: bytes) -> None:
+    assert isinstance(canceled(status, body), CancelUnknown)
+
+
+def test_only_the_venues_own_words_prove_that_it_does_not_have_the_order() -> None:
+    absent = complaint("order not found for 01890a5d", code=40410000)
+
+    assert proves_absence(HttpAnswer(status=404, body=absent))
+    assert not any(proves_absence(HttpAnswer(status=status, body=absent)) for status in (200, 400, 403, 410, 422, 500))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *NOT_THE_VENUES,
+        complaint("endpoint not found", code=40410000),
+        complaint("endpoint not found: /v2/orders", code=40410000),
+        complaint("the order not found", code=40410000),
+        complaint("position does not exist", code=40410000),
+        complaint("order not found for x", code=40410001),
+        b'{"message": "order not found for x"}',
+        b'{"code": "40410000", "message": "order not found for x"}',
+        b'{"code": 40410000, "message": null}',
+    ],
+)
+def test_any_other_404_proves_no_absence(body: bytes) -> None:
+    assert not proves_absence(HttpAnswer(status=404, body=body))
+
+
+@pytest.mark.parametrize("times", [{"failed_at": "2026-01-05T08:00:01Z"}, {}])
+def test_a_success_whose_order_is_rejected_proves_that_it_ended(times: dict[str, str]) -> None:
+    body = orjson.loads(order_body()) | {"status": "rejected", "reject_reason": "no borrow"} | times
+
+    found = outcome(200, orjson.dumps(body))
+
+    assert isinstance(found, EndedAtOnce)
+    assert (found.report.end, found.report.venue_order_id) == (End.REJECTED, "v1")
+    assert found.report.reason == Reason(source=ReasonSource.VENUE, code="VENUE_REJECTED", message="no borrow")

@@ -24,6 +24,7 @@ from domain.model.reports import (
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
+    SubmissionRefused,
 )
 from domain.model.values import Instrument, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from tests.support.fakes.clock import MIDNIGHT
@@ -31,6 +32,7 @@ from tests.support.fakes.clock import MIDNIGHT
 ISIN = "US0378331005"
 ORDER_ID = UUID(int=0xABC)
 VENUE_SAYS = Reason(source=ReasonSource.VENUE, code="VENUE_SAID_SO", message="The venue said so.")
+VENUE_REFUSES = Reason(source=ReasonSource.VENUE, code="VENUE_40310000", message="insufficient buying power")
 WE_SAY = Reason(source=ReasonSource.SYSTEM, code="WE_SAID_SO", message="We said so.")
 
 
@@ -137,9 +139,9 @@ def corrected(quantity: str, *, name: str = "E1", price: str = "12.5", second: i
     )
 
 
-def ended(end: End, *, reason: Reason = VENUE_SAYS) -> OrderEnded:
+def ended(end: End, *, reason: Reason = VENUE_SAYS, venue_order_id: str | None = None) -> OrderEnded:
     """The order's life is over."""
-    return OrderEnded(end=end, reason=reason, venue_order_id=None, at=at(4))
+    return OrderEnded(end=end, reason=reason, venue_order_id=venue_order_id, at=at(4))
 
 
 def cancel_asked() -> CancelRequested:
@@ -157,9 +159,14 @@ def cancel_refused(request: int | None = 1, *, second: int = 7) -> CancelRefused
     return CancelRefused(reason=VENUE_SAYS, request=request, at=at(second))
 
 
-def became_unknown() -> SubmissionInDoubt:
-    """The answer was lost."""
-    return SubmissionInDoubt(reason=WE_SAY, at=at(1))
+def became_unknown(*, refusal: Reason | None = None) -> SubmissionInDoubt:
+    """The answer was lost; a later one may have refused the order."""
+    return SubmissionInDoubt(reason=WE_SAY, at=at(1), refusal=refusal)
+
+
+def refused(reason: Reason = VENUE_REFUSES) -> SubmissionRefused:
+    """The venue refused the order in an answer."""
+    return SubmissionRefused(reason=reason, at=at(1))
 
 
 def given_up() -> SubmissionGivenUp:

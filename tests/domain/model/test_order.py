@@ -1,12 +1,15 @@
 """The status table, rule by rule, and what people read beside the status."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
 
 from domain.model.cancel_requests import CancelRequests
+from domain.model.changes import ChangeKind
 from domain.model.order import (
     CANCELED_AS_ASKED,
+    CANCELED_BEFORE_SENDING,
     FINAL_STATUSES,
     End,
     Facts,
@@ -17,8 +20,10 @@ from domain.model.order import (
     derive_status,
     is_submission_over,
 )
+from domain.model.reports import Report
 from domain.model.values import Reason, ReasonSource
 from tests.support.examples import (
+    VENUE_REFUSES,
     VENUE_SAYS,
     WE_SAY,
     accepted,
@@ -32,6 +37,8 @@ from tests.support.examples import (
     ended,
     filled,
     given_up,
+    refused,
+    told,
 )
 
 
@@ -52,6 +59,91 @@ def test_an_order_whose_answer_was_lost_is_in_doubt() -> None:
 
 def test_an_order_that_was_given_up_has_failed() -> None:
     assert status_of(Facts(phase=SubmissionPhase.GIVEN_UP)) is OrderStatus.FAILED
+
+
+def test_an_order_that_an_answer_refused_is_rejected_with_the_venues_reason() -> None:
+    order = an_order_told(became_unknown(), refused())
+
+    assert order.status is OrderStatus.REJECTED
+    assert order.reason == VENUE_REFUSES
+    assert is_submission_over(order.facts)
+
+
+def test_a_refusal_and_giving_up_give_the_same_order_in_either_order() -> None:
+    assert an_order_told(refused(), given_up()).facts == an_order_told(given_up(), refused()).facts
+    assert an_order_told(refused(), given_up()).status is OrderStatus.REJECTED
+
+
+def test_a_refusal_of_an_order_that_may_be_there_is_kept_and_decides_nothing() -> None:
+    order = an_order_told(became_unknown(refusal=VENUE_REFUSES))
+
+    assert order.status is OrderStatus.IN_DOUBT
+    assert order.reason == WE_SAY
+    assert order.facts.refusal == VENUE_REFUSES
+    assert not is_submission_over(order.facts)
+
+
+def test_the_kept_refusal_is_the_reason_once_it_decides() -> None:
+    order = an_order_told(became_unknown(refusal=VENUE_REFUSES), refused(VENUE_SAYS))
+
+    assert order.reason == VENUE_REFUSES
+
+
+LIVE = [accepted(rank=VenueRank.ACCEPTED), accepted(), filled("1"), busted(), corrected("1"), ended(End.EXPIRED)]
+
+
+@pytest.mark.parametrize("belief", [refused(), given_up(), ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING)])
+@pytest.mark.parametrize("evidence", LIVE)
+def test_evidence_of_life_revives_an_order_by_a_change_of_its_own(belief: Report, evidence: Report) -> None:
+    believed = an_order_told(belief)
+
+    applied = told(believed, evidence)
+
+    revived = applied.changes[0]
+    assert revived.kind is ChangeKind.REVIVED
+    assert revived.order.status is OrderStatus.PLACED
+    assert [change.order.version for change in applied.changes] == [
+        believed.version + number for number in range(1, len(applied.changes) + 1)
+    ]
+    assert applied.order.status not in {OrderStatus.REJECTED, OrderStatus.FAILED, OrderStatus.CANCELED}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "kinds", "status"),
+    [
+        ([accepted()], "REVIVED", OrderStatus.PLACED),
+        ([filled("1")], "REVIVED FILL", OrderStatus.PARTIALLY_FILLED),
+        ([filled("10")], "REVIVED FILL", OrderStatus.FILLED),
+        ([accepted(), ended(End.CANCELED)], "REVIVED CANCELED", OrderStatus.CANCELED),
+        ([ended(End.CANCELED)], "REVIVED CANCELED", OrderStatus.CANCELED),
+        ([ended(End.EXPIRED)], "REVIVED EXPIRED", OrderStatus.EXPIRED),
+        ([ended(End.REJECTED)], "REJECTED", OrderStatus.REJECTED),
+        ([ended(End.REJECTED), accepted()], "REJECTED PLACED", OrderStatus.REJECTED),
+        ([accepted(), ended(End.REJECTED)], "REVIVED REJECTED", OrderStatus.REJECTED),
+    ],
+)
+def test_what_the_venue_shows_follows_the_change_revived(
+    evidence: Sequence[Report], kinds: str, status: OrderStatus
+) -> None:
+    applied = told(an_order_told(refused()), *evidence)
+
+    assert " ".join(change.kind for change in applied.changes) == kinds
+    assert applied.order.status is status
+
+
+def test_an_order_with_an_open_cancel_request_is_revived_as_pending_cancel() -> None:
+    applied = told(an_order_told(became_unknown(), cancel_asked(), refused()), accepted())
+
+    assert [(change.kind, change.order.status) for change in applied.changes] == [
+        (ChangeKind.REVIVED, OrderStatus.PENDING_CANCEL)
+    ]
+
+
+def test_an_order_that_the_venue_shows_for_the_first_time_is_not_revived() -> None:
+    assert [change.kind for change in told(an_order_told(became_unknown()), accepted()).changes] == [ChangeKind.PLACED]
+    assert [change.kind for change in told(an_order_told(ended(End.REJECTED)), filled("1")).changes] == [
+        ChangeKind.FILL
+    ]
 
 
 @pytest.mark.parametrize("phase", SubmissionPhase)
@@ -166,6 +258,10 @@ def test_placing_is_not_over_while_an_order_waits_or_is_in_doubt() -> None:
         (an_order_told(accepted()), None),
         (an_order_told(became_unknown()), WE_SAY),
         (an_order_told(given_up()), WE_SAY),
+        (an_order_told(refused()), VENUE_REFUSES),
+        (an_order_told(given_up(), refused()), VENUE_REFUSES),
+        (an_order_told(refused(), ended(End.REJECTED)), VENUE_SAYS),
+        (an_order_told(refused(), accepted()), None),
         (an_order_told(ended(End.REJECTED)), VENUE_SAYS),
         (an_order_told(ended(End.EXPIRED)), VENUE_SAYS),
         (an_order_told(ended(End.CANCELED)), VENUE_SAYS),
@@ -203,6 +299,8 @@ def test_of_two_wordings_of_one_end_the_same_holds_in_either_order(swapped: bool
         (an_order_told(filled("4"), ended(End.CANCELED)), "0"),
         (an_order_told(filled("12")), "0"),
         (an_order_told(given_up()), "0"),
+        (an_order_told(refused()), "0"),
+        (an_order_told(refused(), accepted()), "10"),
     ],
 )
 def test_what_is_left_is_zero_once_final_and_never_negative(order: Order, leaves: str) -> None:

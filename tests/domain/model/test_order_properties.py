@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, permutations
 
 import pytest
 from hypothesis import given, settings
@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from domain.model.apply_reports import apply_reports
 from domain.model.changes import ChangeKind
+from domain.model.execution_index import SAME_FILL_WITHIN
 from domain.model.executions import Execution, Trade
 from domain.model.order import CANCELED_BEFORE_SENDING, End, Order, OrderStatus, VenueRank
 from domain.model.progress import PROGRESS, STEPS_BACK
 from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderEnded, OrderFilled, Report
 from domain.model.values import Reason, ReasonSource
 from tests.support.examples import (
+    VENUE_REFUSES,
     VENUE_SAYS,
     accepted,
     an_order,
@@ -35,6 +37,7 @@ from tests.support.examples import (
     ended,
     filled,
     given_up,
+    refused,
 )
 from tests.support.fakes.clock import CountingIds
 
@@ -49,6 +52,10 @@ OUR_HISTORIES: Sequence[Sequence[Report]] = (
     (became_unknown(), cancel_asked()),
     (cancel_asked(), given_up()),
     (cancel_asked(), cancel_sent(), cancel_refused(1), cancel_asked(), cancel_sent(2)),
+    (refused(),),
+    (became_unknown(refusal=OTHER_WORDING),),
+    (cancel_asked(), refused()),
+    (given_up(), refused()),
     (ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING),),
     (became_unknown(), cancel_asked(), ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING)),
 )
@@ -105,11 +112,15 @@ def amendments_of(draw: st.DrawFn, fill: OrderFilled) -> list[Report]:
     amendments: list[Report] = [*draw(st.lists(amendment, max_size=3))]
     comes_to_the_total_again = draw(st.booleans())
     if amendments and comes_to_the_total_again:
-        trade = Trade(quantity=fill.trade.quantity + 1, price=fill.trade.price)
-        amendments.append(replace(fill, venue_execution_id=f"{name}-again", trade=trade))
+        trade = Trade(quantity=fill.trade.quantity + draw(st.sampled_from([0, 1])), price=fill.trade.price)
+        later = fill.at + 2 * SAME_FILL_WITHIN
+        amendments.append(replace(fill, venue_execution_id=f"{name}-again", trade=trade, at=later))
     return amendments
 
 
+submission_reports: st.SearchStrategy[Report] = st.sampled_from(
+    [became_unknown(), became_unknown(refusal=VENUE_REFUSES), given_up(), refused()]
+)
 other_reports = st.lists(
     st.one_of(
         st.builds(
@@ -117,6 +128,7 @@ other_reports = st.lists(
         ),
         st.builds(ended, st.sampled_from(End), reason=st.sampled_from([VENUE_SAYS, OTHER_WORDING])),
         st.builds(cancel_refused, st.none(), second=st.integers(min_value=8, max_value=10)),
+        submission_reports,
     ),
     max_size=4,
 )
@@ -260,6 +272,15 @@ def test_a_fill_that_counts_differently_under_the_same_total_is_another_fill() -
     assert ledger.order.facts.filled_quantity == Decimal(6)
 
 
+def test_an_equal_trade_that_comes_to_the_same_total_after_a_bust_is_another_fill() -> None:
+    fill = filled("5", cumulative="5")
+    again = replace(fill, venue_execution_id="E2", at=at(60))
+    reports: list[Report] = [fill, busted("E1"), again, fill]
+    orders = [Ledger.after(each, quantity="10").order for each in permutations(reports)]
+
+    assert {order.facts.filled_quantity for order in orders} == {Decimal(5)}
+
+
 def test_a_fill_heard_after_its_bust_is_still_known_by_its_total() -> None:
     ledger = Ledger.after([busted("E1")], [filled("5", cumulative="5")])
 
@@ -281,12 +302,16 @@ STEPS: Sequence[tuple[Sequence[Report], Report, OrderStatus]] = [
     ((cancel_asked(), given_up()), accepted(), OrderStatus.PENDING_CANCEL),
     ((given_up(),), filled("1"), OrderStatus.PARTIALLY_FILLED),
     ((cancel_asked(), given_up()), filled("1"), OrderStatus.PENDING_CANCEL),
+    ((refused(),), accepted(), OrderStatus.PLACED),
+    ((cancel_asked(), refused()), accepted(), OrderStatus.PENDING_CANCEL),
+    ((became_unknown(), refused()), filled("1"), OrderStatus.PARTIALLY_FILLED),
+    ((refused(),), busted(), OrderStatus.PLACED),
     ((canceled_by_us(),), accepted(), OrderStatus.PLACED),
     ((cancel_asked(), canceled_by_us()), accepted(), OrderStatus.PENDING_CANCEL),
     ((canceled_by_us(), ended(End.REJECTED)), accepted(), OrderStatus.REJECTED),
     ((canceled_by_us(),), filled("1"), OrderStatus.PARTIALLY_FILLED),
     ((cancel_asked(), canceled_by_us()), filled("1"), OrderStatus.PENDING_CANCEL),
-    ((canceled_by_us(),), ended(End.EXPIRED), OrderStatus.EXPIRED),
+    ((canceled_by_us(), ended(End.REJECTED)), ended(End.EXPIRED), OrderStatus.EXPIRED),
     ((filled("10"),), busted(), OrderStatus.PLACED),
     ((filled("10"),), corrected("4"), OrderStatus.PARTIALLY_FILLED),
     ((cancel_asked(), filled("10")), busted(), OrderStatus.PENDING_CANCEL),
@@ -305,17 +330,17 @@ def test_each_of_these_steps_back_happens(before: Sequence[Report], report: Repo
 
     ledger.apply([report])
 
-    assert PROGRESS[after] < PROGRESS[status]
+    assert PROGRESS[after] < PROGRESS[status] or ledger.steps[-2][2] is ChangeKind.REVIVED
     assert ledger.order.status is after
 
 
 def test_the_table_of_steps_back_names_nothing_that_cannot_happen() -> None:
     reached = set()
-    for before, report, after in STEPS:
-        ledger = Ledger.after(before, quantity="10")
-        status = ledger.order.status
+    for reports, report, _ in STEPS:
+        ledger = Ledger.after(reports, quantity="10")
+        taken = len(ledger.steps)
         ledger.apply([report])
-        reached.add((status, ledger.steps[-1][2], after))
+        reached |= {(before.status, kind, after.status) for before, after, kind in ledger.steps[taken:]}
 
     listed = {(status, kind, after) for (status, kind), allowed in STEPS_BACK.items() if status for after in allowed}
     assert listed <= reached

@@ -52,6 +52,7 @@ class Steps:
         self._seen_changes = 0
         self._checked: dict[UUID, Order] = {}
         self._versions: dict[UUID, int] = {}
+        self._refused_though_there: set[UUID] = set()
         self.world.store_order()
 
     # --- Steps --------------------------------------------------------------------------------------------------
@@ -81,7 +82,7 @@ class Steps:
             self.world.arrive(_pick(coming, which), is_hidden=is_hidden)
 
     def answer_placement(self, which: int, *, how: int) -> None:
-        """The venue answers a placement, truly, or the answer is lost."""
+        """The venue answers a placement, truly, or the answer is lost, or it is a refusal of an order that is there."""
         waiting = self._waiting(Place.SENDING, which)
         if waiting is None or waiting.request is None:
             return
@@ -89,7 +90,9 @@ class Steps:
         answer: object = OutcomeUnknown(error="read timed out")
         if request.has_arrived:
             answers = (self.world.placed(request.order_id), self.world.placed(request.order_id), AlreadyPlaced())
-            answer = _pick((*answers, answer), how)
+            answer = _pick((*answers, answer, Rejected(reason=VENUE_SAYS)), how)
+            if isinstance(answer, Rejected):  # A gateway's, or that of a second request that crossed with this one.
+                self._refused_though_there.add(request.order_id)
         elif how % 6 < len(NOT_TAKEN):
             answer, request.is_over = NOT_TAKEN[how % 6], True
         if isinstance(answer, OutcomeUnknown):
@@ -159,7 +162,7 @@ class Steps:
         if self._checked.get(order.id) is order:
             return
         self._checked[order.id], now = order, order.status
-        if not (now is OrderStatus.FAILED or _was_canceled_by_us(order)):
+        if not _is_believed_absent(order) or order.id in self._refused_though_there:
             return
         assert order.id not in self.world.venue.orders, f"{order.id} is {now}, and the venue has it"
         moment = self.world.clock()
@@ -178,9 +181,11 @@ class Steps:
             _pick(self.world.workers, 0).sweep(pauses_at=())
             self._answer_all()
             self.check()
-        for row in self.world.rows():
-            assert _is_settled(row.order), f"{row.order.id} is still {row.order.status}"
-            self._check_agreement(row.order)
+        for number in range(len(self.world.venue.orders)):
+            self.tell(number, fills=False)
+        for stored in self.world.rows():
+            assert _is_settled(stored.order), f"{stored.order.id} is still {stored.order.status}"
+            self._check_agreement(stored.order)
 
     def _answer_all(self) -> None:
         while self.world.waiting:
@@ -203,7 +208,7 @@ class Steps:
 
     def _check_agreement(self, order: Order) -> None:
         at_venue = order.id in self.world.venue.orders
-        if order.status is OrderStatus.FAILED or _was_canceled_by_us(order):
+        if _is_believed_absent(order):
             assert not at_venue, f"{order.id} is {order.status}, and the venue has it"
         elif order.status is not OrderStatus.REJECTED:
             assert at_venue, f"{order.id} is {order.status}, and the venue has never seen it"
@@ -215,6 +220,13 @@ class Steps:
 
 def _is_settled(order: Order) -> bool:
     return order.facts.rank > VenueRank.NONE or order.status.is_final
+
+
+def _is_believed_absent(order: Order) -> bool:
+    """Whether the order is final only because the venue is believed not to have it."""
+    if order.status is OrderStatus.REJECTED:
+        return End.REJECTED not in order.facts.ends
+    return order.status is OrderStatus.FAILED or _was_canceled_by_us(order)
 
 
 def _was_canceled_by_us(order: Order) -> bool:

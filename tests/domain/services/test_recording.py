@@ -8,21 +8,23 @@ import pytest
 
 from domain.model.changes import Anomaly
 from domain.model.errors import UnavailableError, VersionConflictError
-from domain.model.order import End, OrderStatus, VenueRank
+from domain.model.order import CANCELED_BEFORE_SENDING, End, OrderStatus, VenueRank
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
 from domain.services.recording import DECISIONS_PER_LOOP_ROUND, VERSION_CONFLICTS_MAX
 from tests.support.examples import (
     ORDER_ID,
     accepted,
+    became_unknown,
     busted,
     cancel_asked,
     corrected,
     ended,
     filled,
     given_up,
+    refused,
 )
-from tests.support.memory_gateway import Desk
+from tests.support.memory_gateway import SECOND, Desk
 
 STRANGER = UUID(int=0xDEAD)
 OTHER = UUID(int=100)
@@ -195,9 +197,6 @@ async def test_without_the_database_nothing_is_published_and_a_repeat_is_safe(de
         ([], filled("11"), Anomaly.OVERFILL),
         ([ended(End.CANCELED)], filled("1"), Anomaly.FILL_AFTER_END),
         ([ended(End.CANCELED)], ended(End.EXPIRED), Anomaly.SEVERAL_ENDS),
-        ([given_up()], accepted(), Anomaly.GIVEN_UP_YET_PLACED),
-        ([given_up()], filled("1"), Anomaly.GIVEN_UP_YET_PLACED),
-        ([given_up()], ended(End.CANCELED), Anomaly.GIVEN_UP_YET_PLACED),
         ([], filled("1", cumulative="3"), Anomaly.MISSED_FILL),
     ],
 )
@@ -220,6 +219,7 @@ async def test_what_should_not_happen_is_counted_once_and_kept(
         [filled("4"), ended(End.CANCELED)],
         [ended(End.REJECTED)],
         [given_up()],
+        [refused()],
         [accepted(), cancel_asked(), ended(End.CANCELED)],
     ],
 )
@@ -227,6 +227,53 @@ async def test_normal_life_in_any_order_raises_no_alarm(desk: Desk, reports: lis
     await desk.report(*reports)
 
     assert desk.telemetry.counted(Metric.ANOMALIES) == 0
+
+
+@pytest.mark.parametrize("before", [refused(), given_up(), ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING)])
+@pytest.mark.parametrize("report", [accepted(), filled("1"), ended(End.EXPIRED), busted()])
+async def test_an_order_that_is_live_again_is_told_to_people_once(desk: Desk, before: Report, report: Report) -> None:
+    await desk.report(before)
+
+    await desk.report(report)
+    await desk.report(report, accepted())
+
+    (told,) = desk.telemetry.said("order_revived")
+    assert told["order_id"] == str(ORDER_ID)
+    assert desk.telemetry.counted(Metric.ORDERS_REVIVED) == 1
+    assert desk.kinds().count("REVIVED") == 1
+
+
+async def test_an_order_that_is_live_again_is_compared_with_the_venues_list(desk: Desk) -> None:
+    await desk.report(refused())
+    desk.venue.keep(ORDER_ID, desk.order().terms)
+
+    await desk.reconciliation.compare_open_orders(silent_for=0 * SECOND)
+
+    assert desk.order().status is OrderStatus.PLACED
+    assert [row.order.id for row in await desk.orders.open_at_venue(silent_for=0 * SECOND, limit=9)] == [ORDER_ID]
+
+
+async def test_an_order_that_is_live_again_can_be_canceled(desk: Desk) -> None:
+    await desk.report(refused())
+    accepted_there = desk.venue.keep(ORDER_ID, desk.order().terms)
+    await desk.report(accepted_there)
+
+    snapshot = await desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.delivery.deliver([ORDER_ID])
+
+    assert snapshot.status is OrderStatus.PENDING_CANCEL
+    assert desk.venue.asked == [f"cancel {accepted_there.venue_order_id}"]
+
+
+async def test_a_cancel_that_waited_when_the_order_was_refused_is_delivered_once_it_is_live_again(desk: Desk) -> None:
+    await desk.report(became_unknown(), cancel_asked(), refused())
+    desk.wake_ups.cancels.clear()
+
+    await desk.report(accepted())
+
+    assert desk.order().status is OrderStatus.PENDING_CANCEL
+    assert desk.wake_ups.cancels == [(ORDER_ID, 0 * SECOND)]
+    assert desk.row().cancel_due_at == desk.clock()
 
 
 async def test_a_second_venue_order_id_is_an_alarm_and_the_same_one_holds_in_any_order(desk: Desk) -> None:

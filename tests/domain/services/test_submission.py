@@ -9,17 +9,20 @@ from uuid import UUID
 
 import pytest
 
-from domain.model.changes import Anomaly, RecordedChange
+from domain.model.changes import RecordedChange
 from domain.model.errors import RequestHeldBackError, UnavailableError, VenueNotConnectedError
 from domain.model.order import End, OrderStatus, VenueRank
 from domain.model.rate_budget import RequestPriority
+from domain.model.reports import Report
 from domain.model.values import Reason, ReasonSource
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import IMMEDIATE, Claim, OrderWrite, WriteTicket
 from domain.ports.rate_limiter import Unlimited
 from domain.ports.telemetry import Metric
+from domain.ports.trading_control import TradingHalt
 from domain.ports.venue import (
     AlreadyPlaced,
+    EndedAtOnce,
     HeldBack,
     NotExecuted,
     NotSent,
@@ -29,7 +32,19 @@ from domain.ports.venue import (
     SubmissionOutcome,
     Unauthorized,
 )
-from tests.support.examples import ORDER_ID, VENUE_SAYS, accepted, busted, cancel_asked, filled, renamed, some_terms
+from tests.support.examples import (
+    ORDER_ID,
+    VENUE_REFUSES,
+    VENUE_SAYS,
+    accepted,
+    busted,
+    cancel_asked,
+    ended,
+    filled,
+    renamed,
+    some_terms,
+)
+from tests.support.fakes.clock import MIDNIGHT
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.memory_gateway import SECOND, Desk
 
@@ -278,6 +293,126 @@ async def test_each_attempt_is_counted_by_its_outcome(
     await desk.attempt()
 
     assert desk.telemetry.counted(Metric.SUBMISSION_ATTEMPTS, outcome=label) == 1
+
+
+# --- Refusals ---------------------------------------------------------------------------------------------------
+
+
+async def test_an_order_that_the_venue_rejects_in_its_answer_is_rejected_at_once(desk: Desk) -> None:
+    desk.venue.will_answer(EndedAtOnce(report=ended(End.REJECTED, venue_order_id="V1")))
+
+    await desk.attempt()
+
+    assert desk.kinds() == ["REJECTED"]
+    assert desk.order().facts.venue_order_id == "V1"
+    assert desk.order().reason == VENUE_SAYS
+
+    await desk.report(accepted())
+
+    assert desk.order().status is OrderStatus.REJECTED
+    assert not desk.telemetry.said("order_revived")
+
+
+async def test_a_refusal_after_a_lost_answer_waits_for_a_look_up_after_the_settle_time(desk: Desk) -> None:
+    desk.venue.will_answer(LOST_ANSWER, Rejected(reason=VENUE_REFUSES))
+    await desk.attempt()
+
+    await desk.attempt(after=5 * SECOND)
+
+    assert desk.order().status is OrderStatus.IN_DOUBT
+    assert desk.row().maybe_sent_at == desk.clock()
+    assert "insufficient buying power" in str(desk.row().last_error)
+    desk.venue.asked.clear()
+
+    await desk.attempt(after=5 * SECOND)
+
+    assert desk.venue.asked == ["find"]
+    assert desk.order().status is OrderStatus.REJECTED
+    assert desk.order().reason == VENUE_REFUSES
+    assert desk.kinds() == ["PLACEMENT_IN_DOUBT", "REJECTED"]
+    assert desk.row().attempts == 2
+    assert await desk.attempt(after=3600 * SECOND) == 0
+
+
+async def test_a_look_up_within_the_settle_time_of_the_refusal_decides_nothing(desk: Desk) -> None:
+    desk.venue.will_answer(LOST_ANSWER, Rejected(reason=VENUE_REFUSES))
+    await desk.attempt()
+    await desk.attempt(after=5 * SECOND)
+
+    desk.row().place_due_at = desk.clock()
+    await desk.attempt(after=4 * SECOND)
+
+    assert desk.order().status is OrderStatus.IN_DOUBT
+    assert desk.wake_ups.placements[-1] == (ORDER_ID, SECOND)
+
+
+async def test_a_refusal_after_a_lost_answer_of_an_order_that_the_venue_has_leaves_it_placed(desk: Desk) -> None:
+    desk.venue.will_answer(LOST_ANSWER, Rejected(reason=VENUE_REFUSES))
+    await desk.attempt()
+    await desk.attempt(after=5 * SECOND)
+    desk.venue.keep(ORDER_ID, desk.order().terms)
+
+    await desk.attempt(after=5 * SECOND)
+
+    assert desk.kinds() == ["PLACEMENT_IN_DOUBT", "PLACED"]
+    assert desk.venue.asked.count("submit") == 2
+
+
+async def test_a_refusal_is_remembered_however_long_look_ups_fail(desk: Desk) -> None:
+    desk.venue.will_answer(LOST_ANSWER, Rejected(reason=VENUE_REFUSES))
+    await desk.attempt()
+    await desk.attempt(after=5 * SECOND)
+    desk.venue.is_reachable = False
+    for _ in range(2 * desk.max_attempts):
+        await desk.attempt(after=60 * SECOND)
+    assert desk.order().status is OrderStatus.IN_DOUBT
+    desk.venue.is_reachable = True
+
+    await desk.attempt(after=60 * SECOND)
+
+    assert desk.order().reason == VENUE_REFUSES
+    assert desk.venue.asked.count("submit") == 2
+
+
+async def test_a_refusal_after_an_attempt_that_died_waits_for_a_look_up_as_well(desk: Desk) -> None:
+    await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
+    desk.venue.will_answer(Rejected(reason=VENUE_REFUSES))
+
+    await desk.attempt(after=40 * SECOND)
+    assert desk.order().status is OrderStatus.IN_DOUBT
+
+    await desk.attempt(after=5 * SECOND)
+    assert desk.order().status is OrderStatus.REJECTED
+
+
+async def test_a_refusal_decides_also_while_trading_is_halted_and_after_a_cancel_was_asked(desk: Desk) -> None:
+    desk.venue.will_answer(LOST_ANSWER, Rejected(reason=VENUE_REFUSES))
+    await desk.attempt()
+    await desk.attempt(after=5 * SECOND)
+    await desk.cancellation.request(ORDER_ID, account_id="alice")
+    halt = TradingHalt(id=ORDER_ID, account_id="alice", halted_at=MIDNIGHT, halted_by="olga", halt_reason="fat finger")
+    await desk.orders.halts.halt(halt)
+
+    await desk.attempt(after=5 * SECOND)
+
+    assert desk.order().status is OrderStatus.REJECTED
+    assert desk.row().cancel_due_at is None
+
+
+@pytest.mark.parametrize("meanwhile", [accepted(), filled("1"), ended(End.CANCELED)], ids=["new", "fill", "canceled"])
+async def test_a_refusal_of_an_order_that_the_stream_has_shown_meanwhile_changes_nothing(
+    desk: Desk, meanwhile: Report
+) -> None:
+    async def show() -> None:
+        await desk.report(meanwhile)
+
+    desk.venue.during_submit = show
+    desk.venue.will_answer(Rejected(reason=VENUE_REFUSES))
+    await desk.attempt()
+
+    assert "REJECTED" not in desk.kinds()
+    assert desk.order().status is not OrderStatus.REJECTED
+    assert desk.row().place_due_at is None
 
 
 # --- Looking up before sending again ----------------------------------------------------------------------------
@@ -741,5 +876,5 @@ async def test_an_order_canceled_by_us_that_shows_at_the_venue_is_canceled_there
 
     assert desk.order().status is OrderStatus.PENDING_CANCEL
     assert desk.wake_ups.cancels == [(ORDER_ID, timedelta(0))]
-    assert desk.telemetry.counted(Metric.ANOMALIES, kind=Anomaly.GIVEN_UP_YET_PLACED) == 1
+    assert desk.telemetry.said("order_revived")
     assert End.CANCELED in desk.order().facts.ends
