@@ -380,3 +380,35 @@ async def test_of_an_external_order_a_look_up_reads_only_the_id() -> None:
         assert await venue.find_by_venue_order_id("v1") == ExternalOrder(venue_order_id="v1")
         with pytest.raises(VenueUnreachableError, match="another order"):
             await venue.find(ORDER_ID)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, '{"code": 40410000, "message": "endpoint not found"}'),
+        (404, '{"message": "no Route matched with those values"}'),
+        (404, '{"message": "Not Found"}'),
+        (404, "<html>not found</html>"),
+        (404, "not found"),
+        (404, ""),
+        (410, '{"code": 40410000, "message": "order not found for x"}'),
+        (422, '{"code": 42210000, "message": "order not found for x"}'),
+    ],
+)
+async def test_a_look_up_answered_by_a_gateway_or_a_router_is_no_answer(status: int, body: str) -> None:
+    async with (
+        serving(answering(lambda: web.Response(status=status, text=body))) as url,
+        reaching(settings(url)) as venue,
+    ):
+        for look_up in (venue.find(ORDER_ID), venue.find_by_venue_order_id("v1")):
+            with pytest.raises(VenueUnreachableError, match=str(status)):
+                await look_up
+
+
+async def test_a_look_up_of_an_order_that_the_venue_does_not_have_finds_none() -> None:
+    body = {"code": 40410000, "message": "order not found for x"}
+    answer = answering(lambda: web.json_response(body, status=404))
+
+    async with serving(answer) as url, reaching(settings(url)) as venue:
+        assert await venue.find(ORDER_ID) is None
+        assert await venue.find_by_venue_order_id("v1") is None
