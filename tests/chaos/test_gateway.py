@@ -27,7 +27,7 @@ def test_a_seed_gives_the_same_answers_in_the_same_order() -> None:
     ],
 )
 def test_each_fault_plays_every_answer(kind: Kind, moments: set[bool]) -> None:
-    scripts = make_scripts(kind, seed="1")
+    scripts = [script for script in make_scripts(kind, seed="1") if script["times"] == EACH_TIMES]
 
     assert len(scripts) == len(ANSWERS) * len(moments) * ROUNDS
     assert {script["after_execution"] for script in scripts} == moments

@@ -42,6 +42,7 @@ def test_only_the_exchanges_own_404_shows_absence() -> None:
     trail.take(_page(*rows))
 
     assert [each.shows_absence for each in trail.requests] == [True, False, False, False, False]
+    assert trail.scripted == {"look-ups": 1}
 
 
 def test_a_request_without_an_answer_is_read_again_until_it_is_old_or_the_log_ends() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from tools.chaos.schedule import Kind
 
-EACH_TIMES = 5
-ROUNDS = 8
-"""One fault plays each answer so often, five requests in a row; then the venue itself answers again."""
+EACH_TIMES = 2
+ROUNDS = 20
+"""One fault plays each answer so often, two requests in a row; then the venue itself answers again."""
 LOST_SUBMISSIONS = 40
 UNTIL_REMOVED_TIMES = 1_000_000
 
@@ -77,11 +77,10 @@ GATEWAY_KINDS = frozenset(_REQUESTS) | {Kind.GATEWAY_SILENCE}
 
 def make_scripts(kind: Kind, *, seed: str) -> Sequence[Script]:
     """Return the scripts of one fault, in the order in which they answer."""
+    # Without lost answers there is little to look up.
+    lost = CLOSED.script(SUBMIT, times=LOST_SUBMISSIONS, after_execution=True)
     if kind is Kind.GATEWAY_SILENCE:
-        return [
-            CLOSED.script(SUBMIT, times=LOST_SUBMISSIONS, after_execution=True),
-            ENDPOINT_NOT_FOUND.script(LOOK_UP, times=UNTIL_REMOVED_TIMES),
-        ]
+        return [lost, ENDPOINT_NOT_FOUND.script(LOOK_UP, times=UNTIL_REMOVED_TIMES)]
     request, moments = _REQUESTS[kind]
     scripts = [
         answer.script(request, times=EACH_TIMES, after_execution=after_execution)
@@ -89,4 +88,4 @@ def make_scripts(kind: Kind, *, seed: str) -> Sequence[Script]:
         for after_execution in moments
     ] * ROUNDS
     Random(seed).shuffle(scripts)
-    return scripts
+    return [lost, *scripts] if kind is Kind.GATEWAY_LOOK_UPS else scripts

@@ -34,6 +34,7 @@ class Figures:
     external_orders: int
     external_executions: int
     external_fates: Mapping[str, int]
+    gateway_answers: Mapping[str, int]
     deaths: Mapping[str, int]
     crashes: int
 
@@ -82,6 +83,7 @@ def _reached(options: Options, figures: Figures, evidence: Evidence) -> Iterator
         f"{_counts(figures.external_fates)}"
     )
     yield from _submitted(options, evidence)
+    yield f"  a gateway answered in place of the exchange: {_counts(figures.gateway_answers) or 'nothing'}"
     yield f"  {len(evidence.changes)} changes, {len(evidence.cancel_answers)} cancels asked for"
     yield (
         f"  {options.subscribers} subscribers, {len(evidence.followings)} streams, {figures.messages} messages, "

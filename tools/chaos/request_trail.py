@@ -5,6 +5,7 @@ are lost: its life counts as cut short, and nothing is concluded from what is mi
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -22,17 +23,22 @@ ANSWERED_WITHIN_SECONDS = 5.0
 """A request without an answer is read again until it is that old; then the exchange has closed its connection."""
 SUBMISSION = ("POST", "/v2/orders")
 LOOK_UP = ("GET", "/v2/orders:by_client_order_id")
+KINDS = {SUBMISSION: "submissions", LOOK_UP: "look-ups"}
 NOT_FOUND = 404
 
 Json = dict[str, Any]
 
 
 class RequestTrail:
-    """The submissions and look-ups so far. `lives_cut_short` are those whose last requests are not known."""
+    """The submissions and look-ups so far. `lives_cut_short` are those whose last requests are not known.
+
+    `scripted` counts what scripts answered in the exchange's place, by the kind of request.
+    """
 
     def __init__(self) -> None:
         self.requests: list[VenueRequest] = []
         self.lives_cut_short: set[int] = set()
+        self.scripted: Counter[str] = Counter()
         self.life = 0
         self._process_id: int | None = None
         self._read = 0
@@ -92,7 +98,9 @@ class RequestTrail:
 
     def _take_row(self, row: Json, *, at: float) -> None:
         request = (row["method"], row["path"])
-        if request not in {SUBMISSION, LOOK_UP} or row["client_order_id"] is None:
+        if row["is_scripted"]:
+            self.scripted[KINDS.get(request, "cancels")] += 1
+        if request not in KINDS or row["client_order_id"] is None:
             return
         is_submission = request == SUBMISSION
         self.requests.append(

@@ -131,6 +131,7 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         external_orders=journal.external_orders,
         external_executions=journal.external_executions,
         external_fates=external.fates,
+        gateway_answers=trail.scripted,
         crashes=sum(count for name, count in arena.deaths.items() if CRASHED in name),
     )
     report = render(

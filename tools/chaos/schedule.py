@@ -50,7 +50,7 @@ class Kind(StrEnum):
     EXCHANGE_RESTARTED = "exchange restarted"
     GATEWAY_SUBMISSIONS = "gateway answers submissions that were not executed"
     GATEWAY_LOST_SUBMISSIONS = "gateway answers submissions that were executed"
-    GATEWAY_LOOK_UPS = "gateway answers look-ups"
+    GATEWAY_LOOK_UPS = "answers to submissions lost, gateway answers look-ups"
     GATEWAY_CANCELS = "gateway answers cancels"
     GATEWAY_SILENCE = "answers to submissions lost, look-ups say endpoint not found"
     STREAM_CUT = "stream cut"
@@ -134,10 +134,10 @@ _SECONDS: Mapping[Kind, tuple[float, float]] = {
     Kind.VENUE_SLOW: (1.5, 3.0),
     Kind.VENUE_DOWN: (0.5, 2.5),
     Kind.VENUE_HIDING: (2.0, 5.0),
-    Kind.GATEWAY_SUBMISSIONS: (1.0, 3.0),
-    Kind.GATEWAY_LOST_SUBMISSIONS: (1.0, 3.0),
-    Kind.GATEWAY_LOOK_UPS: (2.0, 4.0),
-    Kind.GATEWAY_CANCELS: (2.0, 4.0),
+    Kind.GATEWAY_SUBMISSIONS: (1.5, 4.0),
+    Kind.GATEWAY_LOST_SUBMISSIONS: (2.5, 5.0),
+    Kind.GATEWAY_LOOK_UPS: (3.0, 6.0),
+    Kind.GATEWAY_CANCELS: (3.0, 6.0),
     Kind.GATEWAY_SILENCE: (3.0, 6.0),
     Kind.STREAM_CUT: (0.0, 2.0),
     Kind.STREAM_MUTE: (1.0, 4.0),
