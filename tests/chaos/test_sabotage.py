@@ -1,19 +1,18 @@
 """The sabotages break what they say, in the product as it is: one that has nothing to break any more fails."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 import db.order_claimer
 from domain.model.order import End
 from domain.model.reports import OrderEnded
-from domain.ports.venue import Refused
+from domain.ports.venue import OutcomeUnknown, Rejected
 from domain.services.attempt_policy import AttemptPolicy
 from domain.services.submission import Submission
-from exchange.alpaca import rest
+from exchange.alpaca import outcomes, rest
 from exchange.alpaca.http_answer import HttpAnswer
 from tools.chaos.options import read_options
 from tools.chaos.sabotage import SABOTAGES, replace_attribute
@@ -39,17 +38,18 @@ def test_ignored_claims_make_due_what_is_under_a_lease(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
 def test_a_believed_refusal_ends_the_order_whoever_it_is_from(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = OutcomeUnknown(error="a gateway's answer")
+    monkeypatch.setattr(outcomes, "submission_outcome", lambda _answer: unknown)
     SABOTAGES["refusal-believed"](monkeypatch.setattr)
     answer = HttpAnswer(status=status, body=b"<html>Kong</html>")
     claim: Any = SimpleNamespace(claimed_at=datetime.now(UTC))
 
-    outcome: Any = rest.submission_outcome(  # type: ignore[attr-defined] # rest imports it for itself
-        answer, order_id=uuid4(), now=datetime.now(UTC), wait_max=timedelta(seconds=1)
-    )
+    sabotaged: Any = rest
+    outcome = sabotaged.submission_outcome(answer)
     policy: Any = None
     (report,) = AttemptPolicy.result_of(policy, claim, outcome).reports
 
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Rejected)
     assert isinstance(report, OrderEnded)
     assert report.end is End.REJECTED
 

@@ -14,8 +14,9 @@ from domain.model.order import End
 from domain.model.reports import OrderEnded
 from domain.model.values import Reason, ReasonSource
 from domain.ports.order_store import Claim
-from domain.ports.venue import AlreadyPlaced, Refused
-from domain.services.attempt_policy import AttemptPolicy, AttemptResult, ProvingOutcome
+from domain.ports.venue import AlreadyPlaced, Rejected
+from domain.services.attempt_policy import AttemptPolicy, ProvingOutcome
+from domain.services.attempt_result import AttemptResult
 from domain.services.circuit_breaker import VenueSign
 from domain.services.submission import Submission
 from exchange.alpaca import outcomes, rest
@@ -57,10 +58,10 @@ def believe_refusals(patch: Patch) -> None:
         if not is_refusal or isinstance(outcome, AlreadyPlaced):
             return outcome
         reason = Reason(source=ReasonSource.VENUE, code="VENUE_REFUSED", message=outcomes.describe(answer))
-        return Refused(reason=reason)
+        return Rejected(reason=reason)
 
     def believed(self: AttemptPolicy, claim: Claim, outcome: ProvingOutcome) -> AttemptResult:
-        if not isinstance(outcome, Refused):
+        if not isinstance(outcome, Rejected):
             return result_of(self, claim, outcome)
         end = OrderEnded(end=End.REJECTED, reason=outcome.reason, venue_order_id=None, at=claim.claimed_at)
         return AttemptResult(outcome="refused", sign=VenueSign.WORKS, reports=[end])
