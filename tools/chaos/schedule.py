@@ -115,7 +115,7 @@ _WEIGHTS: Mapping[Kind, int] = {
     Kind.GATEWAY_SUBMISSIONS: 1,
     Kind.GATEWAY_LOST_SUBMISSIONS: 2,
     Kind.GATEWAY_LOOK_UPS: 1,
-    Kind.GATEWAY_CANCELS: 1,
+    Kind.GATEWAY_CANCELS: 2,
     Kind.GATEWAY_SILENCE: 1,
     Kind.STREAM_CUT: 2,
     Kind.STREAM_MUTE: 1,
