@@ -6,7 +6,15 @@ import aiohttp
 import pytest
 
 from tests.exchange.simulator.client import exchange
-from tools.chaos.gateway import ANSWERS, EACH_TIMES, GATEWAY_KINDS, ROUNDS, make_scripts
+from tools.chaos.gateway import (
+    ANSWERS,
+    EACH_TIMES,
+    GATEWAY_KINDS,
+    RARE_ROUNDS,
+    ROUNDS,
+    TOO_MANY_REQUESTS,
+    make_scripts,
+)
 from tools.chaos.schedule import Kind
 
 
@@ -29,10 +37,10 @@ def test_a_seed_gives_the_same_answers_in_the_same_order() -> None:
 def test_each_fault_plays_every_answer(kind: Kind, moments: set[bool]) -> None:
     scripts = [script for script in make_scripts(kind, seed="1") if script["times"] == EACH_TIMES]
 
-    assert len(scripts) == len(ANSWERS) * len(moments) * ROUNDS
+    assert len(scripts) == (len(ANSWERS) * ROUNDS + RARE_ROUNDS) * len(moments)
     assert {script["after_execution"] for script in scripts} == moments
     assert {(script["status"], str(script["body"])) for script in scripts} == {
-        (answer.status, str(answer.body)) for answer in ANSWERS
+        (answer.status, str(answer.body)) for answer in (*ANSWERS, TOO_MANY_REQUESTS)
     }
 
 

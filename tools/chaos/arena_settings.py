@@ -10,6 +10,7 @@ SETTINGS: Mapping[str, str] = {
     "PLACEMENT_MAX_ATTEMPTS": "8",
     "PLACEMENT_BACKOFF_SECONDS": "0.2",
     "PLACEMENT_BACKOFF_MAX_SECONDS": "1",
+    "PLACEMENT_CIRCUIT_FAILURES": "60",  # So that a gateway's answers reach more than a few orders.
     "PLACEMENT_CIRCUIT_OPEN_SECONDS": "1",
     "CANCEL_RETRY_SECONDS": "0.5",
     "CANCEL_CONFIRM_SECONDS": "1.5",

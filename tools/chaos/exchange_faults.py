@@ -118,11 +118,16 @@ class ExchangeFaults:
 
     async def _set_answers(self) -> None:
         async with self._setting:
-            await self.arena.control("PUT", "answers", [script for scripts in self._scripts for script in scripts])
+            await self._put_answers()
 
     async def _set_all(self) -> None:
         await self.arena.control("PUT", "identity", {"check": self.arena.has_id_check})
         await self.arena.control("PUT", "matching", dict(MATCHING))
-        await self.arena.control("PUT", "answers", [script for scripts in self._scripts for script in scripts])
+        await self._put_answers()
         faults = merged_faults(self._usual, self._active)
         await self.arena.control("PUT", "faults", {**faults, "seed": self.seed + self.trail.life})
+
+    async def _put_answers(self) -> None:
+        # Of several gateway faults at once the newest answers first, until its scripts are used up.
+        scripts = [script for each in reversed(self._scripts) for script in each]
+        await self.arena.control("PUT", "answers", scripts)

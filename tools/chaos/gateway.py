@@ -14,6 +14,8 @@ from tools.chaos.schedule import Kind
 EACH_TIMES = 2
 ROUNDS = 20
 """One fault plays each answer so often, two requests in a row; then the venue itself answers again."""
+RARE_ROUNDS = 2
+"""A 429 stops every submission for a second, so it is played less often than the others."""
 LOST_SUBMISSIONS = 40
 UNTIL_REMOVED_TIMES = 1_000_000
 
@@ -61,9 +63,9 @@ ANSWERS: Sequence[GatewayAnswer] = (
     _page(504, "Gateway Time-out"),
     GatewayAnswer(status=403, body={"message": "forbidden."}),
     GatewayAnswer(status=400, body={"message": "Bad Request"}),
-    GatewayAnswer(status=429, body="Too Many Requests", content_type="text/plain"),
     CLOSED,
 )
+TOO_MANY_REQUESTS = GatewayAnswer(status=429, body="Too Many Requests", content_type="text/plain")
 
 _REQUESTS: Mapping[Kind, tuple[tuple[str, str], Sequence[bool]]] = {
     Kind.GATEWAY_SUBMISSIONS: (SUBMIT, [False]),
@@ -84,8 +86,8 @@ def make_scripts(kind: Kind, *, seed: str) -> Sequence[Script]:
     request, moments = _REQUESTS[kind]
     scripts = [
         answer.script(request, times=EACH_TIMES, after_execution=after_execution)
-        for answer in ANSWERS
+        for answer in [*ANSWERS] * ROUNDS + [TOO_MANY_REQUESTS] * RARE_ROUNDS
         for after_execution in moments
-    ] * ROUNDS
+    ]
     Random(seed).shuffle(scripts)
     return [lost, *scripts] if kind is Kind.GATEWAY_LOOK_UPS else scripts
