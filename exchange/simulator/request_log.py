@@ -23,7 +23,8 @@ _ORDER_FOLDER = "/v2/orders/"
 class LoggedRequest:
     """One request. `status` is None until it is answered, and stays so when the connection was closed instead.
 
-    `client_order_id` is that of the query or the body, `order_id` that of the path.
+    `client_order_id` is that of the query or the body, `order_id` that of the path. `is_scripted` says that a scripted
+    answer took the place of the exchange's own.
     """
 
     number: int
@@ -34,6 +35,7 @@ class LoggedRequest:
     client_order_id: str | None = None
     order_id: str | None = None
     status: int | None = None
+    is_scripted: bool = False
 
     def as_json(self) -> dict[str, object]:
         return asdict(self) | {"at": time_text(self.at)}

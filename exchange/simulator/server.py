@@ -158,6 +158,7 @@ class _Router:
         if path == "/stream":
             return await self._stream(request) if script is None else script.respond(request)
         logged = await self._log.record(request, path, at=self._venue.now())
+        logged.is_scripted = script is not None
         response = await self._rest_answer(request, path, script)
         if request.transport is not None and not request.transport.is_closing():
             logged.status = response.status

@@ -30,14 +30,16 @@ INGEST, OTHER_INGEST = "fillwire ingest 21", "fillwire ingest 22"
 ZERO, TWO, FIVE = Decimal(0), Decimal(2), Decimal(5)
 
 
-def change(sequence: int, order_id: str, version: int, status: str, filled: Decimal = ZERO) -> StoredChange:
+def change(
+    sequence: int, order_id: str, version: int, status: str, filled: Decimal = ZERO, *, kind: str = "any"
+) -> StoredChange:
     """A stored change."""
     return StoredChange(
         account_id=ACCOUNT,
         sequence=sequence,
         order_id=order_id,
         version=version,
-        kind="any",
+        kind=kind,
         status=status,
         filled_quantity=filled,
     )

@@ -115,6 +115,33 @@ def test_a_status_version_or_sequence_that_does_not_follow_is_found(changed: dic
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "kind", "is_right"),
+    [
+        ("REJECTED", "PLACED", "REVIVED", True),
+        ("FAILED", "PARTIALLY_FILLED", "REVIVED", True),
+        ("CANCELED", "PENDING_CANCEL", "REVIVED", True),
+        ("FAILED", "REJECTED", "REJECTED", True),
+        ("CANCELED", "FILLED", "FILL", True),
+        ("CANCELED", "CANCELED", "FILL", True),
+        ("PLACED", "REJECTED", "REJECTED", True),
+        ("REJECTED", "PLACED", "PLACED", False),
+        ("FAILED", "PLACED", "PLACED", False),
+        ("CANCELED", "PLACED", "PLACED", False),
+        ("FILLED", "PARTIALLY_FILLED", "FILL", False),
+        ("REJECTED", "CANCELED", "FILL", False),
+        ("FAILED", "FILLED", "FILL", False),
+    ],
+)
+def test_an_order_that_was_over_is_live_again_by_a_change_of_the_kind_revived_alone(
+    before: str, after: str, kind: str, *, is_right: bool
+) -> None:
+    steps = [change(5, A, 3, before, FIVE), change(6, A, 4, after, FIVE, kind=kind)]
+    told = _found(4, changes=[*CHANGES[:4], *steps], orders=[order_a(status=after, derived_status=after), order_b()])
+
+    assert told == ("" if is_right else f"from {before} to {after} by {kind}")
+
+
+@pytest.mark.parametrize(
     ("messages", "what"),
     [
         ([checkpoint(3), told(4), told(6)], "changes 5 to 5 were missed"),

@@ -11,12 +11,15 @@ def test_a_run_of_a_minute_needs_no_option_and_draws_its_seed() -> None:
     assert options.storm_seconds == 60
     assert (options.orders_per_second, options.subscribers) == (300, 300)
     assert not options.naive
+    assert options.has_id_check
+    assert not options.must_violate
     assert options.seed >= 0
 
 
-def test_the_command_that_a_run_prints_repeats_it() -> None:
+@pytest.mark.parametrize("mode", [[], ["--naive"], ["--no-id-check"], ["--no-id-check", "--sabotage", "no-look-up"]])
+def test_the_command_that_a_run_prints_repeats_it(mode: list[str]) -> None:
     options = read_options(
-        ["--minutes", "2.5", "--seed", "7", "--orders-per-second", "50", "--subscribers", "9", "--naive"]
+        ["--minutes", "2.5", "--seed", "7", "--orders-per-second", "50", "--subscribers", "9", *mode]
     )
 
     again = read_options(options.command.removeprefix("./dev chaos ").split())

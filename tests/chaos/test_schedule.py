@@ -1,11 +1,14 @@
 """What is injected follows from the seed, and leaves nothing out."""
 
 from collections import Counter
+from decimal import Decimal
 from itertools import pairwise
 
+from exchange.simulator.instruments import listed_instruments
 from runtime.processes.crash_points import NAMES
+from tools.chaos.arena_settings import LEASE_SECONDS
+from tools.chaos.exchange_faults import USUAL_FAULTS, merged_faults
 from tools.chaos.load import plan_order
-from tools.chaos.nemesis import USUAL_FAULTS, merged_faults
 from tools.chaos.schedule import CRASH_POINTS, PROCESSES, Kind, make_schedule
 
 SEEDS = range(20)
@@ -37,6 +40,18 @@ def test_a_minute_sees_every_kind_of_fault() -> None:
         assert len(kinds) >= len(Kind) - 2, seed
 
 
+def test_without_an_id_check_no_process_is_paused_beyond_half_its_lease() -> None:
+    for seed in SEEDS:
+        usual = make_schedule(seed=seed, seconds=60)
+        schedule = make_schedule(seed=seed, seconds=60, has_id_check=False)
+        pauses = [injection for injection in schedule if injection.kind is Kind.PAUSED_BRIEFLY]
+
+        assert Kind.PAUSED in {injection.kind for injection in usual}
+        assert Kind.PAUSED not in {injection.kind for injection in schedule}
+        assert pauses
+        assert max(pause.seconds for pause in pauses) < LEASE_SECONDS / 2
+
+
 def test_every_process_and_every_crash_point_is_hit_in_ten_minutes() -> None:
     schedule = make_schedule(seed=5, seconds=600)
 
@@ -64,3 +79,21 @@ def test_an_order_of_the_load_follows_from_the_seed_and_its_number() -> None:
 
     assert (plan.account_id, plan.input, plan.cancel_after) == (again.account_id, again.input, again.cancel_after)
     assert plan.input["clientOrderId"] != other.input["clientOrderId"]
+
+
+def test_the_load_buys_and_sells_with_every_time_in_force_and_some_of_each_rests() -> None:
+    inputs = [plan_order(seed=1, number=number).input for number in range(1_000)]
+
+    assert {order["side"] for order in inputs} == {"BUY", "SELL"}
+    assert {order["timeInForce"] for order in inputs} == {"DAY", "GTC", "IOC", "FOK"}
+    assert {(order["side"], _is_above_the_market(order)) for order in inputs if order["type"] == "LIMIT"} == {
+        ("BUY", True),
+        ("BUY", False),
+        ("SELL", True),
+        ("SELL", False),
+    }
+
+
+def _is_above_the_market(order: dict[str, str]) -> bool:
+    prices = {each.isin: each.reference_price for each in listed_instruments()}
+    return Decimal(order["limitPrice"]) > prices[order["isin"]]

@@ -22,6 +22,18 @@ def test_an_order_is_open_until_its_last_fill_or_end() -> None:
     assert _read([ACCEPTED, NEW, PARTIAL, LAST]).open_orders == set()
 
 
+def test_external_orders_and_their_executions_are_left_out_and_counted() -> None:
+    external = ACCEPTED | {"order_id": "v-2", "client_order_id": "o-2", "wire_fields": {"type": "stop"}}
+    fill = LAST | {"order_id": "v-2", "client_order_id": "o-2"}
+    forgotten = {"kind": "forgotten", "order_id": "v-2", "client_order_id": "o-2"}
+
+    journal = _read([ACCEPTED, NEW, external], [fill, forgotten])
+
+    assert [order.order_id for order in journal.orders] == ["o-1"]
+    assert journal.open_orders == {"o-1"}
+    assert (journal.executions, journal.external_orders, journal.external_executions) == ([], 1, 1)
+
+
 def test_an_order_that_was_accepted_twice_is_told_twice() -> None:
     assert len(_read([ACCEPTED, ACCEPTED | {"order_id": "v-2"}]).orders) == 2
 

@@ -1,6 +1,7 @@
 """The arena: PostgreSQL, Valkey, the simulated exchange and six processes of ours, each started again when it dies.
 
-The exchange is never harmed: its journal is the truth. Everything listens on loopback and ends with this process.
+The exchange is restarted and never killed: its journal, which a restart keeps, is the truth, and what is in its memory
+only is read before. Everything listens on loopback and ends with this process.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +25,7 @@ import orjson
 from db.migrate import upgrade
 from exchange.simulator.keys import VenueKeys
 from tests.support.processes import INHERITED, ROOT
+from tools.chaos.arena_settings import SETTINGS, SETTINGS_WITHOUT_ID_CHECK
 from tools.chaos.audit import AUDIT
 from tools.chaos.ledger import execute
 from tools.chaos.schedule import APIS, PROCESSES, WORKERS
@@ -35,35 +37,12 @@ from tools.devstack.program import Program
 from tools.devstack.supervisor import Supervisor, supervision
 from tools.devstack.valkey import prepare_valkey
 
-CONTROL_TIMEOUT_SECONDS = 20.0
+CONTROL_TIMEOUT_SECONDS = 5.0
+CONTROL_WITHIN_SECONDS = 30.0
+CONTROL_RETRY_SECONDS = 0.1
+HTTP_ERROR = 400
 DEATHS_ALLOWED = 100_000
 PROCESSES_RANK, EXCHANGE_RANK, SERVERS_RANK = range(3)
-
-SETTINGS: Mapping[str, str] = {
-    "LOG_FORMAT": "plain",
-    "LOG_LEVEL": "WARNING",
-    "PLACEMENT_TIMEOUT_SECONDS": "1",  # The lease is six times that.
-    "PLACEMENT_SETTLE_SECONDS": "1.5",  # The exchange hides orders for less.
-    "PLACEMENT_MAX_ATTEMPTS": "8",
-    "PLACEMENT_BACKOFF_SECONDS": "0.2",
-    "PLACEMENT_BACKOFF_MAX_SECONDS": "1",
-    "CANCEL_RETRY_SECONDS": "0.5",
-    "CANCEL_CONFIRM_SECONDS": "1.5",
-    "SWEEP_EVERY_SECONDS": "0.5",
-    "SWEEP_OVERDUE_SECONDS": "1",
-    "RECONCILE_EVERY_SECONDS": "5",
-    "RECONCILE_SILENT_SECONDS": "3",
-    "CATCH_UP_EVERY_SECONDS": "5",
-    "CATCH_UP_OVERLAP_SECONDS": "5",
-    "STREAM_RECONNECT_MAX_SECONDS": "2",
-    "STREAM_SESSION_MIN_SECONDS": "1",
-    "STOP_WITHIN_SECONDS": "4",
-    "EXCHANGE_CONNECTIONS_MAX": "64",
-    # Opening one costs some 60 ms of CPU, most of it the server's, and every fault that kills brings new ones.
-    "DATABASE_POOL_CONNECTIONS_MAX": "5",
-    "WORKER_DEQUEUE_TIMEOUT_SECONDS": "1",
-}
-"""Short leases and quick back-off, so that everything is made up for within the calm; pools for two cores."""
 
 Json = dict[str, Any]
 
@@ -81,6 +60,8 @@ class Arena:
     token_secret: str
     deaths: Counter[str]
     valkey_data: Path
+    journal_file: Path
+    has_id_check: bool
     empties_valkey: bool = field(default=False)
 
     @property
@@ -108,15 +89,42 @@ class Arena:
         """The processes of ours that do not serve."""
         return [name for name in PROCESSES if not await self.is_ready(name)]
 
-    async def control(self, method: str, path: str, body: Json | None = None) -> Json:
-        """Turn one of the exchange's controls."""
-        url = f"http://127.0.0.1:{self.ports['exchange']}/simulator/{path}"
+    def process_id(self, name: str) -> int | None:
+        """Return the id of a process, or None when it does not run at the moment."""
+        with suppress(LookupError):
+            return self.supervisor.pid(name)
+        return None
+
+    async def control(self, method: str, path: str, body: Json | Sequence[Json] | None = None) -> Json:
+        """Use one of the exchange's controls that may be used twice, as soon as the exchange runs.
+
+        Raises aiohttp.ClientError or TimeoutError when it does not run for CONTROL_WITHIN_SECONDS.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CONTROL_WITHIN_SECONDS
+        while True:
+            try:
+                status, answer = await self.ask_exchange(method, f"/simulator/{path}", body)
+            except (aiohttp.ClientError, TimeoutError):
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(CONTROL_RETRY_SECONDS)
+                continue
+            assert status < HTTP_ERROR, answer
+            return answer
+
+    async def ask_exchange(self, method: str, path: str, body: Json | Sequence[Json] | None = None) -> tuple[int, Json]:
+        """Send one request to the exchange; return the status and the JSON of its answer, {} where it has none.
+
+        Raises aiohttp.ClientError or TimeoutError when there is no answer.
+        """
+        url = f"http://127.0.0.1:{self.ports['exchange']}{path}"
         timeout = aiohttp.ClientTimeout(total=CONTROL_TIMEOUT_SECONDS)
         headers = VenueKeys().headers
         async with self.session.request(method, url, json=body, headers=headers, timeout=timeout) as response:
-            answer: Json = orjson.loads(await response.read())
-        assert response.status < 300, answer
-        return answer
+            content = await response.read()
+            answer: Json = orjson.loads(content) if response.content_type == "application/json" and content else {}
+            return response.status, answer
 
     async def metrics(self, name: str) -> dict[str, float]:
         """The series of a process, summed over their labels."""
@@ -130,8 +138,9 @@ class Arena:
 
 
 @asynccontextmanager
-async def open_arena(folder: Path, *, naive: bool, log: IO[str]) -> AsyncIterator[Arena]:
-    """Everything running and ready; `log` takes every line that a process writes."""
+async def open_arena(folder: Path, *, worker: Sequence[str], has_id_check: bool, log: IO[str]) -> AsyncIterator[Arena]:
+    """Run everything until it is ready. `worker` are the interpreter's arguments for a worker; `log` takes every line
+    that a process writes."""
     began, deaths = time.monotonic(), Counter[str]()
 
     def write(name: str, line: str) -> None:
@@ -153,6 +162,8 @@ async def open_arena(folder: Path, *, naive: bool, log: IO[str]) -> AsyncIterato
             token_secret=secrets.token_hex(32),
             deaths=deaths,
             valkey_data=valkey.program.directory,
+            journal_file=folder / "exchange-journal.jsonl",
+            has_id_check=has_id_check,
         )
         # SIGQUIT is PostgreSQL's immediate stop: nothing here needs to outlive the run.
         await supervisor.start(_lasting(postgres.program, end=signal.SIGQUIT))
@@ -162,16 +173,13 @@ async def open_arena(folder: Path, *, naive: bool, log: IO[str]) -> AsyncIterato
             asyncio.to_thread(upgrade, postgres.url),
         )
         await execute(postgres.url, AUDIT)
-        await asyncio.gather(supervisor.run(_instruments(arena)), *_started_processes(arena, naive=naive))
+        await asyncio.gather(supervisor.run(_instruments(arena)), *_started_processes(arena, worker=worker))
         yield arena
 
 
-def _started_processes(arena: Arena, *, naive: bool) -> Iterator[Awaitable[None]]:
+def _started_processes(arena: Arena, *, worker: Sequence[str]) -> Iterator[Awaitable[None]]:
     for name in PROCESSES:
-        kind = name.partition("-")[0]
-        command = ["-m", "runtime", kind]
-        if name in WORKERS:
-            command = ["-m", "tools.chaos.naive" if naive else "tools.chaos.skewed_worker"]
+        command = worker if name in WORKERS else ["-m", "runtime", name.partition("-")[0]]
         yield arena.supervisor.start(_process(arena, name, command, rank=PROCESSES_RANK))
 
 
@@ -223,11 +231,13 @@ def _environment(arena: Arena, name: str) -> dict[str, str]:
     return {
         **{known: os.environ[known] for known in INHERITED if known in os.environ},
         **SETTINGS,
+        **({} if arena.has_id_check else SETTINGS_WITHOUT_ID_CHECK),
         "PYTHONUNBUFFERED": "1",
         "DATABASE_URL": arena.database_url,
         "REDIS_URL": arena.redis_url,
         "EXCHANGE_URL": f"http://{exchange}",
         "EXCHANGE_STREAM_URL": f"ws://{exchange}/stream",
+        "EXCHANGE_JOURNAL_FILE": str(arena.journal_file),
         "TOKEN_SECRET": arena.token_secret,
         port: str(arena.ports.get(name, 0)),
     }

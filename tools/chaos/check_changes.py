@@ -1,14 +1,23 @@
-"""Invariant 4: statuses, versions and sequences. Pure."""
+"""Invariant 4: statuses, versions and sequences. Pure.
+
+An order that was over is live again by a change of the kind REVIVED alone; and no report but that one moves an order
+that was said not to be at the exchange, REJECTED or FAILED, to a status that it can only have there.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
+from tools.chaos.check_orders import FINAL
 from tools.chaos.evidence import Evidence, StoredChange
 from tools.chaos.violations import Violation
 
+REVIVED = "REVIVED"
+NOT_THERE = frozenset({"REJECTED", "FAILED"})
+
 
 def check_changes(evidence: Evidence) -> Iterator[Violation]:
-    """Each status is what the facts derive; versions rise by 1; each account's sequence has no gap."""
+    """Each status follows from the facts and the one before; versions rise by 1; no account's sequence has a gap."""
     by_order: defaultdict[str, list[StoredChange]] = defaultdict(list)
     by_account: defaultdict[str, list[int]] = defaultdict(list)
     for change in evidence.changes:
@@ -23,7 +32,17 @@ def check_changes(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(invariant=4, what="versions do not rise by 1 to the order's own", subject=order.id)
         elif (history[-1].status, history[-1].filled_quantity) != (order.status, order.filled_quantity):
             yield Violation(invariant=4, what="the last change is not the order's state", subject=order.id)
+        yield from _check_steps(history)
     for account_id in evidence.sequences.keys() | by_account.keys():
         numbers = sorted(by_account[account_id])
         if numbers != list(range(1, evidence.sequences.get(account_id, 0) + 1)):
             yield Violation(invariant=4, what="the account's sequence has a gap", subject=account_id)
+
+
+def _check_steps(history: Sequence[StoredChange]) -> Iterator[Violation]:
+    for before, after in pairwise(history):
+        is_live_again = before.status in FINAL and after.status not in FINAL
+        is_there_after_all = before.status in NOT_THERE and after.status not in NOT_THERE
+        if after.kind != REVIVED and (is_live_again or is_there_after_all):
+            what = f"from {before.status} to {after.status} by {after.kind}"
+            yield Violation(invariant=4, what=what, subject=after.order_id)

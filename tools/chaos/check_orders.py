@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 
+from tools.chaos.check_submissions import check_submissions
 from tools.chaos.evidence import Evidence, StoredOrder, VenueOrder
 from tools.chaos.violations import Violation
 
@@ -44,7 +45,8 @@ def check_acknowledged(evidence: Evidence) -> Iterator[Violation]:
 
 
 def check_exchange(evidence: Evidence) -> Iterator[Violation]:
-    """Each order is at the exchange once at most, known on both sides, and over on both sides or on neither."""
+    """Each order is at the exchange once at most, known on both sides, over on both sides or on neither, and never sent
+    twice without a look-up in between."""
     ours = {order.id: order for order in evidence.orders}
     for order_id, count in Counter(order.order_id for order in evidence.venue_orders).items():
         if count > 1:
@@ -54,6 +56,7 @@ def check_exchange(evidence: Evidence) -> Iterator[Violation]:
     theirs = {order.order_id: order for order in evidence.venue_orders}
     for order in evidence.orders:
         yield from _compare(order, theirs.get(order.id))
+    yield from check_submissions(evidence)
 
 
 def _compare(order: StoredOrder, there: VenueOrder | None) -> Iterator[Violation]:

@@ -12,7 +12,10 @@ from tools.chaos.violations import Violation
 
 INVARIANTS: Sequence[tuple[str, Callable[[Evidence], Iterator[Violation]]]] = (
     ("every acknowledged order exists once, any other at most once", check_acknowledged),
-    ("each order is at the exchange once at most, and known and open on both sides alike", check_exchange),
+    (
+        "each order is at the exchange once at most, sent again only when absent, open on both sides alike",
+        check_exchange,
+    ),
     ("the executions are the exchange's, with exact sums", check_executions),
     ("statuses follow from facts, versions rise by 1, sequences have no gap", check_changes),
     ("each subscriber saw each change once, in order, to the end", check_deliveries),

@@ -4,6 +4,7 @@ Ids of orders are texts of UUIDs: our order id is the exchange's client order id
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -186,6 +187,35 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VenueRequest:
+    """A request about one order that arrived at the exchange: a submission, or a look-up by the client order id.
+
+    `at` is in epoch seconds. `life` counts the starts of the exchange. `shows_absence` marks a look-up that the
+    exchange itself, and no gateway, has answered with 404.
+    """
+
+    order_id: str
+    at: float
+    life: int
+    is_submission: bool
+    shows_absence: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A process that was stopped, from and to that moment in epoch seconds."""
+
+    process: str
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted."""
+        return self.ended - self.began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
     """Something that must be small again after the calm, what it is, and how large it may be."""
 
@@ -196,7 +226,8 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """All of it."""
+    """All of it. `requests` are in the order of their arrival; `lives_cut_short` are the lives of the exchange whose
+    last requests are not known."""
 
     place_answers: Sequence[PlaceAnswer] = ()
     cancel_answers: Sequence[CancelAnswer] = ()
@@ -210,6 +241,10 @@ class Evidence:
     placing_steps: Sequence[PlacingStep] = ()
     leader_steps: Sequence[LeaderStep] = ()
     batches: Sequence[Batch] = ()
+    requests: Sequence[VenueRequest] = ()
+    lives_cut_short: AbstractSet[int] = frozenset()
+    pauses: Sequence[Pause] = ()
+    lease_seconds: float = 0.0
     leftovers: Sequence[Leftover] = ()
     quiet_seconds: float | None = 0.0
     behind_seconds: float | None = 0.0

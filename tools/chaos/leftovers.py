@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from redis.asyncio import Redis
 
 from runtime.observability.metrics import TASKS
-from tools.chaos.arena import SETTINGS, Arena
+from tools.chaos.arena import Arena
+from tools.chaos.arena_settings import SETTINGS
 from tools.chaos.evidence import Leftover
 from tools.chaos.ledger import Ledger
 from tools.chaos.schedule import APIS, PROCESSES, WORKERS

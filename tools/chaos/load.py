@@ -27,10 +27,12 @@ RETRY_CHANCE = 0.9
 RETRY_PAUSE_MIN_SECONDS = 0.2
 RETRY_PAUSE_MAX_SECONDS = 1.5
 REPEAT_CHANCE = 0.05
-CANCEL_CHANCE = 0.08
-RESTING_CHANCE = 0.05
+CANCEL_CHANCE = 0.12
+RESTING_CHANCE = 0.08
 RESTING_CANCELED_CHANCE = 0.8
 CANCEL_PAUSE_MAX_SECONDS = 0.6
+SELL_CHANCE = 0.3
+TIMES_IN_FORCE = ("DAY",) * 6 + ("GTC", "GTC", "IOC", "FOK")
 QUANTITY_MAX = 300
 
 PLACE = """
@@ -61,20 +63,24 @@ class Plan:
 
 
 def plan_order(*, seed: int, number: int) -> Plan:
-    """The order of that number; market orders mostly, some limit orders that fill and some that rest."""
+    """Return the order of that number; market orders mostly, some limit orders that fill and some that do not.
+
+    What does not fill rests, and is canceled by the exchange where it had to trade at once.
+    """
     random = Random(f"{seed}:order:{number}")
     instrument = random.choice([each for each in listed_instruments() if each.tradable])
     rests = random.random() < RESTING_CHANCE
     order: Json = {
         "clientOrderId": f"chaos-{seed}-{number}",
         "isin": instrument.isin,
-        "side": "BUY",
+        "side": "SELL" if random.random() < SELL_CHANCE else "BUY",
         "type": "LIMIT" if rests or random.random() < RESTING_CHANCE else "MARKET",
         "quantity": str(random.randint(1, QUANTITY_MAX)),
-        "timeInForce": "DAY",
+        "timeInForce": random.choice(TIMES_IN_FORCE),
     }
     if order["type"] == "LIMIT":
-        factor = Decimal("0.5") if rests else Decimal("1.5")
+        is_low = rests is (order["side"] == "BUY")
+        factor = Decimal("0.5") if is_low else Decimal("1.5")
         order["limitPrice"] = str((instrument.reference_price * factor).quantize(instrument.tick_size))
     is_canceled = random.random() < (RESTING_CANCELED_CHANCE if rests else CANCEL_CHANCE)
     return Plan(

@@ -2,12 +2,16 @@
 
 import asyncio
 import signal
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tools.chaos.arena import Arena
+from tools.chaos.evidence import Pause
+from tools.chaos.exchange_faults import ExchangeFaults
+from tools.chaos.gateway import GATEWAY_KINDS, make_scripts
 from tools.chaos.history import History
 from tools.chaos.ledger import OUTAGES, end_sessions
 from tools.chaos.schedule import PROCESSES, Injection, Kind
@@ -18,22 +22,6 @@ CRASH_CHANCE = 0.2
 CLOCK_OFFSET_SECONDS = 3600
 ROLL_READY_TIMEOUT_SECONDS = 15.0
 RESTART_POLL_SECONDS = 0.05
-AMBIGUOUS_DELAY_MS = 2_500
-
-USUAL_FAULTS: Mapping[str, Any] = {
-    "latency_ms": 5,
-    "refuse_rate": 0.01,
-    "error_rate": 0,
-    "ambiguous_rate": 0.002,
-    "ambiguous_delay_ms": AMBIGUOUS_DELAY_MS,
-    "reject_rate": 0.01,
-    "hide_seconds": 0,
-    "down": False,
-    "stream": {"drop_rate": 0, "duplicate_rate": 0, "reorder_rate": 0, "delay_ms": 0, "mute": False},
-}
-"""What the exchange does all the time during the storm."""
-NO_FAULTS: Mapping[str, Any] = {**USUAL_FAULTS, "refuse_rate": 0, "ambiguous_rate": 0, "reject_rate": 0}
-MATCHING: Mapping[str, Any] = {"mode": "auto", "fill_delay_ms": 150, "fills_per_order": 2, "cancel_delay_ms": 0}
 
 _VENUE: Mapping[Kind, Mapping[str, Any]] = {
     Kind.VENUE_AMBIGUOUS: {"ambiguous_rate": 0.3},
@@ -46,36 +34,24 @@ _VENUE: Mapping[Kind, Mapping[str, Any]] = {
     Kind.STREAM_DOUBLING: {"stream": {"duplicate_rate": 0.5}},
     Kind.STREAM_REORDERING: {"stream": {"reorder_rate": 0.5, "delay_ms": 20}},
 }
-
-
 _SIGNALS: Mapping[Kind, signal.Signals] = {Kind.KILLED: signal.SIGKILL, Kind.STOPPED: signal.SIGTERM}
-
-
-def merged_faults(usual: Mapping[str, Any], active: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The usual faults with those that are active on top, the stream's settings one by one."""
-    stream = dict(usual["stream"])
-    merged = dict(usual)
-    for changes in active:
-        stream |= changes.get("stream", {})
-        merged |= changes
-    return merged | {"stream": stream}
+_PAUSES = frozenset({Kind.PAUSED, Kind.PAUSED_BRIEFLY, Kind.VALKEY_PAUSED})
 
 
 @dataclass(slots=True, kw_only=True)
 class Nemesis:
-    """Harms the arena. `injected` counts what was done, by kind."""
+    """Harms the arena. `injected` counts what was done, by kind; `pauses` are those of processes of ours."""
 
     arena: Arena
     history: History
+    exchange: ExchangeFaults
     seed: int
     injected: Counter[Kind] = field(default_factory=Counter)
-    _active: list[Mapping[str, Any]] = field(default_factory=list)
-    _turning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    pauses: list[Pause] = field(default_factory=list)
 
     async def prepare(self) -> None:
-        """Bring the exchange to its usual bad manners."""
-        await self.arena.control("PUT", "matching", dict(MATCHING))
-        await self.arena.control("PUT", "faults", {**USUAL_FAULTS, "seed": self.seed})
+        """Set the usual faults of the exchange."""
+        await self.exchange.set_all()
 
     async def rage(self, schedule: Sequence[Injection]) -> None:
         """Inject everything at its time; ends when the last fault has."""
@@ -96,8 +72,7 @@ class Nemesis:
 
     async def repair(self) -> None:
         """Take every fault away; processes that are down come back by themselves."""
-        self._active.clear()
-        await self.arena.control("PUT", "faults", dict(NO_FAULTS))
+        await self.exchange.repair()
         for name in PROCESSES:
             self.arena.send(name, signal.SIGCONT)
             if self._disarm(name):
@@ -108,23 +83,26 @@ class Nemesis:
     async def _inject(self, injection: Injection) -> None:
         if injection.kind in _SIGNALS:
             self.arena.send(injection.target, _SIGNALS[injection.kind])
+        elif injection.kind in _PAUSES:
+            await self._pause(injection.target or "valkey", injection.seconds)
         elif injection.kind in _VENUE:
-            await self._misbehave(_VENUE[injection.kind], injection.seconds)
+            await self.exchange.misbehave(_VENUE[injection.kind], injection.seconds)
+        elif injection.kind in GATEWAY_KINDS:
+            scripts = make_scripts(injection.kind, seed=f"{self.seed}:{injection.at}")
+            await self.exchange.answer_as_gateway(scripts, injection.seconds)
         else:
             await self._inject_other(injection)
 
     async def _inject_other(self, injection: Injection) -> None:
         match injection.kind:
-            case Kind.PAUSED:
-                await self._pause(injection.target, injection.seconds)
-            case Kind.VALKEY_PAUSED:
-                await self._pause("valkey", injection.seconds)
             case Kind.CRASHED:
                 await self._live_otherwise(injection, {CRASH_SETTING: f"{injection.point}:{CRASH_CHANCE}"})
             case Kind.CLOCK_OFF:
                 await self._live_otherwise(injection, {OFFSET_SETTING: str(CLOCK_OFFSET_SECONDS)})
             case Kind.ROLLED:
                 await self._roll()
+            case Kind.EXCHANGE_RESTARTED:
+                await self.exchange.restart()
             case Kind.VALKEY_EMPTIED:
                 self.arena.empties_valkey = True
                 self.arena.send("valkey", signal.SIGKILL)
@@ -139,9 +117,13 @@ class Nemesis:
         pid = self.arena.send(name, signal.SIGSTOP)
         if pid is None:
             return
-        await asyncio.sleep(seconds)
-        # Only the very process that was stopped: its successor runs.
-        self.arena.send(name, signal.SIGCONT)
+        began = time.time()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            # Only the very process that was stopped: its successor runs.
+            self.arena.send(name, signal.SIGCONT)
+            self.pauses.append(Pause(process=name, began=began, ended=time.time()))
 
     async def _live_otherwise(self, injection: Injection, settings: Mapping[str, str]) -> None:
         """Kill the process, let its next life have these settings, and kill it again unless it has died of them."""
@@ -175,14 +157,3 @@ class Nemesis:
             await end_sessions(self.arena.database_url)
         except OUTAGES:
             return  # It is down already.
-
-    async def _misbehave(self, faults: Mapping[str, Any], seconds: float) -> None:
-        self._active.append(faults)
-        await self._turn()
-        await asyncio.sleep(seconds)
-        self._active.remove(faults)
-        await self._turn()
-
-    async def _turn(self) -> None:
-        async with self._turning:
-            await self.arena.control("PUT", "faults", merged_faults(USUAL_FAULTS, self._active))

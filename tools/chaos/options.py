@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.chaos.sabotage import SABOTAGES
+
 MINUTES_MAX = 600.0
 SEED_MAX = 999_999
 ORDERS_PER_SECOND = 300.0
@@ -23,6 +25,20 @@ class Options:
     subscribers: int
     history: Path | None
     naive: bool
+    sabotage: str | None
+    has_id_check: bool
+
+    @property
+    def must_violate(self) -> bool:
+        """Whether something is broken on purpose, so that a run without a violation proves nothing."""
+        return self.naive or self.sabotage is not None
+
+    @property
+    def worker(self) -> Sequence[str]:
+        """Return the interpreter's arguments that start a worker."""
+        if self.sabotage is not None:
+            return ["-m", "tools.chaos.sabotage", self.sabotage]
+        return ["-m", "tools.chaos.naive" if self.naive else "tools.chaos.skewed_worker"]
 
     @property
     def storm_seconds(self) -> float:
@@ -36,7 +52,10 @@ class Options:
             f"./dev chaos --minutes {self.minutes:g} --seed {self.seed}",
             f"--orders-per-second {self.orders_per_second:g} --subscribers {self.subscribers}",
         ]
-        return " ".join(words + (["--naive"] if self.naive else []))
+        words += [] if self.has_id_check else ["--no-id-check"]
+        words += ["--naive"] if self.naive else []
+        words += [] if self.sabotage is None else [f"--sabotage {self.sabotage}"]
+        return " ".join(words)
 
 
 def read_options(arguments: Sequence[str]) -> Options:
@@ -47,7 +66,10 @@ def read_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--orders-per-second", type=float, default=ORDERS_PER_SECOND)
     parser.add_argument("--subscribers", type=int, default=SUBSCRIBERS)
     parser.add_argument("--history", type=Path, default=None)
-    parser.add_argument("--naive", action="store_true")
+    parser.add_argument("--no-id-check", action="store_false", dest="has_id_check")
+    broken = parser.add_mutually_exclusive_group()
+    broken.add_argument("--naive", action="store_true")
+    broken.add_argument("--sabotage", choices=sorted(SABOTAGES), default=None)
     given = parser.parse_args(arguments)
     if not 0 < given.minutes <= MINUTES_MAX:
         parser.error(f"--minutes must be more than 0 and at most {MINUTES_MAX:g}")
@@ -62,4 +84,6 @@ def read_options(arguments: Sequence[str]) -> Options:
         subscribers=given.subscribers,
         history=given.history,
         naive=given.naive,
+        sabotage=given.sabotage,
+        has_id_check=given.has_id_check,
     )

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tools.chaos.check_submissions import count_submissions
 from tools.chaos.checker import INVARIANTS
 from tools.chaos.evidence import Evidence, Leftover
 from tools.chaos.options import Options
@@ -30,6 +31,10 @@ class Figures:
     crowded_seconds: float
     reconnects: int
     messages: int
+    external_orders: int
+    external_executions: int
+    external_fates: Mapping[str, int]
+    gateway_answers: Mapping[str, int]
     deaths: Mapping[str, int]
     crashes: int
 
@@ -73,6 +78,12 @@ def _reached(options: Options, figures: Figures, evidence: Evidence) -> Iterator
     yield f"  {acknowledged} orders acknowledged; answers: {_counts(outcomes)}"
     yield f"  {len(evidence.orders)} orders stored: {_counts(statuses)}"
     yield f"  {len(evidence.venue_orders)} orders and {len(evidence.venue_executions)} executions at the exchange"
+    yield (
+        f"  {figures.external_orders} external orders and {figures.external_executions} executions of them: "
+        f"{_counts(figures.external_fates)}"
+    )
+    yield from _submitted(options, evidence)
+    yield f"  a gateway answered in place of the exchange: {_counts(figures.gateway_answers) or 'nothing'}"
     yield f"  {len(evidence.changes)} changes, {len(evidence.cancel_answers)} cancels asked for"
     yield (
         f"  {options.subscribers} subscribers, {len(evidence.followings)} streams, {figures.messages} messages, "
@@ -86,6 +97,23 @@ def _reached(options: Options, figures: Figures, evidence: Evidence) -> Iterator
     yield (
         f"  {figures.total_seconds:.0f} s in all, {figures.checking_seconds:.1f} s of them to read and check; "
         f"{figures.memory_bytes / MEGABYTE:.0f} MB of memory, {figures.history_bytes / MEGABYTE:.0f} MB of history"
+    )
+
+
+def _submitted(options: Options, evidence: Evidence) -> Iterator[str]:
+    counts = count_submissions(evidence)
+    look_ups = len(evidence.requests) - counts.submissions
+    ids = Counter(order.order_id for order in evidence.venue_orders)
+    doubles = sum(count > 1 for count in ids.values())
+    check = "on" if options.has_id_check else "off"
+    yield (
+        f"  {counts.submissions} submissions and {look_ups} look-ups at the exchange, whose id check is {check}: "
+        f"{doubles} orders are there twice"
+    )
+    yield (
+        f"  {counts.repeated} submissions repeated an id: {counts.after_absence} after a look-up that showed absence, "
+        f"{counts.excused} after a pause beyond half a lease, {len(counts.bare)} after neither, "
+        f"{counts.not_judged} not judged"
     )
 
 
@@ -111,11 +139,12 @@ def _checked(violations: Sequence[Violation]) -> Iterator[str]:
 
 
 def _verdict(options: Options, violations: Sequence[Violation]) -> Iterator[str]:
-    if options.naive:
+    if options.must_violate:
+        name = "The naive worker" if options.sabotage is None else f"The sabotage {options.sabotage}"
         yield (
-            f"The negative control violates what Fillwire promises, {len(violations)} times: this run finds faults."
+            f"{name} violates what Fillwire promises, {len(violations)} times: this run finds faults."
             if violations
-            else "The negative control violates nothing: this run proves nothing."
+            else f"{name} violates nothing: this run proves nothing."
         )
     else:
         yield f"{len(violations)} violations." if violations else "No violation."

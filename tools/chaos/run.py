@@ -11,10 +11,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tools.chaos.arena import Arena, open_arena
+from tools.chaos.arena_settings import LEASE_SECONDS
 from tools.chaos.calm import Calm, wait_for_calm
 from tools.chaos.checker import check
 from tools.chaos.clients import Clients
-from tools.chaos.evidence import Evidence, Leftover
+from tools.chaos.evidence import Evidence, Leftover, Pause
+from tools.chaos.exchange_faults import ExchangeFaults
+from tools.chaos.external_load import ExternalLoad
 from tools.chaos.history import History, open_history
 from tools.chaos.lag import Lag
 from tools.chaos.ledger import Ledger, Stored
@@ -24,7 +27,8 @@ from tools.chaos.nemesis import Nemesis
 from tools.chaos.options import Options
 from tools.chaos.progress import Progress
 from tools.chaos.report import Figures, render
-from tools.chaos.schedule import make_schedule
+from tools.chaos.request_trail import RequestTrail
+from tools.chaos.schedule import WORKERS, make_schedule
 from tools.chaos.subscribers import Subscribers
 from tools.chaos.truth import Journal
 
@@ -43,7 +47,9 @@ async def run(options: Options) -> int:
     violated = True
     try:
         with open_history(history_path) as history, log_path.open("w", encoding="utf-8") as log:
-            async with open_arena(folder / "servers", naive=options.naive, log=log) as arena:
+            async with open_arena(
+                folder / "servers", worker=options.worker, has_id_check=options.has_id_check, log=log
+            ) as arena:
                 report, violated = await _storm_and_check(arena, options, history)
         print(report, flush=True)  # A command.
     finally:
@@ -71,10 +77,15 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
             orders_per_second=options.orders_per_second,
             on_acknowledged=subscribers.offer,
         )
-        nemesis, journal = Nemesis(arena=arena, history=history, seed=options.seed), Journal()
+        trail, journal = RequestTrail(), Journal()
+        exchange = ExchangeFaults(arena=arena, trail=trail, seed=options.seed)
+        nemesis = Nemesis(arena=arena, history=history, exchange=exchange, seed=options.seed)
+        external = ExternalLoad(arena=arena, history=history, seed=options.seed)
         progress = Progress(arena=arena, load=load, subscribers=subscribers, nemesis=nemesis, journal=journal)
         following = _begun(subscribers.run(), stack)
         telling = _begun(progress.tell(), stack)
+        trailing = _begun(trail.watch(arena), stack)
+        placing_external = _begun(external.run(), stack)
         loading = _begun(load.run(seconds=options.storm_seconds), stack)
         await _rage(options, nemesis)
         ended_at = asyncio.get_running_loop().time()
@@ -82,17 +93,25 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         lag = Lag(followings=subscribers.followings)
         watching = _begun(lag.watch(lag_ledger), stack)
         await loading
-        await _ended(telling)
+        await _ended(placing_external, telling)
         calm = await wait_for_calm(arena, ledger, journal=journal, lag=lag, history=history, ended_at=ended_at)
-        await _ended(watching)
-        await _ended(following)
+        await _ended(watching, following)
         clients.connections.close()  # The API keeps them for longer than the calm lasts.
         leftovers = await look_for_leftovers(arena, ledger, held_before, ended_at=ended_at)
         checking_began = time.monotonic()
+        await _ended(trailing)
+        await trail.read_on(arena, is_end=True)
         await journal.read_on(arena)
         stored = await ledger.read_all()
     evidence = _gather(
-        load=load, subscribers=subscribers, journal=journal, stored=stored, calm=calm, leftovers=leftovers
+        load=load,
+        subscribers=subscribers,
+        journal=journal,
+        trail=trail,
+        pauses=nemesis.pauses,
+        stored=stored,
+        calm=calm,
+        leftovers=leftovers,
     )
     violations = check(evidence)
     for violation in violations:
@@ -109,6 +128,10 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         reconnects=subscribers.reconnects,
         messages=subscribers.messages,
         deaths=arena.deaths,
+        external_orders=journal.external_orders,
+        external_executions=journal.external_executions,
+        external_fates=external.fates,
+        gateway_answers=trail.scripted,
         crashes=sum(count for name, count in arena.deaths.items() if CRASHED in name),
     )
     report = render(
@@ -129,17 +152,19 @@ def _begun(work: Coroutine[None, None, None], stack: AsyncExitStack) -> "asyncio
     return task
 
 
-async def _ended(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.wait([task], timeout=LEAVE_TIMEOUT_SECONDS)
-    if task.done() and not task.cancelled():
-        task.result()  # An error in it is an error of the run.
+async def _ended(*tasks: "asyncio.Task[None]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=LEAVE_TIMEOUT_SECONDS)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.result()  # An error in it is an error of the run.
 
 
 async def _rage(options: Options, nemesis: Nemesis) -> None:
     """Every fault of the schedule, then all of them taken away."""
     await nemesis.prepare()
-    schedule = make_schedule(seed=options.seed, seconds=options.storm_seconds)
+    schedule = make_schedule(seed=options.seed, seconds=options.storm_seconds, has_id_check=options.has_id_check)
     try:
         async with asyncio.timeout(options.storm_seconds + RAGE_GRACE_SECONDS):
             await nemesis.rage(schedule)
@@ -153,6 +178,8 @@ def _gather(
     load: Load,
     subscribers: Subscribers,
     journal: Journal,
+    trail: RequestTrail,
+    pauses: Sequence[Pause],
     stored: Stored,
     calm: Calm,
     leftovers: Sequence[Leftover],
@@ -170,6 +197,10 @@ def _gather(
         placing_steps=stored.placing_steps,
         leader_steps=stored.leader_steps,
         batches=stored.batches,
+        requests=trail.requests,
+        lives_cut_short=trail.lives_cut_short,
+        pauses=[pause for pause in pauses if pause.process in WORKERS],
+        lease_seconds=LEASE_SECONDS,
         leftovers=leftovers,
         quiet_seconds=calm.quiet_seconds,
         behind_seconds=calm.behind_seconds,

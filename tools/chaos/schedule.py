@@ -33,6 +33,7 @@ class Kind(StrEnum):
 
     KILLED = "process killed"
     PAUSED = "process paused beyond its lease"
+    PAUSED_BRIEFLY = "process paused for less than half its lease"
     CRASHED = "process armed with a crash point"
     STOPPED = "process stopped by SIGTERM"
     ROLLED = "rolling restart of all processes"
@@ -46,6 +47,12 @@ class Kind(StrEnum):
     VENUE_SLOW = "exchange slower than the time-out"
     VENUE_DOWN = "exchange down"
     VENUE_HIDING = "exchange hides fresh orders"
+    EXCHANGE_RESTARTED = "exchange restarted"
+    GATEWAY_SUBMISSIONS = "gateway answers submissions that were not executed"
+    GATEWAY_LOST_SUBMISSIONS = "gateway answers submissions that were executed"
+    GATEWAY_LOOK_UPS = "answers to submissions lost, gateway answers look-ups"
+    GATEWAY_CANCELS = "gateway answers cancels"
+    GATEWAY_SILENCE = "answers to submissions lost, look-ups say endpoint not found"
     STREAM_CUT = "stream cut"
     STREAM_MUTE = "stream mute"
     STREAM_DROPPING = "stream drops"
@@ -64,13 +71,19 @@ class Injection:
     point: str = ""
 
 
-def make_schedule(*, seed: int, seconds: float) -> Sequence[Injection]:
-    """Every fault of a storm of that length."""
+def make_schedule(*, seed: int, seconds: float, has_id_check: bool = True) -> Sequence[Injection]:
+    """Return every fault of a storm of that length.
+
+    Where the exchange does not check client order ids, no process is paused beyond half its lease: a request that it
+    sends after that could not be told from a second order.
+    """
     random = Random(f"{seed}:nemesis")
     kinds = _deal(random)
     at, injections = 0.0, []
     while (at := at + random.uniform(PAUSE_BETWEEN_MIN_SECONDS, PAUSE_BETWEEN_MAX_SECONDS)) < seconds:
         kind = next(kinds)
+        if kind is Kind.PAUSED and not has_id_check:
+            kind = Kind.PAUSED_BRIEFLY
         target, point = _target(kind, random)
         low, high = _SECONDS.get(kind, (0.0, 0.0))
         injections.append(
@@ -82,29 +95,37 @@ def make_schedule(*, seed: int, seconds: float) -> Sequence[Injection]:
 
 
 _WEIGHTS: Mapping[Kind, int] = {
-    Kind.KILLED: 6,
+    Kind.KILLED: 4,
     Kind.PAUSED: 3,
-    Kind.CRASHED: 6,
-    Kind.STOPPED: 2,
+    Kind.PAUSED_BRIEFLY: 1,
+    Kind.CRASHED: 5,
+    Kind.STOPPED: 1,
     Kind.ROLLED: 1,
     Kind.CLOCK_OFF: 1,
-    Kind.VALKEY_EMPTIED: 2,
-    Kind.VALKEY_PAUSED: 2,
+    Kind.VALKEY_EMPTIED: 1,
+    Kind.VALKEY_PAUSED: 1,
     Kind.POSTGRES_RESTARTED: 1,
     Kind.SESSIONS_ENDED: 1,
-    Kind.VENUE_AMBIGUOUS: 3,
+    Kind.VENUE_AMBIGUOUS: 2,
     Kind.VENUE_ERRORS: 1,
     Kind.VENUE_SLOW: 1,
     Kind.VENUE_DOWN: 1,
     Kind.VENUE_HIDING: 2,
-    Kind.STREAM_CUT: 3,
-    Kind.STREAM_MUTE: 2,
-    Kind.STREAM_DROPPING: 2,
-    Kind.STREAM_DOUBLING: 2,
-    Kind.STREAM_REORDERING: 2,
+    Kind.EXCHANGE_RESTARTED: 1,
+    Kind.GATEWAY_SUBMISSIONS: 1,
+    Kind.GATEWAY_LOST_SUBMISSIONS: 2,
+    Kind.GATEWAY_LOOK_UPS: 1,
+    Kind.GATEWAY_CANCELS: 2,
+    Kind.GATEWAY_SILENCE: 1,
+    Kind.STREAM_CUT: 2,
+    Kind.STREAM_MUTE: 1,
+    Kind.STREAM_DROPPING: 1,
+    Kind.STREAM_DOUBLING: 1,
+    Kind.STREAM_REORDERING: 1,
 }
 _SECONDS: Mapping[Kind, tuple[float, float]] = {
     Kind.PAUSED: (6.5, 8.5),  # The lease of the arena is 6 s.
+    Kind.PAUSED_BRIEFLY: (1.0, 2.5),
     Kind.CRASHED: (6.0, 9.0),  # How long the crash point may stay armed.
     Kind.CLOCK_OFF: (5.0, 10.0),
     Kind.VALKEY_PAUSED: (0.5, 4.0),
@@ -113,6 +134,11 @@ _SECONDS: Mapping[Kind, tuple[float, float]] = {
     Kind.VENUE_SLOW: (1.5, 3.0),
     Kind.VENUE_DOWN: (0.5, 2.5),
     Kind.VENUE_HIDING: (2.0, 5.0),
+    Kind.GATEWAY_SUBMISSIONS: (1.5, 4.0),
+    Kind.GATEWAY_LOST_SUBMISSIONS: (2.5, 5.0),
+    Kind.GATEWAY_LOOK_UPS: (3.0, 6.0),
+    Kind.GATEWAY_CANCELS: (3.0, 6.0),
+    Kind.GATEWAY_SILENCE: (3.0, 6.0),
     Kind.STREAM_CUT: (0.0, 2.0),
     Kind.STREAM_MUTE: (1.0, 4.0),
     Kind.STREAM_DROPPING: (1.0, 4.0),
@@ -134,7 +160,7 @@ def _target(kind: Kind, random: Random) -> tuple[str, str]:
         case Kind.CRASHED:
             point = choose(tuple(CRASH_POINTS))
             return choose(CRASH_POINTS[point]), point
-        case Kind.KILLED | Kind.PAUSED | Kind.STOPPED:
+        case Kind.KILLED | Kind.PAUSED | Kind.PAUSED_BRIEFLY | Kind.STOPPED:
             return choose(PROCESSES), ""
         case Kind.CLOCK_OFF:
             return choose(WORKERS), ""

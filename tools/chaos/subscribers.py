@@ -37,7 +37,7 @@ CLOSE_TIMEOUT_SECONDS = 1.0
 FRESH_ORDERS_MAX = 3
 NEXT_ORDER_MIN_SECONDS = 0.5
 NEXT_ORDER_MAX_SECONDS = 4.0
-TRY_AGAIN = "UNAVAILABLE"
+TRY_AGAIN = frozenset({"UNAVAILABLE", "TIMED_OUT"})
 ERROR_MAX_CHARACTERS = 300
 LOST = (OSError, TimeoutError, WebSocketException)
 
@@ -190,7 +190,7 @@ class Subscribers:
         """An error that asks to come again is like a lost connection; any other is held against the server."""
         codes = [error.get("extensions", {}).get("code", "") for error in errors]
         self.history.note("error", subscriber=following.subscriber, codes=codes)
-        if set(codes) != {TRY_AGAIN}:
+        if not codes or not TRY_AGAIN.issuperset(codes):
             following.errors.append(str(errors)[:ERROR_MAX_CHARACTERS])
 
 

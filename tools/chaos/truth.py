@@ -1,4 +1,7 @@
-"""The exchange's journal, read as the orders and executions that it tells. Pure but for the reading."""
+"""The exchange's journal, read as our orders and executions. Pure but for the reading.
+
+External orders are counted and left out: none of them, and none of their executions, may be known to us.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,6 +31,8 @@ class Journal:
 
     def __init__(self) -> None:
         self.executions: list[VenueExecution] = []
+        self.external_executions = 0
+        self._external: set[str] = set()
         self._read = 0
         self._accepted: list[VenueOrder] = []
         self._ends: dict[str, str] = {}
@@ -36,6 +41,11 @@ class Journal:
     def orders(self) -> Sequence[VenueOrder]:
         """The orders that the exchange accepted, one for each acceptance, with their ends."""
         return [replace(order, end=self._ends.get(order.venue_order_id)) for order in self._accepted]
+
+    @property
+    def external_orders(self) -> int:
+        """Return how many external orders, legs included, the exchange has accepted."""
+        return len(self._external)
 
     @property
     def open_orders(self) -> set[str]:
@@ -55,12 +65,20 @@ class Journal:
         """Take the next entries."""
         self._read += len(entries)
         for entry in entries:
-            if entry["kind"] == "order":
+            if "wire_fields" in entry:
+                self._external.add(entry["order_id"])
+            if entry["order_id"] in self._external:
+                self.external_executions += entry.get("event") in FILLS
+            elif entry["kind"] == "order":
                 self._accepted.append(_accepted(entry))
-            elif entry["event"] in ENDS or entry["event"] == "fill":
-                self._ends[entry["order_id"]] = "filled" if entry["event"] == "fill" else intern(entry["event"])
-            if entry["kind"] == "event" and entry["event"] in FILLS:
-                self.executions.append(_execution(entry))
+            elif entry["kind"] == "event":
+                self._take_event(entry)
+
+    def _take_event(self, entry: Json) -> None:
+        if entry["event"] in ENDS or entry["event"] == "fill":
+            self._ends[entry["order_id"]] = "filled" if entry["event"] == "fill" else intern(entry["event"])
+        if entry["event"] in FILLS:
+            self.executions.append(_execution(entry))
 
 
 def _accepted(entry: Json) -> VenueOrder:

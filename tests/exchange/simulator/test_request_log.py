@@ -62,6 +62,17 @@ async def test_refused_requests_are_in_the_log() -> None:
     assert rows == [("a", 401), ("b", 503), ("c", 503), ("d", 429), ("e", 502), (None, 422)]
 
 
+async def test_requests_that_a_script_has_answered_are_marked() -> None:
+    async with exchange() as client:
+        await client.call("PUT", "/simulator/answers", [{"path": "/v2/orders/*", "status": 404, "times": 1}])
+        await client.call("GET", "/v2/orders/scripted")
+        await client.call("GET", "/v2/orders/unknown")
+        log = await _requests(client)
+
+    rows = [(each["order_id"], each["status"], each["is_scripted"]) for each in log["requests"]]
+    assert rows == [("scripted", 404, True), ("unknown", 404, False)]
+
+
 async def test_a_request_without_an_answer_has_no_status() -> None:
     async with exchange() as client:
         await client.call("PUT", "/simulator/answers", [{"path": "*", "status": None}])

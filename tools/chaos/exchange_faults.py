@@ -1,0 +1,133 @@
+"""The faults of the exchange: its own, the answers of a gateway in front of it, its restart.
+
+What is set at the exchange it forgets when it is restarted, so all of it is set again then.
+"""
+
+import asyncio
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.chaos.arena import Arena
+from tools.chaos.gateway import Script
+from tools.chaos.request_trail import RequestTrail
+
+READY_TIMEOUT_SECONDS = 45.0
+"""It reads its journal first."""
+RESTART_POLL_SECONDS = 0.05
+AMBIGUOUS_DELAY_MS = 2_500
+
+USUAL_FAULTS: Mapping[str, Any] = {
+    "latency_ms": 5,
+    "refuse_rate": 0.01,
+    "error_rate": 0,
+    "ambiguous_rate": 0.002,
+    "ambiguous_delay_ms": AMBIGUOUS_DELAY_MS,
+    "reject_rate": 0.01,
+    "hide_seconds": 0,
+    "down": False,
+    "stream": {"drop_rate": 0, "duplicate_rate": 0, "reorder_rate": 0, "delay_ms": 0, "mute": False},
+}
+"""What the exchange does all the time during the storm."""
+NO_FAULTS: Mapping[str, Any] = {**USUAL_FAULTS, "refuse_rate": 0, "ambiguous_rate": 0, "reject_rate": 0}
+MATCHING: Mapping[str, Any] = {"mode": "auto", "fill_delay_ms": 150, "fills_per_order": 2, "cancel_delay_ms": 0}
+
+
+def merged_faults(usual: Mapping[str, Any], active: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The usual faults with those that are active on top, the stream's settings one by one."""
+    stream = dict(usual["stream"])
+    merged = dict(usual)
+    for changes in active:
+        stream |= changes.get("stream", {})
+        merged |= changes
+    return merged | {"stream": stream}
+
+
+@dataclass(slots=True, kw_only=True)
+class ExchangeFaults:
+    """What is wrong with the exchange. `trail` reads its log of requests to the end before it is restarted."""
+
+    arena: Arena
+    trail: RequestTrail
+    seed: int
+    _usual: Mapping[str, Any] = field(default_factory=lambda: USUAL_FAULTS)
+    _active: list[Mapping[str, Any]] = field(default_factory=list)
+    _scripts: list[Sequence[Script]] = field(default_factory=list)
+    _restart: asyncio.Task[None] | None = None
+    _setting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def set_all(self) -> None:
+        """Set everything, as at the start."""
+        async with self._setting:
+            await self._set_all()
+
+    async def repair(self) -> None:
+        """Take every fault away, after the restart that is under way."""
+        self._active.clear()
+        self._scripts.clear()
+        self._usual = NO_FAULTS
+        if self._restart is not None:
+            await self._restart
+        await self.set_all()
+
+    async def restart(self) -> None:
+        """Restart the exchange; whoever stops waiting for it leaves it to its end."""
+        self._restart = asyncio.create_task(self._restart_now())
+        await asyncio.shield(self._restart)
+
+    async def misbehave(self, faults: Mapping[str, Any], seconds: float) -> None:
+        """Set these faults for that long."""
+        self._active.append(faults)
+        await self._set_faults()
+        await asyncio.sleep(seconds)
+        self._active.remove(faults)
+        await self._set_faults()
+
+    async def answer_as_gateway(self, scripts: Sequence[Script], seconds: float) -> None:
+        """Let these scripts answer in the exchange's place for that long, or until they are used up."""
+        self._scripts.append(scripts)
+        await self._set_answers()
+        await asyncio.sleep(seconds)
+        self._scripts.remove(scripts)
+        await self._set_answers()
+
+    async def _restart_now(self) -> None:
+        """Restart the exchange by SIGTERM; its log of requests is read to its end before.
+
+        It is put down first: what arrives after the log was read executes nothing and proves nothing.
+        """
+        async with self._setting:
+            await self.arena.control("PUT", "faults", {"down": True})
+            before = self.arena.process_id("exchange")
+            await self.trail.read_on(self.arena, is_end=True)
+            self.arena.send("exchange", signal.SIGTERM)
+            try:
+                async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+                    while not await self._is_ready_again(before):  # noqa: ASYNC110  # Another process cannot set our event.
+                        await asyncio.sleep(RESTART_POLL_SECONDS)
+            finally:
+                await self._set_all()
+
+    async def _is_ready_again(self, process_id_before: int | None) -> bool:
+        return self.arena.process_id("exchange") != process_id_before and await self.arena.is_ready("exchange")
+
+    async def _set_faults(self) -> None:
+        async with self._setting:
+            await self.arena.control("PUT", "faults", merged_faults(self._usual, self._active))
+
+    async def _set_answers(self) -> None:
+        async with self._setting:
+            await self._put_answers()
+
+    async def _set_all(self) -> None:
+        await self.arena.control("PUT", "identity", {"check": self.arena.has_id_check})
+        await self.arena.control("PUT", "matching", dict(MATCHING))
+        await self._put_answers()
+        faults = merged_faults(self._usual, self._active)
+        await self.arena.control("PUT", "faults", {**faults, "seed": self.seed + self.trail.life})
+
+    async def _put_answers(self) -> None:
+        # Of several gateway faults at once the newest answers first, until its scripts are used up.
+        scripts = [script for each in reversed(self._scripts) for script in each]
+        await self.arena.control("PUT", "answers", scripts)
