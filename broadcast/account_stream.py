@@ -76,6 +76,13 @@ class AccountStream:
             subscriber.fall_behind(Cause.GAP)
         self._hand_out_early()
 
+    def move_back(self, position: int) -> None:
+        """Go on after this sequence, which is lower than what was handed out: each subscriber starts anew."""
+        self._early.clear()
+        self.position = self.newest = position
+        for subscriber in self._subscribers():
+            subscriber.fall_behind(Cause.MOVED_BACK)
+
     def _take(self, change: RecordedChange) -> None:
         if self.position is not None and change.sequence == self.position + 1:
             self._hand_out(change)

@@ -35,7 +35,8 @@ class HubFeed:
     ) -> AsyncGenerator[Sequence[OrderSnapshot | UpToDate | RecordedChange]]:
         """One order: its snapshot, or the changes after a version; then each later change until a final status.
 
-        A snapshot comes again in place of missed changes that are no longer kept. Raises OrderNotFoundError.
+        A snapshot comes again in place of missed changes that are no longer kept, and when the history has moved back.
+        Raises OrderNotFoundError, also when a restored database no longer has the order.
         """
         owner = account_id if account_id is not None else await self._owner(order_id)
         with self.hub.follow(owner, order_id=order_id) as subscriber:
@@ -52,9 +53,10 @@ class HubFeed:
                     yield (UpToDate(version=after_version),)
             # A final status ends it, once everything that was known at the opening has been yielded.
             while not (order.status.is_final and cursor.at >= known_version):
-                items = _until_final(
-                    await self._order_items(cursor, order_id, owner=owner), known_version=known_version
-                )
+                items = await self._order_items(cursor, order_id, owner=owner)
+                if isinstance(items[0], OrderSnapshot):
+                    known_version = items[0].version  # A snapshot replaces what was known before.
+                items = _until_final(items, known_version=known_version)
                 yield items
                 order = _order_of(items[-1])
 
@@ -62,7 +64,7 @@ class HubFeed:
         self, account_id: str, *, after: int | None
     ) -> AsyncGenerator[Sequence[Checkpoint | Reset | RecordedChange]]:
         """All orders of the account: a checkpoint, or a reset where the changes since `after` are no longer kept;
-        then each change in the sequence's order."""
+        then each change in the sequence's order. A reset comes again when the history has moved back."""
         with self.hub.follow(account_id) as subscriber:
             sequence = await self.log.position(account_id)
             self.hub.start(account_id, sequence)

@@ -2,7 +2,8 @@
 
 Three things show that a hint was missed: a gap in an account's sequence, a new link (or a newly confirmed shard), and
 the comparison of all followed accounts' positions with the database. The last closes "committed, then died before
-publishing", which nothing else can see. A catch-up is one shared read for the process and account.
+publishing", which nothing else can see. A catch-up is one shared read for the process and account. The comparison also
+shows that the database was restored to an earlier moment: its position is then lower than what was delivered.
 """
 
 import asyncio
@@ -190,9 +191,25 @@ class ChangeHub:
         size = self._settings.comparison_max_accounts
         for start in range(0, len(streams), size):
             by_account = {stream.account_id: stream for stream in streams[start : start + size]}
+            # As they are before the read: a change that is handed out meanwhile may be newer than what it shows.
+            delivered = {account_id: stream.position or 0 for account_id, stream in by_account.items()}
             for account_id, newest in (await self._log.positions(by_account.keys())).items():
-                by_account[account_id].receive((), newest=newest)
-                self._rereads.start(by_account[account_id], cause)
+                stream = by_account[account_id]
+                if newest < delivered[account_id]:
+                    self._move_back(stream, newest)
+                stream.receive((), newest=newest)
+                self._rereads.start(stream, cause)
+
+    def _move_back(self, stream: AccountStream, position: int) -> None:
+        """Start the stream anew: a change is committed before it is handed out, so the database lost some since."""
+        self._telemetry.warning(
+            "history_moved_back",
+            account_id=stream.account_id,
+            delivered=stream.position,
+            stored=position,
+            next="subscribers are reset and go on after the stored position",
+        )
+        stream.move_back(position)
 
     async def _wait_for_comparison(self, *, since: float) -> bool:
         """Wait until a comparison of some shards or of all is due; True when it is all."""

@@ -15,6 +15,8 @@ class Cause(StrEnum):
     COMPARISON = "comparison"
     OVERFLOW = "overflow"
     RESUME = "resume"
+    MOVED_BACK = "moved_back"
+    """The database was restored to an earlier moment: changes that were delivered are no longer part of its history."""
 
 
 class Subscriber:
@@ -49,7 +51,8 @@ class Subscriber:
     def fall_behind(self, cause: Cause) -> None:
         """Give up the buffer: what is new has to be read."""
         self._buffer.clear()
-        self._behind = cause
+        if self._behind is not Cause.MOVED_BACK:
+            self._behind = cause
         self._wake()
 
     def catch_up(self) -> None:

@@ -41,12 +41,15 @@ class SubscriberCursor(ABC):
                 await self._subscriber.wait()
 
     async def missed(self) -> Sequence[RecordedChange]:
-        """Read the next page of what was missed. Raises HistoryGoneError."""
-        cause = self._reading or self._subscriber.behind or Cause.GAP
+        """Read the next page of what was missed. Raises HistoryGoneError, also when the history has moved back."""
+        behind = self._subscriber.behind
+        cause = self._reading or behind or Cause.GAP
         if self._reading is None:
             self._telemetry.count(Metric.REREADS, cause=cause)
         self._reading = cause
         self._subscriber.catch_up()
+        if behind is Cause.MOVED_BACK:
+            raise HistoryGoneError
         page = await self._read_page()
         if self._log.is_last_page(page):
             self._reading = None

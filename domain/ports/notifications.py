@@ -35,7 +35,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset:
-    """What was missed is no longer kept; the stream goes on after this sequence."""
+    """What was missed is no longer kept, or the history moved back; the stream goes on after this sequence."""
 
     sequence: int
 
