@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from aiohttp import web
 from uuid_utils import uuid7
@@ -143,9 +144,15 @@ class _Router:
         keys = VenueKeys(key=config.key, secret=config.secret)
         self._scripts = ScriptedAnswers()
         self._log = RequestLog()
-        self._rest = Rest(venue, keys=keys, new_id=_new_id)
+        self._rest = Rest(venue, keys=keys, new_id=_new_client_order_id)
         self._controls = Controls(
-            venue, keys=keys, updates=updates, journal=journal, scripts=self._scripts, log=self._log, new_id=_new_id
+            venue,
+            keys=keys,
+            updates=updates,
+            journal=journal,
+            scripts=self._scripts,
+            log=self._log,
+            new_id=_new_client_order_id,
         )
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -188,3 +195,8 @@ class _Router:
 
 def _new_id() -> str:
     return str(uuid7())
+
+
+def _new_client_order_id() -> str:
+    """Return the client order id of an order that came without one: random, as the broker's."""
+    return str(uuid4())
