@@ -128,15 +128,15 @@ async def post_bare(way: str, gateway: Gateway, client: Driver, exchange: Driver
     answer = await client.order(
         way,
         url=f"http://127.0.0.1:{gateway.exchange_port}",
-        bodies=[body_of(order.id, order.terms) for order in orders],
+        bodies=[body_of(order.venue_client_order_id, order.terms) for order in orders],
         at_once=SLOTS,
     )
     return {UNIT: count / answer["seconds"], **meter.since(spent, per=count, of="order")}
 
 
-def body_of(order_id: UUID, terms: Terms) -> str:
+def body_of(name: str, terms: Terms) -> str:
     """What the worker sends for such an order."""
-    return orjson.dumps(order_json(order_id, terms)).decode()
+    return orjson.dumps(order_json(name, terms)).decode()
 
 
 def accounts() -> Sequence[str]:

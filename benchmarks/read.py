@@ -30,9 +30,10 @@ PAGE = f"query Page {{ orders(first: 50) {{ nodes {{ {FIELDS} }} pageInfo {{ has
 # As accepting leaves them: every account has its share, each a moment younger than the one before.
 FILL = """
 INSERT INTO orders (id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, limit_price,
-    status, created_at, updated_at)
+    status, created_at, updated_at, venue_client_order_id)
 SELECT gen_random_uuid(), 'reader-' || n % $2, 'order-' || n, $3, $4, 'BUY', 'LIMIT', 'DAY', 100, 189.50,
-    'PENDING', now() - n * interval '1 second', now() - n * interval '1 second'
+    'PENDING', now() - n * interval '1 second', now() - n * interval '1 second',
+    'bench-' || n
 FROM generate_series(1, $1::int) AS n
 """
 SOME = "SELECT id, account_id FROM orders ORDER BY created_at DESC LIMIT $1"

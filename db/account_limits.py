@@ -47,9 +47,9 @@ SELECT a.id, coalesce(o.count, 0) - a.open_orders AS drift
 FROM accounts AS a
 LEFT JOIN (
     SELECT u.account_id, count(*) AS count FROM (
-        SELECT account_id, status FROM orders WHERE place_due_at IS NOT NULL
+        SELECT account_id, status FROM orders WHERE submit_due_at IS NOT NULL
         UNION ALL
-        SELECT account_id, status FROM orders WHERE is_open_at_venue AND place_due_at IS NULL
+        SELECT account_id, status FROM orders WHERE is_open_at_venue AND submit_due_at IS NULL
     ) AS u
     WHERE u.status NOT IN ({_FINAL})
     GROUP BY u.account_id

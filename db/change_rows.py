@@ -41,7 +41,7 @@ def changes() -> Select[tuple[object, ...]]:
         _ORDER.created_at,
         _ORDER.attempts,
         _ORDER.last_attempt_at,
-        _ORDER.place_due_at,
+        _ORDER.submit_due_at,
         _ORDER.lease_until,
         _ORDER.last_error,
         *HELD_COLUMNS,

@@ -10,7 +10,7 @@ single order needs no numbering, which takes PostgreSQL a quarter of its time.
 # - A halt is read from its table, never from a cache. A halt waits for the statements that began before it (see
 #   `db.trading_halts`), so nothing is stored once a halt was answered.
 # - Orders, then accounts, each by id: all statements lock in that order, so none deadlock. Where open orders or orders
-#   per second are limited, the accounts are locked first instead ($16): what an account has under way can be known only
+#   per second are limited, the accounts are locked first instead ($17): what an account has under way can be known only
 #   under its lock. Such accounts come in batches of their own. For a new order's key only those wait who bring the same
 #   one, of the same account, and all of them lock in the same order: limits that differ store nothing. (But for those
 #   who bring the same key at two processes in the very moment in which the limits are set.)
@@ -20,6 +20,8 @@ single order needs no numbering, which takes PostgreSQL a quarter of its time.
 #   reads, which have none. Only rows of open halts are locked, and to resume is no change of their key.
 # - Accounts and stored orders are looked up key by key (a locking sub-select and OFFSET 0 forbid anything else): while
 #   the figures of a young table are old the planner would read the whole of it, for every batch.
+# - An order that two processes store at the same time conflicts on its venue client order id as well. ON CONFLICT names
+#   one index, so that the others need no look-up, and the statement of one of the two fails: the caller repeats it.
 # - An order that is stored already takes no place: it is not counted, and the caller finds it again.
 # - Limits that were changed since the terms were checked (`set_at` differs) store nothing: the caller checks again.
 # - What an account has under way is never less than nothing: old processes that do not count, and a clock that was put
@@ -31,10 +33,10 @@ single order needs no numbering, which takes PostgreSQL a quarter of its time.
 _STORE = """inserted AS (
     INSERT INTO orders AS o (
         id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, limit_price,
-        status, created_at, updated_at, place_due_at
+        status, created_at, updated_at, submit_due_at, venue_client_order_id
     )
     SELECT n.id, n.account_id, n.client_order_id, n.isin, n.symbol, n.side, n.type, n.time_in_force, n.quantity,
-        n.limit_price, 'PENDING', n.created_at, n.created_at, now()
+        n.limit_price, 'PENDING', n.created_at, n.created_at, now(), n.venue_client_order_id
     {passing}
     ORDER BY n.account_id COLLATE "C", n.client_order_id COLLATE "C"
     ON CONFLICT (account_id, client_order_id) DO NOTHING
@@ -66,14 +68,16 @@ _STORE = """inserted AS (
 )"""
 _ORDER_ARRAYS = (
     "$1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::text[], "
-    "$7::text::text[], $8::text::text[], $9::text::numeric[], $10::text::numeric[], $11::text::timestamptz[]"
+    "$7::text::text[], $8::text::text[], $9::text::numeric[], $10::text::numeric[], $11::text::timestamptz[], "
+    "$12::text::text[]"
 )
 _ORDER_COLUMNS = (
-    "id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, limit_price, created_at"
+    "id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, limit_price, created_at, "
+    "venue_client_order_id"
 )
 
 _NEW_ORDERS = f"unnest({_ORDER_ARRAYS}) AS n ({_ORDER_COLUMNS})"
-_NUMBERED_ORDERS = f"unnest({_ORDER_ARRAYS}, $15::int[]) WITH ORDINALITY AS n ({_ORDER_COLUMNS}, account_number, place)"
+_NUMBERED_ORDERS = f"unnest({_ORDER_ARRAYS}, $16::int[]) WITH ORDINALITY AS n ({_ORDER_COLUMNS}, account_number, place)"
 
 _IF_FREE = _STORE.format(
     passing=f"FROM {_NEW_ORDERS} WHERE (SELECT f.is_free FROM free AS f)",  # noqa: S608 - the names of our own columns
@@ -82,13 +86,13 @@ _IF_FREE = _STORE.format(
 INSERT_IF_UNRESTRICTED = f"""
 WITH free AS MATERIALIZED (
     SELECT NOT EXISTS (
-        SELECT FROM trading_halts AS h WHERE h.resumed_at IS NULL AND h.account_id = ANY($12::text[] || ''::text)
+        SELECT FROM trading_halts AS h WHERE h.resumed_at IS NULL AND h.account_id = ANY($13::text[] || ''::text)
         FOR KEY SHARE
     ) AND NOT EXISTS (
-        SELECT FROM account_limits AS l WHERE l.account_id = ANY($12::text[] || ''::text)
+        SELECT FROM account_limits AS l WHERE l.account_id = ANY($13::text[] || ''::text)
     ) AS is_free
 ), {_IF_FREE}
-SELECT now() AS place_due_at, (SELECT f.is_free FROM free AS f) AS is_free,
+SELECT now() AS submit_due_at, (SELECT f.is_free FROM free AS f) AS is_free,
     array_agg(r.order_id) AS order_ids, array_agg(r.sequence) AS sequences, '{{}}'::int[] AS loads
 FROM recorded AS r
 """  # noqa: S608 - the names of our own columns
@@ -103,10 +107,10 @@ WITH free AS MATERIALIZED (
 ), inserted AS (
     INSERT INTO orders AS o (
         id, account_id, client_order_id, isin, symbol, side, type, time_in_force, quantity, limit_price,
-        status, created_at, updated_at, place_due_at
+        status, created_at, updated_at, submit_due_at, venue_client_order_id
     )
     SELECT $1::uuid, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::numeric, $10::numeric,
-        'PENDING', $11::timestamptz, $11, now()
+        'PENDING', $11::timestamptz, $11, now(), $12::text
     FROM free AS f WHERE f.is_free
     ON CONFLICT (account_id, client_order_id) DO NOTHING
     RETURNING o.id
@@ -124,7 +128,7 @@ WITH free AS MATERIALIZED (
     FROM advanced AS a
     RETURNING c.order_id, c.sequence
 )
-SELECT now() AS place_due_at, (SELECT f.is_free FROM free AS f) AS is_free,
+SELECT now() AS submit_due_at, (SELECT f.is_free FROM free AS f) AS is_free,
     array_agg(r.order_id) AS order_ids, array_agg(r.sequence) AS sequences, '{}'::int[] AS loads
 FROM recorded AS r
 """
@@ -144,20 +148,20 @@ _IF_FITTING = _STORE.format(
 INSERT_WITHIN_LIMITS = f"""
 WITH halted AS MATERIALIZED (
     SELECT h.account_id FROM trading_halts AS h
-    WHERE h.resumed_at IS NULL AND (h.account_id = '' OR h.account_id = ANY($12::text[]))
+    WHERE h.resumed_at IS NULL AND (h.account_id = '' OR h.account_id = ANY($13::text[]))
     FOR KEY SHARE
 ), locked AS MATERIALIZED (
     SELECT a.account
-    FROM (SELECT u.id FROM unnest($12::text[]) AS u (id) ORDER BY u.id COLLATE "C") AS k
+    FROM (SELECT u.id FROM unnest($13::text[]) AS u (id) ORDER BY u.id COLLATE "C") AS k
     CROSS JOIN LATERAL (SELECT b AS account FROM accounts AS b WHERE b.id = k.id FOR UPDATE) AS a
-    WHERE $16::bool
+    WHERE $17::bool
 ), locks AS MATERIALIZED (
     SELECT array_agg(l.account ORDER BY (l.account).id) AS accounts,
-        count(*) < cardinality($12::text[]) AND $16::bool AS are_missing
+        count(*) < cardinality($13::text[]) AND $17::bool AS are_missing
     FROM locked AS l
 ), loads AS MATERIALIZED (
-    SELECT k.id, k.number, l.max_open_orders, coalesce(l.max_orders_per_second, $14::int) AS max_orders_per_second,
-        l.set_at IS DISTINCT FROM ($13::timestamptz[])[k.number] AS is_stale,
+    SELECT k.id, k.number, l.max_open_orders, coalesce(l.max_orders_per_second, $15::int) AS max_orders_per_second,
+        l.set_at IS DISTINCT FROM ($14::timestamptz[])[k.number] AS is_stale,
         CASE
             WHEN EXISTS (SELECT FROM halted AS h WHERE h.account_id = '') THEN 'ALL'
             WHEN k.id IN (SELECT h.account_id FROM halted AS h) THEN 'ACCOUNT'
@@ -166,11 +170,11 @@ WITH halted AS MATERIALIZED (
             WHEN ((SELECT s.accounts FROM locks AS s)[k.number]).open_orders < 0 THEN 0
             ELSE ((SELECT s.accounts FROM locks AS s)[k.number]).open_orders
         END AS open_orders,
-        CASE WHEN coalesce(l.max_orders_per_second, $14::int) IS NOT NULL THEN ARRAY(
+        CASE WHEN coalesce(l.max_orders_per_second, $15::int) IS NOT NULL THEN ARRAY(
             SELECT m FROM unnest(((SELECT s.accounts FROM locks AS s)[k.number]).accepted_at) AS m
             WHERE m > clock_timestamp() - interval '1 second' AND m <= clock_timestamp() ORDER BY m
         ) END AS accepted_at
-    FROM unnest($12::text[]) WITH ORDINALITY AS k (id, number)
+    FROM unnest($13::text[]) WITH ORDINALITY AS k (id, number)
     LEFT JOIN LATERAL (
         SELECT * FROM account_limits AS a WHERE a.account_id IN (k.id, '') ORDER BY a.account_id DESC LIMIT 1
     ) AS l ON true
@@ -198,7 +202,7 @@ WITH halted AS MATERIALIZED (
     ) AS a
     WHERE a.rank <= a.room
 ), {_IF_FITTING}
-SELECT now() AS place_due_at, (SELECT s.are_missing FROM locks AS s) AS are_missing,
+SELECT now() AS submit_due_at, (SELECT s.are_missing FROM locks AS s) AS are_missing,
     array_agg(r.order_id) AS order_ids, array_agg(r.sequence) AS sequences,
     ARRAY(
         SELECT ROW(

@@ -49,7 +49,7 @@ WITH breaker AS MATERIALIZED (
 UPDATE orders AS o SET
     attempt = o.attempt + 1, attempts = o.attempts + 1, last_attempt_at = now(),
     maybe_sent_at = greatest(o.maybe_sent_at, o.lease_until),
-    lease_until = now() + $1::interval, place_due_at = now() + $1::interval
+    lease_until = now() + $1::interval, submit_due_at = now() + $1::interval
 WHERE o.id = ANY (ARRAY(SELECT id FROM due))
     AND ((SELECT is_open FROM breaker) IS NOT TRUE OR EXISTS (SELECT FROM probe))
 RETURNING {ORDER_COLUMN_NAMES}, coalesce((SELECT is_open FROM breaker), false) AS is_probe,
@@ -68,16 +68,16 @@ WHERE o.id = due.id
 RETURNING {ORDER_COLUMN_NAMES}
 """  # noqa: S608 - the names of our own columns
 
-CLAIM = _CLAIM_TO_SUBMIT.format(which=_NAMED.format(due="o.place_due_at", most=_ONE_PROBE))
-CLAIM_DUE = _CLAIM_TO_SUBMIT.format(which=_OVERDUE.format(due="o.place_due_at", most=_ONE_PROBE))
+CLAIM = _CLAIM_TO_SUBMIT.format(which=_NAMED.format(due="o.submit_due_at", most=_ONE_PROBE))
+CLAIM_DUE = _CLAIM_TO_SUBMIT.format(which=_OVERDUE.format(due="o.submit_due_at", most=_ONE_PROBE))
 CLAIM_CANCELS = _CLAIM_TO_CANCEL.format(which=_NAMED.format(due="o.cancel_due_at", most="ALL"))
 CLAIM_DUE_CANCELS = _CLAIM_TO_CANCEL.format(which=_OVERDUE.format(due="o.cancel_due_at", most="NULL"))
 
 OLDEST_DUE = """
-SELECT now() - min(o.place_due_at) AS overdue FROM orders AS o WHERE o.place_due_at <= now()
+SELECT now() - min(o.submit_due_at) AS overdue FROM orders AS o WHERE o.submit_due_at <= now()
 """
-IDS_BY_VENUE_ORDER_ID = """
-SELECT o.venue_order_id, o.id FROM orders AS o WHERE o.venue_order_id = ANY($1::text[])
+VENUE_CLIENT_ORDER_IDS = """
+SELECT o.venue_order_id, o.venue_client_order_id FROM orders AS o WHERE o.venue_order_id = ANY($1::text[])
 """
 # A time in the future was written by a process whose clock is wrong: it says nothing about the last report. (Without
 # this an order whose end the stream dropped stayed open for as long as the clock was ahead.)
@@ -121,10 +121,10 @@ class OrderClaimer:
         overdue: timedelta | None = row["overdue"]
         return overdue
 
-    async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
-        """Return our order ids by the venue's."""
-        rows = await self.database.fetch(IDS_BY_VENUE_ORDER_ID, list(venue_order_ids))
-        return {row["venue_order_id"]: row["id"] for row in rows}
+    async def venue_client_order_ids(self, venue_order_ids: Collection[str]) -> Mapping[str, str]:
+        """Return the venue client order ids of stored orders by the venue's own ids."""
+        rows = await self.database.fetch(VENUE_CLIENT_ORDER_IDS, list(venue_order_ids))
+        return {row["venue_order_id"]: row["venue_client_order_id"] for row in rows}
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
         """Return orders that are open at the venue and unchanged for `silent_for`, the longest unchanged first."""

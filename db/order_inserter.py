@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
+
 from db.array_literals import moment_array, plain_array, text_array
 from db.database import Database, Row
 from db.insert_statement import INSERT_IF_UNRESTRICTED, INSERT_ONE_IF_UNRESTRICTED, INSERT_WITHIN_LIMITS
@@ -18,6 +20,9 @@ from domain.model.order import Order
 from domain.ports.order_store import OrderStored
 
 EVERYBODY_HALTED = "ALL"
+VENUE_CLIENT_ORDER_ID_KEY = "orders_venue_client_order_id_key"
+RACES_MAX = 20
+"""How often a batch is tried. At each repeat one order less is being stored by another process."""
 ONE_SECOND = timedelta(seconds=1)
 AT_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """When no limits were ever set."""
@@ -72,7 +77,7 @@ class OrderInserter:
         existing = await self._find([one.order for one, sequence in zip(asked, new, strict=True) if sequence is None])
         loads = {load[0]: load for load in row["loads"]}
         return [
-            _new(one.order, sequence, place_due_at=row["place_due_at"])
+            _new(one.order, sequence, submit_due_at=row["submit_due_at"])
             if sequence is not None
             else _stored_before(existing, one.order)
             or _refusal(loads[one.order.account_id], stored_count=stored_counts[one.order.account_id])
@@ -80,6 +85,16 @@ class OrderInserter:
         ]
 
     async def _insert(self, asked: Sequence[OrderToInsert], *, locks_first: bool) -> Row:
+        """Insert the batch, again when another process was storing one of its orders: that one is committed then."""
+        for _ in range(RACES_MAX - 1):
+            try:
+                return await self._insert_once(asked, locks_first=locks_first)
+            except asyncpg.UniqueViolationError as error:
+                if error.constraint_name != VENUE_CLIENT_ORDER_ID_KEY:
+                    raise
+        return await self._insert_once(asked, locks_first=locks_first)
+
+    async def _insert_once(self, asked: Sequence[OrderToInsert], *, locks_first: bool) -> Row:
         set_at = _set_at_by_account(asked)
         if not locks_first and not any(set_at.values()):
             if len(asked) == 1:
@@ -131,8 +146,8 @@ def _key(order: Order) -> tuple[str, str]:
     return (order.account_id, order.terms.client_order_id)
 
 
-def _new(order: Order, sequence: int, *, place_due_at: datetime) -> OrderStored:
-    shown = snapshot(order, placement=PlacementState(next_attempt_at=place_due_at))
+def _new(order: Order, sequence: int, *, submit_due_at: datetime) -> OrderStored:
+    shown = snapshot(order, placement=PlacementState(next_attempt_at=submit_due_at))
     change = RecordedChange(
         sequence=sequence, kind=ChangeKind.RECEIVED, at=order.created_at, order=shown, execution=None
     )
@@ -174,6 +189,7 @@ def _columns(asked: Sequence[OrderToInsert]) -> Sequence[object]:
         plain_array([one.quantity for one in terms]),
         plain_array([one.limit_price for one in terms]),
         moment_array([order.created_at for order in orders]),
+        plain_array([order.venue_client_order_id for order in orders]),
     )
 
 
@@ -192,4 +208,5 @@ def _values(order: Order) -> tuple[object, ...]:
         terms.quantity,
         terms.limit_price,
         order.created_at,
+        order.venue_client_order_id,
     )

@@ -57,6 +57,7 @@ def order_of(row: Row) -> Order:
     return Order(
         id=row["id"],
         account_id=row["account_id"],
+        venue_client_order_id=row["venue_client_order_id"],
         terms=terms_of(row),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
@@ -101,7 +102,7 @@ def placement_of(row: Row) -> PlacementState:
     return placement(
         attempts=row["attempts"],
         last_attempt_at=row["last_attempt_at"],
-        due_at=row["place_due_at"],
+        due_at=row["submit_due_at"],
         lease_until=row["lease_until"],
         last_error=row["last_error"],
     )

@@ -71,8 +71,13 @@ class PostgresOrderStore(OrderStore):
             return result
         raise result
 
-    async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
-        return await self._writer.load(order_ids, keys)
+    async def load(self, order_ids: Collection[UUID]) -> Mapping[UUID, LoadedOrder]:
+        return await self._writer.load(order_ids)
+
+    async def load_reported(
+        self, venue_client_order_ids: Collection[str], keys: Collection[ExecutionKey]
+    ) -> Mapping[str, LoadedOrder]:
+        return await self._writer.load_reported(venue_client_order_ids, keys)
 
     async def write(
         self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
@@ -102,8 +107,8 @@ class PostgresOrderStore(OrderStore):
     async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
         return await self._writer.recorded_fills(fills)
 
-    async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
-        return await self._claimer.ids_by_venue_order_id(venue_order_ids)
+    async def venue_client_order_ids(self, venue_order_ids: Collection[str]) -> Mapping[str, str]:
+        return await self._claimer.venue_client_order_ids(venue_order_ids)
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
         return await self._claimer.open_at_venue(silent_for=silent_for, limit=limit)

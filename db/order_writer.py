@@ -18,13 +18,14 @@ from domain.model.executions import Execution
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import IMMEDIATE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTicket
 
-LOAD = f"""
+_ORDERS = f"""
 SELECT {ORDER_COLUMN_NAMES}, coalesce(
     (SELECT max(x.cumulative_quantity) FROM executions AS x WHERE x.order_id = o.id), 0
 ) AS filled_up_to
 FROM orders AS o
-WHERE o.id = ANY($1::uuid[])
 """  # noqa: S608 - our own columns
+LOAD = f"{_ORDERS} WHERE o.id = ANY($1::uuid[])"
+LOAD_REPORTED = f"{_ORDERS} WHERE o.venue_client_order_id = ANY($1::text::text[])"
 # Key by key (OFFSET 0 forbids anything else): as a plain join the planner, when its figures for a young table are old,
 # reads all executions of the venue for each key: at 200 keys that was most of the time.
 LOAD_EXECUTIONS = """
@@ -70,15 +71,25 @@ class OrderWriter:
     database: Database
     venue: str
 
-    async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
-        """Return the orders that exist, with their stored executions that one of the keys names."""
+    async def load(self, order_ids: Collection[UUID]) -> Mapping[UUID, LoadedOrder]:
+        """Return the orders that exist, without executions."""
         rows = await self.database.fetch(LOAD, list(order_ids))
+        return {row["id"]: loaded_order_of(row, filled_up_to=row["filled_up_to"]) for row in rows}
+
+    async def load_reported(
+        self, venue_client_order_ids: Collection[str], keys: Collection[ExecutionKey]
+    ) -> Mapping[str, LoadedOrder]:
+        """Return the orders that exist, with their stored executions that one of the keys names."""
+        rows = await self.database.fetch(LOAD_REPORTED, text_array(list(venue_client_order_ids)))
+        ids = {row["venue_client_order_id"]: row["id"] for row in rows}
         # After the orders, never before: an execution stored in between is then loaded with an order that does not
         # count it, and writing that order is a version conflict. In the other order it would be counted twice.
-        executions = await self._executions(keys)
+        executions = await self._executions(
+            [(ids[name], key) for key in keys if (name := key.venue_client_order_id) in ids]
+        )
         return {
-            row["id"]: loaded_order_of(row, executions=executions.get(row["id"], ()), filled_up_to=row["filled_up_to"])
-            for row in rows
+            name: loaded_order_of(row, executions=executions.get(row["id"], ()), filled_up_to=row["filled_up_to"])
+            for name, row in zip(ids, rows, strict=True)
         }
 
     async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
@@ -112,17 +123,17 @@ class OrderWriter:
         await ticket.mark_written()
         return _recorded(changes, row)
 
-    async def _executions(self, keys: Collection[ExecutionKey]) -> Mapping[UUID, tuple[Execution, ...]]:
+    async def _executions(self, keys: Collection[tuple[UUID, ExecutionKey]]) -> Mapping[UUID, tuple[Execution, ...]]:
         if not keys:
             return {}
-        counted = [key for key in keys if key.cumulative_quantity is not None]
+        counted = [(order_id, key) for order_id, key in keys if key.cumulative_quantity is not None]
         rows = await self.database.fetch(
             LOAD_EXECUTIONS,
             self.venue,
-            [key.order_id for key in keys],
-            [key.venue_execution_id for key in keys],
-            [key.order_id for key in counted],
-            [key.cumulative_quantity for key in counted],
+            [order_id for order_id, _ in keys],
+            [key.venue_execution_id for _, key in keys],
+            [order_id for order_id, _ in counted],
+            [key.cumulative_quantity for _, key in counted],
         )
         found: dict[UUID, tuple[Execution, ...]] = {}
         for row in rows:
@@ -174,7 +185,7 @@ def _recorded(numbered_changes: NumberedChanges, row: Row) -> Sequence[RecordedC
 
 def _placements(row: Row) -> Mapping[UUID, PlacementState]:
     columns = (
-        row[name] for name in ("ids", "attempts", "last_attempt_at", "place_due_at", "lease_until", "last_error")
+        row[name] for name in ("ids", "attempts", "last_attempt_at", "submit_due_at", "lease_until", "last_error")
     )
     return {
         order_id: placement(

@@ -27,6 +27,7 @@ class Trouble(StrEnum):
     BUSY = "busy"
     LOGIN_REFUSED = "login refused"
     NOT_MIGRATED = "not migrated"
+    OTHER_PREFIX = "other prefix"
 
 
 class DatabaseNotReadyError(FillwireError):

@@ -12,7 +12,9 @@ from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, Place
 from domain.model.order import OrderStatus, derive_reason, derive_status
 from domain.model.values import Reason, ReasonSource
 
-_UNSEEN = frozenset({"status", "attempt", "maybe_sent_at", "cancel_due_at", "is_open_at_venue"})
+_UNSEEN = frozenset(
+    {"venue_client_order_id", "status", "attempt", "maybe_sent_at", "cancel_due_at", "is_open_at_venue"}
+)
 # Most orders have nothing in these; to read that it is nothing costs the driver more than all the names of an order.
 _MOSTLY_EMPTY = frozenset({"ends", "end_reasons", "phase_reasons"})
 

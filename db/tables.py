@@ -37,6 +37,7 @@ from db.columns import (
     metadata,
     positive_decimal,
 )
+from domain.model.order_identity import VENUE_CLIENT_ORDER_ID_MAX_CHARACTERS
 from domain.model.values import CLIENT_ORDER_ID_MAX_CHARACTERS
 
 orders = Table(
@@ -72,7 +73,7 @@ orders = Table(
     Column("created_at", MOMENT, nullable=False),
     Column("updated_at", MOMENT, nullable=False),
     # Placing: not null as long as the order still has to be brought to the venue.
-    Column("place_due_at", MOMENT),
+    Column("submit_due_at", MOMENT),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("last_attempt_at", MOMENT),
@@ -83,10 +84,14 @@ orders = Table(
     Column("cancel_due_at", MOMENT),
     # Changes twice in an order's life: when the venue has it, and when it is over.
     Column("is_open_at_venue", Boolean, nullable=False, server_default=text("false")),
+    # Its name at the venue, chosen when it is stored: see domain.model.order_identity.
+    Column("venue_client_order_id", NAME, nullable=False),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("account_id", "client_order_id"),
+    UniqueConstraint("venue_client_order_id"),
     at_most("account_id", ID_MAX_CHARACTERS),
     at_most("client_order_id", CLIENT_ORDER_ID_MAX_CHARACTERS),
+    at_most("venue_client_order_id", VENUE_CLIENT_ORDER_ID_MAX_CHARACTERS),
     CheckConstraint("char_length(isin) = 12", name="isin"),
     at_most("symbol", CODE_MAX_CHARACTERS),
     CheckConstraint("side IN ('BUY', 'SELL')", name="side"),
@@ -100,8 +105,8 @@ orders = Table(
     CheckConstraint(f"char_length(last_error) <= {MESSAGE_MAX_CHARACTERS}", name="last_error"),
     # An order of which the venue has shown something can never be claimed again, whatever a program does.
     CheckConstraint(
-        "place_due_at IS NULL OR (rank = 0 AND phase < 2 AND filled_quantity <= 0 AND cardinality(ends) = 0)",
-        name="place_due_at",
+        "submit_due_at IS NULL OR (rank = 0 AND phase < 2 AND filled_quantity <= 0 AND cardinality(ends) = 0)",
+        name="submit_due_at",
     ),
     CheckConstraint("cancel_due_at IS NULL OR cancel_asked > cancel_refused", name="cancel_due_at"),
     postgresql_with={
@@ -114,7 +119,7 @@ orders = Table(
 Index("orders_account_created", orders.c.account_id, orders.c.created_at, orders.c.id)
 Index("orders_created", orders.c.created_at, orders.c.id)
 Index("orders_venue_order_id", orders.c.venue_order_id, postgresql_where=orders.c.venue_order_id.is_not(None))
-Index("orders_place_due", orders.c.place_due_at, postgresql_where=orders.c.place_due_at.is_not(None))
+Index("orders_submit_due", orders.c.submit_due_at, postgresql_where=orders.c.submit_due_at.is_not(None))
 Index("orders_cancel_due", orders.c.cancel_due_at, postgresql_where=orders.c.cancel_due_at.is_not(None))
 Index("orders_open_at_venue", orders.c.id, postgresql_where=orders.c.is_open_at_venue)
 

@@ -1,6 +1,8 @@
-"""The tables about venues: instruments, positions of streams, circuit breakers, request budgets, dead letters."""
+"""The tables about venues: instruments, positions of streams, circuit breakers, request budgets, dead letters,
+and the identity of this installation there."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -9,6 +11,7 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -109,4 +112,17 @@ dead_letters = Table(
     at_most("source", CODE_MAX_CHARACTERS),
     CheckConstraint(f"char_length(error) <= {MESSAGE_MAX_CHARACTERS}", name="error"),
     CheckConstraint(f"octet_length(raw) <= {RAW_MAX_BYTES}", name="raw"),
+)
+
+installation = Table(
+    "installation",
+    metadata,
+    # One row: the table is read by every process when it starts.
+    Column("id", SmallInteger, nullable=False, server_default=text("1")),
+    # New orders carry it in their venue client order id; those of former prefixes are still ours.
+    Column("prefix", NAME, nullable=False),
+    Column("former_prefixes", ARRAY(NAME), nullable=False, server_default="{}"),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("id = 1", name="id"),
+    CheckConstraint("prefix ~ '^[a-z][a-z0-9]{1,14}$'", name="prefix"),
 )

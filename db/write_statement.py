@@ -59,10 +59,10 @@ WITH led AS MATERIALIZED (
         end_reasons = coalesce(w.end_reasons, '{}')::jsonb,
         phase_reasons = coalesce(w.phase_reasons, '{}')::jsonb || o.phase_reasons,
         is_open_at_venue = w.is_open_at_venue,
-        place_due_at = CASE
+        submit_due_at = CASE
             WHEN w.is_placing_over THEN NULL
             WHEN w.next_in IS NOT NULL THEN now() + w.next_in
-            ELSE o.place_due_at
+            ELSE o.submit_due_at
         END,
         lease_until = CASE WHEN w.is_placing_over OR w.attempt IS NOT NULL THEN NULL ELSE o.lease_until END,
         attempts = o.attempts - CASE WHEN w.counts THEN 0 ELSE 1 END,
@@ -75,7 +75,7 @@ WITH led AS MATERIALIZED (
         END
     FROM locked AS w
     WHERE o.id = w.id AND (SELECT v.holds FROM verdict AS v)
-    RETURNING o.id, o.attempts, o.last_attempt_at, o.place_due_at, o.lease_until, o.last_error
+    RETURNING o.id, o.attempts, o.last_attempt_at, o.submit_due_at, o.lease_until, o.last_error
 ), executed AS (
     INSERT INTO executions AS e (
         id, account_id, order_id, venue, venue_execution_id, cumulative_quantity, fill_quantity, fill_price,
@@ -151,7 +151,7 @@ WITH led AS MATERIALIZED (
 SELECT (SELECT v.holds FROM verdict AS v) AS holds, (SELECT p.holds FROM led AS p) AS is_led,
     (SELECT e.sequences FROM ends AS e) AS sequences,
     array_agg(u.id) AS ids, array_agg(u.attempts) AS attempts, array_agg(u.last_attempt_at) AS last_attempt_at,
-    array_agg(u.place_due_at) AS place_due_at, array_agg(u.lease_until) AS lease_until,
+    array_agg(u.submit_due_at) AS submit_due_at, array_agg(u.lease_until) AS lease_until,
     array_agg(u.last_error) AS last_error
 FROM updated AS u
 """

@@ -13,7 +13,7 @@ from domain.ports.venue import ExternalReport, StreamItem, UnreadableReport, Ven
 from domain.services.catch_up import CatchUp
 from domain.services.dead_letter_keeper import DeadLetterKeeper
 from domain.services.pipeline import PipelineTicket
-from ingest.unmatched_reports import UnmatchedReports, is_ours
+from ingest.unmatched_reports import UnmatchedReports
 
 DEAD_LETTER_SOURCE = "stream"
 UNKNOWN_ORDER = "a report about an order of ours that is not in the database"
@@ -69,7 +69,7 @@ class BatchRecorder:
             recorded = await self.catch_up.record_reports(tried)
         except TransientError:
             return
-        in_vain = [report for report in tried if report.order_id in recorded.unknown]
+        in_vain = [report for report in tried if report.venue_client_order_id in recorded.unknown]
         await self._drop(self.unmatched.settle(tried, in_vain=in_vain, now=_now()))
 
     async def record_unresolved(self) -> None:
@@ -108,10 +108,7 @@ class BatchRecorder:
             except Exception as error:  # noqa: BLE001 - one report that cannot be applied must not stop all others
                 return await self._record_one_by_one(reports, error, ticket)
             else:
-                external = [order_id for order_id in recorded.unknown if not is_ours(order_id)]
-                self.telemetry.count(Metric.REPORTS_EXTERNAL, len(external))
-                not_stored = recorded.unknown.difference(external)
-                unmatched = [report for report in reports if report.order_id in not_stored]
+                unmatched = [report for report in reports if report.venue_client_order_id in recorded.unknown]
                 await self._drop(self.unmatched.put(unmatched, now=_now()))
                 await self._drop_unresolved(self.unresolved.put(recorded.unresolved, now=_now()))
                 return recorded.missed_fill
@@ -129,7 +126,7 @@ class BatchRecorder:
 
     async def _drop(self, reports: Iterable[VenueReport]) -> None:
         for report in reports:
-            await self.dead_letters.keep(report, error=f"{UNKNOWN_ORDER}: {report.order_id}")
+            await self.dead_letters.keep(report, error=f"{UNKNOWN_ORDER}: {report.venue_client_order_id}")
 
     async def _drop_unresolved(self, reports: Iterable[VenueReport]) -> None:
         for report in reports:

@@ -1,17 +1,13 @@
 """Reports whose order is not known here yet. They wait for a bounded time, in a bounded number. No I/O.
 
-An order is stored before it is sent, so a report about an order of ours that is not stored is rare: a database that was
-restored from a backup, or a second gateway on the same venue account. It is applied when the order appears. A report
-without a client order id waits until it is found out whose order it is about.
+An order is stored before it is sent, so a report about an order of ours that is not stored is rare: the database was
+restored to an earlier moment. It is applied when the client has repeated `placeOrder`, which stores the order under the
+same venue client order id. A report without a client order id waits until it is found out whose order it is about.
 """
 
 from collections.abc import Iterable, Sequence
-from uuid import UUID
 
 from domain.ports.venue import VenueReport
-
-OUR_ID_VERSION = 7
-"""Our order ids are uuid version 7; a broker's own, for orders placed in its interface, are random ones."""
 
 
 class UnmatchedReports:
@@ -45,8 +41,3 @@ class UnmatchedReports:
         gone = ({id(report) for report in tried} - kept) | {id(report) for report in expired}
         self._entries = [(until, one) for until, one in self._entries if id(one) not in gone]
         return expired
-
-
-def is_ours(order_id: UUID | None) -> bool:
-    """Return whether the id has the form of the ids that are created here."""
-    return order_id is not None and order_id.version == OUR_ID_VERSION

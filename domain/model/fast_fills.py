@@ -81,6 +81,7 @@ def _next_version(order: Order, facts: Facts, *, at: datetime) -> Order:
     return Order(
         id=order.id,
         account_id=order.account_id,
+        venue_client_order_id=order.venue_client_order_id,
         terms=order.terms,
         created_at=order.created_at,
         updated_at=at,

@@ -110,11 +110,13 @@ class Facts:
 class Order:
     """An accepted order: its terms, its facts, and the number of changes it has seen.
 
+    The venue knows it by `venue_client_order_id` (see `domain.model.order_identity`), which never changes.
     `status` is what the facts give (see `derive_status`), found out once: writing and telling ask for it often.
     """
 
     id: UUID
     account_id: str
+    venue_client_order_id: str
     terms: Terms
     created_at: datetime
     updated_at: datetime

@@ -25,9 +25,9 @@ class OrderStored:
 
 @frozen
 class ExecutionKey:
-    """What identifies an execution in a report: the venue's id, or the order's cumulative quantity after it."""
+    """What identifies an execution of an order in a report: the venue's id, or the cumulative quantity after it."""
 
-    order_id: UUID
+    venue_client_order_id: str
     venue_execution_id: str
     cumulative_quantity: Decimal | None
 
@@ -145,8 +145,16 @@ class OrderStore(Protocol):
         those by which its terms were checked. Raises OrderDeniedError, and LimitsChangedError when `limits` are stale.
         """
 
-    async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
-        """Read orders, with those of their executions that match one of the keys. Unknown ids are left out."""
+    async def load(self, order_ids: Collection[UUID]) -> Mapping[UUID, LoadedOrder]:
+        """Read orders without their executions. Unknown ids are left out."""
+
+    async def load_reported(
+        self, venue_client_order_ids: Collection[str], keys: Collection[ExecutionKey]
+    ) -> Mapping[str, LoadedOrder]:
+        """Read orders by the ids that the venue's reports name, with their executions that match one of the keys.
+
+        Unknown ids are left out.
+        """
 
     async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
         """Return the fills that are already recorded for the order that the venue knows by that id."""
@@ -186,8 +194,8 @@ class OrderStore(Protocol):
     async def oldest_due(self) -> timedelta | None:
         """Return how long the most overdue order has been due; None when none is due."""
 
-    async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
-        """Return our order ids by the venue's; unknown ones are left out."""
+    async def venue_client_order_ids(self, venue_order_ids: Collection[str]) -> Mapping[str, str]:
+        """Return the venue client order ids of stored orders by the venue's own ids; unknown ones are left out."""
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
         """Return orders that are open at the venue and unchanged for `silent_for`, the longest unchanged first."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
-from uuid import UUID
 
 from domain.model.frozen import frozen
 from domain.model.reports import OrderAccepted, OrderEnded, Report
@@ -132,13 +131,13 @@ UnknownValue = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
-    """An order of ours as the venue knows it. `order_id` is ours.
+    """An order of ours as the venue knows it.
 
     `terms` is None when the venue's order is of a kind that is never sent from here, a stop order for example.
     `reports` states the same as facts: accepted, and ended if it is over. Its fills come from `Venue.fills`.
     """
 
-    order_id: UUID
+    venue_client_order_id: str
     venue_order_id: str
     terms: Terms | None
     filled_quantity: Decimal
@@ -152,7 +151,7 @@ class VenueOrder:
 class UnreadableOrder:
     """An order of ours of which only the ids could be read."""
 
-    order_id: UUID
+    venue_client_order_id: str
     venue_order_id: str
     error: str
 
@@ -179,11 +178,11 @@ class OpenOrdersPage:
 class VenueReport:
     """Reports about one order from one message of the venue. `at` is the venue's clock.
 
-    `order_id` is None when the message names the order only by the venue's own id (`venue_order_id`). `raw` is the
-    message as it came.
+    `venue_client_order_id` is None when the message names the order only by the venue's own id (`venue_order_id`).
+    `raw` is the message as it came.
     """
 
-    order_id: UUID | None
+    venue_client_order_id: str | None
     venue_order_id: str
     reports: Sequence[Report]
     at: datetime
@@ -226,14 +225,14 @@ class Venue(Protocol):
 
     name: str
 
-    async def submit(self, order_id: UUID, terms: Terms) -> SubmissionOutcome:
-        """Send the order once, with its id as the venue's client order id. No failure of the venue raises."""
+    async def submit(self, venue_client_order_id: str, terms: Terms) -> SubmissionOutcome:
+        """Send the order once under that id. No failure of the venue raises."""
 
     async def cancel(self, venue_order_id: str) -> CancelOutcome:
         """Send one cancel request. No failure of the venue raises."""
 
-    async def find(self, order_id: UUID) -> VenueOrder | None:
-        """Look an order up by our id; return None when the venue does not have it. Raises VenueUnreachableError."""
+    async def find(self, venue_client_order_id: str) -> VenueOrder | None:
+        """Look up an order of ours; return None when the venue does not have it. Raises VenueUnreachableError."""
 
     async def find_by_venue_order_id(self, venue_order_id: str) -> FoundOrder | None:
         """Look an order of any client up by the venue's id; return None when the venue does not have it.

@@ -108,6 +108,7 @@ class AttemptPolicy:
         self.telemetry.error(
             "venue_order_mismatch",
             order_id=str(claim.order.id),
+            venue_client_order_id=claim.order.venue_client_order_id,
             venue_order_id=found.venue_order_id,
             next="not adopted and not sent again; compare both orders and decide by hand",
         )
@@ -129,6 +130,7 @@ class AttemptPolicy:
             self.telemetry.error(
                 "venue_contradicts_itself",
                 order_id=str(claim.order.id),
+                venue_client_order_id=claim.order.venue_client_order_id,
                 next="stays in doubt and is looked up again; ask the venue whether it has the order",
             )
         hidden = self.unknown(claim, "the venue has it, but does not show it yet", may_have_been_sent=True)

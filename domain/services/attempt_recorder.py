@@ -48,7 +48,7 @@ class AttemptRecorder:
                 await self._write(left, rows)
             except VersionConflictError:
                 # A concurrent write changed one of them. Reading all again costs no more than finding out which.
-                rows = await self.orders.load([each.claim.order.id for each in left], [])
+                rows = await self.orders.load([each.claim.order.id for each in left])
                 continue
             return [None] * len(finished)
         raise VersionConflictError

@@ -54,7 +54,7 @@ class Cancellation:
         UnavailableError, also when concurrent writers kept changing the order.
         """
         for _ in range(VERSION_CONFLICTS_MAX):
-            row = (await self.orders.load([order_id], [])).get(order_id)
+            row = (await self.orders.load([order_id])).get(order_id)
             if row is None or account_id not in (None, row.order.account_id):
                 raise OrderNotFoundError
             if row.order.status.is_final:
@@ -182,7 +182,7 @@ class CancelDelivery:
 
     async def _look_up(self, row: LoadedOrder) -> VenueOrder | None:
         try:
-            return await self.venue.find(row.order.id)
+            return await self.venue.find(row.order.venue_client_order_id)
         except VenueUnreachableError as error:
             self.telemetry.warning(
                 "cancel_look_up_failed",
@@ -198,7 +198,7 @@ class CancelDelivery:
             try:
                 await self.recording.commit([decision])
             except VersionConflictError:
-                row = (await self.orders.load([row.order.id], []))[row.order.id]
+                row = (await self.orders.load([row.order.id]))[row.order.id]
                 continue
             if decision.applied.order.facts.cancel.is_open and not decision.applied.order.status.is_final:
                 self.wake_ups.cancel_due([row.order.id], within=again_in)

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from domain.model.changes import RecordedChange
 from domain.model.errors import LeadershipLostError, TransientError, VersionConflictError
@@ -28,6 +27,7 @@ from domain.services.recording import Recording
 FILLS_PER_BATCH = 300
 BATCHES_UNDER_WAY_MAX = 2
 """One batch is written while one is decided: a batch's prediction is used by the next one alone."""
+UNKNOWN_ORDERS_CACHED_MAX = 10_000
 DEFERRED_FILLS_MAX = 10_000
 """Fills of one read whose orders are looked up after all others are recorded."""
 
@@ -56,21 +56,25 @@ class FillsRead:
 
 @frozen
 class RecordedReports:
-    """The result of a batch: the committed changes, the ids of unknown orders, and whether a fill was missed.
+    """The result of a batch: the committed changes, the venue client order ids of unknown orders, and whether a
+    fill was missed.
 
     `unresolved` are the reports of which it is not known yet whose order they are about: nothing of them is recorded.
     """
 
     changes: Sequence[RecordedChange] = ()
-    unknown: frozenset[UUID] = frozenset()
+    unknown: frozenset[str] = frozenset()
     missed_fill: bool = False
     unresolved: Sequence[VenueReport] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatchUp:
-    """The use case of recording the venue's reports, of any order, streamed or read. A fill that was read and whose
-    order stays unknown for `pending_max` is a dead letter."""
+    """The use case of recording the venue's reports, of any order, streamed or read.
+
+    A fill that was read and of which it stays unknown for `pending_max` whose order it is about is a dead letter.
+    `unknown_ids` are the orders of ours that are not stored here, so that each is logged once.
+    """
 
     venue: Venue
     orders: OrderStore
@@ -80,6 +84,7 @@ class CatchUp:
     telemetry: Telemetry
     clock: Clock
     pending_max: timedelta
+    unknown_ids: dict[str, None] = field(default_factory=dict)
 
     async def record_reports(
         self, reports: Sequence[VenueReport], *, ticket: PipelineTicket | None = None
@@ -88,15 +93,15 @@ class CatchUp:
 
         Those of external orders are only counted. Raises as `Recording.record`.
         """
-        names = {report.venue_order_id for report in reports if report.order_id is None}
-        ours = await self.owners.linked(names) if names else {}
-        by_order: defaultdict[UUID, list[Report]] = defaultdict(list)
+        unnamed = {report.venue_order_id for report in reports if report.venue_client_order_id is None}
+        ours = await self.owners.linked(unnamed) if unnamed else {}
+        by_order: defaultdict[str, list[Report]] = defaultdict(list)
         unresolved: list[VenueReport] = []
         external_count = 0
         for report in reports:
-            order_id = report.order_id or ours.get(report.venue_order_id)
-            if order_id is not None:
-                by_order[order_id].extend(report.reports)
+            name = report.venue_client_order_id or ours.get(report.venue_order_id)
+            if name is not None:
+                by_order[name].extend(report.reports)
             elif self.owners.is_external(report.venue_order_id):
                 external_count += 1
             else:
@@ -106,12 +111,27 @@ class CatchUp:
         self.telemetry.count(Metric.REPORTS_EXTERNAL, external_count)
         if recorded is None:
             return RecordedReports(unresolved=unresolved)
+        self.note_unknown(recorded.unknown)
         return RecordedReports(
             changes=recorded.changes,
             unknown=recorded.unknown,
             missed_fill=recorded.missed_fill,
             unresolved=unresolved,
         )
+
+    def note_unknown(self, venue_client_order_ids: Iterable[str]) -> None:
+        """Log each order of ours that the venue has and the database has not: once, not for every report about it."""
+        for name in venue_client_order_ids:
+            if name in self.unknown_ids:
+                continue
+            if len(self.unknown_ids) >= UNKNOWN_ORDERS_CACHED_MAX:
+                self.unknown_ids.clear()
+            self.unknown_ids[name] = None
+            self.telemetry.error(
+                "venue_order_unknown",
+                venue_client_order_id=name,
+                next="adopted when the client repeats placeOrder; its reports wait meanwhile",
+            )
 
     async def owners_of(self, reports: Iterable[VenueReport]) -> Owners:
         """Find out whose orders the reports are about; the venue is asked. Raises UnavailableError."""
@@ -188,7 +208,6 @@ class CatchUp:
             return
         finally:
             ticket.end()
-        self.telemetry.count(Metric.REPORTS_EXTERNAL, len(recorded.unknown))
         read.changes += len(recorded.changes)
         read.defer(recorded.unresolved)
 

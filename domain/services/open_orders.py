@@ -1,10 +1,9 @@
 """Comparison of our open orders with the venue's list, which others fill too, and look-ups of those that it lacks."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from uuid import UUID
+from datetime import datetime, timedelta
 
 from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
 from domain.model.order import OrderStatus
@@ -16,8 +15,8 @@ from domain.services.catch_up import CatchUp
 from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
 from domain.services.recording import Recording
 
-Revision = tuple[UUID, int]
-"""An order and its version: a change makes a new look-up due."""
+Revision = tuple[str, int]
+"""An order's venue client order id and its version: a change makes a new look-up due."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,9 +37,9 @@ class OpenOrders:
     pages_max: int
     look_ups: LookUpPolicy
     _page: str | None = None
-    _listed: set[UUID] = field(default_factory=set)
+    _listed: set[str] = field(default_factory=set)
     _schedule: LookUpSchedule[Revision] = field(init=False)
-    _rereads: LookUpSchedule[UUID] = field(init=False)
+    _rereads: LookUpSchedule[str] = field(init=False)
     _running: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -80,7 +79,7 @@ class OpenOrders:
     async def _record_page(self, orders: Sequence[FoundOrder]) -> int:
         ours = [order for order in orders if not isinstance(order, ExternalOrder)]
         self.telemetry.count(Metric.ORDERS_EXTERNAL, len(orders) - len(ours))
-        self._listed.update(order.order_id for order in ours)
+        self._listed.update(order.venue_client_order_id for order in ours)
         return await self._record(order for order in ours if isinstance(order, VenueOrder))
 
     async def _look_up_unlisted(self, silent_for: timedelta) -> int:
@@ -88,9 +87,9 @@ class OpenOrders:
         limit = len(self._listed) + len(self._schedule) + self.look_ups.per_run_max
         rows = await self.orders.open_at_venue(silent_for=silent_for, limit=limit)
         unlisted = [
-            (row.order.id, row.order.version)
+            (row.order.venue_client_order_id, row.order.version)
             for row in rows
-            if row.order.id not in self._listed and row.order.status is not OrderStatus.IN_DOUBT
+            if row.order.venue_client_order_id not in self._listed and row.order.status is not OrderStatus.IN_DOUBT
         ]
         self._schedule.keep_only(unlisted)
         found, failure = await self._look_up(unlisted)
@@ -111,7 +110,10 @@ class OpenOrders:
                 return found, error
             except VenueUnreachableError as error:
                 self.telemetry.warning(
-                    "order_look_up_failed", order_id=str(order[0]), error=str(error), next="looked up again later"
+                    "order_look_up_failed",
+                    venue_client_order_id=order[0],
+                    error=str(error),
+                    next="looked up again later",
                 )
             else:
                 found += [] if one is None else [one]
@@ -119,27 +121,32 @@ class OpenOrders:
 
     async def _record(self, orders: Iterable[VenueOrder]) -> int:
         """Record what the venue shows of our orders, and read the fills if it has filled more than is recorded."""
-        ours = {order.order_id: order for order in orders}
-        rows = await self.orders.load(ours.keys(), []) if ours else {}
-        same = {order_id: ours[order_id] for order_id, row in rows.items() if self._is_same(row, ours[order_id])}
+        ours = {order.venue_client_order_id: order for order in orders}
+        rows = await self.orders.load_reported(ours.keys(), []) if ours else {}
+        self.fills.note_unknown(ours.keys() - rows.keys())
+        same = {name: ours[name] for name, row in rows.items() if self._is_same(row, ours[name])}
         if not same:
             return 0
-        recorded = await self.recording.record({order_id: order.reports for order_id, order in same.items()})
-        rows = await self.orders.load(same.keys(), [])
-        behind = [
-            row for order_id, row in rows.items() if row.order.facts.filled_quantity < same[order_id].filled_quantity
-        ]
+        recorded = await self.recording.record({name: order.reports for name, order in same.items()})
+        rows = await self.orders.load_reported(same.keys(), [])
+        # An adopted order is older at the venue than its row.
+        behind = {
+            name: min(row.order.created_at, same[name].submitted_at)
+            for name, row in rows.items()
+            if row.order.facts.filled_quantity < same[name].filled_quantity
+        }
         return len(recorded.changes) + await self._record_fills(behind)
 
-    async def _record_fills(self, behind: Sequence[LoadedOrder]) -> int:
-        """Read the fills again: a missed last fill shows only here, since no later fill reveals it."""
+    async def _record_fills(self, behind: Mapping[str, datetime]) -> int:
+        """Read the fills again, from when the orders came to be: a missed last fill shows only here, since no later
+        fill reveals it."""
         now = self.clock()
-        due = [row for row in behind if self._rereads.is_due(row.order.id, now=now)]
+        due = [name for name in behind if self._rereads.is_due(name, now=now)]
         if not due:
             return 0
-        for row in due:
-            self._rereads.put_off(row.order.id, now=now)
-        read = await self.fills.record_fills(since=min(row.order.created_at for row in due) - self.overlap)
+        for name in due:
+            self._rereads.put_off(name, now=now)
+        read = await self.fills.record_fills(since=min(behind[name] for name in due) - self.overlap)
         return read.changes
 
     def _is_same(self, row: LoadedOrder, found: VenueOrder) -> bool:
@@ -148,6 +155,7 @@ class OpenOrders:
         self.telemetry.error(
             "venue_order_mismatch",
             order_id=str(row.order.id),
+            venue_client_order_id=row.order.venue_client_order_id,
             venue_order_id=found.venue_order_id,
             next="not adopted; compare both orders and decide by hand",
         )

@@ -9,7 +9,6 @@ an execution the executions are read from the database.
 """
 
 from collections.abc import Iterable, Mapping
-from uuid import UUID
 
 from domain.model.apply_reports import Applied
 from domain.model.order import Order
@@ -18,31 +17,32 @@ from domain.ports.order_store import LoadedOrder
 
 
 class OrderCache:
-    """Cache of at most `orders_max` orders; the least recently written are evicted first."""
+    """Cache of at most `orders_max` orders by their venue client order id; the least recently written are evicted
+    first."""
 
     def __init__(self, *, orders_max: int) -> None:
         self._orders_max = orders_max
-        self._rows: dict[UUID, LoadedOrder] = {}
+        self._rows: dict[str, LoadedOrder] = {}
 
-    def get(self, order_id: UUID) -> LoadedOrder | None:
+    def get(self, venue_client_order_id: str) -> LoadedOrder | None:
         """Return the cached order, or None."""
-        return self._rows.get(order_id)
+        return self._rows.get(venue_client_order_id)
 
-    def put(self, rows: Mapping[UUID, LoadedOrder]) -> None:
+    def put(self, rows: Mapping[str, LoadedOrder]) -> None:
         """Cache these orders as they have just been written."""
         if not self._orders_max:
             return
-        for order_id, row in rows.items():
-            self._rows.pop(order_id, None)
+        for name, row in rows.items():
+            self._rows.pop(name, None)
             if _expects_more_fills(row.order):
-                self._rows[order_id] = row
+                self._rows[name] = row
         while len(self._rows) > self._orders_max:
             del self._rows[next(iter(self._rows))]
 
-    def remove(self, order_ids: Iterable[UUID]) -> None:
+    def remove(self, venue_client_order_ids: Iterable[str]) -> None:
         """Remove these orders, so that they are read the next time."""
-        for order_id in order_ids:
-            self._rows.pop(order_id, None)
+        for name in venue_client_order_ids:
+            self._rows.pop(name, None)
 
     def clear(self) -> None:
         """Remove all orders."""

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
-from uuid import UUID
 
 from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
 from domain.ports.clock_and_ids import Clock
@@ -24,12 +23,13 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owners:
-    """Our order ids by the venue's, the venue's ids of external orders, and those of which the venue shows no order.
+    """The venue client order ids of our orders by the venue's ids, the venue's ids of external orders, and those of
+    which the venue shows no order.
 
     Any other id is pending: its look-up failed or was not made yet.
     """
 
-    ours: Mapping[str, UUID]
+    ours: Mapping[str, str]
     external: Collection[str]
     not_found: Collection[str]
 
@@ -47,7 +47,7 @@ class OrderOwners:
     telemetry: Telemetry
     clock: Clock
     policy: LookUpPolicy
-    _ours: dict[str, UUID] = field(default_factory=dict)
+    _ours: dict[str, str] = field(default_factory=dict)
     _external: dict[str, None] = field(default_factory=dict)
     _not_found: dict[str, None] = field(default_factory=dict)
     _schedule: LookUpSchedule[str] = field(init=False)
@@ -55,14 +55,14 @@ class OrderOwners:
     def __post_init__(self) -> None:
         self._schedule = self.policy.new_schedule()
 
-    async def linked(self, names: Collection[str]) -> Mapping[str, UUID]:
-        """Return our order ids by those of these ids that are linked to our orders. Raises UnavailableError."""
+    async def linked(self, names: Collection[str]) -> Mapping[str, str]:
+        """Return the venue client order ids of our orders that are linked to these ids. Raises UnavailableError."""
         ours = {name: self._ours[name] for name in names if name in self._ours}
         others = {name for name in names if name not in ours and name not in self._external}
         if others:
-            found = await self.orders.ids_by_venue_order_id(others)
-            for name, order_id in found.items():
-                _cache(self._ours, name, order_id)
+            found = await self.orders.venue_client_order_ids(others)
+            for name, venue_client_order_id in found.items():
+                _cache(self._ours, name, venue_client_order_id)
             ours.update(found)
         return ours
 
@@ -110,7 +110,7 @@ class OrderOwners:
         if isinstance(found, ExternalOrder):
             _cache(self._external, name, None)
         else:
-            _cache(self._ours, name, found.order_id)
+            _cache(self._ours, name, found.venue_client_order_id)
         return True
 
 

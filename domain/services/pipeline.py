@@ -7,7 +7,6 @@ stored.
 
 import asyncio
 from collections.abc import Mapping
-from uuid import UUID
 
 from domain.model.errors import VersionConflictError
 from domain.ports.order_store import LoadedOrder
@@ -22,7 +21,7 @@ class PipelineTicket:
 
     def __init__(self, previous: "PipelineTicket | None" = None) -> None:
         self._previous = previous
-        self.prediction: Mapping[UUID, LoadedOrder] | None = None
+        self.prediction: Mapping[str, LoadedOrder] | None = None
         self.prediction_held = False
         self._is_predicted = asyncio.Event()
         self._is_ended = asyncio.Event()
@@ -32,13 +31,13 @@ class PipelineTicket:
         """Return the ticket of the batch that follows this one."""
         return PipelineTicket(self)
 
-    def predicted(self, order_id: UUID) -> LoadedOrder | None:
+    def predicted(self, venue_client_order_id: str) -> LoadedOrder | None:
         """Return the order as it will be once the previous batch is written; None if that batch does not write it."""
         if self._previous is None or self._previous.prediction is None:
             return None
-        return self._previous.prediction.get(order_id)
+        return self._previous.prediction.get(venue_client_order_id)
 
-    def predict(self, rows: Mapping[UUID, LoadedOrder]) -> None:
+    def predict(self, rows: Mapping[str, LoadedOrder]) -> None:
         """Publish what this batch will make of its orders. The first prediction stays: the next batch acts on it."""
         if self.prediction is None:
             self.prediction = rows

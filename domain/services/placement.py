@@ -23,6 +23,7 @@ from domain.model.errors import (
 from domain.model.frozen import frozen
 from domain.model.limits import AccountLimits, Denial, check_terms
 from domain.model.order import Order
+from domain.model.order_identity import derive_venue_client_order_id
 from domain.model.values import (
     CLIENT_ORDER_ID_MAX_CHARACTERS,
     ZERO,
@@ -36,6 +37,7 @@ from domain.model.values import (
     is_multiple,
 )
 from domain.ports.clock_and_ids import Clock, NewId
+from domain.ports.installation import Installation
 from domain.ports.notifications import ChangePublisher, WakeUps
 from domain.ports.order_store import OrderStore, OrderStored
 from domain.ports.readers import InstrumentCatalog, OrderReader
@@ -78,6 +80,7 @@ class Placement:
     catalog: InstrumentCatalog
     limit_book: LimitBook
     prices: InstrumentPrices
+    installation: Installation
     publisher: ChangePublisher
     wake_ups: WakeUps
     telemetry: Telemetry
@@ -123,8 +126,18 @@ class Placement:
             denial = await self._denial(terms, limits)
             if denial is not None:
                 raise OrderDeniedError.by(denial)
+        prefixes = await self.installation.prefixes()
         now = self.clock()
-        order = Order(id=self.new_id(), account_id=command.account_id, terms=terms, created_at=now, updated_at=now)
+        order = Order(
+            id=self.new_id(),
+            account_id=command.account_id,
+            venue_client_order_id=derive_venue_client_order_id(
+                prefix=prefixes.current, account_id=command.account_id, client_order_id=command.client_order_id
+            ),
+            terms=terms,
+            created_at=now,
+            updated_at=now,
+        )
         return order, limits
 
     async def _denial(self, terms: Terms, limits: AccountLimits) -> Denial | None:

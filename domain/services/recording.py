@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from domain.model.apply_reports import Applied, apply_reports
 from domain.model.changes import Anomaly, RecordedChange
@@ -46,15 +45,17 @@ arrives."""
 VERSION_CONFLICTS_MAX = 20
 """How often orders are decided again. At each conflict another writer made progress, so this many mean a bug."""
 
-ReportsByOrder = Mapping[UUID, Sequence[Report]]
+ReportsByOrder = Mapping[str, Sequence[Report]]
+"""Reports by the venue client order id of their order."""
 
 
 @frozen
 class Recorded:
-    """The result of a batch: the committed changes, the ids of unknown orders, and whether a fill was missed."""
+    """The result of a batch: the committed changes, the venue client order ids of unknown orders, and whether a fill
+    was missed."""
 
     changes: Sequence[RecordedChange]
-    unknown: frozenset[UUID]
+    unknown: frozenset[str]
     missed_fill: bool
 
 
@@ -94,7 +95,7 @@ class Recording:
                 self.cache.clear()
                 raise
             self.cache.put(after)
-            self.telemetry.count(Metric.REPORTS_RECORDED, sum(len(reports[order_id]) for order_id in after))
+            self.telemetry.count(Metric.REPORTS_RECORDED, sum(len(reports[name]) for name in after))
             return Recorded(
                 changes=changes,
                 unknown=frozenset(reports.keys() - after.keys()),
@@ -128,28 +129,28 @@ class Recording:
     async def _decisions(self, reports: ReportsByOrder, ticket: PipelineTicket) -> Sequence[Decision]:
         """Decide on the orders as the previous batch leaves them, as they are cached, or else as they are stored."""
         rows = self._cached_rows(reports, ticket)
-        unread = {order_id: of_order for order_id, of_order in reports.items() if order_id not in rows}
-        if any(ticket.predicted(order_id) for order_id in unread):
+        unread = {name: of_order for name, of_order in reports.items() if name not in rows}
+        if any(ticket.predicted(name) for name in unread):
             # The previous batch writes one of the orders that must be read.
             with suppress(VersionConflictError):
                 await ticket.wait()
             return await self._decisions(reports, ticket)
         if unread:
-            rows |= await self.orders.load(unread.keys(), list(execution_keys(unread)))
+            rows |= await self.orders.load_reported(unread.keys(), list(execution_keys(unread)))
         now = self.clock()
         decisions: list[Decision] = []
-        for order_id, row in rows.items():
-            decisions.append(self.decide(row, reports[order_id], now=now))
+        for name, row in rows.items():
+            decisions.append(self.decide(row, reports[name], now=now))
             if len(decisions) % DECISIONS_PER_LOOP_ROUND == 0:
                 await asyncio.sleep(0)
         return decisions
 
-    def _cached_rows(self, reports: ReportsByOrder, ticket: PipelineTicket) -> dict[UUID, LoadedOrder]:
+    def _cached_rows(self, reports: ReportsByOrder, ticket: PipelineTicket) -> dict[str, LoadedOrder]:
         rows = {}
-        for order_id, of_order in reports.items():
-            row = ticket.predicted(order_id) or self.cache.get(order_id)
+        for name, of_order in reports.items():
+            row = ticket.predicted(name) or self.cache.get(name)
             if row is not None and can_apply_without_executions(row, of_order):
-                rows[order_id] = row
+                rows[name] = row
         return rows
 
     async def commit(
@@ -203,20 +204,22 @@ class Recording:
 
 def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:
     """Return the keys of the executions that the reports name, to detect repeats and to find what is amended."""
-    for order_id, of_order in reports.items():
+    for name, of_order in reports.items():
         for report in of_order:
             if isinstance(report, OrderFilled):
                 yield ExecutionKey(
-                    order_id=order_id,
+                    venue_client_order_id=name,
                     venue_execution_id=report.venue_execution_id,
                     cumulative_quantity=report.cumulative_quantity,
                 )
             elif isinstance(report, ExecutionCorrected | ExecutionBusted):
                 yield ExecutionKey(
-                    order_id=order_id, venue_execution_id=report.venue_execution_id, cumulative_quantity=None
+                    venue_client_order_id=name, venue_execution_id=report.venue_execution_id, cumulative_quantity=None
                 )
 
 
-def _rows_after(decisions: Iterable[Decision]) -> Mapping[UUID, LoadedOrder]:
+def _rows_after(decisions: Iterable[Decision]) -> Mapping[str, LoadedOrder]:
     """Return the orders as they will be once the decisions are written."""
-    return {decision.order_id: as_written(decision.row, decision.applied) for decision in decisions}
+    return {
+        decision.row.order.venue_client_order_id: as_written(decision.row, decision.applied) for decision in decisions
+    }

@@ -1,8 +1,8 @@
 """Submission of stored orders to the venue: claim, look up, send once, record the attempt's result.
 
-An order is sent only under a claim that was committed before. The venue's client order id is the order's own id and
-never changes. Every attempt but the first looks the order up first. The result is recorded under the attempt's number:
-an older attempt that resumes late writes nothing. An unknown outcome stays unknown until there is evidence.
+An order is sent only under a claim that was committed before. Its venue client order id was chosen when it was stored
+and never changes. Every attempt but the first looks the order up first. The result is recorded under the attempt's
+number: an older attempt that resumes late writes nothing. An unknown outcome stays unknown until there is evidence.
 While trading is halted nothing is sent; what an earlier attempt may have sent is still looked up.
 """
 
@@ -186,7 +186,7 @@ class Submission:
         return self.attempt_policy.halted(claim)
 
     async def _send(self, claim: Claim) -> AttemptResult:
-        outcome = await self.venue.submit(claim.order.id, claim.order.terms)
+        outcome = await self.venue.submit(claim.order.venue_client_order_id, claim.order.terms)
         if isinstance(outcome, AlreadyPlaced):
             return await self._adopt(claim)
         return self.attempt_policy.result_of(claim, outcome)
@@ -194,7 +194,7 @@ class Submission:
     async def _adopt(self, claim: Claim) -> AttemptResult:
         """Look up an order that the venue says it has; until a look-up shows it, nothing else is known of it."""
         try:
-            found = await self.venue.find(claim.order.id)
+            found = await self.venue.find(claim.order.venue_client_order_id)
         except VenueUnreachableError as error:
             return self.attempt_policy.not_asked(claim, error)
         if found is None:
@@ -204,7 +204,7 @@ class Submission:
     async def _look_up(self, claim: Claim) -> AttemptResult | None:
         """Look the order up at the venue. None means that the venue does not have it, and that it may be sent."""
         try:
-            found = await self.venue.find(claim.order.id)
+            found = await self.venue.find(claim.order.venue_client_order_id)
         except RequestHeldBackError as error:
             return self.attempt_policy.held_back_by_limit(claim, str(error), retry_after=error.retry_after)
         except VenueBusyError as error:

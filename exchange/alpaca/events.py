@@ -9,11 +9,11 @@ import orjson
 
 from domain.model.executions import Trade
 from domain.model.order import VenueRank
+from domain.model.order_identity import InstallationPrefixes
 from domain.model.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderFilled, Report
 from domain.model.values import ZERO, Reason, ReasonSource
 from domain.ports.venue import ExternalOrder, ExternalReport, ListedFill, UnreadableFill, VenueReport
 from exchange.alpaca.fields import (
-    ID_MAX_CHARACTERS,
     Json,
     WireError,
     as_object,
@@ -22,7 +22,7 @@ from exchange.alpaca.fields import (
     moment,
     not_negative,
     optional_text,
-    our_order_id,
+    own_id,
     plain_number,
     positive,
     read_moment,
@@ -45,20 +45,20 @@ MILLISECOND = 1_000
 """In microseconds."""
 
 
-def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport | ExternalReport:
+def parse_trade_update(data: Json, prefixes: InstallationPrefixes, *, raw: bytes = b"") -> VenueReport | ExternalReport:
     """Return what one trade update says, which came as `raw`. Raises WireError, never for an external order.
 
     Events that change nothing here, and events not in the documents, carry no reports.
     """
     order = as_object(data.get("order"), what="order")
-    owner = owner_of(order)
+    owner = owner_of(order, prefixes)
     if isinstance(owner, ExternalOrder):
         return ExternalReport(venue_order_id=owner.venue_order_id)
     event, at = text(data, "event"), moment(data, "timestamp")
     parse = _EVENTS.get(event)
     is_known = parse is not None or event in _EVENTS_WITHOUT_REPORTS
     return VenueReport(
-        order_id=owner,
+        venue_client_order_id=owner,
         venue_order_id=venue_id(order, "id"),
         reports=() if parse is None else (parse(data, order, at),),
         at=at,
@@ -67,7 +67,12 @@ def parse_trade_update(data: Json, *, raw: bytes = b"") -> VenueReport | Externa
     )
 
 
-def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa: ANN401 - JSON that is asked forgiveness
+def plain_fill(
+    message: Any,  # noqa: ANN401 - JSON that is asked forgiveness
+    prefixes: InstallationPrefixes,
+    *,
+    raw: bytes = b"",
+) -> VenueReport | None:
     """The short way for what nearly all frames are: a fill, told as the venue tells it day by day.
 
     For what it takes it gives what `parse_trade_update` gives, at a third of the time; None for everything else.
@@ -90,8 +95,8 @@ def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa
         total, at = plain_number(order["filled_qty"]), read_moment(data["timestamp"])
     except (KeyError, TypeError, AttributeError, WireError):
         return None
-    order_id = our_order_id(client_order_id) if len(client_order_id) <= ID_MAX_CHARACTERS else None
-    if order_id is None or not quantity or price is None or not total:
+    name = own_id(client_order_id, prefixes)
+    if name is None or not quantity or price is None or not total:
         return None
     fill = OrderFilled(
         venue_execution_id=execution_id,
@@ -100,7 +105,7 @@ def plain_fill(message: Any, *, raw: bytes = b"") -> VenueReport | None:  # noqa
         venue_order_id=venue_order_id,
         at=at,
     )
-    return VenueReport(order_id=order_id, venue_order_id=venue_order_id, reports=(fill,), at=at, raw=raw)
+    return VenueReport(venue_client_order_id=name, venue_order_id=venue_order_id, reports=(fill,), at=at, raw=raw)
 
 
 def parse_fill_activity(data: Json) -> ListedFill | None:
@@ -135,7 +140,7 @@ def _fill_activity(data: Json, raw: bytes) -> VenueReport:
         venue_order_id=venue_order_id,
         at=at,
     )
-    return VenueReport(order_id=None, venue_order_id=venue_order_id, reports=(report,), at=at, raw=raw)
+    return VenueReport(venue_client_order_id=None, venue_order_id=venue_order_id, reports=(report,), at=at, raw=raw)
 
 
 def activity_order(report: VenueReport) -> tuple[datetime, Decimal]:

@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from uuid import UUID
 
 import orjson
 
+from domain.model.order_identity import InstallationPrefixes
 from domain.model.values import DECIMAL_DIGITS, EXACT, ZERO
 
 TEXT_MAX_CHARACTERS = 4096
 ID_MAX_CHARACTERS = 128
 """As much as a row can hold of an order's or an execution's name; the broker's own are 36 long."""
-ORDER_IDS_CACHED_MAX = 20_000
 NUMBERS_CACHED_MAX = 8_192
 
 Json = Mapping[str, object]
@@ -176,17 +175,8 @@ def write_moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-@lru_cache(maxsize=ORDER_IDS_CACHED_MAX)
-def our_order_id(client_order_id: str | None) -> UUID | None:
-    """Our order's id when the venue's client order id is one that we could have sent, else None.
-
-    Remembered, because the same orders are filled again and again.
-    """
-    if client_order_id is None:
+def own_id(client_order_id: str | None, prefixes: InstallationPrefixes) -> str | None:
+    """Return the venue's client order id if it is of an order of ours; None for an external order, or without one."""
+    if client_order_id is None or len(client_order_id) > ID_MAX_CHARACTERS or not prefixes.is_ours(client_order_id):
         return None
-    try:
-        order_id = UUID(client_order_id)
-    except ValueError:
-        return None
-    # UUID() also reads braces, a missing dash and capitals; we never send those.
-    return order_id if str(order_id) == client_order_id else None
+    return client_order_id

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from uuid import UUID
 
 from domain.model.order import End, VenueRank
+from domain.model.order_identity import InstallationPrefixes
 from domain.model.reports import OrderAccepted, OrderEnded, Report
 from domain.model.values import ZERO, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, format_decimal
 from domain.ports.venue import ExternalOrder, FoundOrder, UnknownValue, UnreadableOrder, VenueOrder
@@ -15,7 +15,7 @@ from exchange.alpaca.fields import (
     first_moment,
     not_negative,
     optional_text,
-    our_order_id,
+    own_id,
     positive,
     text,
     venue_id,
@@ -56,10 +56,10 @@ _END_MESSAGES: Mapping[End, str] = {
 }
 
 
-def order_json(order_id: UUID, terms: Terms) -> dict[str, str]:
-    """The body that places an order; our order id is the venue's client order id."""
+def order_json(venue_client_order_id: str, terms: Terms) -> dict[str, str]:
+    """Return the body that submits an order."""
     body = {
-        "client_order_id": str(order_id),
+        "client_order_id": venue_client_order_id,
         "symbol": terms.symbol,
         "side": terms.side.value.lower(),
         "type": terms.type.value.lower(),
@@ -71,42 +71,41 @@ def order_json(order_id: UUID, terms: Terms) -> dict[str, str]:
     return body
 
 
-def owner_of(data: Json) -> UUID | ExternalOrder | None:
-    """Return our order's id or ExternalOrder, by the client order id alone; None when the order shows none.
+def owner_of(data: Json, prefixes: InstallationPrefixes) -> str | ExternalOrder | None:
+    """Return the client order id of an order of ours, or ExternalOrder, by that id alone; None when it shows none.
 
     Never raises, whatever else the order holds.
     """
     name = data.get("client_order_id")
     if name is None or name == "":
         return None
-    is_short = isinstance(name, str) and len(name) <= ID_MAX_CHARACTERS
-    order_id = our_order_id(name) if is_short else None
-    return order_id or ExternalOrder(venue_order_id=_shown_id(data))
+    own = own_id(name, prefixes) if isinstance(name, str) else None
+    return own or ExternalOrder(venue_order_id=_shown_id(data))
 
 
-def parse_found_order(data: Json) -> FoundOrder:
+def parse_found_order(data: Json, prefixes: InstallationPrefixes) -> FoundOrder:
     """Return an order of a REST answer; only ours is read beyond its ids.
 
     Raises WireError when the order shows neither a client order id nor an id.
     """
-    owner = owner_of(data)
+    owner = owner_of(data, prefixes)
     if owner is None:
         # Every order that was sent from here has a client order id.
         return ExternalOrder(venue_order_id=venue_id(data, "id"))
     if isinstance(owner, ExternalOrder):
         return owner
     try:
-        return parse_order(data, order_id=owner)
+        return parse_order(data, venue_client_order_id=owner)
     except WireError as error:
-        return UnreadableOrder(order_id=owner, venue_order_id=_shown_id(data), error=str(error))
+        return UnreadableOrder(venue_client_order_id=owner, venue_order_id=_shown_id(data), error=str(error))
 
 
-def parse_order(data: Json, *, order_id: UUID) -> VenueOrder:
+def parse_order(data: Json, *, venue_client_order_id: str) -> VenueOrder:
     """Return our order of a REST answer. Raises WireError."""
     venue_order_id, submitted_at = venue_id(data, "id"), first_moment(data, "submitted_at", "created_at")
     status = text(data, "status")
     return VenueOrder(
-        order_id=order_id,
+        venue_client_order_id=venue_client_order_id,
         venue_order_id=venue_order_id,
         terms=_terms(data),
         filled_quantity=not_negative(data, "filled_qty"),
@@ -118,12 +117,12 @@ def parse_order(data: Json, *, order_id: UUID) -> VenueOrder:
     )
 
 
-def parse_acceptance(data: Json, *, order_id: UUID) -> OrderAccepted | OrderEnded:
+def parse_acceptance(data: Json, *, venue_client_order_id: str) -> OrderAccepted | OrderEnded:
     """Return what the answer to a placement reports: the order was accepted, or its status is rejected.
 
     Raises WireError when the answer is not about this order.
     """
-    if data.get("client_order_id") != str(order_id):
+    if data.get("client_order_id") != venue_client_order_id:
         raise WireError("the answer names another order")
     status, venue_order_id = optional_text(data, "status") or "", venue_id(data, "id")
     if ENDS.get(status) is End.REJECTED:

@@ -21,7 +21,6 @@ answers 404, 40410000 "endpoint not found").
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
 from domain.model.reports import OrderEnded
@@ -91,10 +90,12 @@ def complaint_of(answer: HttpAnswer) -> Complaint | None:
     return Complaint(code=code if type(code) is int else None, message=message)
 
 
-def submission_outcome(answer: HttpAnswer, *, order_id: UUID, now: datetime, wait_max: timedelta) -> SubmissionOutcome:
+def submission_outcome(
+    answer: HttpAnswer, *, venue_client_order_id: str, now: datetime, wait_max: timedelta
+) -> SubmissionOutcome:
     """What an answer to a placement proves; `wait_max` bounds what a 429 may ask for."""
     if answer.is_success:
-        return _placed(answer, order_id)
+        return _placed(answer, venue_client_order_id)
     complaint = complaint_of(answer)
     if answer.status == TOO_MANY_REQUESTS:
         return RateLimited(retry_after=retry_after(answer, now=now, wait_max=wait_max))
@@ -169,10 +170,10 @@ def describe_failure(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _placed(answer: HttpAnswer, order_id: UUID) -> Placed | EndedAtOnce | OutcomeUnknown:
+def _placed(answer: HttpAnswer, venue_client_order_id: str) -> Placed | EndedAtOnce | OutcomeUnknown:
     try:
         data = as_object(parse_json(answer.body), what="order")
-        report = parse_acceptance(data, order_id=order_id)
+        report = parse_acceptance(data, venue_client_order_id=venue_client_order_id)
     except WireError as error:
         return OutcomeUnknown(error=f"HTTP {answer.status} that cannot be read: {error}")
     return EndedAtOnce(report=report) if isinstance(report, OrderEnded) else Placed(report=report)

@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from urllib.parse import quote
-from uuid import UUID
 
 from domain.model.errors import RequestHeldBackError, VenueNotConnectedError, VenueUnreachableError
 from domain.model.rate_budget import RequestPriority
 from domain.model.values import Instrument, Terms
 from domain.ports.clock_and_ids import Clock
+from domain.ports.installation import Installation
 from domain.ports.rate_limiter import RateLimiter, Unlimited
 from domain.ports.telemetry import Telemetry
 from domain.ports.venue import (
@@ -52,17 +52,30 @@ FILLS_STEP_BACK = timedelta(milliseconds=1)
 
 @asynccontextmanager
 async def open_alpaca_venue(
-    settings: AlpacaSettings, *, clock: Clock, telemetry: Telemetry, limiter: RateLimiter | None = None
+    settings: AlpacaSettings,
+    *,
+    installation: Installation,
+    clock: Clock,
+    telemetry: Telemetry,
+    limiter: RateLimiter | None = None,
 ) -> AsyncIterator["AlpacaVenue"]:
     """Open the venue with a pool of connections of its own; without a limiter every request is made at once."""
     async with open_transport(settings) as transport:
         yield AlpacaVenue(
-            transport=transport, settings=settings, clock=clock, telemetry=telemetry, limiter=limiter or Unlimited()
+            transport=transport,
+            settings=settings,
+            installation=installation,
+            clock=clock,
+            telemetry=telemetry,
+            limiter=limiter or Unlimited(),
         )
 
 
 class AlpacaVenue:
-    """The venue by request and answer."""
+    """The venue by request and answer.
+
+    Questions about orders of anybody raise UnavailableError while the database has not told yet which are ours.
+    """
 
     name = "alpaca"
 
@@ -71,10 +84,12 @@ class AlpacaVenue:
         *,
         transport: Transport,
         settings: AlpacaSettings,
+        installation: Installation,
         clock: Clock,
         telemetry: Telemetry,
         limiter: RateLimiter,
     ) -> None:
+        self._installation = installation
         self.limiter = limiter
         self._settings = settings
         self._rate_limit_wait_max = timedelta(seconds=settings.rate_limit_wait_max_seconds)
@@ -85,18 +100,23 @@ class AlpacaVenue:
         self._telemetry = telemetry
         self._reader = RowReader(venue=self.name, telemetry=telemetry)
 
-    async def submit(self, order_id: UUID, terms: Terms) -> SubmissionOutcome:
+    async def submit(self, venue_client_order_id: str, terms: Terms) -> SubmissionOutcome:
         """Send the order once. Never raises for what a venue can do."""
-        body = order_json(order_id, terms)
+        body = order_json(venue_client_order_id, terms)
         try:
             answer = await self._transport.send(
-                RequestPriority.SUBMIT, "POST", "/v2/orders", body=body, names=str(order_id)
+                RequestPriority.SUBMIT, "POST", "/v2/orders", body=body, names=venue_client_order_id
             )
         except RequestHeldBackError as error:
             return HeldBack(error=str(error), retry_after=error.retry_after)
         except TRANSPORT_ERRORS as error:
             return submission_failure(error)
-        return submission_outcome(answer, order_id=order_id, now=self._clock(), wait_max=self._rate_limit_wait_max)
+        return submission_outcome(
+            answer,
+            venue_client_order_id=venue_client_order_id,
+            now=self._clock(),
+            wait_max=self._rate_limit_wait_max,
+        )
 
     async def cancel(self, venue_order_id: str) -> CancelOutcome:
         """Ask for the cancellation once. Never raises for what a venue can do."""
@@ -108,16 +128,16 @@ class AlpacaVenue:
             return CancelUnknown(error=describe_failure(error))
         return cancel_outcome(answer, now=self._clock(), wait_max=self._rate_limit_wait_max)
 
-    async def find(self, order_id: UUID) -> VenueOrder | None:
-        """Look an order up by our id; None when the venue has none. Raises VenueUnreachableError."""
-        name = str(order_id)
+    async def find(self, venue_client_order_id: str) -> VenueOrder | None:
+        """Look up an order of ours; None when the venue has none. Raises VenueUnreachableError."""
+        name = venue_client_order_id
         data = await self._find("/v2/orders:by_client_order_id", {"client_order_id": name}, names=name)
         if data is None:
             return None
         if data.get("client_order_id") != name:
             raise VenueUnreachableError("the venue's answer names another order")
         try:
-            order = parse_order(data, order_id=order_id)
+            order = parse_order(data, venue_client_order_id=name)
         except WireError as error:
             self._reader.note_unreadable(row_id=name, error=str(error))
             raise VenueUnreachableError(f"the venue's order cannot be read: {error}") from error
@@ -126,11 +146,12 @@ class AlpacaVenue:
 
     async def find_by_venue_order_id(self, venue_order_id: str) -> FoundOrder | None:
         """Look an order of anybody up by the venue's own id. Raises VenueUnreachableError."""
+        prefixes = await self._installation.prefixes()
         data = await self._find(_order_path(venue_order_id), {}, names=venue_order_id)
         if data is None:
             return None
         try:
-            found = parse_found_order(data)
+            found = parse_found_order(data, prefixes)
         except WireError as error:
             raise VenueUnreachableError(f"the venue's order cannot be read: {error}") from error
         if found.venue_order_id != venue_order_id:
@@ -139,12 +160,15 @@ class AlpacaVenue:
 
     async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
         """Return one page of the open orders, by submission time. Raises VenueUnreachableError."""
+        prefixes = await self._installation.prefixes()
         query = {"status": "open", "limit": str(ORDERS_PAGE_ROWS), "direction": "asc", "nested": "false"}
         if page is not None:
             key, _, start = page.partition("=")
             query[key] = start
         rows = await self._rows("/v2/orders", query)
-        return OpenOrdersPage(orders=self._reader.found_orders(rows.objects), next_page=next_orders_page(rows, page))
+        return OpenOrdersPage(
+            orders=self._reader.found_orders(rows.objects, prefixes), next_page=next_orders_page(rows, page)
+        )
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         """Pages of fills, oldest first. Raises VenueUnreachableError.

@@ -1,8 +1,10 @@
 """The rows of the venue's lists. A row that cannot be read is counted and logged, and hides no other."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
+from domain.model.order_identity import InstallationPrefixes
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import FoundOrder, ListedFill, UnreadableOrder, VenueOrder, VenueReport
 from exchange.alpaca.events import activity_order, parse_fill_activity
@@ -31,12 +33,12 @@ class RowReader:
                 self.note_unreadable(row_id=str(row)[:ROW_SHOWN_MAX_CHARACTERS], error="the row is not an object")
         return ListRows(count=len(rows), objects=objects)
 
-    def found_orders(self, rows: Sequence[Json]) -> Sequence[FoundOrder]:
+    def found_orders(self, rows: Sequence[Json], prefixes: InstallationPrefixes) -> Sequence[FoundOrder]:
         """Return the orders of a page: ours parsed or marked as unreadable, external ones by their ids."""
-        orders = self.parsed(rows, parse_found_order)
+        orders = self.parsed(rows, partial(parse_found_order, prefixes=prefixes))
         for order in orders:
             if isinstance(order, UnreadableOrder):
-                self.note_unreadable(row_id=str(order.order_id), error=order.error)
+                self.note_unreadable(row_id=order.venue_client_order_id, error=order.error)
             elif isinstance(order, VenueOrder):
                 count_unknown_values(self._telemetry, order.unknown_values)
         return orders

@@ -6,11 +6,14 @@ There are no sequence numbers and no replay; recovering what was missed is the b
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 
 from domain.model.errors import VenueUnreachableError
+from domain.model.order_identity import InstallationPrefixes
+from domain.ports.installation import Installation
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import ExternalReport, StreamItem, UnreadableReport, VenueReport
 from exchange.alpaca.frames import (
@@ -39,20 +42,23 @@ READ_AT_ONCE_MAX = 32
 class AlpacaStream:
     """The execution stream of the account. The venue allows one connection at a time."""
 
-    def __init__(self, *, settings: AlpacaSettings, telemetry: Telemetry) -> None:
+    def __init__(self, *, settings: AlpacaSettings, installation: Installation, telemetry: Telemetry) -> None:
         self._settings = settings
+        self._installation = installation
         self._telemetry = telemetry
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncIterator[Sequence[StreamItem]]]:
         """Open, authenticate and listen; the iterator then yields what comes, some at once, until the connection ends.
 
-        Raises VenueUnreachableError; so does the iterator when the connection is lost.
+        Raises VenueUnreachableError; so does the iterator when the connection is lost. Raises UnavailableError while
+        the database has not told yet which orders are ours.
         """
+        prefixes = await self._installation.prefixes()
         connection = await self._open()
         try:
-            early = await self._listen(connection)
-            yield self._reports(connection, early)
+            early = await self._listen(connection, prefixes)
+            yield self._reports(connection, early, prefixes)
         finally:
             await connection.close()
 
@@ -78,17 +84,18 @@ class AlpacaStream:
             raise VenueUnreachableError(f"the stream cannot be opened: {str(error) or type(error).__name__}") from error
         return connection
 
-    async def _listen(self, connection: StreamConnection) -> list[Frame]:
+    async def _listen(self, connection: StreamConnection, prefixes: InstallationPrefixes) -> list[Frame]:
         """Authenticate and ask for the trade updates; gives those that came before the answer did."""
         settings = self._settings
         early: list[Frame] = []
+        next_answer = partial(_answer, connection, prefixes=prefixes, early=early)
         try:
             async with asyncio.timeout(settings.stream_answer_timeout_seconds):
                 await connection.send(authenticate_frame(key=settings.key, secret=settings.secret))
-                if not is_authorized(await _answer(connection, AUTHORIZATION, early)):
+                if not is_authorized(await next_answer(AUTHORIZATION)):
                     raise VenueUnreachableError("the venue does not accept the key for its stream")
                 await connection.send(listen_frame())
-                if not is_listening(await _answer(connection, LISTENING, early)):
+                if not is_listening(await next_answer(LISTENING)):
                     raise VenueUnreachableError("the venue does not send trade updates to this key")
         except TimeoutError as error:
             raise VenueUnreachableError("the stream is open but the venue does not answer on it") from error
@@ -96,12 +103,14 @@ class AlpacaStream:
             raise VenueUnreachableError(f"the stream was closed while it was being opened: {error}") from error
         return early
 
-    async def _reports(self, connection: StreamConnection, early: list[Frame]) -> AsyncIterator[Sequence[StreamItem]]:
+    async def _reports(
+        self, connection: StreamConnection, early: list[Frame], prefixes: InstallationPrefixes
+    ) -> AsyncIterator[Sequence[StreamItem]]:
         yield self._reports_of(early)
         try:
             while True:
                 messages = await connection.next_messages(READ_AT_ONCE_MAX)
-                yield self._reports_of(map(parse_frame, messages))
+                yield self._reports_of(parse_frame(raw, prefixes) for raw in messages)
         except ConnectionClosedOK:
             return
         except ConnectionClosed as error:
@@ -131,11 +140,13 @@ class _connect_once(connect):  # noqa: N801 - a variant of a library's class tha
         return exc
 
 
-async def _answer(connection: StreamConnection, stream: str, early: list[Frame]) -> ControlFrame:
+async def _answer(
+    connection: StreamConnection, stream: str, *, prefixes: InstallationPrefixes, early: list[Frame]
+) -> ControlFrame:
     """The next frame of that stream; the others are kept for later."""
     while len(early) < EARLY_FRAMES_MAX:
         (raw,) = await connection.next_messages(1)
-        frame = parse_frame(raw)
+        frame = parse_frame(raw, prefixes)
         if isinstance(frame, ControlFrame) and frame.stream == stream:
             return frame
         early.append(frame)

@@ -50,8 +50,8 @@ ALERTS: Mapping[str, AlertKind] = {
         name="order_in_doubt_too_long",
         title="order IN_DOUBT too long",
         summary="The order was sent, and it has been unknown for too long whether the exchange has it.",
-        action="Look the order up at the exchange by its id as the client order id. It is resolved by itself once "
-        "look-ups are answered again; do not place it a second time before.",
+        action="Look the order up at the exchange by the venue_client_order_id of the log event. It is resolved by "
+        "itself once look-ups are answered again; do not place it a second time before.",
         identity_fields=ORDER,
         shown_fields=ORDER,
     ),
@@ -73,17 +73,27 @@ ALERTS: Mapping[str, AlertKind] = {
     ),
     "venue_order_mismatch": AlertKind(
         name="venue_order_mismatch",
-        title="another order under our order's id",
-        summary="The exchange has a different order under our order's id. It is neither adopted nor sent again.",
+        title="another order under our order's client order id",
+        summary="The exchange has a different order under our order's client order id. It is neither adopted nor sent "
+        "again.",
         action="Compare both orders and decide by hand.",
         identity_fields=ORDER,
         shown_fields=ORDER,
+    ),
+    "venue_order_unknown": AlertKind(
+        name="venue_order_unknown",
+        title="order of ours at the exchange that is not stored",
+        summary="The exchange has an order whose client order id is ours, and the database does not have it: it was "
+        "restored to an earlier moment. Its fills are not recorded.",
+        action="Have the client repeat placeOrder with the same client order id: the order is adopted, not placed "
+        "again. Its id at the exchange is in the log event; docs/operations.md says what to do when nobody repeats it.",
+        identity_fields=("venue_client_order_id",),
     ),
     "venue_contradicts_itself": AlertKind(
         name="venue_contradicts_itself",
         title="order known to the exchange and not shown",
         summary="The exchange refuses the order as one that it has, and has long not shown it. It stays in doubt.",
-        action="Ask the exchange whether it has the order, by its id as the client order id.",
+        action="Ask the exchange whether it has the order, by the venue_client_order_id of the log event.",
         identity_fields=ORDER,
         shown_fields=ORDER,
     ),

@@ -59,6 +59,7 @@ class OrderWatch:
         self.telemetry.error(
             event,
             order_id=str(order.id),
+            venue_client_order_id=order.venue_client_order_id,
             age_seconds=round(order.age.total_seconds()),
             next="looked up until there is evidence; do not place it again"
             if order.is_in_doubt

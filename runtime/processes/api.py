@@ -54,6 +54,7 @@ async def run(process: Process) -> None:
             clock=utc_now,
         )
         database = await stack.enter_async_context(open_database(process))
+        await database.require_prefix()
         redis = await stack.enter_async_context(open_redis(process, publish_pause_seconds=PUBLISH_PAUSE_SECONDS))
         hub = await stack.enter_async_context(
             open_hub(
@@ -73,6 +74,7 @@ async def run(process: Process) -> None:
                 catalog=database.catalog,
                 limit_book=database.limit_book,
                 prices=database.prices,
+                installation=database.installation,
                 publisher=redis.publisher,
                 wake_ups=redis.wake_ups,
                 telemetry=process.telemetry,

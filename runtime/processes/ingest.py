@@ -29,6 +29,7 @@ async def run(process: Process) -> None:
     settings = process.settings
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(process))
+        await database.require_prefix()
         redis = await stack.enter_async_context(open_redis(process))
         venue = await stack.enter_async_context(open_venue(process, database))
 
@@ -65,7 +66,9 @@ def make_consumer(
         reports_max=settings.unresolved_reports_max, wait_seconds=settings.unresolved_wait_seconds
     )
     return Consumer(
-        stream=AlpacaStream(settings=alpaca_settings(settings), telemetry=process.telemetry),
+        stream=AlpacaStream(
+            settings=alpaca_settings(settings), installation=database.installation, telemetry=process.telemetry
+        ),
         recorder=BatchRecorder(
             catch_up=reconciliation.fills,
             dead_letters=DeadLetterKeeper(

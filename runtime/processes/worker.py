@@ -30,6 +30,7 @@ async def run(process: Process) -> None:
     settings = process.settings
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(process))
+        await database.require_prefix()
         redis = await stack.enter_async_context(open_redis(process))
         venue = await stack.enter_async_context(open_venue(process, database))
         recording = make_recording(process, database, redis)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from socket import gaierror
 
@@ -12,6 +12,7 @@ from db.change_log import PostgresChangeLog
 from db.database import Database
 from db.dead_letters import PostgresDeadLetters
 from db.engine import open_database as open_pool
+from db.installation import InstallationPrefixError, PostgresInstallation
 from db.instrument_catalog import PostgresInstrumentCatalog
 from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
@@ -20,6 +21,7 @@ from db.readiness import DatabaseNotReadyError, Trouble, require_ready
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.trading_halts import PostgresTradingHalts
 from db.waiting_orders import PostgresWaitingOrders
+from domain.model.errors import UnavailableError
 from domain.services.price_tape import PriceTapeWriter
 from exchange.alpaca.rest import AlpacaVenue
 from runtime.observability.health import NotReadyError
@@ -45,14 +47,29 @@ class DatabaseResources:
     prices: PostgresInstrumentPrices
     tape: PriceTapeWriter
     halts: PostgresTradingHalts
+    installation: PostgresInstallation
     database: Database
 
     async def check(self) -> None:
-        """Raise NotReadyError when PostgreSQL does not answer or its tables are not migrated."""
+        """Raise NotReadyError when PostgreSQL does not answer, is not migrated, or has another prefix."""
         try:
             await require_ready(self.database)
+            await self.installation.prefixes()
         except DatabaseNotReadyError as error:
             raise NotReadyError(error.trouble, str(error)) from error
+        except InstallationPrefixError as error:
+            raise NotReadyError(Trouble.OTHER_PREFIX, str(error)) from error
+
+    async def require_prefix(self) -> None:
+        """Raise SettingsError when INSTALLATION_PREFIX is not the stored prefix; while PostgreSQL is down, do nothing.
+
+        Then the first order, or the first question about one, finds it out.
+        """
+        try:
+            with suppress(UnavailableError):
+                await self.installation.prefixes()
+        except InstallationPrefixError as error:
+            raise SettingsError(str(error)) from error
 
 
 @asynccontextmanager
@@ -98,6 +115,7 @@ async def open_database(process: Process) -> AsyncIterator[DatabaseResources]:
                 prices, every_seconds=settings.prices_saved_every_seconds, telemetry=process.telemetry
             ),
             halts=PostgresTradingHalts(database),
+            installation=PostgresInstallation(database, expected=settings.installation_prefix),
             database=database,
         )
 

@@ -28,7 +28,11 @@ async def open_venue(process: Process, database: DatabaseResources) -> AsyncIter
         telemetry=process.telemetry,
     )
     async with open_alpaca_venue(
-        alpaca_settings(process.settings), clock=utc_now, telemetry=process.telemetry, limiter=limiter
+        alpaca_settings(process.settings),
+        installation=database.installation,
+        clock=utc_now,
+        telemetry=process.telemetry,
+        limiter=limiter,
     ) as venue:
         yield crashing(venue, process.settings.crash_at)
 

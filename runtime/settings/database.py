@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr, field_validator
 
 from domain.model.limits import ORDERS_PER_SECOND_MAX
+from domain.model.order_identity import is_installation_prefix
 from runtime.settings.addresses import server_url
 from runtime.settings.group import Count, Seconds, SettingsGroup
 
@@ -13,6 +14,9 @@ class DatabaseSettings(SettingsGroup):
     """Connections, batches, caches, and the pre-trade limits that the database enforces."""
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL: postgresql://user:password@host:port/name")
+    installation_prefix: str | None = Field(
+        None, description="Begins the ids of this installation's orders at the exchange; kept in the database"
+    )
     database_pool_connections_max: Count = 10
     database_connect_timeout_seconds: Seconds = 1.0
     database_statement_timeout_seconds: Seconds = 5.0
@@ -34,6 +38,13 @@ class DatabaseSettings(SettingsGroup):
     @classmethod
     def _is_a_database(cls, value: SecretStr | None) -> SecretStr | None:
         return server_url(value, schemes=SCHEMES)
+
+    @field_validator("installation_prefix")
+    @classmethod
+    def _can_begin_an_id(cls, value: str | None) -> str | None:
+        if value is not None and not is_installation_prefix(value):
+            raise ValueError("use 2 to 15 characters of a-z 0-9, the first one a letter")
+        return value
 
     @property
     def database_address(self) -> str:

@@ -84,6 +84,7 @@ def order_a(**changed: Any) -> StoredOrder:
         id=A,
         account_id=ACCOUNT,
         client_order_id="client-a",
+        venue_client_order_id="name-a",
         venue_order_id="venue-a",
         quantity=FIVE,
         status="FILLED",

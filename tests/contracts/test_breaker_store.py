@@ -81,7 +81,7 @@ async def test_nothing_is_claimed_behind_an_open_circuit(
 
     assert await store.claim(ids, lease=LEASE) == []
     assert await store.claim_due(limit=9, overdue_by=NO_TIME, lease=LEASE) == []
-    loaded = await store.load(ids, [])
+    loaded = await store.load(ids)
     assert {(row.attempt, row.attempts, row.lease_until) for row in loaded.values()} == {(0, 0, None)}
 
 

@@ -36,7 +36,7 @@ async def test_a_placed_order_is_not_due_any_more(store: OrderStore, clerk: Cler
     assert change.order.status is OrderStatus.PLACED
     assert (change.order.placement.attempts, change.order.placement.next_attempt_at) == (1, None)
     assert await store.oldest_due() is None
-    assert (await store.load([order_id], []))[order_id].lease_until is None
+    assert (await store.load([order_id]))[order_id].lease_until is None
 
 
 async def test_an_attempt_that_failed_is_due_again_after_its_delay(store: OrderStore, clerk: Clerk) -> None:
@@ -46,7 +46,7 @@ async def test_an_attempt_that_failed_is_due_again_after_its_delay(store: OrderS
 
     assert await store.write(await clerk.decide({order_id: []}, attempt_end=end)) == []
 
-    loaded = (await store.load([order_id], []))[order_id]
+    loaded = (await store.load([order_id]))[order_id]
     assert (loaded.attempts, loaded.lease_until, loaded.maybe_sent_at) == (1, None, None)
     assert await store.claim([order_id], lease=LEASE) == []
 
@@ -84,7 +84,7 @@ async def test_an_attempt_that_was_overtaken_can_write_nothing(store: OrderStore
     with pytest.raises(VersionConflictError):
         await store.write(await clerk.decide({order_id: [accepted()]}, attempt_end=an_end(attempt=1)))
 
-    assert (await store.load([order_id], []))[order_id].order.status is OrderStatus.PENDING
+    assert (await store.load([order_id]))[order_id].order.status is OrderStatus.PENDING
 
 
 async def test_an_order_is_canceled_here_only_if_it_was_never_sent(store: OrderStore, clerk: Clerk) -> None:

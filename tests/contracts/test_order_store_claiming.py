@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.model.order import End
 from domain.model.reports import Report
 from domain.ports.order_store import OrderStore
-from tests.support.examples import accepted, cancel_asked, ended, refused
+from tests.support.examples import accepted, cancel_asked, ended, name_of, refused
 from tests.support.processes import eventually
 from tests.support.store_driver import Clerk
 
@@ -23,7 +23,7 @@ async def test_a_claim_tells_the_attempt_and_the_stores_clock(store: OrderStore,
     (claim,) = await store.claim([order_id], lease=LEASE)
 
     assert (claim.loaded.attempt, claim.loaded.attempts, claim.loaded.maybe_sent_at) == (1, 1, None)
-    loaded = (await store.load([order_id], []))[order_id]
+    loaded = (await store.load([order_id]))[order_id]
     assert (loaded.attempt, loaded.attempts) == (1, 1)
     assert loaded.lease_until == claim.claimed_at + LEASE
     assert loaded.order == claim.order
@@ -151,8 +151,8 @@ async def test_orders_are_known_by_the_venues_ids(store: OrderStore, clerk: Cler
     order_id, _ = await clerk.store(2)
     await clerk.record({order_id: [accepted(venue_order_id="V7")]})
 
-    assert await store.ids_by_venue_order_id(["V7", "foreign"]) == {"V7": order_id}
-    assert await store.ids_by_venue_order_id([]) == {}
+    assert await store.venue_client_order_ids(["V7", "external"]) == {"V7": name_of(order_id)}
+    assert await store.venue_client_order_ids([]) == {}
 
 
 async def _ask_to_cancel(clerk: Clerk, order_id: UUID) -> None:

@@ -27,6 +27,7 @@ from tests.support.examples import (
     corrected,
     ended,
     filled,
+    name_of,
     new_order,
     now,
     refused,
@@ -44,8 +45,8 @@ async def test_what_was_written_is_read_back_as_it_was(store: OrderStore, clerk:
 
     await store.write(writes)
 
-    key = ExecutionKey(order_id=order_id, venue_execution_id="E1", cumulative_quantity=None)
-    loaded = (await store.load([order_id], [key]))[order_id]
+    key = ExecutionKey(venue_client_order_id=name_of(order_id), venue_execution_id="E1", cumulative_quantity=None)
+    loaded = (await store.load_reported([name_of(order_id)], [key]))[name_of(order_id)]
     assert loaded.order == writes[0].order
     assert list(loaded.executions) == list(writes[0].executions)
 
@@ -74,9 +75,12 @@ async def test_one_stale_order_among_many_and_nothing_at_all_is_written(store: O
     with pytest.raises(VersionConflictError):
         await store.write(late)
 
-    keys = [ExecutionKey(order_id=one, venue_execution_id=f"e-{one}", cumulative_quantity=None) for one in ids]
-    loaded = await store.load(ids, keys)
-    assert {order_id for order_id, one in loaded.items() if one.order.version > 1} == {ids[31]}
+    keys = [
+        ExecutionKey(venue_client_order_id=name_of(one), venue_execution_id=f"e-{one}", cumulative_quantity=None)
+        for one in ids
+    ]
+    loaded = await store.load_reported([name_of(one) for one in ids], keys)
+    assert {one.order.id for one in loaded.values() if one.order.version > 1} == {ids[31]}
     assert not any(one.executions for one in loaded.values())
     # The next change of each account comes right behind its last one: no place was used up.
     sequences = [
@@ -167,7 +171,7 @@ async def test_a_bust_that_came_before_its_fill_is_not_lost_to_an_older_decision
         await store.write(late)
 
     assert list(await clerk.record({order_id: [filled("10")]})) == []
-    assert (await store.load([order_id], []))[order_id].order.facts.filled_quantity == 0
+    assert (await store.load([order_id]))[order_id].order.facts.filled_quantity == 0
 
 
 async def test_the_first_reason_of_a_placing_phase_stays(store: OrderStore, clerk: Clerk) -> None:
@@ -178,7 +182,7 @@ async def test_the_first_reason_of_a_placing_phase_stays(store: OrderStore, cler
 
     assert list(await store.write(late)) == []
 
-    facts = (await store.load([order_id], []))[order_id].order.facts
+    facts = (await store.load([order_id]))[order_id].order.facts
     assert list(facts.phase_reasons.values()) == [became_unknown().reason]
 
 
@@ -198,7 +202,7 @@ async def test_an_execution_that_is_stored_under_another_id_makes_a_write_stale(
 ) -> None:
     (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted(), filled("10", cumulative="10")]})
-    read = (await store.load([order_id], []))[order_id]
+    read = (await store.load([order_id]))[order_id]
     applied = apply_reports(read.order, [filled("10", cumulative="20")], known=read.executions, now=now(), new_id=uuid7)
     unaware = OrderWrite(
         order=applied.order,
@@ -210,8 +214,8 @@ async def test_an_execution_that_is_stored_under_another_id_makes_a_write_stale(
     with pytest.raises(VersionConflictError):
         await store.write([unaware])
 
-    key = ExecutionKey(order_id=order_id, venue_execution_id="E1", cumulative_quantity=None)
-    after = (await store.load([order_id], [key]))[order_id]
+    key = ExecutionKey(venue_client_order_id=name_of(order_id), venue_execution_id="E1", cumulative_quantity=None)
+    after = (await store.load_reported([name_of(order_id)], [key]))[name_of(order_id)]
     assert after.order == read.order
     assert [execution.cumulative_quantity for execution in after.executions] == [10]
 
@@ -227,13 +231,15 @@ async def test_a_kept_order_whose_fill_turns_out_to_be_stored_is_read_again(stor
         new_id=uuid7,
         cache=OrderCache(orders_max=10),
     )
-    await recording.record({order_id: [accepted(), filled("10", cumulative="10")]})
+    await recording.record({name_of(order_id): [accepted(), filled("10", cumulative="10")]})
 
     again = filled("10", cumulative="20", venue_order_id="V1")
-    recorded = await recording.record({order_id: [again, filled("5", name="E2", cumulative="25", venue_order_id="V1")]})
+    recorded = await recording.record(
+        {name_of(order_id): [again, filled("5", name="E2", cumulative="25", venue_order_id="V1")]}
+    )
 
     assert [change.order.filled_quantity for change in recorded.changes] == [15]
-    assert (await store.load([order_id], []))[order_id].order.facts.filled_quantity == 15
+    assert (await store.load([order_id]))[order_id].order.facts.filled_quantity == 15
 
 
 async def test_an_execution_of_another_order_is_named_and_nothing_is_written(store: OrderStore, clerk: Clerk) -> None:
@@ -244,7 +250,7 @@ async def test_an_execution_of_another_order_is_named_and_nothing_is_written(sto
         await clerk.record({mine: [filled("10"), filled("10", name="E2")]})
 
     assert caught.value.owners == {"E1": theirs}
-    assert (await store.load([mine], []))[mine].order.version == 1
+    assert (await store.load([mine]))[mine].order.version == 1
 
 
 async def test_one_execution_for_two_orders_of_a_batch_is_refused(store: OrderStore, clerk: Clerk) -> None:
@@ -253,7 +259,7 @@ async def test_one_execution_for_two_orders_of_a_batch_is_refused(store: OrderSt
     with pytest.raises(ExecutionIdTakenError):
         await clerk.record({order_id: [filled("10")] for order_id in ids})
 
-    assert {one.order.version for one in (await store.load(ids, [])).values()} == {1}
+    assert {one.order.version for one in (await store.load(ids)).values()} == {1}
 
 
 async def test_executions_are_found_by_their_id_and_by_their_cumulative_quantity(
@@ -263,17 +269,21 @@ async def test_executions_are_found_by_their_id_and_by_their_cumulative_quantity
     fills = [filled("10", name="E1", cumulative="10"), filled("10", name="E2"), filled("10", name="E3")]
     await clerk.record({order_id: fills})
 
-    loaded = await store.load(
-        [order_id, uuid7()],
+    loaded = await store.load_reported(
+        [name_of(order_id), name_of(uuid7())],
         [
-            ExecutionKey(order_id=order_id, venue_execution_id="by-rest", cumulative_quantity=Decimal("10.0")),
-            ExecutionKey(order_id=order_id, venue_execution_id="E2", cumulative_quantity=None),
-            ExecutionKey(order_id=other, venue_execution_id="E3", cumulative_quantity=None),
+            ExecutionKey(
+                venue_client_order_id=name_of(order_id),
+                venue_execution_id="by-rest",
+                cumulative_quantity=Decimal("10.0"),
+            ),
+            ExecutionKey(venue_client_order_id=name_of(order_id), venue_execution_id="E2", cumulative_quantity=None),
+            ExecutionKey(venue_client_order_id=name_of(other), venue_execution_id="E3", cumulative_quantity=None),
         ],
     )
 
-    assert list(loaded) == [order_id]
-    assert {execution.venue_execution_id for execution in loaded[order_id].executions} == {"E1", "E2"}
+    assert list(loaded) == [name_of(order_id)]
+    assert {execution.venue_execution_id for execution in loaded[name_of(order_id)].executions} == {"E1", "E2"}
 
 
 async def test_an_open_cancel_request_is_due_when_it_was_said_and_not_before(store: OrderStore, clerk: Clerk) -> None:
@@ -321,7 +331,7 @@ async def test_a_refusal_is_read_as_it_was_written(store: OrderStore, clerk: Cle
 
     await clerk.record({ids[0]: [became_unknown(refusal=VENUE_REFUSES)], ids[1]: [refused()]})
 
-    kept, decided = (loaded.order for loaded in (await store.load(ids, [])).values())
+    kept, decided = (loaded.order for loaded in (await store.load(ids)).values())
     assert (kept.status, kept.facts.refusal) == (OrderStatus.IN_DOUBT, VENUE_REFUSES)
     assert (decided.status, decided.reason) == (OrderStatus.REJECTED, VENUE_REFUSES)
 
@@ -334,7 +344,7 @@ async def test_a_kept_refusal_survives_a_write_that_did_not_read_it(store: Order
 
     await store.write(decided_before)
 
-    assert (await store.load([order_id], []))[order_id].order.facts.refusal == VENUE_REFUSES
+    assert (await store.load([order_id]))[order_id].order.facts.refusal == VENUE_REFUSES
 
 
 async def test_a_report_decided_before_a_refusal_was_recorded_is_decided_again(store: OrderStore, clerk: Clerk) -> None:

@@ -110,7 +110,7 @@ async def test_open_orders_are_counted_right_whatever_becomes_of_them(
     await clerk.record({ids[0]: [ended(End.CANCELED)], ids[1]: [filled("100")], ids[2]: [filled("1", name="E2")]})
     await clerk.record({ids[1]: [busted()], ids[2]: [ended(End.CANCELED)], ids[3]: [accepted()]})
 
-    loaded = await store.load(ids, [])
+    loaded = await store.load(ids)
 
     open_orders = [row for row in loaded.values() if not row.order.status.is_final]
     assert await book.open_orders("alice") == len(open_orders) == 3

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -24,6 +24,7 @@ from domain.ports.venue import (
 )
 from tests.support.examples import now, some_terms
 from tests.support.exchange import an_exchange
+from tests.support.fakes.installation import new_name
 from tests.support.fakes.venue import ScriptedVenue
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -35,12 +36,12 @@ class Market:
     """A venue, and what happens behind it."""
 
     venue: Venue
-    fill: Callable[[UUID, str, str], Awaitable[None]]
+    fill: Callable[[str, str, str], Awaitable[None]]
     go_down: Callable[[], Awaitable[None]]
 
-    async def placed(self, order_id: UUID, terms: Terms = TERMS) -> str:
+    async def placed(self, name: str, terms: Terms = TERMS) -> str:
         """Place an order; gives the venue's id of it."""
-        outcome = await self.venue.submit(order_id, terms)
+        outcome = await self.venue.submit(name, terms)
         assert isinstance(outcome, Placed)
         return outcome.report.venue_order_id
 
@@ -54,7 +55,7 @@ async def market(request: pytest.FixtureRequest) -> AsyncIterator[Market]:
     async with an_exchange() as exchange:
         yield Market(
             venue=exchange.venue,
-            fill=lambda order_id, quantity, price: exchange.fill(order_id, qty=quantity, price=price),
+            fill=lambda name, quantity, price: exchange.fill(name, qty=quantity, price=price),
             go_down=lambda: exchange.control("PUT", "faults", down=True),
         )
 
@@ -62,8 +63,8 @@ async def market(request: pytest.FixtureRequest) -> AsyncIterator[Market]:
 def _scripted() -> Market:
     venue = ScriptedVenue(now)
 
-    async def fill(order_id: UUID, quantity: str, price: str) -> None:
-        venue.fill(order_id, quantity=Decimal(quantity), price=Decimal(price))
+    async def fill(name: str, quantity: str, price: str) -> None:
+        venue.fill(name, quantity=Decimal(quantity), price=Decimal(price))
 
     async def go_down() -> None:
         venue.is_reachable = False
@@ -72,14 +73,14 @@ def _scripted() -> Market:
 
 
 async def test_an_order_is_placed_once_and_found_by_both_ids(market: Market) -> None:
-    order_id, venue = uuid4(), market.venue
+    name, venue = new_name(), market.venue
 
-    venue_order_id = await market.placed(order_id)
+    venue_order_id = await market.placed(name)
 
-    assert await venue.submit(order_id, TERMS) == AlreadyPlaced()
-    found = await venue.find(order_id)
+    assert await venue.submit(name, TERMS) == AlreadyPlaced()
+    found = await venue.find(name)
     assert found is not None
-    assert (found.order_id, found.venue_order_id, found.is_open) == (order_id, venue_order_id, True)
+    assert (found.venue_client_order_id, found.venue_order_id, found.is_open) == (name, venue_order_id, True)
     assert found.terms is not None
     assert TERMS.is_at_venue_as(found.terms)
     assert await venue.find_by_venue_order_id(venue_order_id) == found
@@ -87,20 +88,20 @@ async def test_an_order_is_placed_once_and_found_by_both_ids(market: Market) -> 
 
 
 async def test_an_order_that_the_venue_does_not_have_is_not_found(market: Market) -> None:
-    assert await market.venue.find(uuid4()) is None
+    assert await market.venue.find(new_name()) is None
     assert await market.venue.find_by_venue_order_id(str(uuid4())) is None
     assert (await market.venue.open_orders()).orders == []
 
 
 async def test_fills_name_their_order_by_the_venues_id_and_count_up(market: Market) -> None:
-    order_id = uuid4()
-    venue_order_id = await market.placed(order_id)
-    await market.fill(order_id, "4", "12.5")
-    await market.fill(order_id, "6", "12.6")
+    name = new_name()
+    venue_order_id = await market.placed(name)
+    await market.fill(name, "4", "12.5")
+    await market.fill(name, "6", "12.6")
 
     reports = [report async for page in market.venue.fills(since=LONG_AGO) for report in page]
 
-    assert all(isinstance(report, VenueReport) and report.order_id is None for report in reports)
+    assert all(isinstance(report, VenueReport) and report.venue_client_order_id is None for report in reports)
     assert {report.venue_order_id for report in reports} == {venue_order_id}
     fills = [
         fill
@@ -117,11 +118,11 @@ async def test_fills_name_their_order_by_the_venues_id_and_count_up(market: Mark
 
 
 async def test_a_filled_order_is_over_and_cannot_be_canceled(market: Market) -> None:
-    order_id = uuid4()
-    venue_order_id = await market.placed(order_id)
-    await market.fill(order_id, "10", "12.5")
+    name = new_name()
+    venue_order_id = await market.placed(name)
+    await market.fill(name, "10", "12.5")
 
-    found = await market.venue.find(order_id)
+    found = await market.venue.find(name)
 
     assert found is not None
     assert (found.is_open, found.filled_quantity) == (False, Decimal(10))
@@ -130,22 +131,22 @@ async def test_a_filled_order_is_over_and_cannot_be_canceled(market: Market) -> 
 
 
 async def test_an_open_order_takes_a_cancel_request_and_an_unknown_one_does_not(market: Market) -> None:
-    venue_order_id = await market.placed(uuid4())
+    venue_order_id = await market.placed(new_name())
 
     assert await market.venue.cancel(venue_order_id) == CancelTaken()
     assert isinstance(await market.venue.cancel(str(uuid4())), CancelNotPossible)
 
 
 async def test_a_venue_that_is_down_places_nothing_and_answers_no_question(market: Market) -> None:
-    order_id = uuid4()
-    venue_order_id = await market.placed(order_id)
+    name = new_name()
+    venue_order_id = await market.placed(name)
     await market.go_down()
     venue = market.venue
 
-    assert isinstance(await venue.submit(uuid4(), TERMS), NotExecuted)
+    assert isinstance(await venue.submit(new_name(), TERMS), NotExecuted)
     assert isinstance(await venue.cancel(venue_order_id), CancelUnknown)
     questions: list[Awaitable[object]] = [
-        venue.find(order_id),
+        venue.find(name),
         venue.find_by_venue_order_id(venue_order_id),
         venue.open_orders(),
         venue.instruments(),

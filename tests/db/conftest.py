@@ -1,10 +1,13 @@
 """What the tests of the database start from: its order store, and a clerk that works with it."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from db.database import Database
 from db.order_store import PostgresOrderStore
 from tests.support.postgres_stores import make_store
+from tests.support.servers import PostgresServer
 from tests.support.store_driver import Clerk
 
 
@@ -12,6 +15,14 @@ from tests.support.store_driver import Clerk
 def database_url(emptied_database_url: str) -> str:
     """The emptied database: these tests need none of their own."""
     return emptied_database_url
+
+
+@pytest.fixture
+async def own_database_url(postgres_server: PostgresServer, migrated_template: str) -> AsyncIterator[str]:
+    """A database of the test's own, deleted after it."""
+    url = await postgres_server.create_database(template=migrated_template)
+    yield url
+    await postgres_server.drop_database(url)
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ async def test_a_batch_waits_for_a_takeover_and_then_writes_nothing(
 
     with pytest.raises(LeadershipLostError):
         await writing
-    (order,) = (await store.load([writes[0].order.id], [])).values()
+    (order,) = (await store.load([writes[0].order.id])).values()
     assert order.order.version == writes[0].read_version
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -155,7 +157,7 @@ async def test_refusals_that_were_stored_as_ends_become_refusals(postgres_server
 
         await asyncio.to_thread(upgrade, before)
         async with open_database(before, application_name="test") as database:
-            rows = await make_store(database).load([refused, refused_in_doubt, ended, live], [])
+            rows = await make_store(database).load([refused, refused_in_doubt, ended, live])
     finally:
         await connection.close()
 
@@ -164,6 +166,64 @@ async def test_refusals_that_were_stored_as_ends_become_refusals(postgres_server
     assert {order_id for order_id, order in orders.items() if not order.facts.ends} == {refused, refused_in_doubt}
     assert {order.reason.message for order in orders.values() if order.reason} == {"no"}
     await postgres_server.drop_database(before)
+
+
+async def test_orders_from_before_derived_names_keep_their_id_as_their_name(postgres_server: PostgresServer) -> None:
+    before = await postgres_server.create_database()
+    await asyncio.to_thread(upgrade, before, "0002")
+    connection = await asyncpg.connect(before)
+    try:
+        await connection.execute(INSERT_ORDER, uuid7(), "open", "PENDING", now(), False)
+        await connection.execute(INSERT_ORDER, uuid7(), "over", "FILLED", None, False)
+
+        prefix = await asyncio.to_thread(upgrade, before, installation_prefix="ours")
+
+        rows = await connection.fetch("SELECT id, venue_client_order_id, submit_due_at FROM orders ORDER BY created_at")
+        assert [row["venue_client_order_id"] for row in rows] == [str(row["id"]) for row in rows]
+        assert [row["submit_due_at"] is not None for row in rows] == [True, False]
+        assert prefix == await connection.fetchval("SELECT prefix FROM installation") == "ours"
+    finally:
+        await connection.close()
+    await postgres_server.drop_database(before)
+
+
+async def test_a_process_of_the_version_before_derived_names_can_neither_store_nor_send_nor_record(
+    postgres_server: PostgresServer, migrated_template: str
+) -> None:
+    before = await postgres_server.create_database()
+    await asyncio.to_thread(upgrade, before, "0002")
+    statements = _statements_before_0005()
+    old, new = await asyncpg.connect(before), await asyncpg.connect(migrated_template)
+    try:
+        for name, statement in statements.items():
+            await old.prepare(statement)  # It worked there.
+            with pytest.raises(asyncpg.UndefinedColumnError, match="place_due_at"):
+                await new.prepare(statement)
+            assert name
+        prepared = await old.prepare(statements["claim"])
+        await asyncio.to_thread(upgrade, before)
+        with pytest.raises(asyncpg.PostgresError, match="place_due_at"):
+            await prepared.fetch(timedelta(seconds=60), "alpaca", [uuid7()])
+    finally:
+        await old.close()
+        await new.close()
+    await postgres_server.drop_database(before)
+
+
+async def test_two_databases_get_different_prefixes(postgres_server: PostgresServer, migrated_template: str) -> None:
+    other = await postgres_server.create_database()
+
+    prefix = await asyncio.to_thread(upgrade, other)
+
+    assert prefix != await asyncio.to_thread(upgrade, migrated_template)
+    await postgres_server.drop_database(other)
+
+
+def _statements_before_0005() -> Mapping[str, str]:
+    """The statements that name their orders by the id, by what they are for."""
+    text = Path(__file__).with_name("statements_before_0005.sql").read_text()
+    parts = [part.partition("\n") for part in text.split("-- name: ")[1:]]
+    return {name: statement for name, _, statement in parts}
 
 
 async def test_migrating_needs_no_working_directory(

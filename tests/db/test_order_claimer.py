@@ -41,7 +41,7 @@ async def test_a_sweep_takes_the_longest_due_first_and_only_the_overdue(
     ids = await clerk.store(3)
     for seconds, order_id in zip((10, 30, 1), ids, strict=True):
         overdue = timedelta(seconds=seconds)
-        await database.fetch("UPDATE orders SET place_due_at = now() - $2::interval WHERE id = $1", order_id, overdue)
+        await database.fetch("UPDATE orders SET submit_due_at = now() - $2::interval WHERE id = $1", order_id, overdue)
     oldest = await store.oldest_due()
 
     swept = await store.claim_due(limit=1, overdue_by=timedelta(seconds=5), lease=LEASE)
@@ -73,5 +73,5 @@ async def test_the_tables_themselves_forbid_that_a_placed_order_is_due(clerk: Cl
     (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted()]})
 
-    with pytest.raises(asyncpg.CheckViolationError, match="orders_place_due_at_check"):
-        await database.fetch("UPDATE orders SET place_due_at = now() WHERE id = $1", order_id)
+    with pytest.raises(asyncpg.CheckViolationError, match="orders_submit_due_at_check"):
+        await database.fetch("UPDATE orders SET submit_due_at = now() WHERE id = $1", order_id)

@@ -14,6 +14,8 @@ from domain.ports.order_store import OrderStored
 from tests.support.examples import new_order
 from tests.support.postgres_stores import make_store
 
+RACES, IN_A_BATCH = 200, 10
+
 
 async def test_a_hundred_calls_with_one_client_order_id_store_one_order(
     database_url: str, store: PostgresOrderStore
@@ -25,6 +27,42 @@ async def test_a_hundred_calls_with_one_client_order_id_store_one_order(
 
     assert len({one.order.id for one in stored}) == 1
     assert sum(one.change is not None for one in stored) == 1
+
+
+async def test_two_processes_that_store_one_intent_under_its_derived_name_at_once_store_one_order(
+    database_url: str, store: PostgresOrderStore
+) -> None:
+    async with open_database(database_url, application_name="another API process") as other:
+        stores = (store, make_store(other))
+        for number in range(RACES):
+            pair = [
+                replace(new_order(client_order_id=f"c-{number}"), venue_client_order_id=f"test-{number}")
+                for _ in stores
+            ]
+
+            stored = await asyncio.gather(*(one.store(order) for one, order in zip(stores, pair, strict=True)))
+
+            assert len({one.order.id for one in stored}) == 1
+
+
+async def test_batches_of_two_processes_that_share_intents_store_each_of_them_once(
+    database_url: str, store: PostgresOrderStore, database: Database
+) -> None:
+    async with open_database(database_url, application_name="another API process") as other:
+        stores = (store, make_store(other))
+        for race in range(RACES // IN_A_BATCH):
+            names = [f"{race}-{number}" for number in range(IN_A_BATCH)]
+            calls = [
+                one.store(replace(new_order(client_order_id=name), venue_client_order_id=f"test-{name}"))
+                for name in names
+                for one in stores
+            ]
+
+            stored = await asyncio.gather(*calls)
+
+            assert len({one.order.id for one in stored}) == IN_A_BATCH
+    (row,) = await database.fetch("SELECT sequence, open_orders FROM accounts")
+    assert row["sequence"] == row["open_orders"] == RACES
 
 
 async def test_in_one_batch_the_first_of_two_orders_with_one_client_order_id_is_stored(database: Database) -> None:

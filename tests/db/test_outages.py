@@ -55,7 +55,7 @@ async def test_a_server_that_hangs_is_unavailable_in_time_and_then_recovers(
         async with _answering_in_time():
             answers = await asyncio.gather(
                 store.store(new_order(client_order_id="while it hangs")),
-                *(store.load([order_id], []) for _ in range(30)),
+                *(store.load([order_id]) for _ in range(30)),
                 return_exceptions=True,
             )
 
@@ -68,7 +68,7 @@ async def test_a_caller_that_is_cancelled_while_the_server_hangs_is_let_go_at_on
 ) -> None:
     (order_id,) = await clerk.store(1)
     with _stopped(postgres_server):
-        call = asyncio.create_task(store.load([order_id], []))
+        call = asyncio.create_task(store.load([order_id]))
         await asyncio.wait([call], timeout=0.1)
         call.cancel()
 

@@ -84,7 +84,7 @@ async def test_the_stored_status_is_always_what_the_facts_give(
     for batch in batches:
         # The venue's ids belong to one order each.
         await clerk.record({first: batch})
-    loaded = await clerk.orders.load([first, second], [])
+    loaded = await clerk.orders.load([first, second])
 
     rows = await database.fetch("SELECT id, status FROM orders WHERE id = ANY($1)", [first, second])
     assert {row["id"]: row["status"] for row in rows} == {

@@ -44,11 +44,11 @@ async def test_orders_in_doubt_and_pending_are_told_apart_and_placed_ones_left_o
 async def test_the_question_reads_only_what_is_still_to_be_placed(database: Database, clerk: Clerk) -> None:
     ids = await clerk.store(600)
     for order_id in ids[:590]:
-        await database.fetch("UPDATE orders SET place_due_at = NULL WHERE id = $1", order_id)
+        await database.fetch("UPDATE orders SET submit_due_at = NULL WHERE id = $1", order_id)
     await database.fetch("ANALYZE orders")
 
     plan = await database.fetch(f"EXPLAIN {WAITING}", LONG, LONG, 500)
 
     lines = "\n".join(row["QUERY PLAN"] for row in plan)
-    assert "orders_place_due" in lines
+    assert "orders_submit_due" in lines
     assert "Seq Scan" not in lines

@@ -137,7 +137,7 @@ async def test_texts_of_a_venue_are_stored_as_they_came(clerk: Clerk, database: 
         }
     )
 
-    stored = (await clerk.orders.load([order_id], []))[order_id].order
+    stored = (await clerk.orders.load([order_id]))[order_id].order
     executions = await database.fetch("SELECT * FROM executions WHERE order_id = $1 ORDER BY 1", order_id)
     changes = await database.fetch("SELECT * FROM order_changes WHERE order_id = $1 ORDER BY version", order_id)
     assert stored.facts.venue_order_id == venue_order_id

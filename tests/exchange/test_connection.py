@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from domain.ports.venue import Placed
 from exchange.alpaca.connection import VenueConnection
 from exchange.alpaca.http_answer import AnswerLostError, AnswerTooLargeError, HttpAnswer
-from tests.exchange.test_transport import ORDER, ORDER_ID, TERMS, answering, reaching, serving
+from tests.exchange.test_transport import NAME, ORDER, TERMS, answering, reaching, serving
 from tests.exchange.test_transport import settings as settings_of
 
 PLAIN = b'HTTP/1.1 200 OK\r\nDate: Mon, 05 Jan 2026 08:00:00 GMT\r\nX-Other: 1\r\nContent-Length: 8\r\n\r\n{"a": 1}'
@@ -217,8 +217,8 @@ async def test_a_question_is_asked_again_where_a_kept_connection_is_over_and_a_n
         return web.json_response(ORDER)
 
     async with serving(answer_once_and_drop) as url, reaching(settings_of(url)) as venue:
-        first = await venue.find(ORDER_ID)
-        second = await venue.find(ORDER_ID)
+        first = await venue.find(NAME)
+        second = await venue.find(NAME)
 
     assert first == second is not None
     assert requests == 3
@@ -227,7 +227,7 @@ async def test_a_question_is_asked_again_where_a_kept_connection_is_over_and_a_n
 def test_it_works_on_the_loop_that_the_processes_run_on() -> None:
     async def place_twice() -> None:
         async with serving(answering(lambda: web.json_response(ORDER))) as url, reaching(settings_of(url)) as venue:
-            outcomes = [await venue.submit(ORDER_ID, TERMS) for _ in range(2)]
+            outcomes = [await venue.submit(NAME, TERMS) for _ in range(2)]
         assert all(isinstance(outcome, Placed) for outcome in outcomes)
 
     uvloop.run(place_twice())

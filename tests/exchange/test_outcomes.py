@@ -1,7 +1,6 @@
 """What each answer of the venue proves, row by row of the table."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import orjson
 import pytest
@@ -35,7 +34,7 @@ from exchange.alpaca.outcomes import (
     submission_outcome,
 )
 
-ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+NAME = "01890a5d-ac96-774b-bcce-b302099a8057"
 NOW = datetime(2026, 1, 5, 8, 0, 30, tzinfo=UTC)
 GATEWAY_PAGE = b"<html>gateway</html>"
 
@@ -47,11 +46,14 @@ def complaint(message: str, *, code: int = 40010001) -> bytes:
 def outcome(status: int, body: bytes = b"", **headers: str) -> SubmissionOutcome:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return submission_outcome(
-        HttpAnswer(status=status, body=body, headers=named), order_id=ORDER_ID, now=NOW, wait_max=timedelta(seconds=60)
+        HttpAnswer(status=status, body=body, headers=named),
+        venue_client_order_id=NAME,
+        now=NOW,
+        wait_max=timedelta(seconds=60),
     )
 
 
-def order_body(client_order_id: str = str(ORDER_ID), *, name: str = "v1") -> bytes:
+def order_body(client_order_id: str = NAME, *, name: str = "v1") -> bytes:
     order = {"id": name, "client_order_id": client_order_id, "status": "accepted"}
     return orjson.dumps(order | {"submitted_at": "2026-01-05T08:00:00.123456789Z"})
 

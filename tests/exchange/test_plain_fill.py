@@ -1,5 +1,6 @@
 """The short way of reading a fill gives what the whole way gives, and is taken for what it is meant for."""
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -8,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.ports.venue import ExternalReport, VenueReport
-from exchange.alpaca.events import plain_fill
-from exchange.alpaca.frames import parse_message
+from exchange.alpaca import events, frames
 from tests.exchange.test_wire import JSON, order, update
+from tests.support.fakes.installation import PREFIXES
 
+plain_fill = partial(events.plain_fill, prefixes=PREFIXES)
+parse_message = partial(frames.parse_message, prefixes=PREFIXES)
 RAW = b"as it came"
 EVENTS = ["fill", "partial_fill", "new", "canceled", "trade_bust", "trade_correct"]
 ODD = st.sampled_from(

@@ -14,7 +14,8 @@ from domain.ports.venue import CancelPostponed, CancelUnknown, HeldBack, RateLim
 from exchange.alpaca.http_answer import HttpAnswer
 from exchange.alpaca.rate_headers import announcement_of
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
-from tests.exchange.test_transport import NOW, ORDER, ORDER_ID, TERMS, Handler, answering, serving, settings
+from tests.exchange.test_transport import NAME, NOW, ORDER, TERMS, Handler, answering, serving, settings
+from tests.support.fakes.installation import FixedInstallation
 from tests.support.fakes.telemetry import RecordingTelemetry
 
 MINUTE = timedelta(seconds=60)
@@ -28,9 +29,9 @@ ANNOUNCED = RateAnnouncement(limit=200, remaining=17, reset=NOW.timestamp() + 7,
 
 Call = Callable[[AlpacaVenue], Awaitable[object]]
 CALLS: dict[str, tuple[RequestPriority, Call]] = {
-    "submission": (RequestPriority.SUBMIT, lambda venue: venue.submit(ORDER_ID, TERMS)),
+    "submission": (RequestPriority.SUBMIT, lambda venue: venue.submit(NAME, TERMS)),
     "cancel": (RequestPriority.CANCEL, lambda venue: venue.cancel("v1")),
-    "look-up": (RequestPriority.LOOK_UP, lambda venue: venue.find(ORDER_ID)),
+    "look-up": (RequestPriority.LOOK_UP, lambda venue: venue.find(NAME)),
     "look-up by the venue's id": (RequestPriority.LOOK_UP, lambda venue: venue.find_by_venue_order_id("v1")),
     "open orders": (RequestPriority.CATCH_UP, lambda venue: venue.open_orders()),
     "fills": (RequestPriority.CATCH_UP, lambda venue: anext(aiter(venue.fills(since=NOW)))),
@@ -84,7 +85,9 @@ async def reaching(handler: Handler, *, held_back: timedelta | None = None) -> A
     limiter, telemetry = RecordingLimiter(held_back), RecordingTelemetry()
     async with (
         serving(handler) as url,
-        open_alpaca_venue(settings(url), clock=lambda: NOW, telemetry=telemetry, limiter=limiter) as venue,
+        open_alpaca_venue(
+            settings(url), installation=FixedInstallation(), clock=lambda: NOW, telemetry=telemetry, limiter=limiter
+        ) as venue,
     ):
         yield Reached(venue, limiter, telemetry)
 
@@ -187,7 +190,7 @@ async def test_only_the_venue_itself_can_say_that_there_is_no_limit_and_not_a_ga
     status: int, announced: list[None]
 ) -> None:
     async with reaching(answering(lambda: web.json_response(ORDER, status=status))) as reached:
-        await reached.result(lambda venue: venue.find(ORDER_ID))
+        await reached.result(lambda venue: venue.find(NAME))
 
     assert reached.limiter.announced == announced
 

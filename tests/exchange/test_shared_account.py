@@ -51,7 +51,7 @@ class Account:
         """Store an order and send it; without the acknowledgement it is in doubt."""
         order = new_order(client_order_id=client_order_id)
         await self.desk.orders.store(order)
-        outcome = await self.exchange.venue.submit(order.id, order.terms)
+        outcome = await self.exchange.venue.submit(order.venue_client_order_id, order.terms)
         assert isinstance(outcome, Placed)
         self.desk.venue.will_answer(outcome if is_acknowledged else OutcomeUnknown(error="lost"))
         await self.desk.submission.submit([order.id])
@@ -87,7 +87,7 @@ async def test_fills_of_external_orders_of_any_kind_keep_no_fill_of_ours_from_be
     in_doubt = await account.placed(client_order_id="in-doubt", is_acknowledged=False)
     await account.place_external(**KINDS[kind], fill=True)
     for order in (ours, in_doubt):
-        await account.exchange.fill(order.id, qty="40", price="12.5")
+        await account.exchange.fill(order.venue_client_order_id, qty="40", price="12.5")
 
     await account.reconciliation.catch_up(cause="started")
 
@@ -102,7 +102,7 @@ async def test_open_external_orders_of_any_kind_hide_no_end_of_ours(account: Acc
     await account.place_external(**KINDS[kind])
     ours = await account.placed(client_order_id="ours")
     await account.exchange.venue.cancel(account.desk.order(ours.id).facts.venue_order_id or "")
-    await account.exchange.settled(ours.id)
+    await account.exchange.settled(ours.venue_client_order_id)
 
     await account.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
@@ -144,7 +144,7 @@ async def test_a_look_up_that_fails_does_not_stop_the_look_ups_behind_it(
     orders = [await account.placed(client_order_id=f"ours-{number}") for number in range(3)]
     for order in orders:
         await account.exchange.venue.cancel(account.desk.order(order.id).facts.venue_order_id or "")
-        await account.exchange.settled(order.id)
+        await account.exchange.settled(order.venue_client_order_id)
     await account.script({"method": "GET", "path": "/v2/orders:by_client_order_id", **answer})
 
     await account.reconciliation.catch_up(cause="periodic")
@@ -214,7 +214,10 @@ async def test_messages_about_external_orders_name_their_order_and_nothing_else(
         ours = await account.placed(client_order_id="ours")
         heard: list[StreamItem] = []
         async with asyncio.timeout(5):
-            while not any(isinstance(item, VenueReport) and item.order_id == ours.id for item in heard):
+            while not any(
+                isinstance(item, VenueReport) and item.venue_client_order_id == ours.venue_client_order_id
+                for item in heard
+            ):
                 heard += await anext(messages)
 
     assert isinstance(heard[0], ExternalReport)

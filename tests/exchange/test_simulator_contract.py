@@ -31,6 +31,7 @@ from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.simulator.faults import NO_FAULTS, StreamFaults
 from exchange.simulator.stream import Frames
 from tests.support.exchange import an_exchange
+from tests.support.fakes.installation import FixedInstallation, new_name
 
 WAIT_SECONDS = 10.0
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -79,15 +80,15 @@ async def test_every_instrument_with_an_isin_is_listed() -> None:
 
 async def test_a_fresh_order_may_be_hidden_from_look_ups() -> None:
     async with an_exchange(faults=replace(NO_FAULTS, hide_seconds=60)) as exchange:
-        order_id = uuid4()
-        assert isinstance(await exchange.venue.submit(order_id, await terms(exchange.venue)), Placed)
+        name = new_name()
+        assert isinstance(await exchange.venue.submit(name, await terms(exchange.venue)), Placed)
 
-        assert await exchange.venue.find(order_id) is None
+        assert await exchange.venue.find(name) is None
 
 
 async def test_an_order_that_breaks_a_rule_is_refused() -> None:
     async with an_exchange() as exchange:
-        unknown = await exchange.venue.submit(uuid4(), await terms(exchange.venue, symbol="NOSUCH"))
+        unknown = await exchange.venue.submit(new_name(), await terms(exchange.venue, symbol="NOSUCH"))
 
         assert isinstance(unknown, Rejected)
         assert "NOSUCH" in unknown.reason.message
@@ -95,10 +96,10 @@ async def test_an_order_that_breaks_a_rule_is_refused() -> None:
 
 async def test_a_declared_refusal_proves_that_nothing_happened() -> None:
     async with an_exchange(faults=replace(NO_FAULTS, refuse_rate=1)) as exchange:
-        order_id = uuid4()
+        name = new_name()
 
-        assert isinstance(await exchange.venue.submit(order_id, await terms(exchange.venue)), NotExecuted)
-        assert await exchange.venue.find(order_id) is None
+        assert isinstance(await exchange.venue.submit(name, await terms(exchange.venue)), NotExecuted)
+        assert await exchange.venue.find(name) is None
 
 
 async def test_an_exchange_that_is_down_says_so() -> None:
@@ -106,9 +107,9 @@ async def test_an_exchange_that_is_down_says_so() -> None:
         wanted = await terms(exchange.venue)
         await exchange.control("PUT", "faults", down=True)
 
-        assert isinstance(await exchange.venue.submit(uuid4(), wanted), NotExecuted)
+        assert isinstance(await exchange.venue.submit(new_name(), wanted), NotExecuted)
         with pytest.raises(VenueUnreachableError, match="down"):
-            await exchange.venue.find(uuid4())
+            await exchange.venue.find(new_name())
         with pytest.raises(VenueUnreachableError, match="503"):
             await exchange.stream.connect().__aenter__()
 
@@ -118,21 +119,23 @@ async def test_an_answer_that_is_lost_leaves_the_order_at_the_venue() -> None:
     async with an_exchange(faults=faults) as exchange:
         quick = replace(exchange.settings, request_timeout_seconds=0.5)
         clock, wanted = lambda: datetime.now(UTC), await terms(exchange.venue)
-        async with open_alpaca_venue(quick, clock=clock, telemetry=exchange.telemetry) as venue:
+        async with open_alpaca_venue(
+            quick, installation=FixedInstallation(), clock=clock, telemetry=exchange.telemetry
+        ) as venue:
             for _ in range(8):
-                order_id = uuid4()
-                assert isinstance(await venue.submit(order_id, wanted), OutcomeUnknown)
-                assert await exchange.venue.find(order_id) is not None
+                name = new_name()
+                assert isinstance(await venue.submit(name, wanted), OutcomeUnknown)
+                assert await exchange.venue.find(name) is not None
 
 
 async def test_a_gateway_error_proves_nothing() -> None:
     async with an_exchange(faults=replace(NO_FAULTS, error_rate=1)) as exchange:
-        assert isinstance(await exchange.venue.submit(uuid4(), await terms(exchange.venue)), OutcomeUnknown)
+        assert isinstance(await exchange.venue.submit(new_name(), await terms(exchange.venue)), OutcomeUnknown)
 
 
 async def test_a_wrong_key_is_told_apart() -> None:
     async with an_exchange() as right, an_exchange(secret="wrong") as wrong:
-        assert isinstance(await wrong.venue.submit(uuid4(), await terms(right.venue)), Unauthorized)
+        assert isinstance(await wrong.venue.submit(new_name(), await terms(right.venue)), Unauthorized)
         with pytest.raises(VenueUnreachableError, match="key"):
             await wrong.stream.connect().__aenter__()
 
@@ -140,17 +143,17 @@ async def test_a_wrong_key_is_told_apart() -> None:
 @pytest.mark.parametrize("frames", ["binary", "text"])
 async def test_an_orders_life_comes_by_the_stream_and_its_fills_once_more_by_rest(frames: Frames) -> None:
     async with an_exchange(frames=frames) as exchange, exchange.stream.connect() as reports:
-        order_id = uuid4()
-        placed = await exchange.venue.submit(order_id, await terms(exchange.venue, quantity=Decimal(10)))
+        name = new_name()
+        placed = await exchange.venue.submit(name, await terms(exchange.venue, quantity=Decimal(10)))
         assert isinstance(placed, Placed)
         accepted = await take(reports, 1)
-        await exchange.fill(order_id, qty="4", price="12.5")
-        await exchange.fill(order_id, qty="6", price="12.6")
+        await exchange.fill(name, qty="4", price="12.5")
+        await exchange.fill(name, qty="6", price="12.6")
         filled = await take(reports, 2)
 
         seen = [report for each in accepted + filled if isinstance(each, VenueReport) for report in each.reports]
         by_rest = _readable([page async for page in exchange.venue.fills(since=LONG_AGO)])
-        found = await exchange.venue.find(order_id)
+        found = await exchange.venue.find(name)
         open_orders = await exchange.venue.open_orders()
 
     assert [type(report) for report in seen] == [OrderAccepted, OrderFilled, OrderFilled]
@@ -168,10 +171,10 @@ async def test_an_orders_life_comes_by_the_stream_and_its_fills_once_more_by_res
 
 async def test_fills_are_read_page_by_page_from_a_moment_on() -> None:
     async with an_exchange() as exchange:
-        order_id = uuid4()
-        await exchange.venue.submit(order_id, await terms(exchange.venue, quantity=Decimal(1000)))
+        name = new_name()
+        await exchange.venue.submit(name, await terms(exchange.venue, quantity=Decimal(1000)))
         for _ in range(205):
-            await exchange.fill(order_id, qty="1", price="10")
+            await exchange.fill(name, qty="1", price="10")
 
         pages = [page async for page in exchange.venue.fills(since=LONG_AGO)]
         everything = _readable(pages)
@@ -187,8 +190,8 @@ async def test_fills_are_read_page_by_page_from_a_moment_on() -> None:
 
 async def test_a_canceled_order_tells_its_end_by_the_stream_and_by_rest() -> None:
     async with an_exchange() as exchange, exchange.stream.connect() as reports:
-        order_id = uuid4()
-        placed = await exchange.venue.submit(order_id, await terms(exchange.venue))
+        name = new_name()
+        placed = await exchange.venue.submit(name, await terms(exchange.venue))
         assert isinstance(placed, Placed)
 
         assert await exchange.venue.cancel(placed.report.venue_order_id) == CancelTaken()
@@ -196,7 +199,7 @@ async def test_a_canceled_order_tells_its_end_by_the_stream_and_by_rest() -> Non
         async with asyncio.timeout(WAIT_SECONDS):
             while not any(isinstance(each, OrderEnded) for one in await anext(reports) for each in _reports(one)):
                 pass
-        found = await exchange.venue.find(order_id)
+        found = await exchange.venue.find(name)
         again = await exchange.venue.cancel(placed.report.venue_order_id)
         unknown = await exchange.venue.cancel(str(uuid4()))
     assert found is not None
@@ -208,13 +211,13 @@ async def test_a_canceled_order_tells_its_end_by_the_stream_and_by_rest() -> Non
 async def test_an_order_that_is_rejected_later_tells_only_its_end() -> None:
     faults = replace(NO_FAULTS, reject_rate=1)
     async with an_exchange(faults=faults) as exchange, exchange.stream.connect() as reports:
-        order_id = uuid4()
-        await exchange.venue.submit(order_id, await terms(exchange.venue))
+        name = new_name()
+        await exchange.venue.submit(name, await terms(exchange.venue))
 
         async with asyncio.timeout(WAIT_SECONDS):
             while not any(isinstance(each, OrderEnded) for one in await anext(reports) for each in _reports(one)):
                 pass
-        found = await exchange.venue.find(order_id)
+        found = await exchange.venue.find(name)
 
     assert found is not None
     assert [type(report) for report in found.reports] == [OrderEnded]
@@ -223,7 +226,7 @@ async def test_an_order_that_is_rejected_later_tells_only_its_end() -> None:
 async def test_null_frames_are_skipped_and_counted() -> None:
     faults = replace(NO_FAULTS, stream=StreamFaults(null_rate=1))
     async with an_exchange(faults=faults) as exchange, exchange.stream.connect() as reports:
-        await exchange.venue.submit(uuid4(), await terms(exchange.venue))
+        await exchange.venue.submit(new_name(), await terms(exchange.venue))
 
         assert all(isinstance(each, VenueReport) for each in await take(reports, 1))
     assert exchange.telemetry.counts.total() > 0

@@ -29,9 +29,10 @@ from domain.ports.venue import (
 )
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
+from tests.support.fakes.installation import FixedInstallation
 from tests.support.fakes.telemetry import RecordingTelemetry
 
-ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+NAME = "01890a5d-ac96-774b-bcce-b302099a8057"
 TERMS = Terms(
     client_order_id="mine",
     isin="US0378331005",
@@ -44,7 +45,7 @@ TERMS = Terms(
 )
 ORDER: dict[str, object] = {
     "id": "v1",
-    "client_order_id": str(ORDER_ID),
+    "client_order_id": NAME,
     "status": "new",
     "submitted_at": "2026-01-05T08:00:00Z",
     "symbol": "AAPL",
@@ -79,13 +80,15 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def reaching(used: AlpacaSettings, *, telemetry: RecordingTelemetry | None = None) -> AsyncIterator[AlpacaVenue]:
-    async with open_alpaca_venue(used, clock=lambda: NOW, telemetry=telemetry or RecordingTelemetry()) as venue:
+    async with open_alpaca_venue(
+        used, installation=FixedInstallation(), clock=lambda: NOW, telemetry=telemetry or RecordingTelemetry()
+    ) as venue:
         yield venue
 
 
 async def placed_at(handler: Handler) -> SubmissionOutcome:
     async with serving(handler) as url, reaching(settings(url)) as venue:
-        return await venue.submit(ORDER_ID, TERMS)
+        return await venue.submit(NAME, TERMS)
 
 
 def answering(response: Callable[[], web.Response]) -> Handler:
@@ -122,25 +125,25 @@ async def test_a_good_answer_places_the_order_with_the_key_in_the_headers() -> N
     assert isinstance(outcome, Placed)
     [(path, key, body)] = seen
     assert (path, key) == ("/v2/orders", "k")
-    assert str(ORDER_ID).encode() in body
+    assert NAME.encode() in body
 
 
 async def test_a_refused_port_proves_that_nothing_was_sent() -> None:
     async with reaching(settings(f"http://127.0.0.1:{free_port()}")) as venue:
-        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotSent)
+        assert isinstance(await venue.submit(NAME, TERMS), NotSent)
         assert isinstance(await venue.cancel("v1"), CancelUnknown)
         with pytest.raises(VenueUnreachableError):
-            await venue.find(ORDER_ID)
+            await venue.find(NAME)
 
 
 async def test_a_name_that_does_not_resolve_proves_that_nothing_was_sent() -> None:
     async with reaching(settings("http://venue.invalid")) as venue:
-        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotSent)
+        assert isinstance(await venue.submit(NAME, TERMS), NotSent)
 
 
 async def test_a_failed_tls_handshake_proves_that_nothing_was_sent() -> None:
     async with serving(answering(web.Response)) as url, reaching(settings(url.replace("http", "https"))) as venue:
-        assert isinstance(await venue.submit(ORDER_ID, TERMS), NotSent)
+        assert isinstance(await venue.submit(NAME, TERMS), NotSent)
 
 
 async def test_a_connection_that_is_not_taken_in_time_proves_that_nothing_was_sent() -> None:
@@ -156,7 +159,7 @@ async def test_a_connection_that_is_not_taken_in_time_proves_that_nothing_was_se
                 each.connect_ex(("127.0.0.1", port))
             quick = replace(settings(f"http://127.0.0.1:{port}"), connect_timeout_seconds=0.2)
             async with reaching(quick) as venue:
-                assert isinstance(await venue.submit(ORDER_ID, TERMS), NotSent)
+                assert isinstance(await venue.submit(NAME, TERMS), NotSent)
         finally:
             for each in waiting:
                 each.close()
@@ -174,9 +177,9 @@ async def test_an_order_that_got_no_connection_from_the_pool_in_time_was_not_sen
     async with serving(hold) as url:
         narrow = replace(settings(url), connections_max=1, connect_timeout_seconds=0.2, request_timeout_seconds=1)
         async with reaching(narrow) as venue, asyncio.TaskGroup() as tasks:
-            first = tasks.create_task(venue.submit(ORDER_ID, TERMS))
+            first = tasks.create_task(venue.submit(NAME, TERMS))
             await asyncio.wait_for(first_came.wait(), timeout=5)
-            second = tasks.create_task(venue.submit(ORDER_ID, TERMS))
+            second = tasks.create_task(venue.submit(NAME, TERMS))
         assert isinstance(first.result(), OutcomeUnknown)
         assert isinstance(second.result(), NotSent)
 
@@ -194,8 +197,8 @@ async def test_a_placement_is_sent_once_also_on_a_kept_connection_that_is_droppe
         return web.json_response(ORDER) if requests == 1 else await drop(request)
 
     async with serving(answer_then_drop) as url, reaching(settings(url)) as venue:
-        assert isinstance(await venue.submit(ORDER_ID, TERMS), Placed)
-        assert isinstance(await venue.submit(ORDER_ID, TERMS), OutcomeUnknown)
+        assert isinstance(await venue.submit(NAME, TERMS), Placed)
+        assert isinstance(await venue.submit(NAME, TERMS), OutcomeUnknown)
 
     assert requests == 2
 
@@ -209,7 +212,7 @@ async def test_an_answer_that_comes_too_late_proves_nothing() -> None:
         return web.Response()
 
     async with serving(hang) as url, reaching(replace(settings(url), request_timeout_seconds=0.2)) as venue:
-        assert isinstance(await venue.submit(ORDER_ID, TERMS), OutcomeUnknown)
+        assert isinstance(await venue.submit(NAME, TERMS), OutcomeUnknown)
 
 
 async def test_an_answer_cut_in_the_middle_proves_nothing() -> None:
@@ -227,7 +230,7 @@ async def test_an_answer_cut_in_the_middle_proves_nothing() -> None:
 async def test_an_answer_larger_than_allowed_proves_nothing() -> None:
     large = answering(lambda: web.json_response(ORDER | {"x": "y" * 10_000}))
     async with serving(large) as url, reaching(replace(settings(url), response_max_bytes=1_000)) as venue:
-        assert isinstance(await venue.submit(ORDER_ID, TERMS), OutcomeUnknown)
+        assert isinstance(await venue.submit(NAME, TERMS), OutcomeUnknown)
 
 
 async def test_what_does_not_speak_http_proves_nothing() -> None:
@@ -239,7 +242,7 @@ async def test_what_does_not_speak_http_proves_nothing() -> None:
     async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with reaching(settings(f"http://127.0.0.1:{port}")) as venue:
-            assert isinstance(await venue.submit(ORDER_ID, TERMS), OutcomeUnknown)
+            assert isinstance(await venue.submit(NAME, TERMS), OutcomeUnknown)
 
 
 @pytest.mark.parametrize("status", [200, 500, 502, 503, 504])
@@ -284,7 +287,7 @@ async def test_cancelling_a_placement_is_not_swallowed() -> None:
         return web.Response()
 
     async with serving(hang) as url, reaching(settings(url)) as venue:
-        placing = asyncio.create_task(venue.submit(ORDER_ID, TERMS))
+        placing = asyncio.create_task(venue.submit(NAME, TERMS))
         await asyncio.wait_for(came.wait(), timeout=5)
         placing.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -323,7 +326,7 @@ async def one_answer_too_many(stray: str) -> AsyncIterator[str]:
 
 async def test_an_answer_that_is_sent_twice_puts_one_order_in_doubt_and_not_all_behind_it() -> None:
     async with one_answer_too_many("") as url, reaching(settings(url)) as venue:
-        outcomes = [await venue.submit(UUID(int=number), TERMS) for number in range(1, 6)]
+        outcomes = [await venue.submit(str(UUID(int=number)), TERMS) for number in range(1, 6)]
 
     assert [type(outcome) for outcome in outcomes] == [Placed, OutcomeUnknown, Placed, Placed, Placed]
 
@@ -332,18 +335,18 @@ async def test_a_refusal_that_is_sent_twice_refuses_no_other_order() -> None:
     refusal = json.dumps({"code": 40010001, "message": "quantity must be larger"})
 
     async with one_answer_too_many(refusal) as url, reaching(settings(url)) as venue:
-        outcomes = [await venue.submit(UUID(int=number), TERMS) for number in range(1, 4)]
+        outcomes = [await venue.submit(str(UUID(int=number)), TERMS) for number in range(1, 4)]
 
     assert [type(outcome) for outcome in outcomes] == [Rejected, Placed, Placed]
 
 
 async def test_an_order_that_was_not_asked_for_is_not_taken_for_the_one_that_was() -> None:
     async with serving(answering(lambda: web.json_response(ORDER))) as url, reaching(settings(url)) as venue:
-        found = await venue.find(ORDER_ID)
+        found = await venue.find(NAME)
         assert found is not None
         assert found.venue_order_id == "v1"
         with pytest.raises(VenueUnreachableError, match="another order"):
-            await venue.find(UUID(int=1))
+            await venue.find(str(UUID(int=1)))
         assert await venue.find_by_venue_order_id("v1") == found
         with pytest.raises(VenueUnreachableError, match="another order"):
             await venue.find_by_venue_order_id("v2")
@@ -354,17 +357,17 @@ async def test_only_the_venues_own_404_says_that_there_is_no_such_order() -> Non
     foreign = answering(lambda: web.Response(status=404, text="no such page"))
 
     async with serving(own) as url, reaching(settings(url)) as venue:
-        assert await venue.find(ORDER_ID) is None
+        assert await venue.find(NAME) is None
     async with serving(foreign) as url, reaching(settings(url)) as venue:
         with pytest.raises(VenueUnreachableError, match="404"):
-            await venue.find(ORDER_ID)
+            await venue.find(NAME)
 
 
 async def test_an_order_that_cannot_be_read_is_not_taken_for_a_missing_one() -> None:
-    ids_only = {"id": "v1", "client_order_id": str(ORDER_ID)}
+    ids_only = {"id": "v1", "client_order_id": NAME}
     async with serving(answering(lambda: web.json_response(ids_only))) as url, reaching(settings(url)) as venue:
         with pytest.raises(VenueUnreachableError, match="cannot be read"):
-            await venue.find(ORDER_ID)
+            await venue.find(NAME)
         assert isinstance(await venue.find_by_venue_order_id("v1"), UnreadableOrder)
         with pytest.raises(VenueUnreachableError, match="another order"):
             await venue.find_by_venue_order_id("v1/../../etc")
@@ -379,7 +382,7 @@ async def test_of_an_external_order_a_look_up_reads_only_the_id() -> None:
     async with serving(answering(lambda: web.json_response(external))) as url, reaching(settings(url)) as venue:
         assert await venue.find_by_venue_order_id("v1") == ExternalOrder(venue_order_id="v1")
         with pytest.raises(VenueUnreachableError, match="another order"):
-            await venue.find(ORDER_ID)
+            await venue.find(NAME)
 
 
 @pytest.mark.parametrize(
@@ -400,7 +403,7 @@ async def test_a_look_up_answered_by_a_gateway_or_a_router_is_no_answer(status: 
         serving(answering(lambda: web.Response(status=status, text=body))) as url,
         reaching(settings(url)) as venue,
     ):
-        for look_up in (venue.find(ORDER_ID), venue.find_by_venue_order_id("v1")):
+        for look_up in (venue.find(NAME), venue.find_by_venue_order_id("v1")):
             with pytest.raises(VenueUnreachableError, match=str(status)):
                 await look_up
 
@@ -410,5 +413,5 @@ async def test_a_look_up_of_an_order_that_the_venue_does_not_have_finds_none() -
     answer = answering(lambda: web.json_response(body, status=404))
 
     async with serving(answer) as url, reaching(settings(url)) as venue:
-        assert await venue.find(ORDER_ID) is None
+        assert await venue.find(NAME) is None
         assert await venue.find_by_venue_order_id("v1") is None

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 import orjson
 import pytest
@@ -32,13 +32,19 @@ from domain.ports.venue import (
     UnreadableReport,
     VenueReport,
 )
+from exchange.alpaca import events, frames, orders
 from exchange.alpaca.assets import parse_asset
-from exchange.alpaca.events import activity_order, parse_fill_activity, parse_trade_update
-from exchange.alpaca.fields import ID_MAX_CHARACTERS, WireError, decimal, moment, our_order_id, write_moment
-from exchange.alpaca.frames import ControlFrame, NullFrame, parse_frame
-from exchange.alpaca.orders import order_json, parse_found_order, parse_order
+from exchange.alpaca.events import activity_order, parse_fill_activity
+from exchange.alpaca.fields import ID_MAX_CHARACTERS, WireError, decimal, moment, own_id, write_moment
+from exchange.alpaca.frames import ControlFrame, NullFrame
+from exchange.alpaca.orders import order_json, parse_order
+from tests.support.fakes.installation import PREFIXES
 
-ORDER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+parse_found_order = partial(orders.parse_found_order, prefixes=PREFIXES)
+parse_trade_update = partial(events.parse_trade_update, prefixes=PREFIXES)
+parse_frame = partial(frames.parse_frame, prefixes=PREFIXES)
+NAME = "test-mfrggzdfmztwq2lknnwg23tpobyxe43u"
+OLD_NAME = "01890a5d-ac96-774b-bcce-b302099a8057"
 AT = datetime(2026, 1, 5, 8, 0, 1, 234567, tzinfo=UTC)
 AT_TEXT = "2026-01-05T08:00:01.234567891Z"
 
@@ -46,7 +52,7 @@ AT_TEXT = "2026-01-05T08:00:01.234567891Z"
 def order(**changes: object) -> dict[str, object]:
     return {
         "id": "v1",
-        "client_order_id": str(ORDER_ID),
+        "client_order_id": NAME,
         "created_at": AT_TEXT,
         "submitted_at": AT_TEXT,
         "updated_at": AT_TEXT,
@@ -85,8 +91,8 @@ def test_an_order_is_sent_with_our_id_and_exact_texts() -> None:
         limit_price=Decimal("12.500"),
     )
 
-    assert order_json(ORDER_ID, terms) == {
-        "client_order_id": str(ORDER_ID),
+    assert order_json(NAME, terms) == {
+        "client_order_id": NAME,
         "symbol": "AAPL",
         "side": "sell",
         "type": "limit",
@@ -97,11 +103,11 @@ def test_an_order_is_sent_with_our_id_and_exact_texts() -> None:
 
 
 def test_an_order_of_the_venue_tells_its_terms_and_that_it_was_accepted() -> None:
-    found = parse_order(order(filled_qty=2.5), order_id=ORDER_ID)
+    found = parse_order(order(filled_qty=2.5), venue_client_order_id=NAME)
 
-    assert found.order_id == ORDER_ID
+    assert found.venue_client_order_id == NAME
     assert found.terms is not None
-    assert found.terms.client_order_id == str(ORDER_ID)
+    assert found.terms.client_order_id == NAME
     assert (found.terms.symbol, found.terms.isin) == ("AAPL", "")
     assert (found.terms.quantity, found.terms.limit_price) == (Decimal(10), Decimal("12.50"))
     assert found.filled_quantity == Decimal("2.5")
@@ -123,14 +129,14 @@ def test_an_order_of_the_venue_tells_its_terms_and_that_it_was_accepted() -> Non
     ],
 )
 def test_an_order_that_has_not_ended_is_open_whatever_its_status_is_called(status: str, rank: VenueRank) -> None:
-    found = parse_order(order(status=status), order_id=ORDER_ID)
+    found = parse_order(order(status=status), venue_client_order_id=NAME)
 
     assert found.is_open
     assert found.reports == (OrderAccepted(venue_order_id="v1", rank=rank, at=AT),)
 
 
 def test_a_filled_order_is_over_without_an_end_of_its_own() -> None:
-    found = parse_order(order(status="filled", filled_qty="10"), order_id=ORDER_ID)
+    found = parse_order(order(status="filled", filled_qty="10"), venue_client_order_id=NAME)
 
     assert not found.is_open
     assert [type(report) for report in found.reports] == [OrderAccepted]
@@ -146,7 +152,7 @@ def test_a_filled_order_is_over_without_an_end_of_its_own() -> None:
     ],
 )
 def test_an_ended_order_tells_its_end_and_when(status: str, key: str, end: End) -> None:
-    found = parse_order(order(status=status, **{key: "2026-01-05T10:00:00+01:00"}), order_id=ORDER_ID)
+    found = parse_order(order(status=status, **{key: "2026-01-05T10:00:00+01:00"}), venue_client_order_id=NAME)
 
     over = found.reports[-1]
     assert not found.is_open
@@ -156,9 +162,31 @@ def test_an_ended_order_tells_its_end_and_when(status: str, key: str, end: End) 
     assert len(found.reports) == (1 if end is End.REJECTED else 2)
 
 
-@pytest.mark.parametrize("client_order_id", [None, "", "by-hand", f"{{{ORDER_ID}}}", str(ORDER_ID).upper()])
+@pytest.mark.parametrize(
+    "client_order_id",
+    [
+        None,
+        "",
+        "by-hand",
+        NAME.upper(),
+        f" {NAME}",
+        "test",
+        "tes-mfrggzdfmztwq2lknnwg23tpobyxe43u",
+        "test2-mfrggzdfmztwq2lknnwg23tpobyxe43u",
+        f"test-{'x' * ID_MAX_CHARACTERS}",
+        f"{{{OLD_NAME}}}",
+        OLD_NAME.upper(),
+        f"{OLD_NAME}\n",
+        "9b2d9a0c-6f0d-4a55-8f04-6f9c6c6f0d11",
+    ],
+)
 def test_a_client_order_id_that_we_never_send_is_not_ours(client_order_id: str | None) -> None:
-    assert our_order_id(client_order_id) is None
+    assert own_id(client_order_id, PREFIXES) is None
+
+
+@pytest.mark.parametrize("client_order_id", [NAME, "test-placed-by-hand-under-our-prefix", OLD_NAME])
+def test_an_id_with_our_prefix_is_ours_and_so_is_one_of_the_former_scheme(client_order_id: str) -> None:
+    assert own_id(client_order_id, PREFIXES) == client_order_id
 
 
 @pytest.mark.parametrize(
@@ -172,17 +200,17 @@ def test_a_client_order_id_that_we_never_send_is_not_ours(client_order_id: str |
     ],
 )
 def test_an_order_under_our_id_of_a_kind_that_is_never_sent_has_no_terms_to_compare(changes: dict[str, object]) -> None:
-    assert parse_order(order(**changes), order_id=ORDER_ID).terms is None
+    assert parse_order(order(**changes), venue_client_order_id=NAME).terms is None
 
 
 @pytest.mark.parametrize("changes", [{"id": ""}, {"filled_qty": "-1"}, {"qty": "ten"}, {"status": 7}, {"side": None}])
 def test_an_order_of_ours_that_cannot_be_read_keeps_its_id(changes: dict[str, object]) -> None:
     with pytest.raises(WireError):
-        parse_order(order(**changes), order_id=ORDER_ID)
+        parse_order(order(**changes), venue_client_order_id=NAME)
 
     found = parse_found_order(order(**changes))
     assert isinstance(found, UnreadableOrder)
-    assert found.order_id == ORDER_ID
+    assert found.venue_client_order_id == NAME
 
 
 EXTERNAL_CHANGES: list[dict[str, object]] = [
@@ -205,7 +233,7 @@ EXTERNAL_CHANGES: list[dict[str, object]] = [
     {"id": None},
     {"id": 17},
 ]
-EXTERNAL_IDS = ["by-hand", "\0", "x" * 5_000, "../orders", str(ORDER_ID).upper(), 17, ["a"], {"id": 1}, True]
+EXTERNAL_IDS = ["by-hand", "\0", "x" * 5_000, "../orders", NAME.upper(), 17, ["a"], {"id": 1}, True]
 
 
 @pytest.mark.parametrize("changes", EXTERNAL_CHANGES)
@@ -228,7 +256,7 @@ def test_an_order_with_a_client_order_id_that_is_never_sent_is_external(client_o
 
 
 def test_values_of_our_order_that_are_in_no_document_are_kept_as_text() -> None:
-    found = parse_order(order(status="s" * 100, order_class="future"), order_id=ORDER_ID)
+    found = parse_order(order(status="s" * 100, order_class="future"), venue_client_order_id=NAME)
     told = parse_trade_update(update("an event of next year"))
 
     assert found.unknown_values == (("status", "s" * 64), ("order_class", "future"))
@@ -290,7 +318,7 @@ def test_other_events_say_nothing_new(event: str) -> None:
     report = parse_trade_update(update(event))
 
     assert isinstance(report, VenueReport)
-    assert (report.order_id, report.venue_order_id, report.reports) == (ORDER_ID, "v1", ())
+    assert (report.venue_client_order_id, report.venue_order_id, report.reports) == (NAME, "v1", ())
 
 
 @pytest.mark.parametrize("client_order_id", [None, ""])
@@ -298,7 +326,7 @@ def test_an_update_without_a_client_order_id_names_its_order_by_the_venues_id(cl
     report = parse_trade_update(update("new", order=order(client_order_id=client_order_id)))
 
     assert isinstance(report, VenueReport)
-    assert (report.order_id, report.venue_order_id) == (None, "v1")
+    assert (report.venue_client_order_id, report.venue_order_id) == (None, "v1")
 
 
 def activity(**changes: object) -> dict[str, object]:
@@ -319,7 +347,7 @@ def test_a_fill_activity_names_its_execution_behind_the_time_and_its_order_by_th
 
     assert isinstance(report, VenueReport)
     [fill] = report.reports
-    assert (report.order_id, report.venue_order_id, report.at) == (None, "v1", AT)
+    assert (report.venue_client_order_id, report.venue_order_id, report.at) == (None, "v1", AT)
     assert isinstance(fill, OrderFilled)
     assert (fill.venue_execution_id, fill.cumulative_quantity) == ("e1", Decimal(7))
 
@@ -343,7 +371,7 @@ NO_IDS = [".", "..", "v" * (ID_MAX_CHARACTERS + 1)]
 def test_what_cannot_be_kept_or_asked_for_is_no_id_of_the_venue(name: str) -> None:
     fill = {"qty": "3", "price": "12.25"}
     with pytest.raises(WireError):
-        parse_order(order(id=name), order_id=ORDER_ID)
+        parse_order(order(id=name), venue_client_order_id=NAME)
     for event in ("new", "canceled", "calculated"):
         with pytest.raises(WireError):
             parse_trade_update(update(event, order=order(id=name)))
@@ -379,7 +407,7 @@ def test_a_fill_activity_that_cannot_be_read_names_its_order_and_is_kept_raw(cha
 def test_the_longest_id_is_one_that_the_database_takes() -> None:
     longest = "v" * columns.ID_MAX_CHARACTERS
 
-    assert parse_order(order(id=longest), order_id=ORDER_ID).venue_order_id == longest
+    assert parse_order(order(id=longest), venue_client_order_id=NAME).venue_order_id == longest
     fill = parse_fill_activity(activity(id=f"20260105080001234::{longest}", order_id=longest))
     assert isinstance(fill, VenueReport)
     assert fill.venue_order_id == longest

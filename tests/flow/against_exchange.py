@@ -16,8 +16,11 @@ from tests.support.system import Json, System
 
 AT_ONCE = 50
 PLACED_WITHIN_SECONDS = 120.0
-STATES = "SELECT id::text, status, quantity, filled_quantity FROM orders"
-EXECUTIONS = "SELECT venue_execution_id, order_id::text, fill_quantity, fill_price FROM executions"
+STATES = "SELECT venue_client_order_id AS id, status, quantity, filled_quantity FROM orders"
+EXECUTIONS = """
+SELECT e.venue_execution_id, o.venue_client_order_id, e.fill_quantity, e.fill_price
+FROM executions AS e JOIN orders AS o ON o.id = e.order_id
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from email.utils import formatdate
-from uuid import UUID
 
 import pytest
 
@@ -73,7 +72,7 @@ class Floor:
 
     async def at_exchange(self, order_id: str) -> int:
         """How often the exchange took the order."""
-        name = str(UUID(hex=order_id.removeprefix("ord_")))
+        name = await self.system.venue_client_order_id(order_id)
         return sum(one["client_order_id"] == name for one in await self.system.journal("order"))
 
     async def is_tried(self, order_id: str) -> Json:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from uuid import UUID
 
 import pytest
 
@@ -83,7 +82,8 @@ async def test_a_refused_order_that_fills_is_live_again_and_can_be_canceled(syst
     rejected = await system.becomes(order_id, "REJECTED", within_seconds=WITHIN_SECONDS)
 
     await system.control("PUT", "faults", {"stream": {"drop_rate": 0}})
-    await system.control("POST", "fills", {"client_order_id": _client_order_id(order_id), "qty": "1", "price": "9"})
+    name = await system.venue_client_order_id(order_id)
+    await system.control("POST", "fills", {"client_order_id": name, "qty": "1", "price": "9"})
     await system.becomes(order_id, "PARTIALLY_FILLED", within_seconds=WITHIN_SECONDS)
     await system.cancel(order_id)
     canceled = await system.becomes(order_id, "CANCELED", within_seconds=WITHIN_SECONDS)
@@ -116,7 +116,7 @@ async def test_an_order_that_is_rejected_in_the_answer_is_never_placed(system: S
     body = {"id": "v-rejected", "status": "rejected", "submitted_at": "2026-01-05T08:00:00Z", "reject_reason": "no"}
 
     async def answer(order_id: str) -> None:
-        named = body | {"client_order_id": _client_order_id(order_id)}
+        named = body | {"client_order_id": await system.venue_client_order_id(order_id)}
         await system.control("PUT", "answers", [_placement(status=200, body=named)])
 
     await system.control("PUT", "answers", [_placement(status=403, body={"message": "forbidden."}, times=MANY)])
@@ -143,22 +143,18 @@ def _placement(*, status: int, body: Json, times: int = 1) -> Json:
     return {"method": "POST", "path": "/v2/orders", "times": times, "status": status, "body": body}
 
 
-def _client_order_id(order_id: str) -> str:
-    return str(UUID(hex=order_id.removeprefix("ord_")))
-
-
 async def _kinds(system: System, order_id: str) -> Sequence[str]:
     data = await system.ask(KINDS, {"id": order_id})
     return [change["kind"] for change in data["order"]["history"]["nodes"]]
 
 
 async def _at_exchange(system: System, order_id: str) -> int:
-    name = _client_order_id(order_id)
+    name = await system.venue_client_order_id(order_id)
     return sum(one["client_order_id"] == name for one in await system.journal("order"))
 
 
 async def _requests(system: System, order_id: str, *, method: str | None = None) -> Sequence[Json]:
-    name = _client_order_id(order_id)
+    name = await system.venue_client_order_id(order_id)
     requests: Sequence[Json] = (await system.control("GET", "requests?after=0&limit=20000"))["requests"]
     return [one for one in requests if one["client_order_id"] == name and method in {None, one["method"]}]
 

@@ -128,7 +128,9 @@ async def placed(desk: Desk, *, client_order_id: str = "intent-1") -> Order:
 
 
 def report_of(order: Order, *reports: Report) -> VenueReport:
-    return VenueReport(order_id=order.id, venue_order_id="V1", reports=reports, at=MIDNIGHT)
+    return VenueReport(
+        venue_client_order_id=order.venue_client_order_id, venue_order_id="V1", reports=reports, at=MIDNIGHT
+    )
 
 
 def fill(number: int, *, quantity: int, cumulative: int) -> OrderFilled:

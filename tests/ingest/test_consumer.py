@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
 
 from domain.model.errors import UnavailableError
 from domain.model.order import OrderStatus, VenueRank
 from domain.model.reports import OrderAccepted
 from domain.ports.telemetry import Metric
-from domain.ports.venue import ExternalReport, UnreadableReport, VenueReport
+from domain.ports.venue import ExternalReport, UnreadableReport
 from ingest.batch_recorder import UNKNOWN_ORDER
 from tests.ingest.running_consumer import WAITING_REPORTS_MAX, fill, following, placed, report_of, soon
 from tests.support.examples import new_order
@@ -164,7 +163,7 @@ async def test_a_report_whose_order_never_comes_is_kept_raw() -> None:
         at_work.stream.live.put_nowait(report)
         await soon(lambda: bool(at_work.letters.letters), "it is kept")
 
-    assert at_work.letters.letters == [(f"{UNKNOWN_ORDER}: {report.order_id}", b"as it came")]
+    assert at_work.letters.letters == [(f"{UNKNOWN_ORDER}: {report.venue_client_order_id}", b"as it came")]
     assert at_work.waiting == 0
 
 
@@ -182,19 +181,6 @@ async def test_no_more_reports_wait_than_there_is_room_for() -> None:
 
     assert at_work.waiting == WAITING_REPORTS_MAX
     assert [raw for _, raw in at_work.letters.letters] == [b"2"]
-
-
-async def test_a_report_of_an_order_with_an_id_of_another_form_waits_for_nothing() -> None:
-    desk = Desk()
-    by_hand = VenueReport(
-        order_id=uuid4(), venue_order_id="V9", reports=[fill(9, quantity=1, cumulative=1)], at=MIDNIGHT
-    )
-
-    async with following(desk) as at_work:
-        at_work.stream.live.put_nowait(by_hand)
-        await soon(lambda: desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1, "counted")
-
-    assert at_work.waiting == 0
 
 
 async def test_while_no_session_can_be_opened_the_venue_is_asked() -> None:

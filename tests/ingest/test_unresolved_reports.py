@@ -14,7 +14,7 @@ from tests.support.memory_gateway import Desk
 def unnamed(number: int, *, venue_order_id: str = "V9", raw: bytes = b"as it came") -> VenueReport:
     """A fill of one whose order has no client order id."""
     reports = [fill(number, quantity=1, cumulative=1)]
-    return VenueReport(order_id=None, venue_order_id=venue_order_id, reports=reports, at=MIDNIGHT, raw=raw)
+    return VenueReport(venue_client_order_id=None, venue_order_id=venue_order_id, reports=reports, at=MIDNIGHT, raw=raw)
 
 
 async def test_a_report_that_cannot_be_resolved_holds_up_no_report_of_our_orders() -> None:
@@ -50,7 +50,7 @@ async def test_a_report_that_precedes_the_acknowledgement_is_recorded_once_the_v
     await desk.orders.store(order)
     desk.venue.will_answer(OutcomeUnknown(error="lost"), keeps=True)
     await desk.submission.submit([order.id])
-    desk.venue.hidden.add(order.id)
+    desk.venue.hidden.add(order.venue_client_order_id)
 
     async with following(desk) as at_work:
         at_work.stream.live.put_nowait(unnamed(1, venue_order_id="V1"))

@@ -15,6 +15,7 @@ from graph.context import Services
 from graph.settings import GraphSettings
 from tests.support.api_instruments import APPLE, HALTED, SAP
 from tests.support.fakes.clock import CountingIds, SettableClock
+from tests.support.fakes.installation import FixedInstallation
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
 from tests.support.fakes.live_feed import MemoryLiveFeed
 from tests.support.fakes.order_reader import MemoryOrderReader
@@ -62,7 +63,8 @@ class World:
 
     async def report(self, order_id: UUID, *reports: Report) -> None:
         """Let the venue's evidence arrive."""
-        await self._recording().record({order_id: reports})
+        name = self.orders.rows[order_id].order.venue_client_order_id
+        await self._recording().record({name: reports})
 
     async def flood(self, order_id: UUID, *, changes: int) -> None:
         """Record the order's last change that many times more."""
@@ -80,6 +82,7 @@ class World:
                 catalog=self.catalog,
                 limit_book=self.orders.book,
                 prices=self.prices,
+                installation=FixedInstallation(),
                 publisher=recording.publisher,
                 wake_ups=recording.wake_ups,
                 telemetry=self.telemetry,

@@ -83,7 +83,19 @@ def an_order(
 ) -> Order:
     """An order as it was accepted."""
     terms = some_terms(quantity=quantity, client_order_id=client_order_id)
-    return Order(id=order_id, account_id=account_id, terms=terms, created_at=at, updated_at=at)
+    return Order(
+        id=order_id,
+        account_id=account_id,
+        venue_client_order_id=name_of(order_id),
+        terms=terms,
+        created_at=at,
+        updated_at=at,
+    )
+
+
+def name_of(order_id: UUID) -> str:
+    """The example's name at the venue, as an order has it that is older than derived names."""
+    return str(order_id)
 
 
 def new_order(

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from uuid import UUID
 
 import aiohttp
 
@@ -16,6 +15,7 @@ from exchange.simulator.matching import Matching
 from exchange.simulator.server import SimulatorConfig, running_simulator
 from exchange.simulator.stream import Frames
 from tests.support.examples import now
+from tests.support.fakes.installation import FixedInstallation
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.processes import eventually
 
@@ -35,14 +35,14 @@ class Exchange:
         async with self.session.request(method, url, json=body, headers=VenueKeys().headers) as response:
             assert response.status < 300, await response.text()
 
-    async def fill(self, order_id: UUID, *, qty: str, price: str) -> None:
-        await self.control("POST", "fills", client_order_id=str(order_id), qty=qty, price=price)
+    async def fill(self, name: str, *, qty: str, price: str) -> None:
+        await self.control("POST", "fills", client_order_id=name, qty=qty, price=price)
 
-    async def settled(self, order_id: UUID) -> None:
+    async def settled(self, name: str) -> None:
         """Wait until the order has ended at the exchange."""
 
         async def has_ended() -> bool:
-            found = await self.venue.find(order_id)
+            found = await self.venue.find(name)
             return found is not None and not found.is_open
 
         await eventually(has_ended, within_seconds=5, what="the order has ended at the exchange")
@@ -64,10 +64,10 @@ async def an_exchange(
             secret=secret,
             request_timeout_seconds=5,
         )
-        venue = open_alpaca_venue(settings, clock=now, telemetry=telemetry)
+        venue = open_alpaca_venue(settings, installation=FixedInstallation(), clock=now, telemetry=telemetry)
         yield Exchange(
             venue=await stack.enter_async_context(venue),
-            stream=AlpacaStream(settings=settings, telemetry=telemetry),
+            stream=AlpacaStream(settings=settings, installation=FixedInstallation(), telemetry=telemetry),
             settings=settings,
             telemetry=telemetry,
             session=await stack.enter_async_context(aiohttp.ClientSession()),

@@ -27,9 +27,10 @@ from domain.services.placement import Placement
 from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recorded, Recording
 from domain.services.submission import Submission
-from tests.support.examples import ISIN, ORDER_ID, an_instrument, an_order
+from tests.support.examples import ISIN, ORDER_ID, an_instrument, an_order, name_of
 from tests.support.fakes.clock import CountingIds, SettableClock
 from tests.support.fakes.dead_letters import MemoryDeadLetters
+from tests.support.fakes.installation import FixedInstallation
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
 from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_row import OrderRow
@@ -108,6 +109,7 @@ class Desk:
             catalog=self.catalog,
             limit_book=self.orders.book,
             prices=self.prices,
+            installation=FixedInstallation(),
             publisher=self.publisher,
             wake_ups=self.wake_ups,
             telemetry=self.telemetry,
@@ -226,7 +228,7 @@ class Desk:
 
     async def report(self, *reports: Report, order_id: UUID = ORDER_ID) -> Recorded:
         """Record reports of the venue."""
-        return await self.recording.record({order_id: reports})
+        return await self.recording.record({name_of(order_id): reports})
 
     def row(self, order_id: UUID = ORDER_ID) -> OrderRow:
         """The order's row."""

@@ -13,7 +13,7 @@ from domain.model.errors import VersionConflictError
 from domain.model.reports import Report
 from domain.ports.order_store import AttemptEnd, OrderStore, OrderWrite
 from domain.services.recording import execution_keys
-from tests.support.examples import new_order, now
+from tests.support.examples import name_of, new_order, now
 
 READS_MAX = 200
 
@@ -47,10 +47,11 @@ class Clerk:
         unclaimed: bool = False,
     ) -> list[OrderWrite]:
         """Read the orders and apply the reports, without writing yet."""
-        loaded = await self.orders.load(list(reports), list(execution_keys(reports)))
+        named = {name_of(order_id): of_order for order_id, of_order in reports.items()}
+        loaded = await self.orders.load_reported(list(named), list(execution_keys(named)))
         writes = []
-        for order_id, read in loaded.items():
-            applied = apply_reports(read.order, reports[order_id], known=read.executions, now=now(), new_id=uuid7)
+        for name, read in loaded.items():
+            applied = apply_reports(read.order, named[name], known=read.executions, now=now(), new_id=uuid7)
             writes.append(
                 OrderWrite(
                     order=applied.order,

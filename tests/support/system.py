@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import aiohttp
+import asyncpg
 import jwt
 
 from exchange.simulator.keys import VenueKeys
@@ -192,6 +194,17 @@ class System:
         """The exchange's own record of orders or events."""
         entries: Sequence[Json] = (await self.control("GET", "journal?after=0"))["entries"]
         return [entry for entry in entries if entry["kind"] == kind]
+
+    async def venue_client_order_id(self, order_id: str) -> str:
+        """The order's name at the exchange."""
+        connection = await asyncpg.connect(self.environment["DATABASE_URL"])
+        try:
+            name: str = await connection.fetchval(
+                "SELECT venue_client_order_id FROM orders WHERE id = $1", UUID(hex=order_id.removeprefix("ord_"))
+            )
+        finally:
+            await connection.close()
+        return name
 
     async def metric(self, name: str, *, head: str = "api") -> float:
         """The sum of a series over its labels."""

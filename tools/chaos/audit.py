@@ -16,7 +16,7 @@ CREATE FUNCTION chaos_note_placing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGI
     INSERT INTO chaos_placing VALUES (
         NEW.id, OLD.attempt, NEW.attempt, extract(epoch FROM OLD.lease_until - now()), NEW.lease_until IS NOT NULL,
         OLD.attempts IS DISTINCT FROM NEW.attempts, OLD.maybe_sent_at IS DISTINCT FROM NEW.maybe_sent_at,
-        OLD.place_due_at IS NULL, NEW.rank > 0 OR NEW.filled_quantity > 0 OR cardinality(NEW.ends) > 0,
+        OLD.submit_due_at IS NULL, NEW.rank > 0 OR NEW.filled_quantity > 0 OR cardinality(NEW.ends) > 0,
         current_setting('application_name')
     );
     RETURN NULL;

@@ -1,6 +1,6 @@
 """What a run leaves behind to be judged: what clients were told, what the exchange did, what is stored. Plain values.
 
-Ids of orders are texts of UUIDs: our order id is the exchange's client order id.
+Ids of orders are our order ids, texts of UUIDs; the journal's client order ids are replaced by them.
 """
 
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ class VenueOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueExecution:
-    """An execution in the exchange's journal."""
+    """An execution in the exchange's journal. `order_id` is its order's, as in VenueOrder."""
 
     execution_id: str
     order_id: str
@@ -110,6 +110,7 @@ class StoredOrder:
     id: str
     account_id: str
     client_order_id: str
+    venue_client_order_id: str
     venue_order_id: str | None
     quantity: Decimal
     status: str

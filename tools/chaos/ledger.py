@@ -22,7 +22,7 @@ APPLICATION_NAME = "chaos"
 
 # Each count by the partial index of its column: this is asked several times a second, of a table that grows.
 _UNDECIDED = """
-SELECT (SELECT count(*) FROM orders WHERE place_due_at IS NOT NULL) AS to_place,
+SELECT (SELECT count(*) FROM orders WHERE submit_due_at IS NOT NULL) AS to_place,
     (SELECT count(*) FROM orders WHERE cancel_due_at IS NOT NULL) AS to_cancel
 """
 _CONNECTIONS = """
@@ -97,8 +97,10 @@ class Ledger:
         return count
 
     async def open_at_venue(self) -> set[str]:
-        """The ids of the orders that are open at the exchange, as far as is known here. Raises one of OUTAGES."""
-        return {str(row["id"]) for row in await self._fetch("SELECT id FROM orders WHERE is_open_at_venue")}
+        """The exchange's client order ids of the orders that are open there, as far as is known here. Raises one of
+        OUTAGES."""
+        rows = await self._fetch("SELECT venue_client_order_id AS name FROM orders WHERE is_open_at_venue")
+        return {row["name"] for row in rows}
 
     async def connections(self) -> dict[str, int]:
         """How many connections each of our processes holds, by its application name. Raises one of OUTAGES."""
@@ -161,6 +163,7 @@ def _order(row: Row) -> StoredOrder:
         id=intern(str(row["id"])),
         account_id=intern(row["account_id"]),
         client_order_id=row["client_order_id"],
+        venue_client_order_id=intern(row["venue_client_order_id"]),
         venue_order_id=row["venue_order_id"],
         quantity=one(row["quantity"]),
         status=intern(row["status"]),
@@ -168,7 +171,7 @@ def _order(row: Row) -> StoredOrder:
         version=row["version"],
         filled_quantity=one(row["filled_quantity"]),
         notional=row["notional"],
-        is_due=row["place_due_at"] is not None,
+        is_due=row["submit_due_at"] is not None,
         is_cancel_due=row["cancel_due_at"] is not None,
     )
 

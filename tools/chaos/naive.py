@@ -56,16 +56,16 @@ async def run(process: Process) -> None:
                 await redis.queue.enqueue(_job(order_id))
 
         async def place_one(_context: object, *, order_id: str) -> None:
-            row = (await database.orders.load([UUID(order_id)], [])).get(UUID(order_id))
+            row = (await database.orders.load([UUID(order_id)])).get(UUID(order_id))
             if row is None:
                 return
-            outcome = await venue.submit(row.order.id, row.order.terms)
+            outcome = await venue.submit(row.order.venue_client_order_id, row.order.terms)
             match outcome:
                 case Placed(report=report):
-                    await recording.record({row.order.id: [report]})
+                    await recording.record({row.order.venue_client_order_id: [report]})
                 case Rejected(reason=reason):
                     end = OrderEnded(end=End.REJECTED, reason=reason, venue_order_id=None, at=utc_now())
-                    await recording.record({row.order.id: [end]})
+                    await recording.record({row.order.venue_client_order_id: [end]})
                 case _:
                     raise NotPlacedError(repr(outcome))
 

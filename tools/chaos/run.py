@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from tools.chaos.arena import Arena, open_arena
@@ -184,12 +185,13 @@ def _gather(
     calm: Calm,
     leftovers: Sequence[Leftover],
 ) -> Evidence:
+    ids = {order.venue_client_order_id: order.id for order in stored.orders}
     return Evidence(
         place_answers=load.place_answers,
         cancel_answers=load.cancel_answers,
         followings=subscribers.followings,
-        venue_orders=journal.orders,
-        venue_executions=journal.executions,
+        venue_orders=[replace(each, order_id=ids.get(each.order_id, each.order_id)) for each in journal.orders],
+        venue_executions=[replace(each, order_id=ids.get(each.order_id, each.order_id)) for each in journal.executions],
         orders=stored.orders,
         executions=stored.executions,
         changes=stored.changes,

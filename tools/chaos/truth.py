@@ -1,6 +1,7 @@
 """The exchange's journal, read as our orders and executions. Pure but for the reading.
 
-External orders are counted and left out: none of them, and none of their executions, may be known to us.
+External orders are counted and left out: none of them, and none of their executions, may be known to us. Orders are
+named by the exchange's client order id here; the evidence has our order ids.
 """
 
 import asyncio

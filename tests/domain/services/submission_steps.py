@@ -52,7 +52,7 @@ class Steps:
         self._seen_changes = 0
         self._checked: dict[UUID, Order] = {}
         self._versions: dict[UUID, int] = {}
-        self._refused_though_there: set[UUID] = set()
+        self._refused_though_there: set[str] = set()
         self.world.store_order()
 
     # --- Steps --------------------------------------------------------------------------------------------------
@@ -89,10 +89,10 @@ class Steps:
         request = waiting.request
         answer: object = OutcomeUnknown(error="read timed out")
         if request.has_arrived:
-            answers = (self.world.placed(request.order_id), self.world.placed(request.order_id), AlreadyPlaced())
+            answers = (self.world.placed(request.name), self.world.placed(request.name), AlreadyPlaced())
             answer = _pick((*answers, answer, Rejected(reason=VENUE_SAYS)), how)
             if isinstance(answer, Rejected):  # A gateway's, or that of a second request that crossed with this one.
-                self._refused_though_there.add(request.order_id)
+                self._refused_though_there.add(request.name)
         elif how % 6 < len(NOT_TAKEN):
             answer, request.is_over = NOT_TAKEN[how % 6], True
         if isinstance(answer, OutcomeUnknown):
@@ -103,8 +103,8 @@ class Steps:
     def answer_look_up(self, which: int, *, how: int) -> None:
         """The venue answers a look-up, truly, or not at all."""
         waiting = self._waiting(Place.LOOKING_UP, which)
-        if waiting is not None and waiting.order_id is not None:
-            self.world.answer(waiting, _pick((self.world.found(waiting.order_id),) * 3 + NO_LOOK_UP, how))
+        if waiting is not None and waiting.name is not None:
+            self.world.answer(waiting, _pick((self.world.found(waiting.name),) * 3 + NO_LOOK_UP, how))
 
     def go_on(self, which: int, *, is_database_there: bool) -> None:
         """A worker that stood still at the database goes on, perhaps without its answer."""
@@ -126,11 +126,11 @@ class Steps:
         """The stream tells what the venue knows of an order."""
         if not self.world.venue.orders:
             return
-        order_id = _pick(list(self.world.venue.orders), which)
-        order = self.world.venue.orders[order_id]
-        name = f"E-{order_id}"
+        venue_name = _pick(list(self.world.venue.orders), which)
+        order = self.world.venue.orders[venue_name]
+        name = f"E-{venue_name}"
         reports = [filled("4", name=name, venue_order_id=order.venue_order_id)] if fills else order.reports
-        self.world.run(self.world.recording.record({order_id: reports}))
+        self.world.run(self.world.recording.record({venue_name: reports}))
 
     # --- What must hold -----------------------------------------------------------------------------------------
 
@@ -142,10 +142,10 @@ class Steps:
         for row in world.store.rows.values():
             order = row.order
             self._check_end(order)
-            assert row.place_due_at is not None or _is_settled(order), (
+            assert row.submit_due_at is not None or _is_settled(order), (
                 f"{order.id} is {order.status} and nobody will ever look at it"
             )
-        sent = Counter(request.order_id for request in world.requests if not request.is_free)
+        sent = Counter(request.name for request in world.requests if not request.is_free)
         assert all(count <= MAX_ATTEMPTS for count in sent.values()), f"sent too often: {sent}"
 
     def _check_changes(self) -> None:
@@ -162,11 +162,13 @@ class Steps:
         if self._checked.get(order.id) is order:
             return
         self._checked[order.id], now = order, order.status
-        if not _is_believed_absent(order) or order.id in self._refused_though_there:
+        if not _is_believed_absent(order) or order.venue_client_order_id in self._refused_though_there:
             return
-        assert order.id not in self.world.venue.orders, f"{order.id} is {now}, and the venue has it"
+        assert order.venue_client_order_id not in self.world.venue.orders, f"{order.id} is {now}, and the venue has it"
         moment = self.world.clock()
-        coming = [one for one in self.world.requests if one.order_id == order.id and one.may_arrive(moment)]
+        coming = [
+            one for one in self.world.requests if one.name == order.venue_client_order_id and one.may_arrive(moment)
+        ]
         assert not coming, f"{order.id} is {now}, and a request is on its way"
 
     # --- Calm ---------------------------------------------------------------------------------------------------
@@ -192,8 +194,8 @@ class Steps:
             waiting = self.world.waiting[0]
             if waiting.place is Place.SENDING and waiting.request is not None:
                 self._answer_well(waiting, waiting.request)
-            elif waiting.order_id is not None:
-                self.world.answer(waiting, self.world.found(waiting.order_id))
+            elif waiting.name is not None:
+                self.world.answer(waiting, self.world.found(waiting.name))
             else:
                 self.world.answer(waiting, None)
 
@@ -201,13 +203,13 @@ class Steps:
         if request.may_arrive(self.world.clock()):
             self.world.arrive(request, is_hidden=False)
         if request.has_arrived:
-            self.world.answer(waiting, self.world.placed(request.order_id))
+            self.world.answer(waiting, self.world.placed(request.name))
         else:
             request.is_over = True
             self.world.answer(waiting, NotExecuted(error="it never arrived"))
 
     def _check_agreement(self, order: Order) -> None:
-        at_venue = order.id in self.world.venue.orders
+        at_venue = order.venue_client_order_id in self.world.venue.orders
         if _is_believed_absent(order):
             assert not at_venue, f"{order.id} is {order.status}, and the venue has it"
         elif order.status is not OrderStatus.REJECTED:

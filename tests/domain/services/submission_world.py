@@ -88,7 +88,7 @@ class SteppedLoop(StillLoop):
 class Request:
     """A placement that was sent."""
 
-    order_id: UUID
+    name: str
     terms: Terms
     sent_at: datetime
     has_arrived: bool = False
@@ -111,7 +111,7 @@ class Waiting:
     place: Place
     worker: "Worker"
     answer: asyncio.Future[Any]
-    order_id: UUID | None = None
+    name: str | None = None
     request: Request | None = None
 
 
@@ -139,13 +139,13 @@ class WaitingVenue(ScriptedVenue):
 
     worker: "Worker"
 
-    async def submit(self, order_id: UUID, terms: Terms) -> SubmissionOutcome:
-        request = self.worker.world.send(order_id, terms)
-        outcome: SubmissionOutcome = await self.worker.wait(Place.SENDING, order_id=order_id, request=request)
+    async def submit(self, venue_client_order_id: str, terms: Terms) -> SubmissionOutcome:
+        request = self.worker.world.send(venue_client_order_id, terms)
+        outcome: SubmissionOutcome = await self.worker.wait(Place.SENDING, name=venue_client_order_id, request=request)
         return outcome
 
-    async def find(self, order_id: UUID) -> VenueOrder | None:
-        found: VenueOrder | None = await self.worker.wait(Place.LOOKING_UP, order_id=order_id)
+    async def find(self, venue_client_order_id: str) -> VenueOrder | None:
+        found: VenueOrder | None = await self.worker.wait(Place.LOOKING_UP, name=venue_client_order_id)
         return found
 
 
@@ -174,9 +174,9 @@ class Worker:
         self.world.waiting = [one for one in self.world.waiting if one.worker is not self]
         self.world.workers[self.world.workers.index(self)] = self.world.new_worker()
 
-    async def wait(self, place: Place, *, order_id: UUID | None = None, request: Request | None = None) -> Any:  # noqa: ANN401 - what the place asks for
+    async def wait(self, place: Place, *, name: str | None = None, request: Request | None = None) -> Any:  # noqa: ANN401 - what the place asks for
         """Stand still until the world answers."""
-        waiting = Waiting(place, self, self.world.loop.create_future(), order_id, request)
+        waiting = Waiting(place, self, self.world.loop.create_future(), name, request)
         self.world.waiting.append(waiting)
         return await waiting.answer
 
@@ -201,7 +201,7 @@ class World:
         self.loop = SteppedLoop(self.clock)
         self.store = MemoryOrderStore(self.clock)
         self.venue = ScriptedVenue(self.clock)
-        self.shown_from: dict[UUID, datetime] = {}
+        self.shown_from: dict[str, datetime] = {}
         self.requests: list[Request] = []
         self.waiting: list[Waiting] = []
         self.violations: list[str] = []
@@ -263,38 +263,38 @@ class World:
         """Let time pass for everybody."""
         self.clock.advance(time)
 
-    def send(self, order_id: UUID, terms: Terms) -> Request:
+    def send(self, name: str, terms: Terms) -> Request:
         """A worker sends the order: an earlier request must be known to have come to nothing."""
         now = self.clock()
-        if any(one.has_arrived or one.may_arrive(now) for one in self.requests if one.order_id == order_id):
-            self.violations.append(f"{order_id} was sent again while an earlier request was not settled")
-        request = Request(order_id=order_id, terms=terms, sent_at=now)
+        if any(one.has_arrived or one.may_arrive(now) for one in self.requests if one.name == name):
+            self.violations.append(f"{name} was sent again while an earlier request was not settled")
+        request = Request(name=name, terms=terms, sent_at=now)
         self.requests.append(request)
         return request
 
     def arrive(self, request: Request, *, is_hidden: bool) -> None:
         """The venue takes the order that a request brings."""
-        if request.order_id in self.venue.orders:
-            self.violations.append(f"{request.order_id} is at the venue twice")
+        if request.name in self.venue.orders:
+            self.violations.append(f"{request.name} is at the venue twice")
         request.has_arrived = True
-        self.venue.keep(request.order_id, request.terms)
-        self.shown_from[request.order_id] = self.clock() + (HIDDEN if is_hidden else timedelta(0))
+        self.venue.keep(request.name, request.terms)
+        self.shown_from[request.name] = self.clock() + (HIDDEN if is_hidden else timedelta(0))
 
-    def found(self, order_id: UUID) -> VenueOrder | None:
+    def found(self, name: str) -> VenueOrder | None:
         """What a look-up shows."""
-        return self.venue.orders.get(order_id) if self.shown_from.get(order_id, self.clock()) <= self.clock() else None
+        return self.venue.orders.get(name) if self.shown_from.get(name, self.clock()) <= self.clock() else None
 
-    def placed(self, order_id: UUID) -> Placed:
+    def placed(self, name: str) -> Placed:
         """The venue's answer to a placement that it took."""
-        accepted = self.venue.orders[order_id].reports[0]
+        accepted = self.venue.orders[name].reports[0]
         return Placed(report=accepted)  # type: ignore[arg-type] # the first report of an order is its acceptance
 
-    def end_at_venue(self, order_id: UUID, end: End) -> None:
+    def end_at_venue(self, name: str, end: End) -> None:
         """The venue's order is over."""
-        order = self.venue.orders[order_id]
+        order = self.venue.orders[name]
         if order.is_open:
             ended = OrderEnded(end=end, reason=VENUE_SAYS, venue_order_id=order.venue_order_id, at=self.clock())
-            self.venue.orders[order_id] = replace(order, is_open=False, reports=[*order.reports, ended])
+            self.venue.orders[name] = replace(order, is_open=False, reports=[*order.reports, ended])
 
     def answer(self, waiting: Waiting, answer: object) -> None:
         """Let a worker go on."""
@@ -363,9 +363,9 @@ class _CancelingVenue(ScriptedVenue):
         order = next(one for one in orders if one.venue_order_id == venue_order_id)
         if not order.is_open:
             return CancelNotPossible(reason=VENUE_SAYS)
-        assert order.order_id is not None
-        self._world.end_at_venue(order.order_id, End.CANCELED)
+        assert order.venue_client_order_id is not None
+        self._world.end_at_venue(order.venue_client_order_id, End.CANCELED)
         return CancelTaken()
 
-    async def find(self, order_id: UUID) -> VenueOrder | None:
-        return self._world.found(order_id)
+    async def find(self, venue_client_order_id: str) -> VenueOrder | None:
+        return self._world.found(venue_client_order_id)

@@ -46,7 +46,7 @@ async def told_of_a_fill(desk: Desk, order_id: UUID) -> None:
 async def claimed_again(desk: Desk, order_id: UUID) -> None:
     """The lease is over, and a newer attempt has the order."""
     row = desk.row(order_id)
-    row.place_due_at = row.lease_until = desk.clock()
+    row.submit_due_at = row.lease_until = desk.clock()
     assert await desk.orders.claim([order_id], lease=30 * SECOND)
 
 
@@ -61,7 +61,7 @@ def state_of(row: OrderRow) -> tuple[object, ...]:
         row.attempts,
         row.maybe_sent_at,
         row.lease_until,
-        row.place_due_at,
+        row.submit_due_at,
         row.last_error,
     )
 
@@ -114,7 +114,7 @@ async def test_all_of_them_are_one_write_and_a_second_one_where_somebody_was_fas
 
     assert [len(writes) for writes in desk.orders.writes[before:]] == [len(IDS)]
     assert desk.row(IDS[2]).order.facts.filled_quantity == 1
-    assert all(row.lease_until is None and row.place_due_at is None for row in desk.orders.rows.values())
+    assert all(row.lease_until is None and row.submit_due_at is None for row in desk.orders.rows.values())
 
 
 async def test_of_two_attempts_of_one_order_that_end_together_the_newer_one_counts() -> None:

@@ -22,7 +22,7 @@ from domain.ports.venue import (
     RateLimited,
 )
 from domain.services.recording import VERSION_CONFLICTS_MAX
-from tests.support.examples import ORDER_ID, VENUE_SAYS, ended, filled
+from tests.support.examples import ORDER_ID, VENUE_SAYS, ended, filled, name_of
 from tests.support.memory_gateway import SECOND, Desk
 
 OTHER = UUID(int=100)
@@ -325,8 +325,8 @@ async def test_one_orders_bug_does_not_hold_up_the_others_requests(placed: Desk)
 
 def close_at_venue(desk: Desk, end: OrderEnded) -> None:
     """End the order in the venue's book, unheard."""
-    order = desk.venue.orders[ORDER_ID]
-    desk.venue.orders[ORDER_ID] = replace(order, is_open=False, reports=[*order.reports, end])
+    order = desk.venue.orders[name_of(ORDER_ID)]
+    desk.venue.orders[name_of(ORDER_ID)] = replace(order, is_open=False, reports=[*order.reports, end])
 
 
 async def test_an_order_that_cannot_have_been_sent_is_canceled_without_asking_a_venue_that_is_down(desk: Desk) -> None:
@@ -361,8 +361,8 @@ async def test_a_request_that_is_refused_because_the_order_is_over_leaves_no_ref
 ) -> None:
     await placed.cancellation.request(ORDER_ID, account_id="alice")
     placed.venue.cancel_answers.append(CancelNotPossible(reason=VENUE_SAYS))
-    order = placed.venue.orders[ORDER_ID]
-    placed.venue.orders[ORDER_ID] = replace(order, is_open=False, reports=[*order.reports, ended(End.EXPIRED)])
+    order = placed.venue.orders[name_of(ORDER_ID)]
+    placed.venue.orders[name_of(ORDER_ID)] = replace(order, is_open=False, reports=[*order.reports, ended(End.EXPIRED)])
 
     await placed.delivery.deliver([ORDER_ID])
 

@@ -28,7 +28,7 @@ async def desk() -> Desk:
     desk.venue.fill_pages = [
         [
             VenueReport(
-                order_id=None,
+                venue_client_order_id=None,
                 venue_order_id="V1",
                 reports=[filled("1", name=f"E{number}", cumulative=str(number), venue_order_id="V1")],
                 at=at(1),

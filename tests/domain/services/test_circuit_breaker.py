@@ -110,7 +110,7 @@ async def test_what_waits_behind_an_open_circuit_stays_as_it_is(desk: Desk) -> N
 
     assert attempts(desk) == 3
     assert {desk.order(order_id).status for order_id in IDS} == {OrderStatus.PENDING}
-    assert all(desk.row(order_id).place_due_at is not None for order_id in IDS)
+    assert all(desk.row(order_id).submit_due_at is not None for order_id in IDS)
 
 
 async def test_then_one_order_at_a_time_is_tried(desk: Desk) -> None:
@@ -186,7 +186,7 @@ async def test_orders_that_were_claimed_before_it_opened_are_held_back_and_pay_n
     assert attempts(desk) == 3
     assert desk.telemetry.counted(Metric.SUBMISSION_ATTEMPTS, outcome="held_back") == 7
     assert "connection refused" in str(desk.row(IDS[9]).last_error)
-    due_at = desk.row(IDS[9]).place_due_at
+    due_at = desk.row(IDS[9]).submit_due_at
     assert due_at is not None
     assert 4 * SECOND < due_at - desk.clock() <= 5 * SECOND
 
@@ -227,7 +227,7 @@ async def test_a_rate_limited_look_up_is_a_pause_too_and_costs_no_attempt(desk: 
     await desk.submission.submit([IDS[0]])
 
     assert desk.row(IDS[0]).attempts == 1
-    assert desk.row(IDS[0]).place_due_at == desk.clock() + 9 * SECOND
+    assert desk.row(IDS[0]).submit_due_at == desk.clock() + 9 * SECOND
     assert await desk.submission.submit(IDS) == 0
 
 

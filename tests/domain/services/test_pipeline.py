@@ -16,7 +16,7 @@ from domain.ports.telemetry import Metric
 from domain.services.order_cache import OrderCache
 from domain.services.pipeline import PipelineTicket
 from tests.domain.model.test_order_properties import Story, stories
-from tests.support.examples import ORDER_ID, accepted, busted, cancel_asked, filled
+from tests.support.examples import ORDER_ID, accepted, busted, cancel_asked, filled, name_of
 from tests.support.fakes.order_store import Interruption
 from tests.support.memory_gateway import Desk
 
@@ -54,7 +54,7 @@ async def in_a_line(desk: Desk, batches: Batches, *, order_id: UUID = ORDER_ID) 
     async def record(reports: Sequence[Report], ticket: PipelineTicket) -> None:
         while True:
             try:
-                await desk.recording.record({order_id: reports}, ticket=ticket)
+                await desk.recording.record({name_of(order_id): reports}, ticket=ticket)
             except TransientError:
                 continue
             ticket.end()
@@ -201,8 +201,8 @@ async def test_only_so_many_orders_are_kept() -> None:
     await desk.report(accepted())
     await desk.report(accepted(), order_id=other)
 
-    assert desk.cache.get(ORDER_ID) is None
-    assert desk.cache.get(other) is not None
+    assert desk.cache.get(name_of(ORDER_ID)) is None
+    assert desk.cache.get(name_of(other)) is not None
 
 
 async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
@@ -215,13 +215,14 @@ async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
 
     async def give_up() -> None:
         with pytest.raises(ValueError, match="cannot be recorded"):
-            await desk.recording.record({ORDER_ID: [filled("1", name="E2", cumulative="2")]}, ticket=given_up)
+            await desk.recording.record({name_of(ORDER_ID): [filled("1", name="E2", cumulative="2")]}, ticket=given_up)
         given_up.end()
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(give_up())
         tasks.create_task(
-            desk.recording.record({ORDER_ID: [filled("1", name="E3", cumulative="3")]}, ticket=behind), name="behind"
+            desk.recording.record({name_of(ORDER_ID): [filled("1", name="E3", cumulative="3")]}, ticket=behind),
+            name="behind",
         )
 
     assert set(desk.row().executions) == {"E1", "E3"}

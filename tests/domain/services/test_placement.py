@@ -18,6 +18,7 @@ from domain.model.values import Instrument, OrderType, Side, TimeInForce
 from domain.ports.telemetry import Metric
 from domain.services.placement import INSTRUMENT_NOT_TRADABLE, PlaceOrder, find_issues
 from tests.support.examples import ISIN, an_instrument
+from tests.support.fakes.installation import PREFIXES
 from tests.support.memory_gateway import Desk
 
 COMMAND = PlaceOrder(
@@ -200,3 +201,35 @@ async def test_without_the_database_nothing_is_accepted_and_nobody_woken(desk: D
 
     assert not desk.wake_ups.placements
     assert not desk.publisher.commits
+
+
+async def test_an_intent_keeps_its_name_at_the_venue_when_its_row_is_lost(desk: Desk) -> None:
+    first = await desk.placement.place(COMMAND)
+    name = desk.order(first.order.id).venue_client_order_id
+    desk.orders.rows.clear()
+
+    again = await desk.placement.place(COMMAND)
+
+    assert again.order.id != first.order.id
+    assert desk.order(again.order.id).venue_client_order_id == name
+    assert PREFIXES.is_ours(name)
+
+
+async def test_the_same_client_order_id_in_two_accounts_has_two_names_at_the_venue(desk: Desk) -> None:
+    mine = await desk.placement.place(COMMAND)
+    theirs = await desk.placement.place(replace(COMMAND, account_id="bob"))
+
+    names = {desk.order(one.order.id).venue_client_order_id for one in (mine, theirs)}
+    assert len(names) == 2
+
+
+async def test_a_repeated_intent_whose_order_the_venue_has_is_adopted_and_never_a_second_order(desk: Desk) -> None:
+    first = await desk.placement.place(COMMAND)
+    await desk.submission.submit([first.order.id])
+    desk.orders.rows.clear()
+
+    again = await desk.placement.place(COMMAND)
+    await desk.submission.submit([again.order.id])
+
+    assert len(desk.venue.orders) == 1
+    assert desk.order(again.order.id).status is OrderStatus.PLACED

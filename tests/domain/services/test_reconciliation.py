@@ -12,10 +12,11 @@ from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
 from domain.ports.venue import ExternalOrder, OutcomeUnknown, VenueReport
-from tests.support.examples import ORDER_ID, accepted, at, ended, filled, some_terms
+from tests.support.examples import ORDER_ID, accepted, an_order, at, ended, filled, name_of, some_terms
 from tests.support.memory_gateway import SECOND, Desk
 
 AT_ONCE = timedelta(0)
+OTHER_ID = UUID(int=0xDEF)
 
 
 @pytest.fixture
@@ -29,13 +30,14 @@ async def desk() -> Desk:
 
 
 def heard(*reports: Report, venue_order_id: str = "V1", order_id: UUID | None = None) -> VenueReport:
-    return VenueReport(order_id=order_id, venue_order_id=venue_order_id, reports=reports, at=at(1))
+    name = None if order_id is None else name_of(order_id)
+    return VenueReport(venue_client_order_id=name, venue_order_id=venue_order_id, reports=reports, at=at(1))
 
 
 def close_unheard(desk: Desk, order_id: UUID, end: End) -> None:
     """End the order in the venue's book, and tell nobody."""
-    order = desk.venue.orders[order_id]
-    desk.venue.orders[order_id] = replace(order, is_open=False, reports=[*order.reports, ended(end)])
+    order = desk.venue.orders[name_of(order_id)]
+    desk.venue.orders[name_of(order_id)] = replace(order, is_open=False, reports=[*order.reports, ended(end)])
 
 
 async def test_a_catch_up_records_the_fills_and_the_ends_that_nobody_heard(desk: Desk) -> None:
@@ -130,8 +132,8 @@ async def test_a_fill_before_the_acknowledgement_is_traced_through_the_venue() -
     assert desk.order().status is OrderStatus.PARTIALLY_FILLED
 
 
-async def test_fills_of_unknown_orders_are_counted_and_do_no_harm(desk: Desk) -> None:
-    desk.venue.keep(UUID(int=1), some_terms())
+async def test_fills_of_unknown_orders_are_told_and_do_no_harm(desk: Desk) -> None:
+    desk.venue.keep(name_of(UUID(int=1)), some_terms())
     unknown = [
         heard(filled("1"), venue_order_id="never heard of"),
         heard(filled("1", name="E2"), venue_order_id="V2"),
@@ -142,7 +144,9 @@ async def test_fills_of_unknown_orders_are_counted_and_do_no_harm(desk: Desk) ->
     await desk.reconciliation.fills.record_fills(since=at(0))
 
     assert desk.order().facts.filled_quantity == 1
-    assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 3
+    assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1
+    unknown_names = {line["venue_client_order_id"] for line in desk.telemetry.said("venue_order_unknown")}
+    assert unknown_names == {name_of(UUID(int=1)), name_of(UUID(int=2))}
 
 
 async def test_a_report_whose_order_must_be_looked_up_is_given_back_without_a_request(desk: Desk) -> None:
@@ -257,7 +261,7 @@ async def test_one_run_makes_no_more_look_ups_than_allowed() -> None:
 
 
 async def test_a_last_fill_that_nobody_heard_is_found_by_comparing_the_quantities(desk: Desk) -> None:
-    desk.venue.orders[ORDER_ID] = replace(desk.venue.orders[ORDER_ID], filled_quantity=Decimal(3))
+    desk.venue.orders[name_of(ORDER_ID)] = replace(desk.venue.orders[name_of(ORDER_ID)], filled_quantity=Decimal(3))
     desk.venue.fill_pages = [[heard(filled("3", cumulative="3"))]]
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
@@ -268,9 +272,43 @@ async def test_a_last_fill_that_nobody_heard_is_found_by_comparing_the_quantitie
 async def test_a_different_order_under_our_id_is_an_alarm_and_never_adopted() -> None:
     desk = Desk()
     await desk.store()
-    desk.venue.keep(ORDER_ID, some_terms(quantity="11"))
+    desk.venue.keep(name_of(ORDER_ID), some_terms(quantity="11"))
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
     assert desk.order().status is OrderStatus.PENDING
     assert desk.telemetry.said("venue_order_mismatch")
+
+
+async def test_an_unknown_order_of_ours_is_logged_once_however_it_is_seen(desk: Desk) -> None:
+    desk.venue.keep(name_of(OTHER_ID), some_terms())
+    reconciliation = desk.reconciliation
+
+    for _ in range(2):
+        await reconciliation.fills.record_reports([heard(filled("1"), venue_order_id="V2", order_id=OTHER_ID)])
+        await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+        desk.venue.fill_pages = [[heard(filled("1", name="E2"), venue_order_id="V2")]]
+        await reconciliation.fills.record_fills(since=at(0))
+
+    (line,) = desk.telemetry.said("venue_order_unknown")
+    assert line["venue_client_order_id"] == name_of(OTHER_ID)
+    assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 0
+
+
+async def test_the_fills_of_an_adopted_order_are_read_from_its_submission_on_not_from_its_second_storing(
+    desk: Desk,
+) -> None:
+    submitted_at = desk.clock()
+    desk.venue.keep(name_of(OTHER_ID), some_terms())
+    desk.clock.advance(3600 * SECOND)
+    order = replace(an_order(order_id=OTHER_ID, client_order_id="intent-2"), created_at=desk.clock())
+    await desk.orders.store(order)
+    desk.venue.orders[name_of(OTHER_ID)] = replace(
+        desk.venue.orders[name_of(OTHER_ID)], filled_quantity=Decimal(3), submitted_at=submitted_at
+    )
+    desk.venue.fill_pages = [[heard(filled("3", cumulative="3"), venue_order_id="V2")]]
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.venue.fills_since == [submitted_at - 10 * SECOND]
+    assert desk.order(OTHER_ID).facts.filled_quantity == 3

@@ -22,6 +22,7 @@ from tests.support.examples import (
     ended,
     filled,
     given_up,
+    name_of,
     refused,
 )
 from tests.support.memory_gateway import SECOND, Desk
@@ -56,7 +57,7 @@ async def test_the_loop_goes_on_while_a_large_batch_is_decided(desk: Desk) -> No
         await desk.store(order_id, client_order_id=str(order_id))
 
     async def turns_of(order_ids: list[UUID]) -> int:
-        begun = desk.recording.record({order_id: [accepted()] for order_id in order_ids})
+        begun = desk.recording.record({name_of(order_id): [accepted()] for order_id in order_ids})
         recording, turns = asyncio.create_task(begun), 0
         while not recording.done():
             turns += 1
@@ -162,7 +163,9 @@ async def test_one_stale_order_makes_the_whole_batch_wait_and_nothing_is_half_wr
 
     desk.orders.interruptions.append(somebody_else_writes)
 
-    await desk.recording.record({ORDER_ID: [filled("1")], OTHER: [filled("2", name="E2", venue_order_id="V1")]})
+    await desk.recording.record(
+        {name_of(ORDER_ID): [filled("1")], name_of(OTHER): [filled("2", name="E2", venue_order_id="V1")]}
+    )
 
     assert desk.order().facts.filled_quantity == 1
     assert desk.order(OTHER).facts.filled_quantity == 2
@@ -170,9 +173,9 @@ async def test_one_stale_order_makes_the_whole_batch_wait_and_nothing_is_half_wr
 
 
 async def test_a_report_of_an_unknown_order_is_told_and_does_not_hold_up_the_others(desk: Desk) -> None:
-    recorded = await desk.recording.record({STRANGER: [accepted()], ORDER_ID: [filled("1")]})
+    recorded = await desk.recording.record({name_of(STRANGER): [accepted()], name_of(ORDER_ID): [filled("1")]})
 
-    assert recorded.unknown == {STRANGER}
+    assert recorded.unknown == {name_of(STRANGER)}
     assert desk.order().facts.filled_quantity == 1
     assert desk.telemetry.counted(Metric.REPORTS_RECORDED) == 1
 
@@ -245,7 +248,7 @@ async def test_an_order_that_is_live_again_is_told_to_people_once(desk: Desk, be
 
 async def test_an_order_that_is_live_again_is_compared_with_the_venues_list(desk: Desk) -> None:
     await desk.report(refused())
-    desk.venue.keep(ORDER_ID, desk.order().terms)
+    desk.venue.keep(name_of(ORDER_ID), desk.order().terms)
 
     await desk.reconciliation.compare_open_orders(silent_for=0 * SECOND)
 
@@ -255,7 +258,7 @@ async def test_an_order_that_is_live_again_is_compared_with_the_venues_list(desk
 
 async def test_an_order_that_is_live_again_can_be_canceled(desk: Desk) -> None:
     await desk.report(refused())
-    accepted_there = desk.venue.keep(ORDER_ID, desk.order().terms)
+    accepted_there = desk.venue.keep(name_of(ORDER_ID), desk.order().terms)
     await desk.report(accepted_there)
 
     snapshot = await desk.cancellation.request(ORDER_ID, account_id="alice")
@@ -368,7 +371,7 @@ async def test_a_cancel_that_waited_for_the_venue_is_woken_once_the_order_is_the
 async def test_evidence_ends_placing(desk: Desk) -> None:
     await desk.report(filled("1"))
 
-    assert desk.row().place_due_at is None
+    assert desk.row().submit_due_at is None
     assert await desk.attempt() == 0
 
 

@@ -12,7 +12,7 @@ from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
 from domain.ports.venue import ExternalOrder, OutcomeUnknown, UnreadableFill, UnreadableOrder, VenueReport
-from tests.support.examples import ORDER_ID, at, ended, filled, some_terms
+from tests.support.examples import ORDER_ID, at, ended, filled, name_of, some_terms
 from tests.support.memory_gateway import SECOND, Desk
 
 AT_ONCE = timedelta(0)
@@ -45,12 +45,14 @@ async def with_orders(count: int, *, look_ups_max: int = 10) -> tuple[Desk, Sequ
 
 def close_unheard(desk: Desk, order_id: UUID) -> None:
     """End the order in the venue's book, and tell nobody."""
-    order = desk.venue.orders[order_id]
-    desk.venue.orders[order_id] = replace(order, is_open=False, reports=[*order.reports, ended(End.EXPIRED)])
+    order = desk.venue.orders[name_of(order_id)]
+    desk.venue.orders[name_of(order_id)] = replace(order, is_open=False, reports=[*order.reports, ended(End.EXPIRED)])
 
 
 def fill(report: Report, *, venue_order_id: str = "V1", seconds: int = 1) -> VenueReport:
-    return VenueReport(order_id=None, venue_order_id=venue_order_id, reports=[report], at=at(seconds), raw=b"fill")
+    return VenueReport(
+        venue_client_order_id=None, venue_order_id=venue_order_id, reports=[report], at=at(seconds), raw=b"fill"
+    )
 
 
 def external_orders(count: int) -> list[ExternalOrder]:
@@ -91,7 +93,7 @@ async def test_an_order_that_cannot_be_looked_up_holds_the_position_for_a_bounde
     await desk.store()
     desk.venue.will_answer(OutcomeUnknown(error="lost"), keeps=True)
     await desk.attempt()
-    desk.venue.hidden.add(ORDER_ID)
+    desk.venue.hidden.add(name_of(ORDER_ID))
     desk.venue.look_up_failures = {"V1": UNREADABLE}
     executed_at = desk.clock()
     desk.venue.fill_pages = [[replace(fill(filled("1", cumulative="1")), at=executed_at)]]
@@ -162,7 +164,9 @@ async def test_a_fill_that_cannot_be_read_is_a_dead_letter_unless_it_is_external
 async def test_a_fill_of_an_order_of_ours_that_cannot_be_read_is_recorded() -> None:
     desk = Desk()
     await desk.store()
-    desk.venue.unreadable = [UnreadableOrder(order_id=ORDER_ID, venue_order_id="V7", error="status is missing")]
+    desk.venue.unreadable = [
+        UnreadableOrder(venue_client_order_id=name_of(ORDER_ID), venue_order_id="V7", error="status is missing")
+    ]
     desk.venue.fill_pages = [[fill(filled("1", venue_order_id="V7"), venue_order_id="V7")]]
 
     await desk.reconciliation.catch_up(cause="started")
@@ -190,8 +194,8 @@ async def test_external_orders_on_the_first_pages_do_not_hide_ours_on_the_last()
 async def test_a_run_reads_no_more_pages_than_allowed_and_the_next_goes_on_where_it_stopped() -> None:
     desk, order_ids = await with_orders(2)
     resting, closed = order_ids
-    order = desk.venue.orders[resting]
-    desk.venue.orders[resting] = replace(order, is_open=True, reports=order.reports[:1])
+    order = desk.venue.orders[name_of(resting)]
+    desk.venue.orders[name_of(resting)] = replace(order, is_open=True, reports=order.reports[:1])
     desk.pages_max = 2
     desk.venue.external = external_orders(1_600)
     desk.venue.external.insert(0, ExternalOrder(venue_order_id="first"))
@@ -225,8 +229,10 @@ async def test_a_page_that_the_venue_does_not_answer_begins_the_list_again(desk:
 
 
 async def test_an_order_of_ours_that_is_listed_and_unreadable_is_not_looked_up(desk: Desk) -> None:
-    del desk.venue.orders[ORDER_ID]
-    desk.venue.unreadable = [UnreadableOrder(order_id=ORDER_ID, venue_order_id="V1", error="status is missing")]
+    del desk.venue.orders[name_of(ORDER_ID)]
+    desk.venue.unreadable = [
+        UnreadableOrder(venue_client_order_id=name_of(ORDER_ID), venue_order_id="V1", error="status is missing")
+    ]
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
@@ -236,8 +242,8 @@ async def test_an_order_of_ours_that_is_listed_and_unreadable_is_not_looked_up(d
 async def test_an_order_of_another_kind_under_our_id_is_not_adopted() -> None:
     desk = Desk()
     await desk.store()
-    desk.venue.keep(ORDER_ID, some_terms())
-    desk.venue.orders[ORDER_ID] = replace(desk.venue.orders[ORDER_ID], terms=None)
+    desk.venue.keep(name_of(ORDER_ID), some_terms())
+    desk.venue.orders[name_of(ORDER_ID)] = replace(desk.venue.orders[name_of(ORDER_ID)], terms=None)
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
@@ -247,7 +253,10 @@ async def test_an_order_of_another_kind_under_our_id_is_not_adopted() -> None:
 
 async def test_a_look_up_that_fails_does_not_stop_the_look_ups_behind_it() -> None:
     desk, order_ids = await with_orders(4)
-    desk.venue.look_up_failures = {order_ids[0]: VenueUnreachableError("HTTP 500"), order_ids[2]: UNREADABLE}
+    desk.venue.look_up_failures = {
+        name_of(order_ids[0]): VenueUnreachableError("HTTP 500"),
+        name_of(order_ids[2]): UNREADABLE,
+    }
 
     await desk.reconciliation.catch_up(cause="periodic")
 
@@ -264,7 +273,7 @@ async def test_an_error_that_concerns_every_request_ends_the_look_ups_and_keeps_
     error: VenueUnreachableError,
 ) -> None:
     desk, order_ids = await with_orders(3)
-    desk.venue.look_up_failures = {order_ids[1]: error}
+    desk.venue.look_up_failures = {name_of(order_ids[1]): error}
 
     with pytest.raises(type(error)):
         await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
@@ -278,8 +287,8 @@ async def test_an_error_that_concerns_every_request_ends_the_look_ups_and_keeps_
 
 async def test_orders_that_cannot_be_resolved_do_not_use_up_the_look_ups_of_every_run() -> None:
     desk, order_ids = await with_orders(9, look_ups_max=3)
-    desk.venue.look_up_failures = dict.fromkeys(order_ids[:6], UNREADABLE)
-    desk.venue.hidden.update(order_ids[6:8])
+    desk.venue.look_up_failures = dict.fromkeys(map(name_of, order_ids[:6]), UNREADABLE)
+    desk.venue.hidden.update(map(name_of, order_ids[6:8]))
     reconciliation = desk.reconciliation
 
     for _ in range(3):
@@ -291,7 +300,7 @@ async def test_orders_that_cannot_be_resolved_do_not_use_up_the_look_ups_of_ever
 
 async def test_an_order_that_cannot_be_resolved_is_looked_up_at_pauses_that_double() -> None:
     desk, order_ids = await with_orders(1)
-    desk.venue.look_up_failures = {order_ids[0]: UNREADABLE}
+    desk.venue.look_up_failures = {name_of(order_ids[0]): UNREADABLE}
     reconciliation = desk.reconciliation
     begun_at, looked_up_at = desk.clock(), []
 
@@ -306,8 +315,8 @@ async def test_an_order_that_cannot_be_resolved_is_looked_up_at_pauses_that_doub
 
 
 async def test_the_fills_of_an_order_that_stays_behind_are_read_at_pauses_that_double(desk: Desk) -> None:
-    order = desk.venue.orders[ORDER_ID]
-    desk.venue.orders[ORDER_ID] = replace(order, filled_quantity=order.filled_quantity + 3)
+    order = desk.venue.orders[name_of(ORDER_ID)]
+    desk.venue.orders[name_of(ORDER_ID)] = replace(order, filled_quantity=order.filled_quantity + 3)
     reconciliation = desk.reconciliation
 
     for _ in range(5):

@@ -41,6 +41,7 @@ from tests.support.examples import (
     cancel_asked,
     ended,
     filled,
+    name_of,
     renamed,
     some_terms,
 )
@@ -76,7 +77,7 @@ async def test_a_first_attempt_sends_without_a_look_up_and_the_order_is_placed(d
     assert desk.venue.asked == ["submit"]
     assert desk.order().status is OrderStatus.PLACED
     assert desk.order().facts.venue_order_id == "V1"
-    assert desk.row().place_due_at is None
+    assert desk.row().submit_due_at is None
     assert desk.row().lease_until is None
     assert desk.kinds() == ["PLACED"]
 
@@ -268,7 +269,7 @@ async def test_an_order_that_the_venue_claims_and_never_shows_stays_in_doubt_and
     assert desk.order().status is OrderStatus.IN_DOUBT
     assert len(desk.telemetry.said("venue_contradicts_itself")) == claims - 1
 
-    desk.venue.keep(ORDER_ID, desk.order().terms)
+    desk.venue.keep(name_of(ORDER_ID), desk.order().terms)
     await desk.attempt(after=60 * SECOND)
 
     assert desk.order().status is OrderStatus.PLACED
@@ -339,7 +340,7 @@ async def test_a_look_up_within_the_settle_time_of_the_refusal_decides_nothing(d
     await desk.attempt()
     await desk.attempt(after=5 * SECOND)
 
-    desk.row().place_due_at = desk.clock()
+    desk.row().submit_due_at = desk.clock()
     await desk.attempt(after=4 * SECOND)
 
     assert desk.order().status is OrderStatus.IN_DOUBT
@@ -350,7 +351,7 @@ async def test_a_refusal_after_a_lost_answer_of_an_order_that_the_venue_has_leav
     desk.venue.will_answer(LOST_ANSWER, Rejected(reason=VENUE_REFUSES))
     await desk.attempt()
     await desk.attempt(after=5 * SECOND)
-    desk.venue.keep(ORDER_ID, desk.order().terms)
+    desk.venue.keep(name_of(ORDER_ID), desk.order().terms)
 
     await desk.attempt(after=5 * SECOND)
 
@@ -412,7 +413,7 @@ async def test_a_refusal_of_an_order_that_the_stream_has_shown_meanwhile_changes
 
     assert "REJECTED" not in desk.kinds()
     assert desk.order().status is not OrderStatus.REJECTED
-    assert desk.row().place_due_at is None
+    assert desk.row().submit_due_at is None
 
 
 # --- Looking up before sending again ----------------------------------------------------------------------------
@@ -442,7 +443,7 @@ async def test_an_order_in_doubt_that_is_found_is_adopted_and_not_sent_again(des
 
 async def test_not_found_within_the_settle_time_proves_nothing(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER, keeps=True)
-    desk.venue.hidden.add(ORDER_ID)
+    desk.venue.hidden.add(name_of(ORDER_ID))
     await desk.attempt()
 
     await desk.attempt(after=2 * SECOND)
@@ -455,7 +456,7 @@ async def test_not_found_within_the_settle_time_proves_nothing(desk: Desk) -> No
 
 async def test_an_order_that_shows_after_the_settle_time_is_adopted(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER, keeps=True)
-    desk.venue.hidden.add(ORDER_ID)
+    desk.venue.hidden.add(name_of(ORDER_ID))
     await desk.attempt()
     await desk.attempt(after=2 * SECOND)
     desk.venue.hidden.clear()
@@ -490,7 +491,7 @@ async def test_the_settle_time_starts_again_with_each_lost_answer(desk: Desk) ->
 async def test_the_venues_order_with_other_terms_is_an_alarm_and_neither_adopted_nor_sent_again(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER)
     await desk.attempt()
-    desk.venue.keep(ORDER_ID, renamed(some_terms(), symbol="MSFT"))
+    desk.venue.keep(name_of(ORDER_ID), renamed(some_terms(), symbol="MSFT"))
 
     for _ in range(5):
         await desk.attempt(after=60 * SECOND)
@@ -503,8 +504,8 @@ async def test_the_venues_order_with_other_terms_is_an_alarm_and_neither_adopted
 async def test_the_venues_order_of_a_kind_that_is_never_sent_is_an_alarm_and_not_adopted(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER)
     await desk.attempt()
-    desk.venue.keep(ORDER_ID, some_terms())
-    desk.venue.orders[ORDER_ID] = replace(desk.venue.orders[ORDER_ID], terms=None)
+    desk.venue.keep(name_of(ORDER_ID), some_terms())
+    desk.venue.orders[name_of(ORDER_ID)] = replace(desk.venue.orders[name_of(ORDER_ID)], terms=None)
 
     await desk.attempt(after=60 * SECOND)
 
@@ -811,7 +812,7 @@ async def test_evidence_that_comes_during_an_attempt_is_kept_beside_its_outcome(
     assert desk.order().status is OrderStatus.PARTIALLY_FILLED
     assert desk.kinds() == ["FILL"]
     assert desk.row().lease_until is None
-    assert desk.row().place_due_at is None
+    assert desk.row().submit_due_at is None
     assert desk.wake_ups.placements == []
 
 

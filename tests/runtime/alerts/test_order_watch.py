@@ -41,7 +41,12 @@ def _watch(waiting: Waiting, telemetry: RecordingTelemetry) -> OrderWatch:
 
 
 def _order(number: int, *, is_in_doubt: bool) -> WaitingOrder:
-    return WaitingOrder(id=UUID(int=number), is_in_doubt=is_in_doubt, age=timedelta(seconds=130))
+    return WaitingOrder(
+        id=UUID(int=number),
+        venue_client_order_id=f"test-{number}",
+        is_in_doubt=is_in_doubt,
+        age=timedelta(seconds=130),
+    )
 
 
 async def test_an_order_that_waits_too_long_is_logged_once_with_its_age_and_what_to_do() -> None:

@@ -103,6 +103,25 @@ async def test_a_process_over_older_tables_names_the_command_that_renews_them(
     assert await says("worker", environment, "older than this program", "python -m runtime migrate") == FAILED
 
 
+@pytest.mark.parametrize("name", PROCESSES)
+async def test_a_process_with_another_prefix_than_the_stored_one_does_not_start(
+    name: str, kept_database_url: str, valkey_server: TestServer
+) -> None:
+    environment = {
+        "DATABASE_URL": kept_database_url,
+        "REDIS_URL": valkey_server.url,
+        "INSTALLATION_PREFIX": "another",
+    }
+
+    assert await says(name, environment, "INSTALLATION_PREFIX is another", "python -m runtime migrate") == BAD_SETTINGS
+
+
+async def test_a_prefix_that_cannot_begin_an_id_is_refused(kept_database_url: str, redis_url: str) -> None:
+    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": redis_url, "INSTALLATION_PREFIX": "with-a-dash"}
+
+    assert await says("worker", environment, "INSTALLATION_PREFIX", "2 to 15 characters") == BAD_SETTINGS
+
+
 async def test_a_process_with_a_name_of_no_database_does_not_start(
     postgres_server: PostgresServer, redis_url: str
 ) -> None:

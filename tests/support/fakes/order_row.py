@@ -16,7 +16,7 @@ class OrderRow:
     """The order, its executions, and when something is due to be done about it."""
 
     order: Order
-    place_due_at: datetime | None
+    submit_due_at: datetime | None
     accepted_at: datetime
     attempt: int = 0
     attempts: int = 0
@@ -32,7 +32,7 @@ class OrderRow:
         placement = PlacementState(
             attempts=self.attempts,
             last_attempt_at=self.last_attempt_at,
-            next_attempt_at=self.place_due_at if self.lease_until is None else None,
+            next_attempt_at=self.submit_due_at if self.lease_until is None else None,
             last_error=self.last_error,
         )
         return snapshot(order or self.order, placement=placement)
@@ -67,7 +67,7 @@ class OrderRow:
     def is_due(self, now: datetime) -> bool:
         """Whether an attempt may be made: it is due, and no attempt's lease still runs."""
         is_free = self.lease_until is None or self.lease_until <= now
-        return self.place_due_at is not None and self.place_due_at <= now and is_free
+        return self.submit_due_at is not None and self.submit_due_at <= now and is_free
 
     def claim(self, *, now: datetime, lease: timedelta) -> Claim:
         """Begin an attempt."""
@@ -76,7 +76,7 @@ class OrderRow:
         self.attempt += 1
         self.attempts += 1
         self.last_attempt_at = now
-        self.lease_until = self.place_due_at = now + lease
+        self.lease_until = self.submit_due_at = now + lease
         return Claim(loaded=self.loaded(), claimed_at=now)
 
     def take(self, write: OrderWrite, *, now: datetime) -> None:
@@ -88,7 +88,7 @@ class OrderRow:
         if write.attempt_end is not None:
             self._end_attempt(write.attempt_end, now=now)
         if is_submission_over(facts):
-            self.place_due_at = self.lease_until = None
+            self.submit_due_at = self.lease_until = None
         if not facts.cancel.is_open or write.order.status.is_final:
             self.cancel_due_at = None
         elif write.cancel_in is not None:
@@ -101,7 +101,7 @@ class OrderRow:
         if end.may_have_been_sent:
             self.maybe_sent_at = now
         if end.next_in is not None:
-            self.place_due_at = now + end.next_in
+            self.submit_due_at = now + end.next_in
 
 
 def fences_hold(row: OrderRow, write: OrderWrite) -> bool:

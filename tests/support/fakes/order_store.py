@@ -72,18 +72,26 @@ class MemoryOrderStore:
                 return OrderStored(order=row.snapshot(), change=None)
         self._judge(order, limits)
         now = self.clock()
-        row = self.rows[order.id] = OrderRow(order=order, place_due_at=now, accepted_at=now)
+        row = self.rows[order.id] = OrderRow(order=order, submit_due_at=now, accepted_at=now)
         return OrderStored(
             order=row.snapshot(), change=self._append(row, Change(kind=ChangeKind.RECEIVED, order=order))
         )
 
-    async def load(self, order_ids: Collection[UUID], keys: Collection[ExecutionKey]) -> Mapping[UUID, LoadedOrder]:
+    async def load(self, order_ids: Collection[UUID]) -> Mapping[UUID, LoadedOrder]:
         self.require_database()
         self.loads += 1
+        return {order_id: self.rows[order_id].loaded() for order_id in order_ids if order_id in self.rows}
+
+    async def load_reported(
+        self, venue_client_order_ids: Collection[str], keys: Collection[ExecutionKey]
+    ) -> Mapping[str, LoadedOrder]:
+        self.require_database()
+        self.loads += 1
+        named = {row.order.venue_client_order_id: row for row in self.rows.values()}
         return {
-            order_id: self.rows[order_id].loaded([key for key in keys if key.order_id == order_id])
-            for order_id in order_ids
-            if order_id in self.rows
+            name: named[name].loaded([key for key in keys if key.venue_client_order_id == name])
+            for name in venue_client_order_ids
+            if name in named
         }
 
     async def write(
@@ -126,7 +134,7 @@ class MemoryOrderStore:
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         self.require_database()
-        due = _due(self.rows.values(), lambda row: row.place_due_at, by=self.clock() - overdue_by)
+        due = _due(self.rows.values(), lambda row: row.submit_due_at, by=self.clock() - overdue_by)
         return await self.claim([row.order.id for row in due][:limit], lease=lease)
 
     async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
@@ -149,7 +157,7 @@ class MemoryOrderStore:
     async def oldest_due(self) -> timedelta | None:
         self.require_database()
         now = self.clock()
-        due = [row.place_due_at for row in self.rows.values() if row.place_due_at is not None]
+        due = [row.submit_due_at for row in self.rows.values() if row.submit_due_at is not None]
         return now - min(due) if due and min(due) <= now else None
 
     async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
@@ -162,9 +170,9 @@ class MemoryOrderStore:
         }
         return [fill for fill in fills if fill in stored]
 
-    async def ids_by_venue_order_id(self, venue_order_ids: Collection[str]) -> Mapping[str, UUID]:
+    async def venue_client_order_ids(self, venue_order_ids: Collection[str]) -> Mapping[str, str]:
         self.require_database()
-        known = {row.order.facts.venue_order_id: order_id for order_id, row in self.rows.items()}
+        known = {row.order.facts.venue_order_id: row.order.venue_client_order_id for row in self.rows.values()}
         return {name: known[name] for name in venue_order_ids if name in known}
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from uuid import UUID
 
 from domain.model.errors import VenueUnreachableError
 from domain.model.executions import Trade
@@ -47,11 +46,11 @@ class ScriptedVenue:
 
     clock: Clock
     name: str = "SCRIPTED"
-    orders: dict[UUID, VenueOrder] = field(default_factory=dict)
-    hidden: set[UUID] = field(default_factory=set)
+    orders: dict[str, VenueOrder] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
     is_reachable: bool = True
     look_up_failure: VenueUnreachableError | None = None
-    look_up_failures: dict[UUID | str, VenueUnreachableError] = field(default_factory=dict)
+    look_up_failures: dict[str, VenueUnreachableError] = field(default_factory=dict)
     external: list[ExternalOrder] = field(default_factory=list)
     unreadable: list[UnreadableOrder] = field(default_factory=list)
     page_rows: int = 500
@@ -67,27 +66,27 @@ class ScriptedVenue:
         """Answer the next placements so; with `keeps` the order is accepted all the same."""
         self._answers.extend((outcome, keeps) for outcome in outcomes)
 
-    async def submit(self, order_id: UUID, terms: Terms) -> SubmissionOutcome:
+    async def submit(self, venue_client_order_id: str, terms: Terms) -> SubmissionOutcome:
         self.asked.append("submit")
         if self.during_submit is not None:
             await self.during_submit()
         if self._answers:
             outcome, keeps = self._answers.popleft()
             if keeps:
-                self.keep(order_id, terms)
+                self.keep(venue_client_order_id, terms)
             return outcome
         if not self.is_reachable:
             return NotExecuted(error=NO_ANSWER)
-        if order_id in self.orders:
+        if venue_client_order_id in self.orders:
             return AlreadyPlaced()
-        return Placed(report=self.keep(order_id, terms))
+        return Placed(report=self.keep(venue_client_order_id, terms))
 
-    def keep(self, order_id: UUID, terms: Terms) -> OrderAccepted:
+    def keep(self, venue_client_order_id: str, terms: Terms) -> OrderAccepted:
         """Take the order into the book."""
         venue_order_id = f"V{len(self.orders) + 1}"
         report = OrderAccepted(venue_order_id=venue_order_id, rank=VenueRank.WORKING, at=self.clock())
-        self.orders[order_id] = VenueOrder(
-            order_id=order_id,
+        self.orders[venue_client_order_id] = VenueOrder(
+            venue_client_order_id=venue_client_order_id,
             venue_order_id=venue_order_id,
             terms=terms,
             filled_quantity=ZERO,
@@ -106,11 +105,11 @@ class ScriptedVenue:
         known = any(one.venue_order_id == venue_order_id and one.is_open for one in self.orders.values())
         return CancelTaken() if known else CancelNotPossible(reason=NOTHING_TO_CANCEL)
 
-    def fill(self, order_id: UUID, *, quantity: Decimal, price: Decimal) -> None:
+    def fill(self, venue_client_order_id: str, *, quantity: Decimal, price: Decimal) -> None:
         """Execute a part of an order; its fill is a page of its own."""
-        order = self.orders[order_id]
+        order = self.orders[venue_client_order_id]
         total = order.filled_quantity + quantity
-        self.orders[order_id] = replace(
+        self.orders[venue_client_order_id] = replace(
             order, filled_quantity=total, is_open=order.terms is None or total < order.terms.quantity
         )
         fill = OrderFilled(
@@ -120,14 +119,16 @@ class ScriptedVenue:
             venue_order_id=order.venue_order_id,
             at=self.clock(),
         )
-        report = VenueReport(order_id=None, venue_order_id=order.venue_order_id, reports=(fill,), at=fill.at)
+        report = VenueReport(
+            venue_client_order_id=None, venue_order_id=order.venue_order_id, reports=(fill,), at=fill.at
+        )
         self.fill_pages.append([report])
 
-    async def find(self, order_id: UUID) -> VenueOrder | None:
+    async def find(self, venue_client_order_id: str) -> VenueOrder | None:
         self.asked.append("find")
         self._require_link()
-        self._require_answer(order_id)
-        return None if order_id in self.hidden else self.orders.get(order_id)
+        self._require_answer(venue_client_order_id)
+        return None if venue_client_order_id in self.hidden else self.orders.get(venue_client_order_id)
 
     async def find_by_venue_order_id(self, venue_order_id: str) -> FoundOrder | None:
         self.asked.append(f"find {venue_order_id}")
@@ -139,7 +140,7 @@ class ScriptedVenue:
     async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
         self.pages_read.append(page)
         self._require_link()
-        ours = [one for order_id, one in self.orders.items() if one.is_open and order_id not in self.hidden]
+        ours = [one for name, one in self.orders.items() if one.is_open and name not in self.hidden]
         rows: list[FoundOrder] = [*self.external, *self.unreadable, *ours]
         first = int(page or 0)
         after = first + self.page_rows
@@ -155,7 +156,7 @@ class ScriptedVenue:
         self._require_link()
         return ()
 
-    def _require_answer(self, name: UUID | str) -> None:
+    def _require_answer(self, name: str) -> None:
         if name in self.look_up_failures:
             raise self.look_up_failures[name]
 
