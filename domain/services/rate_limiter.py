@@ -113,6 +113,9 @@ class SharedRateLimiter:
             raise RequestHeldBackError(
                 f"the rate limit cannot be read: {error}", retry_after=WAIT_WITHOUT_DATABASE
             ) from error
+        except Exception:
+            self._news = None  # What cannot be stored must not fail every later request too.
+            raise
 
     def _hold_back(self, priority: RequestPriority, wait: float) -> None:
         self._held_until[priority] = asyncio.get_running_loop().time() + wait

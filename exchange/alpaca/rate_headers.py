@@ -28,7 +28,7 @@ def announcement_of(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -
     resets_in = reset - _venue_time(answer, now=now).timestamp()
     return RateAnnouncement(
         limit=limit,
-        remaining=max(remaining, 0),
+        remaining=min(max(remaining, 0), limit),
         reset=reset,
         resets_in_seconds=min(max(resets_in, 0.0), wait_max.total_seconds()),
     )
@@ -61,7 +61,7 @@ def _venue_time(answer: HttpAnswer, *, now: datetime) -> datetime:
 def _moment(answer: HttpAnswer, name: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(answer.headers[name])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):  # It raises each of them for some text.
         return None
     return moment if moment.tzinfo is not None else None
 

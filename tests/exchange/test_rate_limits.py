@@ -223,3 +223,41 @@ def test_a_reset_that_is_too_far_away_or_over_is_bounded() -> None:
 
     assert resets_in(NOW.timestamp() + 86_400) == 60
     assert resets_in(NOW.timestamp() - 86_400) == 0
+
+
+@pytest.mark.parametrize("remaining", ["1e30", str(2**70), "201"])
+def test_what_remains_is_never_more_than_the_limit(remaining: str) -> None:
+    headers = {"x-ratelimit-limit": "200", "x-ratelimit-remaining": remaining, "x-ratelimit-reset": "9"}
+
+    announced = announcement_of(HttpAnswer(status=200, body=b"", headers=headers), now=NOW, wait_max=MINUTE)
+
+    assert announced is not None
+    assert announced.remaining == 200
+
+
+NO_SUCH_TIME = "Mon, 05 Jan 99999999999999999999 08:00:00 GMT"
+
+
+@pytest.mark.parametrize("status", [200, 429])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Date": NO_SUCH_TIME},
+        {"Retry-After": NO_SUCH_TIME},
+        {"Retry-After": "Mon, 05 Jan 2026 08:00:00 +99999999999999999999"},
+        {"Retry-After": "1e308"},
+    ],
+)
+@every_caller
+async def test_a_time_that_does_not_exist_in_a_header_fails_no_call(
+    priority: RequestPriority,  # noqa: ARG001 - of the table
+    call: Call,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    async with reaching(
+        answering(lambda: web.json_response(ORDER, status=status, headers=LIMITED | headers))
+    ) as reached:
+        await reached.result(call)
+
+    assert len(reached.limiter.pauses) == (status == 429)

@@ -307,3 +307,18 @@ def test_what_is_left_of_the_limit_is_shown(processes: Processes) -> None:
     processes.run(work)
 
     assert processes.telemetry.gauges[Metric.RATE_LIMIT_LEFT] == LIMIT - 5
+
+
+def test_an_announcement_that_cannot_be_stored_fails_one_request_and_not_those_after_it(processes: Processes) -> None:
+    async def work() -> None:
+        processes.limiter.observe(RateAnnouncement(limit=LIMIT, remaining=5, reset=60, resets_in_seconds=30))
+        processes.store.failure = TypeError("Integer exceeds 64-bit range")
+        with pytest.raises(TypeError):
+            await processes.limiter.acquire(SUBMIT)
+        processes.store.failure = None
+        await processes.limiter.acquire(SUBMIT)
+
+    processes.run(work)
+
+    assert processes.store.budget is not None
+    assert processes.store.budget.remaining is None
