@@ -68,7 +68,8 @@ class RateBudget:
     """The requests that were granted lately, by slot and class, and what the venue announced.
 
     `remaining` holds until `remaining_until` (epoch seconds) and counts down with every grant: it is lower than the
-    count of grants tells when other programs use the same key.
+    count of grants tells when other programs use the same key. `announced_at` is when a limit was last announced to any
+    process (epoch seconds).
     """
 
     limit: int
@@ -77,20 +78,23 @@ class RateBudget:
     remaining: int | None = None
     reset: float = 0.0
     remaining_until: float = 0.0
+    announced_at: float = 0.0
 
     def announced(self, announcement: RateAnnouncement, *, now: float) -> "RateBudget":
-        """Return the budget corrected by what an answer said; an answer of an earlier window says nothing new."""
-        budget = replace(self, limit=announcement.limit)
-        if announcement.remaining is None or announcement.reset < self.reset:
+        """Return the budget corrected by what an answer said; an answer of an earlier window says nothing new while
+        the announced one lasts."""
+        budget = replace(self, limit=announcement.limit, announced_at=now)
+        if announcement.remaining is None:
             return budget
         remaining = announcement.remaining
-        if announcement.reset == self.reset and self.remaining is not None:
-            return replace(budget, remaining=min(self.remaining, remaining))
+        if self._holds(now) and announcement.reset <= self.reset:
+            is_same = announcement.reset == self.reset and self.remaining is not None
+            return replace(budget, remaining=min(self.remaining or 0, remaining)) if is_same else budget
         return replace(
             budget,
             remaining=remaining,
             reset=announcement.reset,
-            remaining_until=now + announcement.resets_in_seconds,
+            remaining_until=now + min(announcement.resets_in_seconds, self.window_seconds),
         )
 
     def taken(self, priority: RequestPriority, *, now: float) -> "RateBudget":
@@ -116,8 +120,13 @@ class RateBudget:
     def left(self, *, now: float) -> int:
         """Return how many requests are left for all classes together."""
         total = sum(self._used(now))
-        capped = self.remaining if self.remaining is not None and now < self.remaining_until else inf
+        capped = self.remaining if self.remaining is not None and self._holds(now) else inf
         return int(max(min(self.limit - total, capped), 0))
+
+    def _holds(self, now: float) -> bool:
+        """Return whether the announced window lasts. One that ends later than a window from now was stored before the
+        clock was put back."""
+        return now < self.remaining_until <= now + self.window_seconds
 
     def _may_take(self, priority: RequestPriority, *, shares: Shares, now: float) -> bool:
         used, reserves = self._used(now), reserves_of(self.limit, shares)

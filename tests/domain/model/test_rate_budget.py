@@ -182,6 +182,30 @@ def test_a_database_clock_that_is_put_back_holds_nobody_up_for_long() -> None:
     assert wait(budget, SUBMIT) == 0
 
 
+@pytest.mark.parametrize("priority", RequestPriority)
+def test_an_announcement_before_the_database_clock_was_put_back_holds_nobody_up(priority: RequestPriority) -> None:
+    told = RateAnnouncement(limit=200, remaining=0, reset=START + 30, resets_in_seconds=30)
+    budget = RateBudget(limit=200).announced(told, now=START)
+
+    assert wait(budget, priority, now=START - 3_600) == 0
+    assert wait(budget, priority, now=START) == 30
+
+
+def test_what_others_take_counts_again_when_a_reset_far_in_the_future_no_longer_holds() -> None:
+    absurd = RateAnnouncement(limit=200, remaining=150, reset=START * 1_000, resets_in_seconds=60)
+    usual = RateAnnouncement(limit=200, remaining=0, reset=START + 120, resets_in_seconds=60)
+    budget = RateBudget(limit=200).announced(absurd, now=START)
+
+    assert budget.announced(usual, now=START + 59).left(now=START + 59) == 150
+    assert budget.announced(usual, now=START + 60).left(now=START + 60) == 0
+
+
+def test_an_announced_window_lasts_no_longer_than_the_windows_of_the_limit() -> None:
+    told = RateAnnouncement(limit=200, remaining=0, reset=START + 600, resets_in_seconds=600)
+
+    assert wait(RateBudget(limit=200).announced(told, now=START), KILL) == WINDOW_SECONDS
+
+
 def test_only_the_slots_that_count_are_kept() -> None:
     budget = RateBudget(limit=20)
     for second in range(1_000):
