@@ -57,6 +57,7 @@ def _state_of(budget: RateBudget) -> dict[str, object]:
         "remaining": budget.remaining,
         "reset": budget.reset,
         "remaining_until": budget.remaining_until,
+        "announced_at": budget.announced_at,
     }
 
 
@@ -68,4 +69,5 @@ def _budget_of(state: Mapping[str, Any]) -> RateBudget:
         remaining=state["remaining"],
         reset=state["reset"],
         remaining_until=state["remaining_until"],
+        announced_at=state.get("announced_at", 0.0),  # An earlier version stored none.
     )

@@ -2,7 +2,8 @@
 
 What is granted is written down first, by compare and swap in the database, so no interleaving of processes grants
 more than the limit. Requests of one process that ask at about the same time share one decision. A venue that announces
-no limit costs one read in a process's life, and one comparison for each request.
+no limit costs each process one read a second at most, which shows it the pauses of others, and one comparison for each
+request.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ CONFLICTS_MAX = 20
 CONFLICT_WAIT_MAX_SECONDS = 0.01
 WAIT_MIN_SECONDS = 0.02
 WAIT_WITHOUT_DATABASE = timedelta(seconds=1)
+UNLIMITED_SECONDS = 1.0
+"""How long a process makes requests without a read after one has shown no limit and no pause."""
 RESUME_STEP_SECONDS = 0.2
 """How much later each class may go on after a pause than the one before it."""
 
@@ -31,7 +34,7 @@ RESUME_STEP_SECONDS = 0.2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitPolicy:
     """The window that the venue's limit is about, the minimum share of each class, and how long a request of it waits
-    before it is held back. A limit that answers do not announce for a window is gone."""
+    before it is held back. A limit that no process was announced for a window is gone."""
 
     window_seconds: float
     shares: Shares
@@ -51,17 +54,17 @@ class SharedRateLimiter:
         self._deciding: Batcher[RequestPriority, float] = Batcher(
             self._decide, batch_max_items=DECIDED_AT_ONCE_MAX, queue_max_items=WAITING_MAX
         )
-        self._is_unlimited = False
+        self._unlimited_until = 0.0
         self._news: tuple[RateAnnouncement, float] | None = None
         self._unannounced_since: float | None = None
         self._held_until: dict[RequestPriority, float] = {}
 
     async def acquire(self, priority: RequestPriority) -> None:
         """Return when the request may be made. Raises RequestHeldBackError when that would take too long."""
-        if self._is_unlimited:
-            return
         clock = asyncio.get_running_loop().time
         started_at = clock()
+        if started_at < self._unlimited_until:
+            return
         ends_at = started_at + self._policy.waits[priority].total_seconds()
         while (wait := await self._ask(priority)) > 0:
             if clock() + wait > ends_at:
@@ -80,17 +83,17 @@ class SharedRateLimiter:
     def observe(self, announcement: RateAnnouncement | None) -> None:
         """Take in what an answer says about the limit; it is stored with the next decision."""
         if announcement is None:
-            if not self._is_unlimited and self._unannounced_since is None:
+            if self._unannounced_since is None:
                 self._unannounced_since = asyncio.get_running_loop().time()
             return
         self._unannounced_since = None
-        self._is_unlimited = False
+        self._unlimited_until = 0.0
         if self._news is None or not _says_more(self._news[0], announcement):
             self._news = announcement, asyncio.get_running_loop().time()
 
     async def pause(self, *, wait: timedelta, error: str) -> None:
         """Hold back every class, in all processes, for as long as the venue asks."""
-        self._is_unlimited = False
+        self._unlimited_until = 0.0
         try:
             update = await self._breaker.pause(wait=wait, error=error)
         except TransientError as failure:
@@ -136,7 +139,8 @@ class SharedRateLimiter:
                 continue
             if self._news is news:
                 self._news = None
-            self._is_unlimited = budget is None and self._news is None and not any(waits)
+            if budget is None and self._news is None and not any(waits):
+                self._unlimited_until = asyncio.get_running_loop().time() + UNLIMITED_SECONDS
             if budget is not None:
                 self._telemetry.set(Metric.RATE_LIMIT_LEFT, budget.left(now=stored.now))
             return waits
@@ -146,14 +150,23 @@ class SharedRateLimiter:
         """Return the budget with what the last answers announced."""
         now, window = asyncio.get_running_loop().time(), self._policy.window_seconds
         if news is None:
-            since = self._unannounced_since
-            return None if since is not None and now - since > window else stored.budget
+            return None if self._is_gone(stored) else stored.budget
         announcement, at = news
         announcement = replace(announcement, resets_in_seconds=max(announcement.resets_in_seconds - (now - at), 0.0))
         budget = stored.budget
         if budget is None or budget.window_seconds != window:
             budget = RateBudget(limit=announcement.limit, window_seconds=window)
         return budget.announced(announcement, now=stored.now)
+
+    def _is_gone(self, stored: StoredBudget) -> bool:
+        """Return whether no process was announced a limit for a window since this one saw an answer without."""
+        if stored.budget is None or self._unannounced_since is None:
+            return False
+        unannounced_seconds = asyncio.get_running_loop().time() - self._unannounced_since
+        if abs(stored.now - stored.budget.announced_at) < unannounced_seconds:
+            self._unannounced_since = None
+            return False
+        return unannounced_seconds > self._policy.window_seconds
 
     def _grant(
         self, budget: RateBudget | None, priorities: Sequence[RequestPriority], *, stored: StoredBudget

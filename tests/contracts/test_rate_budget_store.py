@@ -38,7 +38,13 @@ async def test_nothing_is_stored_before_a_limit_is_announced(budgets: RateBudget
 
 
 async def test_a_budget_is_read_as_it_was_written(budgets: RateBudgetStore) -> None:
-    budget = RateBudget(limit=200, remaining=7, reset=1_767_600_060.0, remaining_until=1_767_600_060.5)
+    budget = RateBudget(
+        limit=200,
+        remaining=7,
+        reset=1_767_600_060.0,
+        remaining_until=1_767_600_060.5,
+        announced_at=1_767_600_000.5,
+    )
     budget = budget.taken(RequestPriority.SUBMIT, now=1_767_600_000.25)
 
     is_written = await budgets.write(budget, version=0)
