@@ -51,9 +51,10 @@ class LimitedTransport:
 
     async def _observe(self, answer: HttpAnswer) -> None:
         """Act on what concerns every caller: the announced limit, a pause, a key that is refused."""
-        if LIMIT_HEADER in answer.headers:
-            self.limiter.observe(announcement_of(answer, now=self._clock(), wait_max=self.wait_max))
-        elif answer.status < SERVER_ERRORS:  # Those are a gateway's, which knows no limit.
+        announcement = announcement_of(answer, now=self._clock(), wait_max=self.wait_max)
+        if announcement is not None and answer.status < SERVER_ERRORS:  # Those are a gateway's, which has its own.
+            self.limiter.observe(announcement)
+        elif answer.is_success and LIMIT_HEADER not in answer.headers:
             self.limiter.observe(None)
         if answer.status == TOO_MANY_REQUESTS:
             wait = retry_after(answer, now=self._clock(), wait_max=self.wait_max)

@@ -185,11 +185,22 @@ async def test_any_other_answer_says_nothing_about_the_key(
     assert reached.limiter.pauses == []
 
 
-@pytest.mark.parametrize(("status", "announced"), [(200, [None]), (404, [None]), (503, [])])
-async def test_only_the_venue_itself_can_say_that_there_is_no_limit_and_not_a_gateway(
-    status: int, announced: list[None]
+@pytest.mark.parametrize(
+    ("status", "headers", "announced"),
+    [
+        (200, {}, [None]),
+        (404, {}, []),
+        (503, {}, []),
+        (200, {"X-RateLimit-Limit": "0"}, []),
+        (200, {"X-RateLimit-Limit": "many"}, []),
+        (404, LIMITED, [ANNOUNCED]),
+        (502, LIMITED, []),
+    ],
+)
+async def test_only_the_venue_itself_can_say_what_the_limit_is_or_that_there_is_none_and_not_a_gateway(
+    status: int, headers: dict[str, str], announced: list[RateAnnouncement | None]
 ) -> None:
-    async with reaching(answering(lambda: web.json_response(ORDER, status=status))) as reached:
+    async with reaching(answering(lambda: web.json_response(ORDER, status=status, headers=headers))) as reached:
         await reached.result(lambda venue: venue.find(NAME))
 
     assert reached.limiter.announced == announced
