@@ -62,9 +62,11 @@ class RateLimited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeUnknown:
-    """Sent, and the answer proves nothing."""
+    """Sent, and the answer proves nothing. `retry_after` is the pause that it asks for, if it says that there were too
+    many requests."""
 
     error: str
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,8 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unauthorized:
-    """The venue refuses our key or account, not the order: the order waits until that is fixed."""
+    """The venue, or a gateway in front of it, refuses our key or account: the order waits until that is fixed. It may
+    have been placed all the same: a gateway may answer so after it has forwarded the request."""
 
     error: str
 

@@ -77,12 +77,20 @@ class AttemptPolicy:
                 return self._not_sent(claim, error)
             case HeldBack(error=error, retry_after=retry_after):
                 return self.held_back_by_limit(claim, error, retry_after=retry_after)
-            case OutcomeUnknown(error=error):
-                return self.unknown(claim, error, may_have_been_sent=True)
+            case OutcomeUnknown():
+                return self._sent(claim, outcome)
             case RateLimited(retry_after=retry_after):
                 return rate_limited(retry_after)
             case Unauthorized(error=error):
-                return self.unauthorized(error)
+                return replace(self.unauthorized(error), may_have_been_sent=True)
+
+    def _sent(self, claim: Claim, outcome: OutcomeUnknown) -> AttemptResult:
+        """Return the result when the answer to a submission proves nothing; one that asks for a pause costs no
+        attempt."""
+        unknown = self.unknown(claim, outcome.error, may_have_been_sent=True)
+        if outcome.retry_after is None:
+            return unknown
+        return replace(unknown, sign=VenueSign.BUSY, counts=False, next_in=outcome.retry_after)
 
     def _refused_in_answer(self, claim: Claim, reason: Reason) -> AttemptResult:
         """Return the result for a refusal. It decides at once only if no earlier attempt may have sent the order.

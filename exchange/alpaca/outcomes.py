@@ -6,8 +6,9 @@
 | 422 "client_order_id must be unique" | placed earlier |
 | the connection was never made | no request was made |
 | 503, code 50310000, "not executed: …" | not executed: an extension that our simulated exchange declares |
-| 429 | not executed: too many requests |
-| 401; 403 without a code | refused for a reason that is not the order's |
+| 429 with a rate limit header or a code of the venue | not executed: too many requests |
+| any other 429 | nothing, and asks for a pause |
+| 401; 403 without a code | nothing, and the order waits: our key is refused, by the venue or by a gateway |
 | 400, 403, 422 with a message and a code of the venue's scheme | refused |
 | everything else: 404, 408, 5xx, lost answers, answers that cannot be read | nothing |
 
@@ -45,7 +46,7 @@ from domain.ports.venue import (
 from exchange.alpaca.fields import WireError, as_object, optional_text, parse_json
 from exchange.alpaca.http_answer import HttpAnswer, NotConnectedError
 from exchange.alpaca.orders import parse_acceptance
-from exchange.alpaca.rate_headers import retry_after
+from exchange.alpaca.rate_headers import has_limit_header, retry_after
 
 DUPLICATE_MESSAGE = "client_order_id must be unique"
 NOT_EXECUTED_CODE = 50310000
@@ -98,7 +99,9 @@ def submission_outcome(
         return _placed(answer, venue_client_order_id)
     complaint = complaint_of(answer)
     if answer.status == TOO_MANY_REQUESTS:
-        return RateLimited(retry_after=retry_after(answer, now=now, wait_max=wait_max))
+        wait = retry_after(answer, now=now, wait_max=wait_max)
+        is_venues = has_limit_header(answer) or (complaint is not None and _has_venue_code(answer, complaint))
+        return RateLimited(retry_after=wait) if is_venues else OutcomeUnknown(error=describe(answer), retry_after=wait)
     if answer.status == UNAUTHORIZED or _is_about_the_key(answer, complaint):
         return Unauthorized(error=describe(answer))
     if complaint is None:

@@ -14,6 +14,8 @@ from exchange.alpaca.http_answer import HttpAnswer
 RATE_LIMIT_WAIT_MIN = timedelta(seconds=1)
 LIMIT_MAX = 1_000_000
 LIMIT_HEADER = "x-ratelimit-limit"
+REMAINING_HEADER = "x-ratelimit-remaining"
+RESET_HEADER = "x-ratelimit-reset"
 
 
 def announcement_of(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> RateAnnouncement | None:
@@ -22,7 +24,7 @@ def announcement_of(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -
     limit = _whole(answer, LIMIT_HEADER)
     if limit is None or not 0 < limit <= LIMIT_MAX:
         return None
-    remaining, reset = _whole(answer, "x-ratelimit-remaining"), _number(answer, "x-ratelimit-reset")
+    remaining, reset = _whole(answer, REMAINING_HEADER), _number(answer, RESET_HEADER)
     if remaining is None or reset is None:
         return RateAnnouncement(limit=limit)
     resets_in = reset - _venue_time(answer, now=now).timestamp()
@@ -34,12 +36,17 @@ def announcement_of(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -
     )
 
 
+def has_limit_header(answer: HttpAnswer) -> bool:
+    """Return whether the answer has a header of the venue's limiter. Those of common gateways have other names."""
+    return any(name in answer.headers for name in (LIMIT_HEADER, REMAINING_HEADER, RESET_HEADER))
+
+
 def retry_after(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> timedelta:
     """Return how long a 429 asks to wait, by the venue's own clock: the longer of its two headers, one second at least
     and `wait_max` at most."""
     venue_time = _venue_time(answer, now=now)
     waits = [RATE_LIMIT_WAIT_MIN.total_seconds(), _retry_after_seconds(answer, venue_time)]
-    reset = _number(answer, "x-ratelimit-reset")
+    reset = _number(answer, RESET_HEADER)
     if reset is not None:
         waits.append(reset - venue_time.timestamp())
     return timedelta(seconds=min(max(waits), wait_max.total_seconds()))

@@ -199,9 +199,22 @@ def test_whatever_reset_the_venue_tells_the_wait_stays_between_a_second_and_the_
 
 @pytest.mark.parametrize("wait", ["7", "Mon, 05 Jan 2026 08:00:47 GMT"])
 def test_too_many_requests_wait_for_as_long_as_retry_after_asks(wait: str) -> None:
-    limited = outcome(429, retry_after=wait, date="Mon, 05 Jan 2026 08:00:40 GMT")
+    body = complaint("too many requests.", code=42910000)
+
+    limited = outcome(429, body, retry_after=wait, date="Mon, 05 Jan 2026 08:00:40 GMT")
 
     assert limited == RateLimited(retry_after=timedelta(seconds=7))
+
+
+@pytest.mark.parametrize("body", [*NOT_THE_VENUES, b"Too Many Requests"])
+@pytest.mark.parametrize("headers", [{}, {"x_ratelimit_limit_minute": "5", "ratelimit_reset": "3"}])
+def test_too_many_requests_in_the_words_of_a_gateway_prove_nothing_and_ask_for_a_pause(
+    body: bytes, headers: dict[str, str]
+) -> None:
+    found = outcome(429, body, retry_after="9", **headers)
+
+    assert isinstance(found, OutcomeUnknown)
+    assert found.retry_after == timedelta(seconds=9)
 
 
 def test_of_retry_after_and_the_reset_the_longer_one_holds() -> None:
@@ -212,7 +225,7 @@ def test_of_retry_after_and_the_reset_the_longer_one_holds() -> None:
 
 
 def test_too_many_requests_without_a_reset_wait_a_second() -> None:
-    assert outcome(429, GATEWAY_PAGE) == RateLimited(retry_after=timedelta(seconds=1))
+    assert outcome(429, GATEWAY_PAGE) == OutcomeUnknown(error="HTTP 429", retry_after=timedelta(seconds=1))
     assert outcome(429, x_ratelimit_reset="5", date="yesterday") == RateLimited(retry_after=timedelta(seconds=1))
 
 

@@ -32,6 +32,8 @@ NOT_TAKEN = (
     Unauthorized(error="bad key"),
     Rejected(reason=VENUE_SAYS),
 )
+GATEWAY_ANSWERS = (Unauthorized(error="HTTP 401"), OutcomeUnknown(error="HTTP 429", retry_after=7 * SECOND))
+"""Answers that may come although the venue has the order, and that cost no attempt."""
 NO_LOOK_UP = (
     VenueUnreachableError("no answer"),
     VenueBusyError("HTTP 429", retry_after=3 * SECOND),
@@ -90,14 +92,14 @@ class Steps:
         answer: object = OutcomeUnknown(error="read timed out")
         if request.has_arrived:
             answers = (self.world.placed(request.name), self.world.placed(request.name), AlreadyPlaced())
-            answer = _pick((*answers, answer, Rejected(reason=VENUE_SAYS)), how)
+            answer = _pick((*answers, answer, *GATEWAY_ANSWERS, Rejected(reason=VENUE_SAYS)), how)
             if isinstance(answer, Rejected):  # A gateway's, or that of a second request that crossed with this one.
                 self._refused_though_there.add(request.name)
         elif how % 6 < len(NOT_TAKEN):
             answer, request.is_over = NOT_TAKEN[how % 6], True
         if isinstance(answer, OutcomeUnknown):
             request.lost_at = self.world.clock()
-        request.is_free = isinstance(answer, NotSent | RateLimited | Unauthorized)
+        request.is_free = isinstance(answer, NotSent | RateLimited | Unauthorized) or answer in GATEWAY_ANSWERS
         self.world.answer(waiting, answer)
 
     def answer_look_up(self, which: int, *, how: int) -> None:

@@ -20,6 +20,8 @@ from domain.ports.venue import (
     NotExecuted,
     OutcomeUnknown,
     RateLimited,
+    SubmissionOutcome,
+    Unauthorized,
 )
 from domain.services.recording import VERSION_CONFLICTS_MAX
 from tests.support.examples import ORDER_ID, VENUE_SAYS, ended, filled, name_of
@@ -109,6 +111,18 @@ async def test_an_order_that_an_attempt_before_the_last_may_have_sent_is_not_can
     await desk.orders.claim([ORDER_ID], lease=SECOND)
     desk.venue.will_answer(RateLimited(retry_after=SECOND))
     await desk.attempt(after=60 * SECOND)
+
+    assert await ask(desk) is OrderStatus.PENDING_CANCEL
+
+
+@pytest.mark.parametrize(
+    "answer", [OutcomeUnknown(error="HTTP 429", retry_after=SECOND), Unauthorized(error="HTTP 401")]
+)
+async def test_an_order_whose_answer_a_gateway_may_have_given_is_not_canceled_without_the_venue(
+    desk: Desk, answer: SubmissionOutcome
+) -> None:
+    desk.venue.will_answer(answer, keeps=True)
+    await desk.attempt()
 
     assert await ask(desk) is OrderStatus.PENDING_CANCEL
 

@@ -119,7 +119,11 @@ async def test_a_lost_answer_leaves_the_order_in_doubt(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "wait"),
-    [(RateLimited(retry_after=17 * SECOND), 17 * SECOND), (Unauthorized(error="bad key"), 60 * SECOND)],
+    [
+        (RateLimited(retry_after=17 * SECOND), 17 * SECOND),
+        (OutcomeUnknown(error="HTTP 429", retry_after=17 * SECOND), 17 * SECOND),
+        (Unauthorized(error="bad key"), 60 * SECOND),
+    ],
 )
 async def test_what_is_not_the_orders_fault_costs_no_attempt(
     desk: Desk, outcome: SubmissionOutcome, wait: timedelta
@@ -131,7 +135,8 @@ async def test_what_is_not_the_orders_fault_costs_no_attempt(
 
     assert desk.row().attempts == 0
     assert desk.row().attempt == 10
-    assert desk.order().status is OrderStatus.PENDING
+    in_doubt = isinstance(outcome, OutcomeUnknown)
+    assert desk.order().status is (OrderStatus.IN_DOUBT if in_doubt else OrderStatus.PENDING)
     assert set(desk.wake_ups.placements) == {(ORDER_ID, wait)}
 
 
@@ -414,6 +419,42 @@ async def test_a_refusal_of_an_order_that_the_stream_has_shown_meanwhile_changes
     assert "REJECTED" not in desk.kinds()
     assert desk.order().status is not OrderStatus.REJECTED
     assert desk.row().submit_due_at is None
+
+
+GATEWAY_ANSWERS = [OutcomeUnknown(error="HTTP 429", retry_after=SECOND), Unauthorized(error="HTTP 401")]
+
+
+@pytest.mark.parametrize("answer", GATEWAY_ANSWERS)
+async def test_a_refusal_after_an_answer_that_a_gateway_may_have_given_does_not_end_the_order(
+    desk: Desk, answer: SubmissionOutcome
+) -> None:
+    desk.venue.will_answer(answer, keeps=True)
+    desk.venue.will_answer(Rejected(reason=VENUE_REFUSES))
+    desk.venue.hidden.add(name_of(ORDER_ID))
+    await desk.attempt()
+
+    await desk.attempt(after=60 * SECOND)
+
+    assert desk.venue.asked == ["submit", "find", "submit"]
+    assert desk.order().status is OrderStatus.IN_DOUBT
+
+
+@pytest.mark.parametrize("answer", GATEWAY_ANSWERS)
+async def test_an_order_whose_answer_a_gateway_may_have_given_is_not_sent_again_within_the_settle_time(
+    desk: Desk, answer: SubmissionOutcome
+) -> None:
+    desk.venue.will_answer(answer, keeps=True)
+    desk.venue.hidden.add(name_of(ORDER_ID))
+    await desk.attempt()
+    row = desk.orders.rows[ORDER_ID]
+    row.submit_due_at = desk.clock()
+
+    await desk.attempt(after=SECOND)
+    desk.venue.hidden.clear()
+    await desk.attempt(after=60 * SECOND)
+
+    assert desk.venue.asked == ["submit", "find", "find"]
+    assert desk.order().status is OrderStatus.PLACED
 
 
 # --- Looking up before sending again ----------------------------------------------------------------------------
