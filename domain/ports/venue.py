@@ -46,14 +46,6 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldBack:
-    """The shared rate limit left nothing for the request: it was not made."""
-
-    error: str
-    retry_after: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimited:
     """Not executed: too many requests. Every worker waits for `retry_after`."""
 
@@ -90,7 +82,6 @@ SubmissionOutcome = (
     | AlreadyPlaced
     | NotExecuted
     | NotSent
-    | HeldBack
     | RateLimited
     | OutcomeUnknown
     | Rejected
@@ -229,7 +220,8 @@ class Venue(Protocol):
     name: str
 
     async def submit(self, venue_client_order_id: str, terms: Terms) -> SubmissionOutcome:
-        """Send the order once under that id. No failure of the venue raises."""
+        """Send the order once under that id, at once: the caller has acquired the request from the rate limiter. No
+        failure of the venue raises."""
 
     async def cancel(self, venue_order_id: str) -> CancelOutcome:
         """Send one cancel request. No failure of the venue raises."""

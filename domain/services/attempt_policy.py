@@ -14,7 +14,6 @@ from domain.ports.order_store import Claim
 from domain.ports.telemetry import Telemetry
 from domain.ports.venue import (
     EndedAtOnce,
-    HeldBack,
     NotExecuted,
     NotSent,
     OutcomeUnknown,
@@ -35,9 +34,7 @@ from domain.services.attempt_result import (
 )
 from domain.services.circuit_breaker import VenueSign
 
-ProvingOutcome = (
-    Placed | EndedAtOnce | NotExecuted | NotSent | HeldBack | RateLimited | OutcomeUnknown | Rejected | Unauthorized
-)
+ProvingOutcome = Placed | EndedAtOnce | NotExecuted | NotSent | RateLimited | OutcomeUnknown | Rejected | Unauthorized
 """Every outcome that is a result by itself; AlreadyPlaced needs a look-up."""
 
 
@@ -75,8 +72,6 @@ class AttemptPolicy:
                 return self._not_executed(claim, error)
             case NotSent(error=error):
                 return self._not_sent(claim, error)
-            case HeldBack(error=error, retry_after=retry_after):
-                return self.held_back_by_limit(claim, error, retry_after=retry_after)
             case OutcomeUnknown():
                 return self._sent(claim, outcome)
             case RateLimited(retry_after=retry_after):

@@ -150,6 +150,7 @@ class Submission:
                 return known
         return (
             self._reason_not_to_send(claim, claimed_at=claimed_at)
+            or await self._result_if_held_back(claim)
             or await self._result_if_halted(claim, claimed_at=claimed_at)
             or await self._send(claim)
         )
@@ -172,11 +173,20 @@ class Submission:
             return TOO_LATE
         return None
 
+    async def _result_if_held_back(self, claim: Claim) -> AttemptResult | None:
+        """Wait until the rate limit allows the submission and return None, or the result when that would take too
+        long."""
+        try:
+            await self.limiter.acquire(RequestPriority.SUBMIT)
+        except RequestHeldBackError as error:
+            return self.attempt_policy.held_back_by_limit(claim, str(error), retry_after=error.retry_after)
+        return None
+
     async def _result_if_halted(self, claim: Claim, *, claimed_at: float) -> AttemptResult | None:
         """Return the result of an attempt while trading is halted for the account; None when it is not.
 
-        The claim has checked. An attempt that waited, for a slot or for a look-up's answer, checks again: a halt must
-        stop an order that was claimed just before it and would be sent seconds later.
+        The claim has checked. An attempt that waited, for a slot, a look-up or the rate limit, checks again: a halt
+        must stop an order that was claimed just before it and would be sent seconds later.
         """
         try:
             if not claim.is_halted and not await self.halt_cache.is_halted(claim.order.account_id, seen_at=claimed_at):

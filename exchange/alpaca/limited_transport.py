@@ -29,7 +29,7 @@ class LimitedTransport:
 
     async def send(
         self,
-        priority: RequestPriority,
+        priority: RequestPriority | None,
         method: str,
         path: str,
         *,
@@ -38,11 +38,13 @@ class LimitedTransport:
         names: str | None = None,
         response_max_bytes: int | None = None,
     ) -> HttpAnswer:
-        """Make the request when the limit allows it, and return the answer.
+        """Make the request when the limit allows it, and return the answer. A priority of None means that the caller
+        has acquired the request.
 
         Raises RequestHeldBackError when the limit would take too long, and what `Transport.send` raises.
         """
-        await self.limiter.acquire(priority)
+        if priority is not None:
+            await self.limiter.acquire(priority)
         answer = await self._transport.send(
             method, path, query=query, body=body, names=names, response_max_bytes=response_max_bytes
         )

@@ -18,7 +18,6 @@ from domain.ports.venue import (
     CancelPostponed,
     CancelUnknown,
     FoundOrder,
-    HeldBack,
     ListedFill,
     OpenOrdersPage,
     SubmissionOutcome,
@@ -101,14 +100,11 @@ class AlpacaVenue:
         self._reader = RowReader(venue=self.name, telemetry=telemetry)
 
     async def submit(self, venue_client_order_id: str, terms: Terms) -> SubmissionOutcome:
-        """Send the order once. Never raises for what a venue can do."""
+        """Send the order once, at once: the caller has acquired the request from the rate limiter. Never raises for
+        what a venue can do."""
         body = order_json(venue_client_order_id, terms)
         try:
-            answer = await self._transport.send(
-                RequestPriority.SUBMIT, "POST", "/v2/orders", body=body, names=venue_client_order_id
-            )
-        except RequestHeldBackError as error:
-            return HeldBack(error=str(error), retry_after=error.retry_after)
+            answer = await self._transport.send(None, "POST", "/v2/orders", body=body, names=venue_client_order_id)
         except TRANSPORT_ERRORS as error:
             return submission_failure(error)
         return submission_outcome(

@@ -23,7 +23,6 @@ from domain.ports.trading_control import TradingHalt
 from domain.ports.venue import (
     AlreadyPlaced,
     EndedAtOnce,
-    HeldBack,
     NotExecuted,
     NotSent,
     OutcomeUnknown,
@@ -183,10 +182,14 @@ async def test_the_age_limit_ends_an_order_whose_connections_are_never_made(
 
 
 async def test_a_submission_that_the_rate_limit_holds_back_waits_without_cost(desk: Desk) -> None:
-    desk.venue.will_answer(HeldBack(error="nothing is left", retry_after=17 * SECOND))
+    class Exhausted(Unlimited):
+        async def acquire(self, priority: RequestPriority) -> None:
+            assert priority is RequestPriority.SUBMIT
+            raise RequestHeldBackError("nothing is left", retry_after=17 * SECOND)
 
-    await desk.attempt()
+    await replace(desk.submission, limiter=Exhausted()).submit([ORDER_ID])
 
+    assert desk.venue.asked == []
     assert desk.row().attempts == 0
     assert desk.order().status is OrderStatus.PENDING
     assert desk.wake_ups.placements == [(ORDER_ID, 18 * SECOND)]

@@ -9,7 +9,9 @@ import pytest
 from domain.model.errors import InvalidLimitsError, NotHaltedError, OrderDeniedError, UnavailableError
 from domain.model.limits import AccountLimits, LimitCode
 from domain.model.order import OrderStatus
+from domain.model.rate_budget import RequestPriority
 from domain.model.values import OrderType, Side, TimeInForce
+from domain.ports.rate_limiter import Unlimited
 from domain.ports.telemetry import Metric
 from domain.ports.trading_control import TradingHalt
 from domain.services.placement import PlaceOrder
@@ -154,6 +156,24 @@ async def test_an_order_claimed_before_a_halt_that_waited_for_a_slot_is_not_sent
     assert result.outcome == "halted"
     assert not result.counts
     assert "submit" not in desk.venue.asked
+
+
+async def test_an_order_that_waited_for_the_rate_limit_during_a_halt_is_not_sent(
+    desk: Desk, control: TradingControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class HaltedMeanwhile(Unlimited):
+        async def acquire(self, priority: RequestPriority) -> None:
+            assert priority is RequestPriority.SUBMIT
+            await control.halt("alice", by="olga", reason="fat finger")
+
+    await desk.store()
+    monkeypatch.setattr("domain.services.halt_cache.HALT_CACHE_SECONDS", 0.0)
+
+    await replace(desk.submission, limiter=HaltedMeanwhile()).submit([ORDER_ID])
+
+    assert desk.venue.asked == []
+    assert desk.telemetry.counted(Metric.SUBMISSION_ATTEMPTS, outcome="halted") == 1
+    assert desk.row().attempts == 0
 
 
 async def test_a_halt_and_its_end_are_told_once_with_who_and_why(desk: Desk, control: TradingControl) -> None:
