@@ -7,7 +7,9 @@ from db.columns import MESSAGE_MAX_CHARACTERS, storable
 from db.database import Database, Row
 from domain.ports.breaker_store import BreakerState, BreakerStore, BreakerUpdate
 
-HELD_FOR = "greatest(greatest(g.paused_until, g.probe_at) - now(), interval '0') AS held_for"
+PAUSED_UNTIL = "(CASE WHEN g.paused_until <= now() + interval '2 minutes' THEN g.paused_until END)"
+"""A pause is a minute at most: one that ends later was stored before the clock was put back, and does not hold."""
+HELD_FOR = f"greatest(greatest({PAUSED_UNTIL}, g.probe_at) - now(), interval '0') AS held_for"
 """How long nothing is claimed: NULL when neither was ever set."""
 
 STATE = f"SELECT g.probe_at IS NOT NULL AS is_open, {HELD_FOR} FROM venue_gates AS g WHERE g.venue = $1"  # noqa: S608 - no input
@@ -32,7 +34,7 @@ RETURNING before.probe_at IS NOT NULL AS is_new, {HELD_FOR}
 PAUSE = f"""
 INSERT INTO venue_gates AS g (venue, paused_until, reason) VALUES ($1, now() + $2::interval, $3)
 ON CONFLICT (venue) DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason
-WHERE (g.paused_until < excluded.paused_until - interval '1 second') IS NOT FALSE
+WHERE ({PAUSED_UNTIL} < excluded.paused_until - interval '1 second') IS NOT FALSE
 RETURNING true AS is_new, {HELD_FOR}
 """  # noqa: S608 - no input
 ALLOW_NEXT_PROBE = "UPDATE venue_gates AS g SET probe_at = now() WHERE g.venue = $1 AND g.probe_at > now()"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from db.breaker_store import PAUSED_UNTIL
 from db.database import Database, Row
 from db.order_rows import ORDER_COLUMN_NAMES, loaded_order_of
 from domain.ports.order_store import Claim, LoadedOrder
@@ -32,7 +33,7 @@ _IS_HALTED = f"'' = ANY({_HALTED_ACCOUNTS}) OR o.account_id = ANY({_HALTED_ACCOU
 _CLAIM_TO_SUBMIT = f"""
 WITH breaker AS MATERIALIZED (
     SELECT g.failures, g.probe_at IS NOT NULL AS is_open,
-        greatest(g.paused_until, g.probe_at) > now() IS TRUE AS is_blocked
+        greatest({PAUSED_UNTIL}, g.probe_at) > now() IS TRUE AS is_blocked
     FROM venue_gates AS g WHERE g.venue = $2
 ), halted AS MATERIALIZED (
     SELECT array_agg(h.account_id) AS accounts
@@ -60,7 +61,7 @@ _ONE_PROBE = "(SELECT CASE WHEN is_open THEN 1 END FROM breaker)"
 _CLAIM_TO_CANCEL = f"""
 WITH due AS MATERIALIZED (
     SELECT o.id FROM orders AS o
-    WHERE NOT EXISTS (SELECT FROM venue_gates AS g WHERE g.venue = $2 AND g.paused_until > now()) AND {{which}}
+    WHERE NOT EXISTS (SELECT FROM venue_gates AS g WHERE g.venue = $2 AND {PAUSED_UNTIL} > now()) AND {{which}}
 )
 UPDATE orders AS o SET cancel_due_at = now() + $1::interval
 FROM due

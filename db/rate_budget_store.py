@@ -6,19 +6,20 @@ from typing import Any
 
 import orjson
 
+from db.breaker_store import PAUSED_UNTIL
 from db.database import Database
 from domain.model.rate_budget import RateBudget
 from domain.ports.rate_limiter import RateBudgetStore, StoredBudget
 
 # The moment must be later than that of the decision that the row shows: clock_timestamp() is read behind the snapshot,
 # now() before it.
-READ = """
+READ = f"""
 SELECT extract(epoch FROM clock_timestamp())::float8 AS now, coalesce(b.version, 0) AS version, b.state::text AS state,
-    extract(epoch FROM g.paused_until)::float8 AS paused_until
+    extract(epoch FROM {PAUSED_UNTIL})::float8 AS paused_until
 FROM (SELECT $1::text AS key, $2::text AS venue) AS asked
 LEFT JOIN rate_budgets AS b ON b.key = asked.key
 LEFT JOIN venue_gates AS g ON g.venue = asked.venue
-"""
+"""  # noqa: S608 - no input
 WRITE = """
 INSERT INTO rate_budgets AS b (key, version, state, updated_at) VALUES ($1, 1, $3::text::jsonb, now())
 ON CONFLICT (key) DO UPDATE SET version = b.version + 1, state = excluded.state, updated_at = excluded.updated_at

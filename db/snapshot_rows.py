@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Text, literal_column
 
+from db.breaker_store import PAUSED_UNTIL
 from db.columns import MOMENT
 from db.database import Row
 from db.order_rows import execution_of, facts_of, placement_of, terms_of
@@ -23,8 +24,8 @@ def _shown(column: str) -> str:
     return f"nullif(o.{column}, '{{}}') AS {column}" if column in _MOSTLY_EMPTY else f"o.{column}"
 
 
-_BLOCKED = "FROM venue_gates AS g WHERE greatest(g.paused_until, g.probe_at) > now()"
-_HELD_UNTIL = f"(SELECT max(greatest(g.paused_until, g.probe_at)) {_BLOCKED})"
+_BLOCKED = f"FROM venue_gates AS g WHERE greatest({PAUSED_UNTIL}, g.probe_at) > now()"
+_HELD_UNTIL = f"(SELECT max(greatest({PAUSED_UNTIL}, g.probe_at)) {_BLOCKED})"
 _HELD_REASON = f"(SELECT max(g.reason) {_BLOCKED})"
 _HALTED_AT = (
     "(SELECT min(h.halted_at) FROM trading_halts AS h "

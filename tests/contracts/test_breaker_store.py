@@ -15,7 +15,7 @@ from tests.support.store_driver import Clerk
 
 LEASE = timedelta(seconds=30)
 NO_TIME = timedelta(0)
-LONG = timedelta(hours=1)
+LONG = timedelta(seconds=100)
 
 
 @pytest.fixture

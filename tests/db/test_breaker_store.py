@@ -13,12 +13,13 @@ from db.engine import open_database
 from db.order_claimer import CLAIM, CLAIM_DUE
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
+from db.rate_budget_store import PostgresRateBudgetStore
 from tests.support.postgres_stores import VENUE, make_store
 from tests.support.store_driver import Clerk
 
 LEASE = timedelta(seconds=30)
 NO_TIME = timedelta(0)
-LONG = timedelta(hours=1)
+LONG = timedelta(minutes=1)
 WAITING_ORDERS = 3000
 
 
@@ -53,6 +54,20 @@ async def test_another_venues_gate_holds_nothing_up(
     await PostgresBreakerStore(database, "ELSEWHERE").pause(wait=LONG, error="too many")
 
     assert len(await store.claim(ids, lease=LEASE)) == 2
+
+
+async def test_a_pause_stored_before_the_clock_was_put_back_holds_nothing_up_and_is_replaced_by_the_next(
+    database: Database, breaker: PostgresBreakerStore, store: PostgresOrderStore, clerk: Clerk
+) -> None:
+    ids = await clerk.store(1)
+    budgets = PostgresRateBudgetStore(database, "key", VENUE)
+    await breaker.pause(wait=timedelta(hours=1), error="HTTP 429")
+
+    assert (await budgets.read()).paused_until is None
+    assert (await breaker.state()).held_for == NO_TIME
+    assert len(await store.claim(ids, lease=LEASE)) == 1
+    assert (await breaker.pause(wait=timedelta(seconds=30), error="HTTP 429")).is_new
+    assert NO_TIME < (await breaker.state()).held_for <= timedelta(seconds=30)
 
 
 async def test_people_see_when_a_waiting_order_is_tried_at_the_earliest_and_why(
