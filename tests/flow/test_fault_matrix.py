@@ -218,6 +218,7 @@ async def test_too_many_requests_hold_all_workers_up_until_the_reset_and_cost_no
         pytest.param(answers(500, "<html>oops</html>", forwards=True), id="500"),
         pytest.param(answers(503, '{"message": "busy"}', forwards=True), id="503"),
         pytest.param(answers(200, '{"id": "', forwards=True), id="an unreadable yes"),
+        pytest.param(answers(429, "Too Many Requests", forwards=True), id="429 of a gateway"),
     ],
 )
 async def test_a_lost_answer_leaves_the_order_in_doubt_until_it_is_found(floor: Floor, act: Act) -> None:
@@ -241,6 +242,7 @@ async def test_a_lost_answer_leaves_the_order_in_doubt_until_it_is_found(floor: 
         pytest.param(answers(404, '{"code": 40410000, "message": "endpoint not found"}'), id="404 of the router"),
         pytest.param(answers(400, '{"message": "Bad Request"}'), id="400 without a code"),
         pytest.param(answers(422, "Unprocessable Entity"), id="422 in plain text"),
+        pytest.param(answers(429, "Too Many Requests"), id="429 of a gateway"),
     ],
 )
 async def test_an_order_that_never_arrived_is_sent_again_after_the_settle_time(floor: Floor, act: Act) -> None:
@@ -250,6 +252,30 @@ async def test_an_order_that_never_arrived_is_sent_again_after_the_settle_time(f
     await floor.system.becomes(order_id, "IN_DOUBT", within_seconds=WITHIN_SECONDS)
 
     await floor.ends_placed_once(order_id)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(answers(401, "Authorization Required", forwards=True), id="401"),
+        pytest.param(answers(403, '{"message": "forbidden."}', forwards=True), id="403"),
+        pytest.param(answers(429, "Too Many Requests", forwards=True), id="429"),
+    ],
+)
+async def test_an_order_that_a_gateway_forwarded_before_it_refused_is_canceled_at_the_exchange(
+    floor: Floor, act: Act
+) -> None:
+    await floor.faults(stream=UNHEARD)
+    floor.gateway.acts.append(act)
+    order_id = await floor.system.placed_id(type="LIMIT", limitPrice="1", timeInForce="GTC")
+    await floor.is_tried(order_id)
+
+    answer = await floor.system.cancel(order_id)
+    await floor.faults(stream={"drop_rate": 0})
+
+    assert answer["order"]["status"] == "PENDING_CANCEL"
+    await floor.system.becomes(order_id, "CANCELED", within_seconds=WITHIN_SECONDS)
+    assert await floor.at_exchange(order_id) == 1
 
 
 async def test_an_order_whose_every_answer_is_lost_fails_once_it_is_known_not_to_be_there(floor: Floor) -> None:
