@@ -10,6 +10,7 @@ import pytest
 from domain.model.errors import UnavailableError, VenueUnreachableError
 from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
+from domain.model.values import Terms
 from domain.ports.telemetry import Metric
 from domain.ports.venue import ExternalOrder, OutcomeUnknown, VenueReport
 from tests.support.examples import ORDER_ID, accepted, an_order, at, ended, filled, name_of, some_terms
@@ -278,6 +279,23 @@ async def test_a_different_order_under_our_id_is_an_alarm_and_never_adopted() ->
 
     assert desk.order().status is OrderStatus.PENDING
     assert desk.telemetry.said("venue_order_mismatch")
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [some_terms(quantity="20"), replace(some_terms(), symbol="META"), None],
+    ids=["split", "renamed", "unreadable"],
+)
+async def test_an_order_that_is_linked_is_followed_when_the_venue_changes_its_terms(
+    desk: Desk, terms: Terms | None
+) -> None:
+    name = name_of(ORDER_ID)
+    desk.venue.orders[name] = replace(desk.venue.orders[name], terms=terms)
+    close_unheard(desk, ORDER_ID, End.EXPIRED)
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().status is OrderStatus.EXPIRED
 
 
 async def test_an_unknown_order_of_ours_is_logged_once_however_it_is_seen(desk: Desk) -> None:
