@@ -34,9 +34,10 @@ DEFERRED_FILLS_MAX = 10_000
 
 @dataclass(slots=True)
 class FillsRead:
-    """The result of one read: the number of changes, and when the oldest fill was executed of which it is not known
-    yet whose order it is."""
+    """The result of one read of the fills since `since`: the number of changes, and when the oldest fill was executed
+    of which it is not known yet whose order it is."""
 
+    since: datetime
     changes: int = 0
     pending_since: datetime | None = None
     deferred: list[ListedFill] = field(default_factory=list)
@@ -49,9 +50,9 @@ class FillsRead:
             self.keep_pending(fill)
 
     def keep_pending(self, fill: ListedFill) -> None:
-        """Note a fill that must be read again."""
-        if isinstance(fill, VenueReport):
-            self.pending_since = fill.at if self.pending_since is None else min(self.pending_since, fill.at)
+        """Note a fill that must be read again; of an unreadable one the time is not known."""
+        at = fill.at if isinstance(fill, VenueReport) else self.since
+        self.pending_since = at if self.pending_since is None else min(self.pending_since, at)
 
 
 @frozen
@@ -142,7 +143,7 @@ class CatchUp:
 
         Raises VenueUnreachableError, UnavailableError and LeadershipLostError.
         """
-        read = FillsRead()
+        read = FillsRead(since=since)
         await self._record_known(since, read)
         if read.deferred:
             await self._record_deferred(read)

@@ -1,18 +1,32 @@
 """Reconciliation on an account that others use too: what is not ours, or cannot be read, stops nothing of ours."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
-from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
+from domain.model.errors import (
+    RequestHeldBackError,
+    VenueBusyError,
+    VenueUnauthorizedError,
+    VenueUnreachableError,
+)
 from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
-from domain.ports.venue import ExternalOrder, OutcomeUnknown, UnreadableFill, UnreadableOrder, VenueReport
+from domain.ports.venue import (
+    ExternalOrder,
+    OpenOrdersPage,
+    OutcomeUnknown,
+    UnreadableFill,
+    UnreadableOrder,
+    VenueReport,
+)
 from tests.support.examples import ORDER_ID, at, ended, filled, name_of, some_terms
+from tests.support.fakes.venue import ScriptedVenue
 from tests.support.memory_gateway import SECOND, Desk
 
 AT_ONCE = timedelta(0)
@@ -174,6 +188,20 @@ async def test_a_fill_of_an_order_of_ours_that_cannot_be_read_is_recorded() -> N
     assert desk.order().facts.filled_quantity == 1
 
 
+async def test_an_unreadable_fill_whose_order_could_not_be_looked_up_is_kept_in_the_end(desk: Desk) -> None:
+    desk.venue.look_up_failures = {"V9": VenueUnreachableError("HTTP 503")}
+    desk.venue.fill_pages = [[UnreadableFill(venue_order_id="V9", raw=b"odd", error="qty is missing")]]
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="started")
+    since = desk.venue.fills_since[0]
+    for _ in range(3):
+        desk.clock.advance(60 * SECOND)
+        await reconciliation.catch_up(cause="periodic")
+
+    assert all(later <= since for later in desk.venue.fills_since)
+    assert [raw for _, raw in desk.dead_letters.letters] == [b"odd"]
+
+
 # --- Open orders ------------------------------------------------------------------------------------------------
 
 
@@ -226,6 +254,29 @@ async def test_a_page_that_the_venue_does_not_answer_begins_the_list_again(desk:
     await reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
     assert desk.venue.pages_read == [None, "500", None]
+
+
+@dataclass(slots=True)
+class FewPages(ScriptedVenue):
+    """A venue whose rate limit leaves three pages of the list to each run."""
+
+    async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
+        if len(self.pages_read) == 3:
+            self.pages_read.clear()
+            raise RequestHeldBackError("nothing is left", retry_after=60 * SECOND)
+        return await ScriptedVenue.open_orders(self, page=page)
+
+
+async def test_a_run_that_the_rate_limit_ends_is_continued_where_it_stopped(desk: Desk) -> None:
+    desk.venue = FewPages(desk.clock, orders=desk.venue.orders, page_rows=2, external=external_orders(10))
+    close_unheard(desk, ORDER_ID)
+    reconciliation = desk.reconciliation
+    with pytest.raises(VenueBusyError):
+        await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().status is OrderStatus.EXPIRED
 
 
 async def test_an_order_of_ours_that_is_listed_and_unreadable_is_not_looked_up(desk: Desk) -> None:
@@ -323,3 +374,12 @@ async def test_the_fills_of_an_order_that_stays_behind_are_read_at_pauses_that_d
         await reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
     assert len(desk.venue.fills_since) == 1
+
+
+async def test_the_fills_of_one_order_are_read_without_a_pause_while_each_read_finds_its_fill(desk: Desk) -> None:
+    reconciliation = desk.reconciliation
+    for number in range(5):
+        desk.clock.advance(15 * SECOND)
+        desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(1), price=Decimal(1))
+        await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+        assert desk.order().facts.filled_quantity == number + 1
