@@ -175,6 +175,18 @@ async def test_a_fill_that_cannot_be_read_is_a_dead_letter_unless_it_is_external
     assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1 - letters
 
 
+async def test_an_unreadable_fill_that_every_read_repeats_is_one_dead_letter(desk: Desk) -> None:
+    desk.venue.fill_pages = [[UnreadableFill(venue_order_id="V1", raw=b"odd", error="qty is missing")]]
+    reconciliation = desk.reconciliation
+
+    for _ in range(3):
+        desk.clock.advance(60 * SECOND)
+        await reconciliation.catch_up(cause="periodic")
+
+    assert [raw for _, raw in desk.dead_letters.letters] == [b"odd"]
+    assert len(desk.telemetry.said("dead_letter")) == 1
+
+
 async def test_a_fill_of_an_order_of_ours_that_cannot_be_read_is_recorded() -> None:
     desk = Desk()
     await desk.store()
