@@ -157,6 +157,8 @@ class OpenOrders:
         for name, row in (await self.orders.load_reported(due, [])).items():
             if row.order.facts.filled_quantity >= found[name].filled_quantity:
                 self._rereads.remove(name)
+        if read.failure is not None:
+            raise read.failure
         return read.changes
 
     def _is_same(self, row: LoadedOrder, found: VenueOrder) -> bool:

@@ -1,8 +1,8 @@
 """Reconciliation on an account that others use too: what is not ours, or cannot be read, stops nothing of ours."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from domain.model.reports import Report
 from domain.ports.telemetry import Metric
 from domain.ports.venue import (
     ExternalOrder,
+    ListedFill,
     OpenOrdersPage,
     OutcomeUnknown,
     UnreadableFill,
@@ -118,13 +119,13 @@ async def test_an_order_that_cannot_be_looked_up_holds_the_position_for_a_bounde
     held = await desk.positions.read("SCRIPTED")
     letters_before = len(desk.dead_letters.letters)
     desk.clock.advance(130 * SECOND)
-    started_at = desk.clock()
+    await reconciliation.catch_up(cause="periodic")
     await reconciliation.catch_up(cause="periodic")
 
     assert held == executed_at - 10 * SECOND
     assert letters_before == 0
     assert desk.dead_letters.letters == [("a fill of an order that cannot be looked up at the venue", b"fill")]
-    assert await desk.positions.read("SCRIPTED") == started_at - 10 * SECOND
+    assert await desk.positions.read("SCRIPTED") == executed_at
 
 
 async def test_one_catch_up_looks_up_no_more_orders_than_allowed_and_the_next_goes_on(desk: Desk) -> None:
@@ -212,6 +213,39 @@ async def test_an_unreadable_fill_whose_order_could_not_be_looked_up_is_kept_in_
 
     assert all(later <= since for later in desk.venue.fills_since)
     assert [raw for _, raw in desk.dead_letters.letters] == [b"odd"]
+
+
+@dataclass(slots=True)
+class FewPagesOfFills(ScriptedVenue):
+    """A venue whose rate limit leaves three pages of fills to each read."""
+
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
+        self.fills_since.append(since)
+        newer = [page for page in self.fill_pages if isinstance(page[0], VenueReport) and page[0].at > since]
+        for page in newer[:3]:
+            yield page
+        if len(newer) > 3:
+            raise RequestHeldBackError("nothing is left", retry_after=60 * SECOND)
+
+
+@pytest.mark.parametrize("every", [1, 20], ids=["within the overlap", "apart"])
+async def test_a_long_list_of_external_fills_is_read_to_its_end_under_a_rate_limit(desk: Desk, every: int) -> None:
+    desk.venue = FewPagesOfFills(desk.clock, orders=desk.venue.orders, external=external_orders(1))
+    for number in range(10):
+        external = fill(filled("1", name=f"X-{number}"), venue_order_id="X0")
+        desk.venue.fill_pages.append([replace(external, at=desk.clock() + number * every * SECOND)])
+    desk.clock.advance(300 * SECOND)
+    desk.venue.fill_pages.append([replace(fill(filled("3", cumulative="3")), at=desk.clock())])
+    reconciliation = desk.reconciliation
+
+    for _ in range(3):
+        desk.clock.advance(60 * SECOND)
+        with pytest.raises(VenueBusyError):
+            await reconciliation.catch_up(cause="periodic")
+    await reconciliation.catch_up(cause="periodic")
+
+    assert desk.order().facts.filled_quantity == 3
+    assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) >= 10
 
 
 # --- Open orders ------------------------------------------------------------------------------------------------
