@@ -21,7 +21,6 @@ from ingest.buffer import Buffer, BufferFullError
 from ingest.catch_up_runner import CatchUpRunner
 from ingest.silence_detector import LastReport, SilenceDetector
 
-
 CONNECT_CATCH_UP_WAIT = timedelta(seconds=5)
 """How long the stream is buffered for the catch-up after a connect. Under a rate limit it can take minutes on an
 account whose external fills are many: then reports are recorded meanwhile, which the order of reports allows."""
