@@ -7,6 +7,7 @@ pause; while none can be opened, catch-ups replace the stream.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -19,6 +20,10 @@ from ingest.batch_recorder import BatchRecorder
 from ingest.buffer import Buffer, BufferFullError
 from ingest.catch_up_runner import CatchUpRunner
 from ingest.silence_detector import LastReport, SilenceDetector
+
+CONNECT_CATCH_UP_WAIT = timedelta(seconds=5)
+"""How long the stream is buffered for the catch-up after a connect. Under a rate limit it can take minutes on an
+account whose external fills are many: then reports are recorded meanwhile, which the order of reports allows."""
 
 
 class SessionEndedError(FillwireError):
@@ -49,13 +54,17 @@ class ConsumerPolicy:
 
 @dataclass(slots=True, kw_only=True)
 class Consumer:
-    """The consumer of one stream. Raises LeadershipLostError when another process leads."""
+    """The consumer of one stream. Raises LeadershipLostError when another process leads.
+
+    Recording waits for the catch-up after a connect for `connect_catch_up` at most.
+    """
 
     stream: VenueStream
     recorder: BatchRecorder
     reconciliation: Reconciliation
     telemetry: Telemetry
     policy: ConsumerPolicy
+    connect_catch_up: timedelta = CONNECT_CATCH_UP_WAIT
     _catch_ups: CatchUpRunner = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,11 +118,13 @@ class Consumer:
         something_missed = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read(reports, buffer, last_report))
+            caught_up = asyncio.Event()
+            tasks.create_task(self._catch_up_throughout(caught_up, something_missed))
             # The stream is buffered meanwhile, so that missed changes are published before new ones.
-            if not await self._catch_up(cause="connect"):
-                something_missed.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.connect_catch_up.total_seconds()):
+                    await caught_up.wait()
             tasks.create_task(self._record(buffer, something_missed))
-            tasks.create_task(self._catch_up_when_needed(something_missed))
             tasks.create_task(self._end_when_silent(last_report))
 
     async def _read(
@@ -156,7 +167,15 @@ class Consumer:
             await asyncio.sleep(self.policy.unmatched_retry.total_seconds())
             await step()
 
+    async def _catch_up_throughout(self, caught_up: asyncio.Event, something_missed: asyncio.Event) -> None:
+        if not await self._catch_up(cause="connect"):
+            something_missed.set()
+        caught_up.set()
+        await self._catch_up_when_needed(something_missed)
+
     async def _catch_up_when_needed(self, something_missed: asyncio.Event) -> None:
+        """Catch up at intervals, and when something was missed; the pause doubles while that resolves nothing."""
+        first_pause = pause = self.policy.catch_up_pause
         while True:
             cause = "missed_fill"
             try:
@@ -167,7 +186,8 @@ class Consumer:
             something_missed.clear()
             if not await self._catch_up(cause=cause):
                 something_missed.set()
-            await asyncio.sleep(self.policy.catch_up_pause.total_seconds())
+            await asyncio.sleep(pause.total_seconds())
+            pause = min(2 * pause, self.policy.catch_up_every) if something_missed.is_set() else first_pause
 
     async def _end_when_silent(self, last_report: LastReport) -> None:
         detector = SilenceDetector(

@@ -23,7 +23,7 @@ from domain.services.recording import Recording
 from domain.services.submission import Submission
 from domain.services.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue
-from runtime.processes.lifecycle import Process, new_id, utc_now
+from runtime.processes.lifecycle import Process, SteadyClock, new_id, utc_now
 from runtime.resources.database import DatabaseResources
 from runtime.resources.redis import RedisResources
 from runtime.settings import Settings
@@ -149,7 +149,9 @@ def make_reconciliation(
     """Return the service that finds what the stream missed."""
     settings, telemetry, orders = process.settings, process.telemetry, database.orders
     overlap, look_ups = timedelta(seconds=settings.catch_up_overlap_seconds), _look_up_policy(settings)
-    owners = OrderOwners(venue=venue, orders=orders, telemetry=telemetry, clock=utc_now, policy=look_ups)
+    # Pauses of look-ups must neither end nor grow when the wall clock is set.
+    steady_clock = SteadyClock()
+    owners = OrderOwners(venue=venue, orders=orders, telemetry=telemetry, clock=steady_clock, policy=look_ups)
     fills = CatchUp(
         venue=venue,
         orders=orders,
@@ -157,7 +159,7 @@ def make_reconciliation(
         owners=owners,
         dead_letters=DeadLetterKeeper(source="catch_up", dead_letters=database.dead_letters, telemetry=telemetry),
         telemetry=telemetry,
-        clock=utc_now,
+        clock=steady_clock,
         pending_max=timedelta(seconds=settings.unresolved_wait_seconds),
     )
     open_orders = OpenOrders(
@@ -166,7 +168,7 @@ def make_reconciliation(
         recording=recording,
         fills=fills,
         telemetry=telemetry,
-        clock=utc_now,
+        clock=steady_clock,
         overlap=overlap,
         pages_max=settings.reconcile_pages_max,
         look_ups=look_ups,

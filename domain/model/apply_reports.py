@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from domain.model.cancel_requests import CancelRequests
 from domain.model.changes import Anomaly, Change, ChangeKind
 from domain.model.execution_index import ExecutionIndex
 from domain.model.executions import Correction, Execution, with_bust, with_correction, with_fill
@@ -178,6 +179,7 @@ class _Application:
             ends=facts.ends | {report.end},
             end_reasons={**facts.end_reasons, report.end: reason},
             rank=max(facts.rank, VenueRank.ACCEPTED) if at_venue else facts.rank,
+            cancel=_cancel_after_end(facts, report),
         )
 
     def _with_venue_order_id(self, facts: Facts, venue_order_id: str | None) -> Facts:
@@ -236,6 +238,13 @@ def _cancel_reported(
             return replace(facts, cancel=facts.cancel.with_sent(report.request))
         case CancelRefused():
             return replace(facts, cancel=facts.cancel.with_refusal(report.request, at=report.at))
+
+
+def _cancel_after_end(facts: Facts, report: OrderEnded) -> CancelRequests:
+    """Return the cancel requests; an end before sending is one, which the venue gets if the order is revived."""
+    is_repeated = report.end in facts.ends
+    is_ours = report.end is End.CANCELED and report.reason.source is ReasonSource.ACCOUNT
+    return facts.cancel.with_request() if is_ours and not is_repeated else facts.cancel
 
 
 def _visible(order: Order) -> tuple[object, ...]:

@@ -201,7 +201,8 @@ def derive_reason(facts: Facts, *, status: OrderStatus) -> Reason | None:
     if status is OrderStatus.REJECTED and End.REJECTED not in facts.ends:
         return facts.refusal
     if status is OrderStatus.CANCELED and End.CANCELED in facts.ends and facts.cancel.is_open:
-        return CANCELED_AS_ASKED
+        by_us = facts.end_reasons.get(End.CANCELED) == CANCELED_BEFORE_SENDING
+        return CANCELED_BEFORE_SENDING if by_us else CANCELED_AS_ASKED
     if not facts.end_reasons:
         return None
     ends = _ENDS_BEHIND.get(status, ())

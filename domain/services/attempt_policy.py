@@ -149,10 +149,10 @@ class AttemptPolicy:
         return replace(claimed, counts=False, sign=sign)
 
     def not_looked_up(self, claim: Claim, error: VenueUnreachableError) -> AttemptResult:
-        """Return the result of a failed look-up: it proves nothing. An order that was never sent may be given up, for
-        attempts only if the look-up was really made."""
+        """Return the result of a failed look-up: it proves nothing. One that was not made uses no attempt. An order
+        that was never sent may be given up."""
         if claim.loaded.maybe_sent_at is not None:
-            return self.unknown(claim, str(error))
+            return replace(self.unknown(claim, str(error)), counts=not isinstance(error, VenueNotConnectedError))
         if self.is_too_old(claim):
             return self.too_old(claim, sign=VenueSign.FAILS)
         if isinstance(error, VenueNotConnectedError):

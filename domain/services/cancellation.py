@@ -96,6 +96,10 @@ def was_never_sent(row: LoadedOrder) -> bool:
     )
 
 
+RETRY_PAUSE_MAX = timedelta(seconds=60)
+"""Longest pause before a request that led to nothing is sent again, as to an order that the venue has forgotten."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPolicy:
     """Times of delivering cancel requests. `confirm_within` is how long the stream may take to report the result."""
@@ -166,7 +170,7 @@ class CancelDelivery:
                 self.telemetry.warning(
                     "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again automatically"
                 )
-                return (), self.policy.retry
+                return (), self._growing_pause(row)
             case CancelPostponed(error=error, retry_after=retry_after):
                 self.telemetry.warning(
                     "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again automatically"
@@ -175,10 +179,15 @@ class CancelDelivery:
             case CancelNotPossible(reason=reason):
                 found = await self._look_up(row)
                 if found is None:
-                    return (), self.policy.retry
+                    return (), self._growing_pause(row)
                 if not found.is_open:
                     return found.reports, self.policy.retry  # It ended before; the stream reports its last fills.
                 return [*found.reports, CancelRefused(reason=reason, request=request, at=now)], self.policy.retry
+
+    def _growing_pause(self, row: LoadedOrder) -> timedelta:
+        """Return as long as the order has not changed, so that the time between two requests doubles, up to a bound."""
+        unchanged_for = self.recording.clock() - row.order.updated_at
+        return min(max(unchanged_for, self.policy.retry), max(RETRY_PAUSE_MAX, self.policy.retry))
 
     async def _look_up(self, row: LoadedOrder) -> VenueOrder | None:
         try:

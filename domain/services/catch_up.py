@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from domain.model.changes import RecordedChange
-from domain.model.errors import LeadershipLostError, TransientError, VersionConflictError
+from domain.model.errors import LeadershipLostError, TransientError, VenueUnreachableError, VersionConflictError
 from domain.model.frozen import frozen
 from domain.model.reports import OrderFilled, Report
 from domain.ports.clock_and_ids import Clock
@@ -34,12 +34,23 @@ DEFERRED_FILLS_MAX = 10_000
 
 @dataclass(slots=True)
 class FillsRead:
-    """The result of one read: the number of changes, and when the oldest fill was executed of which it is not known
-    yet whose order it is."""
+    """The result of one read of the fills since `since`: the number of changes, and when the newest fill was executed,
+    and the oldest of which it is not known yet whose order it is, all by the venue's clock.
 
+    `failure` ended the list early, as a rate limit does: what was listed before is recorded.
+    """
+
+    since: datetime
     changes: int = 0
+    newest_at: datetime | None = None
     pending_since: datetime | None = None
+    failure: VenueUnreachableError | None = None
     deferred: list[ListedFill] = field(default_factory=list)
+
+    def note_newest(self, fills: Sequence[VenueReport]) -> None:
+        """Note when the newest fill was executed."""
+        times = [fill.at for fill in fills] + ([] if self.newest_at is None else [self.newest_at])
+        self.newest_at = max(times, default=None)
 
     def defer(self, fills: Sequence[ListedFill]) -> None:
         """Add fills whose orders are looked up later. Those beyond the bound are read again by the next read."""
@@ -49,9 +60,9 @@ class FillsRead:
             self.keep_pending(fill)
 
     def keep_pending(self, fill: ListedFill) -> None:
-        """Note a fill that must be read again."""
-        if isinstance(fill, VenueReport):
-            self.pending_since = fill.at if self.pending_since is None else min(self.pending_since, fill.at)
+        """Note a fill that must be read again; of an unreadable one the time is not known."""
+        at = fill.at if isinstance(fill, VenueReport) else self.since
+        self.pending_since = at if self.pending_since is None else min(self.pending_since, at)
 
 
 @frozen
@@ -140,10 +151,13 @@ class CatchUp:
     async def record_fills(self, *, since: datetime) -> FillsRead:
         """Record all fills since that time: first those of known orders, then those whose orders must be looked up.
 
-        Raises VenueUnreachableError, UnavailableError and LeadershipLostError.
+        A venue that stops answering ends the read (see FillsRead). Raises UnavailableError and LeadershipLostError.
         """
-        read = FillsRead()
-        await self._record_known(since, read)
+        read = FillsRead(since=since)
+        try:
+            await self._record_known(since, read)
+        except VenueUnreachableError as error:
+            read.failure = error
         if read.deferred:
             await self._record_deferred(read)
         return read
@@ -157,6 +171,7 @@ class CatchUp:
                 async for listed in pages:
                     read.defer([fill for fill in listed if isinstance(fill, UnreadableFill)])
                     reported = [fill for fill in listed if isinstance(fill, VenueReport)]
+                    read.note_newest(reported)
                     # Only while this read overlaps with the last one; after that, recording finds what still repeats.
                     fills = await self._unrecorded(reported) if may_repeat else reported
                     may_repeat = len(fills) < len(reported)
@@ -166,9 +181,13 @@ class CatchUp:
                     under_way.append(asyncio.create_task(self._record_batch(fills, ticket, read)))
             while under_way:
                 await under_way.popleft()
-        except TransientError:
+        except TransientError as error:
             # Let the batch that is being written finish and publish its changes.
-            await asyncio.gather(*under_way, return_exceptions=True)
+            results = await asyncio.gather(*under_way, return_exceptions=True)
+            failures = [result for result in results if isinstance(result, BaseException)]
+            # What was listed before the venue stopped answering counts as recorded: one that failed is not.
+            if failures and isinstance(error, VenueUnreachableError):
+                raise failures[0] from error
             raise
         finally:
             for recording in under_way:
@@ -184,11 +203,15 @@ class CatchUp:
     async def _batches(self, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         some = list[ListedFill]()
         async with aclosing(self.venue.fills(since=since)) as pages:
-            async for page in pages:
-                some += page
-                if len(some) >= FILLS_PER_BATCH:
-                    yield some
-                    some = []
+            try:
+                async for page in pages:
+                    some += page
+                    if len(some) >= FILLS_PER_BATCH:
+                        yield some
+                        some = []
+            except VenueUnreachableError:
+                yield some
+                raise
         yield some
 
     async def _record_batch(self, fills: Sequence[VenueReport], ticket: PipelineTicket, read: FillsRead) -> None:

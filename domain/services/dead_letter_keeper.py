@@ -1,6 +1,7 @@
 """Dead letters: what a venue sent and could not be recorded is stored raw, with an alert."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 
 from domain.model.errors import TransientError
 from domain.ports.ingest_state import DeadLetters
@@ -8,19 +9,25 @@ from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import UnreadableFill, UnreadableReport, VenueReport
 
 RAW_LOGGED_MAX_BYTES = 1_000
+KEPT_CACHED_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterKeeper:
-    """The dead letters of one source."""
+    """The dead letters of one source. `_kept` are the digests of those that are stored: overlapping reads repeat them,
+    and each is logged once."""
 
     source: str
     dead_letters: DeadLetters
     telemetry: Telemetry
+    _kept: dict[bytes, None] = field(default_factory=dict)
 
     async def keep(self, item: VenueReport | UnreadableReport | UnreadableFill, *, error: str) -> None:
         """Log the item, which people are alerted of, and store it raw. Never raises for a database that is away."""
         raw = item.raw or repr(item).encode()
+        digest = hashlib.sha256(raw).digest()
+        if digest in self._kept:
+            return
         self.telemetry.count(Metric.REPORTS_UNREADABLE)
         self.telemetry.error(
             "dead_letter", source=self.source, error=error, next="stored raw in dead_letters; the rest goes on"
@@ -30,3 +37,7 @@ class DeadLetterKeeper:
         except TransientError as failure:
             shown = raw[:RAW_LOGGED_MAX_BYTES].decode(errors="replace")
             self.telemetry.error("dead_letter_lost", source=self.source, error=str(failure), raw=shown)
+            return
+        if len(self._kept) >= KEPT_CACHED_MAX:
+            self._kept.clear()
+        self._kept[digest] = None

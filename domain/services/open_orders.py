@@ -5,7 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
+from domain.model.errors import (
+    VenueBusyError,
+    VenueNotConnectedError,
+    VenueUnauthorizedError,
+    VenueUnreachableError,
+)
 from domain.model.order import OrderStatus
 from domain.ports.clock_and_ids import Clock
 from domain.ports.order_store import LoadedOrder, OrderStore
@@ -65,6 +70,8 @@ class OpenOrders:
         for _ in range(self.pages_max):
             try:
                 page = await self.venue.open_orders(page=self._page)
+            except (VenueBusyError, VenueNotConnectedError):
+                raise
             except VenueUnreachableError:
                 # The next run starts at the first page: perhaps it is this page that the venue does not take.
                 self._page = None
@@ -135,9 +142,9 @@ class OpenOrders:
             for name, row in rows.items()
             if row.order.facts.filled_quantity < same[name].filled_quantity
         }
-        return len(recorded.changes) + await self._record_fills(behind)
+        return len(recorded.changes) + await self._record_fills(behind, same)
 
-    async def _record_fills(self, behind: Mapping[str, datetime]) -> int:
+    async def _record_fills(self, behind: Mapping[str, datetime], found: Mapping[str, VenueOrder]) -> int:
         """Read the fills again, from when the orders came to be: a missed last fill shows only here, since no later
         fill reveals it."""
         now = self.clock()
@@ -147,9 +154,17 @@ class OpenOrders:
         for name in due:
             self._rereads.put_off(name, now=now)
         read = await self.fills.record_fills(since=min(behind[name] for name in due) - self.overlap)
+        for name, row in (await self.orders.load_reported(due, [])).items():
+            if row.order.facts.filled_quantity >= found[name].filled_quantity:
+                self._rereads.remove(name)
+        if read.failure is not None:
+            raise read.failure
         return read.changes
 
     def _is_same(self, row: LoadedOrder, found: VenueOrder) -> bool:
+        # The venue may change the terms of an order that is linked: a split, a new symbol.
+        if row.order.facts.venue_order_id == found.venue_order_id:
+            return True
         if found.terms is not None and row.order.terms.is_at_venue_as(found.terms):
             return True
         self.telemetry.error(

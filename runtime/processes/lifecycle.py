@@ -5,9 +5,9 @@ import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from time import perf_counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import monotonic, perf_counter
 from uuid import UUID
 
 import uuid_utils
@@ -49,6 +49,24 @@ ProcessMain = Callable[[Process], Coroutine[None, None, None]]
 def utc_now() -> datetime:
     """Return the present moment, aware, in UTC."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteadyClock:
+    """A clock for pauses within one process: it starts at the present moment and never jumps, as the wall clock does
+    when it is set. `elapsed_seconds` is monotonic."""
+
+    elapsed_seconds: Callable[[], float] = monotonic
+    started_at: datetime = field(default_factory=utc_now)
+    started_seconds: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note where the monotonic clock starts."""
+        object.__setattr__(self, "started_seconds", self.elapsed_seconds())
+
+    def __call__(self) -> datetime:
+        """Return the time, aware, in UTC."""
+        return self.started_at + timedelta(seconds=self.elapsed_seconds() - self.started_seconds)
 
 
 def new_id() -> UUID:

@@ -80,6 +80,7 @@ async def following(
     unresolved_seconds: float = 60.0,
     refused_sessions: int = 0,
     retry: timedelta = SHORTLY,
+    connect_catch_up: timedelta = timedelta(seconds=60),
 ) -> AsyncIterator[Following]:
     stream, letters = ScriptedStream(refused_sessions=refused_sessions), MemoryDeadLetters()
     reconciliation = desk.reconciliation
@@ -111,6 +112,7 @@ async def following(
         reconciliation=reconciliation,
         telemetry=desk.telemetry,
         policy=policy,
+        connect_catch_up=connect_catch_up,
     )
     running = asyncio.create_task(consumer.run())
     try:

@@ -1,18 +1,31 @@
 """Following the stream: what is missed is caught up, what repeats changes nothing, what breaks is set aside."""
 
-from dataclasses import replace
-from datetime import timedelta
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from domain.model.errors import UnavailableError
 from domain.model.order import OrderStatus, VenueRank
 from domain.model.reports import OrderAccepted
 from domain.ports.telemetry import Metric
-from domain.ports.venue import ExternalReport, UnreadableReport
+from domain.ports.venue import ExternalReport, ListedFill, UnreadableReport
 from ingest.batch_recorder import UNKNOWN_ORDER
 from tests.ingest.running_consumer import WAITING_REPORTS_MAX, fill, following, placed, report_of, soon
 from tests.support.examples import new_order
 from tests.support.fakes.clock import MIDNIGHT
+from tests.support.fakes.venue import ScriptedVenue
 from tests.support.memory_gateway import Desk
+
+
+@dataclass(slots=True)
+class HangingVenue(ScriptedVenue):
+    """A venue whose list of fills never comes."""
+
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
+        self.fills_since.append(since)
+        await asyncio.Event().wait()
+        yield []
 
 
 async def test_fills_from_the_stream_are_recorded_and_published_in_order() -> None:
@@ -231,3 +244,28 @@ async def test_a_stream_may_be_silent_while_no_order_is_open() -> None:
 
     assert at_work.stream.sessions == 1
     assert desk.telemetry.counted(Metric.CATCH_UPS, cause="silence") == 0
+
+
+async def test_a_catch_up_that_takes_long_does_not_hold_back_the_stream() -> None:
+    desk = Desk()
+    order = await placed(desk)
+    desk.venue = HangingVenue(desk.clock, orders=desk.venue.orders)
+
+    async with following(desk, connect_catch_up=timedelta(milliseconds=20)) as at_work:
+        at_work.stream.live.put_nowait(report_of(order, fill(1, quantity=100, cumulative=100)))
+        await soon(lambda: at_work.status(order) is OrderStatus.FILLED, "filled")
+
+    assert desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") == 1
+
+
+async def test_catch_ups_that_fail_are_made_at_pauses_that_double() -> None:
+    desk = Desk()
+    await placed(desk)
+    desk.venue.is_reachable = False
+    clock = asyncio.get_running_loop().time
+
+    async with following(desk):
+        began_at = clock()
+        await soon(lambda: len(desk.telemetry.said("catch_up_failed")) >= 8, "eight catch-ups failed")
+
+    assert clock() - began_at >= sum(2**number for number in range(6)) / 1000

@@ -92,16 +92,25 @@ def test_the_kept_refusal_is_the_reason_once_it_decides() -> None:
 LIVE = [accepted(rank=VenueRank.ACCEPTED), accepted(), filled("1"), busted(), corrected("1"), ended(End.EXPIRED)]
 
 
-@pytest.mark.parametrize("belief", [refused(), given_up(), ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING)])
+@pytest.mark.parametrize(
+    ("belief", "status"),
+    [
+        (refused(), OrderStatus.PLACED),
+        (given_up(), OrderStatus.PLACED),
+        (ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING), OrderStatus.PENDING_CANCEL),
+    ],
+)
 @pytest.mark.parametrize("evidence", LIVE)
-def test_evidence_of_life_revives_an_order_by_a_change_of_its_own(belief: Report, evidence: Report) -> None:
+def test_evidence_of_life_revives_an_order_by_a_change_of_its_own(
+    belief: Report, status: OrderStatus, evidence: Report
+) -> None:
     believed = an_order_told(belief)
 
     applied = told(believed, evidence)
 
     revived = applied.changes[0]
     assert revived.kind is ChangeKind.REVIVED
-    assert revived.order.status is OrderStatus.PLACED
+    assert revived.order.status is status
     assert [change.order.version for change in applied.changes] == [
         believed.version + number for number in range(1, len(applied.changes) + 1)
     ]

@@ -382,3 +382,35 @@ async def test_a_request_that_is_refused_because_the_order_is_over_leaves_no_ref
 
     assert placed.order().status is OrderStatus.EXPIRED
     assert placed.kinds()[-1] == "EXPIRED"
+
+
+async def test_a_cancel_that_was_confirmed_before_sending_is_sent_when_the_order_turns_out_to_live(desk: Desk) -> None:
+    desk.venue.will_answer(RateLimited(retry_after=SECOND), keeps=True)
+    await desk.attempt()
+    assert await ask(desk) is OrderStatus.CANCELED
+    assert desk.order().reason == CANCELED_BEFORE_SENDING
+    desk.clock.advance(5 * SECOND)
+
+    await desk.reconciliation.compare_open_orders(silent_for=timedelta(0))
+    await desk.delivery.deliver([ORDER_ID])
+
+    assert desk.order().status is OrderStatus.PENDING_CANCEL
+    assert desk.kinds() == ["CANCELED", "REVIVED"]
+    assert "cancel V1" in desk.venue.asked
+
+
+@pytest.mark.parametrize("is_reachable", [True, False], ids=["forgotten", "unanswered"])
+async def test_a_request_that_leads_to_nothing_is_sent_at_pauses_that_double_up_to_a_minute(
+    placed: Desk, is_reachable: bool
+) -> None:
+    await ask(placed)
+    del placed.venue.orders[name_of(ORDER_ID)]
+    placed.venue.is_reachable = is_reachable
+    asked_at, sent_at = placed.clock(), []
+
+    for _ in range(200):
+        if await placed.delivery.deliver([ORDER_ID]):
+            sent_at.append((placed.clock() - asked_at) // SECOND)
+        placed.clock.advance(SECOND)
+
+    assert sent_at == [0, 2, 4, 8, 16, 32, 64, 124, 184]

@@ -1,7 +1,8 @@
 """Catching up: what the stream missed is found at the venue, asked for from the right moment, within limits."""
 
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -10,9 +11,11 @@ import pytest
 from domain.model.errors import UnavailableError, VenueUnreachableError
 from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
+from domain.model.values import Terms
 from domain.ports.telemetry import Metric
-from domain.ports.venue import ExternalOrder, OutcomeUnknown, VenueReport
+from domain.ports.venue import ExternalOrder, ListedFill, OutcomeUnknown, VenueReport
 from tests.support.examples import ORDER_ID, accepted, an_order, at, ended, filled, name_of, some_terms
+from tests.support.fakes.venue import ScriptedVenue
 from tests.support.memory_gateway import SECOND, Desk
 
 AT_ONCE = timedelta(0)
@@ -79,15 +82,61 @@ async def test_a_fill_that_is_stored_is_left_out_and_what_else_its_answer_tells_
     assert reads_of_the_known == 0
 
 
-async def test_the_first_catch_up_looks_back_as_far_as_it_is_told_and_the_next_overlaps(desk: Desk) -> None:
+async def test_the_first_catch_up_looks_back_as_far_as_it_is_told_and_the_next_overlaps_with_the_newest_fill(
+    desk: Desk,
+) -> None:
     start = desk.clock()
     await desk.reconciliation.catch_up(cause="started")
-    desk.clock.advance(60 * SECOND)
+    desk.clock.advance(7200 * SECOND)
+    desk.venue.fill_pages = [[heard(filled("1"))]]
 
     await desk.reconciliation.catch_up(cause="reconnected")
 
-    assert desk.venue.fills_since == [start - 3600 * SECOND, start - 10 * SECOND]
-    assert await desk.positions.read("SCRIPTED") == start + 50 * SECOND
+    assert desk.venue.fills_since == [start - 3600 * SECOND] * 2
+    assert await desk.positions.read("SCRIPTED") == at(1) - 10 * SECOND
+
+
+async def test_fills_within_the_overlap_are_read_again_only_until_it_has_passed(desk: Desk) -> None:
+    desk.venue.fill_pages = [[heard(filled("1"))]]
+    desk.clock.advance(60 * SECOND)
+    reconciliation = desk.reconciliation
+
+    positions = []
+    for _ in range(3):
+        await reconciliation.catch_up(cause="periodic")
+        positions.append(await desk.positions.read("SCRIPTED"))
+        desk.clock.advance(5 * SECOND)
+
+    assert positions == [at(1) - 10 * SECOND, at(1) - 10 * SECOND, at(1)]
+
+
+@dataclass(slots=True)
+class TimedVenue(ScriptedVenue):
+    """A venue that returns only the fills after the time that is asked for."""
+
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
+        for page in self.fill_pages:
+            yield [fill for fill in page if isinstance(fill, VenueReport) and fill.at > since]
+
+
+async def test_a_missed_fill_of_an_order_that_ended_is_found_at_a_venue_whose_clock_is_behind() -> None:
+    desk = Desk()
+    desk.venue = TimedVenue(lambda: desk.clock() - 300 * SECOND)
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="connect")
+    await desk.store()
+    await desk.attempt()
+    await desk.cancellation.request(ORDER_ID, account_id=None)
+    await desk.delivery.deliver([ORDER_ID])
+    desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(3), price=Decimal(1))
+    close_unheard(desk, ORDER_ID, End.CANCELED)
+    desk.clock.advance(11 * SECOND)
+    await desk.delivery.deliver([ORDER_ID])
+    assert desk.order().status is OrderStatus.CANCELED
+
+    await reconciliation.catch_up(cause="periodic")
+
+    assert desk.order().facts.filled_quantity == 3
 
 
 @pytest.mark.parametrize("error", [VenueUnreachableError, UnavailableError])
@@ -278,6 +327,23 @@ async def test_a_different_order_under_our_id_is_an_alarm_and_never_adopted() ->
 
     assert desk.order().status is OrderStatus.PENDING
     assert desk.telemetry.said("venue_order_mismatch")
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [some_terms(quantity="20"), replace(some_terms(), symbol="META"), None],
+    ids=["split", "renamed", "unreadable"],
+)
+async def test_an_order_that_is_linked_is_followed_when_the_venue_changes_its_terms(
+    desk: Desk, terms: Terms | None
+) -> None:
+    name = name_of(ORDER_ID)
+    desk.venue.orders[name] = replace(desk.venue.orders[name], terms=terms)
+    close_unheard(desk, ORDER_ID, End.EXPIRED)
+
+    await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().status is OrderStatus.EXPIRED
 
 
 async def test_an_unknown_order_of_ours_is_logged_once_however_it_is_seen(desk: Desk) -> None:

@@ -1,18 +1,33 @@
 """Reconciliation on an account that others use too: what is not ours, or cannot be read, stops nothing of ours."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
-from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
+from domain.model.errors import (
+    RequestHeldBackError,
+    VenueBusyError,
+    VenueUnauthorizedError,
+    VenueUnreachableError,
+)
 from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
-from domain.ports.venue import ExternalOrder, OutcomeUnknown, UnreadableFill, UnreadableOrder, VenueReport
+from domain.ports.venue import (
+    ExternalOrder,
+    ListedFill,
+    OpenOrdersPage,
+    OutcomeUnknown,
+    UnreadableFill,
+    UnreadableOrder,
+    VenueReport,
+)
 from tests.support.examples import ORDER_ID, at, ended, filled, name_of, some_terms
+from tests.support.fakes.venue import ScriptedVenue
 from tests.support.memory_gateway import SECOND, Desk
 
 AT_ONCE = timedelta(0)
@@ -104,13 +119,13 @@ async def test_an_order_that_cannot_be_looked_up_holds_the_position_for_a_bounde
     held = await desk.positions.read("SCRIPTED")
     letters_before = len(desk.dead_letters.letters)
     desk.clock.advance(130 * SECOND)
-    started_at = desk.clock()
+    await reconciliation.catch_up(cause="periodic")
     await reconciliation.catch_up(cause="periodic")
 
     assert held == executed_at - 10 * SECOND
     assert letters_before == 0
     assert desk.dead_letters.letters == [("a fill of an order that cannot be looked up at the venue", b"fill")]
-    assert await desk.positions.read("SCRIPTED") == started_at - 10 * SECOND
+    assert await desk.positions.read("SCRIPTED") == executed_at
 
 
 async def test_one_catch_up_looks_up_no_more_orders_than_allowed_and_the_next_goes_on(desk: Desk) -> None:
@@ -161,6 +176,18 @@ async def test_a_fill_that_cannot_be_read_is_a_dead_letter_unless_it_is_external
     assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1 - letters
 
 
+async def test_an_unreadable_fill_that_every_read_repeats_is_one_dead_letter(desk: Desk) -> None:
+    desk.venue.fill_pages = [[UnreadableFill(venue_order_id="V1", raw=b"odd", error="qty is missing")]]
+    reconciliation = desk.reconciliation
+
+    for _ in range(3):
+        desk.clock.advance(60 * SECOND)
+        await reconciliation.catch_up(cause="periodic")
+
+    assert [raw for _, raw in desk.dead_letters.letters] == [b"odd"]
+    assert len(desk.telemetry.said("dead_letter")) == 1
+
+
 async def test_a_fill_of_an_order_of_ours_that_cannot_be_read_is_recorded() -> None:
     desk = Desk()
     await desk.store()
@@ -172,6 +199,53 @@ async def test_a_fill_of_an_order_of_ours_that_cannot_be_read_is_recorded() -> N
     await desk.reconciliation.catch_up(cause="started")
 
     assert desk.order().facts.filled_quantity == 1
+
+
+async def test_an_unreadable_fill_whose_order_could_not_be_looked_up_is_kept_in_the_end(desk: Desk) -> None:
+    desk.venue.look_up_failures = {"V9": VenueUnreachableError("HTTP 503")}
+    desk.venue.fill_pages = [[UnreadableFill(venue_order_id="V9", raw=b"odd", error="qty is missing")]]
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="started")
+    since = desk.venue.fills_since[0]
+    for _ in range(3):
+        desk.clock.advance(60 * SECOND)
+        await reconciliation.catch_up(cause="periodic")
+
+    assert all(later <= since for later in desk.venue.fills_since)
+    assert [raw for _, raw in desk.dead_letters.letters] == [b"odd"]
+
+
+@dataclass(slots=True)
+class FewPagesOfFills(ScriptedVenue):
+    """A venue whose rate limit leaves three pages of fills to each read."""
+
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
+        self.fills_since.append(since)
+        newer = [page for page in self.fill_pages if isinstance(page[0], VenueReport) and page[0].at > since]
+        for page in newer[:3]:
+            yield page
+        if len(newer) > 3:
+            raise RequestHeldBackError("nothing is left", retry_after=60 * SECOND)
+
+
+@pytest.mark.parametrize("every", [1, 20], ids=["within the overlap", "apart"])
+async def test_a_long_list_of_external_fills_is_read_to_its_end_under_a_rate_limit(desk: Desk, every: int) -> None:
+    desk.venue = FewPagesOfFills(desk.clock, orders=desk.venue.orders, external=external_orders(1))
+    for number in range(10):
+        external = fill(filled("1", name=f"X-{number}"), venue_order_id="X0")
+        desk.venue.fill_pages.append([replace(external, at=desk.clock() + number * every * SECOND)])
+    desk.clock.advance(300 * SECOND)
+    desk.venue.fill_pages.append([replace(fill(filled("3", cumulative="3")), at=desk.clock())])
+    reconciliation = desk.reconciliation
+
+    for _ in range(3):
+        desk.clock.advance(60 * SECOND)
+        with pytest.raises(VenueBusyError):
+            await reconciliation.catch_up(cause="periodic")
+    await reconciliation.catch_up(cause="periodic")
+
+    assert desk.order().facts.filled_quantity == 3
+    assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) >= 10
 
 
 # --- Open orders ------------------------------------------------------------------------------------------------
@@ -226,6 +300,29 @@ async def test_a_page_that_the_venue_does_not_answer_begins_the_list_again(desk:
     await reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
     assert desk.venue.pages_read == [None, "500", None]
+
+
+@dataclass(slots=True)
+class FewPages(ScriptedVenue):
+    """A venue whose rate limit leaves three pages of the list to each run."""
+
+    async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
+        if len(self.pages_read) == 3:
+            self.pages_read.clear()
+            raise RequestHeldBackError("nothing is left", retry_after=60 * SECOND)
+        return await ScriptedVenue.open_orders(self, page=page)
+
+
+async def test_a_run_that_the_rate_limit_ends_is_continued_where_it_stopped(desk: Desk) -> None:
+    desk.venue = FewPages(desk.clock, orders=desk.venue.orders, page_rows=2, external=external_orders(10))
+    close_unheard(desk, ORDER_ID)
+    reconciliation = desk.reconciliation
+    with pytest.raises(VenueBusyError):
+        await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+
+    assert desk.order().status is OrderStatus.EXPIRED
 
 
 async def test_an_order_of_ours_that_is_listed_and_unreadable_is_not_looked_up(desk: Desk) -> None:
@@ -323,3 +420,12 @@ async def test_the_fills_of_an_order_that_stays_behind_are_read_at_pauses_that_d
         await reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
     assert len(desk.venue.fills_since) == 1
+
+
+async def test_the_fills_of_one_order_are_read_without_a_pause_while_each_read_finds_its_fill(desk: Desk) -> None:
+    reconciliation = desk.reconciliation
+    for number in range(5):
+        desk.clock.advance(15 * SECOND)
+        desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(1), price=Decimal(1))
+        await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+        assert desk.order().facts.filled_quantity == number + 1

@@ -639,6 +639,19 @@ async def test_an_order_stays_in_doubt_however_long_its_look_ups_fail(desk: Desk
     assert desk.order().status is OrderStatus.PLACED
 
 
+async def test_look_ups_that_were_not_made_use_up_no_attempt_of_an_order_in_doubt(desk: Desk) -> None:
+    desk.venue.will_answer(LOST_ANSWER)
+    await desk.attempt()
+    desk.venue.look_up_failure = VenueNotConnectedError("connection refused")
+    for _ in range(4):
+        await desk.attempt(after=61 * SECOND)
+    desk.venue.look_up_failure = None
+
+    await desk.attempt(after=61 * SECOND)
+
+    assert desk.order().status is OrderStatus.PLACED
+
+
 async def test_what_was_never_sent_is_given_up_even_if_look_ups_fail(desk: Desk) -> None:
     desk.venue.will_answer(REFUSED_CONNECTION)
     await desk.attempt()
