@@ -8,6 +8,7 @@ import pytest
 from tests.support.processes import eventually
 from tests.support.system import System, open_system
 from tests.support.webhook import Webhook, open_webhook
+from tools.devstack.ports import free_port
 
 QUICK = {
     "PLACEMENT_BACKOFF_SECONDS": "0.1",
@@ -55,7 +56,7 @@ async def test_an_order_that_failed_is_told_once_with_what_to_do(alone: System, 
 async def test_an_order_that_no_worker_brings_to_the_exchange_is_told_by_one_of_them(
     alone: System, webhook: Webhook
 ) -> None:
-    alone.environment["EXCHANGE_KEY"] = "revoked"
+    alone.environment["EXCHANGE_URL"] = f"http://127.0.0.1:{free_port()}"
     await alone.start("api", "worker", "worker-2")
 
     order_id = await alone.placed_id()
@@ -66,7 +67,21 @@ async def test_an_order_that_no_worker_brings_to_the_exchange_is_told_by_one_of_
         await alone.stop(worker)
     (message,) = _about(webhook, "order PENDING too long")
     assert _as_in_the_log(order_id) in message["message"]
+
+
+async def test_a_key_that_the_exchange_refuses_is_told_by_one_worker_and_the_order_waits(
+    alone: System, webhook: Webhook
+) -> None:
+    alone.environment["EXCHANGE_KEY"] = "revoked"
+    await alone.start("api", "worker", "worker-2")
+
+    order_id = await alone.placed_id()
+
+    await eventually(lambda: _about(webhook, "the exchange refuses our key"), within_seconds=15, what="people are told")
+    for worker in ("worker", "worker-2"):
+        await alone.stop(worker)
     assert len(_about(webhook, "the exchange refuses our key")) == 1
+    assert not (await alone.order(order_id))["isFinal"]
 
 
 def _about(webhook: Webhook, title: str) -> list[dict[str, str]]:
