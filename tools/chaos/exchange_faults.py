@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from exchange.simulator.scripted_answers import SCRIPTS_MAX
 from tools.chaos.arena import Arena
 from tools.chaos.gateway import Script
 from tools.chaos.request_trail import RequestTrail
@@ -129,5 +130,6 @@ class ExchangeFaults:
 
     async def _put_answers(self) -> None:
         # Of several gateway faults at once the newest answers first, until its scripts are used up.
+        # The exchange takes SCRIPTS_MAX scripts: four faults at once have more, and the oldest are left out.
         scripts = [script for each in reversed(self._scripts) for script in each]
-        await self.arena.control("PUT", "answers", scripts)
+        await self.arena.control("PUT", "answers", scripts[:SCRIPTS_MAX])
