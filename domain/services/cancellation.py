@@ -96,8 +96,9 @@ def was_never_sent(row: LoadedOrder) -> bool:
     )
 
 
-RETRY_PAUSE_MAX = timedelta(seconds=60)
-"""Longest pause before a request that led to nothing is sent again, as to an order that the venue has forgotten."""
+RETRY_PAUSE_MAX = timedelta(seconds=15)
+"""Longest pause before a request that led to nothing is sent again, as to an order that the venue has forgotten. Not
+longer: a live order must not stay uncanceled for a minute after a gateway's outage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
