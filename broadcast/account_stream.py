@@ -77,7 +77,7 @@ class AccountStream:
         self._hand_out_early()
 
     def move_back(self, position: int) -> None:
-        """Go on after this sequence, which is lower than what was handed out: each subscriber starts anew."""
+        """Continue after this sequence, which is lower than what was delivered: each subscriber starts again."""
         self._early.clear()
         self.position = self.newest = position
         for subscriber in self._subscribers():

@@ -26,7 +26,7 @@ from domain.ports.readers import ChangeLog
 from domain.ports.telemetry import Metric, Telemetry
 
 MESSAGES_IN_A_ROW_MAX = 64
-"""So many are received before the event loop runs other tasks."""
+"""Messages that are received before the event loop runs other tasks."""
 
 
 @asynccontextmanager
@@ -201,7 +201,7 @@ class ChangeHub:
                 self._rereads.start(stream, cause)
 
     def _move_back(self, stream: AccountStream, position: int) -> None:
-        """Start the stream anew: a change is committed before it is handed out, so the database lost some since."""
+        """Restart the stream: a change is committed before it is delivered, so the database has lost some since."""
         self._telemetry.warning(
             "history_moved_back",
             account_id=stream.account_id,

@@ -73,7 +73,7 @@ class RequestTrail:
         self._process_id = process_id
 
     def take(self, page: Json, *, is_end: bool = False) -> bool:
-        """Take a page of the log; return whether there is nothing more to read for now."""
+        """Take a page of the log; return whether it is the last page so far."""
         if page["first"] > self._read + 1:
             self._begin_life(read=page["first"] - 1)
         rows: Sequence[Json] = page["requests"]

@@ -32,6 +32,7 @@ from tools.chaos.request_trail import RequestTrail
 from tools.chaos.schedule import WORKERS, make_schedule
 from tools.chaos.subscribers import Subscribers
 from tools.chaos.truth import Journal
+from tools.chaos.violations import Violation
 
 RAGE_GRACE_SECONDS = 1.0
 LEAVE_TIMEOUT_SECONDS = 5.0
@@ -70,14 +71,7 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         clients = Clients(urls=arena.api_urls, secret=arena.token_secret)
         stack.callback(clients.connections.close)
         subscribers = Subscribers(clients=clients, history=history, seed=options.seed, count=options.subscribers)
-        load = Load(
-            clients=clients,
-            ledger=load_ledger,
-            history=history,
-            seed=options.seed,
-            orders_per_second=options.orders_per_second,
-            on_acknowledged=subscribers.offer,
-        )
+        load = _make_load(options, clients=clients, ledger=load_ledger, history=history, subscribers=subscribers)
         trail, journal = RequestTrail(), Journal()
         exchange = ExchangeFaults(arena=arena, trail=trail, seed=options.seed)
         nemesis = Nemesis(arena=arena, history=history, exchange=exchange, seed=options.seed)
@@ -114,9 +108,7 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         calm=calm,
         leftovers=leftovers,
     )
-    violations = check(evidence)
-    for violation in violations:
-        history.note("violation", invariant=violation.invariant, what=violation.what, subject=violation.subject)
+    violations = _check_and_note(evidence, history)
     figures = Figures(
         total_seconds=time.monotonic() - began,
         checking_seconds=time.monotonic() - checking_began,
@@ -139,6 +131,26 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         options=options, injected=nemesis.injected, figures=figures, evidence=evidence, violations=violations
     )
     return report, bool(violations)
+
+
+def _make_load(
+    options: Options, *, clients: Clients, ledger: Ledger, history: History, subscribers: Subscribers
+) -> Load:
+    return Load(
+        clients=clients,
+        ledger=ledger,
+        history=history,
+        seed=options.seed,
+        orders_per_second=options.orders_per_second,
+        on_acknowledged=subscribers.offer,
+    )
+
+
+def _check_and_note(evidence: Evidence, history: History) -> Sequence[Violation]:
+    violations = check(evidence)
+    for violation in violations:
+        history.note("violation", invariant=violation.invariant, what=violation.what, subject=violation.subject)
+    return violations
 
 
 def _ledger(arena: Arena, stack: AsyncExitStack) -> Ledger:
