@@ -100,7 +100,11 @@ async def test_an_exchange_that_stays_down_makes_an_order_fail_and_say_why(syste
     assert failed["placement"]["attempts"] == 5
     assert failed["reason"]["code"] == "ATTEMPTS_USED_UP"
     assert "not executed" in failed["reason"]["message"]
-    assert await system.metric("orders_failed_total", head="worker") == failed_before + 1
+
+    async def is_counted_once() -> bool:
+        return await system.metric("orders_failed_total", head="worker") == failed_before + 1
+
+    await eventually(is_counted_once, within_seconds=5, what="the worker counts the failed order, after its commit")
     await system.processes["worker"].shows("order_failed", within_seconds=1)
 
 
