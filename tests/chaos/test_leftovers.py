@@ -1,6 +1,8 @@
 """What may be held after the calm: what was held before, and what pools keep by design."""
 
-from tools.chaos.leftovers import compare
+from collections import Counter
+
+from tools.chaos.leftovers import compare, ends_in_the_calm
 
 BEFORE = {"tasks of api-1": 12.0, "tasks of api-2": 14.0, "Valkey connections": 100.0}
 
@@ -31,3 +33,11 @@ def test_only_keys_that_an_idle_system_has_may_be_in_valkey() -> None:
     assert _over(allowed) == []
     assert _over({"keys saq:job:fillwire": 1.0}) == ["keys saq:job:fillwire"]
     assert _over({r"keys saq:fillwire:worker_info:.*": 3.0}) == [r"keys saq:fillwire:worker_info:.*"]
+
+
+def test_a_process_that_ends_once_the_faults_are_over_is_a_leftover() -> None:
+    before = Counter({"api-1 died (-9)": 3})
+
+    assert ends_in_the_calm(before.copy(), before) == []
+    (ended,) = ends_in_the_calm(before + Counter({"worker-2 died (1)": 1}), before)
+    assert (ended.name, ended.value, ended.allowed) == ("ended in the calm: worker-2 died (1)", 1, 0)

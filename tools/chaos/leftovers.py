@@ -9,13 +9,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+import aiohttp
 from redis.asyncio import Redis
 
 from runtime.observability.metrics import TASKS
 from tools.chaos.arena import Arena
 from tools.chaos.arena_settings import SETTINGS
 from tools.chaos.evidence import Leftover
-from tools.chaos.ledger import Ledger
+from tools.chaos.ledger import OUTAGES, Ledger
 from tools.chaos.schedule import APIS, PROCESSES, WORKERS
 
 TASKS_SPARE = 4
@@ -57,14 +58,32 @@ async def look(arena: Arena, ledger: Ledger) -> Held:
 
 
 async def look_for_leftovers(arena: Arena, ledger: Ledger, before: Held, *, ended_at: float) -> Sequence[Leftover]:
-    """Look after every subscriber has left, and again until everything is given back, or should be by now."""
+    """Look after every subscriber has left, and again until everything is given back, or should be by now.
+
+    A process that ends in the meantime, though no fault is injected any more, is a leftover as well. Raises one of
+    OUTAGES or aiohttp.ClientError when a process does not answer by then.
+    """
     loop = asyncio.get_running_loop()
     deadline = max(ended_at + GIVEN_BACK_WITHIN_SECONDS, loop.time() + GIVEN_BACK_AT_LEAST_SECONDS)
+    deaths_before = arena.deaths.copy()
     while True:
-        leftovers = compare(await look(arena, ledger), before)
-        if loop.time() > deadline or all(each.value <= each.allowed for each in leftovers):
-            return leftovers
+        try:
+            held = await look(arena, ledger)
+        except (*OUTAGES, aiohttp.ClientError):
+            if loop.time() > deadline:
+                raise
+        else:
+            leftovers = [*compare(held, before), *ends_in_the_calm(arena.deaths, deaths_before)]
+            if loop.time() > deadline or all(each.value <= each.allowed for each in leftovers):
+                return leftovers
         await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+def ends_in_the_calm(deaths: Counter[str], before: Counter[str]) -> Sequence[Leftover]:
+    """Return the ends of processes, by name and cause, that were not counted before. None of them is allowed."""
+    return [
+        Leftover(name=f"ended in the calm: {name}", value=count, allowed=0) for name, count in (deaths - before).items()
+    ]
 
 
 def compare(held: Held, before: Held) -> Sequence[Leftover]:
