@@ -12,7 +12,8 @@ from domain.model.reports import Report
 from domain.model.values import Reason
 from domain.ports.order_store import Claim
 from domain.ports.telemetry import Telemetry
-from domain.ports.venue import (
+from domain.ports.venue import VenueOrder
+from domain.ports.venue_outcomes import (
     EndedAtOnce,
     NotExecuted,
     NotSent,
@@ -21,7 +22,6 @@ from domain.ports.venue import (
     RateLimited,
     Rejected,
     Unauthorized,
-    VenueOrder,
 )
 from domain.services.attempt_result import (
     AttemptResult,

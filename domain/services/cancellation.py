@@ -26,15 +26,8 @@ from domain.ports.notifications import WakeUps
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.readers import OrderReader
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.venue import (
-    CancelNotPossible,
-    CancelOutcome,
-    CancelPostponed,
-    CancelTaken,
-    CancelUnknown,
-    Venue,
-    VenueOrder,
-)
+from domain.ports.venue import Venue, VenueOrder
+from domain.ports.venue_outcomes import CancelNotPossible, CancelOutcome, CancelPostponed, CancelTaken, CancelUnknown
 from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
 
 

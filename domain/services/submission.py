@@ -23,7 +23,8 @@ from domain.model.rate_budget import RequestPriority
 from domain.ports.order_store import Claim, OrderStore
 from domain.ports.rate_limiter import RateLimiter, Unlimited
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.venue import AlreadyPlaced, Venue
+from domain.ports.venue import Venue
+from domain.ports.venue_outcomes import AlreadyPlaced
 from domain.services.attempt_policy import AttemptPolicy
 from domain.services.attempt_recorder import FinishedAttempt
 from domain.services.attempt_result import (

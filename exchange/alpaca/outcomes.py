@@ -26,7 +26,7 @@ from datetime import datetime, timedelta
 from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
 from domain.model.reports import OrderEnded
 from domain.model.values import Reason, ReasonSource
-from domain.ports.venue import (
+from domain.ports.venue_outcomes import (
     AlreadyPlaced,
     CancelNotPossible,
     CancelOutcome,

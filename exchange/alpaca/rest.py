@@ -13,16 +13,8 @@ from domain.ports.clock_and_ids import Clock
 from domain.ports.installation import Installation
 from domain.ports.rate_limiter import RateLimiter, Unlimited
 from domain.ports.telemetry import Telemetry
-from domain.ports.venue import (
-    CancelOutcome,
-    CancelPostponed,
-    CancelUnknown,
-    FoundOrder,
-    ListedFill,
-    OpenOrdersPage,
-    SubmissionOutcome,
-    VenueOrder,
-)
+from domain.ports.venue import FoundOrder, ListedFill, OpenOrdersPage, VenueOrder
+from domain.ports.venue_outcomes import CancelOutcome, CancelPostponed, CancelUnknown, SubmissionOutcome
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, write_moment
 from exchange.alpaca.http_answer import HttpAnswer, NotConnectedError

@@ -9,7 +9,7 @@ import pytest
 import db.order_claimer
 from domain.model.order import End
 from domain.model.reports import OrderEnded
-from domain.ports.venue import OutcomeUnknown, Rejected
+from domain.ports.venue_outcomes import OutcomeUnknown, Rejected
 from domain.services.attempt_policy import AttemptPolicy
 from domain.services.submission import Submission
 from exchange.alpaca import outcomes, rest

@@ -11,16 +11,14 @@ import pytest
 from domain.model.errors import VenueUnreachableError
 from domain.model.reports import OrderFilled
 from domain.model.values import OrderType, Terms
-from domain.ports.venue import (
+from domain.ports.venue import OpenOrdersPage, Venue, VenueReport
+from domain.ports.venue_outcomes import (
     AlreadyPlaced,
     CancelNotPossible,
     CancelTaken,
     CancelUnknown,
     NotExecuted,
-    OpenOrdersPage,
     Placed,
-    Venue,
-    VenueReport,
 )
 from tests.support.examples import now, some_terms
 from tests.support.exchange import an_exchange

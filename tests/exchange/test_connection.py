@@ -10,7 +10,7 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.ports.venue import Placed
+from domain.ports.venue_outcomes import Placed
 from exchange.alpaca.connection import VenueConnection
 from exchange.alpaca.http_answer import AnswerLostError, AnswerTooLargeError, HttpAnswer
 from tests.exchange.test_transport import NAME, ORDER, TERMS, answering, reaching, serving

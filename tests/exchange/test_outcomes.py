@@ -8,7 +8,7 @@ import pytest
 from domain.model.errors import VenueBusyError, VenueUnauthorizedError
 from domain.model.order import End, VenueRank
 from domain.model.values import Reason, ReasonSource
-from domain.ports.venue import (
+from domain.ports.venue_outcomes import (
     AlreadyPlaced,
     CancelNotPossible,
     CancelOutcome,

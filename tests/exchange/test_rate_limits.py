@@ -10,7 +10,7 @@ from aiohttp import web
 
 from domain.model.errors import RequestHeldBackError, VenueUnreachableError
 from domain.model.rate_budget import RateAnnouncement, RequestPriority
-from domain.ports.venue import CancelPostponed, CancelUnknown, OutcomeUnknown, RateLimited
+from domain.ports.venue_outcomes import CancelPostponed, CancelUnknown, OutcomeUnknown, RateLimited
 from exchange.alpaca.http_answer import HttpAnswer
 from exchange.alpaca.rate_headers import announcement_of
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue

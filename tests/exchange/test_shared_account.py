@@ -9,7 +9,8 @@ import pytest
 
 from domain.model.order import Order, OrderStatus
 from domain.ports.telemetry import Metric
-from domain.ports.venue import ExternalReport, OutcomeUnknown, Placed, StreamItem, UnreadableReport, VenueReport
+from domain.ports.venue import ExternalReport, StreamItem, UnreadableReport, VenueReport
+from domain.ports.venue_outcomes import OutcomeUnknown, Placed
 from domain.services.reconciliation import Reconciliation
 from exchange.simulator.keys import VenueKeys
 from runtime.alerts.kinds import ALERTS

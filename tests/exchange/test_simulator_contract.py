@@ -12,20 +12,15 @@ import pytest
 from domain.model.errors import VenueUnreachableError
 from domain.model.reports import OrderAccepted, OrderEnded, OrderFilled
 from domain.model.values import OrderType, Side, Terms, TimeInForce
-from domain.ports.venue import (
+from domain.ports.venue import ListedFill, StreamItem, UnreadableFill, Venue, VenueReport, VenueStream
+from domain.ports.venue_outcomes import (
     CancelNotPossible,
     CancelTaken,
-    ListedFill,
     NotExecuted,
     OutcomeUnknown,
     Placed,
     Rejected,
-    StreamItem,
     Unauthorized,
-    UnreadableFill,
-    Venue,
-    VenueReport,
-    VenueStream,
 )
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.simulator.faults import NO_FAULTS, StreamFaults

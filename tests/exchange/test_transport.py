@@ -15,9 +15,9 @@ from aiohttp import web
 
 from domain.model.errors import VenueUnreachableError
 from domain.model.values import OrderType, Side, Terms, TimeInForce
-from domain.ports.venue import (
+from domain.ports.venue import ExternalOrder, UnreadableOrder
+from domain.ports.venue_outcomes import (
     CancelUnknown,
-    ExternalOrder,
     NotSent,
     OutcomeUnknown,
     Placed,
@@ -25,7 +25,6 @@ from domain.ports.venue import (
     Rejected,
     SubmissionOutcome,
     Unauthorized,
-    UnreadableOrder,
 )
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings

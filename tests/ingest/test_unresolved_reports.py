@@ -3,7 +3,8 @@
 from domain.model.errors import VenueUnreachableError
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
-from domain.ports.venue import ExternalOrder, OutcomeUnknown, VenueReport
+from domain.ports.venue import ExternalOrder, VenueReport
+from domain.ports.venue_outcomes import OutcomeUnknown
 from ingest.batch_recorder import UNRESOLVED_ORDER
 from tests.ingest.running_consumer import WAITING_REPORTS_MAX, fill, following, placed, report_of, soon
 from tests.support.examples import new_order

@@ -16,7 +16,7 @@ from saq.worker import Worker
 
 from domain.model.order import End
 from domain.model.reports import OrderEnded
-from domain.ports.venue import Placed, Rejected
+from domain.ports.venue_outcomes import Placed, Rejected
 from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, run_process, until_stopped, utc_now

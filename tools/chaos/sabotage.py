@@ -14,7 +14,7 @@ from domain.model.order import End
 from domain.model.reports import OrderEnded
 from domain.model.values import Reason, ReasonSource
 from domain.ports.order_store import Claim
-from domain.ports.venue import AlreadyPlaced, Rejected
+from domain.ports.venue_outcomes import AlreadyPlaced, Rejected
 from domain.services.attempt_policy import AttemptPolicy, ProvingOutcome
 from domain.services.attempt_result import AttemptResult
 from domain.services.circuit_breaker import VenueSign

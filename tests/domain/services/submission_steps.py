@@ -18,7 +18,15 @@ from domain.model.errors import (
 )
 from domain.model.order import End, Order, OrderStatus, VenueRank
 from domain.model.values import ReasonSource
-from domain.ports.venue import AlreadyPlaced, NotExecuted, NotSent, OutcomeUnknown, RateLimited, Rejected, Unauthorized
+from domain.ports.venue_outcomes import (
+    AlreadyPlaced,
+    NotExecuted,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    Unauthorized,
+)
 from tests.domain.services.submission_world import LEASE, MAX_ATTEMPTS, SECOND, Place, Request, Waiting, World
 from tests.support.examples import VENUE_SAYS, filled
 

@@ -22,7 +22,8 @@ from domain.model.reports import OrderEnded
 from domain.model.values import Terms
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import IMMEDIATE, Claim, OrderWrite, WriteTicket
-from domain.ports.venue import CancelNotPossible, CancelOutcome, CancelTaken, Placed, SubmissionOutcome, VenueOrder
+from domain.ports.venue import VenueOrder
+from domain.ports.venue_outcomes import CancelNotPossible, CancelOutcome, CancelTaken, Placed, SubmissionOutcome
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder
 from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy

@@ -12,7 +12,7 @@ from domain.model.errors import NotCancelableError, OrderNotFoundError, Unavaila
 from domain.model.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderStatus
 from domain.model.reports import OrderEnded
 from domain.ports.telemetry import Metric
-from domain.ports.venue import (
+from domain.ports.venue_outcomes import (
     CancelNotPossible,
     CancelPostponed,
     CancelTaken,

@@ -10,7 +10,14 @@ from domain.model.changes import ChangeKind
 from domain.model.errors import UnavailableError, VenueBusyError, VenueUnauthorizedError
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
-from domain.ports.venue import NotExecuted, OutcomeUnknown, RateLimited, Rejected, SubmissionOutcome, Unauthorized
+from domain.ports.venue_outcomes import (
+    NotExecuted,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    SubmissionOutcome,
+    Unauthorized,
+)
 from tests.support.examples import ORDER_ID, VENUE_SAYS
 from tests.support.memory_gateway import SECOND, Desk
 

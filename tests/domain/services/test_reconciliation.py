@@ -13,7 +13,8 @@ from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
 from domain.model.values import Terms
 from domain.ports.telemetry import Metric
-from domain.ports.venue import ExternalOrder, ListedFill, OutcomeUnknown, VenueReport
+from domain.ports.venue import ExternalOrder, ListedFill, VenueReport
+from domain.ports.venue_outcomes import OutcomeUnknown
 from tests.support.examples import ORDER_ID, accepted, an_order, at, ended, filled, name_of, some_terms
 from tests.support.fakes.venue import ScriptedVenue
 from tests.support.memory_gateway import SECOND, Desk

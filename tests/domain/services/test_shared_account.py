@@ -17,15 +17,8 @@ from domain.model.errors import (
 from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
-from domain.ports.venue import (
-    ExternalOrder,
-    ListedFill,
-    OpenOrdersPage,
-    OutcomeUnknown,
-    UnreadableFill,
-    UnreadableOrder,
-    VenueReport,
-)
+from domain.ports.venue import ExternalOrder, ListedFill, OpenOrdersPage, UnreadableFill, UnreadableOrder, VenueReport
+from domain.ports.venue_outcomes import OutcomeUnknown
 from tests.support.examples import ORDER_ID, at, ended, filled, name_of, some_terms
 from tests.support.fakes.venue import ScriptedVenue
 from tests.support.memory_gateway import SECOND, Desk

@@ -20,7 +20,7 @@ from domain.ports.order_store import IMMEDIATE, Claim, OrderWrite, WriteTicket
 from domain.ports.rate_limiter import Unlimited
 from domain.ports.telemetry import Metric
 from domain.ports.trading_control import TradingHalt
-from domain.ports.venue import (
+from domain.ports.venue_outcomes import (
     AlreadyPlaced,
     EndedAtOnce,
     NotExecuted,

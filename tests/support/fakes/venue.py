@@ -13,21 +13,23 @@ from domain.model.reports import OrderAccepted, OrderFilled
 from domain.model.values import ZERO, Instrument, Reason, ReasonSource, Terms
 from domain.ports.clock_and_ids import Clock
 from domain.ports.venue import (
+    ExternalOrder,
+    FoundOrder,
+    ListedFill,
+    OpenOrdersPage,
+    UnreadableOrder,
+    VenueOrder,
+    VenueReport,
+)
+from domain.ports.venue_outcomes import (
     AlreadyPlaced,
     CancelNotPossible,
     CancelOutcome,
     CancelTaken,
     CancelUnknown,
-    ExternalOrder,
-    FoundOrder,
-    ListedFill,
     NotExecuted,
-    OpenOrdersPage,
     Placed,
     SubmissionOutcome,
-    UnreadableOrder,
-    VenueOrder,
-    VenueReport,
 )
 from tests.support.fakes.order_store import Interruption
 
