@@ -14,7 +14,6 @@ from uuid import UUID
 from broadcast.account_stream import AccountStream
 from broadcast.followed_accounts import FollowedAccounts
 from broadcast.link import LINK_ERRORS, LinkMessage, RedisLink, Subscribed, open_link
-from broadcast.lost_cancellation import was_cancelled
 from broadcast.messages import MessageError, decode, open_envelope
 from broadcast.reread import Rereads
 from broadcast.retrying_change_log import RetryingChangeLog
@@ -24,6 +23,7 @@ from broadcast.subscriber import Cause, Subscriber
 from domain.model.errors import UnavailableError
 from domain.ports.readers import ChangeLog
 from domain.ports.telemetry import Metric, Telemetry
+from domain.services.task_cancellation import run_cancellable, was_cancelled
 
 MESSAGES_IN_A_ROW_MAX = 64
 """Messages that are received before the event loop runs other tasks."""
@@ -123,15 +123,22 @@ class ChangeHub:
         """Keep a link to Redis; after a loss wait longer and longer, until something was received on a link."""
         delay = self._settings.reconnect_delay_seconds
         while True:
-            try:
-                async with open_link(self._redis_url, self._settings) as link, asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._receive_messages(link))
-                    tasks.create_task(self._keep(link))
-            except* LINK_ERRORS as errors:
-                delay = self._settings.reconnect_delay_seconds if self.is_linked else delay * 2
-                delay = min(delay, self._settings.reconnect_delay_max_seconds)
-                self._note_loss(errors, delay_seconds=delay)
+            error = await run_cancellable(self._follow_link())
+            delay = self._settings.reconnect_delay_seconds if self.is_linked else delay * 2
+            delay = min(delay, self._settings.reconnect_delay_max_seconds)
+            self._note_loss(error, delay_seconds=delay)
             await asyncio.sleep(delay)
+
+    async def _follow_link(self) -> Exception:
+        """Follow one link to Redis until it is lost; return the first error."""
+        lost: Sequence[Exception] = ()
+        try:
+            async with open_link(self._redis_url, self._settings) as link, asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receive_messages(link))
+                tasks.create_task(self._keep(link))
+        except* LINK_ERRORS as errors:
+            lost = errors.exceptions
+        return lost[0]
 
     async def compare_periodically(self) -> None:
         """Compare positions with the database, at the settings' pace and whenever a shard's subscription is new."""
@@ -219,12 +226,11 @@ class ChangeHub:
         self._compare_soon.clear()
         return self._clock() >= since + pace
 
-    def _note_loss(self, errors: BaseExceptionGroup[Exception], *, delay_seconds: float) -> None:
+    def _note_loss(self, error: Exception, *, delay_seconds: float) -> None:
         if self.is_linked:
-            first = errors.exceptions[0]
             self._telemetry.warning(
                 "hub_link_lost",
-                error=f"{type(first).__name__}: {first}",
+                error=f"{type(error).__name__}: {error}",
                 delay_seconds=delay_seconds,
                 next="subscribers are served from the database until the link is back",
             )

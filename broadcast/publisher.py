@@ -14,12 +14,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from broadcast.lost_cancellation import was_cancelled
 from broadcast.messages import encode
 from broadcast.settings import PublisherSettings
 from broadcast.shards import channel_of, shard_of
 from domain.model.changes import RecordedChange
 from domain.ports.telemetry import Metric, Telemetry
+from domain.services.task_cancellation import was_cancelled
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import StreamItem, VenueStream
 from domain.services.pipeline import PipelineTicket
 from domain.services.reconciliation import Reconciliation
+from domain.services.task_cancellation import run_cancellable
 from ingest.batch_recorder import BatchRecorder
 from ingest.buffer import Buffer, BufferFullError
 from ingest.catch_up_runner import CatchUpRunner
@@ -82,7 +83,7 @@ class Consumer:
         caught_up_at = float("-inf")
         while True:
             started = clock()
-            was_open, error = await self._session()
+            was_open, error = await run_cancellable(self._session())
             pause = (
                 self.policy.reconnect_first if clock() - started >= self.policy.session_min.total_seconds() else pause
             )

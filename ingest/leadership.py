@@ -14,6 +14,7 @@ from uuid import UUID
 from domain.model.errors import LeadershipLostError, TransientError
 from domain.ports.ingest_state import Fence, LeadershipLease
 from domain.ports.telemetry import Metric, Telemetry
+from domain.services.task_cancellation import run_cancellable
 
 Follow = Callable[[Fence], Awaitable[None]]
 """A function that follows the stream for one term of leadership, until cancelled; its writes carry the fence."""
@@ -44,7 +45,7 @@ class Leadership:
         while True:
             self.telemetry.set(Metric.INGEST_LEADER, 0)
             fence, lease_ends = await self._until_leading()
-            await self._lead(fence, lease_ends)
+            await run_cancellable(self._lead(fence, lease_ends))
 
     async def _until_leading(self) -> tuple[Fence, float]:
         """Ask until the lease is free; return the fence, and when the lease ends by this process's clock."""

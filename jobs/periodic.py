@@ -1,17 +1,21 @@
 """Periodic steps of a worker. They do not depend on SAQ, since they repair what it loses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from domain.model.errors import TransientError
 from domain.ports.telemetry import Telemetry
+from domain.services.task_cancellation import run_cancellable
 
 FAILURE_REPEATED_AFTER_SECONDS = 10.0
 """Alerts must see that a failure continues."""
 
 
-async def repeat(step: Callable[[], Awaitable[bool]], *, every: timedelta, name: str, telemetry: Telemetry) -> None:
+async def repeat(
+    step: Callable[[], Coroutine[Any, Any, bool]], *, every: timedelta, name: str, telemetry: Telemetry
+) -> None:
     """Run the step every `every` until cancelled; run it again at once when it returns True.
 
     A transient failure is logged when it begins, again each FAILURE_REPEATED_AFTER_SECONDS, and when it ends.
@@ -19,7 +23,7 @@ async def repeat(step: Callable[[], Awaitable[bool]], *, every: timedelta, name:
     failing, logged_at = False, 0.0
     while True:
         try:
-            more = await step()
+            more = await run_cancellable(step())
             if failing:
                 telemetry.info("loop_recovered", loop=name)
             failing = False

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from domain.model.errors import UnavailableError
@@ -25,6 +25,23 @@ class HangingVenue(ScriptedVenue):
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         self.fills_since.append(since)
         await asyncio.Event().wait()
+        yield []
+
+
+@dataclass(slots=True)
+class SlowlyClosedVenue(ScriptedVenue):
+    """A venue whose list of fills never comes, and whose request takes until `may_close` to be given up."""
+
+    is_closing: asyncio.Event = field(default_factory=asyncio.Event)
+    may_close: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
+        self.fills_since.append(since)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.is_closing.set()
+            await self.may_close.wait()
         yield []
 
 
@@ -256,6 +273,23 @@ async def test_a_catch_up_that_takes_long_does_not_hold_back_the_stream() -> Non
         await soon(lambda: at_work.status(order) is OrderStatus.FILLED, "filled")
 
     assert desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") == 1
+
+
+async def test_a_consumer_that_is_cancelled_while_a_lost_session_is_closed_ends() -> None:
+    desk = Desk()
+    await placed(desk)
+    venue = desk.venue = SlowlyClosedVenue(desk.clock, orders=desk.venue.orders)
+
+    async with following(desk) as at_work:
+        await soon(lambda: at_work.stream.sessions == 1, "connected")
+        at_work.stream.live.put_nowait(None)
+        await venue.is_closing.wait()
+        at_work.running.cancel()
+        await asyncio.sleep(0)
+        venue.may_close.set()
+        await soon(at_work.running.done, "the consumer has ended")
+
+    assert at_work.stream.sessions == 1
 
 
 async def test_catch_ups_that_fail_are_made_at_pauses_that_double() -> None:
