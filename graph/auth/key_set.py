@@ -12,6 +12,7 @@ KEY_SET_MAX_BYTES = 262_144
 KEYS_MAX = 100
 """Keys of one set that are looked at."""
 
+
 class UnusableKeySetError(ValueError):
     """The text holds no usable key; the message says why and holds nothing of the text."""
 
@@ -63,8 +64,8 @@ class KeySetHolder:
 def parse_key_set(text: bytes) -> KeySet:
     """Return the usable keys of a JWKS; entries that cannot be used are skipped one by one.
 
-    Raise UnusableKeySetError, a ValueError, when it is too large or too deep (1024 levels), no JWKS, or without a usable
-    key; nothing else, whatever the text is.
+    Raise UnusableKeySetError, a ValueError, when it is too large or too deep (1024 levels), no JWKS, or without a key
+    that can be used; nothing else, whatever the text is.
     """
     if len(text) > KEY_SET_MAX_BYTES:
         raise UnusableKeySetError(f"the key set is larger than {KEY_SET_MAX_BYTES} bytes")

@@ -52,6 +52,10 @@ class SigningKey:
     thumbprint: str
     jwk: jwt.PyJWK
 
+    def as_entry(self) -> dict[str, str]:
+        """Return the entry of a JWKS from which the same key is read again."""
+        return {"kid": self.key_id, "alg": self.algorithm, "use": "sig"} | _public_members(self.jwk)
+
 
 def read_signing_key(entry: object) -> SigningKey:
     """Return the key of one entry of a JWKS. Raise UnusableKeyError for everything else."""
@@ -114,8 +118,11 @@ def _check_rsa(key: RSAPublicKey) -> None:
         raise UnusableKeyError(f"an RSA exponent that is not {RSA_EXPONENT_MIN} to {RSA_EXPONENT_MAX}")
 
 
-def _thumbprint(jwk: jwt.PyJWK) -> str:
-    """Return the thumbprint. It is made of the numbers, so that another way to write them down makes no other key."""
+def _public_members(jwk: jwt.PyJWK) -> dict[str, str]:
+    """Return the public key in the order of PUBLIC_MEMBERS, in the one form that its numbers have."""
     members = jwk.Algorithm.to_jwk(jwk.key, as_dict=True)
-    public = {name: members[name] for name in PUBLIC_MEMBERS[members["kty"]]}
-    return base64url_encode(hashlib.sha256(orjson.dumps(public)).digest()).decode()
+    return {name: members[name] for name in PUBLIC_MEMBERS[members["kty"]]}
+
+
+def _thumbprint(jwk: jwt.PyJWK) -> str:
+    return base64url_encode(hashlib.sha256(orjson.dumps(_public_members(jwk))).digest()).decode()

@@ -12,6 +12,7 @@ import jwt
 
 from graph.auth.bearer import Bearer
 from graph.auth.key_set import KeySetHolder
+from graph.auth.scope_claims import read_scopes
 from graph.auth.signing_key import ALGORITHMS
 
 TOKEN_LEEWAY_SECONDS = 5
@@ -129,13 +130,11 @@ def _claims(
 
 def _bearer(claims: Mapping[str, Any], *, key_id: str | None = None) -> Bearer:
     account_id = claims["sub"]
-    scope = claims.get("scope", "")
-    if not isinstance(scope, str):
-        raise InvalidTokenError
     if not 0 < len(account_id) <= ACCOUNT_ID_MAX_CHARACTERS or not account_id.isprintable():
         raise InvalidTokenError
     try:
+        scopes = read_scopes(claims)
         expires_at = datetime.fromtimestamp(float(claims["exp"]), UTC)
     except (ValueError, OverflowError, OSError, TypeError):
         raise InvalidTokenError from None
-    return Bearer(account_id=account_id, scopes=frozenset(scope.split()), token_expires_at=expires_at, key_id=key_id)
+    return Bearer(account_id=account_id, scopes=scopes, token_expires_at=expires_at, key_id=key_id)
