@@ -126,7 +126,8 @@ class IssuerKeys:
         self._report()
 
     def _report(self) -> None:
-        age_seconds = 0.0 if self._read_at is None else (self._clock() - self._read_at).total_seconds()
+        read_at = None if self._failure is None else self._read_at
+        age_seconds = 0.0 if read_at is None else (self._clock() - read_at).total_seconds()
         self._telemetry.set(Metric.TOKEN_KEYS, len(self.held.keys.keys))
         self._telemetry.set(Metric.TOKEN_KEYS_SKIPPED, sum(self.held.keys.skipped.values()))
         self._telemetry.set(Metric.TOKEN_KEYS_AGE_SECONDS, age_seconds)
