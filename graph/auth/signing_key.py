@@ -18,8 +18,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.utils import base64url_encode
 
 KEY_ID_MAX_CHARACTERS = 256
-MEMBER_MAX_CHARACTERS = 1_400
-"""A modulus of RSA_MAX_BITS in base64url has 1366 characters."""
 RSA_MIN_BITS = 2_048
 """RFC 7518, section 3.3."""
 RSA_MAX_BITS = 8_192
@@ -90,8 +88,8 @@ def _load(entry: Mapping[str, Any]) -> jwt.PyJWK:
     if names is None:
         raise UnusableKeyError("another kind of key than RSA, EC and OKP")
     members = {name: entry.get(name) for name in names}
-    if not all(isinstance(value, str) and len(value) <= MEMBER_MAX_CHARACTERS for value in members.values()):
-        raise UnusableKeyError("a member is missing, no text or too long")
+    if not all(isinstance(value, str) for value in members.values()):
+        raise UnusableKeyError("a member is missing or no text")
     try:
         return jwt.PyJWK(members)
     except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError):
