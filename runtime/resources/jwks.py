@@ -102,18 +102,17 @@ class IssuerKeys:
             self._note_failure(_describe(error))
             return
         self._failure, self._read_at = None, self._clock()
-        is_changed = self._put_in_force(keys)
-        if self._cache is not None and (is_changed or not self._cache.path.exists()):
+        self._put_in_force(keys)
+        if self._cache is not None:
+            # Unchanged keys too: the time of the file is the age of the keys after a restart.
             await self._write(self._cache, keys)
 
-    def _put_in_force(self, keys: KeySet) -> bool:
+    def _put_in_force(self, keys: KeySet) -> None:
         if keys.skipped and keys.skipped != self.held.keys.skipped:
             self._telemetry.warning("token_keys_skipped", reasons=dict(keys.skipped), next="the other keys are used")
-        is_changed = self.held.replace(keys)
-        if is_changed:
+        if self.held.replace(keys):
             self._telemetry.info("token_keys_changed", keys=len(keys.keys))
         self._report()
-        return is_changed
 
     def _note_failure(self, failure: str) -> None:
         self._failure = failure
@@ -146,7 +145,7 @@ class IssuerKeys:
         try:
             await asyncio.to_thread(cache.write, keys)
         except OSError as error:
-            self._telemetry.warning("token_keys_not_cached", error=str(error), next="tried again with the next change")
+            self._telemetry.warning("token_keys_not_cached", error=str(error), next="tried again with the next read")
 
 
 def _describe(error: Exception) -> str:

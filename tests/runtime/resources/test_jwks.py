@@ -1,10 +1,5 @@
 """The issuer's keys over HTTP: read again when it is time or a token names a new one, and kept whatever is answered."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -12,87 +7,17 @@ import pytest
 
 import runtime.resources.jwks
 from domain.ports.telemetry import Metric
-from graph.auth.tokens import ExpectedClaims, InvalidTokenError, VerificationUnavailableError
-from runtime.observability.health import NotReadyError
+from graph.auth.tokens import VerificationUnavailableError
 from runtime.resources.jwks import IssuerKeys
 from runtime.resources.key_cache import KeyCache
-from runtime.resources.key_sources import KeySource, discovered_source, file_source, url_source
+from runtime.resources.key_sources import url_source
 from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.issuer_keys import HOUR_SECONDS, accepts, followed, keys_from, state
 from tests.support.processes import eventually
-from tests.support.token_issuer import AUDIENCE, TokenIssuer, key_set, new_key, public_entry, serving
+from tests.support.token_issuer import TokenIssuer, key_set, new_key, public_entry
 
-HOUR_SECONDS = 3_600.0
 BARRIER_READS = 3
 """A read that a token caused has been made when so many later ones are answered, one after the other."""
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[TokenIssuer]:
-    async with serving(TokenIssuer()) as issuer:
-        yield issuer
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
-        yield session
-
-
-@pytest.fixture
-def telemetry() -> RecordingTelemetry:
-    return RecordingTelemetry()
-
-
-def keys_from(
-    source: KeySource,
-    issuer: TokenIssuer,
-    telemetry: RecordingTelemetry,
-    *,
-    cache: KeyCache | None = None,
-    steady_seconds: Callable[[], float] = time.monotonic,
-) -> IssuerKeys:
-    return IssuerKeys(
-        source,
-        expected=ExpectedClaims(audience=AUDIENCE, issuer=issuer.address),
-        refresh_seconds=HOUR_SECONDS,
-        telemetry=telemetry,
-        clock=lambda: datetime.now(UTC),
-        cache=cache,
-        steady_seconds=steady_seconds,
-    )
-
-
-@pytest.fixture
-async def keys(issuer: TokenIssuer, session: aiohttp.ClientSession, telemetry: RecordingTelemetry) -> IssuerKeys:
-    keys = keys_from(url_source(session, issuer.keys_url), issuer, telemetry)
-    await keys.start()
-    return keys
-
-
-@asynccontextmanager
-async def followed(keys: IssuerKeys) -> AsyncIterator[None]:
-    following = asyncio.create_task(keys.follow())
-    try:
-        yield
-    finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
-
-
-def accepts(keys: IssuerKeys, token: str) -> bool:
-    try:
-        return keys.verify(token).account_id == "demo"
-    except InvalidTokenError:
-        return False
-
-
-async def state(keys: IssuerKeys) -> str:
-    try:
-        await keys.check()
-    except NotReadyError as reason:
-        return reason.reason
-    return "ok"
 
 
 async def test_a_token_of_a_new_key_is_accepted_once_the_keys_were_read_again(
@@ -194,31 +119,6 @@ async def test_a_bad_entry_beside_the_keys_is_counted_and_said_once(
     assert "secret-of-the-issuer" not in repr(telemetry.events)
 
 
-@pytest.mark.parametrize("status", [302, 304, 404, 503])
-async def test_an_answer_that_is_not_200_is_no_key_set(issuer: TokenIssuer, keys: IssuerKeys, status: int) -> None:
-    reads = issuer.reads
-    issuer.status = status
-    issuer.headers = {"location": f"{issuer.keys_url}?redirected"}
-
-    await keys.refresh()
-
-    assert issuer.reads == reads + 1, "a redirect was followed"
-    assert await state(keys) == "stale"
-    assert accepts(keys, issuer.token("first"))
-
-
-async def test_an_issuer_that_does_not_answer_is_given_up_in_time(
-    issuer: TokenIssuer, keys: IssuerKeys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runtime.resources.jwks, "READ_TIMEOUT_SECONDS", 0.1)
-    issuer.is_stalled = True
-
-    async with asyncio.timeout(5):
-        await keys.refresh()
-
-    assert await state(keys) == "stale"
-
-
 async def test_without_any_key_the_process_is_not_ready_and_asks_until_there_is_one(
     issuer: TokenIssuer,
     session: aiohttp.ClientSession,
@@ -240,60 +140,6 @@ async def test_without_any_key_the_process_is_not_ready_and_asks_until_there_is_
         await eventually(lambda: bool(keys.held.keys.keys), within_seconds=5, what="the keys are read")
     assert accepts(keys, issuer.token("first"))
     assert await state(keys) == "ok"
-
-
-async def test_a_file_is_read_again_as_an_address_is(
-    issuer: TokenIssuer, telemetry: RecordingTelemetry, tmp_path: Path
-) -> None:
-    path = tmp_path / "keys.json"
-    path.write_bytes(issuer.public_keys())
-    keys = keys_from(file_source(path), issuer, telemetry)
-    await keys.start()
-    assert accepts(keys, issuer.token("first"))
-
-    issuer.keys = {"second": new_key()}
-    path.write_bytes(issuer.public_keys())
-    await keys.refresh()
-    assert accepts(keys, issuer.token("second"))
-
-    path.unlink()
-    await keys.refresh()
-    assert accepts(keys, issuer.token("second"))
-    assert await state(keys) == "stale"
-
-
-async def test_the_keys_are_found_by_the_issuer_alone(
-    issuer: TokenIssuer, session: aiohttp.ClientSession, telemetry: RecordingTelemetry
-) -> None:
-    keys = keys_from(discovered_source(session, issuer.address), issuer, telemetry)
-    await keys.start()
-
-    assert accepts(keys, issuer.token("first"))
-
-
-@pytest.mark.parametrize(
-    "configuration",
-    [
-        {"issuer": "http://127.0.0.1"},
-        {"issuer": None},
-        {"jwks_uri": None},
-        {"jwks_uri": "file:///etc/passwd"},
-        {"jwks_uri": ["http://127.0.0.1"]},
-    ],
-)
-async def test_a_configuration_of_another_issuer_or_without_address_gives_no_keys(
-    issuer: TokenIssuer,
-    session: aiohttp.ClientSession,
-    telemetry: RecordingTelemetry,
-    configuration: dict[str, object],
-) -> None:
-    issuer.configuration = configuration
-    keys = keys_from(discovered_source(session, issuer.address), issuer, telemetry)
-
-    await keys.start()
-
-    assert issuer.reads == 0
-    assert await state(keys) == "no keys"
 
 
 async def test_the_last_keys_are_in_force_from_the_start_while_the_issuer_is_away(
