@@ -12,7 +12,7 @@ from tests.support.audited_api import AuditedApi, running_api
 from tests.support.processes import eventually
 from tests.support.token_issuer import AUDIENCE, TokenIssuer, key_set, new_key, public_entry, serving
 
-WITHIN_SECONDS = 10
+WITHIN_SECONDS = 20
 REFRESH = {"TOKEN_JWKS_REFRESH_SECONDS": "0.1"}
 DEEP = b"[" * 150_000
 
