@@ -18,6 +18,9 @@ class Metric(StrEnum):
     SOCKETS_REFUSED = "sockets_refused"  # label: limit
     CONNECTIONS_REFUSED = "connections_refused"
     REQUESTS_REFUSED = "requests_refused"  # label: limit
+    TOKEN_KEYS = "token_keys"  # noqa: S105 - a name; keys of the tokens' issuer, in force
+    TOKEN_KEYS_SKIPPED = "token_keys_skipped"  # noqa: S105 - a name
+    TOKEN_KEYS_AGE_SECONDS = "token_keys_age_seconds"  # noqa: S105 - a name
     # Store
     ORDERS_STORED = "orders_stored"
     ORDERS_REPLAYED = "orders_replayed"

@@ -18,11 +18,15 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
-    """The bearer of a valid token."""
+    """The bearer of a valid token.
+
+    `key_id` is the RFC 7638 thumbprint of the key that signed the token, None for a secret that is shared.
+    """
 
     account_id: str
     scopes: frozenset[str]
     token_expires_at: datetime
+    key_id: str | None = None
 
     @property
     def is_operator(self) -> bool:

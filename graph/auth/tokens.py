@@ -3,33 +3,42 @@
 The algorithms are fixed by the kind of key, never taken from the token.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 import jwt
 
 from graph.auth.bearer import Bearer
+from graph.auth.key_set import KeySetHolder
+from graph.auth.scope_claims import read_scopes
+from graph.auth.signing_key import ALGORITHMS
 
 TOKEN_LEEWAY_SECONDS = 5
 ACCOUNT_ID_MAX_CHARACTERS = 128
 TOKEN_MAX_CHARACTERS = 8_192
 HMAC_ALGORITHMS = ("HS256",)
-KEY_SET_ALGORITHMS = ("RS256", "ES256", "EdDSA")
+KEY_SET_ALGORITHMS = frozenset(ALGORITHMS.values())
 
 
 class InvalidTokenError(Exception):
     """There is no valid token."""
 
 
+class UnknownKeyError(InvalidTokenError):
+    """The token names a key that is not in force: the issuer may have made a new one."""
+
+
+class VerificationUnavailableError(Exception):
+    """No token can be verified at the moment: it may be valid, so clients are told to try again."""
+
+
 class TokenVerifier(Protocol):
     """Knows which tokens are valid."""
 
     def verify(self, token: str) -> Bearer:
-        """The bearer; raises InvalidTokenError."""
+        """Return the bearer. Raise InvalidTokenError or VerificationUnavailableError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,50 +51,52 @@ class ExpectedClaims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HmacTokens:
-    """Tokens signed with a secret that this system shares with whoever makes them."""
+    """Tokens signed with a secret that this system shares with whoever makes them, or with the one before it."""
 
     secret: str
+    previous_secret: str | None = None
     expected: ExpectedClaims = ExpectedClaims()
 
     def verify(self, token: str) -> Bearer:
-        """The bearer; raises InvalidTokenError."""
-        return _verify(token, self.secret.encode(), algorithms=HMAC_ALGORITHMS, expected=self.expected)
+        """Return the bearer. Raise InvalidTokenError."""
+        try:
+            return self._verify(token, self.secret)
+        except InvalidTokenError:
+            if self.previous_secret is None:
+                raise
+            return self._verify(token, self.previous_secret)
+
+    def _verify(self, token: str, secret: str) -> Bearer:
+        return _bearer(_claims(token, secret.encode(), algorithms=HMAC_ALGORITHMS, expected=self.expected))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySetTokens:
-    """Tokens signed with one of a set of public keys, found by the token's key id."""
+    """Tokens signed with one of the public keys in force, found by the token's key id and algorithm.
 
-    keys: Mapping[str, jwt.PyJWK]
+    The algorithm that a token names only chooses among the keys; each key has one, with which it verifies.
+    """
+
+    keys: KeySetHolder
     expected: ExpectedClaims = ExpectedClaims()
 
     def verify(self, token: str) -> Bearer:
-        """The bearer; raises InvalidTokenError."""
+        """Return the bearer. Raise InvalidTokenError, its UnknownKeyError, or VerificationUnavailableError."""
+        keys = self.keys.keys.keys
+        if not keys:
+            raise VerificationUnavailableError
         try:
-            key = self.keys[jwt.get_unverified_header(token)["kid"]]
-        except (jwt.PyJWTError, KeyError, TypeError):
+            header = jwt.get_unverified_header(token)
+        except jwt.PyJWTError:
             raise InvalidTokenError from None
-        return _verify(token, key, algorithms=(key.algorithm_name,), expected=self.expected)
-
-
-def read_key_set(path: Path, *, expected: ExpectedClaims | None = None) -> KeySetTokens:
-    """The verifier for a JWKS file. Raises OSError when it cannot be read, and ValueError as `parse_key_set` does."""
-    return parse_key_set(path.read_text(encoding="utf-8"), expected=expected)
-
-
-def parse_key_set(text: str | bytes, *, expected: ExpectedClaims | None = None) -> KeySetTokens:
-    """The verifier for the text of a JWKS. Keys without id, or for another algorithm than ours, are left out.
-
-    Raises ValueError when no key in it can be used.
-    """
-    try:
-        key_set = jwt.PyJWKSet.from_dict(json.loads(text))
-    except (jwt.PyJWTError, AttributeError, TypeError) as error:
-        raise ValueError(f"no usable key set: {error}") from error
-    keys = {key.key_id: key for key in key_set.keys if key.key_id and key.algorithm_name in KEY_SET_ALGORITHMS}
-    if not keys:
-        raise ValueError(f"no key with an id and one of the algorithms {', '.join(KEY_SET_ALGORITHMS)}")
-    return KeySetTokens(keys=keys, expected=expected or ExpectedClaims())
+        key_id, algorithm = header.get("kid"), header.get("alg")
+        if not isinstance(key_id, str) or not isinstance(algorithm, str) or algorithm not in KEY_SET_ALGORITHMS:
+            raise InvalidTokenError
+        key = keys.get((key_id, algorithm))
+        if key is None:
+            raise UnknownKeyError
+        claims = _claims(token, key.jwk, algorithms=(key.algorithm,), expected=self.expected)
+        return _bearer(claims, key_id=key.thumbprint)
 
 
 def read_bearer(authorization: object) -> str:
@@ -98,9 +109,12 @@ def read_bearer(authorization: object) -> str:
     return token.strip()
 
 
-def _verify(token: str, key: bytes | jwt.PyJWK, *, algorithms: Sequence[str], expected: ExpectedClaims) -> Bearer:
+def _claims(
+    token: str, key: bytes | jwt.PyJWK, *, algorithms: Sequence[str], expected: ExpectedClaims
+) -> Mapping[str, Any]:
+    """Return the claims of a token with a valid signature, in its time, of the expected issuer and audience."""
     try:
-        claims = jwt.decode(
+        return jwt.decode(
             token,
             key,
             algorithms=list(algorithms),
@@ -110,20 +124,17 @@ def _verify(token: str, key: bytes | jwt.PyJWK, *, algorithms: Sequence[str], ex
             # A token made out for somebody in particular is taken as well when no audience is configured.
             options={"require": ["exp", "sub"], "verify_aud": expected.audience is not None},
         )
-        return _bearer(claims)
     except (jwt.PyJWTError, ValueError, OverflowError, OSError, TypeError):
         raise InvalidTokenError from None
 
 
-def _bearer(claims: Mapping[str, Any]) -> Bearer:
+def _bearer(claims: Mapping[str, Any], *, key_id: str | None = None) -> Bearer:
     account_id = claims["sub"]
-    scope = claims.get("scope", "")
-    if not isinstance(scope, str):
-        raise InvalidTokenError
     if not 0 < len(account_id) <= ACCOUNT_ID_MAX_CHARACTERS or not account_id.isprintable():
         raise InvalidTokenError
-    return Bearer(
-        account_id=account_id,
-        scopes=frozenset(scope.split()),
-        token_expires_at=datetime.fromtimestamp(float(claims["exp"]), UTC),
-    )
+    try:
+        scopes = read_scopes(claims)
+        expires_at = datetime.fromtimestamp(float(claims["exp"]), UTC)
+    except (ValueError, OverflowError, OSError, TypeError):
+        raise InvalidTokenError from None
+    return Bearer(account_id=account_id, scopes=scopes, token_expires_at=expires_at, key_id=key_id)

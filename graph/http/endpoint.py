@@ -14,8 +14,9 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from domain.model.errors import UNAVAILABLE_RETRY_AFTER_MS
 from graph.auth.bearer import Bearer
-from graph.auth.tokens import InvalidTokenError, TokenVerifier, read_bearer
+from graph.auth.tokens import InvalidTokenError, TokenVerifier, VerificationUnavailableError, read_bearer
 from graph.context import Services, context_for
 from graph.documents.cache import DocumentRefusedError
 from graph.errors import ErrorCode, internal_error, log_unexpected
@@ -112,6 +113,15 @@ class HttpEndpoint:
                 code=ErrorCode.UNAUTHENTICATED,
                 message="Send a valid token: Authorization: Bearer <token>.",
                 headers={"www-authenticate": 'Bearer realm="fillwire"'},
+            ) from None
+        except VerificationUnavailableError:
+            await self._rates.slow_unauthenticated()
+            raise RequestRefusedError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                code=ErrorCode.UNAVAILABLE,
+                message="Tokens cannot be verified at the moment. Try again.",
+                headers={"retry-after": "1"},
+                details={"retryAfterMs": UNAVAILABLE_RETRY_AFTER_MS},
             ) from None
 
     async def _execute(

@@ -22,7 +22,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 from strawberry.utils.aio import aclosing
 
 from graph.auth.bearer import Bearer
-from graph.auth.tokens import InvalidTokenError, read_bearer
+from graph.auth.tokens import InvalidTokenError, VerificationUnavailableError, read_bearer
 from graph.context import Context, context_for
 from graph.documents.cache import DocumentRefusedError
 from graph.errors import internal_error, log_unexpected
@@ -128,6 +128,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             self.view.sockets.assign(self, bearer.account_id)
         except InvalidTokenError:
             await self.websocket.close(code=UNAUTHORIZED, reason="Unauthorized")
+            return
+        except VerificationUnavailableError:
+            await self.websocket.close(code=TRY_AGAIN_LATER, reason="Tokens cannot be verified at the moment")
             return
         except SocketLimitError as refusal:
             # Not a code that clients take for final: of the sockets that are counted, some may be dead already.

@@ -21,9 +21,11 @@ CHECK_TIMEOUT_SECONDS = 1.5
 READY_SECONDS = 1.0
 """How long an answer holds: repeated requests of /readyz reach the database once a second."""
 READY = "ok"
+STALE = "stale"
+"""The part works with older data than it should: /readyz shows it, and the process stays in service."""
 
 Check = Callable[[], Awaitable[object]]
-"""Raises NotReadyError, or any other exception, while its part does not work."""
+"""Raises NotReadyError, or any other exception, while its part does not work, or works with STALE data."""
 
 
 class NotReadyError(Exception):
@@ -48,7 +50,7 @@ def health_routes(*, telemetry: ProcessTelemetry, checks: Mapping[str, Check], s
         if stop.is_set():
             return JSONResponse({"status": "stopping"}, status_code=503)
         states = await readiness.states()
-        ready = all(state == READY for state in states.values())
+        ready = all(state in {READY, STALE} for state in states.values())
         return JSONResponse(
             {"status": "ready" if ready else "unavailable", "checks": states}, status_code=200 if ready else 503
         )

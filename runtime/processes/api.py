@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -18,7 +18,7 @@ from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from graph.app import create_graphql_routes, graphql_first
 from graph.auth.token_cache import TokenCache
-from graph.auth.tokens import ExpectedClaims, HmacTokens, TokenVerifier, read_key_set
+from graph.auth.tokens import TokenVerifier
 from graph.context import Services
 from graph.documents.trusted import InvalidManifestError, read_manifest
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
@@ -26,8 +26,8 @@ from graph.websocket.open_sockets import OpenSockets
 from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
 from runtime.resources.database import open_database
-from runtime.resources.jwks import open_key_set
 from runtime.resources.redis import open_redis
+from runtime.resources.token_keys import open_token_keys
 from runtime.server.http_connections import HttpLimits
 from runtime.server.listening import allow_open_files
 from runtime.server.serving import serve
@@ -41,15 +41,15 @@ CLOSING_SECONDS = 1.0
 PUBLISH_PAUSE_SECONDS = 0.005
 """Between two messages to Redis: an API publishes single orders that it has just stored, and a message for each of them
 costs as much as storing it. The first one is sent at once."""
-NO_TOKEN_KEY = "TOKEN_SECRET, TOKEN_JWKS_FILE or TOKEN_JWKS_URL must be set: without one no token can be verified."  # noqa: S105 - a sentence
 
 
 async def run(process: Process) -> None:
-    """Serve until stopped. Raises SettingsError without a token key."""
+    """Serve until stopped. Raises SettingsError without a token key or with several kinds."""
     settings = process.settings
     async with AsyncExitStack() as stack:
+        token_keys = await stack.enter_async_context(open_token_keys(process))
         tokens = TokenCache(
-            verifier=await stack.enter_async_context(open_token_verifier(process)),
+            verifier=token_keys.verifier,
             tokens_max=settings.verified_tokens_max,
             clock=utc_now,
         )
@@ -95,7 +95,7 @@ async def run(process: Process) -> None:
             clock=utc_now,
             settings=graph_settings(settings),
         )
-        checks = {"database": database.check, "redis": redis.check}
+        checks = {"database": database.check, "redis": redis.check, **token_keys.checks}
         health = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
         sockets = OpenSockets(services.settings, services.telemetry)
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
@@ -104,29 +104,6 @@ async def run(process: Process) -> None:
         await until_stopped(
             process, lambda: _serve(process, application, sockets), lambda: serve_health(process, checks=checks)
         )
-
-
-@asynccontextmanager
-async def open_token_verifier(process: Process) -> AsyncIterator[TokenVerifier]:
-    """Open the verifier for the configured key. Raises SettingsError when there is none or it cannot be read."""
-    settings = process.settings
-    expected = ExpectedClaims(audience=settings.token_audience, issuer=settings.token_issuer)
-    if settings.token_secret is not None:
-        yield HmacTokens(secret=settings.token_secret.get_secret_value(), expected=expected)
-    elif settings.token_jwks_file is not None:
-        yield _read_key_file(settings.token_jwks_file, expected)
-    elif settings.token_jwks_url is not None:
-        async with open_key_set(settings.token_jwks_url, expected=expected, telemetry=process.telemetry) as tokens:
-            yield tokens
-    else:
-        raise SettingsError(NO_TOKEN_KEY)
-
-
-def _read_key_file(path: str, expected: ExpectedClaims) -> TokenVerifier:
-    try:
-        return read_key_set(Path(path), expected=expected)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"TOKEN_JWKS_FILE: {path} cannot be used: {error}") from error
 
 
 def graph_settings(settings: Settings) -> GraphSettings:

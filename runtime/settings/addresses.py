@@ -66,6 +66,16 @@ def exchange_address(text: str, *, schemes: Sequence[str]) -> str:
     return text
 
 
+def web_address(text: str, *, schemes: Sequence[str] = ("https", "http")) -> str:
+    """Return the address unchanged. Raise ValueError, which does not show it, when it has no such scheme or no host."""
+    parts = _split(text)
+    if parts is None or parts.scheme not in schemes or not parts.hostname or not _is_host(parts.hostname):
+        raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)} and a host")
+    if not text.isascii() or not text.isprintable() or " " in text or "@" in parts.netloc or "#" in text:
+        raise ValueError("must hold only ASCII characters, no space, no fragment, no user and no password")
+    return text
+
+
 def origin(text: str) -> str:
     """Return the origin in a browser's form (RFC 6454, section 6.2), or `*`. Raise ValueError."""
     if text == "*":

@@ -1,25 +1,42 @@
 """Whose tokens are accepted, and which front ends may send them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from runtime.settings.addresses import origin
-from runtime.settings.group import Count, SettingsGroup
+from runtime.settings.addresses import origin, web_address
+from runtime.settings.group import Count, Seconds, SettingsGroup
 
 TOKEN_SECRET_MIN_BYTES = 32
 """RFC 7518, section 3.2, for HS256."""
+
+NO_TOKEN_KEY = (
+    "TOKEN_SECRET, TOKEN_JWKS_FILE, TOKEN_JWKS_URL or TOKEN_ISSUER must be set: without one no token can be verified."  # noqa: S105 - a sentence
+)
 
 
 class AuthSettings(SettingsGroup):
     """Keys and required claims of tokens, and the allowed origins."""
 
     token_secret: SecretStr | None = Field(None, description="HS256 secret of the tokens, 32 bytes or more")
+    token_secret_previous: SecretStr | None = Field(
+        None, description="Secret that is accepted beside TOKEN_SECRET, while tokens of both are about"
+    )
     token_jwks_file: str | None = Field(None, description="File with the JWKS of the tokens' issuer")
     token_jwks_url: str | None = Field(None, description="Address of the JWKS of the tokens' issuer")
-    token_audience: str | None = Field(None, description="Required `aud` of a token, when set")
-    token_issuer: str | None = Field(None, description="Required `iss` of a token, when set")
+    token_jwks_cache_file: str | None = Field(
+        None, description="File that keeps the issuer's last usable keys, for a start while the issuer is away"
+    )
+    token_jwks_refresh_seconds: Seconds = Field(
+        60, description="Pause between two reads of the issuer's keys; unknown keys cause one more at most"
+    )
+    token_audience: str | None = Field(None, description="Required `aud` of a token; required with an issuer's keys")
+    token_issuer: str | None = Field(
+        None,
+        description="Required `iss` of a token; without secret and JWKS also where the keys are found (OpenID Connect)",
+    )
     verified_tokens_max: Count = Field(10_000, description="Valid tokens that one API process remembers for a minute")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins of front ends on other addresses, separated by commas"
@@ -37,11 +54,49 @@ class AuthSettings(SettingsGroup):
         """Return them in a browser's form: HTTP compares them by letter, the websocket by meaning."""
         return tuple(origin(text) for text in value)
 
+    @field_validator("token_jwks_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        return None if value is None else web_address(value)
+
     @model_validator(mode="after")
-    def _token_secret_is_long_enough(self) -> Self:
-        if (
-            self.token_secret is not None
-            and len(self.token_secret.get_secret_value().encode()) < TOKEN_SECRET_MIN_BYTES
-        ):
-            raise ValueError("TOKEN_SECRET must be 32 bytes or longer (RFC 7518, section 3.2)")
+    def _token_secrets_are_long_enough(self) -> Self:
+        for name in ("token_secret", "token_secret_previous"):
+            secret: SecretStr | None = getattr(self, name)
+            if secret is not None and len(secret.get_secret_value().encode()) < TOKEN_SECRET_MIN_BYTES:
+                raise ValueError(f"{name.upper()} must be 32 bytes or longer (RFC 7518, section 3.2)")
         return self
+
+    def token_problems(self) -> Sequence[str]:
+        """Return a sentence for each reason why these settings do not say whose tokens are valid.
+
+        Only an API asks: a worker or an ingest verifies no token, and goes on without.
+        """
+        secrets = [name for name in ("TOKEN_SECRET", "TOKEN_SECRET_PREVIOUS") if getattr(self, name.lower())]
+        issuers = [name for name in ("TOKEN_JWKS_FILE", "TOKEN_JWKS_URL") if getattr(self, name.lower())]
+        if secrets and issuers:
+            names = " and ".join([*secrets, *issuers])
+            return [f"{names} are set: set a secret or an issuer's keys. Both together would make two issuers."]
+        if secrets:
+            return [] if self.token_secret else ["TOKEN_SECRET_PREVIOUS is set without TOKEN_SECRET: set both."]
+        if len(issuers) > 1:
+            return [f"{' and '.join(issuers)} are both set: set one of them."]
+        if not issuers and self.token_issuer is None:
+            return [NO_TOKEN_KEY]
+        return [*self._missing_claims(), *self._issuer_problems(is_discovered=not issuers)]
+
+    def _missing_claims(self) -> Sequence[str]:
+        missing = [name for name in ("TOKEN_AUDIENCE", "TOKEN_ISSUER") if getattr(self, name.lower()) is None]
+        names = " and ".join(missing)
+        why = "without it, tokens that the issuer made out for other systems would be accepted"
+        return [f"{names} must be set with an issuer's keys: {why}."] if missing else []
+
+    def _issuer_problems(self, *, is_discovered: bool) -> Sequence[str]:
+        """Check the issuer as an address, where its keys are to be found (OpenID Connect Discovery 1.0, section 3)."""
+        if not is_discovered or self.token_issuer is None:
+            return []
+        try:
+            web_address(self.token_issuer)
+        except ValueError as error:
+            return [f"TOKEN_ISSUER: without TOKEN_JWKS_URL or TOKEN_JWKS_FILE it is an address, and {error}."]
+        return ["TOKEN_ISSUER must have no query."] if "?" in self.token_issuer else []

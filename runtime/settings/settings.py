@@ -50,7 +50,7 @@ class Settings(
 
     def secrets(self) -> tuple[str, ...]:
         """Return the values that must never be seen in a log: keys, and the passwords inside addresses."""
-        keys = (self.token_secret, self.exchange_secret, self.exchange_key)
+        keys = (self.token_secret, self.token_secret_previous, self.exchange_secret, self.exchange_key)
         texts = [key.get_secret_value() for key in keys if key is not None]
         addresses = [url.get_secret_value() for url in (self.database_url, self.redis_url) if url is not None]
         texts += [urlsplit(address).password or "" for address in addresses]

@@ -14,7 +14,16 @@ from tools.devstack import processes
 from tools.devstack.ports import free_port
 from tools.devstack.stack import up
 
-SETTINGS_OF_A_USER = ("DATABASE_URL", "REDIS_URL", "EXCHANGE_URL", "TOKEN_SECRET", "TOKEN_JWKS_URL", "TOKEN_JWKS_FILE")
+SETTINGS_OF_A_USER = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "EXCHANGE_URL",
+    "TOKEN_SECRET",
+    "TOKEN_JWKS_URL",
+    "TOKEN_JWKS_FILE",
+    "TOKEN_AUDIENCE",
+    "TOKEN_ISSUER",
+)
 
 
 class Screen:
@@ -101,7 +110,8 @@ async def test_a_users_own_venue_servers_and_keys_are_used_and_none_started(
         "DATABASE_URL": "postgresql://somebody:secret@db.example:5432/orders",
         "REDIS_URL": "redis://redis.example:6379/0",
         "EXCHANGE_URL": "https://venue.example",
-        "TOKEN_JWKS_FILE": "/keys.json",
+        "TOKEN_ISSUER": "https://issuer.example",
+        "TOKEN_AUDIENCE": "fillwire",
         "PLACEMENT_MAX_ATTEMPTS": "9",
     }
     for name, value in given.items():

@@ -48,7 +48,7 @@ def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
 
 def mints_tokens() -> bool:
     """Return whether tokens are signed here: not when the user set another issuer's keys."""
-    other_keys = os.environ.get("TOKEN_JWKS_URL") or os.environ.get("TOKEN_JWKS_FILE")
+    other_keys = any(os.environ.get(name) for name in ("TOKEN_JWKS_URL", "TOKEN_JWKS_FILE", "TOKEN_ISSUER"))
     return bool(os.environ.get("TOKEN_SECRET")) or not other_keys
 
 

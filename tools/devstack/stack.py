@@ -83,7 +83,7 @@ def _summary(folder: Path, addresses: Addresses, *, seconds: float) -> str:
         ("page", f"{graphql} (GraphiQL)"),
         ("GraphQL", f"POST {graphql}, websocket {address(first, '/graphql', scheme='ws')}"),
         *((f"API {number}", address(port, "/graphql")) for number, port in enumerate(more, start=2)),
-        ("token", f"{token} (account {DEMO_ACCOUNT})" if processes.mints_tokens() else "from the keys of TOKEN_JWKS_…"),
+        ("token", f"{token} (account {DEMO_ACCOUNT})" if processes.mints_tokens() else "from your issuer"),
     ]
     if addresses.exchange is not None:
         rows.append(("exchange", f"{address(addresses.exchange)} (simulated)"))

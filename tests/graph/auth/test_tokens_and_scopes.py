@@ -1,16 +1,27 @@
 """Tokens: which are valid. Scopes: what each allows, and that nothing is done without."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from graph.auth.tokens import ExpectedClaims, HmacTokens, InvalidTokenError, read_bearer, read_key_set
+from graph.auth.key_set import KeySetHolder, parse_key_set
+from graph.auth.tokens import (
+    ExpectedClaims,
+    HmacTokens,
+    InvalidTokenError,
+    KeySetTokens,
+    UnknownKeyError,
+    VerificationUnavailableError,
+    read_bearer,
+)
 from tests.support.api_server import ALL_SCOPES, SECRET, Api, token
 from tests.support.graphql_orders import PLACE, limit_order, placed_id
+from tests.support.token_issuer import TokenIssuer, key_set, new_key, public_entry
 
 TOKENS = HmacTokens(secret=SECRET)
 
@@ -95,7 +106,8 @@ BAD_TOKENS = {
     "of an empty account": signed({"sub": "", "exp": later()}),
     "of an account with a NUL": signed({"sub": "a\0b", "exp": later()}),
     "of an account of 10 000 characters": signed({"sub": "a" * 4_000, "exp": later()}),
-    "with scopes in a list": signed({"sub": "a", "exp": later(), "scope": ["operator"]}),
+    "with a number as its scope": signed({"sub": "a", "exp": later(), "scope": 5}),
+    "with a number among its scopes": signed({"sub": "a", "exp": later(), "scp": ["operator", 5]}),
     "with an end beyond time": signed({"sub": "a", "exp": 10**18}),
     "with another algorithm": signed({"sub": "a", "exp": later()}, algorithm="HS512", secret=SECRET * 2),
     "without signature": jwt.encode({"sub": "a", "exp": later()}, key="", algorithm="none"),
@@ -126,35 +138,111 @@ def test_audience_and_issuer_are_checked_where_they_are_expected() -> None:
             picky.verify(bad)
 
 
-def test_a_key_set_verifies_by_key_id_and_never_by_the_token_s_algorithm(tmp_path: Path) -> None:
-    private_key = ec.generate_private_key(ec.SECP256R1())
-    public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(private_key.public_key()))
-    path = tmp_path / "keys.json"
-    path.write_text(json.dumps({"keys": [{**public, "kid": "first", "alg": "ES256", "use": "sig"}]}))
-    tokens = read_key_set(path)
-    claims = {"sub": "alice", "exp": later(), "scope": "orders:read"}
+def test_a_token_of_either_of_two_secrets_is_valid_and_of_a_third_is_not() -> None:
+    new = "the secret that tokens are signed with from now on"
+    rotating = HmacTokens(secret=new, previous_secret=SECRET)
 
-    good = jwt.encode(claims, private_key, algorithm="ES256", headers={"kid": "first"})
-    assert tokens.verify(good).scopes == {"orders:read"}
+    for secret in (new, SECRET):
+        assert rotating.verify(signed({"sub": "a", "exp": later()}, secret=secret)).account_id == "a"
+    for bad in BAD_TOKENS.values():
+        with pytest.raises(InvalidTokenError):
+            rotating.verify(bad)
+
+
+@pytest.fixture(scope="module")
+def issuer() -> TokenIssuer:
+    return TokenIssuer(port=1)
+
+
+@pytest.fixture(scope="module")
+def key_set_tokens(issuer: TokenIssuer) -> KeySetTokens:
+    return KeySetTokens(
+        keys=KeySetHolder(parse_key_set(issuer.public_keys())),
+        expected=ExpectedClaims(audience="fillwire", issuer=issuer.address),
+    )
+
+
+def test_a_key_set_verifies_by_key_id_and_never_by_the_token_s_algorithm(
+    issuer: TokenIssuer, key_set_tokens: KeySetTokens
+) -> None:
+    claims = {"sub": "alice", "exp": later(), "aud": "fillwire", "iss": issuer.address}
+    key = issuer.keys["first"]
+    bearer = key_set_tokens.verify(issuer.token("first"))
+
+    assert bearer.account_id == "demo"
+    assert {bearer.key_id} == key_set_tokens.keys.keys.thumbprints
 
     for bad in (
-        jwt.encode(claims, private_key, algorithm="ES256", headers={"kid": "second"}),
-        jwt.encode(claims, private_key, algorithm="ES256"),
+        jwt.encode(claims, key, algorithm="ES256"),
         jwt.encode(claims, SECRET, algorithm="HS256", headers={"kid": "first"}),
+        jwt.encode(claims, "", algorithm="none", headers={"kid": "first"}),
+        issuer.token("first", key=new_key()),
+        issuer.token("first", aud="another system"),
+        issuer.token("first", aud=None),
+        issuer.token("first", iss="https://another.issuer"),
+        issuer.token("first", iss=None),
         "nonsense",
     ):
-        with pytest.raises(InvalidTokenError):
-            tokens.verify(bad)
+        with pytest.raises(InvalidTokenError) as refused:
+            key_set_tokens.verify(bad)
+        assert not isinstance(refused.value, UnknownKeyError)
 
 
-@pytest.mark.parametrize(
-    "content", ["", "nonsense", "[]", "{}", '{"keys": []}', '{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}']
+def test_only_a_token_that_names_an_unknown_key_is_a_reason_to_ask_the_issuer(
+    issuer: TokenIssuer, key_set_tokens: KeySetTokens
+) -> None:
+    with pytest.raises(UnknownKeyError):
+        key_set_tokens.verify(issuer.token("second", key=new_key()))
+
+
+def test_a_key_that_left_the_set_verifies_no_more(issuer: TokenIssuer) -> None:
+    held = KeySetHolder(parse_key_set(issuer.public_keys()))
+    tokens = KeySetTokens(keys=held)
+    signed_before = issuer.token("first")
+    assert tokens.verify(signed_before).account_id == "demo"
+
+    held.replace(parse_key_set(key_set(public_entry(new_key(), "first"))))
+
+    with pytest.raises(InvalidTokenError):
+        tokens.verify(signed_before)
+
+
+def test_without_keys_no_token_is_called_invalid(issuer: TokenIssuer) -> None:
+    with pytest.raises(VerificationUnavailableError):
+        KeySetTokens(keys=KeySetHolder()).verify(issuer.token("first"))
+
+
+HEADER_VALUES = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_size=2), max_size=2)
 )
-def test_a_file_without_a_usable_key_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "keys.json").write_text(content)
 
-    with pytest.raises(ValueError):  # noqa: PT011 - whatever the file holds, this is how it is said
-        read_key_set(tmp_path / "keys.json")
+
+@given(
+    header=st.dictionaries(
+        st.sampled_from(["kid", "alg", "typ", "crit", "b64", "jwk", "cty"]), HEADER_VALUES, max_size=4
+    )
+)
+@example(header={"alg": ["ES256"]})
+@example(header={"alg": {}})
+@example(header={"kid": ["first"]})
+def test_no_header_of_a_token_raises_anything_else(
+    issuer: TokenIssuer, key_set_tokens: KeySetTokens, header: dict[str, object]
+) -> None:
+    _, payload, _ = issuer.token("first").split(".")
+    forged = "A" * 86  # A signature that can be decoded: else nothing would be looked at.
+    encoded = jwt.utils.base64url_encode(json.dumps({"alg": "ES256", "kid": "first"} | header).encode()).decode()
+
+    with pytest.raises(InvalidTokenError):
+        key_set_tokens.verify(f"{encoded}.{payload}.{forged}")
+
+
+@given(
+    claims=st.dictionaries(st.sampled_from(["sub", "exp", "nbf", "iat", "aud", "iss", "jti", "scope"]), HEADER_VALUES)
+)
+def test_no_claims_raise_anything_else(claims: dict[str, object]) -> None:
+    with suppress(InvalidTokenError):
+        content = json.dumps({"sub": "a", "exp": later()} | claims).encode()
+        TOKENS.verify(jwt.PyJWS().encode(content, SECRET, algorithm="HS256"))
 
 
 async def test_a_token_with_leeway_left_is_still_taken(api: Api) -> None:
