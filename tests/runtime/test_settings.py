@@ -1,11 +1,13 @@
 """The settings: what they take, what they refuse, and what they never show."""
 
+import secrets
+
 import pytest
 
 from runtime.commands.settings_table import show
 from runtime.settings import Settings, SettingsError, load_settings
 
-SECRET = "s" * 32
+SECRET = secrets.token_hex(16)
 
 
 @pytest.fixture(autouse=True)
@@ -190,7 +192,7 @@ def test_what_is_no_origin_is_a_sentence_at_the_start(monkeypatch: pytest.Monkey
     with pytest.raises(SettingsError, match=r"ALLOWED_ORIGINS: .*https://app\.example\.com") as refusal:
         load_settings()
 
-    assert given in str(refusal.value)
+    assert given.replace("u@", "***@") in str(refusal.value)
 
 
 def test_the_table_of_settings_masks_every_secret(
