@@ -17,7 +17,7 @@ from asyncpg.pgproto import pgproto
 from domain.model.errors import FillwireError
 from runtime.alerts.alerter import open_alerts
 from runtime.observability.log_throttling import LogThrottle, throttling
-from runtime.observability.logs import configure_logs, get_logger
+from runtime.observability.logs import configure_logs, get_logger, log_uncaught_errors
 from runtime.observability.metrics import Metrics
 from runtime.observability.telemetry import ProcessTelemetry
 from runtime.settings import Settings, SettingsError, load_settings
@@ -98,6 +98,7 @@ def run_process(name: str, main: ProcessMain, *, requires: Sequence[str] = ()) -
         secrets=settings.secrets(),
         gather_seconds=settings.log_gather_seconds,
     )
+    log_uncaught_errors()
     _warn_of_settings(settings, allowed)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(name, main, settings, throttle))
