@@ -7,8 +7,9 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from runtime.observability.masking import MASK
 from runtime.settings import Settings, SettingsError, load_settings
-from runtime.settings.addresses import MASK, masked_url
+from runtime.settings.addresses import masked_url
 from runtime.settings.insecure import find_risks
 from runtime.settings.secret_files import SUFFIX
 

@@ -10,9 +10,10 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
+from runtime.observability.masking import MASK
+
 WEB_PORTS = {"http": 80, "https": 443}
 HOST_MAX_CHARACTERS = 253
-MASK = "***"
 VERSION = "/v2"
 """Version of the venue's protocol: all paths begin with it."""
 

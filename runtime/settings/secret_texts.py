@@ -8,10 +8,6 @@ from urllib.parse import unquote, unquote_plus
 _LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)@")
 _SECRET_PARAMETER = re.compile(r"pass|pwd|secret|token|key|auth|sig|cred", re.IGNORECASE)
 _WEB = re.compile(r"(https?|wss?)://", re.IGNORECASE)
-_KEY_OF_ALERT = re.compile(r"(?=[^/@:?&=,#]*[0-9A-Z])[^/@:?&=,#]{8,}")
-"""A part that is long enough for a key, with a digit or a capital. Others would mask words of other lines."""
-_HOST_OF_ALERT = re.compile(r"(://(?:[^/?#]*@)?)[^/?#@]*\.[^/?#@]*")
-"""A host with a dot; without one it may be a key, as in `slack://key/…`."""
 
 
 def secrets_of_url(url: str) -> Iterator[str]:
@@ -31,10 +27,3 @@ def secrets_of_url(url: str) -> Iterator[str]:
         name, _, value = parameter.partition("=")
         if _SECRET_PARAMETER.search(unquote_plus(name)):
             yield from (value, unquote(value), unquote_plus(value))
-
-
-def secrets_of_alert_address(address: str) -> Iterator[str]:
-    """Yield an address of apprise and each of its parts that may be a key; most services have theirs in the path."""
-    yield address
-    yield from secrets_of_url(address)
-    yield from _KEY_OF_ALERT.findall(_HOST_OF_ALERT.sub(r"\1", address).partition("://")[2])

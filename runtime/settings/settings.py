@@ -13,7 +13,7 @@ from runtime.settings.process import ProcessSettings
 from runtime.settings.rate_limit import RateLimitSettings
 from runtime.settings.redis import RedisSettings
 from runtime.settings.secret_files import SecretFileError
-from runtime.settings.secret_texts import secrets_of_alert_address, secrets_of_url
+from runtime.settings.secret_texts import secrets_of_url
 from runtime.settings.venue import VenueSettings
 from runtime.settings.worker import JobSettings, SubmissionSettings
 
@@ -54,7 +54,7 @@ class Settings(
         """Return the values that must never be seen in a log: keys, and the passwords inside addresses."""
         names = type(self).model_fields.keys() - {"alert_urls"}
         texts = [text for name in sorted(names) for text in _secrets_of(name, getattr(self, name))]
-        texts += [text for address in self.alert_addresses for text in secrets_of_alert_address(address)]
+        texts += [text for address in self.alert_addresses for text in (address, *secrets_of_url(address))]
         return tuple(dict.fromkeys(text for text in texts if text and text != SIMULATOR_KEY))
 
 
