@@ -12,6 +12,9 @@ from domain.model.errors import OrderNotFoundError, UnavailableError
 from domain.ports.telemetry import Metric, Telemetry
 
 ERROR_ID_BYTES = 8
+SUGGESTION = "Did you mean"
+"""How graphql-core begins a suggestion. Its `hide_suggestions` and Strawberry's option leave some of them: of values of
+enums and of input fields in variables, and of a selection for a field without one."""
 
 
 class ErrorCode(StrEnum):
@@ -74,13 +77,17 @@ def with_code(error: GraphQLError, code: str) -> GraphQLError:
     return _replaced(error, error.message, {**(error.extensions or {}), "code": code})
 
 
-def public_error(error: GraphQLError, telemetry: Telemetry) -> GraphQLError:
-    """The error as the client may see it; logs what was not expected, once, under an error id."""
+def public_error(error: GraphQLError, telemetry: Telemetry, *, shows_suggestions: bool) -> GraphQLError:
+    """The error as the client may see it; logs what was not expected, once, under an error id.
+
+    Every error outside of the result unions passes here. So without `shows_suggestions` no name of the schema is
+    suggested, whichever rule, type or library made the message.
+    """
     cause = _cause(error)
     match cause:
         case None:
             # GraphQL's own complaint about the request, made without any of our code: a variable that does not fit.
-            return with_code(error, ErrorCode.BAD_USER_INPUT)
+            return with_code(error if shows_suggestions else _without_suggestion(error), ErrorCode.BAD_USER_INPUT)
         case ClientError():
             return _replaced(error, str(cause), {"code": cause.code})
         case OrderNotFoundError():
@@ -112,6 +119,12 @@ def _masked(error: GraphQLError, cause: BaseException, telemetry: Telemetry) -> 
     path = ".".join(map(str, error.path)) if error.path else None
     shown = internal_error(log_unexpected(cause, telemetry, path=path))
     return _replaced(error, shown.message, {**(shown.extensions or {})})
+
+
+def _without_suggestion(error: GraphQLError) -> GraphQLError:
+    """The error without graphql-core's last sentence. A client that sent these words sees less of its own text."""
+    message, has_suggestion, _ = error.message.partition(SUGGESTION)
+    return _replaced(error, message.rstrip(), {**(error.extensions or {})}) if has_suggestion else error
 
 
 def _cause(error: GraphQLError) -> BaseException | None:

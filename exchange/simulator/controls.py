@@ -1,7 +1,7 @@
 """The controls under /simulator: settings, scripts and records here, orders in `OrderControls`.
 
 They work while /v2 is down. Each requires the venue's key and secret, as /v2 does, since they fill and change
-orders.
+orders. Web pages get none, even with the key.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from exchange.simulator.answers import json_answer, refused_answer
+from exchange.simulator.browsers import refuse_pages
 from exchange.simulator.clock import CLOCK_OFFSET_MAX_SECONDS
 from exchange.simulator.journal import READ_DEFAULT_ENTRIES, READ_MAX_ENTRIES, Journal, entry_json
 from exchange.simulator.keys import VenueKeys
@@ -38,6 +39,7 @@ class Controls:
         scripts: ScriptedAnswers,
         log: RequestLog,
         new_id: Callable[[], str],
+        listening_host: str,
     ) -> None:
         self._venue = venue
         self._keys = keys
@@ -45,6 +47,7 @@ class Controls:
         self._journal = journal
         self._scripts = scripts
         self._log = log
+        self._listening_host = listening_host
         self._orders = OrderControls(venue, new_id=new_id)
         self._handlers: dict[tuple[str, str], Handler] = {
             ("GET", "/simulator/faults"): self._get_faults,
@@ -63,6 +66,7 @@ class Controls:
     async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """Answers one request; `path` is without the query. A wrong setting is a 400 that names its key."""
         try:
+            refuse_pages(request.headers, listening_host=self._listening_host)
             self._keys.check(request.headers)
             return await self._handler(request.method, path)(request)
         except VenueRefusalError as error:

@@ -153,6 +153,7 @@ class _Router:
             scripts=self._scripts,
             log=self._log,
             new_id=_new_client_order_id,
+            listening_host=config.host,
         )
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

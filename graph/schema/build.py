@@ -43,7 +43,7 @@ class Schema(CompilingSchema):
         """
         context: Context | None = execution_context.context if execution_context else None
         if context is not None:
-            errors[:] = [public_error(error, context.services.telemetry) for error in errors]
+            errors[:] = [_public_error(error, context) for error in errors]
 
 
 class UnderDeadline(SchemaExtension):
@@ -59,6 +59,11 @@ class UnderDeadline(SchemaExtension):
                     yield
             else:
                 yield
+
+
+def _public_error(error: GraphQLError, context: Context) -> GraphQLError:
+    services = context.services
+    return public_error(error, services.telemetry, shows_suggestions=services.settings.is_development)
 
 
 def build_schema(settings: GraphSettings) -> Schema:
@@ -100,7 +105,7 @@ def _engine_hooks(cache: DocumentCache, core: GraphQLSchema, settings: GraphSett
         find_document=find_document,
         deadline=Context.deadline,
         query_slot=Context.query_slot,
-        public_error=lambda error, context: public_error(error, context.services.telemetry),
+        public_error=_public_error,
         exact_types={format_decimal: Decimal, write_date_time: datetime},
         shared_results_max=settings.shared_results_max,
     )

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from runtime.alerts.grouping import AlertMessage
+from runtime.observability.masking import SecretMask
 from runtime.settings import SettingsError
 
 if TYPE_CHECKING:
     from apprise import Apprise
 
-MASK = "***"
 PART_MASKED_MIN_CHARACTERS = 3
 REASON_MAX_CHARACTERS = 300
 # They log addresses and payloads: apprise in its errors, urllib3 each path at DEBUG.
@@ -31,7 +31,7 @@ class Channel:
     def __init__(self, *, number: int, address: str, sender: "Apprise") -> None:
         self.name = f"{number} ({urlsplit(address).scheme})"
         self._sender = sender
-        self._secret_parts = secret_parts(address)
+        self._mask = SecretMask(secret_parts(address))
         self._thread: threading.Thread | None = None
 
     async def send(self, message: AlertMessage, *, within_seconds: float) -> str | None:
@@ -64,12 +64,7 @@ class Channel:
         if result:
             return None
         logged = "; ".join(entry.message for entry in result.logs())
-        return self._without_secrets(logged)[:REASON_MAX_CHARACTERS] or "the channel did not accept it"
-
-    def _without_secrets(self, text: str) -> str:
-        for part in self._secret_parts:
-            text = text.replace(part, MASK)
-        return text
+        return self._mask(logged)[:REASON_MAX_CHARACTERS] or "the channel did not accept it"
 
 
 def open_channels(addresses: Sequence[str]) -> Sequence[Channel]:

@@ -6,16 +6,20 @@ is throttled (`runtime.observability.log_throttling`).
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from types import TracebackType
+from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from runtime.observability.log_throttling import LogThrottle
-
-MASK = "***"
+from runtime.observability.masking import SecretMask
+from runtime.observability.printable import make_fields_printable, write_traceback
 
 # Uvicorn's start messages repeat our events; its errors keep their tracebacks.
 _WARNINGS_ONLY = ("uvicorn.error",)
@@ -50,7 +54,7 @@ def configure_logs(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _LogHandler(sys.stdout)
     handler.setFormatter(
         _MaskingFormatter(
             secrets=secrets,
@@ -79,15 +83,31 @@ def _renderer(process: str, *, plain: bool) -> list[Processor]:
     if not plain:
         return [structlog.processors.format_exc_info, _process_name(process), structlog.processors.JSONRenderer()]
     return [
+        make_fields_printable,
         structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(),
             pad_event_to=0,
             pad_level=False,
-            # Where rich is installed the default prints the locals of every frame: tokens, and a second of CPU for each
-            # traceback (measured: forty canceled requests held a stopping API up for forty seconds).
-            exception_formatter=structlog.dev.plain_traceback,
-        )
+            exception_formatter=write_traceback,
+        ),
     ]
+
+
+def log_uncaught_errors() -> None:
+    """Have errors that nobody catches logged, with secrets masked: Python writes them to standard error as they are."""
+    log = get_logger()
+
+    def crashed(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+        log.critical("crashed", exc_info=error)
+
+    def failed(arguments: threading.ExceptHookArgs) -> None:
+        name = arguments.thread.name if arguments.thread is not None else None
+        log.error("thread_failed", thread=name, exc_info=arguments.exc_value)
+
+    def ignored(arguments: "sys.UnraisableHookArgs") -> None:
+        log.error("error_ignored", where=arguments.err_msg, of=repr(arguments.object), exc_info=arguments.exc_value)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = crashed, failed, ignored
 
 
 def get_logger() -> FilteringBoundLogger:
@@ -103,13 +123,27 @@ class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
         self, *, secrets: Sequence[str], foreign_pre_chain: list[Processor], processors: list[Processor]
     ) -> None:
         super().__init__(processors=processors, foreign_pre_chain=foreign_pre_chain)
-        self._secrets = secrets
+        self._mask = SecretMask(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return text
+        return self._mask(super().format(record))
+
+
+class _LogHandler(logging.StreamHandler[TextIO]):
+    """A handler whose own failures show nothing of the line: the library's prints all its arguments, unmasked."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Write in the line's place that it is lost."""
+        kind = sys.exc_info()[0]
+        fields = {
+            "event": "log_line_lost",
+            "level": "error",
+            "library": record.name,
+            "error": getattr(kind, "__name__", ""),
+        }
+        lost = logging.LogRecord("fillwire", logging.ERROR, "", 0, fields, (), None)
+        with suppress(Exception):
+            self.stream.write(self.format(lost) + self.terminator)
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -16,10 +17,12 @@ from asyncpg.pgproto import pgproto
 from domain.model.errors import FillwireError
 from runtime.alerts.alerter import open_alerts
 from runtime.observability.log_throttling import LogThrottle, throttling
-from runtime.observability.logs import configure_logs, get_logger
+from runtime.observability.logs import configure_logs, get_logger, log_uncaught_errors
 from runtime.observability.metrics import Metrics
 from runtime.observability.telemetry import ProcessTelemetry
 from runtime.settings import Settings, SettingsError, load_settings
+from runtime.settings.insecure import NAMES, Risk, refuse_insecure, unknown_names
+from runtime.settings.secret_files import is_open_to_others, secret_files
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
@@ -84,6 +87,7 @@ def run_process(name: str, main: ProcessMain, *, requires: Sequence[str] = ()) -
     try:
         settings = load_settings()
         settings.require(*requires)
+        allowed = refuse_insecure(settings, process=name)
     except SettingsError as error:
         print(f"fillwire {name} cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - there is no log without settings
         return EXIT_BAD_SETTINGS
@@ -94,8 +98,23 @@ def run_process(name: str, main: ProcessMain, *, requires: Sequence[str] = ()) -
         secrets=settings.secrets(),
         gather_seconds=settings.log_gather_seconds,
     )
+    log_uncaught_errors()
+    _warn_of_settings(settings, allowed)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(name, main, settings, throttle))
+
+
+def _warn_of_settings(settings: Settings, allowed: Sequence[Risk]) -> None:
+    """Log what a person should know about the settings, though the process starts with them."""
+    log = get_logger()
+    for risk in allowed:
+        log.warning("insecure_setting_allowed", setting=risk.setting.upper(), allowed_by=risk.name)
+    for name in unknown_names(settings):
+        log.warning("insecure_name_unknown", name=name, known=", ".join(NAMES), next="allows nothing")
+    environment = {name.lower(): value for name, value in os.environ.items()}
+    for setting, path in secret_files(Settings.model_fields, environment):
+        if is_open_to_others(path):
+            log.warning("secret_file_open_to_others", setting=setting.upper(), file=str(path), fix="chmod o-rwx")
 
 
 async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]]) -> None:

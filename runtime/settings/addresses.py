@@ -6,9 +6,11 @@ Most of it cannot be left to the code that connects: a request is under way ther
 import re
 from collections.abc import Sequence
 from ipaddress import IPv6Address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import SecretStr
+
+from runtime.observability.masking import MASK
 
 WEB_PORTS = {"http": 80, "https": 443}
 HOST_MAX_CHARACTERS = 253
@@ -26,8 +28,13 @@ def server_url(value: SecretStr | None, *, schemes: Sequence[str]) -> SecretStr 
 
     Without this a process would fail with a traceback much later, when it connects.
     """
-    if value is not None and not is_address(value.get_secret_value(), schemes=schemes):
+    if value is None:
+        return value
+    if not is_address(value.get_secret_value(), schemes=schemes):
         raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}, its port a number")
+    if urlsplit(value.get_secret_value()).netloc.count("@") > 1:
+        # Drivers disagree about where the host begins, and would show a part of the password as the host.
+        raise ValueError("holds more than one @: write the one in the user or the password as %40")
     return value
 
 
@@ -35,10 +42,13 @@ def is_address(text: str, *, schemes: Sequence[str]) -> bool:
     """Return whether a database's or a queue's driver may be able to read it."""
     try:
         parts = urlsplit(text)
+    except ValueError:
+        return False
+    try:
         port = parts.port
     except ValueError:
         # The port is not a number. A list of hosts, each with a port, is left to asyncpg.
-        return text.startswith("postgres") and "," in text
+        return parts.scheme in schemes and parts.scheme.startswith("postgres") and "," in parts.netloc
     return parts.scheme in schemes and port != 0
 
 
@@ -80,7 +90,9 @@ def origin(text: str) -> str:
     """Return the origin in a browser's form (RFC 6454, section 6.2), or `*`. Raise ValueError."""
     if text == "*":
         return text
-    refusal = ValueError(f"{text} is no origin; write it like https://app.example.com or http://app.example.com:8080")
+    refusal = ValueError(
+        f"{masked_url(text)} is no origin; write it like https://app.example.com or http://app.example.com:8080"
+    )
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -92,6 +104,25 @@ def origin(text: str) -> str:
         raise refusal
     suffix = "" if port in {None, WEB_PORTS[parts.scheme]} else f":{port}"
     return f"{parts.scheme}://{host.lower()}{suffix}"
+
+
+def masked_url(text: str) -> str:
+    """Return the text for people: of a URL user, password, query and fragment are masked, of any other text nothing."""
+    scheme, is_url, _ = text.partition("://")
+    if not is_url:
+        return text
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return f"{scheme}://{MASK}"
+    _, login, host = parts.netloc.rpartition("@")
+    return urlunsplit(
+        parts._replace(
+            netloc=f"{MASK}@{host}" if login else host,
+            query=MASK if parts.query else "",
+            fragment=MASK if parts.fragment else "",
+        )
+    )
 
 
 def _split(text: str) -> SplitResult | None:

@@ -67,6 +67,12 @@ class AuthSettings(SettingsGroup):
                 raise ValueError(f"{name.upper()} must be 32 bytes or longer (RFC 7518, section 3.2)")
         return self
 
+    @property
+    def are_token_keys_discovered(self) -> bool:
+        """Whether the keys are those that the issuer's configuration names: nothing but TOKEN_ISSUER says where."""
+        others = (self.token_secret, self.token_secret_previous, self.token_jwks_file, self.token_jwks_url)
+        return self.token_issuer is not None and not any(others)
+
     def token_problems(self) -> Sequence[str]:
         """Return a sentence for each reason why these settings do not say whose tokens are valid.
 
@@ -83,7 +89,7 @@ class AuthSettings(SettingsGroup):
             return [f"{' and '.join(issuers)} are both set: set one of them."]
         if not issuers and self.token_issuer is None:
             return [NO_TOKEN_KEY]
-        return [*self._missing_claims(), *self._issuer_problems(is_discovered=not issuers)]
+        return [*self._missing_claims(), *self._issuer_problems()]
 
     def _missing_claims(self) -> Sequence[str]:
         missing = [name for name in ("TOKEN_AUDIENCE", "TOKEN_ISSUER") if getattr(self, name.lower()) is None]
@@ -91,9 +97,9 @@ class AuthSettings(SettingsGroup):
         why = "without it, tokens that the issuer made out for other systems would be accepted"
         return [f"{names} must be set with an issuer's keys: {why}."] if missing else []
 
-    def _issuer_problems(self, *, is_discovered: bool) -> Sequence[str]:
+    def _issuer_problems(self) -> Sequence[str]:
         """Check the issuer as an address, where its keys are to be found (OpenID Connect Discovery 1.0, section 3)."""
-        if not is_discovered or self.token_issuer is None:
+        if not self.are_token_keys_discovered or self.token_issuer is None:
             return []
         try:
             web_address(self.token_issuer)

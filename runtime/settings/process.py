@@ -1,8 +1,10 @@
 """Where a process listens, how it logs, and whether it runs in development."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
 from runtime.processes.crash_points import read_crash_at
 from runtime.settings.group import Seconds, SettingsGroup
@@ -19,6 +21,9 @@ class ProcessSettings(SettingsGroup):
     fillwire_env: Literal["development", "production"] = Field(
         "production", description="development allows GraphiQL and introspection"
     )
+    allow_insecure: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Names of unsafe settings that do not stop the start in production, separated by commas"
+    )
     graphiql_allowed: bool = Field(
         default=False, description="GraphiQL and introspection in production too; the page holds no token there"
     )
@@ -27,6 +32,11 @@ class ProcessSettings(SettingsGroup):
     log_gather_seconds: Seconds = Field(10.0, description="How often the count of a repeated event is logged")
     stop_within_seconds: Seconds = Field(12.0, description="How long running work may take to finish at a stop")
     crash_at: str | None = Field(None, description="Fault runs: where to crash, name:probability, separated by commas")
+
+    @field_validator("allow_insecure", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        return tuple(name for name in re.split(r"[,\s]+", value) if name) if isinstance(value, str) else value
 
     @field_validator("crash_at")
     @classmethod

@@ -1,8 +1,8 @@
 """All settings of a process, composed of one group for each concern and read from the environment once."""
 
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from runtime.settings.alerts import AlertSettings
 from runtime.settings.api import DocumentSettings, HttpSettings, WebSocketSettings
@@ -12,6 +12,8 @@ from runtime.settings.ingest import IngestSettings
 from runtime.settings.process import ProcessSettings
 from runtime.settings.rate_limit import RateLimitSettings
 from runtime.settings.redis import RedisSettings
+from runtime.settings.secret_files import SecretFileError
+from runtime.settings.secret_texts import secrets_of_url
 from runtime.settings.venue import VenueSettings
 from runtime.settings.worker import JobSettings, SubmissionSettings
 
@@ -50,20 +52,32 @@ class Settings(
 
     def secrets(self) -> tuple[str, ...]:
         """Return the values that must never be seen in a log: keys, and the passwords inside addresses."""
-        keys = (self.token_secret, self.token_secret_previous, self.exchange_secret, self.exchange_key)
-        texts = [key.get_secret_value() for key in keys if key is not None]
-        addresses = [url.get_secret_value() for url in (self.database_url, self.redis_url) if url is not None]
-        texts += [urlsplit(address).password or "" for address in addresses]
-        texts += self.alert_addresses
-        return tuple(text for text in texts if text and text != SIMULATOR_KEY)
+        names = type(self).model_fields.keys() - {"alert_urls"}
+        texts = [text for name in sorted(names) for text in _secrets_of(name, getattr(self, name))]
+        texts += [text for address in self.alert_addresses for text in (address, *secrets_of_url(address))]
+        return tuple(dict.fromkeys(text for text in texts if text and text != SIMULATOR_KEY))
 
 
 def load_settings() -> Settings:
     """Read the environment. Raise SettingsError with a sentence for each value to fix."""
     try:
         return Settings()
+    except SecretFileError as error:
+        raise SettingsError(str(error)) from None
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(dict(problem)) for problem in error.errors())) from None
+
+
+def _secrets_of(name: str, value: object) -> Iterator[str]:
+    """Yield what must not be seen of a setting's value: a key itself, of an address what is secret in it."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _secrets_of(name, part)
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and "://" in text:
+        yield from secrets_of_url(text)
+    if isinstance(value, SecretStr) and not name.endswith("_url"):
+        yield value.get_secret_value()
 
 
 def _sentence(problem: dict[str, object]) -> str:

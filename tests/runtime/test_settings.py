@@ -1,11 +1,14 @@
 """The settings: what they take, what they refuse, and what they never show."""
 
+import re
+import secrets
+
 import pytest
 
 from runtime.commands.settings_table import show
 from runtime.settings import Settings, SettingsError, load_settings
 
-SECRET = "s" * 32
+SECRET = secrets.token_hex(16)
 
 
 @pytest.fixture(autouse=True)
@@ -190,7 +193,7 @@ def test_what_is_no_origin_is_a_sentence_at_the_start(monkeypatch: pytest.Monkey
     with pytest.raises(SettingsError, match=r"ALLOWED_ORIGINS: .*https://app\.example\.com") as refusal:
         load_settings()
 
-    assert given in str(refusal.value)
+    assert given.replace("u@", "***@") in str(refusal.value)
 
 
 def test_the_table_of_settings_masks_every_secret(
@@ -206,6 +209,49 @@ def test_the_table_of_settings_masks_every_secret(
     assert "PLACEMENT_BACKOFF_SECONDS" in output
     assert SECRET not in output
     assert "hidden" not in output
+
+
+def test_the_table_of_settings_masks_logins_and_queries_of_every_address(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOKEN_SECRET", SECRET)
+    monkeypatch.setenv("EXCHANGE_STREAM_URL", "wss://venue.example/stream?key=hidden")
+    monkeypatch.setenv("TOKEN_JWKS_URL", "https://issuer.example/jwks?token=hidden")
+
+    show()
+
+    output = capsys.readouterr().out
+    assert "wss://venue.example/stream?***" in output
+    assert "https://issuer.example/jwks?***" in output
+    assert "hidden" not in output
+
+
+def test_an_unusable_environment_shows_which_settings_are_given_and_no_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOKEN_SECRET_FILE", "/nowhere/secret")
+    monkeypatch.setenv("ALLOWED_ORIGINS", "https://user:hidden@desk.example")
+
+    code = show()
+
+    output = capsys.readouterr().out
+    assert code == 2
+    assert re.search(r"^TOKEN_SECRET +\*\*\* ", output, re.MULTILINE)
+    assert "TOKEN_SECRET_FILE: /nowhere/secret cannot be used" in output
+    assert "hidden" not in output
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_a_second_at_sign_is_refused_because_drivers_read_it_differently(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    scheme = {"DATABASE_URL": "postgresql", "REDIS_URL": "redis"}[name]
+    monkeypatch.setenv(name, f"{scheme}://user:hid@den@127.0.0.1/0")
+
+    with pytest.raises(SettingsError, match="%40") as refused:
+        load_settings()
+
+    assert "den" not in str(refused.value)
 
 
 def test_the_lease_outlasts_two_look_ups_and_a_send() -> None:

@@ -50,6 +50,7 @@ class Simulator:
     def control(self, path: str, body: object, method: str = "POST") -> dict[str, str]:
         data = json.dumps(body).encode()
         url, headers = f"{self.url}/simulator/{path}", {"APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": KEY}
+        headers["Content-Type"] = "application/json"  # Without it urllib names that of a form.
         request = urllib.request.Request(url, data=data, method=method, headers=headers)  # noqa: S310  # Our own.
         with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as response:  # noqa: S310  # Our own.
             return json.load(response)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 SETTINGS: Mapping[str, str] = {
     "LOG_FORMAT": "plain",
+    "ALLOW_INSECURE": "crash-points",
     "LOG_LEVEL": "WARNING",
     "PLACEMENT_TIMEOUT_SECONDS": "1",  # The lease is six times that.
     "PLACEMENT_SETTLE_SECONDS": "1.5",  # The exchange hides orders for less.

@@ -14,6 +14,7 @@ from tools.devstack.errors import LocalStackError
 from tools.devstack.folder import delete_folder, prepare_folder
 from tools.devstack.identity import nobody_folder
 from tools.devstack.processes import ROOT
+from tools.devstack.secret_files import read_secret_files
 from tools.devstack.stack import up
 from tools.devstack.tokens import DEMO_ACCOUNT, DEMO_SCOPES, TTL_SECONDS, mint, signing_secret
 
@@ -33,6 +34,7 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace, folder: Path) -> None:
+    read_secret_files(os.environ)
     if arguments.command == "up":
         asyncio.run(_run_until_signal(folder, apis=arguments.api, workers=arguments.workers))
     elif arguments.command == "token":

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.processes import RunningProcess, running
 from tests.support.servers import PostgresServer, TestServer
+from tests.support.system import TOKEN_SECRET
 from tools.devstack.ports import free_port
 
 END_SECONDS = 25.0
@@ -22,7 +23,7 @@ PROCESSES = ("api", "worker", "ingest")
 @asynccontextmanager
 async def ended(name: str, environment: Mapping[str, str]) -> AsyncIterator[RunningProcess]:
     """The process after its end."""
-    settings = {"TOKEN_SECRET": "s" * 32, "LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
+    settings = {"TOKEN_SECRET": TOKEN_SECRET, "LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
     async with running(["-m", "runtime", name], environment=settings) as process:
         await process.ends(within_seconds=END_SECONDS)
         yield process
@@ -68,7 +69,10 @@ async def test_migrating_with_a_wrong_password_says_that_the_login_is_refused(po
 
 @pytest.mark.parametrize("name", ["migrate", "api"])
 async def test_a_host_that_nobody_knows_is_named(name: str, redis_url: str) -> None:
-    environment = {"DATABASE_URL": "postgresql://user:password@no-such-host.invalid/name", "REDIS_URL": redis_url}
+    environment = {
+        "DATABASE_URL": "postgresql://user:password@no-such-host.invalid/name?sslmode=require",
+        "REDIS_URL": redis_url,
+    }
 
     exit_code = await says(name, environment, "cannot be reached", "DATABASE_URL")
 

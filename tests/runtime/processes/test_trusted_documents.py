@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.audited_api import running_api
 from tests.support.processes import running
+from tests.support.system import TOKEN_SECRET
 
 GOOD = "query Viewer { viewer { accountId } }"
 BAD = "query Renamed { viewer { customerId } }"
@@ -61,7 +62,7 @@ async def test_an_api_does_not_start_on_settings_that_name_no_documents(
 
 async def refuses_to_start(settings: dict[str, str]) -> str:
     """What an API that must not start with these settings says."""
-    environment = {"TOKEN_SECRET": "s" * 32, "LOG_FORMAT": "plain", **settings}
+    environment = {"TOKEN_SECRET": TOKEN_SECRET, "LOG_FORMAT": "plain", **settings}
     async with running(["-m", "runtime", "api"], environment=environment) as process:
         assert await process.ends(within_seconds=20) == 2
     return "\n".join(process.output)

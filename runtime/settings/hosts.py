@@ -1,0 +1,95 @@
+"""What the host of an address says about where it is: on this machine, in a private network, or anywhere. Pure.
+
+No name is looked up: an answer could differ from the one that the driver gets a moment later, and a start must not wait
+for a resolver.
+"""
+
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import inet_aton
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+LOOPBACK_DOMAIN = "localhost"
+"""RFC 6761, section 6.3."""
+PRIVATE_DOMAINS = ("local", "internal", "home.arpa")
+"""Never delegated in the public DNS: RFC 6762, section 3; ICANN resolution 2024.07.29.06; RFC 8375."""
+ENCRYPTING_MODES = ("require", "verify-ca", "verify-full")
+"""The values of `sslmode` with which a driver of PostgreSQL never goes on without TLS."""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether the host is this machine: a loopback address, `localhost`, or a name under it."""
+    address = _ip_address(host)
+    return address.is_loopback if address is not None else _is_under(host, LOOPBACK_DOMAIN)
+
+
+def is_private(host: str) -> bool:
+    """Return whether the host is this machine or in a private network.
+
+    A name without a dot is one of a container network or of a file of hosts. Names with dots are private only under a
+    domain that the public DNS never has.
+    """
+    address = _ip_address(host)
+    if address is not None:
+        return not address.is_global
+    return "." not in host.rstrip(".") or any(_is_under(host, domain) for domain in (LOOPBACK_DOMAIN, *PRIVATE_DOMAINS))
+
+
+def url_host(url: str) -> str:
+    """Return the host of an http or ws URL, in lower case and without brackets."""
+    return urlsplit(url).hostname or ""
+
+
+def is_plain_redis(url: str) -> bool:
+    """Return whether Redis is reached without TLS at an address that is not private."""
+    parts = urlsplit(url)
+    # As redis-py reads it: `host` of the query counts when the URL itself has none.
+    host = unquote(parts.hostname or "") or dict(parse_qsl(parts.query)).get("host", LOOPBACK_DOMAIN)
+    return parts.scheme == "redis" and not is_private(host)
+
+
+def is_plain_postgres(url: str, environment: Mapping[str, str]) -> bool:
+    """Return whether PostgreSQL may be reached without TLS at an address that is not private.
+
+    asyncpg falls back to a plain connection unless `sslmode` forbids it. What the URL does not say it takes from
+    PGHOST, PGSSLMODE and a service file; that file is not read here, so its hosts count as public.
+    """
+    options = dict(parse_qsl(urlsplit(url).query))
+    mode = options.get("sslmode") or environment.get("PGSSLMODE", "prefer")
+    if mode in ENCRYPTING_MODES:
+        return False
+    hosts = _postgres_hosts(url, options, environment)
+    if not hosts:
+        return "service" in options or bool(environment.get("PGSERVICE"))
+    return not all(host.startswith("/") or is_private(host) for host in hosts)
+
+
+def _postgres_hosts(url: str, options: Mapping[str, str], environment: Mapping[str, str]) -> Sequence[str]:
+    """Return the hosts in asyncpg's order of precedence; folders of Unix sockets begin with a slash."""
+    listed = urlsplit(url).netloc.rpartition("@")[2] or options.get("host", "")
+    if not listed and "service" not in options and "PGSERVICE" not in environment:
+        listed = environment.get("PGHOST", "")
+    return [_without_port(unquote(entry)) for entry in listed.split(",") if entry]
+
+
+def _without_port(entry: str) -> str:
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry if entry.startswith("/") else entry.partition(":")[0]
+
+
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that the text is, or None for a name. Resolvers also take `127.1` and one decimal number."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            return IPv4Address(inet_aton(host))
+        except (OSError, ValueError):
+            return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return address if mapped is None else mapped
+
+
+def _is_under(host: str, domain: str) -> bool:
+    return f".{host.rstrip('.').lower()}".endswith(f".{domain}")
