@@ -52,7 +52,9 @@ class Settings(
         """Return the values that must never be seen in a log: keys, and the passwords inside addresses."""
         keys = (self.token_secret, self.exchange_secret, self.exchange_key)
         texts = [key.get_secret_value() for key in keys if key is not None]
-        addresses = [url.get_secret_value() for url in (self.database_url, self.redis_url) if url is not None]
+        texts += self.role_passwords.values()
+        urls = (self.database_url, self.migrate_database_url, self.redis_url)
+        addresses = [url.get_secret_value() for url in urls if url is not None]
         texts += [urlsplit(address).password or "" for address in addresses]
         texts += self.alert_addresses
         return tuple(text for text in texts if text and text != SIMULATOR_KEY)
