@@ -91,7 +91,8 @@ def granting(names: Mapping[Role, str]) -> Iterator[str]:
                 yield f"GRANT {privileges} ON TABLE {table} TO {quoted(names[role])}"
     for function, callers in FUNCTIONS.items():
         yield f"REVOKE ALL ON FUNCTION {function} FROM {others}"
-        yield f"GRANT EXECUTE ON FUNCTION {function} TO {', '.join(quoted(names[role]) for role in callers)}"
+        for role in callers:
+            yield f"GRANT EXECUTE ON FUNCTION {function} TO {quoted(names[role])}"
     yield "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC"
 
 

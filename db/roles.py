@@ -162,4 +162,4 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
 }
 
 FUNCTIONS: Mapping[str, Sequence[Role]] = {"wait_for_orders_before_halts()": (Role.API, Role.OPERATOR)}
-"""The functions that run with their owner's rights, and who may call them."""
+"""Our functions and who may call them: those that run with their owner's rights. Of triggers nobody calls any."""
