@@ -36,7 +36,7 @@ WRITE_QUEUE_MAX_ORDERS = 4_096
 
 class PostgresOrderStore(OrderStore):
     """Orders in PostgreSQL. `venue` is the name under which its executions are stored; `max_orders_per_second` holds
-    for accounts whose limits name no other."""
+    for accounts whose limits name no other. With `requests_only` reports of the venue cannot be written."""
 
     def __init__(
         self,
@@ -47,9 +47,10 @@ class PostgresOrderStore(OrderStore):
         insert_batch_max_orders: int = INSERT_BATCH_MAX_ORDERS,
         insert_queue_max_orders: int = INSERT_QUEUE_MAX_ORDERS,
         max_orders_per_second: int | None = None,
+        requests_only: bool = False,
     ) -> None:
         self._inserter = OrderInserter(database, max_orders_per_second)
-        self._writer = OrderWriter(database, venue)
+        self._writer = OrderWriter(database, venue, requests_only)
         self._claimer = OrderClaimer(database, venue)
         self._telemetry = telemetry
         self._waiting = {

@@ -4,7 +4,8 @@ Accepting and claiming read `trading_halts` in the statement that writes, so wha
 it. What began before holds ROW SHARE on the table until its own commit, which comes with FOR KEY SHARE; EXCLUSIVE waits
 for exactly those, in a queue that nobody can jump, and for no reader: neither a dump nor a forgotten transaction keeps
 a halt from being answered. So the orders pay nothing for it, and when `halt` returns, none that it concerns is stored
-or claimed any more.
+or claimed any more. To lock a table takes the right to change all of it, so the tables' owner made a function that does
+it, and nothing else, for the roles that halt (`db.roles`).
 """
 
 from collections.abc import Collection, Sequence
@@ -28,7 +29,12 @@ HALT = """
 INSERT INTO trading_halts (id, account_id, halted_at, halted_by, halt_reason) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (account_id) WHERE resumed_at IS NULL DO NOTHING
 """
-WAIT = "DO $$ BEGIN LOCK TABLE trading_halts IN EXCLUSIVE MODE; END $$"
+WAIT = "SELECT wait_for_orders_before_halts()"
+WAIT_FUNCTION = """
+CREATE OR REPLACE FUNCTION wait_for_orders_before_halts() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp
+AS $$ BEGIN LOCK TABLE trading_halts IN EXCLUSIVE MODE; END $$
+"""
 OPEN_HALT = "SELECT h.* FROM trading_halts AS h WHERE h.account_id = $1 AND h.resumed_at IS NULL"
 RESUME = """
 UPDATE trading_halts AS h SET resumed_at = now(), resumed_by = $2, resume_reason = $3
@@ -100,6 +106,11 @@ class PostgresTradingHalts(TradingHalts):
         rows = await self.database.fetch(HALTED, list(set(account_ids)))
         halted = {row["account_id"] for row in rows}
         return [EVERYBODY in halted or account_id in halted for account_id in account_ids]
+
+
+def wait_function(schema: str) -> str:
+    """Return the statement that makes the function of WAIT, for the tables of the schema, an identifier of SQL."""
+    return WAIT_FUNCTION.format(schema=schema)
 
 
 def _name(text: str) -> str:

@@ -17,7 +17,7 @@ PROCESSES = {
     "worker": "place and cancel orders at the exchange",
     "ingest": "follow the exchange's execution stream",
     "exchange": "run the simulated exchange on EXCHANGE_PORT",
-    "migrate": "bring the database's tables up to date, then end",
+    "migrate": "bring the database's tables and roles up to date, then end",
 }
 
 
@@ -26,6 +26,8 @@ def main(*, program: str = "fillwire") -> int:
     parsed = _parser(program).parse_args()
     if parsed.command == "settings":
         return int(import_module("runtime.commands.settings_table").show())
+    if parsed.command == "migrate" and parsed.print_roles:
+        return int(import_module("runtime.commands.role_script").show())
     if parsed.command == "alerts":
         return int(import_module("runtime.commands.alerts").test())
     if parsed.command == "instruments":
@@ -43,8 +45,10 @@ def main(*, program: str = "fillwire") -> int:
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program, description="One process of Fillwire.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in PROCESSES.items():
-        commands.add_parser(name, help=summary, description=summary)
+    parsers = {name: commands.add_parser(name, help=text, description=text) for name, text in PROCESSES.items()}
+    parsers["migrate"].add_argument(
+        "--print-roles", action="store_true", help="print the SQL that makes the database's roles, and do nothing else"
+    )
     commands.add_parser("settings", help="print every setting with its unit, default and current value")
     instruments = commands.add_parser("instruments", help="load what can be traded")
     actions = instruments.add_subparsers(dest="action", required=True, metavar="ACTION")

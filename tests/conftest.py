@@ -50,11 +50,11 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServ
 @pytest.fixture(scope="session")
 async def migrated_template(postgres_server: PostgresServer) -> str:
     """The URL of a database with Fillwire's tables, migrated once and copied for each test."""
-    from db.migrate import upgrade  # noqa: PLC0415  # Tests without a database need not wait for these imports.
+    from tests.support.migrated import migrate  # noqa: PLC0415  # Tests without a database need not wait for these imports.
 
     url = await postgres_server.create_database()
     # In a thread, because migrations run an event loop of their own.
-    await asyncio.to_thread(upgrade, url)
+    await asyncio.to_thread(migrate, url)
     return url
 
 

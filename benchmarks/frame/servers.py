@@ -17,6 +17,7 @@ from db.engine import open_database
 from db.instrument_catalog import PostgresInstrumentCatalog
 from domain.model.values import Instrument
 from tests.support.processes import ROOT, RunningProcess, running
+from tools.devstack.database_roles import role_url
 from tools.devstack.ports import free_port
 
 TOKEN_SECRET = secrets.token_hex(32)
@@ -75,7 +76,11 @@ class Gateway:
         return await self.run(
             ["-m", "runtime", head],
             port=port,
-            settings={PORT_SETTINGS[head]: str(port), **(settings or {})},
+            settings={
+                PORT_SETTINGS[head]: str(port),
+                "DATABASE_URL": role_url(self.database_url, head),
+                **(settings or {}),
+            },
         )
 
     async def run(

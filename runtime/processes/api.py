@@ -53,7 +53,7 @@ async def run(process: Process) -> None:
             tokens_max=settings.verified_tokens_max,
             clock=utc_now,
         )
-        database = await stack.enter_async_context(open_database(process))
+        database = await stack.enter_async_context(open_database(process, requests_only=True))
         await database.require_prefix()
         redis = await stack.enter_async_context(open_redis(process, publish_pause_seconds=PUBLISH_PAUSE_SECONDS))
         hub = await stack.enter_async_context(

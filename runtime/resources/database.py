@@ -73,8 +73,9 @@ class DatabaseResources:
 
 
 @asynccontextmanager
-async def open_database(process: Process) -> AsyncIterator[DatabaseResources]:
-    """Open the database. It opens also while PostgreSQL is down: its calls raise UnavailableError then.
+async def open_database(process: Process, *, requests_only: bool = False) -> AsyncIterator[DatabaseResources]:
+    """Open the database. It opens also while PostgreSQL is down: its calls raise UnavailableError then. With
+    `requests_only` orders are stored and canceled, and nothing that the venue reports is written.
 
     Raises SettingsError when the host of DATABASE_URL is unknown or the login is refused, DatabaseNotReadyError when
     the tables are missing or too old.
@@ -97,6 +98,7 @@ async def open_database(process: Process) -> AsyncIterator[DatabaseResources]:
             insert_batch_max_orders=settings.accept_batch_orders_max,
             insert_queue_max_orders=settings.accept_waiting_orders_max,
             max_orders_per_second=settings.orders_per_second_max or None,
+            requests_only=requests_only,
         )
         prices = PostgresInstrumentPrices(database, cache_seconds=settings.limits_cache_seconds)
         yield DatabaseResources(

@@ -21,6 +21,7 @@ API = frozenset({"api"})
 INGEST = frozenset({"ingest"})
 VENUE_CLIENTS = frozenset({"worker", "ingest", "instruments"})
 REDIS_CLIENTS = frozenset({"api", "worker", "ingest"})
+MIGRATE = frozenset({"migrate"})
 SIMULATOR = "exchange"
 """This process uses none of these settings."""
 
@@ -162,6 +163,17 @@ RISKS: Sequence[Risk] = (
         is_unsafe=lambda settings, environment: is_plain_postgres(_secret(settings, "database_url"), environment),
         wrong=_PUBLIC,
         danger="anybody on the way reads the password and can change orders",
+        fix="add ?sslmode=verify-full",
+    ),
+    Risk(
+        name="database-plain",
+        setting="migrate_database_url",
+        processes=MIGRATE,
+        is_unsafe=lambda settings, environment: is_plain_postgres(
+            _secret(settings, "migrate_database_url"), environment
+        ),
+        wrong=_PUBLIC,
+        danger="anybody on the way reads the owner's password and can change everything",
         fix="add ?sslmode=verify-full",
     ),
     Risk(

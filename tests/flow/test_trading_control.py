@@ -100,7 +100,7 @@ async def test_what_was_stored_before_a_halt_is_sent_after_it(database_url: str,
 
 async def test_a_halt_from_the_command_line_holds_in_running_processes(two: System) -> None:
     async def run(*arguments: str) -> tuple[int, str]:
-        async with running(["-m", "runtime", *arguments], environment=two.environment) as command:
+        async with running(["-m", "runtime", *arguments], environment=two.environment_of(arguments[0])) as command:
             code = await command.ends(within_seconds=20)
             await eventually(lambda: command.silent, within_seconds=5)
             return code, "\n".join(command.output)

@@ -12,6 +12,7 @@ import aiohttp
 
 from tests.support.processes import RunningProcess, running
 from tests.support.system import APPLE, TOKEN_SECRET, token
+from tools.devstack.database_roles import role_url
 from tools.devstack.ports import free_port
 
 INSTRUMENTS = ("isin", "symbol", "name", "currency", "tick_size", "lot_size", "tradable")
@@ -49,7 +50,7 @@ async def running_api(
     """An API with these settings beside those of production, until the block ends."""
     port = free_port()
     environment = {
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": role_url(database_url, "api"),
         "REDIS_URL": redis_url,
         "TOKEN_SECRET": TOKEN_SECRET,
         "LOG_FORMAT": "json",
@@ -70,5 +71,6 @@ async def import_instruments(folder: Path, *, database_url: str) -> None:
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([INSTRUMENTS, (APPLE, "AAPL", "Apple Inc.", "USD", "0.01", "1", "true")])
     arguments = ["-m", "runtime", "instruments", "import", str(path)]
-    async with running(arguments, environment={"DATABASE_URL": database_url}) as importing:
+    environment = {"DATABASE_URL": role_url(database_url, "instruments")}
+    async with running(arguments, environment=environment) as importing:
         assert await importing.ends(within_seconds=20) == 0, importing.output

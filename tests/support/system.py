@@ -16,6 +16,7 @@ import jwt
 from exchange.simulator.keys import VenueKeys
 from tests.flow.socket import GraphQLSocket, open_socket
 from tests.support.processes import RunningProcess, eventually, running
+from tools.devstack.database_roles import role_url
 from tools.devstack.ports import free_port
 
 TOKEN_SECRET = secrets.token_hex(32)
@@ -174,7 +175,8 @@ class System:
 
     async def sync_instruments(self) -> None:
         """Bring in what the exchange trades, as an operator does."""
-        async with running(["-m", "runtime", "instruments", "sync"], environment=self.environment) as sync:
+        arguments = ["-m", "runtime", "instruments", "sync"]
+        async with running(arguments, environment=self.environment_of("instruments")) as sync:
             assert await sync.ends(within_seconds=20) == 0, sync.output
 
     async def calm_exchange(self) -> None:
@@ -212,6 +214,10 @@ class System:
             lines = (await response.text()).splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"fillwire_{name}"))
 
+    def environment_of(self, head: str) -> dict[str, str]:
+        """What a process or a command of that name gets: it logs in to PostgreSQL as its own role."""
+        return {**self.environment, "DATABASE_URL": role_url(self.environment["DATABASE_URL"], head)}
+
     async def _start(self, head: str) -> None:
         port = self.ports[head]
         own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(head.partition("-")[0], "METRICS_PORT")
@@ -219,7 +225,7 @@ class System:
         self.processes[head] = await stack.enter_async_context(
             running(
                 ["-m", "runtime", head.partition("-")[0]],
-                environment={**self.environment, own: str(port)},
+                environment={**self.environment_of(head), own: str(port)},
                 ready_url=f"http://127.0.0.1:{port}/healthz",
             )
         )
@@ -231,8 +237,8 @@ class System:
 async def open_system(
     *, database_url: str, redis_url: str, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[System]:
-    """A system over a database with instruments, nothing running yet but the exchange, which takes orders at once and
-    fills by hand."""
+    """A system over a superuser's database with instruments. Nothing runs yet but the exchange, which takes orders at
+    once and fills by hand."""
     ports = {head: free_port() for head in ("exchange", "api", "api-2", "worker", "worker-2", "ingest", "ingest-2")}
     exchange = f"127.0.0.1:{ports['exchange']}"
     environment = {

@@ -88,7 +88,11 @@ async def test_up_starts_all_in_order_tells_where_and_stops_all_in_order(
     starts = screen.starts()
     assert list(starts)[:2] == ["exchange", "migrate"]
     assert set(starts) == {"exchange", "migrate", "instruments", "api", "api-2", "worker", "worker-2", "ingest"}
-    assert starts["api"]["DATABASE_URL"].startswith("postgresql://fillwire:")
+    assert starts["api"]["DATABASE_URL"].startswith("postgresql://fillwire_api:")
+    assert starts["worker"]["DATABASE_URL"].startswith("postgresql://fillwire_worker:")
+    assert starts["instruments"]["DATABASE_URL"].startswith("postgresql://fillwire_operator:")
+    assert starts["migrate"]["MIGRATE_DATABASE_URL"].startswith("postgresql://fillwire:")
+    assert not [name for name, own in starts.items() if name != "migrate" and "MIGRATE_DATABASE_URL" in own]
     assert starts["api"]["REDIS_URL"].startswith("redis://:")
     assert starts["api"]["LOCAL_TOKEN_FILE"] == str(tmp_path / "local" / "token")
     assert starts["api-2"]["PORT"] == str(port + 10)

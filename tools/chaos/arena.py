@@ -22,13 +22,14 @@ from typing import IO, Any
 import aiohttp
 import orjson
 
-from db.migrate import upgrade
 from exchange.simulator.keys import VenueKeys
+from tests.support.migrated import migrate
 from tests.support.processes import INHERITED, ROOT
 from tools.chaos.arena_settings import SETTINGS, SETTINGS_WITHOUT_ID_CHECK
 from tools.chaos.audit import AUDIT
 from tools.chaos.ledger import execute
 from tools.chaos.schedule import APIS, PROCESSES, WORKERS
+from tools.devstack.database_roles import role_url
 from tools.devstack.folder import prepare_folder
 from tools.devstack.ports import free_port
 from tools.devstack.postgres import prepare_postgres
@@ -170,7 +171,7 @@ async def open_arena(folder: Path, *, worker: Sequence[str], has_id_check: bool,
         await asyncio.gather(
             supervisor.start(_lasting(_emptied(valkey.program, arena), end=signal.SIGKILL)),
             supervisor.start(_process(arena, "exchange", ["-m", "runtime", "exchange"], rank=EXCHANGE_RANK)),
-            asyncio.to_thread(upgrade, postgres.url),
+            asyncio.to_thread(migrate, postgres.url),
         )
         await execute(postgres.url, AUDIT)
         await asyncio.gather(supervisor.run(_instruments(arena)), *_started_processes(arena, worker=worker))
@@ -233,7 +234,7 @@ def _environment(arena: Arena, name: str) -> dict[str, str]:
         **SETTINGS,
         **({} if arena.has_id_check else SETTINGS_WITHOUT_ID_CHECK),
         "PYTHONUNBUFFERED": "1",
-        "DATABASE_URL": arena.database_url,
+        "DATABASE_URL": role_url(arena.database_url, name),
         "REDIS_URL": arena.redis_url,
         "EXCHANGE_URL": f"http://{exchange}",
         "EXCHANGE_STREAM_URL": f"ws://{exchange}/stream",

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tools.devstack.addresses import Addresses, Port, address
+from tools.devstack.database_roles import FOR_MIGRATE_ONLY, role_url
 from tools.devstack.probes import http_answers
 from tools.devstack.program import Program
 from tools.devstack.tokens import TOKEN_NAME, signing_secret
@@ -64,7 +65,7 @@ def migrate(environment: Mapping[str, str]) -> Program:
 
 def instruments_sync(environment: Mapping[str, str]) -> Program:
     """Return the program that loads the venue's instruments and ends."""
-    return _once("instruments", ["instruments", "sync"], environment)
+    return _once("instruments", ["instruments", "sync"], _of_role("instruments", environment))
 
 
 def graphiql_files() -> Program | None:
@@ -104,11 +105,19 @@ def _process(name: str, environment: Mapping[str, str], *, ready_url: str, stop_
     return Program(
         name=name,
         command=[sys.executable, "-m", "runtime", name.partition("-")[0]],
-        environment=environment,
+        environment=_of_role(name, environment),
         directory=ROOT,
         ready=partial(http_answers, ready_url),
         stop_rank=stop_rank,
     )
+
+
+def _of_role(name: str, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment without what only `migrate` may know. In the embedded database each has its own role."""
+    own = {setting: value for setting, value in environment.items() if setting not in FOR_MIGRATE_ONLY}
+    if not own.get("DATABASE_URL") and environment.get("MIGRATE_DATABASE_URL") and name != "exchange":
+        own["DATABASE_URL"] = role_url(environment["MIGRATE_DATABASE_URL"], name)
+    return own
 
 
 def _once(name: str, arguments: list[str], environment: Mapping[str, str]) -> Program:
