@@ -9,12 +9,14 @@ import asyncpg
 from db.array_literals import text_array
 from db.change_arrays import NumberedChanges, numbered
 from db.database import Database, Row
+from db.operator_actions import action_arguments
 from db.order_rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
 from db.write_arrays import write_arguments
-from db.write_statement import WRITE
+from db.write_statement import WRITE, WRITE_WITH_ACTION
 from domain.model.changes import PlacementState, RecordedChange, snapshot, view
 from domain.model.errors import ExecutionIdTakenError, LeadershipLostError, VersionConflictError
 from domain.model.executions import Execution
+from domain.model.operator_actions import NewAction
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import IMMEDIATE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTicket
 
@@ -101,10 +103,17 @@ class OrderWriter:
         return {(row["venue_order_id"], row["venue_execution_id"]) for row in rows}
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
+        self,
+        writes: Sequence[OrderWrite],
+        *,
+        fence: Fence | None = None,
+        ticket: WriteTicket = IMMEDIATE,
+        action: NewAction | None = None,
     ) -> Sequence[RecordedChange]:
-        """Write all or nothing; return the changes in their order. Raises LeadershipLostError, VersionConflictError and
-        ExecutionIdTakenError."""
+        """Write all or nothing, the operator's action included; return the changes in their order.
+
+        Raises LeadershipLostError, VersionConflictError and ExecutionIdTakenError.
+        """
         if not writes:
             return ()
         _require_distinct(writes)
@@ -112,7 +121,10 @@ class OrderWriter:
         arguments = write_arguments(writes, changes, venue=self.venue, fence=fence)
         await ticket.wait()
         try:
-            (row,) = await self.database.fetch(WRITE, *arguments)
+            if action is None:
+                (row,) = await self.database.fetch(WRITE, *arguments)
+            else:
+                (row,) = await self.database.fetch(WRITE_WITH_ACTION, *arguments, *action_arguments(action))
         except asyncpg.NotNullViolationError as error:
             await self._raise_conflict(error, writes)
             raise

@@ -1,5 +1,7 @@
 """The one statement that writes decided orders, their executions and their changes: everything or nothing."""
 
+from db.operator_actions import append_action
+
 # Why it is as it is:
 # - `locked` takes the orders by id and compares: FOR UPDATE gives the newest rows, not those of the snapshot. Besides
 #   the version it compares the facts that may grow without a version (a rank behind a fill, an end behind another):
@@ -17,7 +19,7 @@
 # - Most columns come as an array's text: see `db.write_arrays`.
 # - Per-account numbers come from the client as arrays. The planner knows nothing of what a CTE holds, and a join of two
 #   compares every row with every row; here every join is of one CTE with a table's primary key.
-WRITE = """
+_WRITES = """
 WITH led AS MATERIALIZED (
     SELECT p.epoch = $65::bigint AS holds FROM stream_positions AS p WHERE p.venue = $64::text FOR SHARE
 ), locked AS MATERIALIZED (
@@ -147,11 +149,18 @@ WITH led AS MATERIALIZED (
         reason_message, venue_order_id
     )
     WHERE (SELECT v.holds FROM verdict AS v)
-)
-SELECT (SELECT v.holds FROM verdict AS v) AS holds, (SELECT p.holds FROM led AS p) AS is_led,
+)"""
+_RESULT = """(SELECT v.holds FROM verdict AS v) AS holds, (SELECT p.holds FROM led AS p) AS is_led,
     (SELECT e.sequences FROM ends AS e) AS sequences,
     array_agg(u.id) AS ids, array_agg(u.attempts) AS attempts, array_agg(u.last_attempt_at) AS last_attempt_at,
     array_agg(u.submit_due_at) AS submit_due_at, array_agg(u.lease_until) AS lease_until,
     array_agg(u.last_error) AS last_error
 FROM updated AS u
 """
+WRITE = f"{_WRITES}\nSELECT {_RESULT}"
+# The same of an operator who acts on another account's order. A statement of its own, so that all others pay nothing.
+# From `ends`, so that the accounts are locked before the head of the chain is.
+WRITE_WITH_ACTION = f"""{_WRITES}, acted AS MATERIALIZED (
+    SELECT {append_action(68)} AS sequence FROM ends AS e WHERE (SELECT v.holds FROM verdict AS v)
+)
+SELECT (SELECT count(*) FROM acted AS a) AS actions, {_RESULT}"""  # noqa: S608 - our own statement

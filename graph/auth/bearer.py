@@ -23,6 +23,7 @@ class Bearer:
     account_id: str
     scopes: frozenset[str]
     token_expires_at: datetime
+    token_id: str | None = None
 
     @property
     def is_operator(self) -> bool:

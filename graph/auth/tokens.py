@@ -117,7 +117,7 @@ def _verify(token: str, key: bytes | jwt.PyJWK, *, algorithms: Sequence[str], ex
 
 def _bearer(claims: Mapping[str, Any]) -> Bearer:
     account_id = claims["sub"]
-    scope = claims.get("scope", "")
+    scope, token_id = claims.get("scope", ""), claims.get("jti")
     if not isinstance(scope, str):
         raise InvalidTokenError
     if not 0 < len(account_id) <= ACCOUNT_ID_MAX_CHARACTERS or not account_id.isprintable():
@@ -126,4 +126,5 @@ def _bearer(claims: Mapping[str, Any]) -> Bearer:
         account_id=account_id,
         scopes=frozenset(scope.split()),
         token_expires_at=datetime.fromtimestamp(float(claims["exp"]), UTC),
+        token_id=token_id if isinstance(token_id, str) else None,
     )

@@ -1,7 +1,6 @@
 """The arguments of `python -m runtime trading` and `limits`. Standard library only: every process imports it."""
 
 import argparse
-import getpass
 
 Actions = argparse._SubParsersAction  # noqa: SLF001 - argparse gives the class no public name
 
@@ -29,7 +28,6 @@ def _add_trading(trading: argparse.ArgumentParser) -> None:
     for parser in (halt, resume):
         _add_account_or_everybody(parser, "all accounts")
         _add_operator(parser)
-        parser.add_argument("--reason", type=_text, required=True, help="why, for the audit trail")
     status = _action(actions, "status", "show who is halted, since when, by whom and why")
     _add_account(status, "all halts")
     status.add_argument("--all", action="store_true", help="also the halts that are over, the newest first")
@@ -50,6 +48,7 @@ def _add_limits(limits: argparse.ArgumentParser) -> None:
     price = _action(actions, "price", "set an instrument's last known price, until an execution brings a newer one")
     price.add_argument("isin")
     price.add_argument("price")
+    _add_operator(price)
     _action(actions, "recount", "count every account's open orders again; safe while orders come and go")
 
 
@@ -69,7 +68,10 @@ def _add_account_or_everybody(parser: argparse.ArgumentParser, everybody: str) -
 
 
 def _add_operator(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--by", type=_text, default=_user(), help="who does it, for the audit trail (%(default)s)")
+    parser.add_argument("--reason", type=_text, required=True, help="why, for the audit trail")
+    parser.add_argument(
+        "--by", type=_text, help="for whom, where that is not the user of the operating system; the trail keeps both"
+    )
 
 
 def _account(text: str) -> str:
@@ -83,10 +85,3 @@ def _text(text: str) -> str:
         # An empty variable in a script must not mean every account.
         raise argparse.ArgumentTypeError("must not be empty")
     return text
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
