@@ -143,9 +143,7 @@ async def test_what_is_committed_is_unsealed_until_a_seal_covers_it(adapters: Ad
 
 
 @pytest.mark.parametrize("limit", [1, 2])
-async def test_the_account_that_was_sealed_longest_ago_comes_first(
-    adapters: Adapters, clerk: Clerk, limit: int
-) -> None:
+async def test_the_account_sealed_longest_ago_comes_first(adapters: Adapters, clerk: Clerk, limit: int) -> None:
     await clerk.store(3, accounts=("alice", "bob", "carol"))
     for name in ("carol", "alice"):
         start = account_genesis(name)

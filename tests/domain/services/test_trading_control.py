@@ -223,7 +223,7 @@ async def test_a_halt_or_its_end_that_may_have_begun_unanswered_is_told(desk: De
     (halting,) = desk.telemetry.said("trading_halt_unconfirmed")
     assert (halting["account"], halting["by"], halting["reason"]) == ("all accounts", "olga", "fat finger")
     (resuming,) = desk.telemetry.said("trading_resume_unconfirmed")
-    assert (resuming["account"], resuming["by"], resuming["reason"]) == ("alice", "otto", "mended")
+    assert (resuming["account"], resuming["by"], resuming["reason"]) == ("all accounts", "otto", "mended")
     assert {"trading_halt_unconfirmed", "trading_resume_unconfirmed"} <= ALERTS.keys()
 
 
