@@ -24,10 +24,10 @@ RETURNING l.id
 """
 HEADS = "SELECT s.account_id, s.sequence, s.hash FROM sealed_accounts AS s WHERE s.account_id = ANY($1::text[])"
 UNSEALED = """
-SELECT coalesce(a.id, s.account_id) AS account_id, coalesce(a.sequence, 0) AS position, s.sequence, s.hash
-FROM accounts AS a FULL JOIN sealed_accounts AS s ON s.account_id = a.id
-WHERE coalesce(a.sequence, 0) <> coalesce(s.sequence, 0)
-ORDER BY s.sealed_at NULLS FIRST, account_id
+SELECT a.id AS account_id, a.sequence AS position, s.sequence, s.hash
+FROM accounts AS a LEFT JOIN sealed_accounts AS s ON s.account_id = a.id
+WHERE a.sequence IS DISTINCT FROM s.sequence AND (a.sequence > 0 OR s.sequence > 0)
+ORDER BY s.sealed_at NULLS FIRST, a.id
 LIMIT $1
 """
 # Range by range (OFFSET 0 forbids anything else): each is one scan of the primary key.
