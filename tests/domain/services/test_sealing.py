@@ -98,18 +98,19 @@ async def test_the_lag_counts_from_the_last_round_that_left_nothing_over(
     assert lags == [1.0, 2.0, 1.0, 1.0]
 
 
-def test_room_that_short_histories_leave_is_given_to_long_ones() -> None:
+def test_room_that_short_histories_leave_is_given_to_long_ones_evenly() -> None:
     accounts = [
         SealedAccount(account_id=name, sequence=count, head=account_genesis(name))
-        for name, count in (("big", 100), ("small", 1), ("middle", 5))
+        for name, count in (("huge", 200), ("big", 100), ("small", 1), ("middle", 5))
     ]
+    ranges = share_changes(accounts, changes_max=20)
 
-    shared = {one.account_id: one.up_to for one in share_changes(accounts, changes_max=20)}
-    portions = list(split_ranges(share_changes(accounts, changes_max=20), changes_max=8))
+    shared = {one.account_id: one.up_to for one in ranges}
+    portions = list(split_ranges(ranges, changes_max=8))
 
-    assert shared == {"small": 1, "middle": 5, "big": 14}
+    assert shared == {"small": 1, "middle": 5, "big": 7, "huge": 7}
     assert [[(one.account_id, one.after, one.up_to) for one in portion] for portion in portions] == [
         [("small", 0, 1), ("middle", 0, 5), ("big", 0, 2)],
-        [("big", 2, 10)],
-        [("big", 10, 14)],
+        [("big", 2, 7), ("huge", 0, 3)],
+        [("huge", 3, 7)],
     ]
