@@ -11,7 +11,7 @@ from db.account_seals import CHANGE_COLUMNS, change_of
 from db.database import Database, Row
 from db.operator_actions import action_of
 from domain.model.audit_chain import ChainHead, account_genesis, actions_genesis
-from domain.model.audit_verification import (
+from domain.model.audit_records import (
     Record,
     action_record,
     change_record,

@@ -1,13 +1,11 @@
 """Verification of the audit trail: a stream of records in, what is wrong with it out. Pure, and of bounded memory.
 
-The records are those of an export (docs/audit.md), one JSON object each: of every chain `start`, `head`, then its
-`action`, or its `seal` and `change` records in the order of their sequence, and `end`. So a database and a file are
-verified by the same rules.
+The records are those of an export (see `domain.model.audit_records`), so that a database and a file are verified by the
+same rules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 
 from domain.model.audit_chain import (
@@ -17,17 +15,10 @@ from domain.model.audit_chain import (
     ChainHead,
     ChangeRecord,
     account_genesis,
-    action_texts,
     actions_genesis,
-    change_texts,
     link_hash,
 )
-from domain.model.operator_actions import OperatorAction, moment_text
-
-ACTIONS = "operator_actions"
-Record = Mapping[str, object]
-Chain = str | None
-"""An account's id, or None for the chain of the operators' actions."""
+from domain.model.audit_records import Chain, Record
 
 
 class FindingKind(StrEnum):
@@ -55,37 +46,6 @@ class Finding:
         what = "operator_actions" if self.account_id is None else f"changes of account {self.account_id!r}"
         which = f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
         return f"{self.kind}: {what}, sequence {which}"
-
-
-def start_record(chain: Chain, head: ChainHead) -> Record:
-    """Return the record that opens a chain: the link behind which the records that follow begin."""
-    return {"type": "start", "account": chain, "sequence": head.sequence, "hash": head.hash}
-
-
-def head_record(chain: Chain, head: ChainHead) -> Record:
-    """Return the record of a chain's head: what is to be kept on another machine."""
-    return {"type": "head", "account": chain, "sequence": head.sequence, "hash": head.hash}
-
-
-def seal_record(chain: Chain, head: ChainHead, sealed_at: datetime) -> Record:
-    """Return the record of a seal."""
-    sealed = {"sequence": head.sequence, "hash": head.hash, "sealed_at": moment_text(sealed_at)}
-    return {"type": "seal", "account": chain, **sealed}
-
-
-def change_record(change: ChangeRecord) -> Record:
-    """Return the record of a change: the texts of its canonical form."""
-    return {"type": "change", **dict(zip(ChangeRecord._fields, change_texts(change), strict=True))}
-
-
-def action_record(action: OperatorAction) -> Record:
-    """Return the record of an action: the texts of its canonical form, and its stored hash."""
-    return {"type": "action", **dict(zip(ACTION_FIELDS, action_texts(action), strict=True)), "hash": action.hash}
-
-
-def end_record(chain: Chain, *, position: int, unexpected: int | None) -> Record:
-    """Return the record that closes a chain: up to which sequence it must go, and a row that is outside of it."""
-    return {"type": "end", "account": chain, "position": position, "unexpected": unexpected}
 
 
 @dataclass(slots=True)

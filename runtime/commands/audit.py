@@ -13,7 +13,8 @@ import orjson
 
 from db.audit_trail import PostgresAuditTrail
 from domain.model.audit_chain import ChainHead
-from domain.model.audit_verification import Chain, Finding, FindingKind, Record, TrailVerifier, read_heads
+from domain.model.audit_records import Chain, Record
+from domain.model.audit_verification import Finding, FindingKind, TrailVerifier, read_heads
 from domain.model.errors import FillwireError
 from domain.model.operator_actions import moment_text
 from runtime.processes.lifecycle import EXIT_BAD_SETTINGS, EXIT_FAILED, Process, ProcessMain, run_process, utc_now

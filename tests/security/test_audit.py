@@ -19,7 +19,8 @@ from db.engine import open_database
 from db.operator_actions import PostgresOperatorActions
 from db.trading_halts import PostgresTradingHalts
 from domain.model.audit_chain import ChainHead, action_hash, actions_genesis
-from domain.model.audit_verification import Chain, Finding, FindingKind, TrailVerifier, read_heads
+from domain.model.audit_records import Chain
+from domain.model.audit_verification import Finding, FindingKind, TrailVerifier, read_heads
 from domain.model.errors import UnavailableError, VersionConflictError
 from domain.model.limits import AccountLimits
 from domain.model.operator_actions import ActionFilter, ActionKind, Actor, NewAction

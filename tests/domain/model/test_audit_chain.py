@@ -22,16 +22,8 @@ from domain.model.audit_chain import (
     change_hash,
     change_texts,
 )
-from domain.model.audit_verification import (
-    Finding,
-    FindingKind,
-    Record,
-    TrailVerifier,
-    change_record,
-    end_record,
-    seal_record,
-    start_record,
-)
+from domain.model.audit_records import Record, change_record, end_record, seal_record, start_record
+from domain.model.audit_verification import Finding, FindingKind, TrailVerifier
 from domain.model.operator_actions import OperatorAction
 from domain.services.sealing import head_after
 
