@@ -12,6 +12,7 @@ from db.order_writer import OrderWriter
 from domain.model.changes import RecordedChange
 from domain.model.errors import LimitsChangedError, OrderDeniedError, VersionConflictError
 from domain.model.limits import NO_LIMITS, AccountLimits
+from domain.model.operator_actions import NewAction
 from domain.model.order import Order
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import (
@@ -81,10 +82,15 @@ class PostgresOrderStore(OrderStore):
         return await self._writer.load_reported(venue_client_order_ids, keys)
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
+        self,
+        writes: Sequence[OrderWrite],
+        *,
+        fence: Fence | None = None,
+        ticket: WriteTicket = IMMEDIATE,
+        action: NewAction | None = None,
     ) -> Sequence[RecordedChange]:
-        if fence is not None or ticket is not IMMEDIATE or len(writes) != 1:
-            return await self._writer.write(writes, fence=fence, ticket=ticket)
+        if fence is not None or ticket is not IMMEDIATE or action is not None or len(writes) != 1:
+            return await self._writer.write(writes, fence=fence, ticket=ticket, action=action)
         outcome = await self._writing.submit(writes[0])
         if isinstance(outcome, VersionConflictError):
             raise outcome

@@ -104,7 +104,7 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
     },
     "order_changes": {
         Role.API: Access(select=ALL, insert=(*_NEW_CHANGE, *_REASON)),
-        Role.WORKER: Access(insert=ALL),
+        Role.WORKER: Access(select=ALL, insert=ALL),  # It seals them.
         Role.INGEST: Access(insert=ALL),
         Role.OPERATOR: READS,
     },
@@ -157,9 +157,26 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
         Role.INGEST: _KEEPS_DEAD_LETTERS,
         Role.OPERATOR: READS,
     },
+    # Written by `append_operator_action` alone.
+    "operator_actions": {Role.API: READS, Role.OPERATOR: READS},
+    "operator_action_head": {Role.OPERATOR: READS},
+    "sealed_accounts": {
+        Role.API: READS,
+        Role.WORKER: Access(select=ALL, insert=ALL, update=("sequence", "hash", "sealed_at")),
+        Role.OPERATOR: READS,
+    },
+    "account_seals": {Role.WORKER: Access(select=ALL, insert=ALL), Role.OPERATOR: READS},
+    "seal_lease": {
+        Role.WORKER: Access(select=ALL, insert=ALL, update=("holder", "lease_until")),
+        Role.OPERATOR: READS,
+    },
     "installation": dict.fromkeys(PROCESS_ROLES, READS),
     "alembic_version": dict.fromkeys(PROCESS_ROLES, READS),
 }
 
-FUNCTIONS: Mapping[str, Sequence[Role]] = {"wait_for_orders_before_halts()": (Role.API, Role.OPERATOR)}
+FUNCTIONS: Mapping[str, Sequence[Role]] = {
+    "wait_for_orders_before_halts()": (Role.API, Role.OPERATOR),
+    "append_operator_action(uuid,text,text,text,text,text,uuid,text,text,text)": (Role.API, Role.OPERATOR),
+    "refuse_changes_of_operator_actions()": (),
+}
 """Our functions and who may call them: those that run with their owner's rights. Of triggers nobody calls any."""

@@ -5,6 +5,8 @@ It comes in three variants, because PostgreSQL checks every column that a statem
 cancel requests and never what the venue reported.
 """
 
+from db.operator_actions import append_action
+
 # Why it is as it is:
 # - `locked` takes the orders by id and compares: FOR UPDATE gives the newest rows, not those of the snapshot. Besides
 #   the version it compares the facts that may grow without a version (a rank behind a fill, an end behind another):
@@ -97,8 +99,8 @@ WITH {led}locked AS MATERIALIZED (
         reason_message, venue_order_id
     )
     WHERE (SELECT v.holds FROM verdict AS v)
-)
-SELECT (SELECT v.holds FROM verdict AS v) AS holds, {led_holds} AS is_led,
+){acted}
+SELECT {actions}(SELECT v.holds FROM verdict AS v) AS holds, {led_holds} AS is_led,
     (SELECT e.sequences FROM ends AS e) AS sequences,
     array_agg(u.id) AS ids, array_agg(u.attempts) AS attempts, array_agg(u.last_attempt_at) AS last_attempt_at,
     array_agg(u.submit_due_at) AS submit_due_at, array_agg(u.lease_until) AS lease_until,
@@ -181,7 +183,28 @@ _RECORDS = {
     "count_executed": " + (SELECT count(*) FROM executed)",
     "execution_columns": "".join(f", {name}" for name in _EXECUTION_COLUMNS),
     "execution_values": "".join(f", c.{name}" for name in _EXECUTION_COLUMNS),
+    "acted": "",
+    "actions": "",
 }
+_REQUESTS = {
+    "unwritten_is_equal": _UNWRITTEN_IS_EQUAL,
+    "columns": _REQUESTED_COLUMNS,
+    "executed": "",
+    "count_executed": "",
+    "execution_columns": "",
+    "execution_values": "",
+    "led": "",
+    "is_led": "",
+    "led_holds": "true",
+}
+ARGUMENTS_OF_REQUESTS = 51
+ARGUMENTS_UNFENCED = 65
+"""How many arguments of `db.write_arrays` WRITE_REQUESTS and WRITE take, from the first; WRITE_FENCED takes all."""
+# From `ends`, so that the accounts are locked before the head of the chain of actions is.
+_ACTED = f""", acted AS MATERIALIZED (
+    SELECT {append_action(ARGUMENTS_OF_REQUESTS + 1)} AS sequence
+    FROM ends AS e WHERE (SELECT v.holds FROM verdict AS v)
+)"""  # noqa: S608 - our own expression
 
 WRITE_FENCED = _STATEMENT.format(
     **_RECORDS,
@@ -190,18 +213,9 @@ WRITE_FENCED = _STATEMENT.format(
     led_holds="(SELECT p.holds FROM led AS p)",
 )
 WRITE = _STATEMENT.format(**_RECORDS, led="", is_led="", led_holds="true")
-WRITE_REQUESTS = _STATEMENT.format(
-    unwritten_is_equal=_UNWRITTEN_IS_EQUAL,
-    columns=_REQUESTED_COLUMNS,
-    executed="",
-    count_executed="",
-    execution_columns="",
-    execution_values="",
-    led="",
-    is_led="",
-    led_holds="true",
+WRITE_REQUESTS = _STATEMENT.format(**_REQUESTS, acted="", actions="")
+# The same of an operator who acts on another account's order, with the arguments of the action behind the others. A
+# statement of its own, so that all others pay nothing.
+WRITE_REQUESTS_WITH_ACTION = _STATEMENT.format(
+    **_REQUESTS, acted=_ACTED, actions="(SELECT count(*) FROM acted AS a) AS actions, "
 )
-
-ARGUMENTS_OF_REQUESTS = 51
-ARGUMENTS_UNFENCED = 65
-"""How many arguments of `db.write_arrays` WRITE_REQUESTS and WRITE take, from the first; WRITE_FENCED takes all."""

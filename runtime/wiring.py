@@ -20,6 +20,7 @@ from domain.services.order_cache import OrderCache
 from domain.services.order_owners import OrderOwners
 from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recording
+from domain.services.sealing import Sealing
 from domain.services.submission import Submission
 from domain.services.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue
@@ -30,6 +31,8 @@ from runtime.settings import Settings
 
 RECORD_BATCH_MAX_ATTEMPTS = 100
 RECORD_QUEUE_MAX_ATTEMPTS = 4_096
+SEAL_LEASE_ROUNDS = 5
+"""A worker that has not sealed for as many rounds as this is replaced by another one."""
 
 
 def make_recording(
@@ -63,9 +66,22 @@ def make_trading_control(process: Process, database: DatabaseResources) -> Tradi
     return TradingControl(
         halts=database.halts,
         book=database.limit_book,
+        prices=database.prices,
         telemetry=process.telemetry,
         clock=utc_now,
         new_id=new_id,
+    )
+
+
+def make_sealing(process: Process, database: DatabaseResources) -> Sealing:
+    """Return the service that seals the changes of accounts."""
+    every = process.settings.audit_seal_every_seconds
+    return Sealing(
+        seals=database.seals,
+        telemetry=process.telemetry,
+        holder=new_id(),
+        lease=timedelta(seconds=SEAL_LEASE_ROUNDS * every),
+        changes_max=process.settings.audit_seal_max_changes,
     )
 
 

@@ -68,6 +68,9 @@ class Metric(StrEnum):
     SUBSCRIBERS = "subscribers"
     DELIVERIES = "deliveries"
     REREADS = "rereads"  # label: cause
+    # Audit
+    AUDIT_SEALED = "audit_sealed"
+    AUDIT_SEAL_LAG_SECONDS = "audit_seal_lag_seconds"
     # Alerts
     ALERTS = "alerts"  # label: kind
     ALERT_MESSAGES = "alert_messages"  # label: outcome

@@ -27,6 +27,7 @@ class Bearer:
     scopes: frozenset[str]
     token_expires_at: datetime
     key_id: str | None = None
+    token_id: str | None = None
 
     @property
     def is_operator(self) -> bool:

@@ -137,4 +137,11 @@ def _bearer(claims: Mapping[str, Any], *, key_id: str | None = None) -> Bearer:
         expires_at = datetime.fromtimestamp(float(claims["exp"]), UTC)
     except (ValueError, OverflowError, OSError, TypeError):
         raise InvalidTokenError from None
-    return Bearer(account_id=account_id, scopes=scopes, token_expires_at=expires_at, key_id=key_id)
+    token_id = claims.get("jti")
+    return Bearer(
+        account_id=account_id,
+        scopes=scopes,
+        token_expires_at=expires_at,
+        token_id=token_id if isinstance(token_id, str) else None,
+        key_id=key_id,
+    )

@@ -99,9 +99,10 @@ class HttpEndpoint:
         if not self._rates.admits_request(bearer.account_id):
             await self._rates.refuse_request(bearer.account_id)
         if request.method == "GET":
-            return await self._execute(read_query_string(Request(request.scope)), bearer, OPERATIONS_BY_GET)
+            asked = read_query_string(Request(request.scope))
+            return await self._execute(asked, bearer, request.scope, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
-        return await self._execute(asked, bearer, OPERATIONS)
+        return await self._execute(asked, bearer, request.scope, OPERATIONS)
 
     async def _authenticate(self, request: HttpRequest) -> Bearer:
         try:
@@ -125,7 +126,7 @@ class HttpEndpoint:
             ) from None
 
     async def _execute(
-        self, asked: GraphQLRequest, bearer: Bearer, allowed: Sequence[OperationType]
+        self, asked: GraphQLRequest, bearer: Bearer, scope: Scope, allowed: Sequence[OperationType]
     ) -> ExecutionResult:
         admit_new = partial(self._rates.admit_document, bearer.account_id)
         try:
@@ -133,7 +134,7 @@ class HttpEndpoint:
             return await self._schema.execute(
                 document,
                 variable_values=asked.variables,
-                context_value=context_for(bearer, self._services),
+                context_value=context_for(bearer, self._services, scope),
                 operation_name=asked.operation_name,
                 allowed_operation_types=allowed,
             )

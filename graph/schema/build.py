@@ -19,6 +19,7 @@ from graph.documents.trusted import KnownDocuments
 from graph.engine.hooks import EngineHooks
 from graph.engine.schema import CompilingSchema
 from graph.errors import public_error
+from graph.schema.audit_trail import AuditQuery
 from graph.schema.descriptions import describe
 from graph.schema.mutations import Mutation
 from graph.schema.queries import Query
@@ -71,7 +72,7 @@ def build_schema(settings: GraphSettings) -> Schema:
     run."""
     cache = DocumentCache(settings)
     schema = Schema(
-        query=merge_types("Query", (Query, TradingQuery)),
+        query=merge_types("Query", (Query, TradingQuery, AuditQuery)),
         mutation=merge_types("Mutation", (Mutation, TradingMutation)),
         subscription=Subscription,
         extensions=[lambda: CachedDocuments(cache), UnderDeadline],

@@ -100,6 +100,16 @@ def read_halt_cursor(cursor: str) -> UUID:
     return UUID(hex=halt_id)
 
 
+def write_action_cursor(sequence: int) -> str:
+    """The cursor of an operator's action in the audit trail."""
+    return _encode("a1", str(sequence))
+
+
+def read_action_cursor(cursor: str) -> int:
+    """The sequence; raises BAD_CURSOR."""
+    return _read_natural(cursor, "a1")
+
+
 def write_stream_cursor(sequence: int) -> str:
     """The cursor of a place in the account's stream of changes."""
     return _encode("s1", str(sequence))

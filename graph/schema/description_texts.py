@@ -192,6 +192,8 @@ WORDS = {
     "TradingHalt.haltReason": "Why, in the operator's words.",
     "TradingHalt.resumedBy": "The operator who ended it.",
     "TradingHalt.resumeReason": "Why it could end, in the operator's words.",
+    "Query.operatorActions(accountId:)": "Only those that concern this account alone.",
+    "Query.operatorActions(orderId:)": "Only those that were done to this order.",
     "Mutation.haltTrading(input:)": "Whom to halt, and why.",
     "Mutation.resumeTrading(input:)": "Whose halt to end, and why.",
     "Mutation.setAccountLimits(input:)": "The account and all its limits.",

@@ -11,6 +11,7 @@ ORDER = "ord"
 EXECUTION = "exe"
 INSTRUMENT = "ins"
 HALT = "hlt"
+ACTION = "act"
 
 _UUID_HEX = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -33,6 +34,16 @@ def instrument_node_id(isin: str) -> strawberry.ID:
 def halt_node_id(halt_id: UUID) -> strawberry.ID:
     """For example hlt_0199aa…"""
     return strawberry.ID(f"{HALT}_{halt_id.hex}")
+
+
+def action_node_id(action_id: UUID) -> strawberry.ID:
+    """For example act_0199aa…"""
+    return strawberry.ID(f"{ACTION}_{action_id.hex}")
+
+
+def read_action_id(node_id: str) -> UUID | None:
+    """The action's id, or None when it is not the id of an operator's action."""
+    return _read_uuid(node_id, kind=ACTION)
 
 
 def read_halt_id(node_id: str) -> UUID | None:

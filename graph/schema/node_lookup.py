@@ -4,10 +4,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from graph.context import Context
-from graph.schema.global_ids import read_execution_id, read_halt_id, read_isin_of, read_order_id
+from graph.schema.global_ids import (
+    read_action_id,
+    read_execution_id,
+    read_halt_id,
+    read_isin_of,
+    read_order_id,
+)
 from graph.schema.types.execution import execution_from
 from graph.schema.types.instrument import instrument_from
 from graph.schema.types.node import Node
+from graph.schema.types.operator_action import action_from
 from graph.schema.types.order import order_from
 from graph.schema.types.trading import halt_from
 
@@ -19,6 +26,7 @@ async def find_nodes(context: Context, node_ids: Sequence[str]) -> list[Node | N
         _find_executions(context, node_ids),
         _find_instruments(context, node_ids),
         _find_halts(context, node_ids),
+        _find_actions(context, node_ids),
     )
     found = {node_id: node for nodes in kinds for node_id, node in nodes.items()}
     return [found.get(node_id) for node_id in node_ids]
@@ -58,3 +66,11 @@ async def _find_halts(context: Context, node_ids: Sequence[str]) -> Mapping[str,
         return {}
     halts = map(halt_from, await context.services.control.halts.find(halt_ids))
     return {halt.id: halt for halt in halts}
+
+
+async def _find_actions(context: Context, node_ids: Sequence[str]) -> Mapping[str, Node]:
+    action_ids = {action_id for action_id in map(read_action_id, node_ids) if action_id is not None}
+    if not action_ids or not context.bearer.is_operator:
+        return {}
+    actions = map(action_from, await context.services.actions.find(action_ids))
+    return {action.id: action for action in actions}

@@ -4,6 +4,7 @@ import strawberry
 
 from domain.model import errors, limits
 from domain.model.errors import IssueCode
+from domain.model.operator_actions import Actor
 from domain.ports.trading_control import HaltFilter
 from graph.auth.bearer import Scope
 from graph.context import Context, Info
@@ -12,7 +13,7 @@ from graph.schema.cursors import read_halt_cursor, write_halt_cursor
 from graph.schema.fields import described
 from graph.schema.page_arguments import PageArguments, read_page
 from graph.schema.types.connection import Connection, connect
-from graph.schema.types.inputs import checked_text, given
+from graph.schema.types.inputs import checked_reason, checked_text, given
 from graph.schema.types.trading import (
     AccountLimits,
     ClearAccountLimitsInput,
@@ -36,7 +37,6 @@ from graph.schema.types.trading_results import (
 )
 from graph.schema.types.user_errors import Unavailable
 
-REASON_MAX_CHARACTERS = 500
 NOT_A_DECIMAL = 'Expected a decimal as a string, such as "12.50", at most 18 digits on each side of the point.'
 
 
@@ -54,10 +54,10 @@ class TradingMutation:
         info: Info,
         input: HaltTradingInput,  # noqa: A002 - the contract's word
     ) -> HaltTradingResult:
-        operator = _operator(info)
-        account_id, reason = _whom(input.account_id, everybody=input.everybody), _reason(input.reason)
+        actor, reason = _operator(info), checked_reason(input.reason, is_required=True)
+        account_id = _whom(input.account_id, everybody=input.everybody)
         try:
-            halt = await info.context.services.control.halt(account_id, by=operator, reason=reason)
+            halt = await info.context.services.control.halt(account_id, actor=actor, reason=reason)
         except errors.TransientError:
             message = "Whether trading is halted cannot be told at the moment. Try again until it is."
             return Unavailable.of(errors.UnavailableError(message))
@@ -75,10 +75,10 @@ class TradingMutation:
         info: Info,
         input: ResumeTradingInput,  # noqa: A002 - the contract's word
     ) -> ResumeTradingResult:
-        operator = _operator(info)
-        account_id, reason = _whom(input.account_id, everybody=input.everybody), _reason(input.reason)
+        actor, reason = _operator(info), checked_reason(input.reason, is_required=True)
+        account_id = _whom(input.account_id, everybody=input.everybody)
         try:
-            halt = await info.context.services.control.resume(account_id, by=operator, reason=reason)
+            halt = await info.context.services.control.resume(account_id, actor=actor, reason=reason)
         except errors.NotHaltedError as error:
             return NotHalted.of(error)
         except errors.TransientError:
@@ -93,7 +93,7 @@ class TradingMutation:
         info: Info,
         input: SetAccountLimitsInput,  # noqa: A002 - the contract's word
     ) -> SetAccountLimitsResult:
-        operator = _operator(info)
+        actor, reason = _operator(info), checked_reason(input.reason, is_required=False)
         decimals = input.decimals()
         malformed = {name: NOT_A_DECIMAL for name, one in decimals.items() if one is not None and one.value is None}
         values = {name: None if one is None else one.value for name, one in decimals.items()}
@@ -108,7 +108,7 @@ class TradingMutation:
             price_collar_percent=values["price_collar_percent"],
         )
         try:
-            stored = await info.context.services.control.set_limits(asked, by=operator)
+            stored = await info.context.services.control.set_limits(asked, actor=actor, reason=reason)
         except errors.InvalidLimitsError as error:
             code = IssueCode.REQUIRED if asked.limit_nothing else IssueCode.OUT_OF_RANGE
             return InvalidLimits.of(error.wrong, code=code)
@@ -125,10 +125,10 @@ class TradingMutation:
         info: Info,
         input: ClearAccountLimitsInput,  # noqa: A002 - the contract's word
     ) -> ClearAccountLimitsResult:
-        operator = _operator(info)
+        actor, reason = _operator(info), checked_reason(input.reason, is_required=False)
         account_id = _whom(input.account_id, everybody=input.everybody)
         try:
-            await info.context.services.control.clear_limits(account_id, by=operator)
+            await info.context.services.control.clear_limits(account_id, actor=actor, reason=reason)
             found = await _limits(info.context, account_id)
         except errors.TransientError:
             return Unavailable.of(errors.UnavailableError("Limits cannot be removed at the moment. Try again."))
@@ -173,10 +173,10 @@ async def _limits(context: Context, account_id: str | None) -> AccountLimits:
     return AccountLimits.of(found, for_operator=True)
 
 
-def _operator(info: Info) -> str:
+def _operator(info: Info) -> Actor:
     """Who asks; raises FORBIDDEN when it is no operator."""
     info.context.bearer.require(Scope.OPERATOR)
-    return info.context.bearer.account_id
+    return info.context.actor
 
 
 def _whom(asked: strawberry.ID | None, *, everybody: bool) -> str | None:
@@ -197,9 +197,3 @@ def _account_id(asked: strawberry.ID | None) -> str | None:
     if not account_id or account_id != account_id.strip():
         raise bad_input("accountId must not be empty, nor begin or end with a space.")
     return checked_text("accountId", account_id)
-
-
-def _reason(text: str) -> str:
-    if not 1 <= len(text.strip()) <= REASON_MAX_CHARACTERS or not text.isprintable():
-        raise bad_input(f"reason must be 1 to {REASON_MAX_CHARACTERS} printable characters.")
-    return text.strip()

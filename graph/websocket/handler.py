@@ -31,7 +31,7 @@ from graph.schema.build import Schema
 from graph.websocket.messages import InvalidMessageError, read_message
 from graph.websocket.open_sockets import SocketLimitError
 from graph.websocket.operation import RequestedOperation, too_many_operations, too_many_requests
-from graph.websocket.socket import SocketView
+from graph.websocket.socket import Socket, SocketView
 
 SERVICE_RESTART = 1012
 TRY_AGAIN_LATER = 1013
@@ -136,7 +136,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             # Not a code that clients take for final: of the sockets that are counted, some may be dead already.
             await self.websocket.close(code=TRY_AGAIN_LATER, reason=str(refusal))
             return
-        self.context = context_for(bearer, self.view.services)
+        self.context = context_for(bearer, self.view.services, cast("Socket", self.websocket).ws.scope)
         self._expiry = asyncio.create_task(self._close_at_expiry(bearer))
         await self.send_message({"type": "connection_ack"})
         self.connection_acknowledged = True

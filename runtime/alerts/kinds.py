@@ -181,6 +181,14 @@ ALERTS: Mapping[str, AlertKind] = {
         action="Read the raw message in the log event dead_letter_lost.",
         identity_fields=("error",),
     ),
+    "audit_trail_broken": AlertKind(
+        name="audit_trail_broken",
+        title="the audit trail is broken",
+        summary="Stored changes of an account are missing, or end before what was sealed. Rows were removed from the "
+        "database, and nothing more of the account is sealed.",
+        action="Run fillwire audit verify with the heads that were exported last, and see who wrote to the database.",
+        identity_fields=("account",),
+    ),
     "venue_row_unreadable": AlertKind(
         name="venue_row_unreadable",
         title="unreadable row in the exchange's list",

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from domain.model.errors import InvalidLimitsError, TransientError
-from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice
+from domain.model.limits import NO_LIMITS, AccountLimits
+from domain.model.operator_actions import Actor
 from domain.model.order_query import PAGE_MAX_ROWS, PageRequest
-from domain.model.values import ZERO, format_decimal, is_isin, parse_decimal
+from domain.model.values import format_decimal, parse_decimal
 from domain.ports.trading_control import HaltFilter, TradingHalt
 from domain.services.trading_control import EVERYBODY, TradingControl
+from runtime.commands.operating_system_user import actor_of_command
 from runtime.commands.operator_arguments import COUNT_LIMITS, DECIMAL_LIMITS
-from runtime.processes.lifecycle import Process, ProcessMain, utc_now
+from runtime.processes.lifecycle import Process, ProcessMain
 from runtime.resources.database import DatabaseResources, open_database
 from runtime.wiring import make_trading_control
 
@@ -45,12 +47,12 @@ def command(parsed: argparse.Namespace) -> ProcessMain:
 
 
 async def _halt(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
-    halt = await resources.control.halt(asked.account, by=asked.by, reason=asked.reason)
+    halt = await resources.control.halt(asked.account, actor=_actor(asked), reason=asked.reason)
     return [_halt_line(halt), *await _doubts(resources, asked.account)]
 
 
 async def _resume(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
-    return [_halt_line(await resources.control.resume(asked.account, by=asked.by, reason=asked.reason))]
+    return [_halt_line(await resources.control.resume(asked.account, actor=_actor(asked), reason=asked.reason))]
 
 
 async def _status(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
@@ -78,20 +80,18 @@ async def _set(resources: OperatorResources, asked: argparse.Namespace) -> Itera
         max_open_orders=asked.max_open_orders,
         max_orders_per_second=asked.max_orders_per_second,
     )
-    stored = await resources.control.set_limits(limits, by=asked.by)
+    stored = await resources.control.set_limits(limits, actor=_actor(asked), reason=asked.reason)
     return [*_limit_lines(stored), *await _doubts(resources, asked.account)]
 
 
 async def _clear(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
-    were_there = await resources.control.clear_limits(asked.account, by=asked.by)
+    were_there = await resources.control.clear_limits(asked.account, actor=_actor(asked), reason=asked.reason)
     return [] if were_there else [f"There were no limits of {asked.account or EVERYBODY}."]
 
 
 async def _price(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
     price = _decimal("price", asked.price)
-    if price <= ZERO or not is_isin(asked.isin):
-        raise InvalidLimitsError({"price": "Give an ISIN and a price of more than zero."})
-    if not await resources.database.prices.save([LastPrice(isin=asked.isin, price=price, at=utc_now())]):
+    if not await resources.control.set_price(asked.isin, price, actor=_actor(asked), reason=asked.reason):
         return [f"{asked.isin}  not stored: a newer price is known. Is this machine's clock wrong?"]
     return [f"{asked.isin}  {format_decimal(price)}"]
 
@@ -131,6 +131,10 @@ def _value(value: object) -> str:
     if value is None:
         return "-"
     return format_decimal(value) if isinstance(value, Decimal) else str(value)
+
+
+def _actor(asked: argparse.Namespace) -> Actor:
+    return actor_of_command(asked.by)
 
 
 def _field(name: str) -> str:

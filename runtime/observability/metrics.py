@@ -94,6 +94,8 @@ SERIES: Mapping[Metric, Series] = {
     Metric.SUBSCRIBERS: _gauge("Subscriptions of this process."),
     Metric.DELIVERIES: _counter("Changes delivered to subscribers."),
     Metric.REREADS: _counter("Reads of changes from the database for subscribers.", "cause"),
+    Metric.AUDIT_SEALED: _counter("Changes of orders that were sealed in their account's hash chain."),
+    Metric.AUDIT_SEAL_LAG_SECONDS: _gauge("How long ago everything that was committed was sealed."),
     Metric.ALERTS: _counter("Events that are alerts, with or without ALERT_URLS.", "kind"),
     Metric.ALERT_MESSAGES: _counter("Messages to the channels of ALERT_URLS: sent, failed, dropped.", "outcome"),
 }

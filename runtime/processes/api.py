@@ -88,6 +88,8 @@ async def run(process: Process) -> None:
                 wake_ups=redis.wake_ups,
             ),
             control=make_trading_control(process, database),
+            actions=database.actions,
+            seals=database.seals,
             reader=database.reader,
             catalog=database.catalog,
             feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from jobs.halt_monitor import HaltMonitor
 from jobs.reconciler import Reconciler
+from jobs.sealer import Sealer
 from jobs.sweeper import Sweeper
 from jobs.worker import JobWorker
 from runtime.alerts.order_watch import OrderWatch
@@ -18,6 +19,7 @@ from runtime.wiring import (
     make_cancel_delivery,
     make_reconciliation,
     make_recording,
+    make_sealing,
     make_submission,
     make_trading_control,
 )
@@ -74,6 +76,12 @@ async def run(process: Process) -> None:
             telemetry=process.telemetry,
             interval=timedelta(seconds=settings.sweep_every_seconds),
         )
+        sealer = Sealer(
+            sealing=make_sealing(process, database),
+            telemetry=process.telemetry,
+            interval=timedelta(seconds=settings.audit_seal_every_seconds),
+            steady_seconds=time.monotonic,
+        )
         checks = {"database": database.check, "redis": redis.check}
         await until_stopped(
             process,
@@ -83,5 +91,6 @@ async def run(process: Process) -> None:
             watch.run,
             database.tape.run,
             halts.run,
+            sealer.run,
             lambda: serve_health(process, checks=checks),
         )

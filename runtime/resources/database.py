@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from socket import gaierror
 
 from db.account_limits import PostgresLimitBook
+from db.account_seals import PostgresAccountSeals
 from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
 from db.database import Database
@@ -15,6 +16,7 @@ from db.engine import open_database as open_pool
 from db.installation import InstallationPrefixError, PostgresInstallation
 from db.instrument_catalog import PostgresInstrumentCatalog
 from db.instrument_prices import PostgresInstrumentPrices
+from db.operator_actions import PostgresOperatorActions
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.readiness import DatabaseNotReadyError, Trouble, require_ready
@@ -47,6 +49,8 @@ class DatabaseResources:
     prices: PostgresInstrumentPrices
     tape: PriceTapeWriter
     halts: PostgresTradingHalts
+    actions: PostgresOperatorActions
+    seals: PostgresAccountSeals
     installation: PostgresInstallation
     database: Database
 
@@ -117,6 +121,8 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
                 prices, every_seconds=settings.prices_saved_every_seconds, telemetry=process.telemetry
             ),
             halts=PostgresTradingHalts(database),
+            actions=PostgresOperatorActions(database),
+            seals=PostgresAccountSeals(database),
             installation=PostgresInstallation(database, expected=settings.installation_prefix),
             database=database,
         )

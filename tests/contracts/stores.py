@@ -4,15 +4,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from db.account_limits import PostgresLimitBook
+from db.account_seals import PostgresAccountSeals
 from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
 from db.database import Database
 from db.instrument_catalog import PostgresInstrumentCatalog
 from db.instrument_prices import PostgresInstrumentPrices
+from db.operator_actions import PostgresOperatorActions
 from db.order_reader import PostgresOrderReader
 from db.rate_budget_store import PostgresRateBudgetStore
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.trading_halts import PostgresTradingHalts
+from domain.ports.audit import AccountSeals, OperatorActions
 from domain.ports.breaker_store import BreakerStore
 from domain.ports.ingest_state import LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
@@ -20,6 +23,7 @@ from domain.ports.rate_limiter import RateBudgetStore
 from domain.ports.readers import ChangeLog, InstrumentCatalog, OrderReader
 from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalts
 from tests.support.examples import now
+from tests.support.fakes.audit import MemoryAccountSeals
 from tests.support.fakes.change_log import MemoryChangeLog
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
 from tests.support.fakes.order_reader import MemoryOrderReader
@@ -47,6 +51,8 @@ class Adapters:
     book: LimitBook
     halts: TradingHalts
     prices: InstrumentPrices
+    actions: OperatorActions
+    seals: AccountSeals
     other_prices: Callable[[], InstrumentPrices]
     forget: Callable[[str, int], Awaitable[object]]
 
@@ -56,7 +62,7 @@ def memory_adapters() -> Adapters:
     positions = MemoryStreamPositions(now)
     orders = MemoryOrderStore(now, positions)
     log = MemoryChangeLog(orders.changes)
-    prices = MemoryInstrumentPrices()
+    prices = MemoryInstrumentPrices(actions=orders.actions)
 
     async def forget(account_id: str, through: int) -> None:
         log.prune(account_id, through=through)
@@ -73,6 +79,8 @@ def memory_adapters() -> Adapters:
         book=orders.book,
         halts=orders.halts,
         prices=prices,
+        actions=orders.actions,
+        seals=MemoryAccountSeals(now, orders.changes),
         other_prices=lambda: prices,
         forget=forget,
     )
@@ -92,6 +100,8 @@ def postgres_adapters(database: Database) -> Adapters:
         book=PostgresLimitBook(database, cache_seconds=5),
         halts=PostgresTradingHalts(database),
         prices=PostgresInstrumentPrices(database, cache_seconds=5),
+        actions=PostgresOperatorActions(database),
+        seals=PostgresAccountSeals(database),
         other_prices=lambda: PostgresInstrumentPrices(database, cache_seconds=5),
         forget=lambda account_id, through: database.fetch(
             "DELETE FROM order_changes WHERE account_id = $1 AND sequence <= $2", account_id, through

@@ -16,6 +16,7 @@ from domain.model.errors import VersionConflictError
 from domain.ports.order_store import OrderWrite
 from domain.ports.trading_control import TradingHalt
 from tests.support.examples import accepted, filled, new_order, now
+from tests.support.operators import begin_halt
 from tests.support.postgres_stores import make_store
 from tests.support.store_driver import Clerk
 
@@ -59,7 +60,9 @@ async def test_attempts_that_look_for_a_halt_at_the_same_time_share_a_read(
     async with open_database(emptied_database_url, application_name="test") as database:
         assert isinstance(database, CountingDatabase)
         halts = PostgresTradingHalts(database)
-        await halts.halt(TradingHalt(id=uuid7(), account_id="bob", halted_at=now(), halted_by="op", halt_reason="fat"))
+        await begin_halt(
+            halts, TradingHalt(id=uuid7(), account_id="bob", halted_at=now(), halted_by="op", halt_reason="fat")
+        )
         before = database.statements
 
         looks = await asyncio.gather(*(halts.is_halted(account) for account in ("alice", "bob", "alice", "carol")))

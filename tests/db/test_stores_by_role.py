@@ -47,6 +47,7 @@ from tests.support.examples import (
     now,
 )
 from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.operators import begin_halt, clear_limits, end_halt, save_limits
 from tests.support.postgres_stores import VENUE, make_store
 from tests.support.store_driver import Clerk
 from tools.devstack.database_roles import role_url
@@ -86,12 +87,12 @@ async def test_the_api_stores_orders_alone_in_batches_and_under_limits(
     book, reader = _limit_book(logins["api"]), PostgresOrderReader(logins["api"])
     await api.store(1)
     await api.store(5, accounts=("alice", "bob"))
-    limits = await book.save(AccountLimits(account_id="carol", max_open_orders=1, set_by="olga"))
+    limits = await save_limits(book, AccountLimits(account_id="carol", max_open_orders=1, set_by="olga"))
     stored = await api.orders.store(new_order(account_id="carol", client_order_id="1", at=now()), limits=limits)
     with pytest.raises(OrderDeniedError):
         await api.orders.store(new_order(account_id="carol", client_order_id="2", at=now()), limits=limits)
 
-    assert await book.clear("carol")
+    assert await clear_limits(book, "carol")
     assert await reader.order(stored.order.id, account_id="carol") is not None
     changes = await PostgresChangeLog(logins["api"]).changes_after("alice", 0, limit=10)
     assert [change.sequence for change in changes] == [1, 2, 3, 4]
@@ -136,10 +137,10 @@ async def test_the_api_and_operators_halt_and_resume_and_a_worker_sees_it(
     for role in ("api", "operator"):
         halts = PostgresTradingHalts(logins[role])
         halt = TradingHalt(id=uuid7(), account_id=None, halted_at=now(), halted_by=role, halt_reason="drill")
-        assert (await halts.halt(halt)).halted_by == role
+        assert (await begin_halt(halts, halt)).halted_by == role
         assert await worker.orders.claim([order_id], lease=LEASE) == []
         assert await PostgresTradingHalts(logins["worker"]).halted_accounts() == {None}
-        assert await halts.resume(None, by=role, reason="over") is not None
+        assert await end_halt(halts, None, by=role, reason="over") is not None
 
     assert [claim.is_halted for claim in await worker.orders.claim([order_id], lease=LEASE)] == [False]
 

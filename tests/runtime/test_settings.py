@@ -275,6 +275,7 @@ def test_every_limit_and_time_out_ends_with_its_unit() -> None:
         "_directives",
         "_repeats",
         "_orders",
+        "_changes",
         "_objects",
         "_documents",
         "_errors",

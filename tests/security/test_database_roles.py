@@ -79,7 +79,6 @@ FORBIDDEN_ONE = [
     ("worker", "INSERT INTO trading_halts (id) VALUES (gen_random_uuid())"),
     ("worker", "UPDATE trading_halts SET resumed_at = now(), resumed_by = 'w', resume_reason = 'w'"),
     ("worker", "SELECT FROM account_limits"),
-    ("worker", "SELECT status FROM order_changes"),
     ("worker", "SELECT raw FROM dead_letters"),
     ("worker", "UPDATE stream_positions SET epoch = 0"),
     ("worker", "SELECT wait_for_orders_before_halts()"),

@@ -14,6 +14,7 @@ from domain.services.trading_control import TradingControl
 from graph.context import Services
 from graph.settings import GraphSettings
 from tests.support.api_instruments import APPLE, HALTED, SAP
+from tests.support.fakes.audit import MemoryAccountSeals
 from tests.support.fakes.clock import CountingIds, SettableClock
 from tests.support.fakes.installation import FixedInstallation
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
@@ -40,10 +41,12 @@ class World:
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
     prices: MemoryInstrumentPrices = field(default_factory=MemoryInstrumentPrices)
     orders: MemoryOrderStore = field(init=False)
+    seals: MemoryAccountSeals = field(init=False)
     feed: MemoryLiveFeed = field(init=False)
 
     def __post_init__(self) -> None:
         self.orders = MemoryOrderStore(self.clock)
+        self.seals = MemoryAccountSeals(self.clock, self.orders.changes)
         self.feed = MemoryLiveFeed(self.orders)
 
     def clear(self) -> None:
@@ -55,6 +58,8 @@ class World:
         self.orders.book.stored.clear()
         self.orders.book.cached.clear()
         self.orders.halts.halts.clear()
+        self.orders.actions.actions.clear()
+        self.seals.sealed.clear()
         self.prices.prices.clear()
         self.feed.kept_after = 0
         self.catalog.instruments = dict(INSTRUMENTS)
@@ -95,10 +100,13 @@ class World:
             control=TradingControl(
                 halts=self.orders.halts,
                 book=self.orders.book,
+                prices=self.prices,
                 telemetry=self.telemetry,
                 clock=self.clock,
                 new_id=self.new_id,
             ),
+            actions=self.orders.actions,
+            seals=self.seals,
             reader=reader,
             catalog=self.catalog,
             feed=self.feed,

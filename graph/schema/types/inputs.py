@@ -10,6 +10,11 @@ from graph.schema.enums import OrderStatus, OrderType, Side, TimeInForce
 from graph.schema.scalars import GivenDecimal, GivenIsin
 
 TEXT_MAX_CHARACTERS = 128
+REASON_MAX_CHARACTERS = 500
+OPTIONAL_REASON = (
+    "Why, for the audit trail of operators; the account does not see it. At most 500 characters. What an account does "
+    "itself is not in that trail."
+)
 
 Given = TypeVar("Given")
 
@@ -24,6 +29,15 @@ def checked_text(name: str, text: str) -> str:
     if len(text) > TEXT_MAX_CHARACTERS or not text.isprintable():
         raise bad_input(f"{name} must be at most {TEXT_MAX_CHARACTERS} printable characters.")
     return text
+
+
+def checked_reason(text: str | None, *, is_required: bool) -> str:
+    """The reason without blanks at its ends, empty where none was given; raises BAD_USER_INPUT."""
+    reason = (given(text) or "").strip()
+    if (is_required and not reason) or len(reason) > REASON_MAX_CHARACTERS or not reason.isprintable():
+        least = 1 if is_required else 0
+        raise bad_input(f"reason must be {least} to {REASON_MAX_CHARACTERS} printable characters.")
+    return reason
 
 
 @strawberry.input
@@ -60,3 +74,4 @@ class PlaceOrderInput:
 @strawberry.input
 class CancelOrderInput:
     order_id: strawberry.ID
+    reason: str | None = strawberry.field(default=strawberry.UNSET, description=OPTIONAL_REASON)

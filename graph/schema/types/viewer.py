@@ -35,6 +35,16 @@ class Viewer:
         bearer.require(Scope.READ)
         return await info.context.services.control.halts.is_halted(bearer.account_id)
 
+    @described(
+        "Head of the account's hash chain: the hash behind its newest change that is sealed, SHA-256 in hexadecimal. "
+        "It seals every change up to that one; changes are sealed a second or two after they happen."
+    )
+    async def audit_head(self, info: Info) -> str:
+        bearer = info.context.bearer
+        bearer.require(Scope.READ)
+        heads = await info.context.services.seals.heads([bearer.account_id])
+        return heads[bearer.account_id].hash
+
 
 def viewer_from(bearer: Bearer) -> Viewer:
     """The viewer as clients see it."""

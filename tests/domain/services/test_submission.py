@@ -11,6 +11,7 @@ import pytest
 
 from domain.model.changes import RecordedChange
 from domain.model.errors import RequestHeldBackError, UnavailableError, VenueNotConnectedError
+from domain.model.operator_actions import NewAction
 from domain.model.order import End, OrderStatus, VenueRank
 from domain.model.rate_budget import RequestPriority
 from domain.model.reports import Report
@@ -47,6 +48,7 @@ from tests.support.examples import (
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.memory_gateway import SECOND, Desk
+from tests.support.operators import begin_halt
 
 REFUSED_CONNECTION = NotExecuted(error="connection refused")
 LOST_ANSWER = OutcomeUnknown(error="read timed out")
@@ -400,7 +402,7 @@ async def test_a_refusal_decides_also_while_trading_is_halted_and_after_a_cancel
     await desk.attempt(after=5 * SECOND)
     await desk.cancellation.request(ORDER_ID, account_id="alice")
     halt = TradingHalt(id=ORDER_ID, account_id="alice", halted_at=MIDNIGHT, halted_by="olga", halt_reason="fat finger")
-    await desk.orders.halts.halt(halt)
+    await begin_halt(desk.orders.halts, halt)
 
     await desk.attempt(after=5 * SECOND)
 
@@ -785,10 +787,15 @@ async def test_an_attempt_that_is_being_written_down_holds_no_slot(desk: Desk) -
 
     class SlowStore(MemoryOrderStore):
         async def write(
-            self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
+            self,
+            writes: Sequence[OrderWrite],
+            *,
+            fence: Fence | None = None,
+            ticket: WriteTicket = IMMEDIATE,
+            action: NewAction | None = None,
         ) -> Sequence[RecordedChange]:
             await both_sent.wait()
-            return await super().write(writes, fence=fence, ticket=ticket)
+            return await super().write(writes, fence=fence, ticket=ticket, action=action)
 
     async def note() -> None:
         if desk.venue.asked.count("submit") == 2:

@@ -92,6 +92,7 @@ CASES = (
         for root, arguments in (
             ("Query.accountLimits", {"accountId": "elsewhere"}),
             ("Query.tradingHalts", {"accountId": "elsewhere"}),
+            ("Query.operatorActions", {"accountId": "elsewhere"}),
             ("Mutation.haltTrading", {"input": {"accountId": "elsewhere", "reason": "a test"}}),
             ("Mutation.resumeTrading", {"input": {"accountId": "elsewhere", "reason": "a test"}}),
             ("Mutation.setAccountLimits", {"input": {"accountId": "elsewhere", "maxQuantity": "7"}}),
@@ -217,6 +218,7 @@ def test_every_kind_of_node_is_tried_by_its_id_or_belongs_to_nobody() -> None:
         "Order",
         "Execution",
         "TradingHalt",
+        "OperatorAction",
         *NODES_OF_NOBODY,
     }
 
