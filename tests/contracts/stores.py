@@ -12,12 +12,14 @@ from db.instrument_prices import PostgresInstrumentPrices
 from db.order_reader import PostgresOrderReader
 from db.rate_budget_store import PostgresRateBudgetStore
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.token_revocations import PostgresTokenRevocations
 from db.trading_halts import PostgresTradingHalts
 from domain.ports.breaker_store import BreakerStore
 from domain.ports.ingest_state import LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
 from domain.ports.rate_limiter import RateBudgetStore
 from domain.ports.readers import ChangeLog, InstrumentCatalog, OrderReader
+from domain.ports.revocations import TokenRevocations
 from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalts
 from tests.support.examples import now
 from tests.support.fakes.change_log import MemoryChangeLog
@@ -26,6 +28,7 @@ from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.rate_budget_store import MemoryRateBudgetStore
 from tests.support.fakes.stream_positions import MemoryStreamPositions
+from tests.support.fakes.token_revocations import MemoryTokenRevocations
 from tests.support.fakes.trading_control import MemoryInstrumentPrices
 from tests.support.postgres_stores import VENUE, make_store
 
@@ -47,6 +50,7 @@ class Adapters:
     book: LimitBook
     halts: TradingHalts
     prices: InstrumentPrices
+    revocations: TokenRevocations
     other_prices: Callable[[], InstrumentPrices]
     forget: Callable[[str, int], Awaitable[object]]
 
@@ -73,6 +77,7 @@ def memory_adapters() -> Adapters:
         book=orders.book,
         halts=orders.halts,
         prices=prices,
+        revocations=MemoryTokenRevocations(),
         other_prices=lambda: prices,
         forget=forget,
     )
@@ -92,6 +97,7 @@ def postgres_adapters(database: Database) -> Adapters:
         book=PostgresLimitBook(database, cache_seconds=5),
         halts=PostgresTradingHalts(database),
         prices=PostgresInstrumentPrices(database, cache_seconds=5),
+        revocations=PostgresTokenRevocations(database),
         other_prices=lambda: PostgresInstrumentPrices(database, cache_seconds=5),
         forget=lambda account_id, through: database.fetch(
             "DELETE FROM order_changes WHERE account_id = $1 AND sequence <= $2", account_id, through
