@@ -15,6 +15,7 @@ from domain.ports.readers import InstrumentCatalog, OrderReader
 from domain.ports.telemetry import Telemetry
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from graph.auth.bearer import Bearer
 from graph.limits.deadline import Deadline, Deadlines
@@ -29,6 +30,7 @@ class Services:
     placement: Placement
     cancellation: Cancellation
     control: TradingControl
+    revocation: TokenRevocation
     reader: OrderReader
     catalog: InstrumentCatalog
     feed: LiveFeed

@@ -21,6 +21,7 @@ from domain.services.order_owners import OrderOwners
 from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recording
 from domain.services.submission import Submission
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue
 from runtime.processes.lifecycle import Process, SteadyClock, new_id, utc_now
@@ -66,6 +67,16 @@ def make_trading_control(process: Process, database: DatabaseResources) -> Tradi
         telemetry=process.telemetry,
         clock=utc_now,
         new_id=new_id,
+    )
+
+
+def make_token_revocation(process: Process, database: DatabaseResources) -> TokenRevocation:
+    """Return the operators' service that revokes tokens."""
+    return TokenRevocation(
+        store=database.revocations,
+        telemetry=process.telemetry,
+        clock=utc_now,
+        lifetime_max=timedelta(seconds=process.settings.token_max_lifetime_seconds),
     )
 
 

@@ -1,7 +1,11 @@
-"""The arguments of `python -m runtime trading` and `limits`. Standard library only: every process imports it."""
+"""The arguments of `python -m runtime trading`, `limits` and `tokens`.
+
+Standard library only: every process imports it.
+"""
 
 import argparse
 import getpass
+from datetime import datetime
 
 Actions = argparse._SubParsersAction  # noqa: SLF001 - argparse gives the class no public name
 
@@ -17,9 +21,10 @@ COUNT_LIMITS = {
 
 
 def add_operators_commands(commands: "Actions[argparse.ArgumentParser]") -> None:
-    """Add `trading` and `limits` to the parser of `python -m runtime`."""
+    """Add `trading`, `limits` and `tokens` to the parser of `python -m runtime`."""
     _add_trading(commands.add_parser("trading", help="halt and resume trading, for one account or for all"))
     _add_limits(commands.add_parser("limits", help="show and set the pre-trade limits of accounts"))
+    _add_tokens(commands.add_parser("tokens", help="revoke tokens before they expire"))
 
 
 def _add_trading(trading: argparse.ArgumentParser) -> None:
@@ -53,6 +58,22 @@ def _add_limits(limits: argparse.ArgumentParser) -> None:
     _action(actions, "recount", "count every account's open orders again; safe while orders come and go")
 
 
+def _add_tokens(tokens: argparse.ArgumentParser) -> None:
+    actions = tokens.add_subparsers(dest="action", required=True, metavar="ACTION")
+    revoke = _action(actions, "revoke", "refuse tokens in every process, and close their websockets, within 2 seconds")
+    which = revoke.add_mutually_exclusive_group(required=True)
+    which.add_argument("--token-id", type=_text, metavar="JTI", help="one token, by its `jti`")
+    which.add_argument("--account", type=_text, help="the tokens of an account; those without `iat` are all meant")
+    revoke.add_argument(
+        "--issued-before",
+        type=_moment,
+        metavar="TIME",
+        help="with --account: only tokens issued before this moment, such as 2026-11-20T12:00:00Z (now)",
+    )
+    _add_operator(revoke)
+    revoke.add_argument("--reason", type=_text, required=True, help="why, for the audit trail")
+
+
 def _action(actions: "Actions[argparse.ArgumentParser]", name: str, summary: str) -> argparse.ArgumentParser:
     return actions.add_parser(name, help=summary, description=summary)
 
@@ -83,6 +104,16 @@ def _text(text: str) -> str:
         # An empty variable in a script must not mean every account.
         raise argparse.ArgumentTypeError("must not be empty")
     return text
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a time such as 2026-11-20T12:00:00Z: {error}") from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError("must say its time zone, such as Z for UTC")
+    return moment
 
 
 def _user() -> str:

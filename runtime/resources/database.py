@@ -19,6 +19,7 @@ from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.readiness import DatabaseNotReadyError, Trouble, require_ready
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.token_revocations import PostgresTokenRevocations
 from db.trading_halts import PostgresTradingHalts
 from db.waiting_orders import PostgresWaitingOrders
 from domain.model.errors import UnavailableError
@@ -47,6 +48,7 @@ class DatabaseResources:
     prices: PostgresInstrumentPrices
     tape: PriceTapeWriter
     halts: PostgresTradingHalts
+    revocations: PostgresTokenRevocations
     installation: PostgresInstallation
     database: Database
 
@@ -115,6 +117,7 @@ async def open_database(process: Process) -> AsyncIterator[DatabaseResources]:
                 prices, every_seconds=settings.prices_saved_every_seconds, telemetry=process.telemetry
             ),
             halts=PostgresTradingHalts(database),
+            revocations=PostgresTokenRevocations(database),
             installation=PostgresInstallation(database, expected=settings.installation_prefix),
             database=database,
         )
