@@ -101,7 +101,8 @@ class HttpEndpoint:
         if request.method == "GET":
             return await self._execute(read_query_string(Request(request.scope)), bearer, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
-        return await self._execute(asked, bearer, OPERATIONS)
+        # A body may take seconds to arrive, and the token may have been revoked meanwhile.
+        return await self._execute(asked, await self._authenticate(request), OPERATIONS)
 
     async def _authenticate(self, request: HttpRequest) -> Bearer:
         try:
