@@ -1,8 +1,8 @@
 """Who may do what in PostgreSQL: for each table and role the columns that it may read, insert and update.
 
 `db.role_statements` makes roles and grants of it; after each migration they are exactly this. A new table must be named
-here. Nobody truncates or makes tables but their owner, and nobody but operators' limits are deleted. What orders are
-(their terms), what was executed, and the log of changes are never written twice.
+here. Nobody truncates or makes tables but their owner, and nothing is deleted but operators' limits and revocations
+that have expired. What orders are (their terms), what was executed, and the log of changes are never written twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -89,6 +89,14 @@ _LIMITS = (
 )
 _SETS_LIMITS = Access(select=ALL, insert=("account_id", *_LIMITS), update=_LIMITS, delete=True)
 
+_REVOKES = Access(
+    select=ALL,
+    insert=ALL,
+    update=("issued_before", "revoked_at", "revoked_by", "reason", "expires_at", "position"),
+    delete=True,  # Of what has expired.
+)
+_TAKES_POSITIONS = Access(select=ALL, insert=ALL, update=("position",))
+
 TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
     "orders": {
         Role.API: Access(select=ALL, insert=_NEW_ORDER, update=_REQUESTED),
@@ -157,6 +165,8 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
         Role.INGEST: _KEEPS_DEAD_LETTERS,
         Role.OPERATOR: READS,
     },
+    "token_revocations": {Role.API: _REVOKES, Role.OPERATOR: _REVOKES},
+    "token_revocation_head": {Role.API: _TAKES_POSITIONS, Role.OPERATOR: _TAKES_POSITIONS},
     # Written by `append_operator_action` alone.
     "operator_actions": {Role.API: READS, Role.OPERATOR: READS},
     "operator_action_head": {Role.OPERATOR: READS},

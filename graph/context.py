@@ -18,6 +18,7 @@ from domain.ports.readers import InstrumentCatalog, OrderReader
 from domain.ports.telemetry import Telemetry
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from graph.auth.bearer import Bearer
 from graph.limits.deadline import Deadline, Deadlines
@@ -34,6 +35,7 @@ class Services:
     control: TradingControl
     actions: OperatorActions
     seals: AccountSeals
+    revocation: TokenRevocation
     reader: OrderReader
     catalog: InstrumentCatalog
     feed: LiveFeed

@@ -34,7 +34,7 @@ def main(*, program: str = "fillwire") -> int:
         module = import_module("runtime.commands.instruments")
         run = module.sync if parsed.action == "sync" else module.importing(parsed.file)
         return run_process("instruments", run, requires=module.REQUIRES)
-    if parsed.command in {"trading", "limits"}:
+    if parsed.command in {"trading", "limits", "tokens"}:
         module = import_module("runtime.commands.operator_commands")
         return run_process(parsed.command, module.command(parsed), requires=module.REQUIRES)
     if parsed.command == "audit":

@@ -22,6 +22,7 @@ from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recording
 from domain.services.sealing import Sealing
 from domain.services.submission import Submission
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue
 from runtime.processes.lifecycle import Process, SteadyClock, new_id, utc_now
@@ -82,6 +83,17 @@ def make_sealing(process: Process, database: DatabaseResources) -> Sealing:
         holder=new_id(),
         lease=timedelta(seconds=SEAL_LEASE_ROUNDS * every),
         changes_max=process.settings.audit_seal_max_changes,
+    )
+
+
+def make_token_revocation(process: Process, database: DatabaseResources) -> TokenRevocation:
+    """Return the operators' service that revokes tokens."""
+    return TokenRevocation(
+        store=database.revocations,
+        telemetry=process.telemetry,
+        clock=utc_now,
+        new_id=new_id,
+        lifetime_max=timedelta(seconds=process.settings.token_max_lifetime_seconds),
     )
 
 

@@ -2,7 +2,8 @@
 
 FillwireError
 ├── ClientInputError               the client sent what cannot be taken; nothing was stored
-│   ├── InvalidOrderError           fields that break a rule, each with its path and code
+│   ├── InvalidInputError           fields that break a rule, each with its path and code
+│   │   └── InvalidOrderError       those of an order
 │   ├── ClientOrderIdConflictError  the id is taken by an order with other content
 │   ├── OrderDeniedError            a limit of ours: denied by us, before it was stored
 │   ├── OrderNotFoundError          no such order in this account
@@ -70,12 +71,16 @@ class TransientError(FillwireError):
     """The same call may succeed later."""
 
 
-class InvalidOrderError(ClientInputError):
-    """Fields that break a rule."""
+class InvalidInputError(ClientInputError):
+    """Fields that break a rule; every one of them, not only the first."""
 
     def __init__(self, issues: Sequence[InputIssue]) -> None:
         self.issues = tuple(issues)
         super().__init__("; ".join(f"{'.'.join(issue.path)}: {issue.message}" for issue in self.issues))
+
+
+class InvalidOrderError(InvalidInputError):
+    """Fields of an order that break a rule."""
 
 
 class ClientOrderIdConflictError(ClientInputError):

@@ -16,6 +16,9 @@ class Metric(StrEnum):
     UNEXPECTED_ERRORS = "unexpected_errors"
     SOCKETS = "sockets"
     SOCKETS_REFUSED = "sockets_refused"  # label: limit
+    SOCKETS_CLOSED = "sockets_closed"  # by this side; label: reason
+    TOKENS_REVOKED = "tokens_revoked"  # revocations by operators
+    REVOCATIONS = "revocations_in_force"
     CONNECTIONS_REFUSED = "connections_refused"
     REQUESTS_REFUSED = "requests_refused"  # label: limit
     TOKEN_KEYS = "token_keys"  # noqa: S105 - a name; keys of the tokens' issuer, in force

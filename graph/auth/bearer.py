@@ -20,14 +20,18 @@ class Scope(StrEnum):
 class Bearer:
     """The bearer of a valid token.
 
-    `key_id` is the RFC 7638 thumbprint of the key that signed the token, None for a secret that is shared.
+    `key_id` names the key that signed the token: the RFC 7638 thumbprint of a public key, or the digest of a secret.
+    `issued_at` is the token's `iat`; of a token without one, the moment at which this process saw it first, which says
+    nothing about how old it is.
     """
 
     account_id: str
     scopes: frozenset[str]
     token_expires_at: datetime
-    key_id: str | None = None
+    issued_at: datetime
+    is_issue_time_known: bool = True
     token_id: str | None = None
+    key_id: str | None = None
 
     @property
     def is_operator(self) -> bool:

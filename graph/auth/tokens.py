@@ -3,6 +3,7 @@
 The algorithms are fixed by the kind of key, never taken from the token.
 """
 
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 
 import jwt
 
+from domain.model.revocations import TOKEN_ID_MAX_CHARACTERS, is_printable
 from graph.auth.bearer import Bearer
 from graph.auth.key_set import KeySetHolder
 from graph.auth.scope_claims import read_scopes
@@ -67,7 +69,8 @@ class HmacTokens:
             return self._verify(token, self.previous_secret)
 
     def _verify(self, token: str, secret: str) -> Bearer:
-        return _bearer(_claims(token, secret.encode(), algorithms=HMAC_ALGORITHMS, expected=self.expected))
+        claims = _claims(token, secret.encode(), algorithms=HMAC_ALGORITHMS, expected=self.expected)
+        return _bearer(claims, key_id=secret_key_id(secret))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,11 @@ class KeySetTokens:
         return _bearer(claims, key_id=key.thumbprint)
 
 
+def secret_key_id(secret: str) -> str:
+    """Return the id of a shared secret: the same in every process, and nothing of the secret can be read from it."""
+    return hmac.digest(secret.encode(), b"fillwire token key id", "sha256").hex()
+
+
 def read_bearer(authorization: object) -> str:
     """The token in an Authorization header or in the same field of a websocket's first message."""
     if not isinstance(authorization, str):
@@ -128,20 +136,31 @@ def _claims(
         raise InvalidTokenError from None
 
 
-def _bearer(claims: Mapping[str, Any], *, key_id: str | None = None) -> Bearer:
+def _bearer(claims: Mapping[str, Any], *, key_id: str) -> Bearer:
     account_id = claims["sub"]
     if not 0 < len(account_id) <= ACCOUNT_ID_MAX_CHARACTERS or not account_id.isprintable():
         raise InvalidTokenError
+    token_id = claims.get("jti") or None
+    if token_id is not None and not is_printable(token_id, max_characters=TOKEN_ID_MAX_CHARACTERS):
+        raise InvalidTokenError
     try:
         scopes = read_scopes(claims)
-        expires_at = datetime.fromtimestamp(float(claims["exp"]), UTC)
-    except (ValueError, OverflowError, OSError, TypeError):
+    except ValueError:
         raise InvalidTokenError from None
-    token_id = claims.get("jti")
+    is_issue_time_known = "iat" in claims
     return Bearer(
         account_id=account_id,
         scopes=scopes,
-        token_expires_at=expires_at,
-        token_id=token_id if isinstance(token_id, str) else None,
+        token_expires_at=_moment(claims["exp"]),
+        issued_at=_moment(claims["iat"]) if is_issue_time_known else datetime.now(UTC),
+        is_issue_time_known=is_issue_time_known,
+        token_id=token_id,
         key_id=key_id,
     )
+
+
+def _moment(numeric_date: Any) -> datetime:  # noqa: ANN401 - a claim may hold anything
+    try:
+        return datetime.fromtimestamp(float(numeric_date), UTC)
+    except (ValueError, OverflowError, OSError, TypeError):
+        raise InvalidTokenError from None

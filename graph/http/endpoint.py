@@ -102,7 +102,8 @@ class HttpEndpoint:
             asked = read_query_string(Request(request.scope))
             return await self._execute(asked, bearer, request.scope, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
-        return await self._execute(asked, bearer, request.scope, OPERATIONS)
+        # A body may take seconds to arrive, and the token may have been revoked meanwhile.
+        return await self._execute(asked, await self._authenticate(request), request.scope, OPERATIONS)
 
     async def _authenticate(self, request: HttpRequest) -> Bearer:
         try:

@@ -25,6 +25,7 @@ from graph.schema.mutations import Mutation
 from graph.schema.queries import Query
 from graph.schema.scalars import SCALARS, write_date_time
 from graph.schema.subscriptions import Subscription
+from graph.schema.token_revocation import RevocationMutation
 from graph.schema.trading_control import TradingMutation, TradingQuery
 from graph.settings import GraphSettings
 
@@ -73,7 +74,7 @@ def build_schema(settings: GraphSettings) -> Schema:
     cache = DocumentCache(settings)
     schema = Schema(
         query=merge_types("Query", (Query, TradingQuery, AuditQuery)),
-        mutation=merge_types("Mutation", (Mutation, TradingMutation)),
+        mutation=merge_types("Mutation", (Mutation, TradingMutation, RevocationMutation)),
         subscription=Subscription,
         extensions=[lambda: CachedDocuments(cache), UnderDeadline],
         config=StrawberryConfig(

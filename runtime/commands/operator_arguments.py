@@ -1,4 +1,4 @@
-"""The arguments of `python -m runtime trading`, `limits` and `audit`.
+"""The arguments of `python -m runtime trading`, `limits`, `tokens` and `audit`.
 
 Standard library only: every process imports it.
 """
@@ -21,10 +21,11 @@ COUNT_LIMITS = {
 
 
 def add_operators_commands(commands: "Actions[argparse.ArgumentParser]") -> None:
-    """Add `trading`, `limits` and `audit` to the parser of `python -m runtime`."""
+    """Add `trading`, `limits`, `tokens` and `audit` to the parser of `python -m runtime`."""
     _add_trading(commands.add_parser("trading", help="halt and resume trading, for one account or for all"))
     _add_audit(commands.add_parser("audit", help="verify and export the audit trail"))
     _add_limits(commands.add_parser("limits", help="show and set the pre-trade limits of accounts"))
+    _add_tokens(commands.add_parser("tokens", help="revoke tokens before they expire"))
 
 
 def _add_trading(trading: argparse.ArgumentParser) -> None:
@@ -77,6 +78,21 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--since", type=_moment, metavar="TIME", help="only what was stored since this time (ISO 8601; UTC)"
         )
+
+
+def _add_tokens(tokens: argparse.ArgumentParser) -> None:
+    actions = tokens.add_subparsers(dest="action", required=True, metavar="ACTION")
+    revoke = _action(actions, "revoke", "refuse tokens in every process, and close their websockets, within 2 seconds")
+    which = revoke.add_mutually_exclusive_group(required=True)
+    which.add_argument("--token-id", type=_text, metavar="JTI", help="one token, by its `jti`")
+    which.add_argument("--account", type=_text, help="the tokens of an account; those without `iat` are all meant")
+    revoke.add_argument(
+        "--issued-before",
+        type=_moment,
+        metavar="TIME",
+        help="with --account: only tokens issued before this moment, such as 2026-11-20T12:00:00Z (now)",
+    )
+    _add_operator(revoke)
 
 
 def _action(actions: "Actions[argparse.ArgumentParser]", name: str, summary: str) -> argparse.ArgumentParser:

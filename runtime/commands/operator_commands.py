@@ -1,4 +1,4 @@
-"""`python -m runtime trading halt | resume | status` and `limits …`: the operators' commands, on the database itself.
+"""`python -m runtime trading …`, `limits …` and `tokens revoke`: the operators' commands, on the database itself.
 
 They work without the API and without Redis. What they do is audited, logged, and an alert, as over GraphQL.
 """
@@ -13,24 +13,27 @@ from domain.model.errors import InvalidLimitsError, TransientError
 from domain.model.limits import NO_LIMITS, AccountLimits
 from domain.model.operator_actions import Actor
 from domain.model.order_query import PAGE_MAX_ROWS, PageRequest
+from domain.model.revocations import RevokeTokens
 from domain.model.values import format_decimal, parse_decimal
 from domain.ports.trading_control import HaltFilter, TradingHalt
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import EVERYBODY, TradingControl
 from runtime.commands.operating_system_user import actor_of_command
 from runtime.commands.operator_arguments import COUNT_LIMITS, DECIMAL_LIMITS
 from runtime.processes.lifecycle import Process, ProcessMain
 from runtime.resources.database import DatabaseResources, open_database
-from runtime.wiring import make_trading_control
+from runtime.wiring import make_token_revocation, make_trading_control
 
 REQUIRES = ("database_url",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorResources:
-    """The database, and the operators' service over it."""
+    """The database, and the operators' services over it."""
 
     database: DatabaseResources
     control: TradingControl
+    revocation: TokenRevocation
 
 
 def command(parsed: argparse.Namespace) -> ProcessMain:
@@ -39,7 +42,11 @@ def command(parsed: argparse.Namespace) -> ProcessMain:
 
     async def run(process: Process) -> None:
         async with open_database(process) as database:
-            resources = OperatorResources(database=database, control=make_trading_control(process, database))
+            resources = OperatorResources(
+                database=database,
+                control=make_trading_control(process, database),
+                revocation=make_token_revocation(process, database),
+            )
             for line in await act(resources, parsed):
                 print(line)  # noqa: T201 - a command's output
 
@@ -100,6 +107,14 @@ async def _recount(resources: OperatorResources, _asked: argparse.Namespace) -> 
     return [f"{await resources.database.limit_book.recount_open_orders()} accounts had a wrong count."]
 
 
+async def _revoke(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
+    tokens = RevokeTokens(
+        token_id=asked.token_id, account_id=asked.account, issued_before=asked.issued_before, reason=asked.reason
+    )
+    in_force_at = await resources.revocation.revoke(tokens, actor=_actor(asked))
+    return [f"Revoked. In force in every process by {in_force_at:%Y-%m-%d %H:%M:%SZ}."]
+
+
 async def _doubts(resources: OperatorResources, account_id: str | None) -> Iterable[str]:
     """Return a warning when no order of the account was ever stored: another one may be meant."""
     with suppress(TransientError):
@@ -157,4 +172,5 @@ ACTIONS: Mapping[tuple[str, str], Callable[[OperatorResources, argparse.Namespac
     ("limits", "clear"): _clear,
     ("limits", "price"): _price,
     ("limits", "recount"): _recount,
+    ("tokens", "revoke"): _revoke,
 }

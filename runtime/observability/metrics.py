@@ -47,6 +47,11 @@ SERIES: Mapping[Metric, Series] = {
         "GraphQL requests beyond a rate: requests, new documents, unauthenticated.", "limit"
     ),
     Metric.SOCKETS_REFUSED: _counter("GraphQL websockets refused by a limit: process, waiting, account.", "limit"),
+    Metric.SOCKETS_CLOSED: _counter(
+        "GraphQL websockets closed because of their token or a restart: expired, revoked, key_gone, restart.", "reason"
+    ),
+    Metric.TOKENS_REVOKED: _counter("Revocations of tokens by operators, made in this process."),
+    Metric.REVOCATIONS: _gauge("Revocations of tokens that this process knows; each ends when no token can be valid."),
     Metric.CONNECTIONS_REFUSED: _counter("HTTP connections beyond the limit: refused, or reset to make room."),
     Metric.TOKEN_KEYS: _gauge("Keys of the tokens' issuer that are in force."),
     Metric.TOKEN_KEYS_SKIPPED: _gauge("Entries of the issuer's key set that cannot be used."),

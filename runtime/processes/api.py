@@ -13,9 +13,11 @@ from starlette.types import ASGIApp
 from broadcast.feed import HubFeed
 from broadcast.hub import open_hub
 from broadcast.settings import HubSettings
+from domain.model.errors import UnavailableError
 from domain.ports.telemetry import Metric
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
+from domain.services.revocation_list import READ_EVERY
 from graph.app import create_graphql_routes, graphql_first
 from graph.auth.token_cache import TokenCache
 from graph.auth.tokens import TokenVerifier
@@ -23,8 +25,11 @@ from graph.context import Services
 from graph.documents.trusted import InvalidManifestError, read_manifest
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
 from graph.websocket.open_sockets import OpenSockets
+from graph.websocket.withdrawal import TokenWithdrawal
+from jobs.periodic import repeat
 from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
+from runtime.resources.accepted_tokens import make_accepted_tokens
 from runtime.resources.database import open_database
 from runtime.resources.redis import open_redis
 from runtime.resources.token_keys import open_token_keys
@@ -33,7 +38,7 @@ from runtime.server.listening import allow_open_files
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 from runtime.settings import Settings, SettingsError
-from runtime.wiring import make_recording, make_trading_control
+from runtime.wiring import make_recording, make_token_revocation, make_trading_control
 
 REQUIRES = ("database_url", "redis_url")
 CLOSING_SECONDS = 1.0
@@ -48,13 +53,10 @@ async def run(process: Process) -> None:
     settings = process.settings
     async with AsyncExitStack() as stack:
         token_keys = await stack.enter_async_context(open_token_keys(process))
-        tokens = TokenCache(
-            verifier=token_keys.verifier,
-            tokens_max=settings.verified_tokens_max,
-            clock=utc_now,
-        )
         database = await stack.enter_async_context(open_database(process, requests_only=True))
         await database.require_prefix()
+        accepted = make_accepted_tokens(process, database, token_keys.verifier)
+        tokens = TokenCache(verifier=accepted, tokens_max=settings.verified_tokens_max, clock=utc_now)
         redis = await stack.enter_async_context(open_redis(process, publish_pause_seconds=PUBLISH_PAUSE_SECONDS))
         hub = await stack.enter_async_context(
             open_hub(
@@ -90,6 +92,7 @@ async def run(process: Process) -> None:
             control=make_trading_control(process, database),
             actions=database.actions,
             seals=database.seals,
+            revocation=make_token_revocation(process, database),
             reader=database.reader,
             catalog=database.catalog,
             feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),
@@ -100,11 +103,21 @@ async def run(process: Process) -> None:
         checks = {"database": database.check, "redis": redis.check, **token_keys.checks}
         health = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
         sockets = OpenSockets(services.settings, services.telemetry)
+        withdrawal = TokenWithdrawal(accepted=accepted, cache=tokens, sockets=sockets)
+        token_keys.held.on_change(withdrawal.keys_changed)
+        with suppress(UnavailableError):
+            # Without it the first clients would be told to try again. While the database is away they are.
+            await withdrawal.read_all_revocations()
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
         application = graphql_first(Starlette(routes=[*health, *routes]), routes)
         process.telemetry.info("api_listening", host=settings.host, port=settings.port)
         await until_stopped(
-            process, lambda: _serve(process, application, sockets), lambda: serve_health(process, checks=checks)
+            process,
+            lambda: _serve(process, application, sockets),
+            lambda: serve_health(process, checks=checks),
+            lambda: repeat(
+                withdrawal.read_revocations, every=READ_EVERY, name="revocations", telemetry=process.telemetry
+            ),
         )
 
 

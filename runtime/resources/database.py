@@ -21,6 +21,7 @@ from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.readiness import DatabaseNotReadyError, Trouble, require_ready
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.token_revocations import PostgresTokenRevocations
 from db.trading_halts import PostgresTradingHalts
 from db.waiting_orders import PostgresWaitingOrders
 from domain.model.errors import UnavailableError
@@ -51,6 +52,7 @@ class DatabaseResources:
     halts: PostgresTradingHalts
     actions: PostgresOperatorActions
     seals: PostgresAccountSeals
+    revocations: PostgresTokenRevocations
     installation: PostgresInstallation
     database: Database
 
@@ -123,6 +125,7 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
             halts=PostgresTradingHalts(database),
             actions=PostgresOperatorActions(database),
             seals=PostgresAccountSeals(database),
+            revocations=PostgresTokenRevocations(database),
             installation=PostgresInstallation(database, expected=settings.installation_prefix),
             database=database,
         )

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from db.roles import Role
 from runtime.settings.guessable import is_guessable
 from runtime.settings.hosts import is_loopback, is_plain_postgres, is_plain_redis, url_host
 from runtime.settings.settings import SIMULATOR_KEY, Settings, SettingsError
@@ -63,11 +64,30 @@ def _is_simulators_elsewhere(settings: Settings, name: str) -> bool:
     return not is_here and _secret(settings, name) == SIMULATOR_KEY
 
 
+def _is_guessable(name: str) -> Callable[[Settings, Environment], bool]:
+    return lambda settings, _: is_guessable(_secret(settings, name))
+
+
 _PLAIN = "is plain {schemes} to an address that is not on this machine"
 _PUBLIC = "does not require TLS at a host that is neither on this machine nor in a private network"
+_GUESSABLE = "holds a word of an example, repeats itself or counts"
+_AT_RANDOM = "draw one at random, as with openssl rand -hex 32"
 _SIMULATORS = "is the published key of the simulated exchange for an address that is not on this machine"
 
+_ROLE_PASSWORDS = tuple(
+    Risk(
+        name="weak-secret",
+        setting=f"database_{role}_password",
+        processes=MIGRATE,
+        is_unsafe=_is_guessable(f"database_{role}_password"),
+        wrong=_GUESSABLE,
+        danger="whoever guesses it and reaches PostgreSQL can do what that role can",
+        fix=_AT_RANDOM,
+    )
+    for role in Role
+)
 RISKS: Sequence[Risk] = (
+    *_ROLE_PASSWORDS,
     Risk(
         name="venue-http",
         setting="exchange_url",
@@ -143,17 +163,17 @@ RISKS: Sequence[Risk] = (
         name="weak-secret",
         setting="token_secret",
         processes=API,
-        is_unsafe=lambda settings, _: is_guessable(_secret(settings, "token_secret")),
-        wrong="holds a word of an example, repeats itself or counts",
+        is_unsafe=_is_guessable("token_secret"),
+        wrong=_GUESSABLE,
         danger="whoever guesses it signs tokens of every account",
-        fix="draw one at random, as with openssl rand -hex 32",
+        fix=_AT_RANDOM,
     ),
     Risk(
         name="weak-secret",
         setting="token_secret_previous",
         processes=API,
-        is_unsafe=lambda settings, _: is_guessable(_secret(settings, "token_secret_previous")),
-        wrong="holds a word of an example, repeats itself or counts",
+        is_unsafe=_is_guessable("token_secret_previous"),
+        wrong=_GUESSABLE,
         danger="whoever guesses it signs tokens of every account",
         fix="unset it, and withdraw the tokens that it signed",
     ),

@@ -14,6 +14,7 @@ from db.operator_actions import PostgresOperatorActions
 from db.order_reader import PostgresOrderReader
 from db.rate_budget_store import PostgresRateBudgetStore
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.token_revocations import PostgresTokenRevocations
 from db.trading_halts import PostgresTradingHalts
 from domain.ports.audit import AccountSeals, OperatorActions
 from domain.ports.breaker_store import BreakerStore
@@ -21,6 +22,7 @@ from domain.ports.ingest_state import LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
 from domain.ports.rate_limiter import RateBudgetStore
 from domain.ports.readers import ChangeLog, InstrumentCatalog, OrderReader
+from domain.ports.revocations import TokenRevocations
 from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalts
 from tests.support.examples import now
 from tests.support.fakes.audit import MemoryAccountSeals
@@ -30,6 +32,7 @@ from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.rate_budget_store import MemoryRateBudgetStore
 from tests.support.fakes.stream_positions import MemoryStreamPositions
+from tests.support.fakes.token_revocations import MemoryTokenRevocations
 from tests.support.fakes.trading_control import MemoryInstrumentPrices
 from tests.support.postgres_stores import VENUE, make_store
 
@@ -53,6 +56,7 @@ class Adapters:
     prices: InstrumentPrices
     actions: OperatorActions
     seals: AccountSeals
+    revocations: TokenRevocations
     other_prices: Callable[[], InstrumentPrices]
     forget: Callable[[str, int], Awaitable[object]]
 
@@ -81,6 +85,7 @@ def memory_adapters() -> Adapters:
         prices=prices,
         actions=orders.actions,
         seals=MemoryAccountSeals(now, orders.changes),
+        revocations=MemoryTokenRevocations(),
         other_prices=lambda: prices,
         forget=forget,
     )
@@ -102,6 +107,7 @@ def postgres_adapters(database: Database) -> Adapters:
         prices=PostgresInstrumentPrices(database, cache_seconds=5),
         actions=PostgresOperatorActions(database),
         seals=PostgresAccountSeals(database),
+        revocations=PostgresTokenRevocations(database),
         other_prices=lambda: PostgresInstrumentPrices(database, cache_seconds=5),
         forget=lambda account_id, through: database.fetch(
             "DELETE FROM order_changes WHERE account_id = $1 AND sequence <= $2", account_id, through

@@ -10,6 +10,7 @@ from domain.ports.order_store import OrderWrite
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from domain.services.recording import Recording
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from graph.context import Services
 from graph.settings import GraphSettings
@@ -23,6 +24,7 @@ from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.token_revocations import MemoryTokenRevocations
 from tests.support.fakes.trading_control import MemoryInstrumentPrices
 
 START = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -40,6 +42,7 @@ class World:
     catalog: MemoryInstrumentCatalog = field(default_factory=lambda: MemoryInstrumentCatalog(dict(INSTRUMENTS)))
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
     prices: MemoryInstrumentPrices = field(default_factory=MemoryInstrumentPrices)
+    revocations: MemoryTokenRevocations = field(default_factory=MemoryTokenRevocations)
     orders: MemoryOrderStore = field(init=False)
     seals: MemoryAccountSeals = field(init=False)
     feed: MemoryLiveFeed = field(init=False)
@@ -62,6 +65,8 @@ class World:
         self.seals.sealed.clear()
         self.prices.prices.clear()
         self.feed.kept_after = 0
+        self.revocations.stored.clear()
+        self.revocations.is_away = False
         self.catalog.instruments = dict(INSTRUMENTS)
         self.catalog.batches.clear()
         self.telemetry.clear()
@@ -107,6 +112,13 @@ class World:
             ),
             actions=self.orders.actions,
             seals=self.seals,
+            revocation=TokenRevocation(
+                store=self.revocations,
+                telemetry=self.telemetry,
+                clock=self.clock,
+                new_id=self.new_id,
+                lifetime_max=timedelta(days=1),
+            ),
             reader=reader,
             catalog=self.catalog,
             feed=self.feed,

@@ -4,6 +4,8 @@ from uuid_utils.compat import uuid7
 
 from domain.model.limits import AccountLimits
 from domain.model.operator_actions import ActionKind, Actor, NewAction
+from domain.model.revocations import Revocation
+from domain.ports.revocations import TokenRevocations
 from domain.ports.trading_control import LimitBook, TradingHalt, TradingHalts
 
 OLGA = Actor(subject="olga", token_id="t-1", address="192.0.2.7")
@@ -26,6 +28,11 @@ async def clear_limits(book: LimitBook, account_id: str | None) -> bool:
     if limits is not None:
         await book.clear(limits, action=an_action(ActionKind.LIMITS_CLEARED))
     return limits is not None
+
+
+async def store_revocation(store: TokenRevocations, revocation: Revocation) -> None:
+    """Store the revocation with an action."""
+    await store.revoke(revocation, action=an_action(ActionKind.TOKENS_REVOKED))
 
 
 async def begin_halt(halts: TradingHalts, halt: TradingHalt) -> TradingHalt:

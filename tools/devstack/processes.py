@@ -11,7 +11,7 @@ from tools.devstack.addresses import Addresses, Port, address
 from tools.devstack.database_roles import FOR_MIGRATE_ONLY, role_url
 from tools.devstack.probes import http_answers
 from tools.devstack.program import Program
-from tools.devstack.tokens import TOKEN_NAME, signing_secret
+from tools.devstack.tokens import TOKEN_LIFETIME_MAX_SECONDS, TOKEN_NAME, signing_secret
 
 ROOT = Path(__file__).parents[2]
 PROCESSES_RANK, EXCHANGE_RANK, VALKEY_RANK, POSTGRES_RANK = range(4)
@@ -33,6 +33,8 @@ def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
     if mints_tokens():
         defaults["TOKEN_SECRET"] = signing_secret(folder)
         defaults["LOCAL_TOKEN_FILE"] = str(folder / TOKEN_NAME)
+        # The tokens of ./dev token live for 30 days, or for as long as --ttl says.
+        defaults["TOKEN_MAX_LIFETIME_SECONDS"] = str(TOKEN_LIFETIME_MAX_SECONDS)
     if addresses.exchange is not None:
         defaults |= {
             "EXCHANGE_URL": address(addresses.exchange),

@@ -97,6 +97,7 @@ CASES = (
             ("Mutation.resumeTrading", {"input": {"accountId": "elsewhere", "reason": "a test"}}),
             ("Mutation.setAccountLimits", {"input": {"accountId": "elsewhere", "maxQuantity": "7"}}),
             ("Mutation.clearAccountLimits", {"input": {"accountId": "elsewhere"}}),
+            ("Mutation.revokeTokens", {"input": {"accountId": "elsewhere", "reason": "a test"}}),
         )
     ),
 )

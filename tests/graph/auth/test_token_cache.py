@@ -27,7 +27,7 @@ class Issuer:
         expires_at = MIDNIGHT + self.lifetimes.get(token, timedelta(0))
         if self.clock() >= expires_at:
             raise InvalidTokenError
-        return Bearer(account_id=token, scopes=frozenset(), token_expires_at=expires_at)
+        return Bearer(account_id=token, scopes=frozenset(), token_expires_at=expires_at, issued_at=MIDNIGHT)
 
     def remembering(self, *, tokens_max: int = 10) -> TokenCache:
         return TokenCache(verifier=self, tokens_max=tokens_max, clock=self.clock, steady_seconds=lambda: self.steady)
@@ -82,3 +82,15 @@ def test_the_oldest_of_too_many_tokens_makes_room(issuer: Issuer) -> None:
     tokens.verify("alice")
 
     assert issuer.asked == ["alice", "bob", "carol", "alice"]
+
+
+def test_what_is_forgotten_is_verified_again_and_nothing_else(issuer: Issuer) -> None:
+    tokens = issuer.remembering()
+    for name in ("alice", "bob"):
+        tokens.verify(name)
+
+    tokens.forget(lambda bearer: bearer.account_id == "alice")
+    for name in ("alice", "bob"):
+        tokens.verify(name)
+
+    assert issuer.asked == ["alice", "bob", "alice"]

@@ -121,7 +121,7 @@ def test_every_list_of_objects_is_a_page_or_follows_a_list_of_ids_or_is_one_of_f
     }
 
     # A list that is added here must be short for ever (UNPAGED_LIST_MAX_ROWS); any other one wants pages.
-    assert unpaged == {"Query.nodes", "InvalidOrder.issues", "InvalidLimits.issues"}
+    assert unpaged == {"Query.nodes", "InvalidInput.issues", "InvalidOrder.issues", "InvalidLimits.issues"}
 
 
 async def test_an_answer_that_could_be_too_large_is_refused_before_anything_is_read() -> None:
@@ -181,7 +181,10 @@ async def test_no_answer_holds_more_objects_than_its_document_was_said_to_cost(
 ) -> None:
     document, variables = data.draw(selections(CORE, ids_in(world)))
     bearer = Bearer(
-        account_id="alice", scopes=frozenset(Scope), token_expires_at=datetime.now(UTC) + timedelta(hours=1)
+        account_id="alice",
+        scopes=frozenset(Scope),
+        token_expires_at=datetime.now(UTC) + timedelta(hours=1),
+        issued_at=datetime.now(UTC),
     )
 
     result = await SCHEMA.execute(document, variables, context_for(bearer, world.services()))
