@@ -11,7 +11,7 @@ from strawberry.dataloader import DataLoader
 from domain.model.values import Instrument
 from domain.ports.clock_and_ids import Clock
 from domain.ports.notifications import LiveFeed
-from domain.ports.readers import InstrumentCatalog, OrderReader
+from domain.ports.readers import AccountReader, InstrumentCatalog, OrderReader
 from domain.ports.telemetry import Telemetry
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
@@ -30,6 +30,7 @@ class Services:
     cancellation: Cancellation
     control: TradingControl
     reader: OrderReader
+    accounts: AccountReader
     catalog: InstrumentCatalog
     feed: LiveFeed
     telemetry: Telemetry
@@ -58,7 +59,7 @@ class Context:
     def query_slot(self) -> AbstractAsyncContextManager[None]:
         """Return the slot that a query holds while it runs: an account has a limited number of them."""
         services = self.services
-        return services.query_concurrency.slot(self.bearer.account_id, at_once=services.settings.queries_at_once)
+        return services.query_concurrency.slot(self.bearer.limit_key, at_once=services.settings.queries_at_once)
 
     @property
     def instruments(self) -> DataLoader[str, Instrument | None]:

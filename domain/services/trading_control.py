@@ -12,16 +12,22 @@ from domain.model.limits import LIMIT_NAMES, AccountLimits, find_invalid_limits
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import LimitBook, TradingHalt, TradingHalts
+from domain.services.account_check import AccountCheck
 
 EVERYBODY = "all accounts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingControl:
-    """The use case of operators. `by` names the operator."""
+    """The use case of operators. `by` names the operator.
+
+    Every method that changes something raises InvalidAccountError for an id that cannot be an account's (see
+    AccountCheck): a halt or a limit under it would hold for nobody.
+    """
 
     halts: TradingHalts
     book: LimitBook
+    accounts: AccountCheck
     telemetry: Telemetry
     clock: Clock
     new_id: NewId
@@ -31,6 +37,7 @@ class TradingControl:
 
         Raises UnavailableError; the halt may have begun then, which is logged, and a repeat shows whether it has.
         """
+        await self._require(account_id)
         asked = TradingHalt(
             id=self.new_id(), account_id=account_id, halted_at=self.clock(), halted_by=by, halt_reason=reason
         )
@@ -62,6 +69,7 @@ class TradingControl:
 
         Raises NotHaltedError, and UnavailableError; the halt may be over then, which is logged.
         """
+        await self._require(account_id)
         try:
             ended = await self.halts.resume(account_id, by=by, reason=reason)
         except TransientError:
@@ -87,6 +95,7 @@ class TradingControl:
 
     async def set_limits(self, limits: AccountLimits, *, by: str) -> AccountLimits:
         """Replace all limits of the account, or the defaults. Raises InvalidLimitsError and UnavailableError."""
+        await self._require(limits.account_id)
         wrong = find_invalid_limits(limits)
         if wrong:
             raise InvalidLimitsError(wrong)
@@ -99,6 +108,7 @@ class TradingControl:
 
         Raises UnavailableError.
         """
+        await self._require(account_id)
         were_there = await self.book.clear(account_id)
         if were_there:
             self.telemetry.warning(
@@ -109,6 +119,10 @@ class TradingControl:
     async def measure(self) -> None:
         """Set the gauge of open halts."""
         self.telemetry.set(Metric.TRADING_HALTED, len(await self.halts.open_halts()))
+
+    async def _require(self, account_id: str | None) -> None:
+        if account_id is not None:
+            await self.accounts.require(account_id)
 
 
 def _said(limits: AccountLimits) -> dict[str, object]:

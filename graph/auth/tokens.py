@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import jwt
 
-from graph.auth.bearer import Bearer
+from domain.model.accounts import is_account_id
+from graph.auth.accounts import account_ids_of
+from graph.auth.bearer import Bearer, is_operator
 
 TOKEN_LEEWAY_SECONDS = 5
-ACCOUNT_ID_MAX_CHARACTERS = 128
 TOKEN_MAX_CHARACTERS = 8_192
 HMAC_ALGORITHMS = ("HS256",)
 KEY_SET_ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -34,10 +35,12 @@ class TokenVerifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedClaims:
-    """What a token must be made out for and by whom, where the operator wants that checked."""
+    """What a token must be made out for and by whom, where the operator wants that checked, and which claim names its
+    accounts."""
 
     audience: str | None = None
     issuer: str | None = None
+    account_claim: str = "sub"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,20 +113,21 @@ def _verify(token: str, key: bytes | jwt.PyJWK, *, algorithms: Sequence[str], ex
             # A token made out for somebody in particular is taken as well when no audience is configured.
             options={"require": ["exp", "sub"], "verify_aud": expected.audience is not None},
         )
-        return _bearer(claims)
+        return _bearer(claims, expected.account_claim)
     except (jwt.PyJWTError, ValueError, OverflowError, OSError, TypeError):
         raise InvalidTokenError from None
 
 
-def _bearer(claims: Mapping[str, Any]) -> Bearer:
-    account_id = claims["sub"]
+def _bearer(claims: Mapping[str, Any], account_claim: str) -> Bearer:
+    subject = claims["sub"]
     scope = claims.get("scope", "")
-    if not isinstance(scope, str):
+    # The subject stands in the trail of what operators did, in columns that hold an account's id.
+    if not isinstance(scope, str) or not is_account_id(subject):
         raise InvalidTokenError
-    if not 0 < len(account_id) <= ACCOUNT_ID_MAX_CHARACTERS or not account_id.isprintable():
-        raise InvalidTokenError
+    scopes = frozenset(scope.split())
     return Bearer(
-        account_id=account_id,
-        scopes=frozenset(scope.split()),
+        subject=subject,
+        account_ids=account_ids_of(claims, account_claim, may_be_none=is_operator(scopes)),
+        scopes=scopes,
         token_expires_at=datetime.fromtimestamp(float(claims["exp"]), UTC),
     )

@@ -70,7 +70,9 @@ class Mutation:
         if order_id is None:
             return OrderNotFound.of(errors.OrderNotFoundError())
         try:
-            canceled = await info.context.services.cancellation.request(order_id, account_id=bearer.visible_account_id)
+            canceled = await info.context.services.cancellation.request(
+                order_id, account_ids=bearer.cancelable_accounts
+            )
         except errors.OrderNotFoundError as error:
             return OrderNotFound.of(error)
         except errors.NotCancelableError as error:

@@ -33,7 +33,7 @@ from runtime.server.listening import allow_open_files
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 from runtime.settings import Settings, SettingsError
-from runtime.wiring import make_recording, make_trading_control
+from runtime.wiring import make_account_check, make_recording, make_trading_control
 
 REQUIRES = ("database_url", "redis_url")
 CLOSING_SECONDS = 1.0
@@ -73,6 +73,7 @@ async def run(process: Process) -> None:
                 reader=database.reader,
                 catalog=database.catalog,
                 limit_book=database.limit_book,
+                accounts=make_account_check(process, database),
                 prices=database.prices,
                 installation=database.installation,
                 publisher=redis.publisher,
@@ -89,6 +90,7 @@ async def run(process: Process) -> None:
             ),
             control=make_trading_control(process, database),
             reader=database.reader,
+            accounts=database.accounts,
             catalog=database.catalog,
             feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),
             telemetry=process.telemetry,
@@ -110,7 +112,11 @@ async def run(process: Process) -> None:
 async def open_token_verifier(process: Process) -> AsyncIterator[TokenVerifier]:
     """Open the verifier for the configured key. Raises SettingsError when there is none or it cannot be read."""
     settings = process.settings
-    expected = ExpectedClaims(audience=settings.token_audience, issuer=settings.token_issuer)
+    expected = ExpectedClaims(
+        audience=settings.token_audience,
+        issuer=settings.token_issuer,
+        account_claim=settings.token_account_claim,
+    )
     if settings.token_secret is not None:
         yield HmacTokens(secret=settings.token_secret.get_secret_value(), expected=expected)
     elif settings.token_jwks_file is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from socket import gaierror
 
 from db.account_limits import PostgresLimitBook
+from db.account_reader import PostgresAccountReader
 from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
 from db.database import Database
@@ -36,6 +37,7 @@ class DatabaseResources:
 
     orders: PostgresOrderStore
     reader: PostgresOrderReader
+    accounts: PostgresAccountReader
     changes: PostgresChangeLog
     catalog: PostgresInstrumentCatalog
     positions: PostgresStreamPositions
@@ -102,6 +104,7 @@ async def open_database(process: Process) -> AsyncIterator[DatabaseResources]:
         yield DatabaseResources(
             orders=crashing(orders, settings.crash_at),
             reader=PostgresOrderReader(database),
+            accounts=PostgresAccountReader(database),
             changes=PostgresChangeLog(database),
             catalog=PostgresInstrumentCatalog(database, cache_seconds=settings.instrument_cache_seconds),
             positions=PostgresStreamPositions(database),

@@ -102,9 +102,9 @@ async def test_orders_read_at_the_same_time_share_a_read_and_each_is_shown_to_it
 
         found = await asyncio.gather(
             *(
-                reader.order(order_id, account_id=account_id)
+                reader.order(order_id, account_ids=account_ids)
                 for order_id in (of_alice, of_bob, uuid7())
-                for account_id in ("alice", "bob", None)
+                for account_ids in (("alice",), ("bob", "carol"), None)
             )
         )
 

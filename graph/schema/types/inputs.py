@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import strawberry
 
+from domain.model.accounts import ACCOUNT_ID_MAX_CHARACTERS, is_account_id
 from graph.errors import bad_input
 from graph.schema.enums import OrderStatus, OrderType, Side, TimeInForce
 from graph.schema.scalars import GivenDecimal, GivenIsin
@@ -23,6 +24,14 @@ def checked_text(name: str, text: str) -> str:
     """The text; raises BAD_USER_INPUT when it is too long or holds what no database column can (NUL among it)."""
     if len(text) > TEXT_MAX_CHARACTERS or not text.isprintable():
         raise bad_input(f"{name} must be at most {TEXT_MAX_CHARACTERS} printable characters.")
+    return text
+
+
+def given_account(account_id: strawberry.ID | None) -> str | None:
+    """The id of an account, or None when the client left it out; raises BAD_USER_INPUT for what can be no id."""
+    text = given(account_id)
+    if text is not None and not is_account_id(text):
+        raise bad_input(f"accountId must be 1 to {ACCOUNT_ID_MAX_CHARACTERS} printable characters.")
     return text
 
 
@@ -55,6 +64,13 @@ class PlaceOrderInput:
         default=strawberry.UNSET, description="Required for LIMIT, refused for MARKET."
     )
     time_in_force: TimeInForce | None = TimeInForce.DAY
+    account_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=(
+            "The account that the order is for: one that the token names. Needed when it names several, else it is the "
+            "token's only one."
+        ),
+    )
 
 
 @strawberry.input

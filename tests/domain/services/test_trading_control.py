@@ -42,7 +42,12 @@ def desk() -> Desk:
 def control(desk: Desk) -> TradingControl:
     """The operators' side of the desk."""
     return TradingControl(
-        halts=desk.orders.halts, book=desk.orders.book, telemetry=desk.telemetry, clock=desk.clock, new_id=desk.new_id
+        halts=desk.orders.halts,
+        book=desk.orders.book,
+        accounts=desk.account_check,
+        telemetry=desk.telemetry,
+        clock=desk.clock,
+        new_id=desk.new_id,
     )
 
 

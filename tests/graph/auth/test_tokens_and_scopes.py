@@ -119,8 +119,8 @@ def test_a_header_without_bearer_token_is_refused(header: object) -> None:
 def test_audience_and_issuer_are_checked_where_they_are_expected() -> None:
     picky = HmacTokens(secret=SECRET, expected=ExpectedClaims(audience="fillwire", issuer="https://issuer"))
 
-    assert picky.verify(token(aud="fillwire", iss="https://issuer")).account_id == "alice"
-    assert TOKENS.verify(token(aud="anybody")).account_id == "alice"
+    assert picky.verify(token(aud="fillwire", iss="https://issuer")).account_ids == ("alice",)
+    assert TOKENS.verify(token(aud="anybody")).account_ids == ("alice",)
     for bad in (token(), token(aud="other", iss="https://issuer"), token(aud="fillwire", iss="https://other")):
         with pytest.raises(InvalidTokenError):
             picky.verify(bad)

@@ -69,13 +69,13 @@ async def test_a_token_of_a_new_key_is_accepted_once_the_keys_were_fetched_again
 ) -> None:
     monkeypatch.setattr(runtime.resources.jwks, "REFRESH_PAUSE_SECONDS", 0.01)
     async with open_key_set(issuer.url, expected=ExpectedClaims(), telemetry=RecordingTelemetry()) as tokens:
-        assert tokens.verify(issuer.token("first")).account_id == "demo"
+        assert tokens.verify(issuer.token("first")).subject == "demo"
         issuer.keys["second"] = ec.generate_private_key(ec.SECP256R1())
         rotated = issuer.token("second")
 
         def is_accepted() -> bool:
             try:
-                return tokens.verify(rotated).account_id == "demo"
+                return tokens.verify(rotated).subject == "demo"
             except InvalidTokenError:
                 return False
 
@@ -94,7 +94,7 @@ async def test_the_known_keys_stay_in_force_while_the_issuer_is_down(
             tokens.verify("no token")
         await eventually(lambda: bool(telemetry.said("token_keys_not_refreshed")), within_seconds=5)
 
-        assert tokens.verify(issuer.token("first")).account_id == "demo"
+        assert tokens.verify(issuer.token("first")).subject == "demo"
 
 
 async def test_without_keys_at_the_start_the_process_is_told_why(issuer: Issuer) -> None:
