@@ -56,9 +56,12 @@ PRICE = "150.17"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """How a root field is asked for Alice's order. In `arguments`, {order}, {execution}, {client_order_id} and {account}
-    stand for what is hers; `shows_account`: it shows her account to operators; `alone` tells that it always answers for the own account, an operator's too; `messages` is how many of
-    a subscription are looked at: a checkpoint comes before the first change."""
+    """How a root field is asked for Alice's order.
+
+    In `arguments`, {order}, {execution}, {client_order_id} and {account} stand for what is hers; `shows_account` tells
+    that an operator is shown her account; `alone` that it always answers for the own account, an operator's too;
+    `messages` is how many of a subscription are looked at: a checkpoint comes before the first change.
+    """
 
     root: str
     arguments: Json = field(default_factory=dict)
@@ -329,7 +332,7 @@ async def test_without_its_scope_a_field_is_forbidden_and_with_it_alone_it_is_no
 ) -> None:
     assert case.scope is not None
     # Who may read, halt or limit every account may neither place nor cancel by that alone.
-    granting = {case.scope} if case.scope in {Scope.PLACE, Scope.CANCEL} else {case.scope, Scope.OPERATOR}
+    granting: set[Scope] = {case.scope} if case.scope in {Scope.PLACE, Scope.CANCEL} else {case.scope, Scope.OPERATOR}
     if case.scope is Scope.READ:
         granting.add(Scope.OPERATOR_READ)
     others = [scope for scope in Scope if scope not in granting]
