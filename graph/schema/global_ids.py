@@ -17,6 +17,11 @@ ACCOUNT = "acc"
 _UUID_HEX = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
+def kind_of(node_id: str) -> str:
+    """What stands in front of the id: one of the kinds above, or anything else in what is no id of ours."""
+    return node_id.partition("_")[0]
+
+
 def order_node_id(order_id: UUID) -> strawberry.ID:
     """For example ord_0199aa…"""
     return strawberry.ID(f"{ORDER}_{order_id.hex}")

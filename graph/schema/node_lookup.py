@@ -1,11 +1,23 @@
 """Finding things again by their ids, of whatever kind. What is malformed, unknown or not visible is not found."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from graph.auth.bearer import Scope
 from graph.context import Context
-from graph.schema.global_ids import read_account_id, read_execution_id, read_halt_id, read_isin_of, read_order_id
+from graph.schema.global_ids import (
+    ACCOUNT,
+    EXECUTION,
+    HALT,
+    INSTRUMENT,
+    ORDER,
+    kind_of,
+    read_account_id,
+    read_execution_id,
+    read_halt_id,
+    read_isin_of,
+    read_order_id,
+)
 from graph.schema.types.account import account_from
 from graph.schema.types.execution import execution_from
 from graph.schema.types.instrument import instrument_from
@@ -16,14 +28,11 @@ from graph.schema.types.trading import halt_from
 
 async def find_nodes(context: Context, node_ids: Sequence[str]) -> list[Node | None]:
     """The nodes in the order of the ids, None for each that is not found. Each kind takes one statement."""
-    kinds = await asyncio.gather(
-        _find_orders(context, node_ids),
-        _find_executions(context, node_ids),
-        _find_instruments(context, node_ids),
-        _find_halts(context, node_ids),
-        _find_accounts(context, node_ids),
-    )
-    found = {node_id: node for nodes in kinds for node_id, node in nodes.items()}
+    by_kind: dict[str, list[str]] = {}
+    for node_id in node_ids:
+        by_kind.setdefault(kind_of(node_id), []).append(node_id)
+    kinds = [FINDERS[kind](context, some) for kind, some in by_kind.items() if kind in FINDERS]
+    found = {node_id: node for nodes in await asyncio.gather(*kinds) for node_id, node in nodes.items()}
     return [found.get(node_id) for node_id in node_ids]
 
 
@@ -67,3 +76,12 @@ async def _find_accounts(context: Context, node_ids: Sequence[str]) -> Mapping[s
         visible |= set(await context.services.accounts.known(account_ids - visible))
     accounts = map(account_from, visible)
     return {account.id: account for account in accounts}
+
+
+FINDERS: Mapping[str, Callable[[Context, Sequence[str]], Awaitable[Mapping[str, Node]]]] = {
+    ORDER: _find_orders,
+    EXECUTION: _find_executions,
+    INSTRUMENT: _find_instruments,
+    HALT: _find_halts,
+    ACCOUNT: _find_accounts,
+}
