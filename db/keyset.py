@@ -19,8 +19,8 @@ class Keyset(Generic[Key]):
     """The columns by which rows are sorted, all in one direction, and what a key says about each of them.
 
     Together the columns are unique, and they stand in the selected rows. `within` is for an index that has the sort's
-    order only within each value of a column: it names the column and the values. Then a page reads the first rows of
-    each, and merges them.
+    order only within each value of a column: it names the column and the values. Then only rows with these values are
+    read, the first ones of each, and merged.
     """
 
     columns: Sequence[ColumnElement[Any]]
@@ -36,17 +36,28 @@ class Keyset(Generic[Key]):
         """The rows that come before the key's."""
         return self._position > self._at(key) if self.descending else self._position < self._at(key)
 
-    def first(self, rows: Select[Any], limit: int, *, backwards: bool) -> Select[Any]:
-        """The first rows from one end, at most so many."""
+    def among(self, rows: Select[Any]) -> Select[Any]:
+        """The rows with one of the values of `within`; all of them where there is none."""
         if self.within is None:
-            return rows.order_by(*self._order(self.columns, backwards=backwards)).limit(limit)
+            return rows
+        column, values = self.within
+        return rows.where(column.in_(values))
+
+    def first(self, rows: Select[Any], limit: int, *, backwards: bool) -> Select[Any]:
+        """The first of those rows from one end, at most so many."""
+        order = self._order(self.columns, backwards=backwards)
+        if self.within is None:
+            return rows.order_by(*order).limit(limit)
         column, values = self.within
         each = func.unnest(literal(list(values), ARRAY(NAME))).table_valued("value").render_derived(name="each")
-        heads = rows.where(column == each.c.value).order_by(*self._order(self.columns, backwards=backwards))
-        merged = heads.limit(limit).lateral("head")
-        columns = [merged.c[one.name] for one in self.columns]
-        rows_of_all = select(merged).select_from(each.join(merged, true()))
-        return rows_of_all.order_by(*self._order(columns, backwards=backwards)).limit(limit)
+        # Each value by itself, and only the keys: a condition on all values at once would cost the index its order, and
+        # the other columns are needed of the page alone.
+        of_one = rows.with_only_columns(*self.columns).where(column == each.c.value).order_by(*order).limit(limit)
+        heads = of_one.correlate(each).lateral("head")
+        keys = [heads.c[one.name] for one in self.columns]
+        merged = select(*keys).select_from(each.join(heads, true()))
+        page = merged.order_by(*self._order(keys, backwards=backwards)).limit(limit)
+        return self.among(rows).where(self._position.in_(page)).order_by(*order)
 
     def _order(self, columns: Sequence[ColumnElement[Any]], *, backwards: bool) -> Sequence[ColumnElement[Any]]:
         descending = self.descending != backwards
@@ -83,9 +94,10 @@ async def read_page(
     found = await database.select(keyset.first(within, request.limit + 1, backwards=request.backwards))
     items = [item_of(row) for row in found[: request.limit]]
     more = len(found) > request.limit
-    outside_front = await _outside(database, rows, None if request.after is None else ~keyset.behind(request.after))
+    all_rows = keyset.among(rows)
+    outside_front = await _outside(database, all_rows, None if request.after is None else ~keyset.behind(request.after))
     outside_back = await _outside(
-        database, rows, None if request.before is None else ~keyset.in_front_of(request.before)
+        database, all_rows, None if request.before is None else ~keyset.in_front_of(request.before)
     )
     if request.backwards:
         return Page(rows=items[::-1], has_next=outside_back, has_previous=more or outside_front)

@@ -39,17 +39,18 @@ _ORDERS_BY_CHANGE = _ORDERS.select_from(
 
 def orders_like(wanted: OrderFilter, *, sort: OrderSort) -> tuple[Select[Any], Keyset[OrderKey]]:
     """The rows of orders that pass the filter, and how they are sorted and cut into pages."""
-    conditions = _conditions(wanted)
-    account_ids = wanted.account_ids
-    if sort is OrderSort.UPDATED_DESC and account_ids is not None and len(account_ids) == 1:
-        return (
-            _ORDERS_BY_CHANGE.where(order_changes.c.account_id == account_ids[0], *conditions),
-            _by_sequence(account_ids[0]),
-        )
-    keyset = _by_moment(sort)
-    if sort is not OrderSort.UPDATED_DESC and account_ids is not None and len(account_ids) != 1:
-        keyset = replace(keyset, within=(orders.c.account_id, account_ids))
-    return _ORDERS.where(*conditions), keyset
+    conditions, account_ids = _conditions(wanted), wanted.account_ids
+    if account_ids is None:
+        return _ORDERS.where(*conditions), _by_moment(sort)
+    if len(account_ids) == 1:
+        (account_id,) = account_ids
+        if sort is OrderSort.UPDATED_DESC:
+            rows = _ORDERS_BY_CHANGE.where(order_changes.c.account_id == account_id)
+            return rows.where(orders.c.account_id == account_id, *conditions), _by_sequence(account_id)
+        return _ORDERS.where(orders.c.account_id == account_id, *conditions), _by_moment(sort)
+    if sort is OrderSort.UPDATED_DESC:
+        return _ORDERS.where(orders.c.account_id.in_(account_ids), *conditions), _by_moment(sort)
+    return _ORDERS.where(*conditions), replace(_by_moment(sort), within=(orders.c.account_id, account_ids))
 
 
 def _by_moment(sort: OrderSort) -> Keyset[OrderKey]:
@@ -77,8 +78,6 @@ def _by_sequence(account_id: str) -> Keyset[OrderKey]:
 def _conditions(wanted: OrderFilter) -> list[ColumnElement[bool]]:
     columns = orders.c
     conditions: list[ColumnElement[bool]] = []
-    if wanted.account_ids is not None:
-        conditions.append(columns.account_id.in_(wanted.account_ids))
     if wanted.statuses is not None:
         conditions.append(columns.status.in_(sorted(wanted.statuses)))
     if wanted.is_final is not None:
