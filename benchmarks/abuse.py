@@ -7,10 +7,12 @@ is a process of its own.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import orjson
 
 from benchmarks.accept import PLACE
@@ -20,6 +22,8 @@ from benchmarks.frame.machine import CpuMeter, memory_bytes
 from benchmarks.frame.results import Sample, StageResult
 from benchmarks.frame.servers import ISIN, Server, open_gateway, token
 from benchmarks.load.http import ID_PLACEHOLDER, HttpLoad, post
+from domain.model.order_query import PAGE_MAX_ROWS
+from graph.schema.global_ids import execution_node_id
 
 HONEST_RATE, HONEST_CLIENTS = 100, 8
 SECONDS_MIN, SECONDS_MAX = 4.0, 4.5
@@ -30,6 +34,14 @@ SOCKETS = 10_000
 MEBIBYTE = 1 << 20
 Attack = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 READ = "{ orders(first: 10) { nodes { id status filledQuantity instrument { isin } } } }"
+EXECUTIONS = """
+INSERT INTO executions (
+    id, account_id, order_id, venue, venue_execution_id, fill_quantity, fill_price, executed_at, received_at
+)
+SELECT gen_random_uuid(), $2, gen_random_uuid(), 'SIM', 'abuse-' || n, 1, 189.50, now(), now()
+FROM generate_series(1, $1::int) AS n
+RETURNING id
+"""
 QUIET = "quiet"
 HONEST, ATTACKER = "honest", "attacker"
 
@@ -44,8 +56,9 @@ async def measure(bench: Bench) -> StageResult:
     ):
         api = await gateway.start("api")
         await generator.ask(place_orders(api, HONEST))
+        executions = await store_executions(gateway.database_url)
         contenders: dict[str, Contender] = {QUIET: partial(read, bench, generator, api)}
-        for name, attack in attacks().items():
+        for name, attack in attacks(executions).items():
             met[name] = Counter()
             contenders[name] = partial(endure, bench, generator, api, partial(attacker.order, **attack), met[name])
         rounds = await bench.take_turns(contenders)
@@ -56,8 +69,9 @@ async def measure(bench: Bench) -> StageResult:
     return result
 
 
-def attacks() -> Mapping[str, Mapping[str, Any]]:
-    """Each attack: what the attacker is ordered to do."""
+def attacks(executions: Sequence[UUID]) -> Mapping[str, Mapping[str, Any]]:
+    """Each attack: what the attacker is ordered to do. The executions are the attacker's own."""
+    ids = orjson.dumps([execution_node_id(one) for one in executions]).decode()
     return {
         "a peer that stops reading": {
             "load": "stall",
@@ -71,6 +85,12 @@ def attacks() -> Mapping[str, Mapping[str, Any]]:
             "load": "circles",
             "token": token(ATTACKER),
             "query": READ,
+            "connections": 64,
+        },
+        "nodes of executions": {
+            "load": "circles",
+            "token": token(ATTACKER),
+            "query": f"{{ nodes(ids: {ids}) {{ id ... on Execution {{ quantity price executedAt }} }} }}",
             "connections": 64,
         },
         "documents of 20 MB": {"load": "large", "token": token(ATTACKER)},
@@ -125,6 +145,16 @@ def place_orders(api: Server, account: str) -> HttpLoad:
         seconds=0.5,
         expect="PlaceOrderSuccess",
     )
+
+
+async def store_executions(url: str) -> Sequence[UUID]:
+    """Store as many executions of the attacker as one `nodes` may ask for; return their ids."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(EXECUTIONS, PAGE_MAX_ROWS, ATTACKER)
+    finally:
+        await connection.close()
+    return [row["id"] for row in rows]
 
 
 def order_request(account: str) -> str:

@@ -50,7 +50,9 @@ WITH replaced AS MATERIALIZED (
 )
 SELECT s.*, {append_action(9)} AS sequence FROM saved AS s
 """  # noqa: S608 - our own expression
-OPEN_ORDERS = "SELECT greatest(0, a.open_orders) AS open_orders FROM accounts AS a WHERE a.id = $1"
+OPEN_ORDERS = """
+SELECT a.id, greatest(0, a.open_orders) AS open_orders FROM accounts AS a WHERE a.id = ANY($1::text[])
+"""
 IS_KNOWN = "SELECT FROM accounts AS a WHERE a.id = $1"
 # The order and its account's number change in one statement, so by how much a number is wrong is the same in every
 # snapshot, whatever comes and goes meanwhile. Two small partial indexes hold every order that is not final.
@@ -110,6 +112,9 @@ class PostgresLimitBook(LimitBook):
         self._lookups: Batcher[str, AccountLimits] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
+        self._open_orders: Batcher[str, int] = Batcher(
+            self._count_open, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
+        )
 
     async def limits_of(self, account_id: str, *, fresh: bool = False) -> AccountLimits:
         cached = self._cache.get(account_id)
@@ -121,7 +126,7 @@ class PostgresLimitBook(LimitBook):
         return (await self._look_up([EVERYBODY]))[0]
 
     async def open_orders(self, account_id: str) -> int:
-        return sum(row["open_orders"] for row in await self._database.fetch(OPEN_ORDERS, account_id))
+        return await self._open_orders.submit(account_id)
 
     async def recount_open_orders(self) -> int:
         """Correct every account's count of open orders while processes run; return how many were wrong."""
@@ -163,6 +168,11 @@ class PostgresLimitBook(LimitBook):
         self._cache.clear()
         if not cleared:
             raise VersionConflictError
+
+    async def _count_open(self, account_ids: Sequence[str]) -> Sequence[int]:
+        rows = await self._database.fetch(OPEN_ORDERS, list(set(account_ids)))
+        found = {row["id"]: row["open_orders"] for row in rows}
+        return [found.get(account_id, 0) for account_id in account_ids]
 
     async def _look_up(self, account_ids: Sequence[str]) -> Sequence[AccountLimits]:
         rows = await self._database.fetch(FIND, list(set(account_ids)))

@@ -14,7 +14,7 @@ from domain.model.values import Instrument
 from domain.ports.audit import AccountSeals, OperatorActions
 from domain.ports.clock_and_ids import Clock
 from domain.ports.notifications import LiveFeed
-from domain.ports.readers import InstrumentCatalog, OrderReader
+from domain.ports.readers import AccountReader, InstrumentCatalog, OrderReader
 from domain.ports.telemetry import Telemetry
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
@@ -37,6 +37,7 @@ class Services:
     seals: AccountSeals
     revocation: TokenRevocation
     reader: OrderReader
+    accounts: AccountReader
     catalog: InstrumentCatalog
     feed: LiveFeed
     telemetry: Telemetry
@@ -61,10 +62,10 @@ class Context:
     def actor(self) -> Actor:
         """Who acts, for the audit trail."""
         return Actor(
-            subject=self.bearer.account_id,
+            subject=self.bearer.subject,
             token_id=self.bearer.token_id,
             address=None if self._scope is None else peer_address(self._scope),
-            account_ids=frozenset((self.bearer.account_id,)),
+            account_ids=frozenset(self.bearer.account_ids),
         )
 
     def deadline(self, kind: str) -> Deadline:
@@ -76,7 +77,7 @@ class Context:
     def query_slot(self) -> AbstractAsyncContextManager[None]:
         """Return the slot that a query holds while it runs: an account has a limited number of them."""
         services = self.services
-        return services.query_concurrency.slot(self.bearer.account_id, at_once=services.settings.queries_at_once)
+        return services.query_concurrency.slot(self.bearer.limit_key, at_once=services.settings.queries_at_once)
 
     @property
     def instruments(self) -> DataLoader[str, Instrument | None]:

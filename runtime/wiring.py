@@ -4,7 +4,9 @@ import asyncio
 import random
 from datetime import timedelta
 
+from domain.model.accounts import AccountRule
 from domain.ports.ingest_state import Fence
+from domain.services.account_check import AccountCheck
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder
 from domain.services.batcher import Batcher
@@ -68,6 +70,7 @@ def make_trading_control(process: Process, database: DatabaseResources) -> Tradi
         halts=database.halts,
         book=database.limit_book,
         prices=database.prices,
+        accounts=make_account_check(process, database),
         telemetry=process.telemetry,
         clock=utc_now,
         new_id=new_id,
@@ -95,6 +98,11 @@ def make_token_revocation(process: Process, database: DatabaseResources) -> Toke
         new_id=new_id,
         lifetime_max=timedelta(seconds=process.settings.token_max_lifetime_seconds),
     )
+
+
+def make_account_check(process: Process, database: DatabaseResources) -> AccountCheck:
+    """Return the check of the ids under which something may begin."""
+    return AccountCheck(rule=AccountRule(pattern=process.settings.account_pattern), reader=database.accounts)
 
 
 def make_submission(

@@ -9,6 +9,7 @@ FillwireError
 │   ├── OrderNotFoundError          no such order in this account
 │   ├── NotCancelableError          the order is already final
 │   ├── InvalidLimitsError            values that cannot be limits, each with its field
+│   ├── InvalidAccountError         nothing can begin under this id of an account
 │   └── NotHaltedError              trading is not halted there: there is nothing to resume
 ├── TransientError                   the same call may succeed later
 │   ├── UnavailableError            the database cannot be reached; nothing was stored
@@ -128,6 +129,15 @@ class InvalidLimitsError(ClientInputError):
     def __init__(self, wrong: Mapping[str, str]) -> None:
         self.wrong = dict(wrong)
         super().__init__("; ".join(f"{name}: {sentence}" for name, sentence in self.wrong.items()))
+
+
+class InvalidAccountError(ClientInputError):
+    """Not an id under which anything may begin: ACCOUNT_PATTERN does not allow it, and nothing is stored under it."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(
+            f"{account_id!r} cannot be an account's id here (ACCOUNT_PATTERN), and no such account is known."
+        )
 
 
 class NotHaltedError(ClientInputError):

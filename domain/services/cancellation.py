@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from domain.model.accounts import VisibleAccounts, is_visible
 from domain.model.changes import OrderSnapshot
 from domain.model.errors import (
     NotCancelableError,
@@ -43,17 +44,17 @@ class Cancellation:
     wake_ups: WakeUps
 
     async def request(
-        self, order_id: UUID, *, account_id: str | None, actor: Actor | None = None, reason: str = ""
+        self, order_id: UUID, *, account_ids: VisibleAccounts, actor: Actor | None = None, reason: str = ""
     ) -> OrderSnapshot:
         """Store a cancel request and return the order. While a request is open, another one changes nothing.
 
-        `account_id` None may cancel for every account. If the order is not one of the accounts of `actor`, the request
+        `account_ids` None may cancel for every account. If the order is not one of the accounts of `actor`, the request
         is an operator's action, for `reason`. Raises OrderNotFoundError, NotCancelableError, and
         UnavailableError, also when concurrent writers kept changing the order.
         """
         for _ in range(VERSION_CONFLICTS_MAX):
             row = (await self.orders.load([order_id])).get(order_id)
-            if row is None or account_id not in (None, row.order.account_id):
+            if row is None or not is_visible(row.order.account_id, account_ids):
                 raise OrderNotFoundError
             if row.order.status.is_final:
                 raise NotCancelableError(await self._current_order(row))
@@ -94,7 +95,7 @@ class Cancellation:
         )
 
     async def _current_order(self, row: LoadedOrder) -> OrderSnapshot:
-        order = await self.reader.order(row.order.id, account_id=row.order.account_id)
+        order = await self.reader.order(row.order.id, account_ids=(row.order.account_id,))
         if order is None:
             raise OrderNotFoundError
         return order

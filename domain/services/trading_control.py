@@ -23,6 +23,7 @@ from domain.model.values import ZERO, format_decimal, is_isin
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalt, TradingHalts
+from domain.services.account_check import AccountCheck
 
 EVERYBODY = "all accounts"
 CONFLICTS_MAX = 20
@@ -33,11 +34,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingControl:
-    """The use case of operators. Each action is stored in the audit trail by the statement that does it."""
+    """The use case of operators. Each action is stored in the audit trail by the statement that does it.
+
+    Every method that changes something of an account raises InvalidAccountError for an id that cannot be an account's
+    (see AccountCheck): a halt or a limit under it would hold for nobody.
+    """
 
     halts: TradingHalts
     book: LimitBook
     prices: InstrumentPrices
+    accounts: AccountCheck
     telemetry: Telemetry
     clock: Clock
     new_id: NewId
@@ -47,6 +53,7 @@ class TradingControl:
 
         Raises UnavailableError; the halt may have begun then, which is logged, and a repeat shows whether it has.
         """
+        await self._require(account_id)
         asked = TradingHalt(
             id=self.new_id(), account_id=account_id, halted_at=self.clock(), halted_by=actor.name, halt_reason=reason
         )
@@ -79,6 +86,7 @@ class TradingControl:
 
         Raises NotHaltedError, and UnavailableError; the halt may be over then, which is logged.
         """
+        await self._require(account_id)
         try:
             ended = await _repeated(lambda: self._resume(account_id, actor=actor, reason=reason))
         except TransientError:
@@ -102,6 +110,7 @@ class TradingControl:
 
     async def set_limits(self, limits: AccountLimits, *, actor: Actor, reason: str) -> AccountLimits:
         """Replace all limits of the account, or the defaults. Raises InvalidLimitsError and UnavailableError."""
+        await self._require(limits.account_id)
         wrong = find_invalid_limits(limits)
         if wrong:
             raise InvalidLimitsError(wrong)
@@ -122,6 +131,7 @@ class TradingControl:
 
         Raises UnavailableError.
         """
+        await self._require(account_id)
 
         async def clear() -> bool:
             before = await self.book.own_limits(account_id)
@@ -171,6 +181,10 @@ class TradingControl:
     async def measure(self) -> None:
         """Set the gauge of open halts."""
         self.telemetry.set(Metric.TRADING_HALTED, len(await self.halts.open_halts()))
+
+    async def _require(self, account_id: str | None) -> None:
+        if account_id is not None:
+            await self.accounts.require(account_id)
 
     async def _resume(self, account_id: str | None, *, actor: Actor, reason: str) -> TradingHalt:
         open_halts = await self.halts.open_halts()

@@ -45,7 +45,7 @@ class AcceptedTokens:
         """Return whether the bearer's token was revoked. One without `iat` may be of before any moment."""
         return self.revocations.is_revoked(
             token_id=bearer.token_id,
-            account_ids=(bearer.account_id,),
+            account_ids=(bearer.subject, *bearer.account_ids),
             issued_at=bearer.issued_at if bearer.is_issue_time_known else None,
         )
 

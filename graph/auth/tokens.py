@@ -11,14 +11,15 @@ from typing import Any, Protocol
 
 import jwt
 
+from domain.model.accounts import is_account_id
 from domain.model.revocations import TOKEN_ID_MAX_CHARACTERS, is_printable
-from graph.auth.bearer import Bearer
+from graph.auth.accounts import account_ids_of
+from graph.auth.bearer import Bearer, is_operator
 from graph.auth.key_set import KeySetHolder
 from graph.auth.scope_claims import read_scopes
 from graph.auth.signing_key import ALGORITHMS
 
 TOKEN_LEEWAY_SECONDS = 5
-ACCOUNT_ID_MAX_CHARACTERS = 128
 TOKEN_MAX_CHARACTERS = 8_192
 HMAC_ALGORITHMS = ("HS256",)
 KEY_SET_ALGORITHMS = frozenset(ALGORITHMS.values())
@@ -45,10 +46,12 @@ class TokenVerifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedClaims:
-    """What a token must be made out for and by whom, where the operator wants that checked."""
+    """What a token must be made out for and by whom, where the operator wants that checked, and which claim names its
+    accounts."""
 
     audience: str | None = None
     issuer: str | None = None
+    account_claim: str = "sub"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class HmacTokens:
 
     def _verify(self, token: str, secret: str) -> Bearer:
         claims = _claims(token, secret.encode(), algorithms=HMAC_ALGORITHMS, expected=self.expected)
-        return _bearer(claims, key_id=secret_key_id(secret))
+        return _bearer(claims, account_claim=self.expected.account_claim, key_id=secret_key_id(secret))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,7 @@ class KeySetTokens:
         if key is None:
             raise UnknownKeyError
         claims = _claims(token, key.jwk, algorithms=(key.algorithm,), expected=self.expected)
-        return _bearer(claims, key_id=key.thumbprint)
+        return _bearer(claims, account_claim=self.expected.account_claim, key_id=key.thumbprint)
 
 
 def secret_key_id(secret: str) -> str:
@@ -136,20 +139,23 @@ def _claims(
         raise InvalidTokenError from None
 
 
-def _bearer(claims: Mapping[str, Any], *, key_id: str) -> Bearer:
-    account_id = claims["sub"]
-    if not 0 < len(account_id) <= ACCOUNT_ID_MAX_CHARACTERS or not account_id.isprintable():
+def _bearer(claims: Mapping[str, Any], *, account_claim: str, key_id: str) -> Bearer:
+    """Return the bearer that the claims describe. Raise InvalidTokenError."""
+    subject, token_id = claims["sub"], claims.get("jti") or None
+    # The subject stands in the trail of what operators did, in columns that hold an account's id.
+    if not is_account_id(subject):
         raise InvalidTokenError
-    token_id = claims.get("jti") or None
     if token_id is not None and not is_printable(token_id, max_characters=TOKEN_ID_MAX_CHARACTERS):
         raise InvalidTokenError
     try:
         scopes = read_scopes(claims)
+        account_ids = account_ids_of(claims, account_claim, may_be_none=is_operator(scopes))
     except ValueError:
         raise InvalidTokenError from None
     is_issue_time_known = "iat" in claims
     return Bearer(
-        account_id=account_id,
+        subject=subject,
+        account_ids=account_ids,
         scopes=scopes,
         token_expires_at=_moment(claims["exp"]),
         issued_at=_moment(claims["iat"]) if is_issue_time_known else datetime.now(UTC),

@@ -96,8 +96,8 @@ class HttpEndpoint:
 
     async def _answer(self, request: HttpRequest) -> ExecutionResult:
         bearer = await self._authenticate(request)
-        if not self._rates.admits_request(bearer.account_id):
-            await self._rates.refuse_request(bearer.account_id)
+        if not self._rates.admits_request(bearer.limit_key):
+            await self._rates.refuse_request(bearer.limit_key)
         if request.method == "GET":
             asked = read_query_string(Request(request.scope))
             return await self._execute(asked, bearer, request.scope, OPERATIONS_BY_GET)
@@ -129,7 +129,7 @@ class HttpEndpoint:
     async def _execute(
         self, asked: GraphQLRequest, bearer: Bearer, scope: Scope, allowed: Sequence[OperationType]
     ) -> ExecutionResult:
-        admit_new = partial(self._rates.admit_document, bearer.account_id)
+        admit_new = partial(self._rates.admit_document, bearer.limit_key)
         try:
             document = await self._schema.documents.resolve(asked.payload, admit_new=admit_new)
             return await self._schema.execute(

@@ -1,4 +1,4 @@
-"""The operators' view of the audit trail. It needs the scope `operator`."""
+"""The operators' view of the audit trail. It needs the scope `operator:read`."""
 
 import strawberry
 
@@ -30,7 +30,7 @@ class AuditQuery:
         order_id: strawberry.ID | None = strawberry.UNSET,
     ) -> Connection[OperatorAction]:
         context = info.context
-        context.bearer.require(Scope.OPERATOR)
+        context.bearer.require(Scope.OPERATOR_READ)
         wanted = _filter(given(account_id), given(order_id))
         page = await read_page(
             PageArguments(

@@ -16,6 +16,10 @@ ANYWHERE = {
     "(after:)": "Only what comes behind this cursor.",
     "(last:)": "How many rows from the end, or in front of `before`; at most 100.",
     "(before:)": "Only what comes in front of this cursor.",
+    "(accountId:)": (
+        "The account, one that the token names; operators: any account. Needed when the token names several, else its "
+        "only one."
+    ),
 }
 """By the end of a type's name, or by the name of an argument: what means the same everywhere."""
 
@@ -27,8 +31,9 @@ WORDS = {
     "Query.nodes(ids:)": "At most 100 ids.",
     "Query.viewer": "The bearer of the token.",
     "Query.order(id:)": "The order's id, as placeOrder gave it.",
-    "Query.orderByClientOrderId": "The viewer's own order by the id that the client chose; null when there is none.",
+    "Query.orderByClientOrderId": "An account's order by the id that the client chose; null when there is none.",
     "Query.orderByClientOrderId(clientOrderId:)": "What was sent as clientOrderId.",
+    "Query.accounts(search:)": "The start of an account's id.",
     "Query.orders(filter:)": "Only orders that meet all of this.",
     "Query.orders(sort:)": "The list's order. A cursor belongs to the sort that it was given for.",
     "Query.instrument": "One instrument; null when we do not know it.",
@@ -54,9 +59,13 @@ WORDS = {
     "PageInfo.startCursor": "The first row's cursor; null on an empty page.",
     "PageInfo.endCursor": "The last row's cursor; null on an empty page.",
     "Viewer": "The bearer of the token, as the token describes it.",
-    "Viewer.accountId": "The account that it acts for.",
-    "Viewer.scopes": "What it allows: orders:read, orders:place, orders:cancel, operator.",
+    "Viewer.scopes": (
+        "What it allows: orders:read, orders:place, orders:cancel; operator:read, operator:halt, operator:limits, "
+        "operator:resolve; operator, which is their sum."
+    ),
     "Viewer.tokenExpiresAt": "When it expires. A websocket is closed then, with 4403.",
+    "Account": "An account: what it has under way, and what holds for it.",
+    "Account.accountId": "Its id, as tokens name it.",
     "Instrument": "What can be traded.",
     "Instrument.isin": "Its ISIN.",
     "Instrument.symbol": "Its symbol at the venue.",

@@ -72,7 +72,7 @@ class Mutation:
         try:
             canceled = await info.context.services.cancellation.request(
                 order_id,
-                account_id=bearer.visible_account_id,
+                account_ids=bearer.cancelable_accounts,
                 actor=info.context.actor,
                 reason=checked_reason(input.reason, is_required=False),
             )

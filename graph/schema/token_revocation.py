@@ -1,4 +1,4 @@
-"""The operators' mutation that revokes tokens. It needs the scope `operator`."""
+"""The operators' mutation that revokes tokens. It needs the scope `operator:halt`."""
 
 import strawberry
 
@@ -25,7 +25,7 @@ class RevocationMutation:
         input: RevokeTokensInput,  # noqa: A002 - the contract's word
     ) -> RevokeTokensResult:
         bearer = info.context.bearer
-        bearer.require(Scope.OPERATOR)
+        bearer.require(Scope.OPERATOR_HALT)
         try:
             in_force_at = await info.context.services.revocation.revoke(input.command(), actor=info.context.actor)
         except errors.InvalidInputError as error:

@@ -133,7 +133,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             self.connection_init_timeout_task.cancel()
         try:
             bearer = self._authenticate(message.get("payload") or {})
-            self.view.sockets.assign(self, bearer.account_id)
+            self.view.sockets.assign(self, bearer.limit_key)
             self.bearer = bearer
         except InvalidTokenError:
             await self.websocket.close(code=CloseCode.UNAUTHORIZED, reason="Unauthorized")
@@ -211,11 +211,11 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
     async def _start(self, message: SubscribeMessage) -> None:
         """Start an operation. While a refusal is delayed, the messages behind it wait."""
         schema, payload = cast("Schema", self.schema), cast("dict[str, Any]", message["payload"])
-        account_id, rates = cast("Context", self.context).bearer.account_id, self.view.rates
+        limit_key, rates = cast("Context", self.context).bearer.limit_key, self.view.rates
         try:
-            if not rates.admits_request(account_id):
-                await rates.refuse_request(account_id)
-            document = await schema.documents.resolve(payload, admit_new=partial(rates.admit_document, account_id))
+            if not rates.admits_request(limit_key):
+                await rates.refuse_request(limit_key)
+            document = await schema.documents.resolve(payload, admit_new=partial(rates.admit_document, limit_key))
         except DocumentRefusedError as refusal:
             await self._refuse(message["id"], refusal.errors)
             return

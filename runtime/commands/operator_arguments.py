@@ -118,9 +118,10 @@ def _add_operator(parser: argparse.ArgumentParser) -> None:
 
 
 def _account(text: str) -> str:
-    if text != text.strip():
-        raise argparse.ArgumentTypeError("must not begin or end with a space")
-    return _text(text)
+    # An empty variable in a script must not mean every account. What else may be an id, the command itself checks.
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
 
 
 def _moment(text: str) -> datetime:
@@ -133,6 +134,5 @@ def _moment(text: str) -> datetime:
 
 def _text(text: str) -> str:
     if not text.strip():
-        # An empty variable in a script must not mean every account.
         raise argparse.ArgumentTypeError("must not be empty")
     return text

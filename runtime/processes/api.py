@@ -38,7 +38,7 @@ from runtime.server.listening import allow_open_files
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 from runtime.settings import Settings, SettingsError
-from runtime.wiring import make_recording, make_token_revocation, make_trading_control
+from runtime.wiring import make_account_check, make_recording, make_token_revocation, make_trading_control
 
 REQUIRES = ("database_url", "redis_url")
 CLOSING_SECONDS = 1.0
@@ -75,6 +75,7 @@ async def run(process: Process) -> None:
                 reader=database.reader,
                 catalog=database.catalog,
                 limit_book=database.limit_book,
+                accounts=make_account_check(process, database),
                 prices=database.prices,
                 installation=database.installation,
                 publisher=redis.publisher,
@@ -94,6 +95,7 @@ async def run(process: Process) -> None:
             seals=database.seals,
             revocation=make_token_revocation(process, database),
             reader=database.reader,
+            accounts=database.accounts,
             catalog=database.catalog,
             feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),
             telemetry=process.telemetry,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from socket import gaierror
 
 from db.account_limits import PostgresLimitBook
+from db.account_reader import PostgresAccountReader
 from db.account_seals import PostgresAccountSeals
 from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
@@ -39,6 +40,7 @@ class DatabaseResources:
 
     orders: PostgresOrderStore
     reader: PostgresOrderReader
+    accounts: PostgresAccountReader
     changes: PostgresChangeLog
     catalog: PostgresInstrumentCatalog
     positions: PostgresStreamPositions
@@ -110,6 +112,7 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
         yield DatabaseResources(
             orders=crashing(orders, settings.crash_at),
             reader=PostgresOrderReader(database),
+            accounts=PostgresAccountReader(database),
             changes=PostgresChangeLog(database),
             catalog=PostgresInstrumentCatalog(database, cache_seconds=settings.instrument_cache_seconds),
             positions=PostgresStreamPositions(database),

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from domain.model.accounts import ACCOUNT_PATTERN, AccountRule
 from runtime.settings.addresses import origin, web_address
 from runtime.settings.group import Count, Seconds, SettingsGroup
 
@@ -43,11 +44,20 @@ class AuthSettings(SettingsGroup):
         86_400, description="Longest time from the `iat` of a token, or from its first sight without one, to its `exp`"
     )
     token_issue_time_required: bool = Field(False, description="Whether a token without `iat` is refused")
+    token_account_claim: str = Field("sub", description="Claim that names a token's account, or a list of its accounts")
+    account_pattern: str = Field(
+        ACCOUNT_PATTERN, description="Regular expression of an account's id; accounts with orders keep working"
+    )
     verified_tokens_max: Count = Field(10_000, description="Valid tokens that one API process remembers for a minute")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins of front ends on other addresses, separated by commas"
     )
     local_token_file: str | None = Field(None, description="Development: the token that GraphiQL is prefilled with")
+
+    @field_validator("account_pattern")
+    @classmethod
+    def _is_a_pattern(cls, value: str) -> str:
+        return AccountRule(pattern=value).pattern
 
     @field_validator("allowed_origins", mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from db.account_limits import PostgresLimitBook
+from db.account_reader import PostgresAccountReader
 from db.account_seals import PostgresAccountSeals
 from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
@@ -21,10 +22,11 @@ from domain.ports.breaker_store import BreakerStore
 from domain.ports.ingest_state import LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
 from domain.ports.rate_limiter import RateBudgetStore
-from domain.ports.readers import ChangeLog, InstrumentCatalog, OrderReader
+from domain.ports.readers import AccountReader, ChangeLog, InstrumentCatalog, OrderReader
 from domain.ports.revocations import TokenRevocations
 from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalts
 from tests.support.examples import now
+from tests.support.fakes.account_reader import MemoryAccountReader
 from tests.support.fakes.audit import MemoryAccountSeals
 from tests.support.fakes.change_log import MemoryChangeLog
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
@@ -45,6 +47,7 @@ class Adapters:
 
     orders: OrderStore
     reader: OrderReader
+    accounts: AccountReader
     log: ChangeLog
     catalog: InstrumentCatalog
     positions: StreamPositions
@@ -74,6 +77,7 @@ def memory_adapters() -> Adapters:
     return Adapters(
         orders=orders,
         reader=MemoryOrderReader(orders),
+        accounts=MemoryAccountReader(orders),
         log=log,
         catalog=MemoryInstrumentCatalog(),
         positions=positions,
@@ -96,6 +100,7 @@ def postgres_adapters(database: Database) -> Adapters:
     return Adapters(
         orders=make_store(database),
         reader=PostgresOrderReader(database),
+        accounts=PostgresAccountReader(database),
         log=PostgresChangeLog(database),
         catalog=PostgresInstrumentCatalog(database, cache_seconds=5),
         positions=PostgresStreamPositions(database),

@@ -93,7 +93,7 @@ async def test_the_api_stores_orders_alone_in_batches_and_under_limits(
         await api.orders.store(new_order(account_id="carol", client_order_id="2", at=now()), limits=limits)
 
     assert await clear_limits(book, "carol")
-    assert await reader.order(stored.order.id, account_id="carol") is not None
+    assert await reader.order(stored.order.id, account_ids=("carol",)) is not None
     changes = await PostgresChangeLog(logins["api"]).changes_after("alice", 0, limit=10)
     assert [change.sequence for change in changes] == [1, 2, 3, 4]
 

@@ -270,7 +270,7 @@ async def test_an_order_that_waits_for_the_end_of_a_halt_says_so(database: Datab
     (order_id,) = await clerk.store(1)
     await begin_halt(PostgresTradingHalts(database), a_halt())
 
-    order = await PostgresOrderReader(database).order(order_id, account_id="alice")
+    order = await PostgresOrderReader(database).order(order_id, account_ids=("alice",))
 
     assert order is not None
     assert order.status is OrderStatus.PENDING

@@ -29,6 +29,13 @@ def test_a_value_out_of_range_is_refused_by_the_name_of_its_setting(monkeypatch:
         load_settings()
 
 
+def test_a_pattern_of_accounts_that_is_no_regular_expression_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCOUNT_PATTERN", "desk-(")
+
+    with pytest.raises(SettingsError, match=r"ACCOUNT_PATTERN: .*'desk-\(' is not a regular expression"):
+        load_settings()
+
+
 def test_a_short_token_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN_SECRET", "short")
 

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection
 
 from graph.app import create_graphql_routes
-from graph.auth.tokens import HmacTokens
+from graph.auth.tokens import ExpectedClaims, HmacTokens
 from graph.websocket.open_sockets import OpenSockets
 from runtime.server.http_connections import HttpLimits
 from runtime.server.serving import serve
@@ -160,9 +160,8 @@ async def serving(
     """Serve the API as its process does, until the block ends; gives the port."""
     services = world.services()
     settings = replace(services.settings, compiled_operations=COMPILED_OPERATIONS)
-    routes = create_graphql_routes(
-        replace(services, settings=settings), tokens=HmacTokens(secret=SECRET), sockets=sockets
-    )
+    tokens = HmacTokens(secret=SECRET, expected=ExpectedClaims(account_claim=world.account_claim))
+    routes = create_graphql_routes(replace(services, settings=settings), tokens=tokens, sockets=sockets)
     app = Starlette(routes=routes)
     port = free_port()
     task = asyncio.create_task(

@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from domain.model.accounts import AccountRule
 from domain.model.changes import Change, ChangeKind
 from domain.model.reports import Report
 from domain.ports.order_store import OrderWrite
+from domain.services.account_check import AccountCheck
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from domain.services.recording import Recording
@@ -15,6 +17,7 @@ from domain.services.trading_control import TradingControl
 from graph.context import Services
 from graph.settings import GraphSettings
 from tests.support.api_instruments import APPLE, HALTED, SAP
+from tests.support.fakes.account_reader import MemoryAccountReader
 from tests.support.fakes.audit import MemoryAccountSeals
 from tests.support.fakes.clock import CountingIds, SettableClock
 from tests.support.fakes.installation import FixedInstallation
@@ -37,6 +40,8 @@ class World:
     """Orders, instruments and the stories that work with them. The clock moves a millisecond with each look."""
 
     settings: GraphSettings = field(default_factory=GraphSettings)
+    account_rule: AccountRule = field(default_factory=AccountRule)
+    account_claim: str = "sub"
     clock: SettableClock = field(default_factory=lambda: SettableClock(START, step=timedelta(milliseconds=1)))
     new_id: CountingIds = field(default_factory=lambda: CountingIds(FIRST_ID))
     catalog: MemoryInstrumentCatalog = field(default_factory=lambda: MemoryInstrumentCatalog(dict(INSTRUMENTS)))
@@ -85,12 +90,15 @@ class World:
     def services(self) -> Services:
         """The services as the runtime would build them."""
         reader, recording = MemoryOrderReader(self.orders), self._recording()
+        accounts = MemoryAccountReader(self.orders)
+        account_check = AccountCheck(rule=self.account_rule, reader=accounts)
         return Services(
             placement=Placement(
                 orders=self.orders,
                 reader=reader,
                 catalog=self.catalog,
                 limit_book=self.orders.book,
+                accounts=account_check,
                 prices=self.prices,
                 installation=FixedInstallation(),
                 publisher=recording.publisher,
@@ -106,6 +114,7 @@ class World:
                 halts=self.orders.halts,
                 book=self.orders.book,
                 prices=self.prices,
+                accounts=account_check,
                 telemetry=self.telemetry,
                 clock=self.clock,
                 new_id=self.new_id,
@@ -120,6 +129,7 @@ class World:
                 lifetime_max=timedelta(days=1),
             ),
             reader=reader,
+            accounts=accounts,
             catalog=self.catalog,
             feed=self.feed,
             telemetry=self.telemetry,

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import strawberry
 
+from domain.model.accounts import ACCOUNT_ID_MAX_CHARACTERS, is_account_id
 from graph.errors import bad_input
 from graph.schema.enums import OrderStatus, OrderType, Side, TimeInForce
 from graph.schema.scalars import GivenDecimal, GivenIsin
@@ -40,6 +41,14 @@ def checked_reason(text: str | None, *, is_required: bool) -> str:
     return reason
 
 
+def given_account(account_id: strawberry.ID | None) -> str | None:
+    """The id of an account, or None when the client left it out; raises BAD_USER_INPUT for what can be no id."""
+    text = given(account_id)
+    if text is not None and not is_account_id(text):
+        raise bad_input(f"accountId must be 1 to {ACCOUNT_ID_MAX_CHARACTERS} printable characters.")
+    return text
+
+
 @strawberry.input
 class OrderFilter:
     statuses: list[OrderStatus] | None = strawberry.UNSET
@@ -69,6 +78,13 @@ class PlaceOrderInput:
         default=strawberry.UNSET, description="Required for LIMIT, refused for MARKET."
     )
     time_in_force: TimeInForce | None = TimeInForce.DAY
+    account_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=(
+            "The account that the order is for: one that the token names. Needed when it names several, else it is the "
+            "token's only one."
+        ),
+    )
 
 
 @strawberry.input

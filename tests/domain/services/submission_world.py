@@ -321,7 +321,7 @@ class World:
             wake_ups=RecordingWakeUps(),
         )
         if not self.store.rows[order_id].order.status.is_final:
-            self.run(cancellation.request(order_id, account_id=None))
+            self.run(cancellation.request(order_id, account_ids=None))
 
     def deliver_cancels(self) -> None:
         """Bring the cancel requests that are due to the venue, which answers at once."""

@@ -400,7 +400,7 @@ async def test_a_refusal_decides_also_while_trading_is_halted_and_after_a_cancel
     desk.venue.will_answer(LOST_ANSWER, Rejected(reason=VENUE_REFUSES))
     await desk.attempt()
     await desk.attempt(after=5 * SECOND)
-    await desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
     halt = TradingHalt(id=ORDER_ID, account_id="alice", halted_at=MIDNIGHT, halted_by="olga", halt_reason="fat finger")
     await begin_halt(desk.orders.halts, halt)
 
@@ -893,7 +893,7 @@ async def test_a_bust_that_comes_first_is_evidence_too(desk: Desk) -> None:
 async def test_a_cancel_asked_before_an_attempt_ends_the_order_without_sending_it(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER)
     await desk.attempt()
-    await desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
 
     await desk.attempt(after=10 * SECOND)
 
@@ -905,7 +905,7 @@ async def test_a_cancel_asked_before_an_attempt_ends_the_order_without_sending_i
 async def test_a_cancel_asked_while_the_answer_is_lost_does_not_end_what_the_venue_has(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER, keeps=True)
     await desk.attempt()
-    await desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
     desk.wake_ups.cancels.clear()
 
     await desk.attempt(after=10 * SECOND)
@@ -933,7 +933,7 @@ async def test_an_order_given_up_while_a_cancel_was_asked_is_over(desk: Desk) ->
 async def test_an_order_canceled_by_us_that_shows_at_the_venue_is_canceled_there(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER)
     await desk.attempt()
-    await desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
     await desk.attempt(after=10 * SECOND)
     desk.wake_ups.cancels.clear()
 

@@ -49,6 +49,7 @@ def control(desk: Desk) -> TradingControl:
         halts=desk.orders.halts,
         book=desk.orders.book,
         prices=desk.prices,
+        accounts=desk.account_check,
         telemetry=desk.telemetry,
         clock=desk.clock,
         new_id=desk.new_id,

@@ -32,7 +32,8 @@ class Verified:
 
     def verify(self, text: str) -> Bearer:
         return Bearer(
-            account_id="alice",
+            subject="alice",
+            account_ids=("alice",),
             scopes=frozenset(),
             token_expires_at=self.expires_at,
             issued_at=self.clock.now if self.issued_at is None else self.issued_at,

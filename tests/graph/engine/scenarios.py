@@ -139,7 +139,8 @@ async def world_of(scenario: Scenario) -> tuple[World, Context]:
     if scenario.is_catalog_down:
         world.catalog.instruments = _Down()  # type: ignore[assignment]  # it is down
     bearer = Bearer(
-        account_id="alice",
+        subject="alice",
+        account_ids=("alice",),
         scopes=scenario.scopes,
         token_expires_at=datetime(2030, 1, 1, tzinfo=UTC),
         issued_at=datetime(2026, 1, 1, tzinfo=UTC),

@@ -32,7 +32,7 @@ class Served:
 
     def withdraw(self, account_id: str = "alice") -> None:
         """Learn that the account's tokens were revoked."""
-        self.sockets.end_withdrawn(lambda bearer: bearer.account_id == account_id, TokenEnd.REVOKED)
+        self.sockets.end_withdrawn(lambda bearer: account_id in bearer.account_ids, TokenEnd.REVOKED)
 
 
 @pytest.fixture
