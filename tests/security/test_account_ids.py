@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.model.accounts import ACCOUNT_ID_MAX_CHARACTERS, AccountRule
+from domain.model.limits import AccountLimits
 from tests.support.api_server import ALL_SCOPES, Api, Json, running_api, token
 from tests.support.api_world import World
 from tests.support.examples import ISIN, new_order
