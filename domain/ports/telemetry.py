@@ -43,6 +43,7 @@ class Metric(StrEnum):
     OLDEST_DUE_SECONDS = "oldest_due_seconds"  # how overdue the most overdue order is
     JOB_SECONDS = "job_seconds"  # label: job
     WAKE_UPS_FAILED = "wake_ups_failed"
+    JOBS_REFUSED = "jobs_refused"
     SWEPT_ORDERS = "swept_orders"
     RECONCILED_ORDERS = "reconciled_orders"
     # Record
@@ -65,6 +66,8 @@ class Metric(StrEnum):
     SUBSCRIBERS = "subscribers"
     DELIVERIES = "deliveries"
     REREADS = "rereads"  # label: cause
+    MESSAGES_REFUSED = "messages_refused"  # label: cause
+    POSITIONS_AHEAD = "positions_ahead"  # label: cause
     # Alerts
     ALERTS = "alerts"  # label: kind
     ALERT_MESSAGES = "alert_messages"  # label: outcome

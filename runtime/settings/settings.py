@@ -16,6 +16,12 @@ from runtime.settings.venue import VenueSettings
 from runtime.settings.worker import JobSettings, SubmissionSettings
 
 HOW_TO_SET = "Set it in the environment, or use ./dev up, which sets everything."
+HOW_TO_SET_THIS = {
+    "broadcast_key": (
+        "Make one with `openssl rand -hex 32`, and give every api, worker and ingest process the same one; "
+        "./dev up makes its own."
+    )
+}
 SIMULATOR_KEY = "simulator"
 
 
@@ -46,7 +52,9 @@ class Settings(
         """Raise SettingsError with a sentence for each of these that is not set."""
         missing = [name for name in names if getattr(self, name) is None]
         if missing:
-            raise SettingsError("\n".join(f"{name.upper()} is not set. {HOW_TO_SET}" for name in missing))
+            raise SettingsError(
+                "\n".join(f"{name.upper()} is not set. {HOW_TO_SET_THIS.get(name, HOW_TO_SET)}" for name in missing)
+            )
 
     def secrets(self) -> tuple[str, ...]:
         """Return the values that must never be seen in a log: keys, and the passwords inside addresses."""
@@ -54,7 +62,7 @@ class Settings(
         texts = [key.get_secret_value() for key in keys if key is not None]
         addresses = [url.get_secret_value() for url in (self.database_url, self.redis_url) if url is not None]
         texts += [urlsplit(address).password or "" for address in addresses]
-        texts += self.alert_addresses
+        texts += [*self.broadcast_keys, *self.alert_addresses]
         return tuple(text for text in texts if text and text != SIMULATOR_KEY)
 
 

@@ -11,6 +11,7 @@ from domain.model.order import OrderStatus
 from domain.ports.notifications import Checkpoint, Reset
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.support.live_feeds import a_feed, following, following_order
+from tests.support.signed_messages import SIGNER
 
 ORDER = a_snapshot()
 OTHER = a_snapshot(2)
@@ -96,7 +97,7 @@ async def test_a_change_that_comes_while_positions_are_read_is_no_move_back() ->
         async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
             positions = await super().positions(account_ids)
             if "demo" in positions and len(self.changes["demo"]) < 50:
-                listening.hub.receive(encode([self.append(ORDER)]))
+                listening.hub.receive(encode([self.append(ORDER)], signer=SIGNER))
             return positions
 
     log = Crossing()

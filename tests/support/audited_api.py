@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from tests.support.processes import RunningProcess, running
-from tests.support.system import APPLE, TOKEN_SECRET, token
+from tests.support.system import APPLE, BROADCAST_KEY, TOKEN_SECRET, token
 from tools.devstack.ports import free_port
 
 INSTRUMENTS = ("isin", "symbol", "name", "currency", "tick_size", "lot_size", "tradable")
@@ -52,6 +52,7 @@ async def running_api(
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "TOKEN_SECRET": TOKEN_SECRET,
+        "BROADCAST_KEY": BROADCAST_KEY,
         "LOG_FORMAT": "json",
         "PORT": str(port),
         **(settings or {}),

@@ -19,6 +19,7 @@ from tests.support.processes import RunningProcess, eventually, running
 from tools.devstack.ports import free_port
 
 TOKEN_SECRET = secrets.token_hex(32)
+BROADCAST_KEY = secrets.token_hex(32)
 ALL_SCOPES = "orders:read orders:place orders:cancel"
 TOKEN_SECONDS = 3600
 APPLE = "US0378331005"
@@ -241,6 +242,7 @@ async def open_system(
         "EXCHANGE_URL": f"http://{exchange}",
         "EXCHANGE_STREAM_URL": f"ws://{exchange}/stream",
         "TOKEN_SECRET": TOKEN_SECRET,
+        "BROADCAST_KEY": BROADCAST_KEY,
         "LOG_FORMAT": "plain",
         **(settings or {}),
     }

@@ -31,7 +31,7 @@ RETRY_DELAY_MAX_SECONDS = 5.0
 JOB_TIMEOUT_SECONDS = 5
 JOBS_AT_ONCE = 64
 PLACE_ONE = "place_one"
-REQUIRES = ("database_url", "redis_url")
+REQUIRES = ("database_url", "redis_url", "broadcast_key")
 
 
 class NotPlacedError(Exception):

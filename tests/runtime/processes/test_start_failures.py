@@ -22,7 +22,8 @@ PROCESSES = ("api", "worker", "ingest")
 @asynccontextmanager
 async def ended(name: str, environment: Mapping[str, str]) -> AsyncIterator[RunningProcess]:
     """The process after its end."""
-    settings = {"TOKEN_SECRET": "s" * 32, "LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
+    secrets = {"TOKEN_SECRET": "s" * 32, "BROADCAST_KEY": "b" * 32}
+    settings = secrets | {"LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
     async with running(["-m", "runtime", name], environment=settings) as process:
         await process.ends(within_seconds=END_SECONDS)
         yield process

@@ -61,7 +61,7 @@ async def test_an_api_does_not_start_on_settings_that_name_no_documents(
 
 async def refuses_to_start(settings: dict[str, str]) -> str:
     """What an API that must not start with these settings says."""
-    environment = {"TOKEN_SECRET": "s" * 32, "LOG_FORMAT": "plain", **settings}
+    environment = {"TOKEN_SECRET": "s" * 32, "BROADCAST_KEY": "b" * 32, "LOG_FORMAT": "plain", **settings}
     async with running(["-m", "runtime", "api"], environment=environment) as process:
         assert await process.ends(within_seconds=20) == 2
     return "\n".join(process.output)
