@@ -108,16 +108,14 @@ async def measure_fan_out(bench: Bench, result: StageResult, subscribers: int) -
             messages = [message_of(change) for change in await writer.fill()]
             return await fan_out(redis, ours_load, api, messages, subscribers)
 
-        def floor(channel: bytes, message: str, load: Driver, server: Server) -> Callable[[], Awaitable[Sample]]:
-            messages = [(channel, message.encode())] * changes
+        def floor(channel: str, message: str, load: Driver, server: Server) -> Callable[[], Awaitable[Sample]]:
+            messages = [(channel.encode(), message.encode())] * changes
             return lambda: fan_out(redis, load, server, messages, subscribers)
 
         contenders: Mapping[str, Contender] = {
             f"{OURS}, {subscribers}": ours,
-            f"{SEND}, {subscribers}": floor(websocket_send.CHANNEL.encode(), frame, send_load, sender),
-            f"{PLAIN}, {subscribers}": floor(
-                plain_subscription.CHANNEL.encode(), plain_event(frame), plain_load, plain
-            ),
+            f"{SEND}, {subscribers}": floor(websocket_send.CHANNEL, frame, send_load, sender),
+            f"{PLAIN}, {subscribers}": floor(plain_subscription.CHANNEL, plain_event(frame), plain_load, plain),
         }
         rounds = await bench.take_turns(contenders)
     result.add(rounds)

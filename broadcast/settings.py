@@ -28,9 +28,9 @@ class HubSettings:
     `reconnect_delay_max_seconds`. An empty shard is unsubscribed after `linger_seconds`.
 
     Reading what hints missed: `settle_seconds` before a gap is read, since two publishers may cross; pages of
-    `page_max_changes`, `reads_at_once` at a time; not again within `unproved_pause_seconds` for an account of which more
-    was announced than the database has; positions compared every `comparison_seconds`, and every
-    `comparison_without_link_seconds` while there is no link to Redis.
+    `page_max_changes`, `reads_at_once` at a time; not again within `unproved_pause_seconds` where more was announced
+    than the database has; positions compared every `comparison_seconds`, and every `comparison_without_link_seconds`
+    while there is no link to Redis.
     """
 
     connect_timeout_seconds: float = 2.0

@@ -56,7 +56,7 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
     settings = process.settings
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(_queue_redis(settings))
-        queue = open_queue(redis)
+        queue = open_queue(redis, telemetry=process.telemetry)
         wake_ups = SaqWakeUps(
             queue,
             process.telemetry,

@@ -52,9 +52,7 @@ class Settings(
         """Raise SettingsError with a sentence for each of these that is not set."""
         missing = [name for name in names if getattr(self, name) is None]
         if missing:
-            raise SettingsError(
-                "\n".join(f"{name.upper()} is not set. {HOW_TO_SET_THIS.get(name, HOW_TO_SET)}" for name in missing)
-            )
+            raise SettingsError("\n".join(f"{name.upper()} is not set. {_how_to_set(name)}" for name in missing))
 
     def secrets(self) -> tuple[str, ...]:
         """Return the values that must never be seen in a log: keys, and the passwords inside addresses."""
@@ -64,6 +62,10 @@ class Settings(
         texts += [urlsplit(address).password or "" for address in addresses]
         texts += [*self.broadcast_keys, *self.alert_addresses]
         return tuple(text for text in texts if text and text != SIMULATOR_KEY)
+
+
+def _how_to_set(name: str) -> str:
+    return HOW_TO_SET_THIS.get(name, HOW_TO_SET)
 
 
 def load_settings() -> Settings:
