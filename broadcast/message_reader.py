@@ -29,7 +29,7 @@ class MessageReader:
         self._telemetry = telemetry
 
     def read(self, message: Message) -> ReceivedChanges | None:
-        """Return what the message says; None when nobody follows its account, or when it is not genuine.
+        """Return what the message says; None when nobody follows its account, or it is not genuine.
 
         A genuine one whose changes cannot be read still says that they exist.
         """
@@ -39,7 +39,7 @@ class MessageReader:
                 return None
             envelope = self._signer.open(message)
         except MessageError as error:
-            self._note(error, message, next="ignored: it neither changes nor announces anything")
+            self._note("message_refused", error, message, next_step="ignored: it changes and announces nothing")
             return None
         return ReceivedChanges(stream=stream, changes=self._decode(envelope, message), newest=envelope.newest)
 
@@ -47,15 +47,10 @@ class MessageReader:
         try:
             return decode(envelope)
         except MessageError as error:
-            self._note(error, message, next="read from the database")
+            self._note("message_unreadable", error, message, next_step="read from the database")
             return ()
 
-    def _note(self, error: MessageError, message: Message, *, next: str) -> None:  # noqa: A002 - the field's name in every log line
+    def _note(self, event: str, error: MessageError, message: Message, *, next_step: str) -> None:
         self._telemetry.count(Metric.MESSAGES_REFUSED, cause=error.refusal)
-        self._telemetry.warning(
-            "message_refused",
-            cause=error.refusal,
-            channel=message.channel.decode(errors="replace"),
-            error=str(error),
-            next=next,
-        )
+        channel = message.channel.decode(errors="replace")
+        self._telemetry.warning(event, cause=error.refusal, channel=channel, error=str(error), next=next_step)

@@ -194,7 +194,7 @@ async def test_an_abort_that_is_written_into_redis_ends_no_submission(
         stored = orjson.loads(await redis.get(job_id))
         await redis.set(job_id, orjson.dumps(stored | {"status": "aborting", "error": "forged"}))
         # SAQ looks for aborts several times meanwhile.
-        await redis.blpop(["nothing comes here"], timeout=0.5)  # type: ignore[misc, arg-type] # as above
+        await redis.blpop(["nothing comes here"], timeout=0.5)  # type: ignore[misc] # as above
 
         is_answered.set()
         await eventually(lambda: desk.orders.rows[order.id].order.status is OrderStatus.PLACED, within_seconds=10)

@@ -66,6 +66,8 @@ class System:
     stack: AsyncExitStack
     ports: dict[str, int]
     processes: dict[str, RunningProcess] = field(default_factory=dict)
+    own_settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What the processes of one kind (api, worker, ingest) get instead of the settings of all."""
     _stacks: dict[str, AsyncExitStack] = field(default_factory=dict)
 
     async def start(self, *heads: str) -> None:
@@ -215,12 +217,13 @@ class System:
 
     async def _start(self, head: str) -> None:
         port = self.ports[head]
-        own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(head.partition("-")[0], "METRICS_PORT")
+        kind = head.partition("-")[0]
+        own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(kind, "METRICS_PORT")
         stack = AsyncExitStack()
         self.processes[head] = await stack.enter_async_context(
             running(
-                ["-m", "runtime", head.partition("-")[0]],
-                environment={**self.environment, own: str(port)},
+                ["-m", "runtime", kind],
+                environment={**self.environment, **self.own_settings.get(kind, {}), own: str(port)},
                 ready_url=f"http://127.0.0.1:{port}/healthz",
             )
         )
