@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from broadcast.envelope import MessageSigner
 from broadcast.feed import HubFeed
 from broadcast.hub import ChangeHub, open_hub
 from broadcast.settings import HubSettings
@@ -51,10 +52,10 @@ class Listening:
 
 @asynccontextmanager
 async def a_feed(
-    log: ChangeLog, *, settings: HubSettings = QUICK, redis_url: str = NO_REDIS
+    log: ChangeLog, *, signer: MessageSigner = SIGNER, settings: HubSettings = QUICK, redis_url: str = NO_REDIS
 ) -> AsyncIterator[Listening]:
     telemetry = RecordingTelemetry()
-    async with open_hub(redis_url, log=log, signer=SIGNER, settings=settings, telemetry=telemetry) as hub:
+    async with open_hub(redis_url, log=log, signer=signer, settings=settings, telemetry=telemetry) as hub:
         yield Listening(hub=hub, feed=HubFeed(hub=hub, log=log, telemetry=telemetry), telemetry=telemetry)
 
 
