@@ -25,6 +25,7 @@ from benchmarks.frame.orders import accept_orders, open_clerk, settle
 from benchmarks.frame.results import Ratio, Sample, StageResult
 from benchmarks.frame.servers import BROADCAST_KEY, Server, open_gateway, token
 from benchmarks.load.http import percentile
+from benchmarks.signing import measure_signing
 from broadcast.envelope import MessageSigner
 from broadcast.messages import encode
 from domain.model.changes import RecordedChange
@@ -72,8 +73,9 @@ ONE, PRICE = Decimal(1), Decimal("189.50")
 
 
 async def measure(bench: Bench) -> StageResult:
-    """Measure the fan-out, then many live subscriptions."""
+    """Measure the signature of a message, the fan-out, then many live subscriptions."""
     result = StageResult()
+    await measure_signing(bench, result)
     for subscribers in SHORT_SUBSCRIBERS if bench.is_short else SUBSCRIBERS:
         await measure_fan_out(bench, result, subscribers)
     await measure_live(bench, result)

@@ -87,17 +87,23 @@ class MessageSigner:
     def seal(self, *, channel: bytes, account_id: str, newest: int, changes: Sequence[Json]) -> Message:
         """Write and sign a message for this channel."""
         body = orjson.dumps({"account": account_id, "newest": newest, "v": VERSION, "changes": changes})
-        signed = body[1:]
-        return Message(channel=channel, raw=_HEAD + _mac(self._keys[0], channel, signed) + b'",' + signed)
+        return Message(channel=channel, raw=self.sign(channel, body[1:]))
+
+    def sign(self, channel: bytes, signed: bytes) -> bytes:
+        """Put the signature before a message that lacks only that."""
+        return _HEAD + _mac(self._keys[0], channel, signed) + b'",' + signed
+
+    def verify(self, message: Message) -> None:
+        """Raise MessageError for a message that none of the keys has signed for this channel."""
+        given, signed = message.raw[len(_HEAD) : _MAC_END], message.raw[_SIGNED_AT:]
+        if not any(compare_digest(given, _mac(key, message.channel, signed)) for key in self._keys):
+            raise MessageError(Refusal.SIGNATURE, "no key of this installation has signed it for this channel")
 
     def open(self, message: Message) -> Envelope:
         """Verify a message and read the part that is the same in every version. Raise MessageError."""
-        raw = message.raw
         account_id = account_of(message)
-        given, signed = raw[len(_HEAD) : _MAC_END], raw[_SIGNED_AT:]
-        if not any(compare_digest(given, _mac(key, message.channel, signed)) for key in self._keys):
-            raise MessageError(Refusal.SIGNATURE, "no key of this installation has signed it for this channel")
-        return _read(raw, account_id=account_id)
+        self.verify(message)
+        return _read(message.raw, account_id=account_id)
 
 
 def account_of(message: Message) -> str:

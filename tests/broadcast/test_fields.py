@@ -36,23 +36,12 @@ def changed(path: str, value: object) -> Mapping[str, Any]:
 
 
 ODD_COUNTS: Sequence[object] = [-1, 2**63, 2**64 - 1, 1.5, "1", True, None]
+ODD_DECIMALS: Sequence[object] = [
+    *("NaN", "sNaN", "-NaN", "Infinity", "-Infinity"),
+    *("1E+999999", "1E-999999", "0E+999999", "9" * 200, "", 1, None),
+]
 ODD: Mapping[tuple[str, ...], Sequence[object]] = {
-    ("order.filled_quantity", "order.notional", "execution.price"): [
-        *(
-            "NaN",
-            "sNaN",
-            "-NaN",
-            "Infinity",
-            "-Infinity",
-            "1E+999999",
-            "1E-999999",
-            "0E+999999",
-            "9" * 200,
-            "",
-            1,
-            None,
-        ),
-    ],
+    ("order.filled_quantity", "order.notional", "execution.price"): ODD_DECIMALS,
     ("at", "order.created_at", "execution.executed_at"): [
         *("2026-01-05T08:00:00", "2026-01-05", "never", "", 0, None, "9999-12-31T23:59:59-23:59"),
     ],
@@ -68,9 +57,7 @@ ODD: Mapping[tuple[str, ...], Sequence[object]] = {
 ODD_VALUES = [(path, value) for paths, values in ODD.items() for path in paths for value in values]
 
 
-@pytest.mark.parametrize(
-    ("path", "value"), ODD_VALUES, ids=[f"{path}={str(value)[:20]!r}" for path, value in ODD_VALUES]
-)
+@pytest.mark.parametrize(("path", "value"), ODD_VALUES)
 def test_a_value_that_nothing_can_be_done_with_is_refused_although_it_is_signed(path: str, value: object) -> None:
     envelope = SIGNER.open(signed(changed(path, value)))
 

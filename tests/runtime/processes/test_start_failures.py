@@ -51,6 +51,16 @@ def with_name(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
+@pytest.mark.parametrize("name", PROCESSES)
+async def test_a_process_without_a_key_to_sign_and_verify_says_how_to_make_one(name: str) -> None:
+    environment = {"DATABASE_URL": "postgresql://user@127.0.0.1/name", "REDIS_URL": "redis://127.0.0.1/0"}
+
+    assert (
+        await says(name, environment | {"BROADCAST_KEY": ""}, "BROADCAST_KEY is not set", "openssl rand -hex 32")
+        == BAD_SETTINGS
+    )
+
+
 async def test_migrating_without_a_database_says_that_it_cannot_be_reached() -> None:
     url = f"postgresql://user:password@127.0.0.1:{free_port()}/name"
 
