@@ -21,6 +21,7 @@ from tools.devstack.database_roles import role_url
 from tools.devstack.ports import free_port
 
 TOKEN_SECRET = secrets.token_hex(32)
+BROADCAST_KEY = secrets.token_hex(32)
 TOKEN_SECONDS = 7_200
 ALL_SCOPES = "orders:read orders:place orders:cancel"
 ISIN, SYMBOL = "US0378331005", "AAPL"
@@ -65,6 +66,7 @@ class Gateway:
             "EXCHANGE_URL": f"http://{exchange}",
             "EXCHANGE_STREAM_URL": f"ws://{exchange}/stream",
             "TOKEN_SECRET": TOKEN_SECRET,
+            "BROADCAST_KEY": BROADCAST_KEY,
             "LOG_FORMAT": "plain",
             "LOG_LEVEL": "WARNING",
             **self.settings,

@@ -49,6 +49,7 @@ class Metric(StrEnum):
     OLDEST_DUE_SECONDS = "oldest_due_seconds"  # how overdue the most overdue order is
     JOB_SECONDS = "job_seconds"  # label: job
     WAKE_UPS_FAILED = "wake_ups_failed"
+    JOBS_REFUSED = "jobs_refused"
     SWEPT_ORDERS = "swept_orders"
     RECONCILED_ORDERS = "reconciled_orders"
     # Record
@@ -71,6 +72,8 @@ class Metric(StrEnum):
     SUBSCRIBERS = "subscribers"
     DELIVERIES = "deliveries"
     REREADS = "rereads"  # label: cause
+    MESSAGES_REFUSED = "messages_refused"  # label: cause
+    POSITIONS_AHEAD = "positions_ahead"  # label: cause
     # Audit
     AUDIT_SEALED = "audit_sealed"
     AUDIT_SEAL_LAG_SECONDS = "audit_seal_lag_seconds"

@@ -167,6 +167,22 @@ ALERTS: Mapping[str, AlertKind] = {
         sustained=True,
         ended_by=("loop_recovered",),
     ),
+    "message_refused": AlertKind(
+        name="message_refused",
+        title="forged message in Redis",
+        summary="A message on a channel of Fillwire was not signed by this installation, and was ignored: somebody "
+        "else can write to Redis, or the processes do not have the same BROADCAST_KEY.",
+        action="Compare BROADCAST_KEY of all processes. If it is the same, find out who writes to Redis, and give each "
+        "process a login of its own (deploy/redis). `unsigned` also comes from processes of an older release.",
+        identity_fields=("cause",),
+        shown_fields=("cause",),
+    ),
+    "job_refused": AlertKind(
+        name="job_refused",
+        title="forged job in Redis",
+        summary="An entry of the job queue was none of Fillwire's, and was deleted: somebody else can write to Redis.",
+        action="Find out who writes to Redis, and give each process a login of its own (deploy/redis).",
+    ),
     "dead_letter": AlertKind(
         name="dead_letter",
         title="dead letter",

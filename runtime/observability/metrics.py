@@ -79,6 +79,7 @@ SERIES: Mapping[Metric, Series] = {
     Metric.OLDEST_DUE_SECONDS: _gauge("Seconds for which the most overdue order has been due; 0 when none is."),
     Metric.JOB_SECONDS: _seconds("Duration of jobs.", "job"),
     Metric.WAKE_UPS_FAILED: _counter("Orders whose wake-up was dropped; the sweeper submits them."),
+    Metric.JOBS_REFUSED: _counter("Entries of the job queue that are no wake-up, and were deleted."),
     Metric.SWEPT_ORDERS: _counter("Overdue orders that the sweeper claimed."),
     Metric.RECONCILED_ORDERS: _counter("Open orders compared with the venue's list."),
     Metric.REPORTS_RECORDED: _counter("Reports of the venue applied to orders."),
@@ -99,6 +100,14 @@ SERIES: Mapping[Metric, Series] = {
     Metric.SUBSCRIBERS: _gauge("Subscriptions of this process."),
     Metric.DELIVERIES: _counter("Changes delivered to subscribers."),
     Metric.REREADS: _counter("Reads of changes from the database for subscribers.", "cause"),
+    Metric.MESSAGES_REFUSED: _counter(
+        "Published messages that were ignored: unsigned, signature, size; or content, which the database supplies.",
+        "cause",
+    ),
+    Metric.POSITIONS_AHEAD: _counter(
+        "Positions of accounts beyond what the database has: announced by a message, or delivered before a restore.",
+        "cause",
+    ),
     Metric.AUDIT_SEALED: _counter("Changes of orders that were sealed in their account's hash chain."),
     Metric.AUDIT_SEAL_LAG_SECONDS: _gauge("How long ago everything that was committed was sealed."),
     Metric.ALERTS: _counter("Events that are alerts, with or without ALERT_URLS.", "kind"),

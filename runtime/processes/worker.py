@@ -24,7 +24,7 @@ from runtime.wiring import (
     make_trading_control,
 )
 
-REQUIRES = ("database_url", "redis_url")
+REQUIRES = ("database_url", "redis_url", "broadcast_key")
 
 
 async def run(process: Process) -> None:

@@ -178,6 +178,15 @@ RISKS: Sequence[Risk] = (
         fix="unset it, and withdraw the tokens that it signed",
     ),
     Risk(
+        name="weak-secret",
+        setting="broadcast_key",
+        processes=REDIS_CLIENTS,
+        is_unsafe=lambda settings, _: any(map(is_guessable, settings.broadcast_keys)),
+        wrong=_GUESSABLE,
+        danger="whoever guesses it and reaches Redis shows subscribers what never happened",
+        fix=_AT_RANDOM,
+    ),
+    Risk(
         name="database-plain",
         setting="database_url",
         is_unsafe=lambda settings, environment: is_plain_postgres(_secret(settings, "database_url"), environment),

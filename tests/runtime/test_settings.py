@@ -43,6 +43,39 @@ def test_a_short_token_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         load_settings()
 
 
+def test_a_process_that_signs_or_verifies_is_told_how_to_make_a_key() -> None:
+    with pytest.raises(SettingsError, match=r"^BROADCAST_KEY is not set\. Make one with `openssl rand -hex 32`[^\n]*$"):
+        load_settings().require("broadcast_key")
+
+
+@pytest.mark.parametrize("value", ["short", "k" * 31, f"{'k' * 32},", f"{'k' * 32},short", ",".join(["k" * 32] * 3)])
+def test_broadcast_keys_that_are_short_or_too_many_are_refused_without_showing_them(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("BROADCAST_KEY", value)
+
+    with pytest.raises(SettingsError, match=r"BROADCAST_KEY: .*(openssl rand -hex 32|at most two)") as refused:
+        load_settings()
+
+    assert value not in str(refused.value)
+
+
+def test_two_broadcast_keys_are_both_secrets_and_the_first_one_signs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = "1" * 32, "2" * 32
+    monkeypatch.setenv("BROADCAST_KEY", f"{first}, {second}")
+    settings = load_settings()
+
+    assert settings.broadcast_keys == (first, second)
+    assert {first, second} <= set(settings.secrets())
+    show()
+    shown = capsys.readouterr().out
+    assert "BROADCAST_KEY" in shown
+    assert first not in shown
+    assert second not in shown
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

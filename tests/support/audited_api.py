@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from tests.support.processes import RunningProcess, running
-from tests.support.system import APPLE, TOKEN_SECRET, token
+from tests.support.system import APPLE, BROADCAST_KEY, TOKEN_SECRET, token
 from tools.devstack.database_roles import role_url
 from tools.devstack.ports import free_port
 
@@ -53,6 +53,7 @@ async def running_api(
         "DATABASE_URL": role_url(database_url, "api"),
         "REDIS_URL": redis_url,
         "TOKEN_SECRET": TOKEN_SECRET,
+        "BROADCAST_KEY": BROADCAST_KEY,
         "LOG_FORMAT": "json",
         "PORT": str(port),
         **(settings or {}),

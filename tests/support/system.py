@@ -20,6 +20,7 @@ from tools.devstack.database_roles import role_url
 from tools.devstack.ports import free_port
 
 TOKEN_SECRET = secrets.token_hex(32)
+BROADCAST_KEY = secrets.token_hex(32)
 ALL_SCOPES = "orders:read orders:place orders:cancel"
 TOKEN_SECONDS = 3600
 APPLE = "US0378331005"
@@ -66,6 +67,8 @@ class System:
     stack: AsyncExitStack
     ports: dict[str, int]
     processes: dict[str, RunningProcess] = field(default_factory=dict)
+    own_settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What the processes of one kind (api, worker, ingest) get instead of the settings of all."""
     _stacks: dict[str, AsyncExitStack] = field(default_factory=dict)
 
     async def start(self, *heads: str) -> None:
@@ -216,15 +219,17 @@ class System:
 
     def environment_of(self, head: str) -> dict[str, str]:
         """What a process or a command of that name gets: it logs in to PostgreSQL as its own role."""
-        return {**self.environment, "DATABASE_URL": role_url(self.environment["DATABASE_URL"], head)}
+        own = self.own_settings.get(head.partition("-")[0], {})
+        return {**self.environment, "DATABASE_URL": role_url(self.environment["DATABASE_URL"], head), **own}
 
     async def _start(self, head: str) -> None:
         port = self.ports[head]
-        own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(head.partition("-")[0], "METRICS_PORT")
+        kind = head.partition("-")[0]
+        own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(kind, "METRICS_PORT")
         stack = AsyncExitStack()
         self.processes[head] = await stack.enter_async_context(
             running(
-                ["-m", "runtime", head.partition("-")[0]],
+                ["-m", "runtime", kind],
                 environment={**self.environment_of(head), own: str(port)},
                 ready_url=f"http://127.0.0.1:{port}/healthz",
             )
@@ -247,6 +252,7 @@ async def open_system(
         "EXCHANGE_URL": f"http://{exchange}",
         "EXCHANGE_STREAM_URL": f"ws://{exchange}/stream",
         "TOKEN_SECRET": TOKEN_SECRET,
+        "BROADCAST_KEY": BROADCAST_KEY,
         "LOG_FORMAT": "plain",
         **(settings or {}),
     }

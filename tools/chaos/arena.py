@@ -59,6 +59,7 @@ class Arena:
     database_url: str
     redis_url: str
     token_secret: str
+    broadcast_key: str
     deaths: Counter[str]
     valkey_data: Path
     journal_file: Path
@@ -161,6 +162,7 @@ async def open_arena(folder: Path, *, worker: Sequence[str], has_id_check: bool,
             database_url=postgres.url,
             redis_url=valkey.url,
             token_secret=secrets.token_hex(32),
+            broadcast_key=secrets.token_hex(32),
             deaths=deaths,
             valkey_data=valkey.program.directory,
             journal_file=folder / "exchange-journal.jsonl",
@@ -240,5 +242,6 @@ def _environment(arena: Arena, name: str) -> dict[str, str]:
         "EXCHANGE_STREAM_URL": f"ws://{exchange}/stream",
         "EXCHANGE_JOURNAL_FILE": str(arena.journal_file),
         "TOKEN_SECRET": arena.token_secret,
+        "BROADCAST_KEY": arena.broadcast_key,
         port: str(arena.ports.get(name, 0)),
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tools.devstack.addresses import Addresses, Port, address
 from tools.devstack.database_roles import FOR_MIGRATE_ONLY, role_url
+from tools.devstack.folder import stored_secret
 from tools.devstack.probes import http_answers
 from tools.devstack.program import Program
 from tools.devstack.tokens import TOKEN_LIFETIME_MAX_SECONDS, TOKEN_NAME, signing_secret
@@ -18,6 +19,7 @@ PROCESSES_RANK, EXCHANGE_RANK, VALKEY_RANK, POSTGRES_RANK = range(4)
 """The order in which programs are stopped: clients before the servers that they use."""
 
 SIMULATOR_KEY = "simulator"
+BROADCAST_KEY_NAME = "broadcast-key"
 JOURNAL_NAME = "exchange-journal.jsonl"
 GRAPHIQL_INSTALLER = "tools/graphiql/install.py"
 
@@ -30,6 +32,8 @@ def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "LOCAL_DIR": str(folder),
     }
+    if not os.environ.get("BROADCAST_KEY"):
+        defaults["BROADCAST_KEY"] = stored_secret(folder / BROADCAST_KEY_NAME)
     if mints_tokens():
         defaults["TOKEN_SECRET"] = signing_secret(folder)
         defaults["LOCAL_TOKEN_FILE"] = str(folder / TOKEN_NAME)
