@@ -17,6 +17,8 @@ class Metric(StrEnum):
     SOCKETS = "sockets"
     SOCKETS_REFUSED = "sockets_refused"  # label: limit
     CONNECTIONS_REFUSED = "connections_refused"
+    REQUESTS_ABANDONED = "requests_abandoned"
+    REQUESTS_MALFORMED = "requests_malformed"
     REQUESTS_REFUSED = "requests_refused"  # label: limit
     # Store
     ORDERS_STORED = "orders_stored"

@@ -48,6 +48,8 @@ SERIES: Mapping[Metric, Series] = {
     ),
     Metric.SOCKETS_REFUSED: _counter("GraphQL websockets refused by a limit: process, waiting, account.", "limit"),
     Metric.CONNECTIONS_REFUSED: _counter("HTTP connections beyond the limit: refused, or reset to make room."),
+    Metric.REQUESTS_ABANDONED: _counter("GraphQL requests whose client disconnected before they had arrived whole."),
+    Metric.REQUESTS_MALFORMED: _counter("Requests that HTTP does not allow: answered 400 or 431, or reset."),
     Metric.ORDERS_STORED: _counter("Orders stored in the database."),
     Metric.ORDERS_REPLAYED: _counter("Requests with a known client order id, answered with the stored order."),
     Metric.ORDERS_DENIED: _counter("Orders denied before they were stored.", "code"),

@@ -237,4 +237,5 @@ async def _serve(process: Process, application: ASGIApp, sockets: OpenSockets) -
         websocket_limits=websocket_limits(settings),
         drain=drain,
         refused=lambda: process.telemetry.count(Metric.CONNECTIONS_REFUSED),
+        malformed=lambda: process.telemetry.count(Metric.REQUESTS_MALFORMED),
     )

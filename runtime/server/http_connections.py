@@ -38,9 +38,11 @@ class HttpConnections:
     It counts TCP connections until they become websockets; from then on they are in `graph.websocket.open_sockets`.
     """
 
-    def __init__(self, limits: HttpLimits, *, refused: Callable[[], None]) -> None:
-        """`refused` is called for each connection that is refused, or reset to make room."""
+    def __init__(self, limits: HttpLimits, *, refused: Callable[[], None], malformed: Callable[[], None]) -> None:
+        """`refused` is called for each connection that is refused, or reset to make room; `malformed` for each request
+        that the application never sees."""
         self.limits = limits
+        self.count_malformed = malformed
         self.handshakes = Handshakes(per_second=limits.upgrades_per_second)
         self._refused = refused
         self._waiting: dict[HttpConnection, None] = {}

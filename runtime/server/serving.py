@@ -35,7 +35,7 @@ async def nothing_to_drain() -> None:
 
 
 def nothing_to_count() -> None:
-    """Do nothing: for an application that does not count refused connections."""
+    """Do nothing: for an application that does not count what is refused."""
 
 
 async def serve(
@@ -49,17 +49,21 @@ async def serve(
     websocket_limits: WebSocketLimits | None = None,
     drain: Callable[[], Awaitable[None]] = nothing_to_drain,
     refused: Callable[[], None] = nothing_to_count,
+    malformed: Callable[[], None] = nothing_to_count,
 ) -> None:
     """Serve until cancelled; then drain, accept no more, and finish what is open within the bound.
 
     While it drains it serves as before. Without `websocket_limits` there are no websockets. `refused` is called for
-    each connection beyond `http_limits`. Raises SettingsError when it cannot listen there, naming `port_setting`.
+    each connection beyond `http_limits`, `malformed` for each request that HTTP does not allow. Raises SettingsError
+    when it cannot listen there, naming `port_setting`.
     """
     listening = listen(host=host, port=port, setting=port_setting, backlog=BACKLOG_CONNECTIONS)
     answering = _AnswersCancelled(application)
     options: dict[str, Any] = {
         "loop": "none",
-        "http": partial(HttpProtocol, all_connections=HttpConnections(http_limits, refused=refused)),
+        "http": partial(
+            HttpProtocol, all_connections=HttpConnections(http_limits, refused=refused, malformed=malformed)
+        ),
         "ws": partial(WebSocketProtocol, limits=websocket_limits) if websocket_limits else "none",
         "lifespan": "off",
         "access_log": False,
