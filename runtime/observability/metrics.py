@@ -1,11 +1,12 @@
 """The Prometheus series behind the domain's telemetry: name, kind, help, labels and buckets of each, in one table."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import Metric as Family
 
 from domain.ports.telemetry import Metric
 
@@ -138,6 +139,29 @@ class Metrics:
         found = self._series[metric]
         assert isinstance(found, kind), metric  # noqa: S101 - what only a bug could break
         return found.labels(**labels) if labels else found
+
+
+async def render(registry: CollectorRegistry) -> bytes:
+    """Return the series as Prometheus text.
+
+    It takes some milliseconds: between two series other work of the process goes on.
+    """
+    parts: list[bytes] = []
+    for family in registry.collect():
+        parts.append(generate_latest(_OneFamily(family)))
+        await asyncio.sleep(0)
+    return b"".join(parts)
+
+
+class _OneFamily(CollectorRegistry):
+    """A registry as the renderer wants one, of one series with all of its labels."""
+
+    def __init__(self, family: Family) -> None:
+        super().__init__()
+        self._family = family
+
+    def collect(self) -> Iterator[Family]:
+        yield self._family
 
 
 def _count_tasks() -> int:

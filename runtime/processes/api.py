@@ -1,4 +1,4 @@
-"""The API: GraphQL over HTTP and websocket, health and metrics, on one port; the latter two on METRICS_PORT as well."""
+"""The API: GraphQL over HTTP and websocket on PORT, health and metrics on METRICS_PORT; in development all on PORT."""
 
 import asyncio
 import random
@@ -96,7 +96,7 @@ async def run(process: Process) -> None:
             settings=graph_settings(settings),
         )
         checks = {"database": database.check, "redis": redis.check}
-        health = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
+        health = health_routes(process, checks=checks) if settings.is_development else ()
         sockets = OpenSockets(services.settings, services.telemetry)
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
         application = graphql_first(Starlette(routes=[*health, *routes]), routes)

@@ -101,6 +101,7 @@ class HttpProtocol(HttpToolsProtocol):
         # uvicorn names the class of its cycle in the midst of that method. An upgrade has none.
         if self.cycle is not None:
             self.cycle.__class__ = AnswerCycle
+            self.cycle.keep_alive &= self._limits.keep_alive_seconds > 0
 
     def on_body(self, body: bytes) -> None:
         self._size.content_bytes += len(body)
@@ -193,10 +194,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._answer_refusal(FRAMING_TOO_LARGE if self._is_head_read else HEAD_TOO_LARGE)
 
     def _read_without_upgrade(self, rest: bytes) -> None:
-        """Parse the head again as if Upgrade were not there (RFC 9110, section 7.8), and the rest with it.
-
-        httptools takes the body of a request that could upgrade for the other protocol's bytes.
-        """
+        """Parse the head again without Upgrade, and the rest with it: httptools took the body for another protocol."""
         version = self.parser.get_http_version().encode()
         lines = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)]
         lines += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]

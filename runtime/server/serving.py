@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runtime.server.http_connections import HttpConnections, HttpLimits
 from runtime.server.http_protocol import HttpProtocol
 from runtime.server.listening import listen
+from runtime.server.servers import PacedServer, Server
 from runtime.server.websocket_protocol import WebSocketLimits, WebSocketProtocol
 
 WEBSOCKET_PING_SECONDS = 15.0
@@ -20,14 +21,6 @@ LISTENING_SOCKETS = 8
 """libuv accepts one connection of a listening socket in an iteration of its loop, however many wait. Under load an
 iteration takes some milliseconds, and the last of 256 new clients waited for 0.8 s. So the same socket is passed
 several times."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the process decides when to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 async def nothing_to_drain() -> None:
@@ -44,6 +37,7 @@ async def serve(
     host: str,
     port: int,
     port_setting: str = "PORT",
+    host_setting: str = "HOST",
     stop_within_seconds: float,
     http_limits: HttpLimits,
     websocket_limits: WebSocketLimits | None = None,
@@ -55,9 +49,12 @@ async def serve(
 
     While it drains it serves as before. Without `websocket_limits` there are no websockets. `refused` is called for
     each connection beyond `http_limits`, `malformed` for each request that HTTP does not allow. Raises SettingsError
-    when it cannot listen there, naming `port_setting`.
+    when it cannot listen there, naming `port_setting` and `host_setting`.
     """
-    listening = listen(host=host, port=port, setting=port_setting, backlog=BACKLOG_CONNECTIONS)
+    pace = http_limits.connections_per_second
+    listening = listen(
+        host=host, port=port, setting=port_setting, host_setting=host_setting, backlog=pace or BACKLOG_CONNECTIONS
+    )
     answering = _AnswersCancelled(application)
     options: dict[str, Any] = {
         "loop": "none",
@@ -81,8 +78,12 @@ async def serve(
         "timeout_keep_alive": http_limits.keep_alive_seconds,
         "timeout_graceful_shutdown": max(1, int(stop_within_seconds)),
     }
-    server = _Server(uvicorn.Config(answering, **options))
-    accepting = [listening, *(listening.dup() for _ in range(LISTENING_SOCKETS - 1))]
+    config = uvicorn.Config(answering, **options)
+    if pace is None:
+        server = Server(config)
+        accepting = [listening, *(listening.dup() for _ in range(LISTENING_SOCKETS - 1))]
+    else:
+        server, accepting = PacedServer(config, connections_per_second=pace), [listening]
     serving = asyncio.create_task(server.serve(sockets=accepting))
     try:
         await asyncio.shield(serving)
