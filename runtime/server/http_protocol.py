@@ -13,7 +13,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runtime.server.answer_cycle import AnswerCycle
 from runtime.server.http_connections import HttpConnections
-from runtime.server.refusals import FRAMING_TOO_LARGE, HEAD_TOO_LARGE, MALFORMED, TOO_MANY_CONNECTIONS, fault_in_head
+from runtime.server.refusals import (
+    FRAMING_NAMES,
+    FRAMING_TOO_LARGE,
+    HEAD_TOO_LARGE,
+    MALFORMED,
+    TOO_MANY_CONNECTIONS,
+    fault_in_head,
+)
 from runtime.server.request_size import RequestSize
 from runtime.server.stalled_peer import StalledPeer, reset_connection
 
@@ -23,12 +30,7 @@ SLICE_BYTES = 16_384
 """How much is parsed before what is not content is counted."""
 DISCARD_MAX_BYTES = 1_048_576
 DISCARD_SECONDS = 2.0
-"""How much is read behind a refusal, and for how long: a connection that is closed while its client still sends is
-reset, and the reset destroys the refusal on its way."""
-
-
-class RefusedError(Exception):
-    """Raised in the parser to stop it."""
+"""How much is read behind a refusal: closing a connection whose client still sends would destroy the refusal."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -89,12 +91,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
-        fault = fault_in_head(method=self.parser.get_method(), version=version, headers=self.headers)
+        framing = tuple([header for header in self.headers if header[0] in FRAMING_NAMES])
+        fault = fault_in_head(self.parser.get_method(), version, framing)
         if fault is not None:
             self._refuse(fault)
         if len(self.pipeline) >= PIPELINED_MAX:
             self._refuse(MALFORMED)
-        if self._is_foreign_upgrade():
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            # To another protocol than the websocket's: Java's client asks for h2c with every request.
             return
         super().on_headers_complete()
         self._is_head_read = True
@@ -108,12 +112,12 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._is_foreign_upgrade():
+        is_upgrade = self.parser.should_upgrade()
+        if is_upgrade and not self._should_upgrade():
             return
         self._is_arriving = self._is_head_read = False
         self._size.restart()
         # A request that was refused before it had arrived whole leaves the connection waiting.
-        is_upgrade = self.parser.should_upgrade() and self._should_upgrade()
         if not is_upgrade and not self.cycle.response_complete:
             self._stop_awaiting()
             self._all.serve(self)
@@ -171,10 +175,6 @@ class HttpProtocol(HttpToolsProtocol):
         # Only HTTP/1.1 can upgrade (RFC 9110, section 7.8).
         return super()._should_upgrade() and self.parser.get_http_version() == "1.1"
 
-    def _is_foreign_upgrade(self) -> bool:
-        # Java's client asks for h2c with every request.
-        return self.parser.should_upgrade() and not self._should_upgrade()
-
     def _read(self, data: bytes) -> None:
         """Parse some bytes, and count those of a request that are not its content."""
         self._size.begin_slice()
@@ -189,8 +189,7 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._answer_refusal(self._refusal or MALFORMED)
             return
-        self._size.end_slice(len(data))
-        if self._size.is_beyond(self._limits.head_max_bytes):
+        if not self._size.end_slice(len(data), other_max_bytes=self._limits.head_max_bytes):
             self._answer_refusal(FRAMING_TOO_LARGE if self._is_head_read else HEAD_TOO_LARGE)
 
     def _read_without_upgrade(self, rest: bytes) -> None:
@@ -203,9 +202,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._read(b"".join((*lines, b"\r\n", rest)))
 
     def _refuse(self, refusal: bytes) -> NoReturn:
-        # `_read` answers when the parser has stopped.
+        # The parser stops then, and `_read` answers.
         self._refusal = refusal
-        raise RefusedError
+        raise httptools.HttpParserError
 
     def _answer_refusal(self, refusal: bytes) -> None:
         """Send the refusal, read no more requests, and end the connection when its client stops sending."""

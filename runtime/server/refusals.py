@@ -6,8 +6,12 @@ what the RFC lets a server repair is refused here.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 
+CACHED_HEADS_MAX = 64
+"""Nearly all requests have one of a few hosts and no Transfer-Encoding."""
+FRAMING_NAMES = frozenset({b"host", b"transfer-encoding"})
 VERSIONS = frozenset({"1.0", "1.1"})
 HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
 """RFC 9110, section 7.2, and RFC 3986, section 3.2.2. It may be empty: then the target has no authority."""
@@ -45,8 +49,9 @@ ONLY_CHUNKED = refusal(
 )
 
 
-def fault_in_head(*, method: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-    """Return the refusal of a head whose headers have names in lower case; None when it may be served.
+@lru_cache(maxsize=CACHED_HEADS_MAX)
+def fault_in_head(method: bytes, version: str, framing: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the refusal of a head with these of its headers that are in FRAMING_NAMES; None when it may be served.
 
     What the parser refuses itself is not looked for: Content-Length beside Transfer-Encoding, several of either, folded
     lines, bare line feeds, blanks before a colon, control characters.
@@ -56,13 +61,13 @@ def fault_in_head(*, method: bytes, version: str, headers: Sequence[tuple[bytes,
     if method == b"CONNECT":
         # The parser takes what follows for another protocol; a proxy takes it for requests.
         return NO_TUNNEL
-    hosts = [value for name, value in headers if name == b"host"]
+    hosts = [value for name, value in framing if name == b"host"]
     # RFC 9112, section 3.2; HTTP/1.0 knows no Host.
     if len(hosts) != 1 and (hosts or version == "1.1"):
         return ONE_HOST
     if hosts and HOST.fullmatch(hosts[0]) is None:
         return ONE_HOST
-    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    codings = [value.lower() for name, value in framing if name == b"transfer-encoding"]
     # RFC 9112, section 6.1. The parser delimits "gzip, chunked" as chunked and does not decompress.
     if codings and (codings != [b"chunked"] or version == "1.0"):
         return ONLY_CHUNKED

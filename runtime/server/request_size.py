@@ -24,14 +24,12 @@ class RequestSize:
         self._has_restarted = False
         self._content_before = self.content_bytes
 
-    def end_slice(self, slice_bytes: int) -> None:
-        """Count the bytes that were parsed."""
-        if not self._has_restarted:
-            self.other_bytes += slice_bytes - (self.content_bytes - self._content_before)
-
-    def is_beyond(self, other_max_bytes: int) -> bool:
-        """Return whether more than `other_max_bytes` came beside the content.
+    def end_slice(self, slice_bytes: int, *, other_max_bytes: int) -> bool:
+        """Count the bytes that were parsed; return False when more than `other_max_bytes` came beside the content.
 
         As many bytes as content are no burden: chunks of some bytes each need them.
         """
-        return self.other_bytes > other_max_bytes + self.content_bytes
+        if self._has_restarted:
+            return True
+        self.other_bytes += slice_bytes - (self.content_bytes - self._content_before)
+        return self.other_bytes <= other_max_bytes + self.content_bytes
