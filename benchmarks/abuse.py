@@ -29,7 +29,7 @@ HONEST_RATE, HONEST_CLIENTS = 100, 8
 SECONDS_MIN, SECONDS_MAX = 4.0, 4.5
 """Long enough for a p99 of some hundred answers, and shorter than the API keeps an idle connection."""
 AFTERWARDS_SECONDS = 3.0
-SETTINGS = {"SUBSCRIBER_SEND_TIMEOUT_SECONDS": "1"}
+SETTINGS = {"SUBSCRIBER_SEND_TIMEOUT_SECONDS": "1", "METRICS_RENDERED_EVERY_SECONDS": "1"}
 SOCKETS = 10_000
 MEBIBYTE = 1 << 20
 Attack = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
@@ -58,9 +58,10 @@ async def measure(bench: Bench) -> StageResult:
         await generator.ask(place_orders(api, HONEST))
         executions = await store_executions(gateway.database_url)
         contenders: dict[str, Contender] = {QUIET: partial(read, bench, generator, api)}
-        for name, attack in attacks(executions).items():
+        for name, attack in attacks(api, executions).items():
             met[name] = Counter()
-            contenders[name] = partial(endure, bench, generator, api, partial(attacker.order, **attack), met[name])
+            ordered = partial(attacker.order, **{"port": api.port, **attack})
+            contenders[name] = partial(endure, bench, generator, api, ordered, met[name])
         rounds = await bench.take_turns(contenders)
     result.add(rounds)
     for name in met:
@@ -69,8 +70,11 @@ async def measure(bench: Bench) -> StageResult:
     return result
 
 
-def attacks(executions: Sequence[UUID]) -> Mapping[str, Mapping[str, Any]]:
-    """Each attack: what the attacker is ordered to do. The executions are the attacker's own."""
+def attacks(api: Server, executions: Sequence[UUID]) -> Mapping[str, Mapping[str, Any]]:
+    """Each attack: what the attacker is ordered to do, on `port` where it is not the API's own.
+
+    The executions are the attacker's own.
+    """
     ids = orjson.dumps([execution_node_id(one) for one in executions]).decode()
     return {
         "a peer that stops reading": {
@@ -96,13 +100,14 @@ def attacks(executions: Sequence[UUID]) -> Mapping[str, Mapping[str, Any]]:
         "documents of 20 MB": {"load": "large", "token": token(ATTACKER)},
         "documents with 5000 aliases": {"load": "aliases", "token": token(ATTACKER)},
         "documents 2000 levels deep": {"load": "deep", "token": token(ATTACKER)},
+        "50 clients that ask for metrics": {"load": "metrics", "port": api.probes_port, "clients": 50},
     }
 
 
 async def endure(bench: Bench, generator: Driver, api: Server, attack: Attack, met: Counter[str]) -> Sample:
     """Let the attacker attack while the honest client reads."""
     before = memory_bytes(api.pid)
-    attacking = asyncio.create_task(attack(port=api.port, seconds=_seconds(bench) + 1))
+    attacking = asyncio.create_task(attack(seconds=_seconds(bench) + 1))
     sample = dict(await read(bench, generator, api))
     answer = await attacking
     met.update(answer["met"])

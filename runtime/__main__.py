@@ -13,7 +13,7 @@ from runtime.commands.operator_arguments import add_operators_commands
 from runtime.processes.lifecycle import run_process
 
 PROCESSES = {
-    "api": "serve GraphQL, /healthz, /readyz and /metrics on PORT",
+    "api": "serve GraphQL on PORT",
     "worker": "place and cancel orders at the exchange",
     "ingest": "follow the exchange's execution stream",
     "exchange": "run the simulated exchange on EXCHANGE_PORT",

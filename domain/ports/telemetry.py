@@ -20,6 +20,8 @@ class Metric(StrEnum):
     TOKENS_REVOKED = "tokens_revoked"  # revocations by operators
     REVOCATIONS = "revocations_in_force"
     CONNECTIONS_REFUSED = "connections_refused"
+    REQUESTS_ABANDONED = "requests_abandoned"
+    REQUESTS_MALFORMED = "requests_malformed"
     REQUESTS_REFUSED = "requests_refused"  # label: limit
     TOKEN_KEYS = "token_keys"  # noqa: S105 - a name; keys of the tokens' issuer, in force
     TOKEN_KEYS_SKIPPED = "token_keys_skipped"  # noqa: S105 - a name

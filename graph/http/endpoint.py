@@ -15,6 +15,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from domain.model.errors import UNAVAILABLE_RETRY_AFTER_MS
+from domain.ports.telemetry import Metric
 from graph.auth.bearer import Bearer
 from graph.auth.tokens import InvalidTokenError, TokenVerifier, VerificationUnavailableError, read_bearer
 from graph.context import Services, context_for
@@ -64,6 +65,7 @@ class HttpEndpoint:
         try:
             response = await self._respond(HttpRequest(scope, receive))
         except ClientDisconnect:
+            self._services.telemetry.count(Metric.REQUESTS_ABANDONED)
             return
         if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             await answer_and_discard(response, scope, receive, send)
@@ -83,6 +85,9 @@ class HttpEndpoint:
             if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 await self._rates.delay_refusal()
             return refusal_response(refusal, media_type)
+        except ClientDisconnect:
+            # Nobody is left to answer, and nothing is wrong here.
+            raise
         except TooManyRequestsError as refusal:
             return refusal_response(_too_many_requests(refusal), media_type)
         except Exception as error:  # noqa: BLE001 - the last place where the answer can still be JSON

@@ -1,11 +1,12 @@
 """The Prometheus series behind the domain's telemetry: name, kind, help, labels and buckets of each, in one table."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import Metric as Family
 
 from domain.ports.telemetry import Metric
 
@@ -56,6 +57,8 @@ SERIES: Mapping[Metric, Series] = {
     Metric.TOKEN_KEYS: _gauge("Keys of the tokens' issuer that are in force."),
     Metric.TOKEN_KEYS_SKIPPED: _gauge("Entries of the issuer's key set that cannot be used."),
     Metric.TOKEN_KEYS_AGE_SECONDS: _gauge("Age of the keys in force when they were last to be read; 0 when they were."),
+    Metric.REQUESTS_ABANDONED: _counter("GraphQL requests whose client disconnected before they had arrived whole."),
+    Metric.REQUESTS_MALFORMED: _counter("Requests that HTTP does not allow: answered 400 or 431, or reset."),
     Metric.ORDERS_STORED: _counter("Orders stored in the database."),
     Metric.ORDERS_REPLAYED: _counter("Requests with a known client order id, answered with the stored order."),
     Metric.ORDERS_DENIED: _counter("Orders denied before they were stored.", "code"),
@@ -155,6 +158,29 @@ class Metrics:
         found = self._series[metric]
         assert isinstance(found, kind), metric  # noqa: S101 - what only a bug could break
         return found.labels(**labels) if labels else found
+
+
+async def render(registry: CollectorRegistry) -> bytes:
+    """Return the series as Prometheus text.
+
+    It takes some milliseconds: between two series other work of the process goes on.
+    """
+    parts: list[bytes] = []
+    for family in registry.collect():
+        parts.append(generate_latest(_OneFamily(family)))
+        await asyncio.sleep(0)
+    return b"".join(parts)
+
+
+class _OneFamily(CollectorRegistry):
+    """A registry as the renderer wants one, of one series with all of its labels."""
+
+    def __init__(self, family: Family) -> None:
+        super().__init__()
+        self._family = family
+
+    def collect(self) -> Iterator[Family]:
+        yield self._family
 
 
 def _count_tasks() -> int:

@@ -1,4 +1,4 @@
-"""The API: GraphQL over HTTP and websocket, health and metrics, on one port; the latter two on METRICS_PORT as well."""
+"""The API: GraphQL over HTTP and websocket on PORT, health and metrics on METRICS_PORT; in development all on PORT."""
 
 import asyncio
 import random
@@ -104,7 +104,7 @@ async def run(process: Process) -> None:
             settings=graph_settings(settings),
         )
         checks = {"database": database.check, "redis": redis.check, **token_keys.checks}
-        health = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
+        health = health_routes(process, checks=checks) if settings.is_development else ()
         sockets = OpenSockets(services.settings, services.telemetry)
         withdrawal = TokenWithdrawal(accepted=accepted, cache=tokens, sockets=sockets)
         token_keys.held.on_change(withdrawal.keys_changed)
@@ -232,4 +232,5 @@ async def _serve(process: Process, application: ASGIApp, sockets: OpenSockets) -
         websocket_limits=websocket_limits(settings),
         drain=drain,
         refused=lambda: process.telemetry.count(Metric.CONNECTIONS_REFUSED),
+        malformed=lambda: process.telemetry.count(Metric.REQUESTS_MALFORMED),
     )

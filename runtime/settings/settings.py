@@ -9,6 +9,7 @@ from runtime.settings.api import DocumentSettings, HttpSettings, WebSocketSettin
 from runtime.settings.auth import AuthSettings
 from runtime.settings.database import DatabaseSettings
 from runtime.settings.ingest import IngestSettings
+from runtime.settings.probes import ProbeSettings
 from runtime.settings.process import ProcessSettings
 from runtime.settings.rate_limit import RateLimitSettings
 from runtime.settings.redis import RedisSettings
@@ -46,6 +47,7 @@ class Settings(
     AuthSettings,
     RedisSettings,
     DatabaseSettings,
+    ProbeSettings,
     ProcessSettings,
 ):
     """The settings of one process."""

@@ -46,6 +46,7 @@ async def kept_rotation(kept_apis: TwoApis) -> AsyncIterator[Rotation]:
             session=beside.session,
             stack=stack,
             ports={"api": free_port()},
+            probe_ports={"api": free_port()},
         )
         await system.start("api")
         yield Rotation(api=replace(kept_apis, system=system), issuer=issuer)

@@ -25,6 +25,7 @@ class AuditedApi:
     """A running API, and a client of it."""
 
     url: str
+    probes_url: str
     session: aiohttp.ClientSession
     process: RunningProcess
 
@@ -48,7 +49,7 @@ async def running_api(
     *, database_url: str, redis_url: str, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[AuditedApi]:
     """An API with these settings beside those of production, until the block ends."""
-    port = free_port()
+    port, probe_port = free_port(), free_port()
     environment = {
         "DATABASE_URL": role_url(database_url, "api"),
         "REDIS_URL": redis_url,
@@ -56,14 +57,17 @@ async def running_api(
         "BROADCAST_KEY": BROADCAST_KEY,
         "LOG_FORMAT": "json",
         "PORT": str(port),
+        "METRICS_PORT": str(probe_port),
         **(settings or {}),
     }
-    ready_url = f"http://127.0.0.1:{port}/healthz"
+    probes_url = f"http://127.0.0.1:{probe_port}"
     async with (
-        running(["-m", "runtime", "api"], environment=environment, ready_url=ready_url) as process,
+        running(["-m", "runtime", "api"], environment=environment, ready_url=f"{probes_url}/healthz") as process,
         aiohttp.ClientSession() as session,
     ):
-        yield AuditedApi(url=f"http://127.0.0.1:{port}/graphql", session=session, process=process)
+        yield AuditedApi(
+            url=f"http://127.0.0.1:{port}/graphql", probes_url=probes_url, session=session, process=process
+        )
 
 
 async def import_instruments(folder: Path, *, database_url: str) -> None:

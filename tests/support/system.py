@@ -66,6 +66,7 @@ class System:
     session: aiohttp.ClientSession
     stack: AsyncExitStack
     ports: dict[str, int]
+    probe_ports: dict[str, int]
     processes: dict[str, RunningProcess] = field(default_factory=dict)
     own_settings: dict[str, dict[str, str]] = field(default_factory=dict)
     """What the processes of one kind (api, worker, ingest) get instead of the settings of all."""
@@ -96,6 +97,10 @@ class System:
     @property
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['api']}"
+
+    def probes_url(self, head: str) -> str:
+        """Where a process tells its health and its metrics."""
+        return f"http://127.0.0.1:{self.probe_ports[head]}"
 
     @property
     def exchange_url(self) -> str:
@@ -213,7 +218,7 @@ class System:
 
     async def metric(self, name: str, *, head: str = "api") -> float:
         """The sum of a series over its labels."""
-        async with self.session.get(f"http://127.0.0.1:{self.ports[head]}/metrics") as response:
+        async with self.session.get(f"{self.probes_url(head)}/metrics") as response:
             lines = (await response.text()).splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"fillwire_{name}"))
 
@@ -223,15 +228,15 @@ class System:
         return {**self.environment, "DATABASE_URL": role_url(self.environment["DATABASE_URL"], head), **own}
 
     async def _start(self, head: str) -> None:
-        port = self.ports[head]
         kind = head.partition("-")[0]
-        own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(kind, "METRICS_PORT")
+        serving = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(kind)
+        own = {serving: str(self.ports[head])} if serving else {}
         stack = AsyncExitStack()
         self.processes[head] = await stack.enter_async_context(
             running(
                 ["-m", "runtime", kind],
-                environment={**self.environment_of(head), own: str(port)},
-                ready_url=f"http://127.0.0.1:{port}/healthz",
+                environment={"METRICS_PORT": str(self.probe_ports[head]), **self.environment_of(head), **own},
+                ready_url=f"{self.probes_url(head)}/healthz",
             )
         )
         self._stacks[head] = stack
@@ -244,7 +249,10 @@ async def open_system(
 ) -> AsyncIterator[System]:
     """A system over a superuser's database with instruments. Nothing runs yet but the exchange, which takes orders at
     once and fills by hand."""
-    ports = {head: free_port() for head in ("exchange", "api", "api-2", "worker", "worker-2", "ingest", "ingest-2")}
+    ports = {head: free_port() for head in ("exchange", "api", "api-2")}
+    probing = ("api", "api-2", "worker", "worker-2", "ingest", "ingest-2")
+    # The exchange tells its health where it serves.
+    probe_ports = {"exchange": ports["exchange"], **{head: free_port() for head in probing}}
     exchange = f"127.0.0.1:{ports['exchange']}"
     environment = {
         "DATABASE_URL": database_url,
@@ -254,11 +262,13 @@ async def open_system(
         "TOKEN_SECRET": TOKEN_SECRET,
         "BROADCAST_KEY": BROADCAST_KEY,
         "LOG_FORMAT": "plain",
+        # A test must see what has just been counted.
+        "METRICS_RENDERED_EVERY_SECONDS": "0.001",
         **(settings or {}),
     }
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        system = System(environment=environment, session=session, stack=stack, ports=ports)
+        system = System(environment=environment, session=session, stack=stack, ports=ports, probe_ports=probe_ports)
         await system.start("exchange")
         await system.calm_exchange()
         yield system

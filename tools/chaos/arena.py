@@ -55,6 +55,7 @@ class Arena:
     supervisor: Supervisor
     session: aiohttp.ClientSession
     ports: dict[str, int]
+    probe_ports: dict[str, int]
     environments: dict[str, dict[str, str]]
     database_url: str
     redis_url: str
@@ -81,7 +82,11 @@ class Arena:
 
     def ready_url(self, name: str) -> str:
         """What answers when the process serves."""
-        return f"http://127.0.0.1:{self.ports[name]}/healthz"
+        return f"{self.probes_url(name)}/healthz"
+
+    def probes_url(self, name: str) -> str:
+        """Where the process tells its health and its metrics."""
+        return f"http://127.0.0.1:{self.probe_ports[name]}"
 
     async def is_ready(self, name: str) -> bool:
         """Whether the process serves."""
@@ -131,7 +136,7 @@ class Arena:
     async def metrics(self, name: str) -> dict[str, float]:
         """The series of a process, summed over their labels."""
         totals: Counter[str] = Counter()
-        async with self.session.get(f"http://127.0.0.1:{self.ports[name]}/metrics") as response:
+        async with self.session.get(f"{self.probes_url(name)}/metrics") as response:
             for line in (await response.text()).splitlines():
                 if not line.startswith("#"):
                     series, value = line.rsplit(" ", 1)
@@ -154,10 +159,13 @@ async def open_arena(folder: Path, *, worker: Sequence[str], has_id_check: bool,
     async with supervision(write) as supervisor, aiohttp.ClientSession() as session:
         postgres = await prepare_postgres(folder, report=lambda _: None, stop_rank=SERVERS_RANK)
         valkey = prepare_valkey(folder, stop_rank=SERVERS_RANK)
+        ports = {name: free_port() for name in ("exchange", *APIS)}
         arena = Arena(
             supervisor=supervisor,
             session=session,
-            ports={name: free_port() for name in ("exchange", *PROCESSES)},
+            ports=ports,
+            # The exchange tells its health where it serves.
+            probe_ports={"exchange": ports["exchange"], **{name: free_port() for name in PROCESSES}},
             environments={},
             database_url=postgres.url,
             redis_url=valkey.url,
@@ -230,7 +238,7 @@ def _instruments(arena: Arena) -> Program:
 
 def _environment(arena: Arena, name: str) -> dict[str, str]:
     exchange = f"127.0.0.1:{arena.ports['exchange']}"
-    port = {"api": "PORT", "exchange": "EXCHANGE_PORT"}.get(name.partition("-")[0], "METRICS_PORT")
+    own = {"api": "PORT", "exchange": "EXCHANGE_PORT"}.get(name.partition("-")[0])
     return {
         **{known: os.environ[known] for known in INHERITED if known in os.environ},
         **SETTINGS,
@@ -243,5 +251,6 @@ def _environment(arena: Arena, name: str) -> dict[str, str]:
         "EXCHANGE_JOURNAL_FILE": str(arena.journal_file),
         "TOKEN_SECRET": arena.token_secret,
         "BROADCAST_KEY": arena.broadcast_key,
-        port: str(arena.ports.get(name, 0)),
+        **({"METRICS_PORT": str(arena.probe_ports[name])} if name in PROCESSES else {}),
+        **({own: str(arena.ports[name])} if own else {}),
     }

@@ -91,10 +91,9 @@ def graphiql_files() -> Program | None:
 
 def long_running_processes(addresses: Addresses, environment: Mapping[str, str]) -> Iterator[Program]:
     """Yield the APIs, the workers and ingest."""
-    for name, port in _numbered("api", addresses.apis):
-        # METRICS_PORT is the first worker's here; an API of the local stack serves /readyz on its own port.
-        own = {"PORT": str(port.number), "METRICS_PORT": ""}
-        yield _process(name, {**environment, **own}, ready_url=address(port, "/readyz"))
+    for (name, port), probes in zip(_numbered("api", addresses.apis), addresses.api_probes, strict=True):
+        own = {"PORT": str(port.number), "METRICS_PORT": str(probes.number)}
+        yield _process(name, {**environment, **own}, ready_url=address(probes, "/readyz"))
     for name, port in _numbered("worker", addresses.workers):
         yield _process(name, {**environment, "METRICS_PORT": str(port.number)}, ready_url=address(port, "/readyz"))
     port = addresses.ingest

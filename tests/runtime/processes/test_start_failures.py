@@ -147,7 +147,13 @@ async def test_a_process_with_a_name_of_no_database_does_not_start(
 
 @pytest.mark.parametrize(
     ("name", "setting"),
-    [("api", "PORT"), ("worker", "METRICS_PORT"), ("ingest", "METRICS_PORT"), ("exchange", "EXCHANGE_PORT")],
+    [
+        ("api", "PORT"),
+        ("api", "METRICS_PORT"),
+        ("worker", "METRICS_PORT"),
+        ("ingest", "METRICS_PORT"),
+        ("exchange", "EXCHANGE_PORT"),
+    ],
 )
 async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
     name: str, setting: str, kept_database_url: str, valkey_server: TestServer
@@ -157,3 +163,15 @@ async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
         environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url, setting: port}
 
         assert await says(name, environment, f"{setting}: cannot listen", port, "in use") == BAD_SETTINGS
+
+
+async def test_an_address_for_the_probes_that_is_not_ours_is_told_with_its_setting(
+    kept_database_url: str, valkey_server: TestServer
+) -> None:
+    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url}
+    elsewhere = {"METRICS_PORT": str(free_port()), "METRICS_HOST": "203.0.113.1"}
+
+    assert (
+        await says("api", environment | elsewhere, "METRICS_PORT: cannot listen on 203.0.113.1", "METRICS_HOST")
+        == BAD_SETTINGS
+    )
