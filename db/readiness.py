@@ -70,10 +70,10 @@ def not_ready(error: Exception) -> DatabaseNotReadyError | None:
     if sqlstate(cause) == UNDEFINED_TABLE:
         return _without_tables()
     if sqlstate(cause).startswith(LOGIN_REFUSED):
-        sentence = f"PostgreSQL refuses the login: {_said(cause)}. Mend the user, password or name in DATABASE_URL."
+        sentence = f"PostgreSQL refuses the login: {_said(cause)}. Correct the user, password or name in DATABASE_URL."
         return DatabaseNotReadyError(Trouble.LOGIN_REFUSED, sentence)
     if is_unavailability(cause):
-        sentence = f"PostgreSQL cannot be reached: {_said(cause)}. Start it, or mend the address in DATABASE_URL."
+        sentence = f"PostgreSQL cannot be reached: {_said(cause)}. Start it, or correct the address in DATABASE_URL."
         return DatabaseNotReadyError(Trouble.UNREACHABLE, sentence)
     return None
 

@@ -97,6 +97,7 @@ class Bearer:
                 raise ClientError(code=ErrorCode.FORBIDDEN, message="The token does not name this account.")
             return asked
         if len(self.account_ids) != 1:
-            message = f"The token names {len(self.account_ids)} accounts: say which one by accountId."
+            named = f"{len(self.account_ids)} accounts" if self.account_ids else "no account"
+            message = f"The token names {named}: give accountId, or read viewer {{ accounts }}."
             raise ClientError(code=ErrorCode.ACCOUNT_REQUIRED, message=message)
         return self.account_ids[0]

@@ -17,7 +17,10 @@ from graph.schema.types.operator_action import OperatorAction, action_from
 
 @strawberry.type
 class AuditQuery:
-    @described("What operators did, the newest first: halts, limits, prices, cancels for others. Operators only.")
+    @described(
+        "What operators did, the newest first: halts, limits, prices, cancels for others, revoked tokens. "
+        "Operators only."
+    )
     async def operator_actions(
         self,
         info: Info,

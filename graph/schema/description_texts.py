@@ -180,7 +180,7 @@ WORDS = {
     "UserError.message": "A sentence for people. Its words may change.",
     "UserError.path": "From the mutation's arguments to the field that is wrong; null when no one field is.",
     "InvalidOrder": (
-        "Fields that break a rule. Nothing was stored; mend the input and send it under the same clientOrderId."
+        "Fields that break a rule. Nothing was stored; correct the input and send it under the same clientOrderId."
     ),
     "InvalidOrder.issues": "Everything that is wrong, not only the first thing.",
     "InputIssue.path": "From the mutation's arguments to the field.",

@@ -189,11 +189,11 @@ class _Report:
         """Print how far it has come, every few seconds."""
         if monotonic() - self._shown_at > PROGRESS_EVERY_SECONDS:
             self._shown_at = monotonic()
-            print(f"{verifier.links} links of {verifier.chains} chains verified", file=sys.stderr)  # noqa: T201 - a command's output
+            print(f"Links verified: {verifier.links}, chains: {verifier.chains}", file=sys.stderr)  # noqa: T201 - a command's output
 
     def finish(self, verifier: TrailVerifier) -> None:
         """Print the summary."""
-        text = f"{verifier.links} links of {verifier.chains} chains verified, {self.findings} findings"
+        text = f"Links verified: {verifier.links}, chains: {verifier.chains}, findings: {self.findings}"
         self._print(text, {"links": verifier.links, "chains": verifier.chains, "findings": self.findings})
 
     def _print(self, text: str, values: Mapping[str, object]) -> None:

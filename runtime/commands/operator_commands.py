@@ -71,7 +71,10 @@ async def _status(resources: OperatorResources, asked: argparse.Namespace) -> It
 async def _show(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
     book = resources.database.limit_book
     if asked.account is None:
-        return _limit_lines(await book.defaults())
+        defaults = await book.defaults()
+        if defaults == NO_LIMITS:
+            return ["There are no defaults. Limits of one account are shown with --account."]
+        return _limit_lines(defaults)
     found = await book.limits_of(asked.account, fresh=True)
     return [*_limit_lines(found), f"open orders now        {await book.open_orders(asked.account)}"]
 
@@ -135,7 +138,7 @@ def _halt_line(halt: TradingHalt) -> str:
 
 def _limit_lines(limits: AccountLimits) -> Iterable[str]:
     if limits == NO_LIMITS:
-        return ["No limits are set."]
+        return ["No limits hold for it, and there are no defaults."]
     whose = "the defaults" if limits.account_id is None else limits.account_id
     values: Mapping[str, object] = {name: getattr(limits, _field(name)) for name in (*DECIMAL_LIMITS, *COUNT_LIMITS)}
     lines = [f"{name:<22} {_value(value)}" for name, value in values.items()]

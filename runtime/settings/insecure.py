@@ -70,7 +70,7 @@ def _is_guessable(name: str) -> Callable[[Settings, Environment], bool]:
 
 _PLAIN = "is plain {schemes} to an address that is not on this machine"
 _PUBLIC = "does not require TLS at a host that is neither on this machine nor in a private network"
-_GUESSABLE = "holds a word of an example, repeats itself or counts"
+_GUESSABLE = "holds a word of an example, repeats itself or is a sequence"
 _AT_RANDOM = "draw one at random, as with openssl rand -hex 32"
 _SIMULATORS = "is the published key of the simulated exchange for an address that is not on this machine"
 

@@ -430,10 +430,10 @@ async def test_an_export_is_verified_on_another_machine_and_convicts_a_truncated
             '{"links": 22, "chains": 3, "findings": 1}',
         ],
     )
-    assert verify_file(exported) == (0, ["23 links of 3 chains verified, 0 findings"])
+    assert verify_file(exported) == (0, ["Links verified: 23, chains: 3, findings: 0"])
     assert verify_file(forged) == (
         1,
-        ["altered: changes of account 'alice', sequence 1 to 3", "23 links of 3 chains verified, 1 findings"],
+        ["altered: changes of account 'alice', sequence 1 to 3", "Links verified: 23, chains: 3, findings: 1"],
     )
     forged.write_bytes(exported.read_bytes()[:-5])
     assert verify_file(forged)[0] == 2

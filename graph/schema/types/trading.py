@@ -68,7 +68,7 @@ class AccountLimits:
 @strawberry.type(
     description=(
         "A time in which nothing new is accepted or sent, for one account or for all. Orders can be canceled. It is "
-        "the trail of what operators did: never changed but once, when it ends. Operators only."
+        "changed only once, when it ends. Operators only."
     )
 )
 class TradingHalt(Node):

@@ -40,7 +40,8 @@ class Viewer:
 
     @described(
         "Head of the account's hash chain: the hash behind its newest change that is sealed, SHA-256 in hexadecimal. "
-        "It seals every change up to that one; changes are sealed a second or two after they happen."
+        "It seals every change up to that one; changes are sealed a second or two after they happen. "
+        "Of a token that names several accounts, or none, the error ACCOUNT_REQUIRED."
     )
     async def audit_head(self, info: Info) -> str:
         account_id = _own_account(info).account_id
