@@ -112,7 +112,7 @@ async def run(process: Process) -> None:
             # Without it the first clients would be told to try again. While the database is away they are.
             await withdrawal.read_all_revocations()
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
-        application = graphql_first(Starlette(routes=[*health, *routes]), routes)
+        application = graphql_first(_without_redirects([*health, *routes]), routes, root_path=settings.root_path)
         process.telemetry.info("api_listening", host=settings.host, port=settings.port)
         await until_stopped(
             process,
@@ -163,6 +163,7 @@ def graph_settings(settings: Settings) -> GraphSettings:
         socket_init_timeout_seconds=settings.socket_init_timeout_seconds,
         socket_send_timeout_seconds=settings.subscriber_send_timeout_seconds,
         allowed_origins=settings.allowed_origins,
+        root_path=settings.root_path,
         is_development=settings.is_development,
         graphiql_allowed=settings.graphiql_allowed,
         development_token_path=Path(settings.local_token_file) if settings.local_token_file else None,
@@ -191,6 +192,13 @@ def websocket_limits(settings: Settings) -> WebSocketLimits:
         # Later than the API's own deadline, which knows the socket and says so in the log.
         stalled_seconds=settings.subscriber_send_timeout_seconds + CLOSE_SECONDS,
     )
+
+
+def _without_redirects(routes: Sequence[BaseRoute]) -> Starlette:
+    """Return an application that does not redirect to an address of its own making, which no proxy would know."""
+    application = Starlette(routes=routes)
+    application.router.redirect_slashes = False
+    return application
 
 
 def _graphql_routes(services: Services, *, tokens: TokenVerifier, sockets: OpenSockets) -> Sequence[BaseRoute]:

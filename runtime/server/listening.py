@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from runtime.settings import SettingsError
 
+ANY_IPV6 = "::"
 OTHER_FILES = 200
 """For the connections to PostgreSQL and Redis, logs, and sockets that are being closed."""
 
@@ -15,7 +16,9 @@ def listen(*, host: str, port: int, setting: str, host_setting: str, backlog: in
     """Return a listening socket. Raise SettingsError, naming the settings of port and host, when it cannot be used."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listening = socket.create_server(address[:2], family=family, backlog=backlog)
+        # Whether :: includes IPv4 differs between systems. Any address means any, wherever that is possible.
+        is_any = address[0] == ANY_IPV6 and socket.has_dualstack_ipv6()
+        listening = socket.create_server(address[:2], family=family, backlog=backlog, dualstack_ipv6=is_any)
     except OSError as error:
         raise cannot_listen(error, host=host, port=port, setting=setting, host_setting=host_setting) from error
     # Connections inherit it. asyncio sets it on its own sockets only, and each response would be delayed by 40 ms.
