@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import asyncpg
 import orjson
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from db.address import read_address
+from db.connector import STATEMENT_CACHE_STATEMENTS, Connector
 from db.database import Database
 from db.session_limits import SessionLimits
 
@@ -30,26 +31,28 @@ async def open_database(
     statement_timeout_seconds: float = 5.0,
     lock_timeout_seconds: float = 1.5,
     idle_in_transaction_timeout_seconds: float = 10.0,
+    statement_cache_statements: int = STATEMENT_CACHE_STATEMENTS,
 ) -> AsyncIterator[Database]:
-    """The database at a plain `postgresql://` URL (asyncpg's dialect of it: `sslmode` and the like work).
+    """The database at a URL that `db.address` reads. Raise AddressError for one that it cannot.
 
     Nothing is connected until it is used, so this never fails because PostgreSQL is away. `call_timeout_seconds` bounds
     a whole call with its wait for a connection; the statement's, lock's and transaction's limits hold at the server,
-    where the role may set shorter ones (`db.session_limits`).
+    where the role may set shorter ones (`db.session_limits`). With 0 for `statement_cache_statements` no statement
+    stays prepared, for a pooler that forgets them (PgBouncer before 1.21).
     """
     limits = SessionLimits(
         statement_timeout_seconds=statement_timeout_seconds,
         lock_timeout_seconds=lock_timeout_seconds,
         idle_in_transaction_timeout_seconds=idle_in_transaction_timeout_seconds,
     )
-    engine = _engine(
-        url,
+    connector = Connector(
+        read_address(url),
+        timeout_seconds=connect_timeout_seconds,
         application_name=application_name,
-        limits=limits,
-        pool_max_connections=pool_max_connections,
-        connect_timeout_seconds=connect_timeout_seconds,
-        pool_timeout_seconds=call_timeout_seconds,
+        first_statement=limits.ensuring,
+        statement_cache_statements=statement_cache_statements,
     )
+    engine = _engine(connector, pool_max_connections=pool_max_connections, pool_timeout_seconds=call_timeout_seconds)
     database = Database(
         engine,
         call_timeout_seconds=call_timeout_seconds,
@@ -65,30 +68,11 @@ async def open_database(
                 await engine.dispose()
 
 
-def _engine(
-    url: str,
-    *,
-    application_name: str,
-    limits: SessionLimits,
-    pool_max_connections: int,
-    connect_timeout_seconds: float,
-    pool_timeout_seconds: float,
-) -> AsyncEngine:
-    async def connect() -> "asyncpg.Connection[asyncpg.Record]":
-        # Poolers refuse other settings at the start of a session, or drop them silently.
-        settings = {"application_name": application_name}
-        async with asyncio.timeout(connect_timeout_seconds):
-            connection = await asyncpg.connect(url, timeout=connect_timeout_seconds, server_settings=settings)
-            try:
-                await connection.execute(limits.ensuring)
-            except BaseException:
-                connection.terminate()
-                raise
-        return connection
-
+def _engine(connector: Connector, *, pool_max_connections: int, pool_timeout_seconds: float) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=connect,
+        async_creator=connector.connect,
+        connect_args=_prepared_statements(connector),
         json_deserializer=orjson.loads,
         # Every statement of ours is a transaction of its own: no BEGIN and COMMIT around it, one round trip.
         isolation_level="AUTOCOMMIT",
@@ -100,6 +84,14 @@ def _engine(
     )
     event.listen(engine.sync_engine, "checkout", _require_open)
     return engine
+
+
+def _prepared_statements(connector: Connector) -> dict[str, Any]:
+    """Return the dialect's arguments: it names and keeps statements of its own, beside the driver's."""
+    if connector.statement_cache_statements:
+        return {}
+    # A statement without a name is parsed again with each use, as one message: whoever answers knows it.
+    return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
 
 
 def _require_open(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's own hook

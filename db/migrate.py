@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
@@ -12,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db.address import read_address
+from db.connector import Connector
 from db.failures import sqlstate
 from db.installation import change_prefix
 from db.role_statements import RolesError, RoleSetup, granting, making_roles, quoted, role_names
@@ -59,10 +60,8 @@ def upgrade(
 async def _upgrade(
     database_url: str, revision: str, installation_prefix: str | None, roles: RoleSetup | None
 ) -> str | None:
-    async def connect() -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_SECONDS)
-
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    connector = Connector(read_address(database_url), timeout_seconds=CONNECT_TIMEOUT_SECONDS)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connector.connect, poolclass=NullPool)
     async with engine.begin() as connection:
         await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
         # Bound to the transaction, so that it is let go of however this process ends.

@@ -60,6 +60,21 @@ class InputIssue:
     message: str
 
 
+class UnavailableReason(StrEnum):
+    """Why the database takes nothing, in words that tell nothing of where it is. Metrics and /readyz show them."""
+
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    """It lets us in no more: the login, the encryption or an option of the address."""
+    BUSY = "busy"
+    """It does not answer in time, or has no connection, lock or memory left."""
+    READ_ONLY = "read only"
+    """A standby, or one that was made read only, as managed services do when the disk is nearly full."""
+    DISK_FULL = "disk full"
+    FAILING = "failing"
+    """It cannot read or write its files."""
+
+
 class FillwireError(Exception):
     """The root of all."""
 
@@ -149,13 +164,24 @@ class NotHaltedError(ClientInputError):
 
 
 class UnavailableError(TransientError):
-    """The database cannot be reached or does not answer in time. Nothing was stored, or a repeat will find it."""
+    """The database cannot be reached or written, or does not answer in time.
+
+    Nothing was stored, or a repeat will find it. `message` is for clients; the text of the error, for logs, says why.
+    `sqlstate` is PostgreSQL's code, if it gave one.
+    """
 
     def __init__(
-        self, message: str = "Orders cannot be stored at the moment. Try again with the same clientOrderId."
+        self,
+        message: str = "Orders cannot be stored at the moment. Try again with the same clientOrderId.",
+        *,
+        reason: UnavailableReason = UnavailableReason.BUSY,
+        sqlstate: str = "",
     ) -> None:
+        self.message = message
+        self.reason = reason
+        self.sqlstate = sqlstate
         self.retry_after_ms = UNAVAILABLE_RETRY_AFTER_MS
-        super().__init__(message)
+        super().__init__(f"the database is {reason}" + (f" (SQLSTATE {sqlstate})" if sqlstate else ""))
 
 
 class VersionConflictError(TransientError):

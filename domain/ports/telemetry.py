@@ -30,6 +30,7 @@ class Metric(StrEnum):
     ORDERS_STORED = "orders_stored"
     ORDERS_REPLAYED = "orders_replayed"
     ORDERS_DENIED = "orders_denied"  # label: code
+    ORDERS_REFUSED = "orders_refused"  # label: cause
     STORE_BATCH_SIZE = "store_batch_size"
     TRADING_HALTED = "trading_halted"  # open halts
     # Submit
@@ -50,6 +51,7 @@ class Metric(StrEnum):
     STORED_TO_PLACED_SECONDS = "stored_to_placed_seconds"
     OLDEST_DUE_SECONDS = "oldest_due_seconds"  # how overdue the most overdue order is
     JOB_SECONDS = "job_seconds"  # label: job
+    JOB_QUEUE_FAILURES = "job_queue_failures"  # label: reason
     WAKE_UPS_FAILED = "wake_ups_failed"
     JOBS_REFUSED = "jobs_refused"
     SWEPT_ORDERS = "swept_orders"

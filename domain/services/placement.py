@@ -93,8 +93,21 @@ class Placement:
         """Store the order and return; a worker submits it afterwards.
 
         Raises InvalidOrderError, OrderDeniedError, ClientOrderIdConflictError, and UnavailableError when it cannot be
-        stored; InvalidAccountError when nothing may begin under the account's id.
+        stored, which is counted by its reason; InvalidAccountError when nothing may begin under the account's id.
         """
+        try:
+            return await self._place(command)
+        except UnavailableError as error:
+            self.telemetry.count(Metric.ORDERS_REFUSED, cause=error.reason.value)
+            self.telemetry.warning(
+                "order_refused",
+                cause=error.reason.value,
+                sqlstate=error.sqlstate,
+                next="the client is told to try again",
+            )
+            raise
+
+    async def _place(self, command: PlaceOrder) -> PlacementResult:
         await self.accounts.require(command.account_id)
         for attempt in range(LIMITS_CHANGED_MAX):
             try:

@@ -37,6 +37,15 @@ ALERTS: Mapping[str, AlertKind] = {
         identity_fields=ORDER,
         shown_fields=ORDER,
     ),
+    "order_refused": AlertKind(
+        name="order_refused",
+        title="orders are refused",
+        summary="The database could not take an order. Nothing was stored, and the client was told to try again.",
+        action="By cause: read only, connect to the primary; disk full, make room; refused, correct DATABASE_URL; else "
+        "see the log event order_refused and /readyz. orders_refused_total counts them.",
+        identity_fields=("cause",),
+        shown_fields=("cause",),
+    ),
     "order_revived": AlertKind(
         name="order_revived",
         title="order live again",

@@ -2,9 +2,10 @@
 
 import asyncio
 
+from db.address_options import AddressError
 from db.installation import InstallationPrefixError
 from db.migrate import upgrade
-from db.readiness import not_ready
+from db.readiness import Trouble, not_ready
 from db.role_statements import RoleSetup
 from runtime.processes.lifecycle import Process
 from runtime.settings import SettingsError
@@ -34,6 +35,11 @@ async def run(process: Process) -> None:
         )
     except InstallationPrefixError as error:
         raise SettingsError(str(error)) from error
+    except AddressError as error:
+        raise SettingsError(f"The address {error}") from error
     except Exception as error:
-        raise not_ready(error) or error from error
+        trouble = not_ready(error)
+        if trouble is not None and trouble.trouble is Trouble.REFUSED:
+            raise SettingsError(str(trouble)) from error
+        raise trouble or error from error
     process.telemetry.info("migrated", installation_prefix=prefix)

@@ -9,6 +9,7 @@ from socket import gaierror
 from db.account_limits import PostgresLimitBook
 from db.account_reader import PostgresAccountReader
 from db.account_seals import PostgresAccountSeals
+from db.address_options import AddressError
 from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
 from db.database import Database
@@ -97,6 +98,7 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
         call_timeout_seconds=settings.database_call_timeout_seconds,
         statement_timeout_seconds=settings.database_statement_timeout_seconds,
         lock_timeout_seconds=settings.database_lock_timeout_seconds,
+        statement_cache_statements=settings.database_statement_cache,
     ) as database:
         await _require_usable(database, process)
         orders = PostgresOrderStore(
@@ -141,6 +143,8 @@ async def _require_usable(database: Database, process: Process) -> None:
     except DatabaseNotReadyError as error:
         if error.trouble is Trouble.NOT_MIGRATED:
             raise
-        if error.trouble is Trouble.LOGIN_REFUSED or isinstance(error.__cause__, gaierror):
+        if error.trouble in {Trouble.LOGIN_REFUSED, Trouble.REFUSED} or isinstance(error.__cause__, gaierror):
             raise SettingsError(str(error)) from error
         process.telemetry.warning("database_not_ready", error=str(error), next="starts anyway, and waits for it")
+    except AddressError as error:
+        raise SettingsError(f"DATABASE_URL {error}") from error

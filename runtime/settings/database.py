@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from pydantic import Field, SecretStr, field_validator
 
+from db.address import read_address
+from db.connector import STATEMENT_CACHE_STATEMENTS
 from db.roles import Role
 from db.session_limits import SessionLimits
 from domain.model.limits import ORDERS_PER_SECOND_MAX
 from domain.model.order_identity import is_installation_prefix
-from runtime.settings.addresses import server_url
 from runtime.settings.group import Count, Seconds, SettingsGroup
 
-SCHEMES = ("postgresql", "postgres")
 ROLE_PASSWORD = "Password that `migrate` gives to this role; unset: it stays as it is"  # noqa: S105 - a description
 
 
@@ -34,7 +34,14 @@ class DatabaseSettings(SettingsGroup):
         None, description="Begins the ids of this installation's orders at the exchange; kept in the database"
     )
     database_pool_connections_max: Count = 10
-    database_connect_timeout_seconds: Seconds = 1.0
+    database_connect_timeout_seconds: Seconds = Field(
+        1.0, description="How long one, or all of several, servers may take"
+    )
+    database_statement_cache: int = Field(
+        STATEMENT_CACHE_STATEMENTS,
+        ge=0,
+        description="Statements that stay prepared in a connection; 0: none, as PgBouncer before 1.21 needs it",
+    )
     database_statement_timeout_seconds: Seconds = 5.0
     database_call_timeout_seconds: Seconds = Field(1.8, description="How long a call may take before Unavailable")
     database_lock_timeout_seconds: Seconds = 1.5
@@ -53,7 +60,10 @@ class DatabaseSettings(SettingsGroup):
     @field_validator("database_url", "migrate_database_url")
     @classmethod
     def _is_a_database(cls, value: SecretStr | None) -> SecretStr | None:
-        return server_url(value, schemes=SCHEMES)
+        """Refuse what libpq would refuse, before anything connects."""
+        if value is not None:
+            read_address(value.get_secret_value())
+        return value
 
     @field_validator(*(f"database_{role}_password" for role in Role))
     @classmethod

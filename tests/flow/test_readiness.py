@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -12,6 +14,10 @@ from tests.support.proxy import Proxy, proxied
 from tests.support.servers import PostgresServer, TestServer
 from tests.support.system import Json, System, open_system
 
+END_SESSIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 PROBES = 5
 WITHIN_SECONDS = 10
 
@@ -108,6 +114,30 @@ async def test_a_database_that_does_not_answer_in_time_is_busy(probed: Probed) -
     await probed.becomes(503, {"database": "busy", "redis": "ok"})
 
 
+async def test_a_database_that_is_read_only_says_so_and_its_refusals_are_counted_and_logged(probed: Probed) -> None:
+    async with _read_only(probed.database_url):
+        await probed.becomes(503, {"database": "read only", "redis": "ok"})
+        refused = await probed.system.place()
+
+    await probed.becomes(200, {"database": "ok", "redis": "ok"})
+    assert refused["__typename"] == "Unavailable"
+    assert "read" not in refused["message"]
+    assert await probed.system.metric('orders_refused_total{cause="read only"}') == 1
+    (line,) = await probed.logs("order_refused")
+    assert "sqlstate=25006" in line
+    assert "target_session_attrs=read-write" in (await probed.logs("not_ready", "read only"))[0]
+    assert (await probed.system.place())["__typename"] == "PlaceOrderSuccess"
+
+
+async def test_an_order_refused_for_want_of_a_database_is_counted_as_such(probed: Probed) -> None:
+    await probed.database.take_away()
+
+    refused = await probed.system.place()
+
+    assert refused["__typename"] == "Unavailable"
+    assert await probed.system.metric('orders_refused_total{cause="unreachable"}') == 1
+
+
 async def test_a_database_that_lost_its_tables_is_not_migrated(probed: Probed) -> None:
     connection = await asyncpg.connect(probed.database_url)
     try:
@@ -118,3 +148,16 @@ async def test_a_database_that_lost_its_tables_is_not_migrated(probed: Probed) -
         await connection.close()
 
     assert await probed.logs("not_ready", "python -m runtime migrate")
+
+
+@asynccontextmanager
+async def _read_only(url: str) -> AsyncIterator[None]:
+    """Make the database read only for every new session, and end the others."""
+    connection = await asyncpg.connect(url)
+    name = urlsplit(url).path.removeprefix("/")
+    try:
+        await connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on; {END_SESSIONS}')
+        yield
+    finally:
+        await connection.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only; {END_SESSIONS}')
+        await connection.close()

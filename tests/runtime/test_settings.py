@@ -323,7 +323,7 @@ def test_every_limit_and_time_out_ends_with_its_unit() -> None:
         "_failures",
         "_percent",
     )
-    unitless = {"port", "metrics_port", "exchange_port", "worker_jobs_at_once"}
+    unitless = {"port", "metrics_port", "exchange_port", "worker_jobs_at_once", "database_statement_cache"}
     numbers = {name for name, field in Settings.model_fields.items() if type(field.default) in {int, float}}
 
     without_unit = {name for name in numbers - unitless if not name.endswith(units)}

@@ -90,7 +90,7 @@ class Unavailable(UserFailure):
     @classmethod
     def of(cls, error: errors.UnavailableError) -> Self:
         """The failure, with how long to wait."""
-        return cls(code="UNAVAILABLE", message=str(error), path=None, retry_after_ms=error.retry_after_ms)
+        return cls(code="UNAVAILABLE", message=error.message, path=None, retry_after_ms=error.retry_after_ms)
 
 
 @strawberry.type

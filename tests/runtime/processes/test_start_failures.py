@@ -90,6 +90,40 @@ async def test_a_host_that_nobody_knows_is_named(name: str, redis_url: str) -> N
     assert exit_code == (FAILED if name == "migrate" else BAD_SETTINGS)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("api", "pgbouncer=true", ("DATABASE_URL", "pgbouncer, which libpq does not know either")),
+        ("migrate", "schema=public", ("DATABASE_URL", "schema, which libpq does not know either")),
+        ("worker", "options=endpoint%3Dep-cool-1", ("refuses the connection", "endpoint=ep-cool-1", "DATABASE_URL")),
+        ("migrate", "sslmode=require", ("refuses the connection", "no TLS", "DATABASE_URL")),
+    ],
+)
+async def test_an_option_that_cannot_be_fulfilled_ends_a_process_with_a_sentence(
+    name: str, options: str, words: tuple[str, ...], kept_database_url: str, redis_url: str
+) -> None:
+    environment = {"DATABASE_URL": f"{kept_database_url}?{options}", "REDIS_URL": redis_url}
+
+    assert await says(name, environment, *words) == BAD_SETTINGS
+
+
+async def test_a_variable_of_libpq_that_cannot_be_used_ends_a_process_with_a_sentence(
+    kept_database_url: str, redis_url: str
+) -> None:
+    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": redis_url, "PGTARGETSESSIONATTRS": "fastest"}
+
+    assert await says("ingest", environment, "DATABASE_URL", "PG…", "target_session_attrs") == BAD_SETTINGS
+
+
+async def test_an_address_with_the_options_that_providers_copy_is_migrated(
+    postgres_server: PostgresServer,
+) -> None:
+    url = (await postgres_server.create_database()).replace("postgresql://", "postgresql+asyncpg://")
+    options = "connect_timeout=10&gssencmode=disable&keepalives=1&keepalives_idle=30&channel_binding=prefer"
+
+    assert await says("migrate", {"DATABASE_URL": f"{url}?{options}"}, "migrated") == 0
+
+
 async def test_processes_over_a_database_without_tables_name_the_command_that_makes_them(
     postgres_server: PostgresServer, redis_url: str
 ) -> None:
