@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from broadcast.envelope import Message
+from broadcast.redis_client import redis_pool
 from broadcast.settings import HubSettings
 from broadcast.shards import channel_of, shard_of_channel
 
@@ -49,9 +50,8 @@ Event = Message | Subscribed | Beat
 @asynccontextmanager
 async def open_link(redis_url: str, settings: HubSettings) -> AsyncIterator["RedisLink"]:
     """Connect, and disconnect at the end. Raises one of LINK_ERRORS."""
-    pool = ConnectionPool.from_url(
+    pool = redis_pool(
         redis_url,
-        protocol=2,
         socket_connect_timeout=settings.connect_timeout_seconds,
         socket_timeout=None,
         retry=Retry(NoBackoff(), 0),

@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from broadcast.envelope import MessageSigner
 from broadcast.messages import encode
+from broadcast.redis_client import redis_client
 from broadcast.settings import PublisherSettings
 from domain.model.changes import RecordedChange
 from domain.ports.telemetry import Metric, Telemetry
@@ -27,9 +27,8 @@ async def open_publisher(
     redis_url: str, *, signer: MessageSigner, settings: PublisherSettings, telemetry: Telemetry
 ) -> AsyncIterator["RedisPublisher"]:
     """Open a publisher with its sending task; on exit what is still in the buffer is sent, for a bounded time."""
-    redis = Redis.from_url(
+    redis = redis_client(
         redis_url,
-        protocol=2,
         socket_connect_timeout=settings.connect_timeout_seconds,
         socket_timeout=settings.send_timeout_seconds,
         # A message that was perhaps sent is not sent again: the next one is more useful.
@@ -108,7 +107,7 @@ class RedisPublisher:
                             message = encode(some, signer=self._signer)
                             pipeline.publish(message.channel, message.raw)
                     await pipeline.execute()
-        except (RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a hint that is not sent must not end the process, whatever the client raises
             self._note_failure(error, batch)
             return
         self._is_failing = False

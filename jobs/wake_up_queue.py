@@ -1,28 +1,37 @@
 """SAQ's queue with less trust: what it reads in Redis may have been written by anybody, or by a dead worker."""
 
-import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import ValidationError
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 from saq import Job, Status
 from saq.queue.redis import RedisQueue
+from saq.types import WorkerInfo
 
 from domain.ports.telemetry import Metric, Telemetry
+from jobs.queue_outage import QueueOutage
 from jobs.stored_job import JOB_MAX_BYTES, StoredJob
 
 MILLISECONDS = 1_000  # SAQ's unit of times, but for `scheduled`.
 AHEAD_MAX = timedelta(minutes=10)
 """A job that is due later than that was put off by a process whose clock is wrong."""
 SWEPT_AT_ONCE_MAX = 1_000
-REFUSED_PAUSE_SECONDS = 1.0
-"""Before Redis is asked for a job again after it refused: it does so at once, as often as it is asked."""
+TAKE = "take a job"
+SCHEDULE = "queue due jobs"
+SWEEP = "sweep dead jobs"
+TELL = "tell that the worker lives"
+TRIED_RARELY = (SWEEP, TELL)
+PROBE_SECONDS = 0.1
+"""How long the first job is waited for after a failure: the other tasks wait for the answer."""
+PROBE_KEY = "readiness"
+PROBE_KEPT_MILLISECONDS = 1_000
+
+Result = TypeVar("Result")
 
 
 class WakeUpQueue(RedisQueue):
@@ -36,6 +45,7 @@ class WakeUpQueue(RedisQueue):
     def __init__(self, redis: Redis, *, telemetry: Telemetry, **options: Any) -> None:
         super().__init__(redis, **options)
         self._telemetry = telemetry
+        self.outage = QueueOutage(telemetry)
         self._types = {self._queued: b"list", self._active: b"list", self._incomplete: b"zset", self._stats: b"zset"}
 
     def deserialize(
@@ -52,19 +62,25 @@ class WakeUpQueue(RedisQueue):
         return Job(**(stored.model_dump() | {"queue": self, "status": status or stored.status}))
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ARG002, ASYNC109 - SAQ's signature
-        """Wait for the next job. What is none is forgotten, and gives None like a time-out."""
-        try:
-            job_id = await self.redis.blmove(self._queued, self._active, timeout, "LEFT", "RIGHT")  # type: ignore[arg-type] # redis types seconds as whole
-        except ResponseError as error:
-            self._telemetry.warning("job_queue_refused", error=repr(error), next="asked again; the sweeper goes on")
-            await asyncio.sleep(REFUSED_PAUSE_SECONDS)
-            return None
-        if job_id is None:
-            return None
-        job = await self._get_job_by_id(job_id)
-        if job is None:
-            await self._forget([job_id], [job_id])
-        return job
+        """Wait for the next job. What is none is forgotten, and gives None like a time-out and a failure of Redis.
+
+        SAQ itself would log no failure and try again at once, in each of its tasks.
+        """
+        if self.outage.is_failing(TAKE) and await self.outage.turn(TAKE):
+            timeout = PROBE_SECONDS
+        return await self._noting(TAKE, self._take(timeout), otherwise=None)
+
+    async def schedule(self, lock: int = 1) -> list[str]:
+        """Queue the jobs that have become due."""
+        return await self._noting(SCHEDULE, super().schedule(lock), otherwise=[])
+
+    async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
+        """Tell who looks at the queue that this worker lives."""
+        await self._noting(TELL, super().write_worker_info(worker_id, info, ttl), otherwise=None)
+
+    async def check(self) -> None:
+        """Raise the client's error unless Redis takes what is written."""
+        await self.redis.set(self.job_id(PROBE_KEY), b"", px=PROBE_KEPT_MILLISECONDS)
 
     async def notify(self, job: Job) -> None:
         """Tell nobody: SAQ publishes each step of a job, and nothing here waits for one."""
@@ -74,6 +90,27 @@ class WakeUpQueue(RedisQueue):
 
         Gives the keys of the jobs.
         """
+        return await self._noting(SWEEP, self._sweep_once(), otherwise=[])
+
+    async def _noting(self, operation: str, work: Coroutine[Any, Any, Result], *, otherwise: Result) -> Result:
+        try:
+            result = await work
+        except Exception as error:  # noqa: BLE001 - whatever the client raises, the queue is tried again later
+            self.outage.note_failure(operation, error)
+            return otherwise
+        self.outage.note_success(operation, ends_also=TRIED_RARELY if operation == TAKE else ())
+        return result
+
+    async def _take(self, timeout_seconds: float) -> Job | None:
+        job_id = await self.redis.blmove(self._queued, self._active, timeout_seconds, "LEFT", "RIGHT")  # type: ignore[arg-type] # redis types seconds as whole
+        if job_id is None:
+            return None
+        job = await self._get_job_by_id(job_id)
+        if job is None:
+            await self._forget([job_id], [job_id])
+        return job
+
+    async def _sweep_once(self) -> list[str]:
         await self._delete_wrong_types()
         in_work = await self.redis.lrange(self._active, 0, SWEPT_AT_ONCE_MAX - 1)  # type: ignore[misc] # redis types it as perhaps synchronous
         stored = await self._read(in_work)

@@ -59,7 +59,11 @@ class _SaqWorker(Worker[Any]):
         try:
             return await super().process()
         except Exception as error:  # noqa: BLE001 - whatever SAQ fails with, the orders are in the database
-            self._telemetry.warning("job_not_ended", error=repr(error), next="the sweeper looks after its orders")
+            self._telemetry.warning(
+                "job_not_ended",
+                error=f"{type(error).__name__}: {error}",  # The client's own form leaves the text out.
+                next="the sweeper looks after its orders",
+            )
             return True
 
     async def stop(self) -> None:

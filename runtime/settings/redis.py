@@ -3,16 +3,16 @@
 from pydantic import Field, SecretStr, field_validator
 
 from broadcast.envelope import KEY_MIN_BYTES, KEYS_MAX
-from runtime.settings.addresses import server_url
+from broadcast.redis_client import check_redis_url
 from runtime.settings.group import Count, Seconds, SettingsGroup
-
-SCHEMES = ("redis", "rediss", "unix")
 
 
 class RedisSettings(SettingsGroup):
     """Wake-ups of workers, and changes on their way to subscribers."""
 
-    redis_url: SecretStr | None = Field(None, description="Redis or Valkey: redis://:password@host:port/0")
+    redis_url: SecretStr | None = Field(
+        None, description="Redis or Valkey: redis://:password@host:port/0, or unix:///path?db=0"
+    )
     broadcast_key: SecretStr | None = Field(
         None,
         description=(
@@ -29,7 +29,10 @@ class RedisSettings(SettingsGroup):
     @field_validator("redis_url")
     @classmethod
     def _is_a_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        return server_url(value, schemes=SCHEMES)
+        """Refuse what the client could not use, before it does."""
+        if value is not None:
+            check_redis_url(value.get_secret_value())
+        return value
 
     @field_validator("broadcast_key")
     @classmethod

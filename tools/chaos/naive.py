@@ -52,7 +52,7 @@ async def run(process: Process) -> None:
         recording = make_recording(process, database, redis)
         delivery = make_cancel_delivery(process, database, redis, venue, recording)
 
-        queue = RedisQueue(redis.redis, name=QUEUE_NAME)
+        queue = RedisQueue(redis.queue.redis, name=QUEUE_NAME)
 
         async def place_orders(_context: object, *, order_ids: list[str]) -> None:
             for order_id in order_ids:
