@@ -52,7 +52,7 @@ async def _times(database: Database) -> Sequence[tuple[Any, ...]]:
     rows = await database.fetch(
         "SELECT id, submit_due_at, lease_until, cancel_due_at, maybe_sent_at FROM orders ORDER BY id"
     )
-    return [tuple(row) for row in rows]
+    return [tuple(row.values()) for row in rows]
 
 
 async def test_nothing_is_repaired_while_the_clock_is_right(
