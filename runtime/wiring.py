@@ -198,7 +198,7 @@ def make_reconciliation(
         fills=fills,
         open_orders=open_orders,
         telemetry=telemetry,
-        clock=utc_now,
+        clock=venue.venue_clock,
         policy=ReconciliationPolicy(
             overlap=overlap, first_look_back=timedelta(seconds=settings.catch_up_first_seconds)
         ),
