@@ -14,9 +14,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from broadcast.envelope import MessageSigner
 from broadcast.messages import encode
 from broadcast.settings import PublisherSettings
-from broadcast.shards import channel_of, shard_of
 from domain.model.changes import RecordedChange
 from domain.ports.telemetry import Metric, Telemetry
 from domain.services.task_cancellation import was_cancelled
@@ -24,7 +24,7 @@ from domain.services.task_cancellation import was_cancelled
 
 @asynccontextmanager
 async def open_publisher(
-    redis_url: str, *, settings: PublisherSettings, telemetry: Telemetry
+    redis_url: str, *, signer: MessageSigner, settings: PublisherSettings, telemetry: Telemetry
 ) -> AsyncIterator["RedisPublisher"]:
     """Open a publisher with its sending task; on exit what is still in the buffer is sent, for a bounded time."""
     redis = Redis.from_url(
@@ -36,7 +36,7 @@ async def open_publisher(
         retry=Retry(NoBackoff(), 0),
     )
     async with redis, asyncio.TaskGroup() as tasks:
-        publisher = RedisPublisher(redis, settings=settings, telemetry=telemetry)
+        publisher = RedisPublisher(redis, signer=signer, settings=settings, telemetry=telemetry)
         sending = tasks.create_task(publisher.send_batches(), name="publisher")
         try:
             yield publisher
@@ -48,8 +48,11 @@ async def open_publisher(
 class RedisPublisher:
     """Publishes changes to every API process."""
 
-    def __init__(self, redis: Redis, *, settings: PublisherSettings, telemetry: Telemetry) -> None:
+    def __init__(
+        self, redis: Redis, *, signer: MessageSigner, settings: PublisherSettings, telemetry: Telemetry
+    ) -> None:
         self._redis = redis
+        self._signer = signer
         self._settings = settings
         self._telemetry = telemetry
         self._buffer: deque[RecordedChange] = deque()
@@ -100,9 +103,10 @@ class RedisPublisher:
         try:
             async with asyncio.timeout(self._settings.send_timeout_seconds):
                 async with self._redis.pipeline(transaction=False) as pipeline:
-                    for account_id, changes in _by_account(batch).items():
+                    for changes in _by_account(batch).values():
                         for some in _at_most(self._settings.message_max_changes, changes):
-                            pipeline.publish(channel_of(shard_of(account_id)), encode(some))
+                            message = encode(some, signer=self._signer)
+                            pipeline.publish(message.channel, message.raw)
                     await pipeline.execute()
         except (RedisError, OSError) as error:
             self._note_failure(error, batch)

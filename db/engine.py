@@ -12,9 +12,9 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from db.database import Database
+from db.session_limits import SessionLimits
 
 CLOSE_TIMEOUT_SECONDS = 2.0
-CLIENT_CHECK_SECONDS = 0.5
 RESERVED_SHARE = 2
 """One half of the pool may be reserved for the hot statements; the other half is for all other statements."""
 
@@ -34,21 +34,18 @@ async def open_database(
     """The database at a plain `postgresql://` URL (asyncpg's dialect of it: `sslmode` and the like work).
 
     Nothing is connected until it is used, so this never fails because PostgreSQL is away. `call_timeout_seconds` bounds
-    a whole call with its wait for a connection; the statement's, lock's and transaction's limits hold at the server.
+    a whole call with its wait for a connection; the statement's, lock's and transaction's limits hold at the server,
+    where the role may set shorter ones (`db.session_limits`).
     """
-    settings = {
-        "application_name": application_name,
-        "statement_timeout": _milliseconds(statement_timeout_seconds),
-        "lock_timeout": _milliseconds(lock_timeout_seconds),
-        "idle_in_transaction_session_timeout": _milliseconds(idle_in_transaction_timeout_seconds),
-        # A statement whose caller is gone (killed, or out of patience) ends soon, and keeps no lock and no old row.
-        "client_connection_check_interval": _milliseconds(CLIENT_CHECK_SECONDS),
-        # Compiling a statement costs more than running any of ours.
-        "jit": "off",
-    }
+    limits = SessionLimits(
+        statement_timeout_seconds=statement_timeout_seconds,
+        lock_timeout_seconds=lock_timeout_seconds,
+        idle_in_transaction_timeout_seconds=idle_in_transaction_timeout_seconds,
+    )
     engine = _engine(
         url,
-        settings,
+        application_name=application_name,
+        limits=limits,
         pool_max_connections=pool_max_connections,
         connect_timeout_seconds=connect_timeout_seconds,
         pool_timeout_seconds=call_timeout_seconds,
@@ -70,14 +67,24 @@ async def open_database(
 
 def _engine(
     url: str,
-    settings: dict[str, str],
     *,
+    application_name: str,
+    limits: SessionLimits,
     pool_max_connections: int,
     connect_timeout_seconds: float,
     pool_timeout_seconds: float,
 ) -> AsyncEngine:
     async def connect() -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(url, timeout=connect_timeout_seconds, server_settings=settings)
+        # Poolers refuse other settings at the start of a session, or drop them silently.
+        settings = {"application_name": application_name}
+        async with asyncio.timeout(connect_timeout_seconds):
+            connection = await asyncpg.connect(url, timeout=connect_timeout_seconds, server_settings=settings)
+            try:
+                await connection.execute(limits.ensuring)
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
 
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -99,7 +106,3 @@ def _require_open(connection: Any, _record: object, _proxy: object) -> None:  # 
     """Replace a connection that died in the pool. asyncpg saw its end at once: no ping, no round trip."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(round(seconds * 1_000))

@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 from saq.queue.redis import RedisQueue
 
 from domain.ports.telemetry import Metric, Telemetry
-from jobs.queue import CANCEL_ORDERS, ORDERS_PER_JOB_MAX, PLACE_ORDERS, WakeUp, as_job, due_at
+from jobs.queue import WakeUp, as_job, due_at
+from jobs.stored_job import CANCEL_ORDERS, ORDERS_PER_JOB_MAX, PLACE_ORDERS
 
 WAITING_ORDERS_MAX = 10_000
 PAUSE_SECONDS = 0.005

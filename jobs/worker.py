@@ -15,7 +15,7 @@ from domain.model.errors import TransientError
 from domain.ports.telemetry import Metric, Telemetry
 from domain.services.cancellation import CancelDelivery
 from domain.services.submission import Submission
-from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
+from jobs.stored_job import CANCEL_ORDERS, PLACE_ORDERS
 
 SCHEDULE_SECONDS = 1
 WORKER_INFO_SECONDS = 10
@@ -50,6 +50,9 @@ class _SaqWorker(Worker[Any]):
             self._running -= 1
             if not self._running:
                 self._idle.set()
+
+    async def abort(self, abort_threshold: float) -> None:
+        """Abort no job: nobody here asks for it, and a submission must not end by what somebody writes into Redis."""
 
     async def process(self) -> bool:
         """Run the next job. When Redis goes away meanwhile, SAQ cannot note the job's end and does not log that."""

@@ -4,8 +4,10 @@ import asyncio
 import random
 from datetime import timedelta
 
+from domain.model.accounts import AccountRule
 from domain.ports.due_times import DueBounds
 from domain.ports.ingest_state import Fence
+from domain.services.account_check import AccountCheck
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder
 from domain.services.batcher import Batcher
@@ -21,7 +23,9 @@ from domain.services.order_cache import OrderCache
 from domain.services.order_owners import OrderOwners
 from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recording
+from domain.services.sealing import Sealing
 from domain.services.submission import Submission
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue
 from jobs.due_time_repair import DueTimeRepair
@@ -34,6 +38,8 @@ CANCEL_WAIT_MAX = timedelta(minutes=10)
 """Longer than any pause between two deliveries of a cancel request."""
 RECORD_BATCH_MAX_ATTEMPTS = 100
 RECORD_QUEUE_MAX_ATTEMPTS = 4_096
+SEAL_LEASE_ROUNDS = 5
+"""A worker that has not sealed for as many rounds as this is replaced by another one."""
 
 
 def make_recording(
@@ -67,10 +73,40 @@ def make_trading_control(process: Process, database: DatabaseResources) -> Tradi
     return TradingControl(
         halts=database.halts,
         book=database.limit_book,
+        prices=database.prices,
+        accounts=make_account_check(process, database),
         telemetry=process.telemetry,
         clock=utc_now,
         new_id=new_id,
     )
+
+
+def make_sealing(process: Process, database: DatabaseResources) -> Sealing:
+    """Return the service that seals the changes of accounts."""
+    every = process.settings.audit_seal_every_seconds
+    return Sealing(
+        seals=database.seals,
+        telemetry=process.telemetry,
+        holder=new_id(),
+        lease=timedelta(seconds=SEAL_LEASE_ROUNDS * every),
+        changes_max=process.settings.audit_seal_max_changes,
+    )
+
+
+def make_token_revocation(process: Process, database: DatabaseResources) -> TokenRevocation:
+    """Return the operators' service that revokes tokens."""
+    return TokenRevocation(
+        store=database.revocations,
+        telemetry=process.telemetry,
+        clock=utc_now,
+        new_id=new_id,
+        lifetime_max=timedelta(seconds=process.settings.token_max_lifetime_seconds),
+    )
+
+
+def make_account_check(process: Process, database: DatabaseResources) -> AccountCheck:
+    """Return the check of the ids under which something may begin."""
+    return AccountCheck(rule=AccountRule(pattern=process.settings.account_pattern), reader=database.accounts)
 
 
 def make_submission(

@@ -2,12 +2,14 @@
 
 FillwireError
 ├── ClientInputError               the client sent what cannot be taken; nothing was stored
-│   ├── InvalidOrderError           fields that break a rule, each with its path and code
+│   ├── InvalidInputError           fields that break a rule, each with its path and code
+│   │   └── InvalidOrderError       those of an order
 │   ├── ClientOrderIdConflictError  the id is taken by an order with other content
 │   ├── OrderDeniedError            a limit of ours: denied by us, before it was stored
 │   ├── OrderNotFoundError          no such order in this account
 │   ├── NotCancelableError          the order is already final
 │   ├── InvalidLimitsError            values that cannot be limits, each with its field
+│   ├── InvalidAccountError         nothing can begin under this id of an account
 │   └── NotHaltedError              trading is not halted there: there is nothing to resume
 ├── TransientError                   the same call may succeed later
 │   ├── UnavailableError            the database cannot be reached; nothing was stored
@@ -70,12 +72,16 @@ class TransientError(FillwireError):
     """The same call may succeed later."""
 
 
-class InvalidOrderError(ClientInputError):
-    """Fields that break a rule."""
+class InvalidInputError(ClientInputError):
+    """Fields that break a rule; every one of them, not only the first."""
 
     def __init__(self, issues: Sequence[InputIssue]) -> None:
         self.issues = tuple(issues)
         super().__init__("; ".join(f"{'.'.join(issue.path)}: {issue.message}" for issue in self.issues))
+
+
+class InvalidOrderError(InvalidInputError):
+    """Fields of an order that break a rule."""
 
 
 class ClientOrderIdConflictError(ClientInputError):
@@ -123,6 +129,15 @@ class InvalidLimitsError(ClientInputError):
     def __init__(self, wrong: Mapping[str, str]) -> None:
         self.wrong = dict(wrong)
         super().__init__("; ".join(f"{name}: {sentence}" for name, sentence in self.wrong.items()))
+
+
+class InvalidAccountError(ClientInputError):
+    """Not an id under which anything may begin: ACCOUNT_PATTERN does not allow it, and nothing is stored under it."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(
+            f"{account_id!r} cannot be an account's id here (ACCOUNT_PATTERN), and no such account is known."
+        )
 
 
 class NotHaltedError(ClientInputError):

@@ -174,6 +174,22 @@ ALERTS: Mapping[str, AlertKind] = {
         "goes by the exchange's own times; what people see as the time of a change is wrong.",
         action="Set the clock of the host that sent this, by NTP. See fillwire_clock_skew_seconds of each process.",
     ),
+    "message_refused": AlertKind(
+        name="message_refused",
+        title="forged message in Redis",
+        summary="A message on a channel of Fillwire was not signed by this installation, and was ignored: somebody "
+        "else can write to Redis, or the processes do not have the same BROADCAST_KEY.",
+        action="Compare BROADCAST_KEY of all processes. If it is the same, find out who writes to Redis, and give each "
+        "process a login of its own (deploy/redis). `unsigned` also comes from processes of an older release.",
+        identity_fields=("cause",),
+        shown_fields=("cause",),
+    ),
+    "job_refused": AlertKind(
+        name="job_refused",
+        title="forged job in Redis",
+        summary="An entry of the job queue was none of Fillwire's, and was deleted: somebody else can write to Redis.",
+        action="Find out who writes to Redis, and give each process a login of its own (deploy/redis).",
+    ),
     "dead_letter": AlertKind(
         name="dead_letter",
         title="dead letter",
@@ -187,6 +203,14 @@ ALERTS: Mapping[str, AlertKind] = {
         summary="The exchange sent what could not be understood, and the database did not take it.",
         action="Read the raw message in the log event dead_letter_lost.",
         identity_fields=("error",),
+    ),
+    "audit_trail_broken": AlertKind(
+        name="audit_trail_broken",
+        title="the audit trail is broken",
+        summary="Stored changes of an account are missing, or end before what was sealed. Rows were removed from the "
+        "database, and nothing more of the account is sealed.",
+        action="Run fillwire audit verify with the heads that were exported last, and see who wrote to the database.",
+        identity_fields=("account",),
     ),
     "venue_row_unreadable": AlertKind(
         name="venue_row_unreadable",

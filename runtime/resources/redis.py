@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from saq.queue.redis import RedisQueue
 
+from broadcast.envelope import MessageSigner
 from broadcast.publisher import RedisPublisher, open_publisher
 from broadcast.settings import PublisherSettings
 from domain.services.submission import longest_job
@@ -55,7 +56,7 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
     settings = process.settings
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(_queue_redis(settings))
-        queue = open_queue(redis)
+        queue = open_queue(redis, telemetry=process.telemetry)
         wake_ups = SaqWakeUps(
             queue,
             process.telemetry,
@@ -65,6 +66,7 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
         publisher = await stack.enter_async_context(
             open_publisher(
                 settings.redis_address,
+                signer=message_signer(settings),
                 settings=PublisherSettings(
                     buffer_max_changes=settings.publish_waiting_changes_max,
                     send_timeout_seconds=settings.publish_timeout_seconds,
@@ -83,6 +85,11 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
             wake_ups=crashing(wake_ups, settings.crash_at),
             publisher=crashing(publisher, settings.crash_at),
         )
+
+
+def message_signer(settings: Settings) -> MessageSigner:
+    """Return the signer with the keys of BROADCAST_KEY, which the process requires."""
+    return MessageSigner([key.encode() for key in settings.broadcast_keys])
 
 
 def _queue_redis(settings: Settings) -> Redis:

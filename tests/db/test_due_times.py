@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from db.account_seals import PostgresAccountSeals
 from db.breaker_store import PostgresBreakerStore
 from db.database import Database
 from db.due_times import PostgresDueTimes
@@ -167,6 +168,17 @@ async def test_an_open_circuit_is_probed_although_its_probe_lies_far_ahead(
 
     (claim,) = await store.claim([order_id], lease=LEASE)
     assert claim.is_probe
+
+
+async def test_a_lease_of_sealing_that_lies_far_ahead_keeps_nobody_from_sealing(database: Database) -> None:
+    seals, one, other = PostgresAccountSeals(database), UUID(int=1), UUID(int=2)
+    assert await seals.lead(one, lease=LEASE)
+    assert not await seals.lead(other, lease=LEASE)
+
+    await database.fetch("UPDATE seal_lease SET lease_until = lease_until + $1::interval", DAY)
+
+    assert await seals.lead(other, lease=LEASE)
+    assert not await seals.lead(one, lease=LEASE)
 
 
 async def test_the_repair_waits_for_nobody(

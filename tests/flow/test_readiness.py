@@ -1,5 +1,6 @@
 """/readyz: why a process is not ready, in fixed words that tell nothing of where things are; the rest is in the log."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,6 @@ from tests.support.processes import eventually
 from tests.support.proxy import Proxy, proxied
 from tests.support.servers import PostgresServer, TestServer
 from tests.support.system import Json, System, open_system
-from tools.devstack.ports import free_port
 
 PROBES = 5
 WITHIN_SECONDS = 10
@@ -26,7 +26,7 @@ class Probed:
     database_url: str
 
     async def readiness(self) -> tuple[int, Json]:
-        async with self.system.session.get(f"{self.system.api_url}/readyz") as response:
+        async with self.system.session.get(f"{self.system.probes_url('api')}/readyz") as response:
             return response.status, await response.json()
 
     async def becomes(self, status: int, checks: Mapping[str, str]) -> None:
@@ -58,7 +58,6 @@ async def api(
         proxied(redis_url) as (redis, queue),
         open_system(database_url=there, redis_url=queue) as system,
     ):
-        system.environment["METRICS_PORT"] = str(free_port())
         await system.start("api")
         yield Probed(system=system, database=database, redis=redis, database_url=database_url)
 
@@ -89,17 +88,21 @@ async def test_each_part_has_its_reason_which_is_logged_in_full_once(probed: Pro
     assert len(await probed.logs("ready_again", "part=database")) == 1
 
 
-async def test_the_api_tells_its_health_on_a_port_of_its_own_too(probed: Probed) -> None:
-    address = f"http://127.0.0.1:{probed.system.environment['METRICS_PORT']}"
+async def test_the_api_tells_its_health_on_a_port_of_its_own_and_nowhere_else(probed: Probed) -> None:
+    address = probed.system.probes_url("api")
 
     for path in ("/healthz", "/metrics", "/readyz"):
         async with probed.system.session.get(address + path) as response:
             assert response.status == 200, path
+        async with probed.system.session.get(probed.system.api_url + path) as response:
+            assert response.status == 404, path
     async with probed.system.session.get(address + "/graphql") as response:
         assert response.status == 404
 
 
 async def test_a_database_that_does_not_answer_in_time_is_busy(probed: Probed) -> None:
+    # Of one connection alone it would be luck who meets the hang: the check, or the read of revocations.
+    await asyncio.gather(*(probed.system.ask("{ orders { nodes { id } } }") for _ in range(8)))
     probed.database.hang()
 
     await probed.becomes(503, {"database": "busy", "redis": "ok"})

@@ -11,7 +11,10 @@ from saq import Job, Status
 from saq.queue.redis import RedisQueue
 from saq.utils import now
 
-from jobs.queue import AHEAD_MAX, MILLISECONDS, PLACE_ORDERS, WakeUp, as_job, due_at, open_queue
+from jobs.queue import WakeUp, as_job, due_at, open_queue
+from jobs.stored_job import PLACE_ORDERS
+from jobs.wake_up_queue import AHEAD_MAX, MILLISECONDS
+from tests.support.fakes.telemetry import RecordingTelemetry
 
 TIMEOUT_SECONDS = 6
 DEAD_JOBS = 20
@@ -20,7 +23,7 @@ DEAD_JOBS = 20
 @pytest.fixture
 async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
     async with Redis.from_url(redis_url, socket_timeout=5.0) as redis:
-        yield open_queue(redis)
+        yield open_queue(redis, telemetry=RecordingTelemetry())
 
 
 async def _in_work(queue: RedisQueue, *, for_seconds: float, noted: bool = True) -> Job:

@@ -127,7 +127,7 @@ async def test_a_missed_fill_of_an_order_that_ended_is_found_at_a_venue_whose_cl
     await reconciliation.catch_up(cause="connect")
     await desk.store()
     await desk.attempt()
-    await desk.cancellation.request(ORDER_ID, account_id=None)
+    await desk.cancellation.request(ORDER_ID, account_ids=None)
     await desk.delivery.deliver([ORDER_ID])
     desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(3), price=Decimal(1))
     close_unheard(desk, ORDER_ID, End.CANCELED)

@@ -261,7 +261,7 @@ async def test_an_order_that_is_live_again_can_be_canceled(desk: Desk) -> None:
     accepted_there = desk.venue.keep(name_of(ORDER_ID), desk.order().terms)
     await desk.report(accepted_there)
 
-    snapshot = await desk.cancellation.request(ORDER_ID, account_id="alice")
+    snapshot = await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
     await desk.delivery.deliver([ORDER_ID])
 
     assert snapshot.status is OrderStatus.PENDING_CANCEL
