@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import count
 from pathlib import Path
 
 from tools.mutants.mutant import Mutant
@@ -17,6 +18,9 @@ FAILED, PASSED = 1, 0
 """Exit codes of pytest; every other one means that the tests did not run to an answer."""
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 STOP_WITHIN_SECONDS = 10
+YEAR_SECONDS = 365 * 24 * 3600
+
+_planted = count()
 
 
 class Verdict(Enum):
@@ -70,8 +74,7 @@ def copy_tree(root: Path, copy: Path) -> None:
 
 def run_tests(tree: Path, tests: Sequence[str], *, seconds: float) -> TestRun:
     """Run pytest in the tree until the first failure. A run that takes too long is ended, with all that it started."""
-    # Compiled files are found by their source's size and second of change: a fault may change neither.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "CI": "1"}
+    environment = {**os.environ, "CI": "1"}  # The same examples of Hypothesis each time.
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--no-header", *tests]
     with subprocess.Popen(
         command,
@@ -99,13 +102,16 @@ def run_tests(tree: Path, tests: Sequence[str], *, seconds: float) -> TestRun:
 def try_mutant(mutant: Mutant, tree: Path, *, seconds: float) -> Trial:
     """Plant the fault in the tree, run its tests, and take it out again. Raises MutantError when it does not apply."""
     path = tree / mutant.file
-    source = path.read_text()
+    source, changed_at = path.read_text(), path.stat().st_mtime
     path.write_text(mutant.planted(source))
+    # What Python compiled is found by the source's size and second of change: a fault may change neither.
+    os.utime(path, (changed_at, changed_at - YEAR_SECONDS - next(_planted)))
     began = time.monotonic()
     try:
         run = run_tests(tree, mutant.tests, seconds=seconds)
     finally:
         path.write_text(source)
+        os.utime(path, (changed_at, changed_at))
     took = time.monotonic() - began
     if run.code == FAILED:
         failure = FIRST_FAILURE.search(run.output)
