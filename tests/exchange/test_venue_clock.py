@@ -5,12 +5,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
+from aiohttp import web
 
+from domain.model.errors import VenueUnreachableError
 from domain.model.order import End
 from domain.ports.telemetry import Metric
 from domain.services.venue_clock import MeasuredVenueClock
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from runtime.processes.lifecycle import SteadyClock
+from tests.exchange.test_transport import answering, serving, settings
 from tests.support.examples import ORDER_ID, ended, name_of, now
 from tests.support.exchange import Exchange, an_exchange
 from tests.support.fakes.clock import SettableClock
@@ -67,3 +70,19 @@ async def test_the_difference_of_the_clocks_is_measured(venue_ahead_seconds: flo
 
         assert abs(at_work.telemetry.gauges[Metric.CLOCK_SKEW_SECONDS] + venue_ahead_seconds) < 2
         assert abs(at_work.venue.venue_clock() - now() - venue_ahead_seconds * SECOND) < 2 * SECOND
+
+
+async def test_the_time_in_a_gateways_error_is_not_the_venues() -> None:
+    telemetry = RecordingTelemetry()
+    clock = MeasuredVenueClock(wall=now, steady=SteadyClock(), telemetry=telemetry, skew_max=SKEW_MAX)
+    wrong = {"Date": "Mon, 05 Jan 2026 08:00:00 GMT"}
+    async with (
+        serving(answering(lambda: web.Response(status=502, headers=wrong))) as url,
+        open_alpaca_venue(
+            settings(url), installation=FixedInstallation(), clock=now, telemetry=telemetry, venue_clock=clock
+        ) as venue,
+    ):
+        with pytest.raises(VenueUnreachableError):
+            await venue.open_orders()
+
+    assert Metric.CLOCK_SKEW_SECONDS not in telemetry.gauges

@@ -66,8 +66,8 @@ class Ingest:
         finally:
             self.is_following = False
 
-    def start(self, *, renew_every: timedelta = OFTEN) -> None:
-        policy = LeadershipPolicy(lease=LEASE, renew_every=renew_every, ask_every=OFTEN)
+    def start(self, *, renew_every: timedelta = OFTEN, lease: timedelta = LEASE) -> None:
+        policy = LeadershipPolicy(lease=lease, renew_every=renew_every, ask_every=OFTEN)
         leadership = Leadership(
             lease=self.lease,
             venue=VENUE,
@@ -142,6 +142,22 @@ async def test_a_leader_that_renews_its_lease_keeps_it() -> None:
         await _soon(lambda: _now() > until + LEASE, "two leases are over")
 
         assert (first.epochs, second.epochs) == ([1], [])
+
+
+async def test_a_leader_that_renews_seldom_and_in_time_keeps_its_lease_however_often_others_ask() -> None:
+    lease = SometimesAway(clock=_now)
+    first, second = Ingest(1, lease), Ingest(2, lease)
+    long = 4 * LEASE
+    first.start(renew_every=long / 3, lease=long)
+    await _soon(lambda: first.is_following, "the first leads")
+    second.start(lease=long)
+    try:
+        until = _now() + 2 * long
+        await _soon(lambda: _now() > until, "two leases are over")
+        assert (first.epochs, second.epochs) == ([1], [])
+    finally:
+        await first.stop()
+        await second.stop()
 
 
 async def test_a_leader_that_died_is_followed_when_its_lease_is_over() -> None:

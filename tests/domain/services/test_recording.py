@@ -231,6 +231,7 @@ async def test_without_the_database_nothing_is_published_and_a_repeat_is_safe(de
     [
         ([], filled("11"), Anomaly.OVERFILL),
         ([ended(End.CANCELED)], filled("1"), Anomaly.FILL_AFTER_END),
+        ([filled("1"), ended(End.CANCELED)], filled("2", name="E2"), Anomaly.FILL_AFTER_END),
         ([ended(End.CANCELED)], ended(End.EXPIRED), Anomaly.SEVERAL_ENDS),
         ([], filled("1", cumulative="3"), Anomaly.MISSED_FILL),
     ],
