@@ -156,6 +156,7 @@ class ChangeHub:
                 is_failing = True
                 self._confirmed_shards |= shards
                 await asyncio.sleep(self._settings.comparison_without_link_seconds)
+                self._compare_soon.set()
 
     async def compare_all(self) -> None:
         """Compare the positions of all followed accounts with the database. Raises UnavailableError."""

@@ -16,10 +16,11 @@ from domain.ports.audit import AccountSeals, ChangeRange, NewSeal, SealedAccount
 
 CHANGE_COLUMNS = ", ".join(f"c.{name}" for name in ChangeRecord._fields)
 
+# A lease that ends later than one from now was written before the database's clock was put back.
 LEAD = """
 INSERT INTO seal_lease AS l (id, holder, lease_until) VALUES (1, $1, now() + $2::interval)
 ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
-WHERE l.holder = excluded.holder OR l.lease_until <= now()
+WHERE l.holder = excluded.holder OR l.lease_until NOT BETWEEN now() AND excluded.lease_until
 RETURNING l.id
 """
 HEADS = "SELECT s.account_id, s.sequence, s.hash FROM sealed_accounts AS s WHERE s.account_id = ANY($1::text[])"

@@ -99,6 +99,9 @@ class PostgresOrderStore(OrderStore):
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         return await self._claimer.claim(order_ids, lease=lease)
 
+    async def holds_claim(self, claim: Claim, *, within: timedelta) -> bool:
+        return await self._claimer.holds_claim(claim, within=within)
+
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         return await self._claimer.claim_due(limit=limit, overdue_by=overdue_by, lease=lease)
 

@@ -5,6 +5,7 @@ import random
 from datetime import timedelta
 
 from domain.model.accounts import AccountRule
+from domain.ports.due_times import DueBounds
 from domain.ports.ingest_state import Fence
 from domain.services.account_check import AccountCheck
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
@@ -27,11 +28,14 @@ from domain.services.submission import Submission
 from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue
+from jobs.due_time_repair import DueTimeRepair
 from runtime.processes.lifecycle import Process, SteadyClock, new_id, utc_now
 from runtime.resources.database import DatabaseResources
 from runtime.resources.redis import RedisResources
 from runtime.settings import Settings
 
+CANCEL_WAIT_MAX = timedelta(minutes=10)
+"""Longer than any pause between two deliveries of a cancel request."""
 RECORD_BATCH_MAX_ATTEMPTS = 100
 RECORD_QUEUE_MAX_ATTEMPTS = 4_096
 SEAL_LEASE_ROUNDS = 5
@@ -159,6 +163,19 @@ def make_circuit_breaker(process: Process, database: DatabaseResources) -> Circu
     )
 
 
+def make_due_time_repair(process: Process, database: DatabaseResources) -> DueTimeRepair:
+    """Return the worker's loop that repairs due times after the database's clock was put back."""
+    settings, lease = process.settings, process.settings.placement_lease
+    open_for = timedelta(seconds=settings.placement_circuit_open_seconds)
+    return DueTimeRepair(
+        due_times=database.due_times,
+        telemetry=process.telemetry,
+        interval=timedelta(seconds=settings.reconcile_every_seconds),
+        # A probe is claimed for half a lease.
+        bounds=DueBounds(lease=lease, cancel=lease + CANCEL_WAIT_MAX, probe=max(open_for, lease / 2)),
+    )
+
+
 def make_cancel_delivery(
     process: Process, database: DatabaseResources, redis: RedisResources, venue: AlpacaVenue, recording: Recording
 ) -> CancelDelivery:
@@ -217,7 +234,7 @@ def make_reconciliation(
         fills=fills,
         open_orders=open_orders,
         telemetry=telemetry,
-        clock=utc_now,
+        clock=venue.venue_clock,
         policy=ReconciliationPolicy(
             overlap=overlap, first_look_back=timedelta(seconds=settings.catch_up_first_seconds)
         ),

@@ -183,6 +183,10 @@ class OrderStore(Protocol):
         While trading is halted for its account an order is claimed only if it may have been sent.
         """
 
+    async def holds_claim(self, claim: Claim, *, within: timedelta) -> bool:
+        """Return whether the claim is still the newest of its order, not ended, and made at most `within` ago by the
+        store's clock."""
+
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         """Claim orders that have been due for longer than `overdue_by`, oldest first, skipping locked rows.
 

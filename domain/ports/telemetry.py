@@ -65,6 +65,7 @@ class Metric(StrEnum):
     RECORD_BATCH_SIZE = "record_batch_size"
     RECORD_SECONDS = "record_seconds"
     VENUE_LAG_SECONDS = "venue_lag_seconds"
+    CLOCK_SKEW_SECONDS = "clock_skew_seconds"  # this host's clock minus the venue's, as far as it is proved
     INGEST_LEADER = "ingest_leader"
     STREAM_CONNECTED = "stream_connected"
     STREAM_RECONNECTS = "stream_reconnects"

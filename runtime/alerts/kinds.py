@@ -176,6 +176,13 @@ ALERTS: Mapping[str, AlertKind] = {
         sustained=True,
         ended_by=("loop_recovered",),
     ),
+    "clock_skewed": AlertKind(
+        name="clock_skew",
+        title="a clock differs from the exchange's",
+        summary="The clock of a host differs from the exchange's by more than ALERT_CLOCK_SKEW_SECONDS. Catching up "
+        "goes by the exchange's own times; what people see as the time of a change is wrong.",
+        action="Set the clock of the host that sent this, by NTP. See fillwire_clock_skew_seconds of each process.",
+    ),
     "message_refused": AlertKind(
         name="message_refused",
         title="forged message in Redis",

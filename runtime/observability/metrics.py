@@ -95,6 +95,7 @@ SERIES: Mapping[Metric, Series] = {
     Metric.RECORD_BATCH_SIZE: _items("Reports recorded by one statement."),
     Metric.RECORD_SECONDS: _seconds("Duration of recording a batch of reports."),
     Metric.VENUE_LAG_SECONDS: _seconds("Time from the venue's timestamp to the commit, for a batch's newest report."),
+    Metric.CLOCK_SKEW_SECONDS: _gauge("Seconds by which this host's clock is ahead of the venue's; below 0 behind."),
     Metric.INGEST_LEADER: _gauge("1 in the ingest process that leads, 0 in those that stand by."),
     Metric.STREAM_CONNECTED: _gauge("1 while the venue's execution stream is connected."),
     Metric.STREAM_RECONNECTS: _counter("Sessions of the execution stream that ended."),

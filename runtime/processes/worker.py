@@ -17,6 +17,7 @@ from runtime.resources.redis import open_redis
 from runtime.resources.venue import open_venue
 from runtime.wiring import (
     make_cancel_delivery,
+    make_due_time_repair,
     make_reconciliation,
     make_recording,
     make_sealing,
@@ -91,6 +92,7 @@ async def run(process: Process) -> None:
             watch.run,
             database.tape.run,
             halts.run,
+            make_due_time_repair(process, database).run,
             sealer.run,
             lambda: serve_health(process, checks=checks),
         )

@@ -14,6 +14,7 @@ from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
 from db.database import Database
 from db.dead_letters import PostgresDeadLetters
+from db.due_times import PostgresDueTimes
 from db.engine import open_database as open_pool
 from db.installation import InstallationPrefixError, PostgresInstallation
 from db.instrument_catalog import PostgresInstrumentCatalog
@@ -49,6 +50,7 @@ class DatabaseResources:
     dead_letters: PostgresDeadLetters
     breaker: PostgresBreakerStore
     waiting: PostgresWaitingOrders
+    due_times: PostgresDueTimes
     limit_book: PostgresLimitBook
     prices: PostgresInstrumentPrices
     tape: PriceTapeWriter
@@ -122,6 +124,7 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
             dead_letters=PostgresDeadLetters(database),
             breaker=PostgresBreakerStore(database, AlpacaVenue.name),
             waiting=PostgresWaitingOrders(database),
+            due_times=PostgresDueTimes(database, AlpacaVenue.name),
             limit_book=PostgresLimitBook(database, cache_seconds=settings.limits_cache_seconds),
             prices=prices,
             tape=PriceTapeWriter(

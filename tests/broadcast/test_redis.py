@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from broadcast.publisher import RedisPublisher, open_publisher
 from broadcast.settings import PublisherSettings
 from broadcast.shards import channel_of, shard_of
 from domain.model.changes import RecordedChange
+from domain.model.errors import UnavailableError
 from domain.ports.notifications import ChangePublisher, Checkpoint
 from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
@@ -215,6 +216,27 @@ async def test_a_change_just_before_the_shard_is_subscribed_is_read_also_when_th
         await subscriber.has(2)
 
         assert subscriber.items == [Checkpoint(sequence=0), *log.changes["demo"]]
+
+
+async def test_a_shard_whose_first_comparison_failed_is_compared_again(redis_url: str) -> None:
+    class FailsOnce(ChangeHistory):
+        """Fails the comparison of the shard that was just subscribed; a change came before, and nobody heard of it."""
+
+        async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
+            if listening.hub.is_linked and not self.changes.get("demo"):
+                self.append(ORDER)
+                raise UnavailableError
+            return await super().positions(account_ids)
+
+    log = FailsOnce()
+    async with (
+        a_feed(log, settings=LINKED_ONLY, redis_url=redis_url) as listening,
+        following(listening) as subscriber,
+    ):
+        await subscriber.has(2)
+
+        assert subscriber.items == [Checkpoint(sequence=0), *log.changes["demo"]]
+        assert listening.telemetry.said("comparison_failed")
 
 
 async def test_a_killed_connection_loses_no_change(redis_url: str) -> None:

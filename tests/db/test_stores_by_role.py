@@ -17,6 +17,7 @@ from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
 from db.database import Database
 from db.dead_letters import PostgresDeadLetters
+from db.due_times import PostgresDueTimes
 from db.engine import open_database
 from db.instrument_catalog import PostgresInstrumentCatalog
 from db.instrument_prices import PostgresInstrumentPrices
@@ -31,6 +32,8 @@ from domain.model.errors import OrderDeniedError, VersionConflictError
 from domain.model.limits import AccountLimits, LastPrice
 from domain.model.order import End, OrderStatus
 from domain.model.rate_budget import RateBudget
+from domain.ports.due_times import DueBounds
+from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AttemptEnd
 from domain.ports.trading_control import TradingHalt
 from tests.support.examples import (
@@ -156,6 +159,9 @@ async def test_a_worker_claims_records_and_amends(logins: Mapping[str, Database]
 
     due = await worker.orders.claim_due(limit=5, overdue_by=NO_TIME, lease=LEASE)
     assert [one.loaded.order.id for one in due] == [second]
+    assert await worker.orders.holds_claim(due[0], within=LEASE)
+    late = DueBounds(lease=LEASE, cancel=NO_TIME, probe=NO_TIME)
+    assert await PostgresDueTimes(logins["worker"], VENUE).repair(late) == 0
     assert await worker.orders.claim_due_cancels(limit=5, overdue_by=NO_TIME, lease=LEASE) == []
     assert await worker.orders.oldest_due() is None
     assert [one.order.id for one in await worker.orders.open_at_venue(silent_for=NO_TIME, limit=5)] == [first]
@@ -168,7 +174,7 @@ async def test_ingest_leads_records_and_remembers_where_it_was(logins: Mapping[s
     lease, positions = PostgresLeadershipLease(logins["ingest"]), PostgresStreamPositions(logins["ingest"])
     (order_id,) = await api.store(1)
     fence = await lease.acquire(VENUE, leader_id=UUID(int=1), lease=LEASE)
-    assert fence is not None
+    assert isinstance(fence, Fence)
     ingest = Clerk(make_store(logins["ingest"]))
     writes = await ingest.decide({order_id: [accepted(), filled("30", name="F1")]})
 

@@ -1,7 +1,7 @@
 """Trading control against the real database: a halt and statements under way, several processes, counts, the tape."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ from db.account_limits import PostgresLimitBook
 from db.database import Database
 from db.engine import open_database
 from db.instrument_prices import PostgresInstrumentPrices
+from db.order_inserter import OrderInserter, OrderToInsert
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.trading_halts import PostgresTradingHalts
@@ -63,14 +64,39 @@ async def holding(database_url: str, *account_ids: str) -> AsyncIterator[asyncpg
         await other.close()
 
 
+Storing = Callable[[Database], Awaitable[object]]
+
+
+async def _store_one(database: Database) -> object:
+    return await make_store(database).store(new_order())
+
+
+async def _store_a_batch(database: Database) -> object:
+    asked = [OrderToInsert(order=new_order(client_order_id=name), limits_set_at=None) for name in ("a", "b")]
+    return (await OrderInserter(database).insert(asked, locks_first=False))[0]
+
+
+async def _store_under_limits(database: Database) -> object:
+    limits = AccountLimits(account_id="alice", max_quantity=Decimal(100), set_by="olga")
+    limits = await save_limits(PostgresLimitBook(database, cache_seconds=5), limits)
+    return await make_store(database).store(new_order(), limits=limits)
+
+
+async def _store_under_limits_of_the_load(database: Database) -> object:
+    limits = AccountLimits(account_id="alice", max_open_orders=10, set_by="olga")
+    limits = await save_limits(PostgresLimitBook(database, cache_seconds=5), limits)
+    return await make_store(database).store(new_order(), limits=limits)
+
+
+@pytest.mark.parametrize("storing", [_store_one, _store_a_batch, _store_under_limits, _store_under_limits_of_the_load])
 async def test_a_halt_is_answered_only_when_no_statement_from_before_can_store_an_order_any_more(
-    database_url: str, database: Database, store: PostgresOrderStore, clerk: Clerk
+    storing: Storing, database_url: str, database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     await clerk.store(1)
     halts = PostgresTradingHalts(database)
 
     async with holding(database_url, "alice") as other:
-        accepting = asyncio.create_task(store.store(new_order()))
+        accepting = asyncio.ensure_future(storing(database))
         await eventually(lambda: _waiters(other, 1), within_seconds=5)
         halting = asyncio.create_task(begin_halt(halts, a_halt()))
         await eventually(lambda: _waiters(other, 2), within_seconds=5)
@@ -81,8 +107,9 @@ async def test_a_halt_is_answered_only_when_no_statement_from_before_can_store_a
     stored = await accepting
 
     assert not answered_too_early
+    assert isinstance(stored, OrderStored)
     assert stored.change is not None
-    with pytest.raises(OrderDeniedError):
+    with pytest.raises((OrderDeniedError, LimitsChangedError)):
         await store.store(new_order(client_order_id="after"))
 
 

@@ -1,6 +1,7 @@
 """The queue over a real Valkey: what dead workers and wrong clocks left is forgotten, and nothing else is."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
@@ -85,3 +86,17 @@ async def test_a_job_that_a_worker_with_a_wrong_clock_began_an_hour_ahead_is_for
     assert len(swept) == 1
     assert await queue.redis.keys("saq:job:*") == []
     assert await queue.count("active") == 0
+
+
+@pytest.mark.parametrize("milliseconds", [1, 300, 999, 1_000, 1_500])
+def test_a_job_is_due_in_whole_seconds_and_never_early(milliseconds: int) -> None:
+    within = timedelta(milliseconds=milliseconds)
+    before = time.time()
+
+    due = due_at(within)
+
+    assert before + within.total_seconds() <= due <= time.time() + within.total_seconds() + 1
+
+
+def test_a_job_that_is_due_now_does_not_wait_for_the_next_second() -> None:
+    assert due_at(timedelta(0)) == 0

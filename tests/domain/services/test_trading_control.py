@@ -16,6 +16,7 @@ from domain.model.values import OrderType, Side, TimeInForce
 from domain.ports.rate_limiter import Unlimited
 from domain.ports.telemetry import Metric
 from domain.ports.trading_control import TradingHalt
+from domain.services.claim_age import ClaimAge
 from domain.services.placement import PlaceOrder
 from domain.services.trading_control import TradingControl
 from runtime.alerts.kinds import ALERTS
@@ -161,7 +162,7 @@ async def test_an_order_claimed_before_a_halt_that_waited_for_a_slot_is_not_sent
     claims = await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
     await control.halt("alice", actor=OLGA, reason="fat finger")
 
-    result = await submission._make_attempt(claims[0], claimed_at=submission._now())  # noqa: SLF001 - between claim and send
+    result = await submission._make_attempt(claims[0], ClaimAge())  # noqa: SLF001 - between claim and send
 
     assert result.outcome == "halted"
     assert not result.counts

@@ -73,6 +73,8 @@ class OrderRow:
         """Begin an attempt."""
         if self.lease_until is not None:  # The attempt before died: it may have sent until its lease ended.
             self.maybe_sent_at = max(self.maybe_sent_at or self.lease_until, self.lease_until)
+        if self.maybe_sent_at is not None:
+            self.maybe_sent_at = min(self.maybe_sent_at, now)
         self.attempt += 1
         self.attempts += 1
         self.last_attempt_at = now

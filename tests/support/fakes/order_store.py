@@ -145,6 +145,12 @@ class MemoryOrderStore:
             for claim in claims
         ]
 
+    async def holds_claim(self, claim: Claim, *, within: timedelta) -> bool:
+        self.require_database()
+        row = self.rows[claim.order.id]
+        is_newest = row.attempt == claim.loaded.attempt and row.lease_until is not None
+        return is_newest and timedelta(0) <= self.clock() - (row.last_attempt_at or self.clock()) <= within
+
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         self.require_database()
         due = _due(self.rows.values(), lambda row: row.submit_due_at, by=self.clock() - overdue_by)
