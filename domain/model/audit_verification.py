@@ -111,7 +111,7 @@ class _ChainVerifier:
     hash: str | None
     _checked: int = field(init=False)
     _expected: dict[int, set[str]] = field(default_factory=dict)
-    _exported: dict[int, str] = field(default_factory=dict)
+    _exported: dict[int, set[str]] = field(default_factory=dict)
     _agreed: int = field(init=False)
     _is_rewritten: bool = False
 
@@ -128,7 +128,7 @@ class _ChainVerifier:
         """Remember the exported heads; yield a finding when the start is another one than was exported."""
         for head in heads:
             if head.sequence > self.last:
-                self._exported[head.sequence] = head.hash
+                self._exported.setdefault(head.sequence, set()).add(head.hash)
             elif head.sequence == self.last and head.hash != self.hash:
                 yield self._rewritten(head.sequence)
 
@@ -181,8 +181,11 @@ class _ChainVerifier:
         exported = self._exported.pop(self.last, None)
         if exported is None:
             return
-        if self.hash in (None, exported):
-            self.hash, self._agreed = exported, self.last
+        if self.hash is None and len(exported) == 1:
+            self.hash = next(iter(exported))
+        # Two of one link that differ: it was exported before and after the chain was computed again.
+        if exported == {self.hash}:
+            self._agreed = self.last
         elif not self._is_rewritten:
             yield self._rewritten(self.last)
 
