@@ -173,6 +173,11 @@ async def test_a_trail_that_nobody_touched_is_sound(trail: Database) -> None:
             id="change of an account that is none",
         ),
         pytest.param(
+            FORGED_CHANGE.format(place=1).replace("SELECT account_id", "SELECT ''"),
+            [(FindingKind.UNEXPECTED, "", 1, 1)],
+            id="change of an account without a name",
+        ),
+        pytest.param(
             ORDER_VERSIONS.format("DROP", "")
             + ";"
             + SWAPPED_CHANGES
