@@ -75,6 +75,11 @@ FORBIDDEN_ONE = [
     ("api", "UPDATE instruments SET tradable = true"),
     ("api", "UPDATE instrument_prices SET price = 1"),
     ("api", "UPDATE venue_gates SET probe_at = NULL"),
+    (
+        "api",
+        "SELECT append_operator_action("
+        "gen_random_uuid(), 'os:root@db', NULL, NULL, 'TRADING_RESUMED', NULL, NULL, 'x', NULL, NULL)",
+    ),
     ("api", "SELECT FROM rate_budgets"),
     ("api", "SELECT FROM dead_letters"),
     ("api", "SELECT FROM stream_positions"),
