@@ -44,6 +44,9 @@ def making_roles(names: Mapping[Role, str], *, database: str, limits: SessionLim
         exists = f"EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}')"
         yield _block(f"IF NOT {exists} THEN CREATE ROLE {quoted(name)} LOGIN; END IF;")
     for role in PROCESS_ROLES:
+        # A role may set what it likes for itself. What a process that was taken over has set must not stay.
+        yield f"ALTER ROLE {quoted(names[role])} RESET ALL"
+        yield f"ALTER ROLE {quoted(names[role])} IN DATABASE {quoted(database)} RESET ALL"
         for setting, value in limits.role_settings.items():
             yield f"ALTER ROLE {quoted(names[role])} SET {setting} = '{value}'"
     # A superuser needs no membership. Others give their tables away only to a role that they could become.
