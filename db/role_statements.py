@@ -55,6 +55,11 @@ def making_roles(names: Mapping[Role, str], *, database: str, limits: SessionLim
     )
     yield f"REVOKE ALL ON DATABASE {quoted(database)} FROM PUBLIC"
     yield f"GRANT CONNECT ON DATABASE {quoted(database)} TO {everybody}"
+    # Everybody may store large objects, which no grant of a table bounds. Only a superuser can take that away.
+    yield _block(
+        "IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN "
+        "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC; END IF;"
+    )
     yield "REVOKE ALL ON SCHEMA public FROM PUBLIC"
     yield f"GRANT USAGE ON SCHEMA public TO {everybody}"
     yield f"GRANT CREATE ON SCHEMA public TO {owner}"
