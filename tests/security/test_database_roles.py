@@ -77,8 +77,11 @@ FORBIDDEN_ONE = [
     ("api", "UPDATE venue_gates SET probe_at = NULL"),
     (
         "api",
-        "SELECT append_operator_action("
-        "gen_random_uuid(), 'os:root@db', NULL, NULL, 'TRADING_RESUMED', NULL, NULL, 'x', NULL, NULL)",
+        """
+        SELECT append_operator_action(
+            gen_random_uuid(), 'os:root@db', NULL, NULL, 'TRADING_RESUMED', NULL, NULL, 'x', NULL, NULL
+        )
+        """,
     ),
     ("api", "SELECT FROM rate_budgets"),
     ("api", "SELECT FROM dead_letters"),

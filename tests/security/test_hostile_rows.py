@@ -4,7 +4,6 @@ import asyncio
 
 import asyncpg
 import pytest
-from uuid_utils.compat import uuid7
 
 from db.account_seals import PostgresAccountSeals
 from db.change_log import PostgresChangeLog
@@ -66,11 +65,14 @@ async def test_a_change_that_cannot_be_read_ends_no_subscription_of_another_acco
 ) -> None:
     clerk = Clerk(make_store(database))
     await clerk.store(2, accounts=("alice", "bob"))
-    async with a_feed(PostgresChangeLog(database)) as listening:
-        async with following(listening, "alice") as alice, following(listening, "bob") as bob:
-            await asyncio.gather(alice.has(1), bob.has(1))
+    async with (
+        a_feed(PostgresChangeLog(database)) as listening,
+        following(listening, "alice") as alice,
+        following(listening, "bob") as bob,
+    ):
+        await asyncio.gather(alice.has(1), bob.has(1))
 
-            await insert(emptied_database_url, kind=kind, at=at)
-            await clerk.store(1, accounts=("bob",), quantity=str(uuid7().int % 9 + 1))
+        await insert(emptied_database_url, kind=kind, at=at)
+        await clerk.store(1, accounts=("bob",))
 
-            await bob.until(lambda: 2 in bob.sequences)
+        await bob.until(lambda: 2 in bob.sequences)
