@@ -1,6 +1,7 @@
 """A login of one process stores a change that cannot be read: it harms its own account alone, and no other process."""
 
 import asyncio
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -76,3 +77,19 @@ async def test_a_change_that_cannot_be_read_ends_no_subscription_of_another_acco
         await clerk.store(1, accounts=("bob",))
 
         await bob.until(lambda: 2 in bob.sequences)
+
+
+async def test_an_order_that_cannot_be_read_keeps_no_other_order_from_being_sent(
+    database: Database, emptied_database_url: str
+) -> None:
+    store = make_store(database)
+    hers, his = await Clerk(store).store(2, accounts=("alice", "bob"))
+    connection = await asyncpg.connect(emptied_database_url)
+    # A column that the API's login may write.
+    await connection.execute('UPDATE orders SET end_reasons = \'{"A_LATER_RELEASES": {}}\' WHERE id = $1', hers)
+    await connection.execute("UPDATE orders SET submit_due_at = now() - interval '1 hour'")
+    await connection.close()
+
+    claims = await store.claim_due(limit=64, overdue_by=timedelta(0), lease=timedelta(seconds=10))
+
+    assert [claim.loaded.order.id for claim in claims] == [his]
