@@ -29,7 +29,7 @@ class FindingKind(StrEnum):
     TRUNCATED = "truncated"  # rows at the end are gone
     REWRITTEN = "rewritten"  # the chain is sound, and not the one whose head was exported
     UNEXPECTED = "unexpected"  # rows outside of the chain
-    UNREADABLE = "unreadable"  # a record of a file that is none
+    UNREADABLE = "unreadable"  # a record of a file that is none, or rows that no moment or number of ours fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,10 @@ class TrailVerifier:
         elif kind == "end":
             yield from self._chain_of(record).end(record)
             self._current = None
+        elif kind == "unreadable":
+            next_one = self._chain_of(record).last + 1
+            self._current = None
+            yield Finding(kind=FindingKind.UNREADABLE, account_id=_chain_name(record), first=next_one, last=next_one)
         elif kind != "export":
             raise ValueError(f"unknown type of a record: {kind!r}")
 

@@ -86,7 +86,7 @@ async def test_an_order_that_cannot_be_read_keeps_no_other_order_from_being_sent
     hers, his = await Clerk(store).store(2, accounts=("alice", "bob"))
     connection = await asyncpg.connect(emptied_database_url)
     # A column that the API's login may write.
-    await connection.execute('UPDATE orders SET end_reasons = \'{"A_LATER_RELEASES": {}}\' WHERE id = $1', hers)
+    await connection.execute("UPDATE orders SET end_reasons = '{\"A_LATER_RELEASES\": {}}' WHERE id = $1", hers)
     await connection.execute("UPDATE orders SET submit_due_at = now() - interval '1 hour'")
     await connection.close()
 
