@@ -58,6 +58,14 @@ class Rereads:
                 if not await self._read_page(stream):
                     # Until then no announcement leads to a read, however many come; what is next is handed out.
                     await asyncio.sleep(self._settings.unproved_pause_seconds)
+        except Exception as error:  # noqa: BLE001 - what cannot be read of one account must not end the others' streams
+            self._telemetry.error(
+                "changes_unreadable",
+                account_id=stream.account_id,
+                error=repr(error),
+                next="its subscribers wait; read again when more is announced, and with each comparison",
+            )
+            await asyncio.sleep(self._settings.unproved_pause_seconds)
         finally:
             # Here and not in a callback: a change that comes right after the last look must start a new task.
             self._running.pop(stream, None)

@@ -12,6 +12,7 @@ from db.database import Database, Row
 from db.operator_actions import action_of
 from domain.model.audit_chain import ChainHead, account_genesis, actions_genesis
 from domain.model.audit_records import (
+    Chain,
     Record,
     action_record,
     change_record,
@@ -19,6 +20,7 @@ from domain.model.audit_records import (
     head_record,
     seal_record,
     start_record,
+    unreadable_record,
 )
 
 PAGE_MAX_ROWS = 1_000
@@ -53,6 +55,11 @@ SELECT n.account_id FROM (
 ) AS n
 ORDER BY n.account_id COLLATE "C"
 LIMIT $2
+"""
+# The walk over the accounts begins behind the empty text, which is no account's id but fits into both columns.
+NAMELESS = """
+SELECT EXISTS (SELECT FROM order_changes AS c WHERE c.account_id = '')
+    OR EXISTS (SELECT FROM sealed_accounts AS s WHERE s.account_id = '') AS found
 """
 ACCOUNT = """
 SELECT coalesce((SELECT a.sequence FROM accounts AS a WHERE a.id = $1), 0) AS position, s.sequence, s.hash
@@ -92,10 +99,10 @@ class PostgresAuditTrail:
     async def records(self, *, account_id: str | None, since: datetime | None) -> AsyncIterator[Record]:
         """Yield the records of every chain, or of one account's; with `since` only of what was stored from then on."""
         if account_id is None:
-            async for record in self._actions(since):
+            async for record in _readable(None, self._actions(since)):
                 yield record
         async for each in self._account_ids(account_id):
-            async for record in self._account(each, since):
+            async for record in _readable(each, self._account(each, since)):
                 yield record
 
     async def heads(self, *, account_id: str | None) -> AsyncIterator[Record]:
@@ -147,6 +154,9 @@ class PostgresAuditTrail:
             yield only
             return
         last = ""
+        (nameless,) = await self.database.fetch(NAMELESS)
+        if nameless["found"]:
+            yield last
         while rows := await self.database.fetch(ACCOUNTS, last, PAGE_MAX_ROWS):
             for row in rows:
                 yield row["account_id"]
@@ -159,6 +169,15 @@ class PostgresAuditTrail:
     async def _position(self, account_id: str) -> tuple[int, ChainHead]:
         (row,) = await self.database.fetch(ACCOUNT, account_id)
         return row["position"], account_genesis(account_id) if row["hash"] is None else _head_of(row)
+
+
+async def _readable(chain: Chain, records: AsyncIterator[Record]) -> AsyncIterator[Record]:
+    """Yield the records up to a row that cannot be read, such as a moment beyond those of Python, and say so."""
+    try:
+        async for record in records:
+            yield record
+    except (OverflowError, ValueError):
+        yield unreadable_record(chain)
 
 
 def _head_of(row: Row) -> ChainHead:

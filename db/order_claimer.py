@@ -1,14 +1,18 @@
 """Claims of due orders: the right to submit an order, or to send its cancel request, for the length of a lease."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from db.breaker_store import PAUSED_UNTIL
 from db.database import Database, Row
 from db.order_rows import ORDER_COLUMN_NAMES, loaded_order_of
 from domain.ports.order_store import Claim, LoadedOrder
+from domain.ports.telemetry import Telemetry
+
+Read = TypeVar("Read")
 
 # A named order is waited for: a lock lasts as long as one statement, and afterwards the row says whether it is still
 # due. A sweep skips locked orders, since waiting for them would help nothing. An order that the venue has shown is
@@ -101,10 +105,11 @@ class OrderClaimer:
 
     database: Database
     venue: str
+    telemetry: Telemetry
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         """Claim those of the orders that are due to be submitted."""
-        return [_claim_of(row) for row in await self.database.fetch(CLAIM, lease, self.venue, list(order_ids))]
+        return self._readable(await self.database.fetch(CLAIM, lease, self.venue, list(order_ids)), _claim_of)
 
     async def holds_claim(self, claim: Claim, *, within: timedelta) -> bool:
         """Return whether the claim is the newest of its order, not ended, and made at most `within` ago."""
@@ -114,17 +119,17 @@ class OrderClaimer:
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         """Claim orders that have been due for longer than `overdue_by`, the longest due first."""
         rows = await self.database.fetch(CLAIM_DUE, lease, self.venue, overdue_by, limit)
-        return [_claim_of(row) for row in rows]
+        return self._readable(rows, _claim_of)
 
     async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
         """Claim those of the orders whose cancel request is due."""
         rows = await self.database.fetch(CLAIM_CANCELS, lease, self.venue, list(order_ids))
-        return [loaded_order_of(row) for row in rows]
+        return self._readable(rows, loaded_order_of)
 
     async def claim_due_cancels(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[LoadedOrder]:
         """Claim orders whose cancel request has been due for longer than `overdue_by`, the longest due first."""
         rows = await self.database.fetch(CLAIM_DUE_CANCELS, lease, self.venue, overdue_by, limit)
-        return [loaded_order_of(row) for row in rows]
+        return self._readable(rows, loaded_order_of)
 
     async def oldest_due(self) -> timedelta | None:
         """Return how long the most overdue order has been due to be submitted."""
@@ -139,7 +144,19 @@ class OrderClaimer:
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
         """Return orders that are open at the venue and unchanged for `silent_for`, the longest unchanged first."""
-        return [loaded_order_of(row) for row in await self.database.fetch(OPEN_AT_VENUE, silent_for, limit)]
+        return self._readable(await self.database.fetch(OPEN_AT_VENUE, silent_for, limit), loaded_order_of)
+
+    def _readable(self, rows: Sequence[Row], item_of: Callable[[Row], Read]) -> Sequence[Read]:
+        """Read each row by itself: one that this release cannot read must not keep the others waiting."""
+        found = []
+        for row in rows:
+            try:
+                found.append(item_of(row))
+            except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+                self.telemetry.error(
+                    "order_unreadable", order_id=str(row["id"]), error=repr(error), next="left out; the others go on"
+                )
+        return found
 
 
 def _claim_of(row: Row) -> Claim:

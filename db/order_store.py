@@ -52,7 +52,7 @@ class PostgresOrderStore(OrderStore):
     ) -> None:
         self._inserter = OrderInserter(database, max_orders_per_second)
         self._writer = OrderWriter(database, venue, requests_only)
-        self._claimer = OrderClaimer(database, venue)
+        self._claimer = OrderClaimer(database, venue, telemetry)
         self._telemetry = telemetry
         self._waiting = {
             locks_first: Batcher(

@@ -44,6 +44,9 @@ def making_roles(names: Mapping[Role, str], *, database: str, limits: SessionLim
         exists = f"EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}')"
         yield _block(f"IF NOT {exists} THEN CREATE ROLE {quoted(name)} LOGIN; END IF;")
     for role in PROCESS_ROLES:
+        # A role may set what it likes for itself. What a process that was taken over has set must not stay.
+        yield f"ALTER ROLE {quoted(names[role])} RESET ALL"
+        yield f"ALTER ROLE {quoted(names[role])} IN DATABASE {quoted(database)} RESET ALL"
         for setting, value in limits.role_settings.items():
             yield f"ALTER ROLE {quoted(names[role])} SET {setting} = '{value}'"
     # A superuser needs no membership. Others give their tables away only to a role that they could become.
@@ -52,6 +55,11 @@ def making_roles(names: Mapping[Role, str], *, database: str, limits: SessionLim
     )
     yield f"REVOKE ALL ON DATABASE {quoted(database)} FROM PUBLIC"
     yield f"GRANT CONNECT ON DATABASE {quoted(database)} TO {everybody}"
+    # Everybody may store large objects, which no grant of a table bounds. Only a superuser can take that away.
+    yield _block(
+        "IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN "
+        "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC; END IF;"
+    )
     yield "REVOKE ALL ON SCHEMA public FROM PUBLIC"
     yield f"GRANT USAGE ON SCHEMA public TO {everybody}"
     yield f"GRANT CREATE ON SCHEMA public TO {owner}"

@@ -44,3 +44,8 @@ def action_record(action: OperatorAction) -> Record:
 def end_record(chain: Chain, *, position: int, unexpected: int | None) -> Record:
     """Return the record that closes a chain: up to which sequence it must go, and a row that is outside of it."""
     return {"type": "end", "account": chain, "position": position, "unexpected": unexpected}
+
+
+def unreadable_record(chain: Chain) -> Record:
+    """Return the record that ends a chain early: what follows there cannot be read."""
+    return {"type": "unreadable", "account": chain}

@@ -29,7 +29,7 @@ class FindingKind(StrEnum):
     TRUNCATED = "truncated"  # rows at the end are gone
     REWRITTEN = "rewritten"  # the chain is sound, and not the one whose head was exported
     UNEXPECTED = "unexpected"  # rows outside of the chain
-    UNREADABLE = "unreadable"  # a record of a file that is none
+    UNREADABLE = "unreadable"  # a record of a file that is none, or rows that no moment or number of ours fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,10 @@ class TrailVerifier:
         elif kind == "end":
             yield from self._chain_of(record).end(record)
             self._current = None
+        elif kind == "unreadable":
+            next_one = self._chain_of(record).last + 1
+            self._current = None
+            yield Finding(kind=FindingKind.UNREADABLE, account_id=_chain_name(record), first=next_one, last=next_one)
         elif kind != "export":
             raise ValueError(f"unknown type of a record: {kind!r}")
 
@@ -111,7 +115,7 @@ class _ChainVerifier:
     hash: str | None
     _checked: int = field(init=False)
     _expected: dict[int, set[str]] = field(default_factory=dict)
-    _exported: dict[int, str] = field(default_factory=dict)
+    _exported: dict[int, set[str]] = field(default_factory=dict)
     _agreed: int = field(init=False)
     _is_rewritten: bool = False
 
@@ -128,7 +132,7 @@ class _ChainVerifier:
         """Remember the exported heads; yield a finding when the start is another one than was exported."""
         for head in heads:
             if head.sequence > self.last:
-                self._exported[head.sequence] = head.hash
+                self._exported.setdefault(head.sequence, set()).add(head.hash)
             elif head.sequence == self.last and head.hash != self.hash:
                 yield self._rewritten(head.sequence)
 
@@ -181,8 +185,11 @@ class _ChainVerifier:
         exported = self._exported.pop(self.last, None)
         if exported is None:
             return
-        if self.hash in (None, exported):
-            self.hash, self._agreed = exported, self.last
+        if self.hash is None and len(exported) == 1:
+            self.hash = next(iter(exported))
+        # Two of one link that differ: it was exported before and after the chain was computed again.
+        if exported == {self.hash}:
+            self._agreed = self.last
         elif not self._is_rewritten:
             yield self._rewritten(self.last)
 

@@ -4,7 +4,7 @@ A change is sealed once: the hash of an account's chain covers every change up t
 no gap, so a change that is missing, or a position that is behind its seal, means that rows were removed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -45,7 +45,29 @@ class Sealing:
 
     async def _seal_portion(self, ranges: Sequence[ChangeRange], heads: dict[str, ChainHead]) -> None:
         """Seal the ranges that follow on their account's head, and move the heads."""
-        found = await self.seals.changes(ranges)
+        try:
+            seals = self._new_seals(ranges, heads, await self.seals.changes(ranges))
+        except (OverflowError, ValueError) as error:
+            # A moment that Python does not know. It must not keep the other accounts from being sealed.
+            if len(ranges) > 1:
+                for one in ranges:
+                    await self._seal_portion([one], heads)
+                return
+            account_id, after, up_to = ranges[0].account_id, ranges[0].after, ranges[0].up_to
+            self._report(account_id, f"changes cannot be read: {error!r}", sealed=after, position=up_to)
+            return
+        sealed = await self.seals.seal(seals) if seals else ()
+        for seal in seals:
+            if seal.account_id in sealed:
+                heads[seal.account_id] = seal.head
+                self.telemetry.count(Metric.AUDIT_SEALED, seal.head.sequence - seal.replaces.sequence)
+
+    def _new_seals(
+        self,
+        ranges: Sequence[ChangeRange],
+        heads: Mapping[str, ChainHead],
+        found: Mapping[str, Sequence[ChangeRecord]],
+    ) -> Sequence[NewSeal]:
         seals = []
         for one in ranges:
             changes, head = found[one.account_id], heads[one.account_id]
@@ -53,11 +75,7 @@ class Sealing:
                 self._report(one.account_id, "changes are missing", sealed=head.sequence, position=one.up_to)
             elif head.sequence == one.after:
                 seals.append(NewSeal(account_id=one.account_id, replaces=head, head=head_after(head, changes)))
-        sealed = await self.seals.seal(seals) if seals else ()
-        for seal in seals:
-            if seal.account_id in sealed:
-                heads[seal.account_id] = seal.head
-                self.telemetry.count(Metric.AUDIT_SEALED, seal.head.sequence - seal.replaces.sequence)
+        return seals
 
     def _is_shorter(self, account: SealedAccount) -> bool:
         if account.sequence >= account.head.sequence:

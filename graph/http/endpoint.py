@@ -80,7 +80,7 @@ class HttpEndpoint:
         try:
             self._check_method(request)
             media_type = negotiate(accept)
-            result = await self._answer(request)
+            return result_response(await self._answer(request), media_type)
         except RequestRefusedError as refusal:
             if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 await self._rates.delay_refusal()
@@ -92,7 +92,6 @@ class HttpEndpoint:
             return refusal_response(_too_many_requests(refusal), media_type)
         except Exception as error:  # noqa: BLE001 - the last place where the answer can still be JSON
             return refusal_response(self._unexpected(error), media_type)
-        return result_response(result, media_type)
 
     def _check_method(self, request: HttpRequest) -> None:
         allowed = METHODS[self._services.settings.get_queries_allowed]

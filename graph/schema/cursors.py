@@ -117,12 +117,12 @@ def read_halt_cursor(cursor: str) -> UUID:
 
 def write_action_cursor(sequence: int) -> str:
     """The cursor of an operator's action in the audit trail."""
-    return _encode("a1", str(sequence))
+    return _encode("p1", str(sequence))
 
 
 def read_action_cursor(cursor: str) -> int:
     """The sequence; raises BAD_CURSOR."""
-    return _read_natural(cursor, "a1")
+    return _read_natural(cursor, "p1")
 
 
 def write_stream_cursor(sequence: int) -> str:

@@ -7,7 +7,7 @@ for a resolver.
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import inet_aton
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from db.address import read_address
 
@@ -32,7 +32,10 @@ def is_private(host: str) -> bool:
     address = _ip_address(host)
     if address is not None:
         return not address.is_global
-    return "." not in host.rstrip(".") or any(_is_under(host, domain) for domain in (LOOPBACK_DOMAIN, *PRIVATE_DOMAINS))
+    # Python's look-up takes other full stops for a dot (RFC 3490, section 3.1).
+    return (host.isascii() and "." not in host.rstrip(".")) or any(
+        _is_under(host, domain) for domain in (LOOPBACK_DOMAIN, *PRIVATE_DOMAINS)
+    )
 
 
 def url_host(url: str) -> str:
@@ -43,8 +46,8 @@ def url_host(url: str) -> str:
 def is_plain_redis(url: str) -> bool:
     """Return whether Redis is reached without TLS at an address that is not private."""
     parts = urlsplit(url)
-    # As redis-py reads it: `host` of the query counts when the URL itself has none.
-    host = unquote(parts.hostname or "") or dict(parse_qsl(parts.query)).get("host", LOOPBACK_DOMAIN)
+    # As redis-py reads it: `host` of the query, the first one, decoded again, counts when the URL itself has none.
+    host = unquote(parts.hostname or parse_qs(parts.query).get("host", [LOOPBACK_DOMAIN])[0])
     return parts.scheme == "redis" and not is_private(host)
 
 

@@ -84,6 +84,26 @@ async def test_an_owner_alone_migrates_and_takes_back_what_was_granted_by_hand(e
     await owner.close()
 
 
+async def test_settings_that_a_role_has_given_itself_are_taken_back(empty_database: str) -> None:
+    """Every role may: a process that was taken over would leave them behind for all of its kind."""
+    await asyncio.to_thread(upgrade, empty_database, roles=RoleSetup(passwords=PASSWORDS))
+    taken_over = await asyncpg.connect(_login(empty_database, Role.API))
+    await taken_over.execute("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
+    await taken_over.execute(
+        f"ALTER ROLE CURRENT_USER IN DATABASE {_name(empty_database)} SET statement_timeout = 0; "
+        f"ALTER ROLE CURRENT_USER IN DATABASE {_name(empty_database)} SET search_path = nowhere"
+    )
+    await taken_over.close()
+
+    await asyncio.to_thread(upgrade, empty_database, roles=RoleSetup(passwords=PASSWORDS))
+
+    api = await asyncpg.connect(_login(empty_database, Role.API))
+    names = ("default_transaction_read_only", "statement_timeout", "search_path")
+    shown = [await api.fetchval(f"SHOW {name}") for name in names]
+    await api.close()
+    assert shown == ["off", "5s", '"$user", public']
+
+
 async def test_the_first_user_of_a_managed_service_makes_the_roles_and_goes_on_working(
     postgres_server: PostgresServer, empty_database: str
 ) -> None:

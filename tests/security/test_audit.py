@@ -173,6 +173,11 @@ async def test_a_trail_that_nobody_touched_is_sound(trail: Database) -> None:
             id="change of an account that is none",
         ),
         pytest.param(
+            FORGED_CHANGE.format(place=1).replace("SELECT account_id", "SELECT ''"),
+            [(FindingKind.UNEXPECTED, "", 1, 1)],
+            id="change of an account without a name",
+        ),
+        pytest.param(
             ORDER_VERSIONS.format("DROP", "")
             + ";"
             + SWAPPED_CHANGES
@@ -238,6 +243,27 @@ async def test_a_chain_that_was_computed_again_is_found_by_the_heads_that_were_e
 
     assert without_heads == []
     assert with_heads == [(FindingKind.REWRITTEN, None, 1, 5), (FindingKind.REWRITTEN, "alice", 1, 9)]
+
+
+async def test_heads_that_were_exported_before_and_after_a_chain_was_computed_again_contradict_each_other(
+    trail: Database, emptied_database_url: str
+) -> None:
+    before = await heads_of(trail)
+    async with attacker(emptied_database_url) as connection:
+        await connection.execute("UPDATE order_changes SET notional = 7 WHERE account_id = 'alice' AND sequence = 5")
+        await connection.execute("DELETE FROM sealed_accounts WHERE account_id = 'alice'")
+        await connection.execute("DELETE FROM account_seals WHERE account_id = 'alice'")
+    await seal(trail)
+    # The next hour's export, of an account that has not moved: the same sequence with another hash.
+    after = await heads_of(trail)
+
+    found = [
+        await findings(trail, {chain: [*first[chain], *second[chain]] for chain in before})
+        for first, second in ((before, after), (after, before), (before, before))
+    ]
+
+    rewritten = [(FindingKind.REWRITTEN, "alice", 1, 9)]
+    assert found == [rewritten, rewritten, rewritten]
 
 
 async def test_chains_that_were_removed_without_a_trace_are_found_by_the_heads_that_were_exported(

@@ -22,6 +22,9 @@ FORBIDDEN = {
     "write a file": "COPY (SELECT 1) TO '/tmp/fillwire'",
     "read a file by a function": "SELECT pg_read_file('/etc/passwd')",
     "import a file": "SELECT lo_import('/etc/passwd')",
+    "store what no table holds": "SELECT lo_from_bytea(0, 'x')",
+    "create a large object": "SELECT lo_create(0)",
+    "create a large object without a number": "SELECT lo_creat(-1)",
     "make a table": "CREATE TABLE mine (id int)",
     "make a temporary table": "CREATE TEMP TABLE mine (id int)",
     "make a schema": "CREATE SCHEMA mine",
@@ -72,6 +75,14 @@ FORBIDDEN_ONE = [
     ("api", "UPDATE instruments SET tradable = true"),
     ("api", "UPDATE instrument_prices SET price = 1"),
     ("api", "UPDATE venue_gates SET probe_at = NULL"),
+    (
+        "api",
+        """
+        SELECT append_operator_action(
+            gen_random_uuid(), 'os:root@db', NULL, NULL, 'TRADING_RESUMED', NULL, NULL, 'x', NULL, NULL
+        )
+        """,
+    ),
     ("api", "SELECT FROM rate_budgets"),
     ("api", "SELECT FROM dead_letters"),
     ("api", "SELECT FROM stream_positions"),

@@ -76,6 +76,11 @@ DECLARE
     new_at timestamptz;
     new_hash text;
 BEGIN
+    -- Actions of the command line are the operators' login's: they may read the head, the API may not.
+    IF new_actor LIKE 'os:%' AND NOT has_table_privilege(session_user, '{schema}.operator_action_head', 'SELECT') THEN
+        RAISE EXCEPTION 'this login does not act for users of the operating system'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     INSERT INTO {schema}.operator_action_head AS h (id, sequence, hash)
     VALUES (1, 0, encode(sha256(convert_to('27:fillwire/operator-actions/1,', 'UTF8')), 'hex'))
     ON CONFLICT (id) DO NOTHING;

@@ -56,6 +56,7 @@ def objects(document: str, variables: Mapping[str, object] | None = None, operat
         ('{ nodes(ids: ["a", "b"]) { ... on Account { openOrders lastOrderAt } } }', 1 + 2 * 3),
         ("{ viewer { accounts { id } } }", 2 + 100),
         ("{ viewer { openOrders a: openOrders limits { setAt } } }", 2 + 3),
+        ("{ viewer { auditHead a: auditHead b: auditHead } }", 2 + 3),
         ("{ accounts(first: 3) { nodes { tradingHalted lastOrderAt openOrders accountId } } }", 2 + 3 * 4),
         ("{ accounts { nodes { id } } }", 2 + 50),
         ("{ accounts(last: 80) { nodes { id } } }", 2 + 80),

@@ -5,7 +5,7 @@ import pytest
 from domain.model.errors import UnavailableError
 from graph.settings import GraphSettings
 from tests.support.api_instruments import APPLE
-from tests.support.api_server import Api, running_api
+from tests.support.api_server import Api, running_api, token
 from tests.support.api_world import World
 from tests.support.graphql_orders import placed_id
 
@@ -43,6 +43,16 @@ async def test_an_unexpected_error_before_any_resolver_is_a_500_with_its_id(
     assert logged["error_id"] in error["message"]
     assert logged["exc_info"] is failure
     assert "hunter2" not in str(error)
+
+
+async def test_an_answer_that_cannot_be_encoded_is_a_500_with_its_id_too(api: Api) -> None:
+    # Half of a surrogate pair, which JSON can escape and UTF-8 cannot hold.
+    response = await api.post({"query": "{ viewer { scopes } }"}, bearer=token(scopes=["\ud800"]))
+
+    (logged,) = api.world.telemetry.said("unexpected_error")
+    (error,) = (await response.json())["errors"]
+    assert response.status == 500
+    assert error["extensions"] == {"code": "INTERNAL", "errorId": logged["error_id"]}
 
 
 async def test_an_instrument_that_vanished_is_an_unexpected_error_too(api: Api) -> None:
