@@ -7,7 +7,7 @@ for a resolver.
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import inet_aton
-from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from db.address import read_address
 
