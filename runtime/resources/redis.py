@@ -10,7 +10,6 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from saq.queue.redis import RedisQueue
 
-from broadcast.envelope import MessageSigner
 from broadcast.publisher import RedisPublisher, open_publisher
 from broadcast.settings import PublisherSettings
 from domain.services.submission import longest_job
@@ -66,7 +65,7 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
         publisher = await stack.enter_async_context(
             open_publisher(
                 settings.redis_address,
-                signer=message_signer(settings),
+                signer=settings.message_signer,
                 settings=PublisherSettings(
                     buffer_max_changes=settings.publish_waiting_changes_max,
                     send_timeout_seconds=settings.publish_timeout_seconds,
@@ -85,11 +84,6 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
             wake_ups=crashing(wake_ups, settings.crash_at),
             publisher=crashing(publisher, settings.crash_at),
         )
-
-
-def message_signer(settings: Settings) -> MessageSigner:
-    """Return the signer with the keys of BROADCAST_KEY, which the process requires."""
-    return MessageSigner([key.encode() for key in settings.broadcast_keys])
 
 
 def _queue_redis(settings: Settings) -> Redis:
