@@ -91,12 +91,20 @@ class MessageSigner:
 
     def sign(self, channel: bytes, signed: bytes) -> bytes:
         """Put the signature before a message that lacks only that."""
-        return _HEAD + _mac(self._keys[0], channel, signed) + b'",' + signed
+        return _HEAD + self.mac(channel, signed) + b'",' + signed
+
+    def mac(self, channel: bytes, signed: bytes) -> bytes:
+        """Return the signature, 64 hex digits, over these bytes under this name: a channel, or a key in Redis."""
+        return _mac(self._keys[0], channel, signed)
+
+    def has_made(self, mac: bytes, channel: bytes, signed: bytes) -> bool:
+        """Return whether one of the keys has made this signature."""
+        return any(compare_digest(mac, _mac(key, channel, signed)) for key in self._keys)
 
     def verify(self, message: Message) -> None:
         """Raise MessageError for a message that none of the keys has signed for this channel."""
         given, signed = message.raw[len(_HEAD) : _MAC_END], message.raw[_SIGNED_AT:]
-        if not any(compare_digest(given, _mac(key, message.channel, signed)) for key in self._keys):
+        if not self.has_made(given, message.channel, signed):
             raise MessageError(Refusal.SIGNATURE, "no key of this installation has signed it for this channel")
 
     def open(self, message: Message) -> Envelope:

@@ -116,9 +116,13 @@ async def open_alerts(settings: Settings, *, telemetry: ProcessTelemetry, proces
     """Send alerts of what happens inside the block. Raises SettingsError for an address that cannot be used."""
     async with AsyncExitStack() as stack:
         deduplicator = None
-        if settings.alert_addresses and settings.redis_url is not None:
+        if settings.alert_addresses and settings.redis_url is not None and settings.broadcast_keys:
             deduplicator = await stack.enter_async_context(
-                open_deduplicator(settings.redis_address, repeat_seconds=settings.alert_repeat_seconds)
+                open_deduplicator(
+                    settings.redis_address,
+                    signer=settings.message_signer,
+                    repeat_seconds=settings.alert_repeat_seconds,
+                )
             )
         queues = _open_queues(settings, telemetry)
         alerter = Alerter(

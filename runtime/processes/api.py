@@ -31,7 +31,7 @@ from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
 from runtime.resources.accepted_tokens import make_accepted_tokens
 from runtime.resources.database import open_database
-from runtime.resources.redis import message_signer, open_redis
+from runtime.resources.redis import open_redis
 from runtime.resources.token_keys import open_token_keys
 from runtime.server.http_connections import HttpLimits
 from runtime.server.listening import allow_open_files
@@ -62,7 +62,7 @@ async def run(process: Process) -> None:
             open_hub(
                 settings.redis_address,
                 log=database.changes,
-                signer=message_signer(settings),
+                signer=settings.message_signer,
                 settings=HubSettings(
                     comparison_seconds=settings.positions_compared_every_seconds,
                     subscriber_buffer_max_changes=settings.subscriber_buffer_changes_max,

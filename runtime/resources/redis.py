@@ -8,7 +8,6 @@ from math import ceil
 
 from redis.asyncio import Redis
 
-from broadcast.envelope import MessageSigner
 from broadcast.publisher import RedisPublisher, open_publisher
 from broadcast.redis_client import redis_client
 from broadcast.settings import PublisherSettings
@@ -70,7 +69,7 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
         publisher = await stack.enter_async_context(
             open_publisher(
                 settings.redis_address,
-                signer=message_signer(settings),
+                signer=settings.message_signer,
                 settings=PublisherSettings(
                     buffer_max_changes=settings.publish_waiting_changes_max,
                     send_timeout_seconds=settings.publish_timeout_seconds,
@@ -88,11 +87,6 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
             wake_ups=crashing(wake_ups, settings.crash_at),
             publisher=crashing(publisher, settings.crash_at),
         )
-
-
-def message_signer(settings: Settings) -> MessageSigner:
-    """Return the signer with the keys of BROADCAST_KEY, which the process requires."""
-    return MessageSigner([key.encode() for key in settings.broadcast_keys])
 
 
 def _queue_redis(settings: Settings) -> Redis:

@@ -2,7 +2,7 @@
 
 from pydantic import Field, SecretStr, field_validator
 
-from broadcast.envelope import KEY_MIN_BYTES, KEYS_MAX
+from broadcast.envelope import KEY_MIN_BYTES, KEYS_MAX, MessageSigner
 from broadcast.redis_client import check_redis_url
 from runtime.settings.group import Count, Seconds, SettingsGroup
 
@@ -16,7 +16,8 @@ class RedisSettings(SettingsGroup):
     broadcast_key: SecretStr | None = Field(
         None,
         description=(
-            "Signs what is published to the API processes, 32 bytes or more, the same in every process. "
+            "Signs what is published to the API processes and which process sends an alert, 32 bytes or more, "
+            "the same in every process. "
             "Two, separated by a comma, while it is changed: the first signs, both are accepted"
         ),
     )
@@ -48,6 +49,11 @@ class RedisSettings(SettingsGroup):
     def broadcast_keys(self) -> tuple[str, ...]:
         """The keys of BROADCAST_KEY; the first one signs. None when it is not set."""
         return () if self.broadcast_key is None else _keys(self.broadcast_key)
+
+    @property
+    def message_signer(self) -> MessageSigner:
+        """The signer with the keys of BROADCAST_KEY, which must be set."""
+        return MessageSigner([key.encode() for key in self.broadcast_keys])
 
     @property
     def redis_address(self) -> str:

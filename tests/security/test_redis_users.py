@@ -20,6 +20,7 @@ from runtime.alerts.matching import alert_of
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.processes import ROOT
 from tests.support.servers import TestServer, running_valkey_with_users
+from tests.support.signed_messages import SIGNER
 from tests.support.system import open_system
 
 MAKE_USERS = ROOT / "deploy/redis/make-users"
@@ -39,6 +40,9 @@ MAY: Mapping[str, set[str]] = {
     "worker": CONNECTS | ENQUEUES | RUNS_JOBS | {"publish"},
     "ingest": CONNECTS | ENQUEUES | {"publish"},
 }
+# What it may read besides: which process sends an alert.
+READS_ALERTS = [["commands", "-@all +getrange", "keys", "%R~fillwire:alert:*"]]
+READS: Mapping[str, list[list[str]]] = {"api": READS_ALERTS, "worker": [], "ingest": READS_ALERTS}
 WITHOUT_AUTHENTICATION = {"auth", "hello", "quit", "reset"}
 
 # What anybody would try, with its arguments.
@@ -165,7 +169,7 @@ async def test_a_worker_may_sweep_the_queue_and_put_it_in_order(valkey: TestServ
 async def test_each_process_may_reserve_alerts(user: str, valkey: TestServer) -> None:
     alert = alert_of(ALERTS["order_failed"], {"order_id": user})
     async with connected_as(valkey, user) as redis:
-        first, second = (AlertDeduplicator(redis, repeat_seconds=60) for _ in range(2))
+        first, second = (AlertDeduplicator(redis, signer=SIGNER, repeat_seconds=60) for _ in range(2))
 
         assert await first.reserve([alert]) == [alert]
         assert await second.reserve([alert]) == []
@@ -181,6 +185,7 @@ async def test_a_process_may_use_exactly_these_commands(user: str, valkey: TestS
 
         commands = {each.removeprefix("+") for each in found["commands"] if each.startswith("+")}
         assert commands == MAY[user]
+        assert [selector[:4] for selector in found["selectors"]] == READS[user]
         assert found["categories"] == ["-@all"]
 
 
@@ -204,6 +209,7 @@ async def test_a_login_does_nothing_else(user: str, valkey: TestServer) -> None:
         ("operator", ["EVALSHA", "0" * 40, "0"]),
         ("api", ["BLMOVE", "saq:fillwire:queued", "saq:fillwire:active", "LEFT", "RIGHT", "1"]),
         ("api", ["RPUSH", "saq:fillwire:active", "x"]),
+        ("api", ["GETRANGE", "saq:job:fillwire:x", "0", "1"]),
         ("ingest", ["GETRANGE", "saq:job:fillwire:x", "0", "1"]),
     ],
 )

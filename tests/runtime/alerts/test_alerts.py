@@ -1,6 +1,7 @@
 """Alerts through a real webhook: each told once, bursts as one, dead channels in nobody's way, no secret in the log."""
 
 import asyncio
+import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +30,7 @@ QUICK = {
 }
 DEAD = "json://127.0.0.1:9/hooks/s3cret-t0ken"
 MANY_EVENTS = 2_000
+KEY = secrets.token_hex(32)
 
 
 @pytest.fixture
@@ -38,10 +40,10 @@ async def webhook() -> AsyncIterator[Webhook]:
 
 
 @asynccontextmanager
-async def _alerts(*addresses: str, redis_url: str | None = None, **settings: float) -> AsyncIterator[ProcessTelemetry]:
+async def _alerts(*addresses: str, redis_url: str | None = None, **settings: object) -> AsyncIterator[ProcessTelemetry]:
     """The telemetry of a process that tells people at these addresses."""
     telemetry = ProcessTelemetry(Metrics(), get_logger())
-    given = {**QUICK, "alert_urls": ",".join(addresses), "redis_url": redis_url, **settings}
+    given = {**QUICK, "alert_urls": ",".join(addresses), "redis_url": redis_url, "broadcast_key": KEY, **settings}
     async with open_alerts(Settings.model_validate(given), telemetry=telemetry, process_name="worker"):
         yield telemetry
 
@@ -94,6 +96,18 @@ async def test_two_processes_that_see_the_same_tell_it_once(webhook: Webhook, re
         await eventually(lambda: len(webhook.messages) >= 2, within_seconds=10)
 
     assert sorted(webhook.titles()) == ["Fillwire: order FAILED", "Fillwire: order IN_DOUBT too long"]
+
+
+async def test_two_processes_without_a_key_both_tell_it(webhook: Webhook, redis_url: str) -> None:
+    async with (
+        _alerts(webhook.address, redis_url=redis_url, broadcast_key=None) as one,
+        _alerts(webhook.address, redis_url=redis_url, broadcast_key=None) as other,
+    ):
+        for telemetry in (one, other):
+            telemetry.error("order_failed", order_id="o-1")
+        await eventually(lambda: len(webhook.messages) >= 2, within_seconds=10)
+
+    assert webhook.titles() == ["Fillwire: order FAILED"] * 2
 
 
 async def test_without_redis_people_are_told_all_the_same(webhook: Webhook) -> None:
