@@ -28,6 +28,7 @@ class Trouble(StrEnum):
     LOGIN_REFUSED = "login refused"
     NOT_MIGRATED = "not migrated"
     OTHER_PREFIX = "other prefix"
+    WRONG_ROLE = "wrong role"
 
 
 class DatabaseNotReadyError(FillwireError):
