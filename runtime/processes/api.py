@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+from redis.exceptions import NoPermissionError
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -31,7 +32,7 @@ from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
 from runtime.resources.accepted_tokens import make_accepted_tokens
 from runtime.resources.database import open_database
-from runtime.resources.redis import message_signer, open_redis
+from runtime.resources.redis import message_signer, open_redis, redis_trouble
 from runtime.resources.token_keys import open_token_keys
 from runtime.server.http_connections import HttpLimits
 from runtime.server.listening import allow_open_files
@@ -103,7 +104,13 @@ async def run(process: Process) -> None:
             clock=utc_now,
             settings=graph_settings(settings),
         )
-        checks = {"database": database.check, "redis": redis.check, **token_keys.checks}
+
+        async def check_redis() -> None:
+            await redis.check()
+            if isinstance(hub.link_error, NoPermissionError):
+                raise redis_trouble(hub.link_error)
+
+        checks = {"database": database.check, "redis": check_redis, **token_keys.checks}
         health = health_routes(process, checks=checks) if settings.is_development else ()
         sockets = OpenSockets(services.settings, services.telemetry)
         withdrawal = TokenWithdrawal(accepted=accepted, cache=tokens, sockets=sockets)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from saq.queue.redis import RedisQueue
 
 from broadcast.envelope import MessageSigner
@@ -45,9 +45,7 @@ class RedisResources:
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 await self.redis.ping()  # type: ignore[misc] # redis types its async commands as perhaps synchronous
         except (RedisError, OSError) as error:
-            raise NotReadyError(
-                "unreachable", f"Redis cannot be reached: {error!r}. Start it, or fix REDIS_URL."
-            ) from error
+            raise redis_trouble(error) from error
 
 
 @asynccontextmanager
@@ -85,6 +83,20 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
             wake_ups=crashing(wake_ups, settings.crash_at),
             publisher=crashing(publisher, settings.crash_at),
         )
+
+
+def redis_trouble(error: Exception) -> NotReadyError:
+    """Return why Redis cannot be worked with, and what to do."""
+    if isinstance(error, NoPermissionError):
+        return NotReadyError(
+            "no permission",
+            f"Redis refuses a command: {error}. Let REDIS_URL name this process's own user (see deploy/redis).",
+        )
+    if isinstance(error, AuthenticationError):
+        return NotReadyError(
+            "login refused", f"Redis refuses the login: {error}. Correct the user or password in REDIS_URL."
+        )
+    return NotReadyError("unreachable", f"Redis cannot be reached: {error!r}. Start it, or fix REDIS_URL.")
 
 
 def message_signer(settings: Settings) -> MessageSigner:
