@@ -5,13 +5,22 @@ A table or column that does not exist is left out: while processes are replaced,
 
 from collections.abc import Iterator
 
+from sqlalchemy.exc import DBAPIError
+
 from db.database import Database
+from db.failures import sqlstate
 from db.readiness import DatabaseNotReadyError, Trouble
 from db.role_statements import privileges_of
 from db.roles import ALL, FUNCTIONS, TABLE_ACCESS, Role
 
 ALLOWED_TO_ALL_WHO_WORK = "alembic_version"
 """`require_ready` works without it."""
+
+INSUFFICIENT_PRIVILEGE = "42501"
+
+_OTHER_ROLE = (
+    "Let DATABASE_URL name the role that ends with _{role}, or run `python -m runtime migrate` to grant what it lacks."
+)
 
 MISSING = """
 SELECT current_user AS login, n.privilege || ' on ' || n.name || coalesce('.' || n.column_name, '') AS missing
@@ -26,14 +35,27 @@ LIMIT 1
 """
 
 
+def wrong_role(error: BaseException, role: Role) -> DatabaseNotReadyError | None:
+    """Return what to do about a statement that the login may not run; None when the error is about something else."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # Of a task group, which adds nothing.
+    if not isinstance(error, Exception) or sqlstate(error) != INSUFFICIENT_PRIVILEGE:
+        return None
+    driver = error.orig if isinstance(error, DBAPIError) else error
+    return DatabaseNotReadyError(
+        Trouble.WRONG_ROLE,
+        f"The role of DATABASE_URL may not do this ({driver}). {_OTHER_ROLE.format(role=role)}",
+    )
+
+
 async def require_privileges(database: Database, role: Role) -> None:
     """Raises DatabaseNotReadyError when the login lacks something that the role may do, and UnavailableError."""
     names, columns, privileges = zip(*_needed(role), strict=True)
     for row in await database.fetch(MISSING, names, columns, privileges):
         raise DatabaseNotReadyError(
             Trouble.WRONG_ROLE,
-            f"The role {row['login']} of DATABASE_URL lacks {row['missing']}, which this process needs. Let its "
-            f"DATABASE_URL name the role that ends with _{role}, or run `python -m runtime migrate` to grant it.",
+            f"The role {row['login']} of DATABASE_URL lacks {row['missing']}, which this process needs. "
+            f"{_OTHER_ROLE.format(role=role)}",
         )
 
 

@@ -20,7 +20,7 @@ from db.instrument_prices import PostgresInstrumentPrices
 from db.operator_actions import PostgresOperatorActions
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
-from db.privileges import require_privileges
+from db.privileges import require_privileges, wrong_role
 from db.readiness import DatabaseNotReadyError, Trouble, require_ready
 from db.roles import Role
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
@@ -94,18 +94,21 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
     `requests_only` orders are stored and canceled, and nothing that the venue reports is written.
 
     Raises SettingsError when the host of DATABASE_URL is unknown or the login is refused, DatabaseNotReadyError when
-    the tables are missing or too old.
+    the tables are missing or too old, or when what is done with it needs another role.
     """
     settings, role = process.settings, ROLE_OF_PROCESS.get(process.name)
-    async with open_pool(
-        settings.database_address,
-        application_name=f"fillwire {process.name} {os.getpid()}",  # Tells processes of one kind apart.
-        pool_max_connections=settings.database_pool_connections_max,
-        connect_timeout_seconds=settings.database_connect_timeout_seconds,
-        call_timeout_seconds=settings.database_call_timeout_seconds,
-        statement_timeout_seconds=settings.database_statement_timeout_seconds,
-        lock_timeout_seconds=settings.database_lock_timeout_seconds,
-    ) as database:
+    async with (
+        _telling_wrong_role(role or Role.OPERATOR),
+        open_pool(
+            settings.database_address,
+            application_name=f"fillwire {process.name} {os.getpid()}",  # Tells processes of one kind apart.
+            pool_max_connections=settings.database_pool_connections_max,
+            connect_timeout_seconds=settings.database_connect_timeout_seconds,
+            call_timeout_seconds=settings.database_call_timeout_seconds,
+            statement_timeout_seconds=settings.database_statement_timeout_seconds,
+            lock_timeout_seconds=settings.database_lock_timeout_seconds,
+        ) as database,
+    ):
         await _start_with(database, role, process)
         orders = PostgresOrderStore(
             database,
@@ -141,6 +144,17 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
             database=database,
             role=role,
         )
+
+
+@asynccontextmanager
+async def _telling_wrong_role(role: Role) -> AsyncIterator[None]:
+    """Raise DatabaseNotReadyError in place of a refusal of PostgreSQL that ends the process."""
+    try:
+        yield
+    except Exception as error:
+        if (told := wrong_role(error, role)) is None:
+            raise
+        raise told from error
 
 
 async def _require_usable(database: Database, role: Role | None) -> None:
