@@ -120,7 +120,6 @@ async def run(process: Process) -> None:
             await withdrawal.read_all_revocations()
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
         application = graphql_first(Starlette(routes=[*health, *routes]), routes)
-        process.telemetry.info("api_listening", host=settings.host, port=settings.port)
         await until_stopped(
             process,
             lambda: _serve(process, application, sockets),
@@ -237,6 +236,7 @@ async def _serve(process: Process, application: ASGIApp, sockets: OpenSockets) -
         stop_within_seconds=settings.stop_within_seconds - settings.api_drain_seconds - CLOSING_SECONDS,
         http_limits=http_limits(settings),
         websocket_limits=websocket_limits(settings),
+        opened=lambda: process.telemetry.info("api_listening", host=settings.host, port=settings.port),
         drain=drain,
         refused=lambda: process.telemetry.count(Metric.CONNECTIONS_REFUSED),
         malformed=lambda: process.telemetry.count(Metric.REQUESTS_MALFORMED),
