@@ -54,6 +54,7 @@ READ_BY_THEMSELVES = frozenset(
         "Account.openOrders",
         "Account.tradingHalted",
         "Account.lastOrderAt",
+        "Account.auditHead",
         "Viewer.openOrders",
         "Viewer.tradingHalted",
     }
