@@ -14,7 +14,7 @@ from uuid import UUID
 from broadcast.account_stream import AccountStream
 from broadcast.envelope import Message, MessageSigner
 from broadcast.followed_accounts import FollowedAccounts
-from broadcast.link import LINK_ERRORS, RedisLink, Subscribed, open_link
+from broadcast.link import LINK_ERRORS, Beat, RedisLink, Subscribed, open_link
 from broadcast.message_reader import MessageReader
 from broadcast.reread import Rereads
 from broadcast.retrying_change_log import RetryingChangeLog
@@ -78,6 +78,8 @@ class ChangeHub:
         self._asked_shards: frozenset[int] = frozenset()
         self._shards_changed = asyncio.Event()
         self.is_linked = False
+        self.link_error: Exception | None = None
+        """Why there is no link; None while there is one, and before the first."""
 
     @property
     def followed_accounts(self) -> int:
@@ -117,7 +119,7 @@ class ChangeHub:
             self._rereads.start(received.stream, Cause.GAP)
 
     async def keep_linked(self) -> None:
-        """Keep a link to Redis; after a loss wait longer and longer, until something was received on a link."""
+        """Keep a link to Redis; after a loss wait longer and longer, until a link has proved that it delivers."""
         delay = self._settings.reconnect_delay_seconds
         while True:
             error = await run_cancellable(self._follow_link())
@@ -170,8 +172,9 @@ class ChangeHub:
         in_a_row = 0
         while True:
             event = await link.read()
-            if not self.is_linked:
-                self.is_linked = True
+            # A sign of life proves nothing while subscriptions are asked for: they may be forbidden.
+            if not (self.is_linked or (isinstance(event, Beat) and self._asked_shards)):
+                self.is_linked, self.link_error = True, None
                 self._telemetry.info("hub_linked")
             if isinstance(event, Message):
                 self.receive(event)
@@ -187,8 +190,8 @@ class ChangeHub:
         """Follow the wanted shards and check the link, once a ping interval and whenever shards change."""
         while not was_cancelled():
             self._shards_changed.clear()
+            self._asked_shards = self._followed.wanted_shards()  # First: answers are judged by it.
             await link.check()
-            self._asked_shards = self._followed.wanted_shards()
             await link.listen_to(self._asked_shards)
             await _set_or_time_out(self._shards_changed, seconds=self._settings.ping_seconds)
 
@@ -226,14 +229,14 @@ class ChangeHub:
         return self._clock() >= since + pace
 
     def _note_loss(self, error: Exception, *, delay_seconds: float) -> None:
-        if self.is_linked:
+        if self.is_linked or self.link_error is None:
             self._telemetry.warning(
                 "hub_link_lost",
                 error=f"{type(error).__name__}: {error}",
                 delay_seconds=delay_seconds,
                 next="subscribers are served from the database until the link is back",
             )
-        self.is_linked = False
+        self.is_linked, self.link_error = False, error
         self._compare_soon.set()
 
     def _note_subscribers(self) -> None:

@@ -6,13 +6,16 @@ processes that seal at once do no harm; the lease only saves their work.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from db.database import Database, Row
 from domain.model.audit_chain import ChainHead, ChangeRecord, account_genesis
 from domain.ports.audit import AccountSeals, ChangeRange, NewSeal, SealedAccount
+from domain.services.batcher import Batcher
+
+HEADS_BATCH_MAX_ACCOUNTS = 256
+HEADS_QUEUE_MAX_CALLS = 4_096
 
 CHANGE_COLUMNS = ", ".join(f"c.{name}" for name in ChangeRecord._fields)
 
@@ -69,14 +72,25 @@ SELECT d.account_id FROM advanced AS d
 """
 
 
-@dataclass(frozen=True, slots=True)
 class PostgresAccountSeals(AccountSeals):
     """Seals in PostgreSQL."""
 
-    database: Database
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        # Concurrent calls share one query: a list of accounts asks for each of its rows.
+        self._heads: Batcher[str, ChainHead] = Batcher(
+            self._read_heads, batch_max_items=HEADS_BATCH_MAX_ACCOUNTS, queue_max_items=HEADS_QUEUE_MAX_CALLS
+        )
 
     async def lead(self, holder: UUID, *, lease: timedelta) -> bool:
         return bool(await self.database.fetch(LEAD, holder, lease))
+
+    async def head(self, account_id: str) -> ChainHead:
+        return await self._heads.submit(account_id)
+
+    async def _read_heads(self, account_ids: Sequence[str]) -> Sequence[ChainHead]:
+        heads = await self.heads(set(account_ids))
+        return [heads[account_id] for account_id in account_ids]
 
     async def heads(self, account_ids: Collection[str]) -> Mapping[str, ChainHead]:
         rows = await self.database.fetch(HEADS, list(account_ids))

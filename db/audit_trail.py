@@ -65,6 +65,12 @@ ACCOUNT = """
 SELECT coalesce((SELECT a.sequence FROM accounts AS a WHERE a.id = $1), 0) AS position, s.sequence, s.hash
 FROM (SELECT) AS one LEFT JOIN sealed_accounts AS s ON s.account_id = $1
 """
+IS_KNOWN = """
+SELECT FROM (SELECT) AS one WHERE EXISTS (SELECT FROM accounts AS a WHERE a.id = $1)
+    OR EXISTS (SELECT FROM sealed_accounts AS s WHERE s.account_id = $1)
+    OR EXISTS (SELECT FROM account_seals AS s WHERE s.account_id = $1)
+    OR EXISTS (SELECT FROM order_changes AS c WHERE c.account_id = $1)
+"""
 SEAL_BEFORE = """
 SELECT s.up_to_sequence AS sequence, s.hash FROM account_seals AS s
 WHERE s.account_id = $1 AND s.sealed_at < $2 ORDER BY s.up_to_sequence DESC LIMIT 1
@@ -95,6 +101,10 @@ class PostgresAuditTrail:
     """Reads the trail. Every method raises UnavailableError; memory is bounded by a page."""
 
     database: Database
+
+    async def is_known(self, account_id: str) -> bool:
+        """Return whether there is anything of the account."""
+        return bool(await self.database.fetch(IS_KNOWN, account_id))
 
     async def records(self, *, account_id: str | None, since: datetime | None) -> AsyncIterator[Record]:
         """Yield the records of every chain, or of one account's; with `since` only of what was stored from then on."""

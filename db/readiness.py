@@ -33,6 +33,7 @@ class Trouble(StrEnum):
     LOGIN_REFUSED = "login refused"
     NOT_MIGRATED = "not migrated"
     OTHER_PREFIX = "other prefix"
+    WRONG_ROLE = "wrong role"
 
 
 _SENTENCES: Mapping[Trouble, str] = {

@@ -95,8 +95,9 @@ def granting(names: Mapping[Role, str]) -> Iterator[str]:
     for table, roles in TABLE_ACCESS.items():
         yield f"REVOKE ALL ON TABLE {table} FROM {others}"
         for role, access in roles.items():
-            for privileges in _privileges(access):
-                yield f"GRANT {privileges} ON TABLE {table} TO {quoted(names[role])}"
+            for privilege, columns in privileges_of(access):
+                granted = privilege if columns is ALL else f"{privilege} ({', '.join(columns)})"
+                yield f"GRANT {granted} ON TABLE {table} TO {quoted(names[role])}"
     for function, callers in FUNCTIONS.items():
         yield f"REVOKE ALL ON FUNCTION {function} FROM {others}"
         for role in callers:
@@ -104,13 +105,12 @@ def granting(names: Mapping[Role, str]) -> Iterator[str]:
     yield "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC"
 
 
-def _privileges(access: Access) -> Iterator[str]:
-    columns: Mapping[str, Columns] = {"SELECT": access.select, "INSERT": access.insert, "UPDATE": access.update}
-    for privilege, of in columns.items():
-        if of:
-            yield privilege if of is ALL else f"{privilege} ({', '.join(of)})"
+def privileges_of(access: Access) -> Iterator[tuple[str, Columns]]:
+    """Yield each privilege and its columns; ALL: it is a privilege of the table."""
+    columns = {"SELECT": access.select, "INSERT": access.insert, "UPDATE": access.update}
+    yield from ((privilege, of) for privilege, of in columns.items() if of)
     if access.delete:
-        yield "DELETE"
+        yield "DELETE", ALL
 
 
 def quoted(name: str) -> str:

@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from runtime.commands.closed_output import run_until_output_closes
 from runtime.commands.operator_arguments import add_operators_commands
 from runtime.processes.lifecycle import run_process
 
@@ -24,9 +25,18 @@ PROCESSES = {
 def main(*, program: str = "fillwire") -> int:
     """Run the command of the command line and return its exit code; `program` is what the usage calls it."""
     parsed = _parser(program).parse_args()
+    if parsed.command not in PROCESSES or (parsed.command == "migrate" and parsed.print_roles):
+        return run_until_output_closes(lambda: _run_command(parsed))
+    gc.disable()  # Until it runs: imports make no garbage, and collections take a seventh of a start.
+    module = import_module(f"runtime.processes.{parsed.command}")
+    return run_process(parsed.command, module.run, requires=module.REQUIRES)
+
+
+def _run_command(parsed: argparse.Namespace) -> int:
+    """Run what is not a process: it prints, and ends."""
     if parsed.command == "settings":
         return int(import_module("runtime.commands.settings_table").show())
-    if parsed.command == "migrate" and parsed.print_roles:
+    if parsed.command == "migrate":
         return int(import_module("runtime.commands.role_script").show())
     if parsed.command == "alerts":
         return int(import_module("runtime.commands.alerts").test())
@@ -34,14 +44,10 @@ def main(*, program: str = "fillwire") -> int:
         module = import_module("runtime.commands.instruments")
         run = module.sync if parsed.action == "sync" else module.importing(parsed.file)
         return run_process("instruments", run, requires=module.REQUIRES)
-    if parsed.command in {"trading", "limits", "tokens"}:
-        module = import_module("runtime.commands.operator_commands")
-        return run_process(parsed.command, module.command(parsed), requires=module.REQUIRES)
     if parsed.command == "audit":
         return int(import_module("runtime.commands.audit").run(parsed))
-    gc.disable()  # Until it runs: imports make no garbage, and collections take a seventh of a start.
-    module = import_module(f"runtime.processes.{parsed.command}")
-    return run_process(parsed.command, module.run, requires=module.REQUIRES)
+    module = import_module("runtime.commands.operator_commands")
+    return run_process(parsed.command, module.command(parsed), requires=module.REQUIRES)
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

@@ -55,6 +55,9 @@ class AccountSeals(Protocol):
     async def lead(self, holder: UUID, *, lease: timedelta) -> bool:
         """Acquire or extend the lease of the process that seals; return False while another process holds it."""
 
+    async def head(self, account_id: str) -> ChainHead:
+        """Return the account's head, its genesis before the first seal; concurrent calls are read together."""
+
     async def heads(self, account_ids: Collection[str]) -> Mapping[str, ChainHead]:
         """Return the head of each account, its genesis for one of which nothing is sealed."""
 

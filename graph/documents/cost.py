@@ -55,6 +55,7 @@ READ_BY_THEMSELVES = frozenset(
         "Account.tradingHalted",
         "Account.lastOrderAt",
         "Viewer.auditHead",
+        "Account.auditHead",
         "Viewer.openOrders",
         "Viewer.tradingHalted",
     }

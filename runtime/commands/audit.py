@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -17,12 +18,15 @@ from domain.model.audit_records import Chain, Record
 from domain.model.audit_verification import Finding, FindingKind, TrailVerifier, read_heads
 from domain.model.errors import FillwireError
 from domain.model.operator_actions import moment_text
-from runtime.processes.lifecycle import EXIT_BAD_SETTINGS, EXIT_FAILED, Process, ProcessMain, run_process, utc_now
+from runtime.commands.closed_output import is_closed_output
+from runtime.processes.lifecycle import EXIT_FAILED, Process, ProcessMain, run_process, utc_now
 from runtime.resources.database import open_database
 
 REQUIRES = ("database_url",)
 FORMAT = "fillwire/audit-export/1"
 PROGRESS_EVERY_SECONDS = 5.0
+EXIT_NOT_VERIFIED = 3
+"""Nothing was found, and not everything could be looked at. 1 is kept for what is wrong with the trail."""
 
 
 class TrailBrokenError(FillwireError):
@@ -33,20 +37,41 @@ class UnreadableFileError(FillwireError):
     """A line of a file is not a record of an export."""
 
 
+class UnknownAccountError(FillwireError):
+    """The trail holds nothing of the account."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"The audit trail holds nothing of {account_id}: is that the account's id?")
+
+
 def run(parsed: argparse.Namespace) -> int:
-    """Run `verify` or `export` and return the exit code: 1 when something is wrong with the trail."""
+    """Run `verify` or `export` and return the exit code; of `verify`: 1 when something is wrong with the trail,
+    EXIT_NOT_VERIFIED when nothing was found in what could be read, and not everything could."""
     output = sys.stdout
-    if parsed.action == "verify" and parsed.file is not None:
-        return _verify_file(parsed, output)
-    main = _verifying(parsed, output) if parsed.action == "verify" else _exporting(parsed, output)
-    # What is printed is for other programs: the log goes to stderr.
-    with redirect_stdout(sys.stderr):
-        return run_process("audit", main, requires=REQUIRES)
-
-
-def _verify_file(parsed: argparse.Namespace, output: TextIO) -> int:
-    """Verify an exported file, without a database."""
+    if parsed.action == "export":
+        return _run(_exporting(parsed, output))
     report = _Report(output, as_json=parsed.json)
+    exit_code = _verify_file(parsed, report) if parsed.file is not None else _run(_verifying(parsed, report))
+    if report.findings:
+        return EXIT_FAILED
+    return EXIT_NOT_VERIFIED if exit_code == EXIT_FAILED else exit_code
+
+
+def _run(main: ProcessMain) -> int:
+    """Run it as a process. What is printed is for other programs: the log goes to stderr."""
+    with redirect_stdout(sys.stderr):
+        try:
+            return run_process("audit", main, requires=REQUIRES)
+        except Exception as error:
+            if is_closed_output(error):
+                raise
+            # What the interpreter would do, but for its exit code.
+            sys.excepthook(type(error), error, error.__traceback__)
+            return EXIT_FAILED
+
+
+def _verify_file(parsed: argparse.Namespace, report: "_Report") -> int:
+    """Verify an exported file, without a database."""
     try:
         verifier = TrailVerifier(exported=_exported_heads(parsed.heads))
         for record in _read_records(parsed.file):
@@ -54,20 +79,22 @@ def _verify_file(parsed: argparse.Namespace, output: TextIO) -> int:
             report.show_progress(verifier)
     except UnreadableFileError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command's output
-        return EXIT_BAD_SETTINGS
+        return EXIT_FAILED
     report.add(verifier.finish())
     report.finish(verifier)
-    return EXIT_FAILED if report.findings else 0
+    return 0
 
 
-def _verifying(parsed: argparse.Namespace, output: TextIO) -> ProcessMain:
+def _verifying(parsed: argparse.Namespace, report: "_Report") -> ProcessMain:
     async def run(process: Process) -> None:
         exported = _exported_heads(parsed.heads)
         if parsed.account is not None:
             exported = {chain: heads for chain, heads in exported.items() if chain == parsed.account}
-        verifier, report = TrailVerifier(exported=exported), _Report(output, as_json=parsed.json)
+        verifier = TrailVerifier(exported=exported)
         async with open_database(process) as database:
             trail = PostgresAuditTrail(database.database)
+            if not exported:  # An account whose head was exported must be there.
+                await _require_known(trail, parsed.account)
             async for record in trail.records(account_id=parsed.account, since=parsed.since):
                 report.add(verifier.take(record))
                 report.show_progress(verifier)
@@ -79,10 +106,16 @@ def _verifying(parsed: argparse.Namespace, output: TextIO) -> ProcessMain:
     return run
 
 
+async def _require_known(trail: PostgresAuditTrail, account_id: str | None) -> None:
+    if account_id is not None and not await trail.is_known(account_id):
+        raise UnknownAccountError(account_id)
+
+
 def _exporting(parsed: argparse.Namespace, stdout: TextIO) -> ProcessMain:
     async def run(process: Process) -> None:
         async with open_database(process) as database:
             trail = PostgresAuditTrail(database.database)
+            await _require_known(trail, parsed.account)
             with _opened(parsed.output, stdout) as output:
                 records = (
                     trail.heads(account_id=parsed.account)
@@ -107,20 +140,25 @@ async def _write(records: AsyncIterator[Record], output: TextIO) -> None:
 
 @contextmanager
 def _opened(path: Path | None, stdout: TextIO) -> Iterator[TextIO]:
-    """Open the file, or yield stdout. A file has its name only once it is complete."""
+    """Open the file, for its owner alone, or yield stdout. A file has its name only once it is complete."""
     if path is None:
         yield stdout
         stdout.flush()
         return
     unfinished = path.with_name(f"{path.name}.part")
     try:
-        with unfinished.open("w", encoding="utf-8") as output:
+        unfinished.unlink(missing_ok=True)
+        with open(unfinished, "x", encoding="utf-8", opener=_private) as output:
             yield output
         unfinished.replace(path)
     except OSError as error:
         raise UnreadableFileError(f"{path} cannot be written: {error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _line(record: Record) -> str:

@@ -62,7 +62,10 @@ def _add_limits(limits: argparse.ArgumentParser) -> None:
 def _add_audit(audit: argparse.ArgumentParser) -> None:
     actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
     verify = _action(
-        actions, "verify", "find altered, deleted and truncated rows of the audit trail; exit code 1 when there are any"
+        actions,
+        "verify",
+        "find altered, deleted and truncated rows of the audit trail; exit code 1 when there are any, 3 when the "
+        "database or a file cannot be read",
     )
     verify.add_argument(
         "--heads", type=Path, action="append", metavar="FILE", help="heads that were exported before; may be repeated"
@@ -71,7 +74,12 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
     verify.add_argument("--json", action="store_true", help="print findings and the summary as JSON lines")
     export = _action(actions, "export", "write the audit trail as JSON lines, for verification on another machine")
     export.add_argument("--heads", action="store_true", help="only the heads of the chains, to be kept elsewhere")
-    export.add_argument("--output", type=Path, metavar="FILE", help="the file to write; without it: stdout")
+    export.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the file to write, which its owner alone may read; without it: stdout",
+    )
     export.add_argument("--json", action="store_true", help="JSON lines, as without it")
     for parser in (verify, export):
         _add_account(parser, "every account, and what operators did")

@@ -96,7 +96,8 @@ async def _set(resources: OperatorResources, asked: argparse.Namespace) -> Itera
 
 async def _clear(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
     were_there = await resources.control.clear_limits(asked.account, actor=_actor(asked), reason=asked.reason)
-    return [] if were_there else [f"There were no limits of {asked.account or EVERYBODY}."]
+    whose = asked.account or EVERYBODY
+    return [f"The limits of {whose} are cleared." if were_there else f"There were no limits of {whose}."]
 
 
 async def _price(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+from redis.exceptions import NoPermissionError
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -31,7 +32,7 @@ from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
 from runtime.resources.accepted_tokens import make_accepted_tokens
 from runtime.resources.database import open_database
-from runtime.resources.redis import open_redis
+from runtime.resources.redis import open_redis, redis_trouble
 from runtime.resources.token_keys import open_token_keys
 from runtime.server.http_connections import HttpLimits
 from runtime.server.listening import allow_open_files
@@ -103,7 +104,13 @@ async def run(process: Process) -> None:
             clock=utc_now,
             settings=graph_settings(settings),
         )
-        checks = {"database": database.check, "redis": redis.check, **token_keys.checks}
+
+        async def check_redis() -> None:
+            await redis.check()
+            if isinstance(hub.link_error, NoPermissionError):
+                raise redis_trouble(hub.link_error)
+
+        checks = {"database": database.check, "redis": check_redis, **token_keys.checks}
         health = health_routes(process, checks=checks) if settings.is_development else ()
         sockets = OpenSockets(services.settings, services.telemetry)
         withdrawal = TokenWithdrawal(accepted=accepted, cache=tokens, sockets=sockets)
@@ -113,7 +120,6 @@ async def run(process: Process) -> None:
             await withdrawal.read_all_revocations()
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
         application = graphql_first(_without_redirects([*health, *routes]), routes, root_path=settings.root_path)
-        process.telemetry.info("api_listening", host=settings.host, port=settings.port)
         await until_stopped(
             process,
             lambda: _serve(process, application, sockets),
@@ -238,6 +244,7 @@ async def _serve(process: Process, application: ASGIApp, sockets: OpenSockets) -
         stop_within_seconds=settings.stop_within_seconds - settings.api_drain_seconds - CLOSING_SECONDS,
         http_limits=http_limits(settings),
         websocket_limits=websocket_limits(settings),
+        opened=lambda: process.telemetry.info("api_listening", host=settings.host, port=settings.port),
         drain=drain,
         refused=lambda: process.telemetry.count(Metric.CONNECTIONS_REFUSED),
         malformed=lambda: process.telemetry.count(Metric.REQUESTS_MALFORMED),

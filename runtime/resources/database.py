@@ -22,7 +22,9 @@ from db.instrument_prices import PostgresInstrumentPrices
 from db.operator_actions import PostgresOperatorActions
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
+from db.privileges import require_privileges, wrong_role
 from db.readiness import DatabaseNotReadyError, Trouble, require_ready
+from db.roles import Role
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.token_revocations import PostgresTokenRevocations
 from db.trading_halts import PostgresTradingHalts
@@ -34,6 +36,10 @@ from runtime.observability.health import NotReadyError
 from runtime.processes.crash_points import crashing
 from runtime.processes.lifecycle import Process
 from runtime.settings import SettingsError
+
+ROLE_OF_PROCESS = {"api": Role.API, "worker": Role.WORKER, "ingest": Role.INGEST}
+"""What runs all the time says at once that it has the wrong login. Commands try: a halt must not fail for a privilege
+that it does not use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +66,13 @@ class DatabaseResources:
     revocations: PostgresTokenRevocations
     installation: PostgresInstallation
     database: Database
+    role: Role | None
 
     async def check(self) -> None:
-        """Raise NotReadyError when PostgreSQL does not answer, is not migrated, or has another prefix."""
+        """Raise NotReadyError when PostgreSQL does not answer, is not migrated, has another prefix, or is logged in to
+        with a role that may not do what this process does."""
         try:
-            await require_ready(self.database)
+            await _require_usable(self.database, self.role)
             await self.installation.prefixes()
         except DatabaseNotReadyError as error:
             raise NotReadyError(error.trouble, str(error)) from error
@@ -89,20 +97,23 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
     `requests_only` orders are stored and canceled, and nothing that the venue reports is written.
 
     Raises SettingsError when the host of DATABASE_URL is unknown or the login is refused, DatabaseNotReadyError when
-    the tables are missing or too old.
+    the tables are missing or too old, or when what is done with it needs another role.
     """
-    settings = process.settings
-    async with open_pool(
-        settings.database_address,
-        application_name=f"fillwire {process.name} {os.getpid()}",  # Tells processes of one kind apart.
-        pool_max_connections=settings.database_pool_connections_max,
-        connect_timeout_seconds=settings.database_connect_timeout_seconds,
-        call_timeout_seconds=settings.database_call_timeout_seconds,
-        statement_timeout_seconds=settings.database_statement_timeout_seconds,
-        lock_timeout_seconds=settings.database_lock_timeout_seconds,
-        statement_cache_statements=settings.database_statement_cache,
-    ) as database:
-        await _require_usable(database, process)
+    settings, role = process.settings, ROLE_OF_PROCESS.get(process.name)
+    async with (
+        _telling_wrong_role(role or Role.OPERATOR),
+        open_pool(
+            settings.database_address,
+            application_name=f"fillwire {process.name} {os.getpid()}",  # Tells processes of one kind apart.
+            pool_max_connections=settings.database_pool_connections_max,
+            connect_timeout_seconds=settings.database_connect_timeout_seconds,
+            call_timeout_seconds=settings.database_call_timeout_seconds,
+            statement_timeout_seconds=settings.database_statement_timeout_seconds,
+            lock_timeout_seconds=settings.database_lock_timeout_seconds,
+            statement_cache_statements=settings.database_statement_cache,
+        ) as database,
+    ):
+        await _start_with(database, role, process)
         orders = PostgresOrderStore(
             database,
             venue=AlpacaVenue.name,
@@ -136,13 +147,32 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
             revocations=PostgresTokenRevocations(database),
             installation=PostgresInstallation(database, expected=settings.installation_prefix),
             database=database,
+            role=role,
         )
 
 
-async def _require_usable(database: Database, process: Process) -> None:
-    """Raise what only a person can fix; what may pass by itself is an outage, in which the process starts and waits."""
+@asynccontextmanager
+async def _telling_wrong_role(role: Role) -> AsyncIterator[None]:
+    """Raise DatabaseNotReadyError in place of a refusal of PostgreSQL that ends the process."""
     try:
-        await require_ready(database)
+        yield
+    except Exception as error:
+        if (told := wrong_role(error, role)) is None:
+            raise
+        raise told from error
+
+
+async def _require_usable(database: Database, role: Role | None) -> None:
+    await require_ready(database)
+    if role is not None:
+        await require_privileges(database, role)
+
+
+async def _start_with(database: Database, role: Role | None, process: Process) -> None:
+    """Raise what only a person can fix; what may pass by itself is an outage, in which the process starts and waits.
+    So is a wrong role: the grants of a migration that still runs may be missing."""
+    try:
+        await _require_usable(database, role)
     except DatabaseNotReadyError as error:
         if error.trouble is Trouble.NOT_MIGRATED:
             raise

@@ -44,10 +44,7 @@ class RedisResources:
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 await self.queue.check()
         except Exception as error:
-            what = "cannot be reached" if (trouble := trouble_of(error)) == UNREACHABLE else f"is {trouble}"
-            said = f"{type(error).__name__}: {error}"
-            advice = "Start it, or correct it, the rights of its user, or REDIS_URL."
-            raise NotReadyError(trouble, f"Redis {what}: {said}. {advice}") from error
+            raise redis_trouble(error) from error
         if reason := self.queue.outage.reason or (DENIED if self.wake_ups.is_denied() else None):
             sentence = f"The job queue does not work: {reason}. See job_queue_failing or wake_up_failed in the log."
             raise NotReadyError(reason, sentence)
@@ -87,6 +84,13 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
             wake_ups=crashing(wake_ups, settings.crash_at),
             publisher=crashing(publisher, settings.crash_at),
         )
+
+
+def redis_trouble(error: Exception) -> NotReadyError:
+    """Return why Redis cannot be worked with, and what to do."""
+    what = "cannot be reached" if (trouble := trouble_of(error)) == UNREACHABLE else f"is {trouble}"
+    advice = "Start it, or correct it, the rights of its user (deploy/redis), or REDIS_URL."
+    return NotReadyError(trouble, f"Redis {what}: {type(error).__name__}: {error}. {advice}")
 
 
 def _queue_redis(settings: Settings) -> Redis:

@@ -27,6 +27,10 @@ async def nothing_to_drain() -> None:
     """Do nothing: for an application without connections to drain."""
 
 
+def nothing_to_say() -> None:
+    """Do nothing: for an application that does not tell that it listens."""
+
+
 def nothing_to_count() -> None:
     """Do nothing: for an application that does not count what is refused."""
 
@@ -41,11 +45,14 @@ async def serve(
     stop_within_seconds: float,
     http_limits: HttpLimits,
     websocket_limits: WebSocketLimits | None = None,
+    opened: Callable[[], None] = nothing_to_say,
     drain: Callable[[], Awaitable[None]] = nothing_to_drain,
     refused: Callable[[], None] = nothing_to_count,
     malformed: Callable[[], None] = nothing_to_count,
 ) -> None:
     """Serve until cancelled; then drain, accept no more, and finish what is open within the bound.
+
+    `opened` is called once clients can connect.
 
     While it drains it serves as before. Without `websocket_limits` there are no websockets. `refused` is called for
     each connection beyond `http_limits`, `malformed` for each request that HTTP does not allow. Raises SettingsError
@@ -55,6 +62,7 @@ async def serve(
     listening = listen(
         host=host, port=port, setting=port_setting, host_setting=host_setting, backlog=pace or BACKLOG_CONNECTIONS
     )
+    opened()
     answering = _AnswersCancelled(application)
     options: dict[str, Any] = {
         "loop": "none",

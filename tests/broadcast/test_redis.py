@@ -4,14 +4,14 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from broadcast.envelope import Message
 from broadcast.messages import decode
@@ -32,6 +32,7 @@ from tests.support.signed_messages import SIGNER
 WITHIN_SECONDS = 20.0
 SMALL_BUFFER_BYTES = 65_536
 BRISK = PublisherSettings(connect_timeout_seconds=0.5, send_timeout_seconds=0.3, flush_timeout_seconds=2)
+MAY_PING = ("nocommands", "+ping", "+client|setinfo", "+select")
 ORDER = a_snapshot()
 OTHER = a_snapshot(2, account_id="acme")
 # As UNHURRIED, but with the pace of a process that has lost its link.
@@ -381,3 +382,51 @@ async def test_a_password_that_is_wrong_is_a_link_that_does_not_come(redis_url: 
         await subscriber.has(2)
 
         assert not listening.hub.is_linked
+
+
+@asynccontextmanager
+async def a_user_who_may_not_subscribe(redis_url: str) -> AsyncIterator[str]:
+    """The URL of one who may ping, and nothing else."""
+    async with Redis.from_url(redis_url) as redis:
+        await redis.execute_command("ACL", "SETUSER", "mute", "on", ">secret", "&*", *MAY_PING)  # type: ignore[no-untyped-call] # untyped in the library
+        try:
+            yield f"redis://mute:secret@{redis_url.rpartition('@')[2]}"
+        finally:
+            await redis.execute_command("ACL", "DELUSER", "mute")  # type: ignore[no-untyped-call] # untyped in the library
+
+
+async def test_a_link_that_may_not_subscribe_is_no_link_and_is_opened_less_and_less_often(redis_url: str) -> None:
+    log = ChangeHistory()
+    settings = replace(QUICK, reconnect_delay_max_seconds=3_600)
+    async with (
+        a_user_who_may_not_subscribe(redis_url) as mute,
+        a_feed(log, redis_url=mute, settings=settings) as listening,
+        following(listening) as subscriber,
+    ):
+        await eventually(lambda: listening.hub.link_error is not None, within_seconds=WITHIN_SECONDS)
+        log.append(ORDER)
+        await subscriber.has(2)
+        async with Redis.from_url(redis_url) as redis:
+
+            async def refusals() -> int:
+                return sum(int(entry["count"]) for entry in await redis.acl_log() if entry["username"] == "mute")
+
+            began = asyncio.get_running_loop().time()
+            await eventually(lambda: _at_least(refusals, 5), within_seconds=WITHIN_SECONDS)
+            took = asyncio.get_running_loop().time() - began
+
+    assert isinstance(listening.hub.link_error, NoPermissionError)
+    assert not listening.hub.is_linked
+    # It may be linked once, before the first follower asks for a shard.
+    assert len(listening.telemetry.said("hub_linked")) <= 1
+    assert 1 <= len(listening.telemetry.said("hub_link_lost")) <= 2
+    assert took > 4 * settings.reconnect_delay_seconds
+
+
+async def test_a_link_without_subscriptions_is_one_once_a_ping_is_answered(redis_url: str) -> None:
+    async with a_feed(ChangeHistory(), redis_url=redis_url) as listening:
+        await eventually(lambda: listening.hub.is_linked, within_seconds=WITHIN_SECONDS)
+
+
+async def _at_least(count: Callable[[], Awaitable[int]], wanted: int) -> bool:
+    return await count() >= wanted

@@ -140,6 +140,8 @@ async def test_what_is_committed_is_unsealed_until_a_seal_covers_it(adapters: Ad
     assert (set(sealed), set(again)) == ({"bob"}, set())
     assert [one.account_id for one in await adapters.seals.unsealed(limit=10)] == ["alice"]
     assert await adapters.seals.heads(["alice", "bob"]) == {"alice": account_genesis("alice"), "bob": head}
+    together = await asyncio.gather(*(adapters.seals.head(account_id) for account_id in ("bob", "alice", "bob")))
+    assert together == [head, account_genesis("alice"), head]
 
 
 @pytest.mark.parametrize("limit", [1, 2])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from domain.model.audit_chain import ChainHead, account_genesis
 from graph.settings import GraphSettings
 from tests.support.api_server import ALL_SCOPES, Api, Json, running_api, token
 from tests.support.api_world import World
@@ -175,8 +176,17 @@ async def test_the_viewer_shows_the_accounts_of_the_token_in_its_order(api: Api)
     assert (await api.data(found, bearer=naming(*BOTH)))["nodes"] == [{"id": "acc_alice"}, {"id": "acc_bob"}, None]
 
 
+async def test_the_head_of_each_account_of_a_token_is_shown(api: Api) -> None:
+    api.world.seals.sealed["alice"] = [ChainHead(3, "ab" * 32)]
+
+    accounts = (await api.data("{ viewer { accounts { auditHead } } }", bearer=naming(*BOTH)))["viewer"]["accounts"]
+
+    heads = {"alice": "ab" * 32, "bob": account_genesis("bob").hash}
+    assert [each["auditHead"] for each in accounts] == [heads[account] for account in BOTH]
+
+
 async def test_who_may_only_place_learns_nothing_more_of_the_accounts(api: Api) -> None:
-    for field in ("openOrders", "tradingHalted", "lastOrderAt", "limits { setAt }"):
+    for field in ("openOrders", "tradingHalted", "lastOrderAt", "auditHead", "limits { setAt }"):
         document = f"{{ viewer {{ accounts {{ {field} }} }} }}"
         answer = await api.answer(document, bearer=naming(*BOTH, scopes=("orders:place",)))
 

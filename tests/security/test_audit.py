@@ -462,4 +462,4 @@ async def test_an_export_is_verified_on_another_machine_and_convicts_a_truncated
         ["altered: changes of account 'alice', sequence 1 to 3", "Links verified: 23, chains: 3, findings: 1"],
     )
     forged.write_bytes(exported.read_bytes()[:-5])
-    assert verify_file(forged)[0] == 2
+    assert verify_file(forged)[0] == 3

@@ -30,6 +30,13 @@ class Account(Node):
     async def last_order_at(self, info: Info) -> datetime | None:
         return await info.context.services.accounts.last_order_at(_readable(self, info))
 
+    @described(
+        "Head of its hash chain: the hash behind its newest change that is sealed, SHA-256 in hexadecimal. It seals "
+        "every change up to that one; changes are sealed a second or two after they happen."
+    )
+    async def audit_head(self, info: Info) -> str:
+        return (await info.context.services.seals.head(_readable(self, info))).hash
+
     @described("The pre-trade limits that hold for it.")
     async def limits(self, info: Info) -> AccountLimits:
         found = await info.context.services.control.book.limits_of(_readable(self, info), fresh=True)

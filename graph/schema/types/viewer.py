@@ -44,9 +44,7 @@ class Viewer:
         "Of a token that names several accounts, or none, the error ACCOUNT_REQUIRED."
     )
     async def audit_head(self, info: Info) -> str:
-        account_id = _own_account(info).account_id
-        heads = await info.context.services.seals.heads([account_id])
-        return heads[account_id].hash
+        return await _own_account(info).audit_head(info)
 
 
 def viewer_from(bearer: Bearer) -> Viewer:

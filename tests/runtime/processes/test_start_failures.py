@@ -196,7 +196,13 @@ async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
         port = str(taken.getsockname()[1])
         environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url, setting: port}
 
-        assert await says(name, environment, f"{setting}: cannot listen", port, "in use") == BAD_SETTINGS
+        async with ended(name, environment) as process:
+            text = "\n".join(process.output)
+
+    assert all(word in process.output[-1] for word in (f"{setting}: cannot listen", port, "in use")), text
+    assert "Traceback" not in text, text
+    assert setting != "PORT" or "api_listening" not in text, text
+    assert process.exit_code == BAD_SETTINGS
 
 
 async def test_an_address_for_the_probes_that_is_not_ours_is_told_with_its_setting(

@@ -72,6 +72,9 @@ class MemoryAccountSeals:
         self.holder, self.lease_until = holder, now + lease
         return True
 
+    async def head(self, account_id: str) -> ChainHead:
+        return (await self.heads([account_id]))[account_id]
+
     async def heads(self, account_ids: Collection[str]) -> Mapping[str, ChainHead]:
         return {account_id: self._head(account_id) for account_id in account_ids}
 
