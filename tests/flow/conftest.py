@@ -19,6 +19,14 @@ async def migrated_template(postgres_server: PostgresServer, valkey_server: Test
     return url
 
 
+@pytest.fixture(scope="module")
+async def module_database_url(postgres_server: PostgresServer, migrated_template: str) -> AsyncIterator[str]:
+    """A fresh database with tables and instruments for all tests of a file."""
+    url = await postgres_server.create_database(template=migrated_template)
+    yield url
+    await postgres_server.drop_database(url)
+
+
 @pytest.fixture(scope="session")
 async def system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str

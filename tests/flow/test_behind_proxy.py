@@ -51,13 +51,13 @@ class Front:
 
 @pytest.fixture(scope="module")
 async def fronts(
-    kept_database_url: str, valkey_server: TestServer, tmp_path_factory: pytest.TempPathFactory
+    module_database_url: str, valkey_server: TestServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[str, Front]]:
     """One API on every address of this machine behind both servers of one nginx."""
     program = debian_program("nginx")
     settings = {"ROOT_PATH": ROOT, "HOST": "::", "FILLWIRE_ENV": "development"}
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/3"
-    async with open_system(database_url=kept_database_url, redis_url=redis_url, settings=settings) as system:
+    async with open_system(database_url=module_database_url, redis_url=redis_url, settings=settings) as system:
         await system.start("api")
         async with _nginx(program, tmp_path_factory.mktemp("nginx"), api=system.ports["api"]) as ports:
             yield {name: Front(system, f"http://127.0.0.1:{port}{ROOT}") for name, port in ports.items()}

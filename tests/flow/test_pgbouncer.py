@@ -37,7 +37,7 @@ async def system(database_url: str, redis_url: str) -> AsyncIterator[System]:
 
 
 async def test_orders_are_stored_filled_and_followed_through_a_pooler(
-    system: System, postgres_server: PostgresServer
+    system: System, postgres_server: PostgresServer, database_url: str
 ) -> None:
     seen: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     async with system.socket(account=ACCOUNT) as socket:
@@ -59,14 +59,16 @@ async def test_orders_are_stored_filled_and_followed_through_a_pooler(
         assert "[error]" not in text
     assert await _setting(system, "statement_timeout") == "5s"
     assert await _setting(system, "jit") == "off"
-    assert 0 < await _server_connections(postgres_server) <= POOL_CONNECTIONS * len(HEADS)
+    assert 0 < await _server_connections(postgres_server, database_url) <= POOL_CONNECTIONS * len(HEADS)
 
 
-async def _server_connections(server: PostgresServer) -> int:
+async def _server_connections(server: PostgresServer, database_url: str) -> int:
+    """The connections of our processes to that database."""
     connection = await asyncpg.connect(server.url)
     try:
         count: int = await connection.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'fillwire %'"
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'fillwire %' AND datname = $1",
+            database_url.rpartition("/")[2],
         )
     finally:
         await connection.close()

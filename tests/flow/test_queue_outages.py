@@ -91,7 +91,7 @@ class Worked:
 
 
 @pytest.fixture(scope="module")
-async def worked(kept_database_url: str, valkey_server: TestServer) -> AsyncIterator[Worked]:
+async def worked(module_database_url: str, valkey_server: TestServer) -> AsyncIterator[Worked]:
     """A worker whose user may not ask Redis what it is (INFO), as at some providers."""
     parts = urlsplit(valkey_server.url.rsplit("/", 1)[0] + "/4")
     limited = urlunsplit(parts._replace(netloc=f"{USER}:{PASSWORD.replace(' ', '%20')}@{parts.netloc.split('@')[-1]}"))
@@ -107,7 +107,7 @@ async def worked(kept_database_url: str, valkey_server: TestServer) -> AsyncIter
         )
         async with (
             proxied(limited) as (proxy, there),
-            open_system(database_url=kept_database_url, redis_url=there, settings=DEQUEUE) as system,
+            open_system(database_url=module_database_url, redis_url=there, settings=DEQUEUE) as system,
         ):
             await system.start("api", "worker")
             yield Worked(system=system, proxy=proxy, redis=redis)

@@ -38,14 +38,14 @@ async def unix_socket(valkey_server: TestServer) -> AsyncIterator[Path]:
 
 @pytest.mark.parametrize("form", ["unix", "options"])
 async def test_orders_are_woken_for_and_followed(
-    form: str, kept_database_url: str, valkey_server: TestServer, unix_socket: Path
+    form: str, database_url: str, valkey_server: TestServer, unix_socket: Path
 ) -> None:
     login = urlsplit(valkey_server.url).netloc.rpartition("@")[0]
     redis_url = {
         "unix": f"unix://{login}@{unix_socket}?db={NUMBER}",
         "options": f"{valkey_server.url.rsplit('/', 1)[0]}/{NUMBER}?protocol=3&decode_responses=true&max_connections=1",
     }[form]
-    async with open_system(database_url=kept_database_url, redis_url=redis_url) as system:
+    async with open_system(database_url=database_url, redis_url=redis_url) as system:
         await system.start("api", "worker")
         async with system.socket(account=form) as socket:
             updates = await socket.subscribe(FOLLOW)
