@@ -79,7 +79,7 @@ class Rereads:
             stream.jump(await self._log.position(stream.account_id))
             return True
         stream.receive(page, newest=0)
-        if (stream.position, stream.newest) != (position, newest):
+        if stream.position != position:
             return True
         self._telemetry.count(Metric.POSITIONS_AHEAD, cause="announced")
         self._telemetry.warning(
@@ -89,5 +89,7 @@ class Rereads:
             stored=position,
             next="not believed: a change is stored before it is announced",
         )
-        stream.forget_unproved()
+        if stream.newest == newest:
+            # What was announced during the read may be stored by now: it is read after the pause.
+            stream.forget_unproved()
         return False
