@@ -207,5 +207,9 @@ async def _has_orders(system: System, count: int) -> bool:
 
 
 async def _is_unready(system: System) -> bool:
-    async with system.session.get(f"{system.probes_url('api')}/readyz") as response:
-        return response.status == 503
+    """Whether a balancer would send nothing more: 503, or nobody listens on the port of the probes any more."""
+    try:
+        async with system.session.get(f"{system.probes_url('api')}/readyz") as response:
+            return response.status == 503
+    except aiohttp.ClientConnectorError:
+        return True
