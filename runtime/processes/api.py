@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from broadcast.feed import HubFeed
-from broadcast.hub import open_hub
+from broadcast.hub import ChangeHub, open_hub
 from broadcast.settings import HubSettings
 from domain.model.errors import UnavailableError
 from domain.ports.telemetry import Metric
@@ -31,8 +31,8 @@ from jobs.periodic import repeat
 from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
 from runtime.resources.accepted_tokens import make_accepted_tokens
-from runtime.resources.database import open_database
-from runtime.resources.redis import open_redis, redis_trouble
+from runtime.resources.database import DatabaseResources, open_database
+from runtime.resources.redis import RedisResources, open_redis, redis_trouble
 from runtime.resources.token_keys import open_token_keys
 from runtime.server.http_connections import HttpLimits
 from runtime.server.listening import allow_open_files
@@ -71,39 +71,7 @@ async def run(process: Process) -> None:
                 telemetry=process.telemetry,
             )
         )
-        services = Services(
-            placement=Placement(
-                orders=database.orders,
-                reader=database.reader,
-                catalog=database.catalog,
-                limit_book=database.limit_book,
-                accounts=make_account_check(process, database),
-                prices=database.prices,
-                installation=database.installation,
-                publisher=redis.publisher,
-                wake_ups=redis.wake_ups,
-                telemetry=process.telemetry,
-                clock=utc_now,
-                new_id=new_id,
-            ),
-            cancellation=Cancellation(
-                orders=database.orders,
-                reader=database.reader,
-                recording=make_recording(process, database, redis),
-                wake_ups=redis.wake_ups,
-            ),
-            control=make_trading_control(process, database),
-            actions=database.actions,
-            seals=database.seals,
-            revocation=make_token_revocation(process, database),
-            reader=database.reader,
-            accounts=database.accounts,
-            catalog=database.catalog,
-            feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),
-            telemetry=process.telemetry,
-            clock=utc_now,
-            settings=graph_settings(settings),
-        )
+        services = _services(process, database, redis, hub)
 
         async def check_redis() -> None:
             await redis.check()
@@ -128,6 +96,43 @@ async def run(process: Process) -> None:
                 withdrawal.read_revocations, every=READ_EVERY, name="revocations", telemetry=process.telemetry
             ),
         )
+
+
+def _services(process: Process, database: DatabaseResources, redis: RedisResources, hub: ChangeHub) -> Services:
+    """Return what resolvers work with."""
+    return Services(
+        placement=Placement(
+            orders=database.orders,
+            reader=database.reader,
+            catalog=database.catalog,
+            limit_book=database.limit_book,
+            accounts=make_account_check(process, database),
+            prices=database.prices,
+            installation=database.installation,
+            publisher=redis.publisher,
+            wake_ups=redis.wake_ups,
+            telemetry=process.telemetry,
+            clock=utc_now,
+            new_id=new_id,
+        ),
+        cancellation=Cancellation(
+            orders=database.orders,
+            reader=database.reader,
+            recording=make_recording(process, database, redis),
+            wake_ups=redis.wake_ups,
+        ),
+        control=make_trading_control(process, database),
+        actions=database.actions,
+        seals=database.seals,
+        revocation=make_token_revocation(process, database),
+        reader=database.reader,
+        accounts=database.accounts,
+        catalog=database.catalog,
+        feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),
+        telemetry=process.telemetry,
+        clock=utc_now,
+        settings=graph_settings(process.settings),
+    )
 
 
 def graph_settings(settings: Settings) -> GraphSettings:

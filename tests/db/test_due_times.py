@@ -45,13 +45,13 @@ async def _put_back(database: Database, by: timedelta) -> None:
 
 async def _due_in(database: Database, order_id: UUID, column: str = "submit_due_at") -> timedelta:
     """Return how far ahead the stored time is."""
-    (row,) = await database.fetch(f"SELECT {column} - now() AS ahead FROM orders WHERE id = $1", order_id)  # noqa: S608
+    (row,) = await database.fetch(f"SELECT {column} - now() AS ahead FROM orders WHERE id = $1", order_id)  # noqa: S608 - our own name
     ahead: timedelta = row["ahead"]
     return ahead
 
 
 async def _times(database: Database) -> Sequence[tuple[Any, ...]]:
-    rows = await database.fetch(f"SELECT {', '.join(TIMES)} FROM orders ORDER BY id")  # noqa: S608
+    rows = await database.fetch(f"SELECT {', '.join(TIMES)} FROM orders ORDER BY id")  # noqa: S608 - our own names
     return [tuple(row[name] for name in TIMES) for row in rows]
 
 

@@ -51,7 +51,7 @@ class Locks:
                 await other.execute(f"SELECT FROM {table} WHERE id = $1 FOR UPDATE", high)
                 running = asyncio.ensure_future(statement(self.store, self.clerk))
                 await eventually(self._is_waiting, within_seconds=5, what="the statement waits")
-                free = await other.fetch(f"SELECT id FROM {table} WHERE id = $1 FOR UPDATE SKIP LOCKED", low)  # noqa: S608
+                free = await other.fetch(f"SELECT id FROM {table} WHERE id = $1 FOR UPDATE SKIP LOCKED", low)  # noqa: S608 - our own name
         finally:
             await other.close()
         await running
