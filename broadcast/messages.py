@@ -117,6 +117,7 @@ def _order_json(order: OrderSnapshot) -> dict[str, object]:
         "version": order.version,
         "created_at": order.created_at,
         "updated_at": order.updated_at,
+        **({} if order.venue_filled_quantity is None else {"counted": str(order.venue_filled_quantity)}),
     }
 
 
@@ -134,6 +135,8 @@ def _order(data: Json, *, account_id: str) -> OrderSnapshot:
         version=_integer(data["version"]),
         created_at=_time(data["created_at"]),
         updated_at=_time(data["updated_at"]),
+        # A process of the version before does not write it.
+        venue_filled_quantity=_optional(_decimal, data.get("counted")),
     )
 
 

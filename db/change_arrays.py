@@ -103,7 +103,10 @@ class _ShownExecutions(NamedTuple):
 def _is_a_fill_each(changes: Sequence[Change], executed: Sequence[tuple[Order, Execution]]) -> bool:
     """Whether the changes tell of the executions one by one, as they were filled: then both have the same columns."""
     return len(changes) == len(executed) and all(
-        change.execution is execution and not execution.is_busted and execution.correction is None
+        change.execution is execution
+        and execution.is_counted
+        and not execution.is_busted
+        and execution.correction is None
         for change, (_, execution) in zip(changes, executed, strict=True)
     )
 

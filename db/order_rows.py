@@ -16,7 +16,7 @@ from db.tables import orders
 from domain.model.cancel_requests import CancelRequests
 from domain.model.changes import PlacementState
 from domain.model.executions import Correction, Execution, Trade
-from domain.model.order import End, Facts, Order, SubmissionPhase, VenueRank
+from domain.model.order import End, Facts, Order, SubmissionPhase, VenueCount, VenueRank
 from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from domain.ports.order_store import LoadedOrder
 
@@ -79,6 +79,7 @@ def facts_of(row: Row) -> Facts:
         cancel=_cancel_requests_of(row),
         end_reasons=_reasons_of(row["end_reasons"], End),
         phase_reasons=_reasons_of(row["phase_reasons"], SubmissionPhase),
+        count=_count_of(row),
     )
 
 
@@ -136,6 +137,9 @@ def execution_of(row: Row) -> Execution:
         is_busted=row["is_busted"],
         executed_at=row["executed_at"],
         received_at=row["received_at"],
+        amends=row["amends"],
+        repeats=row["repeats"],
+        amended_at=tuple(row["amended_at"] or ()),
     )
 
 
@@ -162,6 +166,11 @@ def _cancel_requests_of(row: Row) -> CancelRequests:
     if not (asked or sent or refused or refused_at):
         return _NO_REQUESTS
     return CancelRequests(requested=asked, sent=sent, refused=refused, refused_at=refused_at)
+
+
+def _count_of(row: Row) -> VenueCount | None:
+    at = row["venue_counted_at"]
+    return None if at is None else VenueCount(at=at, quantity=row["venue_counted"])
 
 
 def _reasons_of(stored: Mapping[str, Mapping[str, str]] | None, keys: type[Key]) -> Mapping[Key, Reason]:

@@ -28,6 +28,7 @@ WITH led AS MATERIALIZED (
         AND o.phase <= w.phase AND o.rank <= w.rank AND o.cancel_sent <= w.cancel_sent
         AND o.ends <@ coalesce(w.ends, '{}')::text[]
         AND (o.end_reasons #>> '{CANCELED,source}' > w.end_reasons::jsonb #>> '{CANCELED,source}') IS NOT TRUE
+        AND (o.venue_counted_at IS NULL OR o.venue_counted_at <= w.venue_counted_at) IS TRUE
         AND (o.cancel_refused_at IS NULL OR o.cancel_refused_at <= w.cancel_refused_at) IS TRUE AS holds
     FROM unnest(
         $1::text::uuid[], $2::text::int[], $3::text::int[], $4::text::smallint[], $5::text::smallint[],
@@ -35,12 +36,13 @@ WITH led AS MATERIALIZED (
         $11::text::timestamptz[], $12::text::text[], $13::text::timestamptz[], $14::text::bool[],
         $15::text::bool[], $16::text::bool[], $17::text::int[], $18::text::bool[], $19::text::bool[],
         $20::text::bool[], $21::text::text[], $22::text::text[], $23::text::text[], $24::text::text[],
-        $25::text::text[], $26::text::text[], $27::text::interval[], $28::text::interval[]
+        $25::text::text[], $26::text::text[], $27::text::interval[], $28::text::interval[],
+        $68::text::numeric[], $69::text::timestamptz[]
     ) AS w (
         id, read_version, version, phase, rank, filled_quantity, notional, cancel_asked, cancel_sent,
         cancel_refused, cancel_refused_at, status, updated_at, is_placing_over, is_cancel_open,
         is_open_at_venue, attempt, counts, may_have_been_sent, unclaimed, account_id, venue_order_id, ends,
-        end_reasons, phase_reasons, error, next_in, cancel_in
+        end_reasons, phase_reasons, error, next_in, cancel_in, venue_counted, venue_counted_at
     )
     JOIN orders AS o ON o.id = w.id AND o.account_id = w.account_id
     ORDER BY o.id
@@ -59,6 +61,7 @@ WITH led AS MATERIALIZED (
         end_reasons = coalesce(w.end_reasons, '{}')::jsonb,
         phase_reasons = coalesce(w.phase_reasons, '{}')::jsonb || o.phase_reasons,
         is_open_at_venue = w.is_open_at_venue,
+        venue_counted = w.venue_counted, venue_counted_at = w.venue_counted_at,
         submit_due_at = CASE
             WHEN w.is_placing_over THEN NULL
             WHEN w.next_in IS NOT NULL THEN now() + w.next_in
@@ -79,18 +82,20 @@ WITH led AS MATERIALIZED (
 ), executed AS (
     INSERT INTO executions AS e (
         id, account_id, order_id, venue, venue_execution_id, cumulative_quantity, fill_quantity, fill_price,
-        correction_quantity, correction_price, corrected_at, is_busted, executed_at, received_at
+        correction_quantity, correction_price, corrected_at, is_busted, executed_at, received_at, amends, repeats,
+        amended_at
     )
     SELECT x.id, x.account_id, x.order_id, $29::text, x.venue_execution_id, x.cumulative_quantity, x.fill_quantity,
         x.fill_price, x.correction_quantity, x.correction_price, x.corrected_at, x.is_busted, x.executed_at,
-        x.received_at
+        x.received_at, x.amends, x.repeats, x.amended_at::timestamptz[]
     FROM unnest(
         $30::text::uuid[], $31::text::uuid[], $32::text::numeric[], $33::text::numeric[], $34::text::numeric[],
         $35::text::numeric[], $36::text::numeric[], $37::text::timestamptz[], $38::text::bool[],
-        $39::text::timestamptz[], $40::text::timestamptz[], $41::text::text[], $42::text::text[]
+        $39::text::timestamptz[], $40::text::timestamptz[], $41::text::text[], $42::text::text[],
+        $70::text::text[], $71::text::text[], $72::text::text[]
     ) AS x (
         id, order_id, cumulative_quantity, fill_quantity, fill_price, correction_quantity, correction_price,
-        corrected_at, is_busted, executed_at, received_at, account_id, venue_execution_id
+        corrected_at, is_busted, executed_at, received_at, account_id, venue_execution_id, amends, repeats, amended_at
     )
     WHERE (SELECT v.holds FROM verdict AS v)
     ORDER BY x.venue_execution_id COLLATE "C"
@@ -99,14 +104,18 @@ WITH led AS MATERIALIZED (
         received_at = CASE
             WHEN e.id = excluded.id
                 AND (e.fill_quantity IS NULL OR excluded.fill_quantity IS NOT NULL)
-                AND (e.corrected_at IS NULL OR excluded.corrected_at >= e.corrected_at)
-                AND e.is_busted <= excluded.is_busted
+                AND (e.corrected_at IS NULL OR excluded.amends IS NOT NULL
+                    OR excluded.corrected_at >= e.corrected_at)
+                AND e.is_busted <= (excluded.is_busted OR excluded.amends IS NOT NULL)
+                AND (e.amends IS NULL OR excluded.amends IS NOT NULL)
+                AND (e.amended_at IS NULL OR excluded.amends IS NOT NULL OR e.amended_at <@ excluded.amended_at)
             THEN e.received_at
         END,
         cumulative_quantity = excluded.cumulative_quantity, executed_at = excluded.executed_at,
         fill_quantity = excluded.fill_quantity, fill_price = excluded.fill_price,
         correction_quantity = excluded.correction_quantity, correction_price = excluded.correction_price,
-        corrected_at = excluded.corrected_at, is_busted = excluded.is_busted
+        corrected_at = excluded.corrected_at, is_busted = excluded.is_busted,
+        amends = excluded.amends, repeats = excluded.repeats, amended_at = excluded.amended_at
     RETURNING e.id
 ), advanced AS (
     INSERT INTO accounts AS a (id, sequence, open_orders)

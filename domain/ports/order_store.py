@@ -25,11 +25,15 @@ class OrderStored:
 
 @frozen
 class ExecutionKey:
-    """What identifies an execution of an order in a report: the venue's id, or the cumulative quantity after it."""
+    """What identifies an execution of an order in a report: the venue's id, or the cumulative quantity after it.
+
+    With `is_amended` every execution of the order is read: another id of the execution may be any of them.
+    """
 
     venue_client_order_id: str
     venue_execution_id: str
     cumulative_quantity: Decimal | None
+    is_amended: bool = False
 
 
 FillName = tuple[str, str]
@@ -38,7 +42,7 @@ FillName = tuple[str, str]
 
 @frozen
 class LoadedOrder:
-    """An order as read without a lock, with the executions that the call named.
+    """An order as read without a lock, with the executions that the call named, and those amended or with another id.
 
     `attempt` is the number of the newest claim (the fence), `attempts` how many count against the budget, and
     `maybe_sent_at` the latest moment at which a request may have gone out whose outcome is not known.

@@ -214,7 +214,10 @@ def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:
                 )
             elif isinstance(report, ExecutionCorrected | ExecutionBusted):
                 yield ExecutionKey(
-                    venue_client_order_id=name, venue_execution_id=report.venue_execution_id, cumulative_quantity=None
+                    venue_client_order_id=name,
+                    venue_execution_id=report.venue_execution_id,
+                    cumulative_quantity=None,
+                    is_amended=True,
                 )
 
 
