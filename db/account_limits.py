@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from db.columns import ID_MAX_CHARACTERS, storable
+from db.columns import ID_MAX_CHARACTERS
 from db.database import Database, Row
 from db.trading_tables import EVERYBODY
 from domain.model.limits import NO_LIMITS, AccountLimits
 from domain.model.order import FINAL_STATUSES
+from domain.model.values import storable
 from domain.ports.trading_control import LimitBook
 from domain.services.batcher import Batcher
 

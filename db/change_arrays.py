@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 from db.array_literals import moment_array, plain_array, text_array
 from db.execution_arrays import ExecutionColumns
-from db.order_rows import storable_reason
 from domain.model.changes import Change
 from domain.model.executions import Execution
 from domain.model.frozen import frozen
 from domain.model.order import Order
-from domain.model.values import Reason
+from domain.model.values import Reason, storable_reason
 
 
 @frozen

@@ -10,20 +10,16 @@ from typing import Any, TypeVar
 
 import orjson
 
-from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
 from db.database import Row
 from db.tables import orders
 from domain.model.cancel_requests import CancelRequests
 from domain.model.changes import PlacementState
 from domain.model.executions import Correction, Execution, Trade
 from domain.model.order import End, Facts, Order, SubmissionPhase, VenueCount, VenueRank
-from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
+from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, storable_reason
 from domain.ports.order_store import LoadedOrder
 
 Key = TypeVar("Key", End, SubmissionPhase)
-
-UNNAMED = "UNNAMED"
-"""A reason's code when the venue gives an empty one."""
 
 # Looking a member up costs a fifth of calling its enum, and a page has hundreds.
 _SIDES = {side.value: side for side in Side}
@@ -140,15 +136,6 @@ def execution_of(row: Row) -> Execution:
         amends=row["amends"],
         repeats=row["repeats"],
         amended_at=tuple(row["amended_at"] or ()),
-    )
-
-
-def storable_reason(reason: Reason) -> Reason:
-    """The reason as it can be kept: a venue may send any text."""
-    return Reason(
-        source=reason.source,
-        code=storable(reason.code, max_characters=CODE_MAX_CHARACTERS) or UNNAMED,
-        message=storable(reason.message, max_characters=MESSAGE_MAX_CHARACTERS),
     )
 
 

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from db.array_literals import moment_array, plain_array, text_array
 from db.change_arrays import NumberedChanges, change_columns
-from db.columns import MESSAGE_MAX_CHARACTERS, storable
+from db.columns import MESSAGE_MAX_CHARACTERS
 from db.execution_arrays import execution_columns, execution_names
 from db.order_rows import reasons_as_json
 from domain.model.order import FINAL_STATUSES, VenueRank, disagrees, is_submission_over
+from domain.model.values import storable
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AttemptEnd, OrderWrite
 

@@ -15,6 +15,15 @@ class CatchUpRunner:
     telemetry: Telemetry
     _is_failing: bool = False
 
+    async def repair(self) -> bool:
+        """Repair the orders that are due; return False when the venue or the database did not answer."""
+        try:
+            await self.reconciliation.repair.run()
+        except TransientError as error:
+            self.telemetry.warning("fill_repair_failed", error=str(error), next="tried again")
+            return False
+        return True
+
     async def run(self, *, cause: str) -> int | None:
         """Catch up; return the number of changes, or None when it failed and is to be tried again."""
         try:

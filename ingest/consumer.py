@@ -76,7 +76,15 @@ class Consumer:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._repeat(self.recorder.record_unmatched))
             tasks.create_task(self._repeat(self.recorder.record_unresolved))
+            tasks.create_task(self._repair_permanently())
             tasks.create_task(self._follow_permanently())
+
+    async def _repair_permanently(self) -> None:
+        """Repair orders whose fills do not add up, each at once and then with growing pauses."""
+        while True:
+            await self.reconciliation.repair.wait_until_due()
+            if not await self._catch_ups.repair():
+                await asyncio.sleep(self.policy.catch_up_pause.total_seconds())
 
     async def _follow_permanently(self) -> None:
         pause, clock = self.policy.reconnect_first, asyncio.get_running_loop().time

@@ -5,7 +5,7 @@ from dataclasses import replace
 from domain.model.cancel_requests import CancelRequests
 from domain.model.order import End, Facts, OrderStatus, SubmissionPhase
 from domain.model.reports import CancelRefused, CancelRequested, CancelSent, OrderEnded, SubmissionInDoubt
-from domain.model.values import Reason, ReasonSource
+from domain.model.values import Reason, ReasonSource, storable_reason
 
 
 def with_phase(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
@@ -16,7 +16,7 @@ def with_phase(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
 def _with_phase_reason(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
     if phase in facts.phase_reasons:
         return facts
-    return replace(facts, phase_reasons={**facts.phase_reasons, phase: reason})
+    return replace(facts, phase_reasons={**facts.phase_reasons, phase: storable_reason(reason)})
 
 
 def in_doubt(facts: Facts, report: SubmissionInDoubt) -> Facts:

@@ -30,7 +30,7 @@ from domain.model.reports import (
     SubmissionInDoubt,
     SubmissionRefused,
 )
-from domain.model.values import ReasonSource
+from domain.model.values import ReasonSource, storable_reason
 
 OtherReport = (
     OrderAccepted
@@ -161,7 +161,8 @@ class _Application:
             self.anomalies.append(Anomaly.SEVERAL_ENDS)
         # Two reports of one end may have different reasons; the larger one wins, so that their order is irrelevant.
         # By the sources' names the venue's reason is larger than ours, so its end is never taken for ours.
-        reason = max(facts.end_reasons.get(report.end, report.reason), report.reason)
+        stated = storable_reason(report.reason)
+        reason = max(facts.end_reasons.get(report.end, stated), stated)
         facts = self._with_venue_order_id(facts, report.venue_order_id)
         at_venue = report.reason.source is ReasonSource.VENUE and report.end is not End.REJECTED
         return replace(

@@ -202,4 +202,7 @@ class OrderStore(Protocol):
         """Return the venue client order ids of stored orders by the venue's own ids; unknown ones are left out."""
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
-        """Return orders that are open at the venue and unchanged for `silent_for`, the longest unchanged first."""
+        """Return orders unchanged for `silent_for` that are open at the venue, or over and counted otherwise there.
+
+        The longest unchanged come first.
+        """

@@ -140,6 +140,12 @@ class Venue(Protocol):
         They name their orders by the venue's id. A caller that does not read to the end must close the generator.
         """
 
+    def fills_of(self, venue_order_id: str) -> AsyncGenerator[Sequence[ListedFill]]:
+        """Yield pages of all fills of one order, whenever they happened. Raises VenueUnreachableError.
+
+        A caller that does not read to the end must close the generator.
+        """
+
     async def instruments(self) -> Sequence[Instrument]:
         """Return the venue's instruments that have an ISIN. Raises VenueUnreachableError."""
 

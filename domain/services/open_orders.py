@@ -1,9 +1,9 @@
 """Comparison of our open orders with the venue's list, which others fill too, and look-ups of those that it lacks."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from domain.model.errors import (
     VenueBusyError,
@@ -17,6 +17,7 @@ from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import ExternalOrder, FoundOrder, Venue, VenueOrder
 from domain.services.catch_up import CatchUp
+from domain.services.fill_repair import FillRepair
 from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
 from domain.services.recording import Recording
 
@@ -38,18 +39,16 @@ class OpenOrders:
     fills: CatchUp
     telemetry: Telemetry
     clock: Clock
-    overlap: timedelta
+    repair: FillRepair
     pages_max: int
     look_ups: LookUpPolicy
     _page: str | None = None
     _listed: set[str] = field(default_factory=set)
     _schedule: LookUpSchedule[Revision] = field(init=False)
-    _rereads: LookUpSchedule[str] = field(init=False)
     _running: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self._schedule = self.look_ups.new_schedule()
-        self._rereads = self.look_ups.new_schedule()
 
     async def compare(self, *, silent_for: timedelta) -> int:
         """Run once; return the number of changes. Raises VenueUnreachableError and UnavailableError.
@@ -60,7 +59,7 @@ class OpenOrders:
             changes, is_complete = await self._record_list()
             if is_complete:
                 changes += await self._look_up_unlisted(silent_for)
-            return changes
+            return changes + await self.repair.run()
 
     async def _record_list(self) -> tuple[int, bool]:
         """Record the next pages of the list; return the number of changes, and whether the last page was among them."""
@@ -127,7 +126,7 @@ class OpenOrders:
         return found, None
 
     async def _record(self, orders: Iterable[VenueOrder]) -> int:
-        """Record what the venue shows of our orders, and read the fills if it has filled more than is recorded."""
+        """Record what the venue shows of our orders; repair those of which it counts another quantity as filled."""
         ours = {order.venue_client_order_id: order for order in orders}
         rows = await self.orders.load_reported(ours.keys(), []) if ours else {}
         self.fills.note_unknown(ours.keys() - rows.keys())
@@ -136,30 +135,12 @@ class OpenOrders:
             return 0
         recorded = await self.recording.record({name: order.reports for name, order in same.items()})
         rows = await self.orders.load_reported(same.keys(), [])
-        # An adopted order is older at the venue than its row.
-        behind = {
-            name: min(row.order.created_at, same[name].submitted_at)
-            for name, row in rows.items()
-            if row.order.facts.filled_quantity < same[name].filled_quantity
-        }
-        return len(recorded.changes) + await self._record_fills(behind, same)
-
-    async def _record_fills(self, behind: Mapping[str, datetime], found: Mapping[str, VenueOrder]) -> int:
-        """Read the fills again, from when the orders came to be: a missed last fill shows only here, since no later
-        fill reveals it."""
-        now = self.clock()
-        due = [name for name in behind if self._rereads.is_due(name, now=now)]
-        if not due:
-            return 0
-        for name in due:
-            self._rereads.put_off(name, now=now)
-        read = await self.fills.record_fills(since=min(behind[name] for name in due) - self.overlap)
-        for name, row in (await self.orders.load_reported(due, [])).items():
-            if row.order.facts.filled_quantity >= found[name].filled_quantity:
-                self._rereads.remove(name)
-        if read.failure is not None:
-            raise read.failure
-        return read.changes
+        # A missed last fill, and a missed bust, show only here: no later fill reveals them.
+        self.fills.suspects.add(
+            [name for name, row in rows.items() if row.order.facts.filled_quantity != same[name].filled_quantity],
+            counted=True,
+        )
+        return len(recorded.changes)
 
     def _is_same(self, row: LoadedOrder, found: VenueOrder) -> bool:
         # The venue may change the terms of an order that is linked: a split, a new symbol.

@@ -13,9 +13,13 @@ from domain.ports.ingest_state import StreamPositions
 from domain.ports.order_store import OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import Venue
-from domain.services.catch_up import CatchUp, FillsRead
+from domain.services.catch_up import CatchUp
+from domain.services.fill_repair import FillRepair
+from domain.services.fills_read import FillsRead
 from domain.services.open_orders import OpenOrders
 from domain.services.recording import Recording
+
+OPEN_ORDERS_LOOKED_AT_MAX = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Reconciliation:
     recording: Recording
     fills: CatchUp
     open_orders: OpenOrders
+    repair: FillRepair
     telemetry: Telemetry
     clock: Clock
     policy: ReconciliationPolicy
@@ -51,6 +56,8 @@ class Reconciliation:
         what was not recorded. Raises LeadershipLostError when the recording's fence does not hold.
         """
         self.telemetry.count(Metric.CATCH_UPS, cause=cause)
+        # What is known to be missing first: nothing else has to be read for it.
+        changes = await self.repair.run()
         started_at = self.clock()
         position: datetime | None = await self.positions.read(self.venue.name)
         read = await self.fills.record_fills(since=position or started_at - self.policy.first_look_back)
@@ -58,7 +65,7 @@ class Reconciliation:
         if read.failure is not None:
             await self.positions.advance(self.venue.name, recorded_until, fence=self.recording.fence)
             raise read.failure
-        changes = read.changes + await self.compare_open_orders(silent_for=timedelta(0))
+        changes += read.changes + await self.compare_open_orders(silent_for=timedelta(0))
         await self.positions.advance(self.venue.name, recorded_until, fence=self.recording.fence)
         return changes
 
@@ -81,7 +88,9 @@ class Reconciliation:
 
     async def has_open_orders(self) -> bool:
         """Return whether an order is open at the venue. Raises UnavailableError."""
-        return bool(await self.orders.open_at_venue(silent_for=timedelta(0), limit=1))
+        # An order that is over and of which the venue counts another quantity is compared as well: it is silent.
+        rows = await self.orders.open_at_venue(silent_for=timedelta(0), limit=OPEN_ORDERS_LOOKED_AT_MAX)
+        return any(not row.order.status.is_final for row in rows)
 
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
         """Record the venue's open orders, then look up orders that are open here only and unchanged for `silent_for`.

@@ -45,6 +45,8 @@ arrives."""
 VERSION_CONFLICTS_MAX = 20
 """How often orders are decided again. At each conflict another writer made progress, so this many mean a bug."""
 
+_DISAGREEMENTS = frozenset({Anomaly.MISSED_FILL, Anomaly.MISSED_AMENDMENT})
+
 ReportsByOrder = Mapping[str, Sequence[Report]]
 """Reports by the venue client order id of their order."""
 
@@ -52,11 +54,17 @@ ReportsByOrder = Mapping[str, Sequence[Report]]
 @frozen
 class Recorded:
     """The result of a batch: the committed changes, the venue client order ids of unknown orders, and whether a fill
-    was missed."""
+    was missed.
+
+    `suspects` are the venue client order ids of orders whose executions do not add up to what the venue counts, and
+    `contradicted` the ids of executions of which a report says something else than is recorded.
+    """
 
     changes: Sequence[RecordedChange]
     unknown: frozenset[str]
     missed_fill: bool
+    suspects: frozenset[str] = frozenset()
+    contradicted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +108,12 @@ class Recording:
                 changes=changes,
                 unknown=frozenset(reports.keys() - after.keys()),
                 missed_fill=any(Anomaly.MISSED_FILL in decision.applied.anomalies for decision in decisions),
+                suspects=frozenset(name for name, row in after.items() if _is_suspect(row)).union(
+                    decision.row.order.venue_client_order_id
+                    for decision in decisions
+                    if not _DISAGREEMENTS.isdisjoint(decision.applied.anomalies)
+                ),
+                contradicted=frozenset().union(*(decision.applied.contradicted for decision in decisions)),
             )
         raise VersionConflictError
 
@@ -200,6 +214,11 @@ class Recording:
             for change in changes
             if (execution := change.execution) is not None and execution.price > ZERO
         )
+
+
+def _is_suspect(row: LoadedOrder) -> bool:
+    """Return whether more is filled than any fill led to: a bust or a correction was missed, or one raised it."""
+    return row.filled_up_to is not None and row.order.facts.filled_quantity > row.filled_up_to > ZERO
 
 
 def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
@@ -159,15 +159,21 @@ class AlpacaVenue:
         )
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
-        """Pages of fills, oldest first. Raises VenueUnreachableError.
+        """Yield pages of fills, oldest first. Raises VenueUnreachableError."""
+        async with aclosing(self._fill_pages({"after": write_moment(since - FILLS_STEP_BACK)})) as pages:
+            async for page in pages:
+                yield page
 
-        While a page is read and worked on the next one is asked for already.
-        """
-        query = {
-            "after": write_moment(since - FILLS_STEP_BACK),
-            "direction": "asc",
-            "page_size": str(FILLS_PAGE_ROWS),
-        }
+    async def fills_of(self, venue_order_id: str) -> AsyncGenerator[Sequence[ListedFill]]:
+        """Yield pages of the fills of one order. Raises VenueUnreachableError."""
+        async with aclosing(self._fill_pages({"order_id": venue_order_id})) as pages:
+            async for page in pages:
+                # A venue that does not know the filter lists those of all orders.
+                yield [fill for fill in page if fill.venue_order_id == venue_order_id]
+
+    async def _fill_pages(self, wanted: Mapping[str, str]) -> AsyncGenerator[Sequence[ListedFill]]:
+        """While a page is read and worked on, the next one is requested already."""
+        query = {**wanted, "direction": "asc", "page_size": str(FILLS_PAGE_ROWS)}
         asked = self._ask_for_fills(query)
         try:
             for _ in range(self._settings.pages_max):

@@ -91,7 +91,7 @@ async def test_fills_of_our_orders_are_recorded_before_external_ones_are_looked_
     await desk.reconciliation.catch_up(cause="started")
 
     assert desk.order().facts.filled_quantity == 2
-    assert desk.venue.asked == [f"find X{number}" for number in range(5)]
+    assert desk.venue.asked[:5] == [f"find X{number}" for number in range(5)]
     assert len(desk.telemetry.said("order_look_up_failed")) == 3
     assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 2
 
@@ -412,7 +412,7 @@ async def test_the_fills_of_an_order_that_stays_behind_are_read_at_pauses_that_d
     for _ in range(5):
         await reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
-    assert len(desk.venue.fills_since) == 1
+    assert desk.venue.asked.count("fills of V1") == 1
 
 
 async def test_the_fills_of_one_order_are_read_without_a_pause_while_each_read_finds_its_fill(desk: Desk) -> None:
