@@ -191,8 +191,8 @@ def _visible(order: Order) -> tuple[object, ...]:
         facts.filled_quantity,
         facts.notional,
         facts.venue_order_id,
-        facts.cancel.requested,
-        facts.cancel.refused,
+        # A request that was too late is refused after the order is over: nobody waits for that any more.
+        None if status.is_final else (facts.cancel.requested, facts.cancel.refused),
     )
 
 

@@ -78,9 +78,14 @@ class OrderSnapshot:
 
     @property
     def lacks_fills(self) -> bool:
-        """Whether the order is over and the venue counts more as filled than is recorded: it is being looked for."""
+        """Whether the order is final and the venue counts more as filled than is recorded: it is being looked for."""
         counted = self.venue_filled_quantity
         return counted is not None and self.status.is_final and counted > self.filled_quantity
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the order is final and nothing is known to be missing."""
+        return self.status.is_final and not self.lacks_fills
 
     @property
     def average_price(self) -> Decimal | None:

@@ -90,7 +90,12 @@ async def run(process: Process) -> None:
             control=make_trading_control(process, database),
             reader=database.reader,
             catalog=database.catalog,
-            feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),
+            feed=HubFeed(
+                hub=hub,
+                log=database.changes,
+                telemetry=process.telemetry,
+                completion_wait_seconds=settings.order_completion_wait_seconds,
+            ),
             telemetry=process.telemetry,
             clock=utc_now,
             settings=graph_settings(settings),

@@ -40,7 +40,10 @@ class CancelAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message of a subscription. `place` is the sequence in an account's stream, the version in an order's."""
+    """One message of a subscription. `place` is the sequence in an account's stream, the version in an order's.
+
+    `shows_difference` if it tells that the venue counts another quantity as filled.
+    """
 
     kind: str
     place: int
@@ -48,6 +51,7 @@ class Message:
     version: int | None = None
     status: str | None = None
     filled_quantity: Decimal | None = None
+    shows_difference: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
