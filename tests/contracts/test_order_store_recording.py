@@ -377,7 +377,10 @@ async def test_every_id_of_an_execution_is_kept_and_one_of_them_counts(store: Or
         await clerk.record({order_id: [report]})
 
     key = ExecutionKey(
-        venue_client_order_id=name_of(order_id), venue_execution_id="E1-busted", cumulative_quantity=None, is_amended=True
+        venue_client_order_id=name_of(order_id),
+        venue_execution_id="E1-busted",
+        cumulative_quantity=None,
+        is_amended=True,
     )
     row = (await store.load_reported([name_of(order_id)], [key]))[name_of(order_id)]
     known = {one.venue_execution_id: one for one in row.executions}

@@ -18,6 +18,9 @@ SETTINGS = {
 }
 
 
+FOLLOW = "subscription($id: ID!) { orderStatus(orderId: $id) { order { status filledQuantity } } }"
+
+
 @pytest.fixture(scope="module")
 async def system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
@@ -77,9 +80,7 @@ async def test_a_fill_that_the_stream_drops_before_a_cancel_comes_at_once_by_its
     await system.cancel(order_id)
 
     async with system.socket() as socket:
-        updates = await socket.collect(
-            "subscription($id: ID!) { orderStatus(orderId: $id) { order { status filledQuantity } } }", {"id": order_id}
-        )
+        updates = await (await socket.subscribe(FOLLOW, {"id": order_id})).rest()
 
     last = updates[-1]["orderStatus"]["order"]
     assert (last["status"], last["filledQuantity"]) == ("CANCELED", "33")
