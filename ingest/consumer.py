@@ -15,7 +15,7 @@ from domain.model.errors import FillwireError, TransientError
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import StreamItem, VenueStream
 from domain.services.pipeline import PipelineTicket
-from domain.services.reconciliation import Reconciliation
+from domain.services.reconciliation import CONNECT, Reconciliation
 from domain.services.task_cancellation import run_cancellable
 from ingest.batch_recorder import BatchRecorder
 from ingest.buffer import Buffer, BufferFullError
@@ -177,7 +177,7 @@ class Consumer:
             await step()
 
     async def _catch_up_throughout(self, caught_up: asyncio.Event, something_missed: asyncio.Event) -> None:
-        if not await self._catch_up(cause="connect"):
+        if not await self._catch_up(cause=CONNECT):
             something_missed.set()
         caught_up.set()
         await self._catch_up_when_needed(something_missed)

@@ -200,7 +200,9 @@ def make_reconciliation(
         telemetry=telemetry,
         clock=utc_now,
         policy=ReconciliationPolicy(
-            overlap=overlap, first_look_back=timedelta(seconds=settings.catch_up_first_seconds)
+            overlap=overlap,
+            first_look_back=timedelta(seconds=settings.catch_up_first_seconds),
+            closed_look_back=timedelta(seconds=settings.catch_up_closed_seconds),
         ),
     )
 

@@ -55,7 +55,7 @@ FoundOrder = VenueOrder | UnreadableOrder | ExternalOrder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrdersPage:
-    """One page of the venue's open orders, by submission time. `next_page` is None on the last page."""
+    """One page of the venue's orders, by submission time. `next_page` is None on the last page."""
 
     orders: Sequence[FoundOrder]
     next_page: str | None
@@ -132,6 +132,12 @@ class Venue(Protocol):
         """Return one page of the open orders, the oldest first: the first page, or the `next_page` of another one.
 
         Raises VenueUnreachableError. An order that is submitted or moved while pages are read is on a later page.
+        """
+
+    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OpenOrdersPage:
+        """Return one page of the orders that are over and were submitted since then, the oldest first.
+
+        Raises VenueUnreachableError.
         """
 
     def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:

@@ -19,16 +19,20 @@ from domain.services.fills_read import FillsRead
 from domain.services.open_orders import OpenOrders
 from domain.services.recording import Recording
 
+CONNECT = "connect"
+"""The cause of the catch-up after a connect: what the stream would have sent before was not heard."""
 OPEN_ORDERS_LOOKED_AT_MAX = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationPolicy:
     """How far back the fills are read: `overlap` covers clocks that differ and reports under way, `first_look_back` is
-    used when there is no position yet."""
+    used when there is no position yet. Orders that are over are compared after a connect if they were submitted within
+    `closed_look_back` before the last position."""
 
     overlap: timedelta
     first_look_back: timedelta
+    closed_look_back: timedelta = timedelta(hours=1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +70,8 @@ class Reconciliation:
             await self.positions.advance(self.venue.name, recorded_until, fence=self.recording.fence)
             raise read.failure
         changes += read.changes + await self.compare_open_orders(silent_for=timedelta(0))
+        if cause == CONNECT and position is not None:
+            changes += await self.open_orders.compare_closed(since=position - self.policy.closed_look_back)
         await self.positions.advance(self.venue.name, recorded_until, fence=self.recording.fence)
         return changes
 

@@ -29,7 +29,7 @@ from exchange.alpaca.outcomes import (
     submission_failure,
     submission_outcome,
 )
-from exchange.alpaca.pages import ORDERS_PAGE_ROWS, ListRows, last_id, next_orders_page
+from exchange.alpaca.pages import AFTER_TIME, ORDERS_PAGE_ROWS, STEP_BACK, ListRows, last_id, next_orders_page
 from exchange.alpaca.row_reader import RowReader
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_transport
@@ -148,8 +148,15 @@ class AlpacaVenue:
 
     async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
         """Return one page of the open orders, by submission time. Raises VenueUnreachableError."""
+        return await self._orders_page("open", page)
+
+    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OpenOrdersPage:
+        """Return one page of the closed orders submitted since then. Raises VenueUnreachableError."""
+        return await self._orders_page("closed", page or f"{AFTER_TIME}={write_moment(since - STEP_BACK)}")
+
+    async def _orders_page(self, status: str, page: str | None) -> OpenOrdersPage:
         prefixes = await self._installation.prefixes()
-        query = {"status": "open", "limit": str(ORDERS_PAGE_ROWS), "direction": "asc", "nested": "false"}
+        query = {"status": status, "limit": str(ORDERS_PAGE_ROWS), "direction": "asc", "nested": "false"}
         if page is not None:
             key, _, start = page.partition("=")
             query[key] = start

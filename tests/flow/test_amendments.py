@@ -102,3 +102,14 @@ async def test_a_fill_that_is_never_listed_and_a_bust_that_is_never_told_are_ale
     assert (await system.order(hidden))["status"] == "PLACED"
     await system.control("PUT", "listing", {})
     await system.becomes(hidden, "FILLED")
+
+
+async def test_a_bust_of_a_filled_order_while_the_stream_is_cut_is_noticed(system: System) -> None:
+    order_id, venue_order_id = await placed(system)
+    told = await fill(system, venue_order_id, "100")
+    await system.becomes(order_id, "FILLED")
+
+    await system.control("POST", "disconnect", {"hold_slot_seconds": 1})
+    await system.control("POST", "bust", {"execution_id": told})
+
+    await system.processes["ingest"].shows("fills_excess", within_seconds=15)

@@ -144,3 +144,20 @@ async def test_a_known_execution_id_with_other_content_is_kept_raw(desk: Desk) -
 
     assert [raw for _, raw in desk.dead_letters.letters] == [b"as it came"]
     assert {line["kind"] for line in desk.telemetry.said("order_anomaly")} == {"EXECUTION_ID_REUSED"}
+
+
+async def test_a_filled_order_whose_bust_the_stream_did_not_send_is_compared_after_the_next_connect(desk: Desk) -> None:
+    desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="connect")
+    assert desk.order().status is OrderStatus.FILLED
+    desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(0))
+    desk.venue.fill_pages = []
+
+    await reconciliation.catch_up(cause="connect")
+    for _ in range(4):
+        desk.clock.advance(60 * SECOND)
+        await reconciliation.repair.run()
+
+    assert desk.telemetry.said("fills_excess")
+    assert desk.order().facts.filled_quantity == 10

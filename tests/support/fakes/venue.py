@@ -63,6 +63,7 @@ class ScriptedVenue:
     listed_by_order: list[ListedFill] = field(default_factory=list)
     pages_read: list[str | None] = field(default_factory=list)
     fills_since: list[datetime] = field(default_factory=list)
+    closed_since: list[datetime] = field(default_factory=list)
     cancel_answers: deque[CancelOutcome] = field(default_factory=deque)
     _answers: deque[tuple[SubmissionOutcome, bool]] = field(default_factory=deque)
 
@@ -149,6 +150,14 @@ class ScriptedVenue:
         first = int(page or 0)
         after = first + self.page_rows
         return OpenOrdersPage(orders=rows[first:after], next_page=str(after) if after < len(rows) else None)
+
+    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OpenOrdersPage:  # noqa: ARG002 - one page
+        self._require_link()
+        self.closed_since.append(since)
+        return OpenOrdersPage(
+            orders=[one for one in self.orders.values() if not one.is_open and one.submitted_at >= since],
+            next_page=None,
+        )
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         self._require_link()
