@@ -1,6 +1,5 @@
 """The port Venue by the broker's REST interface. It decides nothing: what an answer proves is in `outcomes`."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from domain.ports.venue import FoundOrder, ListedFill, OpenOrdersPage, VenueOrde
 from domain.ports.venue_outcomes import CancelOutcome, CancelPostponed, CancelUnknown, SubmissionOutcome
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, write_moment
+from exchange.alpaca.fill_pages import fill_pages
 from exchange.alpaca.http_answer import HttpAnswer, NotConnectedError
 from exchange.alpaca.limited_transport import LimitedTransport
 from exchange.alpaca.orders import order_json, parse_found_order, parse_order
@@ -29,13 +29,11 @@ from exchange.alpaca.outcomes import (
     submission_failure,
     submission_outcome,
 )
-from exchange.alpaca.pages import AFTER_TIME, ORDERS_PAGE_ROWS, STEP_BACK, ListRows, last_id, next_orders_page
+from exchange.alpaca.pages import AFTER_TIME, ORDERS_PAGE_ROWS, STEP_BACK, ListRows, next_orders_page
 from exchange.alpaca.row_reader import RowReader
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_transport
 from exchange.alpaca.unknown_values import count_unknown_values
-
-FILLS_PAGE_ROWS = 100
 
 # The venue's `after` is exclusive and its times are finer than ours: a step back repeats rows, and never skips one.
 FILLS_STEP_BACK = timedelta(milliseconds=1)
@@ -178,32 +176,11 @@ class AlpacaVenue:
                 # A venue that does not know the filter lists those of all orders.
                 yield [fill for fill in page if fill.venue_order_id == venue_order_id]
 
-    async def _fill_pages(self, wanted: Mapping[str, str]) -> AsyncGenerator[Sequence[ListedFill]]:
-        """While a page is read and worked on, the next one is requested already."""
-        query = {**wanted, "direction": "asc", "page_size": str(FILLS_PAGE_ROWS)}
-        asked = self._ask_for_fills(query)
-        try:
-            for _ in range(self._settings.pages_max):
-                rows = await asked
-                is_last = rows.count < FILLS_PAGE_ROWS
-                if not is_last:
-                    token = last_id(rows.objects)
-                    if token == query.get("page_token"):
-                        break
-                    query["page_token"] = token
-                    asked = self._ask_for_fills(query)
-                    await asyncio.sleep(0)  # It goes out before this page is read.
-                if rows.objects:
-                    yield self._reader.fills(rows.objects)
-                if is_last:
-                    return
-        finally:
-            asked.cancel()
-            await asyncio.gather(asked, return_exceptions=True)
-        raise VenueUnreachableError("the venue's list of fills has no end")
+    def _fill_pages(self, wanted: Mapping[str, str]) -> AsyncGenerator[Sequence[ListedFill]]:
+        return fill_pages(self._fill_rows, self._reader, wanted=wanted, pages_max=self._settings.pages_max)
 
-    def _ask_for_fills(self, query: Mapping[str, str]) -> asyncio.Task[ListRows]:
-        return asyncio.create_task(self._rows("/v2/account/activities/FILL", dict(query)))
+    async def _fill_rows(self, query: Mapping[str, str]) -> ListRows:
+        return await self._rows("/v2/account/activities/FILL", query)
 
     async def instruments(self) -> Sequence[Instrument]:
         """What the venue trades, where it tells the ISIN. Raises VenueUnreachableError."""

@@ -21,9 +21,8 @@ class Subscription:
     @described(
         (
             "The order's state, then every later change exactly once, in version order. With afterVersion the missed "
-            "changes come instead of the snapshot. Completes after a final status; when the venue counts more as "
-            "filled than filledQuantity, once the missing fills have come, or after a bounded wait. A silent "
-            "reconnect that repeats the first variables is always safe."
+            "changes come instead of the snapshot. Completes after a final status. A silent reconnect that repeats "
+            "the first variables is always safe."
         ),
         kind=strawberry.subscription,
     )

@@ -40,10 +40,7 @@ class CancelAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message of a subscription. `place` is the sequence in an account's stream, the version in an order's.
-
-    `shows_difference` if it tells that the venue counts another quantity as filled.
-    """
+    """One message of a subscription. `place` is the sequence in an account's stream, the version in an order's."""
 
     kind: str
     place: int
@@ -51,7 +48,7 @@ class Message:
     version: int | None = None
     status: str | None = None
     filled_quantity: Decimal | None = None
-    shows_difference: bool = False
+    shows_difference: bool = False  # The venue counts another quantity as filled.
 
 
 @dataclass(slots=True, kw_only=True)
