@@ -180,6 +180,7 @@ class Consumer:
         if not await self._catch_up(cause=CONNECT):
             something_missed.set()
         caught_up.set()
+        await self._catch_ups.compare_closed_orders()
         await self._catch_up_when_needed(something_missed)
 
     async def _catch_up_when_needed(self, something_missed: asyncio.Event) -> None:

@@ -185,7 +185,6 @@ def make_reconciliation(
         fills=fills,
         telemetry=telemetry,
         clock=steady_clock,
-        repair=repair,
         pages_max=settings.reconcile_pages_max,
         look_ups=look_ups,
     )

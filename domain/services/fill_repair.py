@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
+from domain.model.errors import VenueBusyError, VenueNotConnectedError, VenueUnauthorizedError, VenueUnreachableError
 from domain.model.order import disagrees
 from domain.ports.clock_and_ids import Clock
 from domain.ports.order_store import LoadedOrder, OrderStore
@@ -65,9 +65,12 @@ class FillRepair:
                 self._schedule.put_off(name, now=self.clock())
                 try:
                     changes += await self._repair(name)
-                except (VenueBusyError, VenueUnauthorizedError):
-                    raise
                 except VenueUnreachableError as error:
+                    # Without an answer the pause does not grow, or the order would wait long after an outage.
+                    self._schedule.remove(name)
+                    self._schedule.put_off(name, now=self.clock())
+                    if isinstance(error, VenueBusyError | VenueNotConnectedError | VenueUnauthorizedError):
+                        raise
                     self.telemetry.warning(
                         "fill_repair_failed", venue_client_order_id=name, error=str(error), next="tried again later"
                     )

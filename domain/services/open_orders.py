@@ -17,7 +17,6 @@ from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import ExternalOrder, FoundOrder, Venue, VenueOrder
 from domain.services.catch_up import CatchUp
-from domain.services.fill_repair import FillRepair
 from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
 from domain.services.recording import Recording
 
@@ -39,7 +38,6 @@ class OpenOrders:
     fills: CatchUp
     telemetry: Telemetry
     clock: Clock
-    repair: FillRepair
     pages_max: int
     look_ups: LookUpPolicy
     _page: str | None = None
@@ -59,7 +57,7 @@ class OpenOrders:
             changes, is_complete = await self._record_list()
             if is_complete:
                 changes += await self._look_up_unlisted(silent_for)
-            return changes + await self.repair.run()
+            return changes
 
     async def compare_closed(self, *, since: datetime) -> int:
         """Compare the orders that are over and were submitted since then; return the number of changes.
@@ -75,7 +73,7 @@ class OpenOrders:
                 page = listed.next_page
                 if page is None:
                     break
-            return changes + await self.repair.run()
+        return changes
 
     async def _record_list(self) -> tuple[int, bool]:
         """Record the next pages of the list; return the number of changes, and whether the last page was among them."""
@@ -142,7 +140,7 @@ class OpenOrders:
         return found, None
 
     async def _record(self, orders: Iterable[VenueOrder]) -> int:
-        """Record what the venue shows of our orders; repair those of which it counts another quantity as filled."""
+        """Record what the venue shows of our orders; suspect those of which it counts another quantity as filled."""
         ours = {order.venue_client_order_id: order for order in orders}
         rows = await self.orders.load_reported(ours.keys(), []) if ours else {}
         self.fills.note_unknown(ours.keys() - rows.keys())

@@ -38,7 +38,7 @@ class ReconciliationPolicy:
 @dataclass(slots=True, kw_only=True)
 class Reconciliation:
     """The use case of reconciliation. `_newest_at` is when the newest fill was executed, `_newest_read_at` since when
-    no read has found a newer one."""
+    no read has found a newer one; `_closed_since` is from when on orders that are over are to be compared."""
 
     venue: Venue
     orders: OrderStore
@@ -52,6 +52,7 @@ class Reconciliation:
     policy: ReconciliationPolicy
     _newest_at: datetime | None = None
     _newest_read_at: datetime | None = None
+    _closed_since: datetime | None = None
 
     async def catch_up(self, *, cause: str) -> int:
         """Record every fill since the last position and the end of every order that closed without a report.
@@ -60,18 +61,16 @@ class Reconciliation:
         what was not recorded. Raises LeadershipLostError when the recording's fence does not hold.
         """
         self.telemetry.count(Metric.CATCH_UPS, cause=cause)
-        # What is known to be missing first: nothing else has to be read for it.
-        changes = await self.repair.run()
         started_at = self.clock()
         position: datetime | None = await self.positions.read(self.venue.name)
+        if cause == CONNECT and position is not None and self._closed_since is None:
+            self._closed_since = position - self.policy.closed_look_back
         read = await self.fills.record_fills(since=position or started_at - self.policy.first_look_back)
         recorded_until = self._recorded_until(read, started_at=started_at)
         if read.failure is not None:
             await self.positions.advance(self.venue.name, recorded_until, fence=self.recording.fence)
             raise read.failure
-        changes += read.changes + await self.compare_open_orders(silent_for=timedelta(0))
-        if cause == CONNECT and position is not None:
-            changes += await self.open_orders.compare_closed(since=position - self.policy.closed_look_back)
+        changes = read.changes + await self.open_orders.compare(silent_for=timedelta(0))
         await self.positions.advance(self.venue.name, recorded_until, fence=self.recording.fence)
         return changes
 
@@ -101,6 +100,16 @@ class Reconciliation:
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
         """Record the venue's open orders, then look up orders that are open here only and unchanged for `silent_for`.
 
-        Return the number of changes. Raises VenueUnreachableError and UnavailableError.
+        Orders that do not add up are repaired. Return the number of changes. Raises VenueUnreachableError and
+        UnavailableError.
         """
-        return await self.open_orders.compare(silent_for=silent_for)
+        return await self.open_orders.compare(silent_for=silent_for) + await self.repair.run()
+
+    async def compare_closed_orders(self) -> int:
+        """Compare the orders that are over since a connect; return the number of changes.
+
+        Those that do not add up are left to the repair. It is not part of the catch-up, for which live reports wait.
+        Raises VenueUnreachableError and UnavailableError.
+        """
+        since, self._closed_since = self._closed_since, None
+        return 0 if since is None else await self.open_orders.compare_closed(since=since)

@@ -210,7 +210,6 @@ class Desk:
             fills=fills,
             telemetry=self.telemetry,
             clock=self.clock,
-            repair=repair,
             pages_max=self.pages_max,
             look_ups=look_ups,
         )

@@ -71,7 +71,9 @@ async def test_a_row_that_the_list_omits_is_found_by_the_orders_id(desk: Desk) -
     desk.venue.fill_pages = [[heard(filled("4", name="E2", cumulative="7", venue_order_id="V1"))]]
     desk.venue.listed_by_order = [heard(filled("3", cumulative="3", venue_order_id="V1"))]
 
-    await desk.reconciliation.catch_up(cause="periodic")
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="periodic")
+    await reconciliation.repair.run()
 
     assert desk.order().facts.filled_quantity == 7
 
@@ -155,9 +157,25 @@ async def test_a_filled_order_whose_bust_the_stream_did_not_send_is_compared_aft
     desk.venue.fill_pages = []
 
     await reconciliation.catch_up(cause="connect")
+    await reconciliation.compare_closed_orders()
     for _ in range(4):
         desk.clock.advance(60 * SECOND)
         await reconciliation.repair.run()
 
     assert desk.telemetry.said("fills_excess")
     assert desk.order().facts.filled_quantity == 10
+
+
+async def test_an_order_is_repaired_soon_after_the_venue_answers_again(desk: Desk) -> None:
+    reconciliation = desk.reconciliation
+    await reconciliation.fills.record_reports([heard(canceled_at_venue(desk, counted=3))])
+    desk.venue.listed_by_order = [heard(filled("3", cumulative="3", venue_order_id="V1"))]
+    desk.venue.is_reachable = False
+    for _ in range(100):
+        await reconciliation.repair.run()
+        desk.clock.advance(10 * SECOND)
+    desk.venue.is_reachable = True
+
+    await reconciliation.repair.run()
+
+    assert desk.order().facts.filled_quantity == 3
