@@ -7,10 +7,12 @@ is a process of its own.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import orjson
 
 from benchmarks.accept import PLACE
@@ -20,16 +22,26 @@ from benchmarks.frame.machine import CpuMeter, memory_bytes
 from benchmarks.frame.results import Sample, StageResult
 from benchmarks.frame.servers import ISIN, Server, open_gateway, token
 from benchmarks.load.http import ID_PLACEHOLDER, HttpLoad, post
+from domain.model.order_query import PAGE_MAX_ROWS
+from graph.schema.global_ids import execution_node_id
 
 HONEST_RATE, HONEST_CLIENTS = 100, 8
 SECONDS_MIN, SECONDS_MAX = 4.0, 4.5
 """Long enough for a p99 of some hundred answers, and shorter than the API keeps an idle connection."""
 AFTERWARDS_SECONDS = 3.0
-SETTINGS = {"SUBSCRIBER_SEND_TIMEOUT_SECONDS": "1"}
+SETTINGS = {"SUBSCRIBER_SEND_TIMEOUT_SECONDS": "1", "METRICS_RENDERED_EVERY_SECONDS": "1"}
 SOCKETS = 10_000
 MEBIBYTE = 1 << 20
 Attack = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 READ = "{ orders(first: 10) { nodes { id status filledQuantity instrument { isin } } } }"
+EXECUTIONS = """
+INSERT INTO executions (
+    id, account_id, order_id, venue, venue_execution_id, fill_quantity, fill_price, executed_at, received_at
+)
+SELECT gen_random_uuid(), $2, gen_random_uuid(), 'SIM', 'abuse-' || n, 1, 189.50, now(), now()
+FROM generate_series(1, $1::int) AS n
+RETURNING id
+"""
 QUIET = "quiet"
 HONEST, ATTACKER = "honest", "attacker"
 
@@ -44,10 +56,12 @@ async def measure(bench: Bench) -> StageResult:
     ):
         api = await gateway.start("api")
         await generator.ask(place_orders(api, HONEST))
+        executions = await store_executions(gateway.database_url)
         contenders: dict[str, Contender] = {QUIET: partial(read, bench, generator, api)}
-        for name, attack in attacks().items():
+        for name, attack in attacks(api, executions).items():
             met[name] = Counter()
-            contenders[name] = partial(endure, bench, generator, api, partial(attacker.order, **attack), met[name])
+            ordered = partial(attacker.order, **{"port": api.port, **attack})
+            contenders[name] = partial(endure, bench, generator, api, ordered, met[name])
         rounds = await bench.take_turns(contenders)
     result.add(rounds)
     for name in met:
@@ -56,8 +70,12 @@ async def measure(bench: Bench) -> StageResult:
     return result
 
 
-def attacks() -> Mapping[str, Mapping[str, Any]]:
-    """Each attack: what the attacker is ordered to do."""
+def attacks(api: Server, executions: Sequence[UUID]) -> Mapping[str, Mapping[str, Any]]:
+    """Each attack: what the attacker is ordered to do, on `port` where it is not the API's own.
+
+    The executions are the attacker's own.
+    """
+    ids = orjson.dumps([execution_node_id(one) for one in executions]).decode()
     return {
         "a peer that stops reading": {
             "load": "stall",
@@ -73,16 +91,23 @@ def attacks() -> Mapping[str, Mapping[str, Any]]:
             "query": READ,
             "connections": 64,
         },
+        "nodes of executions": {
+            "load": "circles",
+            "token": token(ATTACKER),
+            "query": f"{{ nodes(ids: {ids}) {{ id ... on Execution {{ quantity price executedAt }} }} }}",
+            "connections": 64,
+        },
         "documents of 20 MB": {"load": "large", "token": token(ATTACKER)},
         "documents with 5000 aliases": {"load": "aliases", "token": token(ATTACKER)},
         "documents 2000 levels deep": {"load": "deep", "token": token(ATTACKER)},
+        "50 clients that ask for metrics": {"load": "metrics", "port": api.probes_port, "clients": 50},
     }
 
 
 async def endure(bench: Bench, generator: Driver, api: Server, attack: Attack, met: Counter[str]) -> Sample:
     """Let the attacker attack while the honest client reads."""
     before = memory_bytes(api.pid)
-    attacking = asyncio.create_task(attack(port=api.port, seconds=_seconds(bench) + 1))
+    attacking = asyncio.create_task(attack(seconds=_seconds(bench) + 1))
     sample = dict(await read(bench, generator, api))
     answer = await attacking
     met.update(answer["met"])
@@ -125,6 +150,16 @@ def place_orders(api: Server, account: str) -> HttpLoad:
         seconds=0.5,
         expect="PlaceOrderSuccess",
     )
+
+
+async def store_executions(url: str) -> Sequence[UUID]:
+    """Store as many executions of the attacker as one `nodes` may ask for; return their ids."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(EXECUTIONS, PAGE_MAX_ROWS, ATTACKER)
+    finally:
+        await connection.close()
+    return [row["id"] for row in rows]
 
 
 def order_request(account: str) -> str:

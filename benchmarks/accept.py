@@ -82,7 +82,7 @@ async def start_servers(gateway: Gateway) -> dict[str, Server]:
         OURS: api,
         BARE: await gateway.run(["-m", "benchmarks.floors.bare"], settings={"ANSWER": answer}),
         PLAIN: await gateway.run(["-m", "benchmarks.floors.plain_graphql"]),
-        UNGROUPED: await gateway.run(["-m", "benchmarks.floors.ungrouped_api"]),
+        UNGROUPED: await gateway.run_head("api", ["-m", "benchmarks.floors.ungrouped_api"]),
     }
 
 

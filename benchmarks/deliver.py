@@ -23,10 +23,11 @@ from benchmarks.frame.load import Driver, LoadFailedError, load_generator
 from benchmarks.frame.machine import CpuMeter, memory_bytes
 from benchmarks.frame.orders import accept_orders, open_clerk, settle
 from benchmarks.frame.results import Ratio, Sample, StageResult
-from benchmarks.frame.servers import Server, open_gateway, token
+from benchmarks.frame.servers import BROADCAST_KEY, Server, open_gateway, token
 from benchmarks.load.http import percentile
+from benchmarks.signing import measure_signing
+from broadcast.envelope import MessageSigner
 from broadcast.messages import encode
-from broadcast.shards import channel_of, shard_of
 from domain.model.changes import RecordedChange
 from domain.model.executions import Trade
 from domain.model.reports import OrderFilled
@@ -67,12 +68,14 @@ UNIT = "frames/s"
 ACCOUNT = "followed"
 OPENING_FRAMES = 2
 """The acknowledgement and the checkpoint; plain Strawberry has no checkpoint."""
+SIGNER = MessageSigner([BROADCAST_KEY.encode()])
 ONE, PRICE = Decimal(1), Decimal("189.50")
 
 
 async def measure(bench: Bench) -> StageResult:
-    """Measure the fan-out, then many live subscriptions."""
+    """Measure the signature of a message, the fan-out, then many live subscriptions."""
     result = StageResult()
+    await measure_signing(bench, result)
     for subscribers in SHORT_SUBSCRIBERS if bench.is_short else SUBSCRIBERS:
         await measure_fan_out(bench, result, subscribers)
     await measure_live(bench, result)
@@ -108,7 +111,7 @@ async def measure_fan_out(bench: Bench, result: StageResult, subscribers: int) -
             return await fan_out(redis, ours_load, api, messages, subscribers)
 
         def floor(channel: str, message: str, load: Driver, server: Server) -> Callable[[], Awaitable[Sample]]:
-            messages = [(channel, message.encode())] * changes
+            messages = [(channel.encode(), message.encode())] * changes
             return lambda: fan_out(redis, load, server, messages, subscribers)
 
         contenders: Mapping[str, Contender] = {
@@ -201,7 +204,7 @@ async def follow(
 
 
 async def fan_out(
-    redis: Redis, load: Driver, server: Server, messages: Sequence[tuple[str, bytes]], subscribers: int
+    redis: Redis, load: Driver, server: Server, messages: Sequence[tuple[bytes, bytes]], subscribers: int
 ) -> Sample:
     """Publish the messages, and wait until every subscriber has heard a frame for each."""
     frames = len(messages) * subscribers
@@ -279,9 +282,10 @@ async def one_frame(writer: Writer, redis: Redis, load: Driver, subscribers: int
     return str((await hear(load, subscribers))["last"])
 
 
-def message_of(change: RecordedChange) -> tuple[str, bytes]:
+def message_of(change: RecordedChange) -> tuple[bytes, bytes]:
     """The channel and the message of one change, as the publisher would send it."""
-    return channel_of(shard_of(change.order.account_id)), encode([change])
+    message = encode([change], signer=SIGNER)
+    return message.channel, message.raw
 
 
 def plain_event(frame: str) -> str:

@@ -111,7 +111,7 @@ async def wake(gateway: Gateway, ids: Sequence[UUID]) -> None:
     """Enqueue the orders as the API does, several to a job."""
     async with Redis.from_url(gateway.redis_url) as redis:
         wake_ups = SaqWakeUps(
-            open_queue(redis),
+            open_queue(redis, telemetry=RecordingTelemetry()),
             RecordingTelemetry(),
             enqueue_timeout_seconds=WITHIN_SECONDS,
             job_timeout_seconds=JOB_TIMEOUT_SECONDS,

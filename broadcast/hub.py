@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
 from broadcast.account_stream import AccountStream
+from broadcast.envelope import Message, MessageSigner
 from broadcast.followed_accounts import FollowedAccounts
-from broadcast.link import LINK_ERRORS, LinkMessage, RedisLink, Subscribed, open_link
-from broadcast.messages import MessageError, decode, open_envelope
+from broadcast.link import LINK_ERRORS, RedisLink, Subscribed, open_link
+from broadcast.message_reader import MessageReader
 from broadcast.reread import Rereads
 from broadcast.retrying_change_log import RetryingChangeLog
 from broadcast.settings import HubSettings
@@ -31,11 +32,11 @@ MESSAGES_IN_A_ROW_MAX = 64
 
 @asynccontextmanager
 async def open_hub(
-    redis_url: str, *, log: ChangeLog, settings: HubSettings, telemetry: Telemetry
+    redis_url: str, *, log: ChangeLog, signer: MessageSigner, settings: HubSettings, telemetry: Telemetry
 ) -> AsyncIterator["ChangeHub"]:
     """Open the hub with its tasks. It opens also while Redis is down, and then works from the database alone."""
     async with asyncio.TaskGroup() as tasks:
-        hub = ChangeHub(redis_url, log=log, settings=settings, telemetry=telemetry, tasks=tasks)
+        hub = ChangeHub(redis_url, log=log, signer=signer, settings=settings, telemetry=telemetry, tasks=tasks)
         running = [
             tasks.create_task(hub.keep_linked(), name="hub link"),
             tasks.create_task(hub.compare_periodically(), name="hub comparison"),
@@ -56,6 +57,7 @@ class ChangeHub:
         redis_url: str,
         *,
         log: ChangeLog,
+        signer: MessageSigner,
         settings: HubSettings,
         telemetry: Telemetry,
         tasks: asyncio.TaskGroup,
@@ -67,6 +69,7 @@ class ChangeHub:
         self.retrying_log = RetryingChangeLog(log, settings=settings, telemetry=telemetry)
         self._clock = asyncio.get_running_loop().time
         self._followed = FollowedAccounts(settings, clock=self._clock)
+        self._reader = MessageReader(signer, followed=self._followed, telemetry=telemetry)
         self._rereads = Rereads(
             self.retrying_log, followed=self._followed, settings=settings, telemetry=telemetry, tasks=tasks
         )
@@ -106,18 +109,12 @@ class ChangeHub:
         stream.start(position)
         self._rereads.start(stream, Cause.GAP)
 
-    def receive(self, raw: bytes) -> None:
-        """Take one published message: new, late, repeated, early, or for an account that nobody follows here."""
-        try:
-            envelope = open_envelope(raw)
-            stream = self._followed.get(envelope.account_id)
-            if stream is None:
-                return
-            stream.receive(decode(envelope), newest=envelope.newest)
-        except MessageError as error:
-            self._telemetry.warning("message_unreadable", error=str(error), next="read from the database")
-            return
-        self._rereads.start(stream, Cause.GAP)
+    def receive(self, message: Message) -> None:
+        """Take one published message: new, late, repeated, early, forged, or for an account that nobody follows."""
+        received = self._reader.read(message)
+        if received is not None:
+            received.stream.receive(received.changes, newest=received.newest)
+            self._rereads.start(received.stream, Cause.GAP)
 
     async def keep_linked(self) -> None:
         """Keep a link to Redis; after a loss wait longer and longer, until something was received on a link."""
@@ -159,6 +156,7 @@ class ChangeHub:
                 is_failing = True
                 self._confirmed_shards |= shards
                 await asyncio.sleep(self._settings.comparison_without_link_seconds)
+                self._compare_soon.set()
 
     async def compare_all(self) -> None:
         """Compare the positions of all followed accounts with the database. Raises UnavailableError."""
@@ -175,8 +173,8 @@ class ChangeHub:
             if not self.is_linked:
                 self.is_linked = True
                 self._telemetry.info("hub_linked")
-            if isinstance(event, LinkMessage):
-                self.receive(event.raw)
+            if isinstance(event, Message):
+                self.receive(event)
             elif isinstance(event, Subscribed):
                 self._confirmed_shards.add(event.shard)
                 self._compare_soon.set()
@@ -209,6 +207,7 @@ class ChangeHub:
 
     def _move_back(self, stream: AccountStream, position: int) -> None:
         """Restart the stream: a change is committed before it is delivered, so the database has lost some since."""
+        self._telemetry.count(Metric.POSITIONS_AHEAD, cause="delivered")
         self._telemetry.warning(
             "history_moved_back",
             account_id=stream.account_id,

@@ -12,14 +12,15 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from broadcast.envelope import Message
+from broadcast.redis_client import redis_pool
 from broadcast.settings import HubSettings
 from broadcast.shards import channel_of, shard_of_channel
-from domain.model.frozen import frozen
 
 LINK_ERRORS = (RedisError, OSError)
 """All that a link can fail with; a time-out is an OSError."""
@@ -29,13 +30,6 @@ _MESSAGE_PARTS = 3
 
 class LinkSilentError(OSError):
     """Nothing came for longer than the settings allow, not even an answer to a ping."""
-
-
-@frozen
-class LinkMessage:
-    """A published message."""
-
-    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +44,14 @@ class Beat:
     """A sign of life without content."""
 
 
-Event = LinkMessage | Subscribed | Beat
+Event = Message | Subscribed | Beat
 
 
 @asynccontextmanager
 async def open_link(redis_url: str, settings: HubSettings) -> AsyncIterator["RedisLink"]:
     """Connect, and disconnect at the end. Raises one of LINK_ERRORS."""
-    pool = ConnectionPool.from_url(
+    pool = redis_pool(
         redis_url,
-        protocol=2,
         socket_connect_timeout=settings.connect_timeout_seconds,
         socket_timeout=None,
         retry=Retry(NoBackoff(), 0),
@@ -92,7 +85,7 @@ class RedisLink:
             return Beat()
         kind, channel, content = response
         if kind == b"message":
-            return LinkMessage(raw=content)
+            return Message(channel=channel, raw=content)
         shard = shard_of_channel(channel) if kind == b"subscribe" else None
         return Beat() if shard is None else Subscribed(shard)
 
@@ -114,6 +107,6 @@ class RedisLink:
         if shards:
             await self._write(command, *(channel_of(shard) for shard in sorted(shards)))
 
-    async def _write(self, *command: str) -> None:
+    async def _write(self, *command: str | bytes) -> None:
         async with asyncio.timeout(self._settings.silence_seconds):
             await self._connection.send_command(*command)

@@ -5,26 +5,19 @@ The envelope (version, account, newest sequence) is the same in every version: a
 cannot read the changes still learns that they exist, and reads them from the database.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
-import orjson
 from asyncpg.pgproto.pgproto import UUID  # The driver's reads a text in a sixth of the time; it is a uuid.UUID.
 
+from broadcast.envelope import SHAPE_ERRORS, Envelope, Json, Message, MessageError, MessageSigner, Refusal
+from broadcast.fields import optional, read_count, read_decimal, read_notional, read_text, read_time
+from broadcast.shards import channel_of, shard_of
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange
-from domain.model.frozen import frozen
 from domain.model.order import OrderStatus
 from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 
-VERSION = 1
-
-# What reading a well-formed JSON of a wrong shape can raise.
-_SHAPE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, InvalidOperation, OverflowError)
-
-Json = Mapping[str, Any]
 Member = TypeVar("Member", bound=StrEnum)
 
 
@@ -37,51 +30,23 @@ _KINDS, _STATUSES, _SOURCES = _by_value(ChangeKind), _by_value(OrderStatus), _by
 _SIDES, _TYPES, _TIMES_IN_FORCE = _by_value(Side), _by_value(OrderType), _by_value(TimeInForce)
 
 
-class MessageError(ValueError):
-    """A message that is not in this format."""
-
-
-@frozen
-class Envelope:
-    """A message whose changes are not built yet: most messages of a shard are for accounts that nobody follows."""
-
-    version: int
-    account_id: str
-    newest: int
-    contents: Sequence[Json]
-
-
-def encode(changes: Sequence[RecordedChange]) -> bytes:
-    """Write some changes of one account (at least one), in the order of their sequence."""
-    return orjson.dumps(
-        {
-            "v": VERSION,
-            "account": changes[0].order.account_id,
-            "newest": changes[-1].sequence,
-            "changes": [_change_json(change) for change in changes],
-        }
+def encode(changes: Sequence[RecordedChange], *, signer: MessageSigner) -> Message:
+    """Write some changes of one account (at least one), in the order of their sequence, for the account's channel."""
+    account_id = changes[0].order.account_id
+    return signer.seal(
+        channel=channel_of(shard_of(account_id)),
+        account_id=account_id,
+        newest=changes[-1].sequence,
+        changes=[_change_json(change) for change in changes],
     )
-
-
-def open_envelope(raw: bytes) -> Envelope:
-    """Read the part that is the same in every version of the format. Raise MessageError."""
-    try:
-        data = orjson.loads(raw)
-        version, account_id, newest = data["v"], data["account"], data["newest"]
-        contents = data["changes"] if version == VERSION else ()
-    except _SHAPE_ERRORS as error:
-        raise MessageError(f"not a message of changes: {error!r}") from None
-    if not (isinstance(account_id, str) and isinstance(newest, int) and isinstance(contents, list | tuple)):
-        raise MessageError("not a message of changes: a part has the wrong type")
-    return Envelope(version=version, account_id=account_id, newest=newest, contents=contents)
 
 
 def decode(envelope: Envelope) -> Sequence[RecordedChange]:
     """Build the changes; none for a version that this release does not know. Raises MessageError."""
     try:
         return [_change(content, account_id=envelope.account_id) for content in envelope.contents]
-    except _SHAPE_ERRORS as error:
-        raise MessageError(f"a change cannot be read: {error!r}") from None
+    except SHAPE_ERRORS as error:
+        raise MessageError(Refusal.CONTENT, f"a change cannot be read: {error!r}") from None
 
 
 def _change_json(change: RecordedChange) -> dict[str, object]:
@@ -96,11 +61,11 @@ def _change_json(change: RecordedChange) -> dict[str, object]:
 
 def _change(data: Json, *, account_id: str) -> RecordedChange:
     return RecordedChange(
-        sequence=_integer(data["sequence"]),
+        sequence=read_count(data["sequence"]),
         kind=_KINDS[data["kind"]],
-        at=_time(data["at"]),
+        at=read_time(data["at"]),
         order=_order(data["order"], account_id=account_id),
-        execution=_optional(_execution, data["execution"]),
+        execution=optional(_execution, data["execution"]),
     )
 
 
@@ -127,16 +92,16 @@ def _order(data: Json, *, account_id: str) -> OrderSnapshot:
         account_id=account_id,
         terms=_terms(data["terms"]),
         status=_STATUSES[data["status"]],
-        filled_quantity=_decimal(data["filled_quantity"]),
-        notional=_decimal(data["notional"]),
-        reason=_optional(_reason, data["reason"]),
-        venue_order_id=_optional(_text, data["venue_order_id"]),
+        filled_quantity=read_decimal(data["filled_quantity"]),
+        notional=read_notional(data["notional"]),
+        reason=optional(_reason, data["reason"]),
+        venue_order_id=optional(read_text, data["venue_order_id"]),
         placement=_placement(data["placement"]),
-        version=_integer(data["version"]),
-        created_at=_time(data["created_at"]),
-        updated_at=_time(data["updated_at"]),
+        version=read_count(data["version"]),
+        created_at=read_time(data["created_at"]),
+        updated_at=read_time(data["updated_at"]),
         # A process of the version before does not write it.
-        venue_filled_quantity=_optional(_decimal, data.get("counted")),
+        venue_filled_quantity=optional(read_decimal, data.get("counted")),
     )
 
 
@@ -155,14 +120,14 @@ def _terms_json(terms: Terms) -> dict[str, object]:
 
 def _terms(data: Json) -> Terms:
     return Terms(
-        client_order_id=_text(data["client_order_id"]),
-        isin=_text(data["isin"]),
-        symbol=_text(data["symbol"]),
+        client_order_id=read_text(data["client_order_id"]),
+        isin=read_text(data["isin"]),
+        symbol=read_text(data["symbol"]),
         side=_SIDES[data["side"]],
         type=_TYPES[data["type"]],
         time_in_force=_TIMES_IN_FORCE[data["time_in_force"]],
-        quantity=_decimal(data["quantity"]),
-        limit_price=_optional(_decimal, data["limit_price"]),
+        quantity=read_decimal(data["quantity"]),
+        limit_price=optional(read_decimal, data["limit_price"]),
     )
 
 
@@ -177,10 +142,10 @@ def _placement_json(placement: PlacementState) -> dict[str, object]:
 
 def _placement(data: Json) -> PlacementState:
     return PlacementState(
-        attempts=_integer(data["attempts"]),
-        last_attempt_at=_optional(_time, data["last_attempt_at"]),
-        next_attempt_at=_optional(_time, data["next_attempt_at"]),
-        last_error=_optional(_text, data["last_error"]),
+        attempts=read_count(data["attempts"]),
+        last_attempt_at=optional(read_time, data["last_attempt_at"]),
+        next_attempt_at=optional(read_time, data["next_attempt_at"]),
+        last_error=optional(read_text, data["last_error"]),
     )
 
 
@@ -197,39 +162,13 @@ def _execution_json(execution: ExecutionView) -> dict[str, object]:
 def _execution(data: Json) -> ExecutionView:
     return ExecutionView(
         id=UUID(data["id"]),
-        quantity=_decimal(data["quantity"]),
-        price=_decimal(data["price"]),
-        executed_at=_time(data["executed_at"]),
-        received_at=_time(data["received_at"]),
+        quantity=read_decimal(data["quantity"]),
+        price=read_decimal(data["price"]),
+        executed_at=read_time(data["executed_at"]),
+        received_at=read_time(data["received_at"]),
     )
 
 
 def _reason(data: Sequence[Any]) -> Reason:
     source, code, message = data
-    return Reason(source=_SOURCES[source], code=_text(code), message=_text(message))
-
-
-def _optional(read: Callable[[Any], Any], value: object) -> Any:  # noqa: ANN401 - the type is that of `read`
-    return None if value is None else read(value)
-
-
-def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    # As it is written here, but by a process of another zone.
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-
-
-def _decimal(text: str) -> Decimal:
-    return Decimal(_text(text))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a text, not {value!r}")
-    return value
-
-
-def _integer(value: object) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"expected a number, not {value!r}")
-    return value
+    return Reason(source=_SOURCES[source], code=read_text(code), message=read_text(message))

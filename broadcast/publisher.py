@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
+from broadcast.envelope import MessageSigner
 from broadcast.messages import encode
+from broadcast.redis_client import redis_client
 from broadcast.settings import PublisherSettings
-from broadcast.shards import channel_of, shard_of
 from domain.model.changes import RecordedChange
 from domain.ports.telemetry import Metric, Telemetry
 from domain.services.task_cancellation import was_cancelled
@@ -24,19 +24,18 @@ from domain.services.task_cancellation import was_cancelled
 
 @asynccontextmanager
 async def open_publisher(
-    redis_url: str, *, settings: PublisherSettings, telemetry: Telemetry
+    redis_url: str, *, signer: MessageSigner, settings: PublisherSettings, telemetry: Telemetry
 ) -> AsyncIterator["RedisPublisher"]:
     """Open a publisher with its sending task; on exit what is still in the buffer is sent, for a bounded time."""
-    redis = Redis.from_url(
+    redis = redis_client(
         redis_url,
-        protocol=2,
         socket_connect_timeout=settings.connect_timeout_seconds,
         socket_timeout=settings.send_timeout_seconds,
         # A message that was perhaps sent is not sent again: the next one is more useful.
         retry=Retry(NoBackoff(), 0),
     )
     async with redis, asyncio.TaskGroup() as tasks:
-        publisher = RedisPublisher(redis, settings=settings, telemetry=telemetry)
+        publisher = RedisPublisher(redis, signer=signer, settings=settings, telemetry=telemetry)
         sending = tasks.create_task(publisher.send_batches(), name="publisher")
         try:
             yield publisher
@@ -48,8 +47,11 @@ async def open_publisher(
 class RedisPublisher:
     """Publishes changes to every API process."""
 
-    def __init__(self, redis: Redis, *, settings: PublisherSettings, telemetry: Telemetry) -> None:
+    def __init__(
+        self, redis: Redis, *, signer: MessageSigner, settings: PublisherSettings, telemetry: Telemetry
+    ) -> None:
         self._redis = redis
+        self._signer = signer
         self._settings = settings
         self._telemetry = telemetry
         self._buffer: deque[RecordedChange] = deque()
@@ -100,11 +102,12 @@ class RedisPublisher:
         try:
             async with asyncio.timeout(self._settings.send_timeout_seconds):
                 async with self._redis.pipeline(transaction=False) as pipeline:
-                    for account_id, changes in _by_account(batch).items():
+                    for changes in _by_account(batch).values():
                         for some in _at_most(self._settings.message_max_changes, changes):
-                            pipeline.publish(channel_of(shard_of(account_id)), encode(some))
+                            message = encode(some, signer=self._signer)
+                            pipeline.publish(message.channel, message.raw)
                     await pipeline.execute()
-        except (RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a hint that is not sent must not end the process, whatever the client raises
             self._note_failure(error, batch)
             return
         self._is_failing = False

@@ -55,19 +55,31 @@ class Rereads:
             if stream.is_behind:
                 self._telemetry.count(Metric.REREADS, cause=cause)
             while stream.is_behind:
-                await self._read_page(stream)
+                if not await self._read_page(stream):
+                    # Until then no announcement leads to a read, however many come; what is next is handed out.
+                    await asyncio.sleep(self._settings.unproved_pause_seconds)
         finally:
             # Here and not in a callback: a change that comes right after the last look must start a new task.
             self._running.pop(stream, None)
 
-    async def _read_page(self, stream: AccountStream) -> None:
+    async def _read_page(self, stream: AccountStream) -> bool:
+        """Read the next changes; return False when the database has none of those that were announced."""
         position, newest = stream.position or 0, stream.newest
         try:
             page = await self._log.account_page(stream.account_id, after=position)
         except HistoryGoneError:
             stream.jump(await self._log.position(stream.account_id))
-            return
+            return True
         stream.receive(page, newest=0)
-        if (stream.position, stream.newest) == (position, newest):
-            # The message that announced more was wrong: the database would have it, since it is written first.
-            stream.forget_unproved()
+        if (stream.position, stream.newest) != (position, newest):
+            return True
+        self._telemetry.count(Metric.POSITIONS_AHEAD, cause="announced")
+        self._telemetry.warning(
+            "position_ahead",
+            account_id=stream.account_id,
+            announced=newest,
+            stored=position,
+            next="not believed: a change is stored before it is announced",
+        )
+        stream.forget_unproved()
+        return False

@@ -28,8 +28,9 @@ class HubSettings:
     `reconnect_delay_max_seconds`. An empty shard is unsubscribed after `linger_seconds`.
 
     Reading what hints missed: `settle_seconds` before a gap is read, since two publishers may cross; pages of
-    `page_max_changes`, `reads_at_once` at a time; positions compared every `comparison_seconds`, and every
-    `comparison_without_link_seconds` while there is no link to Redis.
+    `page_max_changes`, `reads_at_once` at a time; not again within `unproved_pause_seconds` where more was announced
+    than the database has; positions compared every `comparison_seconds`, and every `comparison_without_link_seconds`
+    while there is no link to Redis.
     """
 
     connect_timeout_seconds: float = 2.0
@@ -40,6 +41,7 @@ class HubSettings:
     linger_seconds: float = 10.0
 
     settle_seconds: float = 0.015
+    unproved_pause_seconds: float = 1.0
     page_max_changes: int = 500
     reads_at_once: int = 8
     read_retry_delay_seconds: float = 0.1

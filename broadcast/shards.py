@@ -5,7 +5,7 @@ import zlib
 SHARD_COUNT = 64
 """Every process must agree on it: a change of it is a change of the message format."""
 
-_PREFIX = "fillwire:changes:"
+_PREFIX = b"fillwire:changes:"
 
 
 def shard_of(account_id: str) -> int:
@@ -13,15 +13,14 @@ def shard_of(account_id: str) -> int:
     return zlib.crc32(account_id.encode()) % SHARD_COUNT
 
 
-def channel_of(shard: int) -> str:
+def channel_of(shard: int) -> bytes:
     """The channel of a shard."""
-    return f"{_PREFIX}{shard}"
+    return b"%b%d" % (_PREFIX, shard)
 
 
 def shard_of_channel(channel: bytes) -> int | None:
     """The shard of a channel, or None when it is none of ours."""
-    name = channel.decode(errors="replace")
-    number = name.removeprefix(_PREFIX)
-    if number == name or not (number.isascii() and number.isdigit()):
+    number = channel.removeprefix(_PREFIX)
+    if number == channel or not number.isdigit():
         return None
     return int(number)

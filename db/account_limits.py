@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from db.columns import ID_MAX_CHARACTERS
 from db.database import Database, Row
+from db.operator_actions import action_arguments, append_action
 from db.trading_tables import EVERYBODY
+from domain.model.errors import VersionConflictError
 from domain.model.limits import NO_LIMITS, AccountLimits
+from domain.model.operator_actions import NewAction
 from domain.model.order import FINAL_STATUSES
 from domain.model.values import storable
 from domain.ports.trading_control import LimitBook
@@ -25,20 +28,32 @@ CROSS JOIN LATERAL (
     SELECT * FROM account_limits AS a WHERE a.account_id IN (k.account_id, '') ORDER BY a.account_id DESC LIMIT 1
 ) AS l
 """
-# The moment tells two settings apart, so it moves on even if the clock does not.
-SAVE = """
-INSERT INTO account_limits AS l (
-    account_id, max_quantity, max_notional, price_collar_percent, max_open_orders, max_orders_per_second, set_by, set_at
+OWN = "SELECT l.* FROM account_limits AS l WHERE l.account_id = $1"
+# The moment tells two settings apart, so it moves on even if the clock does not. What is replaced is the setting of the
+# moment $8: the action says what was there before. Nothing is stored when it is gone, or when there is one by now.
+SAVE = f"""
+WITH replaced AS MATERIALIZED (
+    SELECT l.set_at FROM account_limits AS l WHERE l.account_id = $1 AND l.set_at = $8::timestamptz FOR UPDATE
+), saved AS (
+    INSERT INTO account_limits AS l (
+        account_id, max_quantity, max_notional, price_collar_percent, max_open_orders, max_orders_per_second, set_by,
+        set_at
+    )
+    SELECT $1, $2::numeric, $3::numeric, $4::numeric, $5::int, $6::int, $7::text, clock_timestamp()
+    WHERE $8 IS NULL OR EXISTS (SELECT FROM replaced)
+    ON CONFLICT (account_id) DO UPDATE SET
+        max_quantity = excluded.max_quantity, max_notional = excluded.max_notional,
+        price_collar_percent = excluded.price_collar_percent, max_open_orders = excluded.max_open_orders,
+        max_orders_per_second = excluded.max_orders_per_second, set_by = excluded.set_by,
+        set_at = greatest(excluded.set_at, l.set_at + interval '1 microsecond')
+    WHERE l.set_at = $8
+    RETURNING l.*
 )
-VALUES ($1, $2::numeric, $3::numeric, $4::numeric, $5::int, $6::int, $7, clock_timestamp())
-ON CONFLICT (account_id) DO UPDATE SET
-    max_quantity = excluded.max_quantity, max_notional = excluded.max_notional,
-    price_collar_percent = excluded.price_collar_percent, max_open_orders = excluded.max_open_orders,
-    max_orders_per_second = excluded.max_orders_per_second, set_by = excluded.set_by,
-    set_at = greatest(excluded.set_at, l.set_at + interval '1 microsecond')
-RETURNING l.*
+SELECT s.*, {append_action(9)} AS sequence FROM saved AS s
+"""  # noqa: S608 - our own expression
+OPEN_ORDERS = """
+SELECT a.id, greatest(0, a.open_orders) AS open_orders FROM accounts AS a WHERE a.id = ANY($1::text[])
 """
-OPEN_ORDERS = "SELECT greatest(0, a.open_orders) AS open_orders FROM accounts AS a WHERE a.id = $1"
 IS_KNOWN = "SELECT FROM accounts AS a WHERE a.id = $1"
 # The order and its account's number change in one statement, so by how much a number is wrong is the same in every
 # snapshot, whatever comes and goes meanwhile. Two small partial indexes hold every order that is not final.
@@ -70,7 +85,12 @@ BEGIN
     END LOOP;
 END $$
 """  # noqa: S608 - the names of our own statuses
-CLEAR = "DELETE FROM account_limits AS l WHERE l.account_id = $1 RETURNING l.account_id"
+CLEAR = f"""
+WITH cleared AS (
+    DELETE FROM account_limits AS l WHERE l.account_id = $1 AND l.set_at = $2 RETURNING l.account_id
+)
+SELECT {append_action(3)} AS sequence FROM cleared
+"""  # noqa: S608 - our own expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +113,9 @@ class PostgresLimitBook(LimitBook):
         self._lookups: Batcher[str, AccountLimits] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
+        self._open_orders: Batcher[str, int] = Batcher(
+            self._count_open, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
+        )
 
     async def limits_of(self, account_id: str, *, fresh: bool = False) -> AccountLimits:
         cached = self._cache.get(account_id)
@@ -104,7 +127,7 @@ class PostgresLimitBook(LimitBook):
         return (await self._look_up([EVERYBODY]))[0]
 
     async def open_orders(self, account_id: str) -> int:
-        return sum(row["open_orders"] for row in await self._database.fetch(OPEN_ORDERS, account_id))
+        return await self._open_orders.submit(account_id)
 
     async def recount_open_orders(self) -> int:
         """Correct every account's count of open orders while processes run; return how many were wrong."""
@@ -118,8 +141,12 @@ class PostgresLimitBook(LimitBook):
         """Whether the account has ever placed an order."""
         return bool(await self._database.fetch(IS_KNOWN, account_id))
 
-    async def save(self, limits: AccountLimits) -> AccountLimits:
-        (row,) = await self._database.fetch(
+    async def own_limits(self, account_id: str | None) -> AccountLimits | None:
+        rows = await self._database.fetch(OWN, account_id or EVERYBODY)
+        return _limits_of(rows[0]) if rows else None
+
+    async def save(self, limits: AccountLimits, *, replaces: AccountLimits | None, action: NewAction) -> AccountLimits:
+        rows = await self._database.fetch(
             SAVE,
             limits.account_id or EVERYBODY,
             limits.max_quantity,
@@ -128,14 +155,25 @@ class PostgresLimitBook(LimitBook):
             limits.max_open_orders,
             limits.max_orders_per_second,
             storable(limits.set_by or "", max_characters=ID_MAX_CHARACTERS),
+            replaces and replaces.set_at,
+            *action_arguments(action),
         )
         self._cache.clear()
-        return _limits_of(row)
+        if not rows:
+            raise VersionConflictError
+        return _limits_of(rows[0])
 
-    async def clear(self, account_id: str | None) -> bool:
-        removed = await self._database.fetch(CLEAR, account_id or EVERYBODY)
+    async def clear(self, limits: AccountLimits, *, action: NewAction) -> None:
+        account_id = limits.account_id or EVERYBODY
+        cleared = await self._database.fetch(CLEAR, account_id, limits.set_at, *action_arguments(action))
         self._cache.clear()
-        return bool(removed)
+        if not cleared:
+            raise VersionConflictError
+
+    async def _count_open(self, account_ids: Sequence[str]) -> Sequence[int]:
+        rows = await self._database.fetch(OPEN_ORDERS, list(set(account_ids)))
+        found = {row["id"]: row["open_orders"] for row in rows}
+        return [found.get(account_id, 0) for account_id in account_ids]
 
     async def _look_up(self, account_ids: Sequence[str]) -> Sequence[AccountLimits]:
         rows = await self._database.fetch(FIND, list(set(account_ids)))

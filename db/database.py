@@ -14,14 +14,21 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.failures import is_unavailability, is_worth_repeating
+from db.failures import is_unavailability, is_worth_repeating, unavailable
 from db.statement_connections import FetchingConnection, StatementConnections
-from domain.model.errors import UnavailableError
+from domain.model.errors import UnavailableError, UnavailableReason
 
 REPEATS_MAX = 5
 REPEAT_DELAY_MAX_SECONDS = 0.02
 QUEUE_WAIT_MAX_SECONDS = 0.05
 """How long a queued read waits for a reserved connection before it uses one of the pool."""
+
+WRITE_TEMPORARY_FILE = """
+BEGIN READ ONLY; SET LOCAL work_mem = '64kB';
+WITH kept AS MATERIALIZED (SELECT repeat(md5(n::text), 64) AS text FROM generate_series(1, 1000) AS n)
+SELECT count(*) FROM kept; COMMIT
+"""
+"""Keeps 2 MB without the memory for it: on the disk of the tables, without a table, and for any role."""
 
 Result = TypeVar("Result")
 
@@ -42,6 +49,7 @@ class Database:
         self._reserved = StatementConnections(reserved_connections_max, close_connection=self._close)
         self._calls: set[asyncio.Task[Any]] = set()
         self._closings: set[asyncio.Task[Any]] = set()
+        self._disk_was_full = False
 
     async def fetch(self, statement: str, *arguments: object) -> Sequence[Row]:
         """Run one statement with `$1` parameters by asyncpg's own prepared statement, and commit.
@@ -65,6 +73,15 @@ class Database:
         """Run one statement of SQLAlchemy Core, and commit."""
         return await self._call(partial(self._select, statement), ends_at=self._deadline())
 
+    async def require_room(self) -> None:
+        """Raise UnavailableError while the server's disk is full, of which only a statement that wrote could tell.
+
+        Then, and only then, the server is asked to write a temporary file.
+        """
+        if self._disk_was_full:
+            await self._call(self._write_temporarily, ends_at=self._deadline())
+            self._disk_was_full = False
+
     async def stop(self) -> None:
         """Cancel the running calls, and wait until all connections are closed."""
         for call in self._calls:
@@ -83,10 +100,11 @@ class Database:
             try:
                 return await self._reserved.fetch(connection, statement, arguments, ends_at=ends_at)
             except Exception as error:
-                # A time-out is an OSError, and so among these.
+                if isinstance(error, TimeoutError):
+                    raise unavailable(None) from error
                 if not is_worth_repeating(error):
                     if is_unavailability(error):
-                        raise UnavailableError from error
+                        raise self._unavailable(error) from error
                     raise
         return await self._call(partial(self._fetch, statement, arguments), ends_at=ends_at)
 
@@ -102,6 +120,15 @@ class Database:
     async def _select(self, statement: Executable) -> Sequence[Row]:
         async with self._engine.connect() as connection:
             return (await connection.execute(statement)).mappings().all()
+
+    async def _write_temporarily(self) -> None:
+        async with self._engine.connect() as pooled:
+            connection = await FetchingConnection.of(pooled)
+            try:
+                await connection.driver.execute(WRITE_TEMPORARY_FILE)
+            except BaseException:
+                connection.driver.terminate()  # It is in the middle of a transaction.
+                raise
 
     async def _wait_for_reserved(self) -> FetchingConnection | None:
         waiter = self._reserved.wait_for_idle(within_seconds=QUEUE_WAIT_MAX_SECONDS)
@@ -141,13 +168,19 @@ class Database:
             in_time = call.done()
             call.cancel()
         if not in_time:
-            raise UnavailableError
+            raise unavailable(None)
         try:
             return call.result()
         except Exception as error:
             if is_unavailability(error):
-                raise UnavailableError from error
+                raise self._unavailable(error) from error
             raise
+
+    def _unavailable(self, error: Exception) -> UnavailableError:
+        refusal = unavailable(error)
+        if refusal.reason is UnavailableReason.DISK_FULL:
+            self._disk_was_full = True
+        return refusal
 
     async def _repeated(self, run: Callable[[], Awaitable[Result]]) -> Result:
         for _ in range(REPEATS_MAX - 1):

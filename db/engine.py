@@ -5,16 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import asyncpg
 import orjson
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from db.address import read_address
+from db.connector import STATEMENT_CACHE_STATEMENTS, Connector
 from db.database import Database
+from db.session_limits import SessionLimits
 
 CLOSE_TIMEOUT_SECONDS = 2.0
-CLIENT_CHECK_SECONDS = 0.5
 RESERVED_SHARE = 2
 """One half of the pool may be reserved for the hot statements; the other half is for all other statements."""
 
@@ -30,29 +31,28 @@ async def open_database(
     statement_timeout_seconds: float = 5.0,
     lock_timeout_seconds: float = 1.5,
     idle_in_transaction_timeout_seconds: float = 10.0,
+    statement_cache_statements: int = STATEMENT_CACHE_STATEMENTS,
 ) -> AsyncIterator[Database]:
-    """The database at a plain `postgresql://` URL (asyncpg's dialect of it: `sslmode` and the like work).
+    """The database at a URL that `db.address` reads. Raise AddressError for one that it cannot.
 
     Nothing is connected until it is used, so this never fails because PostgreSQL is away. `call_timeout_seconds` bounds
-    a whole call with its wait for a connection; the statement's, lock's and transaction's limits hold at the server.
+    a whole call with its wait for a connection; the statement's, lock's and transaction's limits hold at the server,
+    where the role may set shorter ones (`db.session_limits`). With 0 for `statement_cache_statements` no statement
+    stays prepared, for a pooler that forgets them (PgBouncer before 1.21).
     """
-    settings = {
-        "application_name": application_name,
-        "statement_timeout": _milliseconds(statement_timeout_seconds),
-        "lock_timeout": _milliseconds(lock_timeout_seconds),
-        "idle_in_transaction_session_timeout": _milliseconds(idle_in_transaction_timeout_seconds),
-        # A statement whose caller is gone (killed, or out of patience) ends soon, and keeps no lock and no old row.
-        "client_connection_check_interval": _milliseconds(CLIENT_CHECK_SECONDS),
-        # Compiling a statement costs more than running any of ours.
-        "jit": "off",
-    }
-    engine = _engine(
-        url,
-        settings,
-        pool_max_connections=pool_max_connections,
-        connect_timeout_seconds=connect_timeout_seconds,
-        pool_timeout_seconds=call_timeout_seconds,
+    limits = SessionLimits(
+        statement_timeout_seconds=statement_timeout_seconds,
+        lock_timeout_seconds=lock_timeout_seconds,
+        idle_in_transaction_timeout_seconds=idle_in_transaction_timeout_seconds,
     )
+    connector = Connector(
+        read_address(url),
+        timeout_seconds=connect_timeout_seconds,
+        application_name=application_name,
+        first_statement=limits.ensuring,
+        statement_cache_statements=statement_cache_statements,
+    )
+    engine = _engine(connector, pool_max_connections=pool_max_connections, pool_timeout_seconds=call_timeout_seconds)
     database = Database(
         engine,
         call_timeout_seconds=call_timeout_seconds,
@@ -68,20 +68,11 @@ async def open_database(
                 await engine.dispose()
 
 
-def _engine(
-    url: str,
-    settings: dict[str, str],
-    *,
-    pool_max_connections: int,
-    connect_timeout_seconds: float,
-    pool_timeout_seconds: float,
-) -> AsyncEngine:
-    async def connect() -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(url, timeout=connect_timeout_seconds, server_settings=settings)
-
+def _engine(connector: Connector, *, pool_max_connections: int, pool_timeout_seconds: float) -> AsyncEngine:
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=connect,
+        async_creator=connector.connect,
+        connect_args=_prepared_statements(connector),
         json_deserializer=orjson.loads,
         # Every statement of ours is a transaction of its own: no BEGIN and COMMIT around it, one round trip.
         isolation_level="AUTOCOMMIT",
@@ -95,11 +86,15 @@ def _engine(
     return engine
 
 
+def _prepared_statements(connector: Connector) -> dict[str, Any]:
+    """Return the dialect's arguments: it names and keeps statements of its own, beside the driver's."""
+    if connector.statement_cache_statements:
+        return {}
+    # A statement without a name is parsed again with each use, as one message: whoever answers knows it.
+    return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
+
+
 def _require_open(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's own hook
     """Replace a connection that died in the pool. asyncpg saw its end at once: no ping, no round trip."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(round(seconds * 1_000))

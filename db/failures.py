@@ -1,8 +1,16 @@
 """Tells what a failure of the database means for the caller: repeat it at once, try later, or mend the code."""
 
+import ssl
+
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from domain.model.errors import UnavailableError, UnavailableReason
+
+READ_ONLY = "25006"
+"""read_only_sql_transaction: a standby, as the primary is after a fail-over, or a server that was made read only."""
+DISK_FULL = "53100"
 
 _RETRY_AT_ONCE = frozenset(
     {
@@ -12,7 +20,7 @@ _RETRY_AT_ONCE = frozenset(
 )
 _TRY_LATER = frozenset(
     {
-        "25006",  # read_only_sql_transaction: after a fail-over this is no longer the primary
+        READ_ONLY,
         "25P03",  # idle_in_transaction_session_timeout
         "55P03",  # lock_not_available: lock_timeout
         "57014",  # query_canceled: statement_timeout
@@ -29,6 +37,16 @@ _TRY_LATER_CLASSES = frozenset(
         "58",  # system errors: I/O
     }
 )
+_BUSY = ("40", "53", "55P03", "57014")
+_FAILING = "58"
+
+
+class ServerRefusalError(Exception):
+    """The server answers, and lets us not in: because of the login, the encryption, or something in the address."""
+
+    def __init__(self, text: str, *, sqlstate: str) -> None:
+        self.sqlstate = sqlstate
+        super().__init__(text)
 
 
 def is_worth_repeating(error: Exception) -> bool:
@@ -38,7 +56,7 @@ def is_worth_repeating(error: Exception) -> bool:
 
 def is_unavailability(error: Exception) -> bool:
     """Whether the database cannot be reached, is overloaded, or did not answer in time."""
-    if isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError):
+    if isinstance(error, OSError | PoolTimeoutError | ServerRefusalError | asyncpg.InterfaceError):
         # asyncpg's complaints about a URL are InterfaceErrors too: no waiting mends those.
         return not isinstance(error, ValueError)
     if isinstance(error, asyncpg.InternalClientError):
@@ -49,6 +67,28 @@ def is_unavailability(error: Exception) -> bool:
         return True
     state = sqlstate(error)
     return state in _RETRY_AT_ONCE or state in _TRY_LATER or state[:2] in _TRY_LATER_CLASSES
+
+
+def unavailable(error: Exception | None) -> UnavailableError:
+    """Return the domain's error for a failure that `is_unavailability`; None is an answer that did not come."""
+    if error is None:
+        return UnavailableError(reason=UnavailableReason.BUSY)
+    return UnavailableError(reason=_reason(error), sqlstate=sqlstate(error))
+
+
+def _reason(error: Exception) -> UnavailableReason:
+    state = sqlstate(error)
+    if state == READ_ONLY:
+        return UnavailableReason.READ_ONLY
+    if state == DISK_FULL:
+        return UnavailableReason.DISK_FULL
+    if state.startswith(_FAILING):
+        return UnavailableReason.FAILING
+    if state.startswith(_BUSY) or isinstance(error, PoolTimeoutError):
+        return UnavailableReason.BUSY
+    if isinstance(error, ServerRefusalError | ssl.SSLError):
+        return UnavailableReason.REFUSED
+    return UnavailableReason.UNREACHABLE
 
 
 def sqlstate(error: Exception) -> str:

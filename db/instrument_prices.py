@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from db.database import Database
+from db.database import Database, Row
+from db.operator_actions import action_arguments, append_action
 from domain.model.limits import LastPrice
+from domain.model.operator_actions import NewAction
 from domain.ports.trading_control import InstrumentPrices
 from domain.services.batcher import Batcher
 
@@ -22,6 +24,19 @@ FROM unnest($1::text[], $2::numeric[], $3::timestamptz[]) AS n (isin, price, at)
 ON CONFLICT (isin) DO UPDATE SET price = excluded.price, at = excluded.at WHERE p.at < excluded.at OR p.at > now()
 RETURNING p.isin
 """
+# What is replaced is the price of the moment $4: the action says what was there before.
+SET = f"""
+WITH replaced AS MATERIALIZED (
+    SELECT p.at FROM instrument_prices AS p WHERE p.isin = $1 AND p.at = $4::timestamptz FOR UPDATE
+), saved AS (
+    INSERT INTO instrument_prices AS p (isin, price, at)
+    SELECT $1, $2::numeric, least($3::timestamptz, now()) WHERE $4 IS NULL OR EXISTS (SELECT FROM replaced)
+    ON CONFLICT (isin) DO UPDATE SET price = excluded.price, at = excluded.at
+    WHERE p.at = $4 AND (p.at < excluded.at OR p.at > now())
+    RETURNING p.isin
+)
+SELECT {append_action(5)} AS sequence FROM saved
+"""  # noqa: S608 - our own expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +78,28 @@ class PostgresInstrumentPrices(InstrumentPrices):
             self._cache.pop(one.isin, None)
         return {row["isin"] for row in taken}
 
+    async def stored_price(self, isin: str) -> LastPrice | None:
+        rows = await self._database.fetch(FIND, [isin])
+        return next((_price_of(row) for row in rows), None)
+
+    async def set(self, price: LastPrice, *, replaces: LastPrice | None, action: NewAction) -> bool:
+        replaced_at = replaces and replaces.at
+        rows = await self._database.fetch(
+            SET, price.isin, price.price, price.at, replaced_at, *action_arguments(action)
+        )
+        self._cache.pop(price.isin, None)
+        return bool(rows)
+
     async def _look_up(self, isins: Sequence[str]) -> Sequence[LastPrice | None]:
         rows = await self._database.fetch(FIND, list(set(isins)))
-        found = {row["isin"]: LastPrice(isin=row["isin"], price=row["price"], at=row["at"]) for row in rows}
+        found = {row["isin"]: _price_of(row) for row in rows}
         if len(self._cache) + len(isins) > CACHED_PRICES_MAX:
             self._cache.clear()
         until = self._clock() + self._cache_seconds
         for isin in isins:
             self._cache[isin] = _CachedPrice(found.get(isin), until)
         return [found.get(isin) for isin in isins]
+
+
+def _price_of(row: Row) -> LastPrice:
+    return LastPrice(isin=row["isin"], price=row["price"], at=row["at"])

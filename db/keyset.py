@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Select, func, literal, select, true, tuple_
 
+from db.columns import NAME
 from db.database import Database, Row
 from domain.model.order_query import PAGE_MAX_ROWS, Page, PageRequest
 
@@ -17,12 +18,15 @@ Item = TypeVar("Item")
 class Keyset(Generic[Key]):
     """The columns by which rows are sorted, all in one direction, and what a key says about each of them.
 
-    Together the columns are unique, and they stand in the selected rows.
+    Together the columns are unique, and they stand in the selected rows. `within` is for an index that has the sort's
+    order only within each value of a column: it names the column and the values. Then only rows with these values are
+    read, the first ones of each, and merged.
     """
 
     columns: Sequence[ColumnElement[Any]]
     values: Callable[[Key], Sequence[ColumnElement[Any]]]
     descending: bool = False
+    within: tuple[ColumnElement[Any], Sequence[str]] | None = None
 
     def behind(self, key: Key) -> ColumnElement[bool]:
         """The rows that follow the key's."""
@@ -32,10 +36,32 @@ class Keyset(Generic[Key]):
         """The rows that come before the key's."""
         return self._position > self._at(key) if self.descending else self._position < self._at(key)
 
-    def order(self, *, backwards: bool) -> Sequence[ColumnElement[Any]]:
-        """What to sort by to read from one end."""
+    def among(self, rows: Select[Any]) -> Select[Any]:
+        """The rows with one of the values of `within`; all of them where there is none."""
+        if self.within is None:
+            return rows
+        column, values = self.within
+        return rows.where(column.in_(values))
+
+    def first(self, rows: Select[Any], limit: int, *, backwards: bool) -> Select[Any]:
+        """The first of those rows from one end, at most so many."""
+        order = self._order(self.columns, backwards=backwards)
+        if self.within is None:
+            return rows.order_by(*order).limit(limit)
+        column, values = self.within
+        each = func.unnest(literal(list(values), ARRAY(NAME))).table_valued("value").render_derived(name="each")
+        # Each value by itself, and only the keys: a condition on all values at once would cost the index its order, and
+        # the other columns are needed of the page alone.
+        of_one = rows.with_only_columns(*self.columns).where(column == each.c.value).order_by(*order).limit(limit)
+        heads = of_one.correlate(each).lateral("head")
+        keys = [heads.c[one.name] for one in self.columns]
+        merged = select(*keys).select_from(each.join(heads, true()))
+        page = merged.order_by(*self._order(keys, backwards=backwards)).limit(limit)
+        return self.among(rows).where(self._position.in_(page)).order_by(*order)
+
+    def _order(self, columns: Sequence[ColumnElement[Any]], *, backwards: bool) -> Sequence[ColumnElement[Any]]:
         descending = self.descending != backwards
-        return [column.desc() if descending else column.asc() for column in self.columns]
+        return [column.desc() if descending else column.asc() for column in columns]
 
     @property
     def _position(self) -> ColumnElement[Any]:
@@ -64,14 +90,14 @@ async def read_page(
         within = within.where(keyset.behind(request.after))
     if request.before is not None:
         within = within.where(keyset.in_front_of(request.before))
-    ordered = within.order_by(*keyset.order(backwards=request.backwards))
     # One more than asked for tells whether there are more.
-    found = await database.select(ordered.limit(request.limit + 1))
+    found = await database.select(keyset.first(within, request.limit + 1, backwards=request.backwards))
     items = [item_of(row) for row in found[: request.limit]]
     more = len(found) > request.limit
-    outside_front = await _outside(database, rows, None if request.after is None else ~keyset.behind(request.after))
+    all_rows = keyset.among(rows)
+    outside_front = await _outside(database, all_rows, None if request.after is None else ~keyset.behind(request.after))
     outside_back = await _outside(
-        database, rows, None if request.before is None else ~keyset.in_front_of(request.before)
+        database, all_rows, None if request.before is None else ~keyset.in_front_of(request.before)
     )
     if request.backwards:
         return Page(rows=items[::-1], has_next=outside_back, has_previous=more or outside_front)

@@ -28,8 +28,9 @@ _IS_HALTED = f"'' = ANY({_HALTED_ACCOUNTS}) OR o.account_id = ANY({_HALTED_ACCOU
 # The venue's circuit breaker ($2) is checked first. While it blocks, nothing is claimed and no order is read. With an
 # open circuit one due order claims the breaker's row, by moving the next probe to when this attempt is certainly over
 # (half a lease): of several workers the first gets it, and for the others the row does not match. An attempt whose
-# lease expired without a recorded end may have sent the order until then. (The ids go through an array: the planner
-# cannot know how many rows a computed LIMIT returns, and for a join it reads the whole table.)
+# lease expired without a recorded end may have sent the order until then; until now at the latest, which counts after
+# the clock was put back. (The ids go through an array: the planner cannot know how many rows a computed LIMIT returns,
+# and for a join it reads the whole table.)
 _CLAIM_TO_SUBMIT = f"""
 WITH breaker AS MATERIALIZED (
     SELECT g.failures, g.probe_at IS NOT NULL AS is_open,
@@ -49,7 +50,7 @@ WITH breaker AS MATERIALIZED (
 )
 UPDATE orders AS o SET
     attempt = o.attempt + 1, attempts = o.attempts + 1, last_attempt_at = now(),
-    maybe_sent_at = greatest(o.maybe_sent_at, o.lease_until),
+    maybe_sent_at = CASE WHEN {_MAYBE_SENT} THEN least(greatest(o.maybe_sent_at, o.lease_until), now()) END,
     lease_until = now() + $1::interval, submit_due_at = now() + $1::interval
 WHERE o.id = ANY (ARRAY(SELECT id FROM due))
     AND ((SELECT is_open FROM breaker) IS NOT TRUE OR EXISTS (SELECT FROM probe))
@@ -73,7 +74,11 @@ CLAIM = _CLAIM_TO_SUBMIT.format(which=_NAMED.format(due="o.submit_due_at", most=
 CLAIM_DUE = _CLAIM_TO_SUBMIT.format(which=_OVERDUE.format(due="o.submit_due_at", most=_ONE_PROBE))
 CLAIM_CANCELS = _CLAIM_TO_CANCEL.format(which=_NAMED.format(due="o.cancel_due_at", most="ALL"))
 CLAIM_DUE_CANCELS = _CLAIM_TO_CANCEL.format(which=_OVERDUE.format(due="o.cancel_due_at", most="NULL"))
-
+# A claim that was made later than now was made before the clock was put back: its age is not known.
+HOLDS_CLAIM = """
+SELECT o.lease_until IS NOT NULL AND o.last_attempt_at BETWEEN now() - $3::interval AND now() AS is_held
+FROM orders AS o WHERE o.id = $1 AND o.attempt = $2
+"""
 OLDEST_DUE = """
 SELECT now() - min(o.submit_due_at) AS overdue FROM orders AS o WHERE o.submit_due_at <= now()
 """
@@ -100,6 +105,11 @@ class OrderClaimer:
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         """Claim those of the orders that are due to be submitted."""
         return [_claim_of(row) for row in await self.database.fetch(CLAIM, lease, self.venue, list(order_ids))]
+
+    async def holds_claim(self, claim: Claim, *, within: timedelta) -> bool:
+        """Return whether the claim is the newest of its order, not ended, and made at most `within` ago."""
+        rows = await self.database.fetch(HOLDS_CLAIM, claim.order.id, claim.loaded.attempt, within)
+        return any(row["is_held"] for row in rows)
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         """Claim orders that have been due for longer than `overdue_by`, the longest due first."""

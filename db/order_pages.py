@@ -6,9 +6,13 @@ UPDATED_DESC has no index on the moment of the update, because every fill change
 already: walked from the newest down, each order is met where its newest change stands. So the sort is the account's
 sequence, the order of commits. It equals the order of the moments, but where the clocks of two writers differ; and
 unlike it, nothing can appear behind a page that was read. An account's page costs as many rows as changes it passes.
-Without an account (operators) there is no such sequence: the orders that pass the filter are sorted.
+Without an account (operators), and for several, there is no such sequence: the orders that pass the filter are sorted.
+
+A page of several accounts by the moment of creation reads the first rows of each account's index and merges them: at
+most as many rows for each account as the page has.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Uuid, func, join, literal, select
@@ -35,13 +39,18 @@ _ORDERS_BY_CHANGE = _ORDERS.select_from(
 
 def orders_like(wanted: OrderFilter, *, sort: OrderSort) -> tuple[Select[Any], Keyset[OrderKey]]:
     """The rows of orders that pass the filter, and how they are sorted and cut into pages."""
-    conditions = _conditions(wanted)
-    if sort is OrderSort.UPDATED_DESC and wanted.account_id is not None:
-        return (
-            _ORDERS_BY_CHANGE.where(order_changes.c.account_id == wanted.account_id, *conditions),
-            _by_sequence(wanted.account_id),
-        )
-    return _ORDERS.where(*conditions), _by_moment(sort)
+    conditions, account_ids = _conditions(wanted), wanted.account_ids
+    if account_ids is None:
+        return _ORDERS.where(*conditions), _by_moment(sort)
+    if len(account_ids) == 1:
+        (account_id,) = account_ids
+        if sort is OrderSort.UPDATED_DESC:
+            rows = _ORDERS_BY_CHANGE.where(order_changes.c.account_id == account_id)
+            return rows.where(orders.c.account_id == account_id, *conditions), _by_sequence(account_id)
+        return _ORDERS.where(orders.c.account_id == account_id, *conditions), _by_moment(sort)
+    if sort is OrderSort.UPDATED_DESC:
+        return _ORDERS.where(orders.c.account_id.in_(account_ids), *conditions), _by_moment(sort)
+    return _ORDERS.where(*conditions), replace(_by_moment(sort), within=(orders.c.account_id, account_ids))
 
 
 def _by_moment(sort: OrderSort) -> Keyset[OrderKey]:
@@ -69,8 +78,6 @@ def _by_sequence(account_id: str) -> Keyset[OrderKey]:
 def _conditions(wanted: OrderFilter) -> list[ColumnElement[bool]]:
     columns = orders.c
     conditions: list[ColumnElement[bool]] = []
-    if wanted.account_id is not None:
-        conditions.append(columns.account_id == wanted.account_id)
     if wanted.statuses is not None:
         conditions.append(columns.status.in_(sorted(wanted.statuses)))
     if wanted.is_final is not None:

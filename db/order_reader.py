@@ -11,13 +11,14 @@ from db.keyset import Keyset, check_limit, read_page
 from db.order_pages import orders_like
 from db.snapshot_rows import change_of, execution_view_of, shown_column_names, snapshot_of
 from db.tables import executions, order_changes
+from domain.model.accounts import VisibleAccounts, is_visible
 from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 from domain.ports.readers import OrderReader
 from domain.services.batcher import Batcher
 
 _ORDERS = f"SELECT {shown_column_names()} FROM orders AS o"  # noqa: S608 - our own columns
-BY_ID = f"{_ORDERS} WHERE o.id = ANY($1::uuid[]) AND ($2::text IS NULL OR o.account_id = $2)"
+BY_ID = f"{_ORDERS} WHERE o.id = ANY($1::uuid[]) AND ($2::text[] IS NULL OR o.account_id = ANY($2))"
 BY_ID_AND_ACCOUNT = f"""
 {_ORDERS}
 JOIN unnest($1::uuid[], $2::text[]) AS k (id, account_id)
@@ -34,8 +35,13 @@ WHERE o.account_id = $1
 ORDER BY o.created_at DESC, o.id DESC
 LIMIT $2
 """  # noqa: S608 - as above
+EXECUTIONS_BY_ID = """
+SELECT e.* FROM executions AS e
+WHERE e.id = ANY($1::uuid[]) AND ($2::text[] IS NULL OR e.account_id = ANY($2))
+"""
 LOOKUP_BATCH_MAX_ORDERS = 256
 LOOKUP_QUEUE_MAX_CALLS = 4_096
+_ANY = (None,)
 _EXECUTIONS_BY_ID: Keyset[UUID] = Keyset(columns=(executions.c.id,), values=lambda key: (literal(key, Uuid),))
 _CHANGES_BY_VERSION: Keyset[int] = Keyset(
     columns=(order_changes.c.version,), values=lambda key: (literal(key, Integer),)
@@ -50,20 +56,20 @@ class PostgresOrderReader(OrderReader):
         self.database = database
         # Single orders are read most, and every order that is denied on its terms is looked for: those that are asked
         # for at the same time share a read.
-        self._reading: Batcher[tuple[UUID, str | None], OrderSnapshot | None] = Batcher(
+        self._reading: Batcher[tuple[UUID, VisibleAccounts], OrderSnapshot | None] = Batcher(
             self._read, batch_max_items=LOOKUP_BATCH_MAX_ORDERS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
         self._looking: Batcher[tuple[str, str], OrderSnapshot | None] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ORDERS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
 
-    async def order(self, order_id: UUID, *, account_id: str | None) -> OrderSnapshot | None:
-        return await self._reading.submit((order_id, account_id))
+    async def order(self, order_id: UUID, *, account_ids: VisibleAccounts) -> OrderSnapshot | None:
+        return await self._reading.submit((order_id, account_ids))
 
     async def orders_by_id(
-        self, order_ids: Collection[UUID], *, account_id: str | None
+        self, order_ids: Collection[UUID], *, account_ids: VisibleAccounts
     ) -> Mapping[UUID, OrderSnapshot]:
-        rows = await self.database.fetch(BY_ID, list(order_ids), account_id)
+        rows = await self.database.fetch(BY_ID, list(order_ids), account_ids)
         return {row["id"]: snapshot_of(row) for row in rows}
 
     async def by_client_order_id(self, client_order_id: str, *, account_id: str) -> OrderSnapshot | None:
@@ -77,7 +83,8 @@ class PostgresOrderReader(OrderReader):
         filter: OrderFilter,  # noqa: A002 - the port's word
     ) -> Page[OrderSnapshot]:
         if sort is OrderSort.CREATED_DESC and _is_start_of_all(request, filter):
-            return await self._newest(filter.account_id, limit=request.limit)
+            (account_id,) = filter.account_ids or ()
+            return await self._newest(account_id, limit=request.limit)
         rows, keyset = orders_like(filter, sort=sort)
         return await read_page(self.database, rows, request, keyset=keyset, item_of=snapshot_of)
 
@@ -90,29 +97,29 @@ class PostgresOrderReader(OrderReader):
         )
         return await read_page(self.database, rows, request, keyset=_EXECUTIONS_BY_ID, item_of=execution_view_of)
 
-    async def execution(self, execution_id: UUID, *, account_id: str | None) -> ExecutionView | None:
-        rows = select(*executions.columns).where(executions.c.id == execution_id)
-        if account_id is not None:
-            rows = rows.where(executions.c.account_id == account_id)
-        return next((execution_view_of(row) for row in await self.database.select(rows)), None)
+    async def executions_by_id(
+        self, execution_ids: Collection[UUID], *, account_ids: VisibleAccounts
+    ) -> Mapping[UUID, ExecutionView]:
+        rows = await self.database.fetch(EXECUTIONS_BY_ID, list(execution_ids), account_ids)
+        return {row["id"]: execution_view_of(row) for row in rows}
 
     async def history(self, order_id: UUID, request: PageRequest[int]) -> Page[RecordedChange]:
         rows = changes().where(order_changes.c.order_id == order_id)
         return await read_page(self.database, rows, request, keyset=_CHANGES_BY_VERSION, item_of=change_of)
 
-    async def _newest(self, account_id: str | None, *, limit: int) -> Page[OrderSnapshot]:
+    async def _newest(self, account_id: str, *, limit: int) -> Page[OrderSnapshot]:
         """The page that front ends open with, without putting a statement together: a tenth of what it costs."""
         check_limit(limit)
         rows = await self.database.fetch_queued(NEWEST_OF_ACCOUNT, account_id, limit + 1)
         return Page(rows=[snapshot_of(row) for row in rows[:limit]], has_next=len(rows) > limit, has_previous=False)
 
-    async def _read(self, keys: Sequence[tuple[UUID, str | None]]) -> Sequence[OrderSnapshot | None]:
-        wanted = set(keys)
+    async def _read(self, keys: Sequence[tuple[UUID, VisibleAccounts]]) -> Sequence[OrderSnapshot | None]:
+        wanted = {(order_id, one) for order_id, visible in keys for one in (_ANY if visible is None else visible)}
         rows = await self.database.fetch(
             BY_ID_AND_ACCOUNT, [order_id for order_id, _ in wanted], [account_id for _, account_id in wanted]
         )
         found = {row["id"]: snapshot_of(row) for row in rows}
-        return [_of_account(found.get(order_id), account_id) for order_id, account_id in keys]
+        return [_visible_order(found.get(order_id), account_ids) for order_id, account_ids in keys]
 
     async def _look_up(self, keys: Sequence[tuple[str, str]]) -> Sequence[OrderSnapshot | None]:
         wanted = set(keys)
@@ -123,12 +130,13 @@ class PostgresOrderReader(OrderReader):
         return [found.get(key) for key in keys]
 
 
-def _of_account(order: OrderSnapshot | None, account_id: str | None) -> OrderSnapshot | None:
+def _visible_order(order: OrderSnapshot | None, account_ids: VisibleAccounts) -> OrderSnapshot | None:
     """The order, if whoever asks may see it: another caller of the same read may have asked for it as well."""
-    return order if order is not None and account_id in {None, order.account_id} else None
+    return order if order is not None and is_visible(order.account_id, account_ids) else None
 
 
 def _is_start_of_all(request: PageRequest[OrderKey], asked: OrderFilter) -> bool:
     """Whether the first rows are asked for, of all orders of one account."""
     is_start = request.after is None and request.before is None and not request.backwards
-    return is_start and asked.account_id is not None and asked == OrderFilter(account_id=asked.account_id)
+    is_of_one = asked.account_ids is not None and len(asked.account_ids) == 1
+    return is_start and is_of_one and asked == OrderFilter(account_ids=asked.account_ids)

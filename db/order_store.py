@@ -12,6 +12,7 @@ from db.order_writer import OrderWriter
 from domain.model.changes import RecordedChange
 from domain.model.errors import LimitsChangedError, OrderDeniedError, VersionConflictError
 from domain.model.limits import NO_LIMITS, AccountLimits
+from domain.model.operator_actions import NewAction
 from domain.model.order import Order
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import (
@@ -36,7 +37,7 @@ WRITE_QUEUE_MAX_ORDERS = 4_096
 
 class PostgresOrderStore(OrderStore):
     """Orders in PostgreSQL. `venue` is the name under which its executions are stored; `max_orders_per_second` holds
-    for accounts whose limits name no other."""
+    for accounts whose limits name no other. With `requests_only` reports of the venue cannot be written."""
 
     def __init__(
         self,
@@ -47,9 +48,10 @@ class PostgresOrderStore(OrderStore):
         insert_batch_max_orders: int = INSERT_BATCH_MAX_ORDERS,
         insert_queue_max_orders: int = INSERT_QUEUE_MAX_ORDERS,
         max_orders_per_second: int | None = None,
+        requests_only: bool = False,
     ) -> None:
         self._inserter = OrderInserter(database, max_orders_per_second)
-        self._writer = OrderWriter(database, venue)
+        self._writer = OrderWriter(database, venue, requests_only)
         self._claimer = OrderClaimer(database, venue)
         self._telemetry = telemetry
         self._waiting = {
@@ -80,10 +82,15 @@ class PostgresOrderStore(OrderStore):
         return await self._writer.load_reported(venue_client_order_ids, keys)
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
+        self,
+        writes: Sequence[OrderWrite],
+        *,
+        fence: Fence | None = None,
+        ticket: WriteTicket = IMMEDIATE,
+        action: NewAction | None = None,
     ) -> Sequence[RecordedChange]:
-        if fence is not None or ticket is not IMMEDIATE or len(writes) != 1:
-            return await self._writer.write(writes, fence=fence, ticket=ticket)
+        if fence is not None or ticket is not IMMEDIATE or action is not None or len(writes) != 1:
+            return await self._writer.write(writes, fence=fence, ticket=ticket, action=action)
         outcome = await self._writing.submit(writes[0])
         if isinstance(outcome, VersionConflictError):
             raise outcome
@@ -91,6 +98,9 @@ class PostgresOrderStore(OrderStore):
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         return await self._claimer.claim(order_ids, lease=lease)
+
+    async def holds_claim(self, claim: Claim, *, within: timedelta) -> bool:
+        return await self._claimer.holds_claim(claim, within=within)
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         return await self._claimer.claim_due(limit=limit, overdue_by=overdue_by, lease=lease)

@@ -9,12 +9,21 @@ import asyncpg
 from db.array_literals import text_array
 from db.change_arrays import NumberedChanges, numbered
 from db.database import Database, Row
+from db.operator_actions import action_arguments
 from db.order_rows import ORDER_COLUMN_NAMES, execution_of, loaded_order_of, placement
 from db.write_arrays import write_arguments
-from db.write_statement import WRITE
+from db.write_statement import (
+    ARGUMENTS_OF_REQUESTS,
+    ARGUMENTS_UNFENCED,
+    WRITE,
+    WRITE_FENCED,
+    WRITE_REQUESTS,
+    WRITE_REQUESTS_WITH_ACTION,
+)
 from domain.model.changes import PlacementState, RecordedChange, snapshot, view
 from domain.model.errors import ExecutionIdTakenError, LeadershipLostError, VersionConflictError
 from domain.model.executions import Execution
+from domain.model.operator_actions import NewAction
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import IMMEDIATE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTicket
 
@@ -72,10 +81,12 @@ JOIN executions AS e ON e.venue = $1 AND e.venue_execution_id = k.venue_executio
 
 @dataclass(frozen=True, slots=True)
 class OrderWriter:
-    """The reader and writer of orders whose executions come from one venue."""
+    """The reader and writer of orders whose executions come from one venue. With `requests_only` it writes nothing but
+    requests of clients, by a statement that needs no right to write what the venue reports."""
 
     database: Database
     venue: str
+    requests_only: bool = False
 
     async def load(self, order_ids: Collection[UUID]) -> Mapping[UUID, LoadedOrder]:
         """Return the orders that exist, without executions."""
@@ -107,18 +118,28 @@ class OrderWriter:
         return {(row["venue_order_id"], row["venue_execution_id"]) for row in rows}
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
+        self,
+        writes: Sequence[OrderWrite],
+        *,
+        fence: Fence | None = None,
+        ticket: WriteTicket = IMMEDIATE,
+        action: NewAction | None = None,
     ) -> Sequence[RecordedChange]:
-        """Write all or nothing; return the changes in their order. Raises LeadershipLostError, VersionConflictError and
-        ExecutionIdTakenError."""
+        """Write all or nothing, the operator's action included; return the changes in their order.
+
+        Raises LeadershipLostError, VersionConflictError and ExecutionIdTakenError.
+        """
         if not writes:
             return ()
         _require_distinct(writes)
         changes = numbered([change for write in writes for change in write.changes])
         arguments = write_arguments(writes, changes, venue=self.venue, fence=fence)
+        statement, arguments_count = self._variant(writes, fence, action)
         await ticket.wait()
         try:
-            (row,) = await self.database.fetch(WRITE, *arguments)
+            (row,) = await self.database.fetch(
+                statement, *arguments[:arguments_count], *(action_arguments(action) if action else ())
+            )
         except asyncpg.NotNullViolationError as error:
             await self._raise_conflict(error, writes)
             raise
@@ -128,6 +149,16 @@ class OrderWriter:
             raise VersionConflictError
         await ticket.mark_written()
         return _recorded(changes, row)
+
+    def _variant(
+        self, writes: Sequence[OrderWrite], fence: Fence | None, action: NewAction | None
+    ) -> tuple[str, int | None]:
+        """Return the statement for these writes, and how many of their arguments it takes; None for all."""
+        if self.requests_only or action is not None:
+            if fence is not None or any(write.executions or write.attempt_end for write in writes):
+                raise ValueError("only requests can be written here")
+            return (WRITE_REQUESTS if action is None else WRITE_REQUESTS_WITH_ACTION), ARGUMENTS_OF_REQUESTS
+        return (WRITE, ARGUMENTS_UNFENCED) if fence is None else (WRITE_FENCED, None)
 
     async def _executions(self, keys: Collection[tuple[UUID, ExecutionKey]]) -> Mapping[UUID, tuple[Execution, ...]]:
         if not keys:
@@ -149,9 +180,9 @@ class OrderWriter:
 
     async def _raise_conflict(self, error: asyncpg.NotNullViolationError, writes: Sequence[OrderWrite]) -> None:
         """Raise the error for which the statement wrote a NULL (see `db.write_statement`)."""
-        if error.table_name == "executions" and error.column_name == "received_at":
+        if error.table_name == "executions" and error.column_name == "executed_at":
             raise VersionConflictError from error
-        if error.table_name == "executions" and error.column_name == "order_id":
+        if error.table_name == "executions" and error.column_name == "is_busted":
             keys = [(write.order.id, execution) for write in writes for execution in write.executions]
             rows = await self.database.fetch(
                 EXECUTIONS_OF_OTHER_ORDERS,

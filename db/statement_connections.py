@@ -32,6 +32,10 @@ class FetchingConnection:
         """Return the statement's rows, by asyncpg's own prepared statement."""
         try:
             return await self.driver.fetch(statement, *arguments)
+        except asyncpg.ReadOnlySQLTransactionError:
+            # After a fail-over this is no longer the primary; the next connection finds out which server is.
+            self.driver.terminate()
+            raise
         except asyncpg.PostgresError:
             raise
         except BaseException:

@@ -25,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+import db.audit_tables
+import db.revocation_tables
 import db.trading_tables
 import db.venue_tables  # noqa: F401 - importing these tables registers all of them in the metadata
 from db.columns import (

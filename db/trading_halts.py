@@ -4,7 +4,8 @@ Accepting and claiming read `trading_halts` in the statement that writes, so wha
 it. What began before holds ROW SHARE on the table until its own commit, which comes with FOR KEY SHARE; EXCLUSIVE waits
 for exactly those, in a queue that nobody can jump, and for no reader: neither a dump nor a forgotten transaction keeps
 a halt from being answered. So the orders pay nothing for it, and when `halt` returns, none that it concerns is stored
-or claimed any more.
+or claimed any more. To lock a table takes the right to change all of it, so the tables' owner made a function that does
+it, and nothing else, for the roles that halt (`db.roles`).
 """
 
 from collections.abc import Collection, Sequence
@@ -15,7 +16,9 @@ from sqlalchemy import Uuid, literal, select
 from db.columns import ID_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS
 from db.database import Database, Row
 from db.keyset import Keyset, read_page
+from db.operator_actions import action_arguments, append_action
 from db.trading_tables import EVERYBODY, trading_halts
+from domain.model.operator_actions import NewAction
 from domain.model.order_query import Page, PageRequest
 from domain.model.values import storable
 from domain.ports.trading_control import HaltFilter, TradingHalt, TradingHalts
@@ -25,17 +28,29 @@ OPEN_HALTS_MAX = 10_000
 LOOKS_AT_ONCE_MAX_ACCOUNTS = 500
 LOOKS_WAITING_MAX_ACCOUNTS = 10_000
 
-HALT = """
-INSERT INTO trading_halts (id, account_id, halted_at, halted_by, halt_reason) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (account_id) WHERE resumed_at IS NULL DO NOTHING
+HALT = f"""
+WITH begun AS (
+    INSERT INTO trading_halts AS h (id, account_id, halted_at, halted_by, halt_reason) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (account_id) WHERE resumed_at IS NULL DO NOTHING
+    RETURNING h.id
+)
+SELECT {append_action(6)} AS sequence FROM begun
+"""  # noqa: S608 - our own expression
+WAIT = "SELECT wait_for_orders_before_halts()"
+WAIT_FUNCTION = """
+CREATE OR REPLACE FUNCTION wait_for_orders_before_halts() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp
+AS $$ BEGIN LOCK TABLE trading_halts IN EXCLUSIVE MODE; END $$
 """
-WAIT = "DO $$ BEGIN LOCK TABLE trading_halts IN EXCLUSIVE MODE; END $$"
 OPEN_HALT = "SELECT h.* FROM trading_halts AS h WHERE h.account_id = $1 AND h.resumed_at IS NULL"
-RESUME = """
-UPDATE trading_halts AS h SET resumed_at = now(), resumed_by = $2, resume_reason = $3
-WHERE h.account_id = $1 AND h.resumed_at IS NULL
-RETURNING h.*
-"""
+RESUME = f"""
+WITH ended AS (
+    UPDATE trading_halts AS h SET resumed_at = now(), resumed_by = $2, resume_reason = $3
+    WHERE h.id = $1 AND h.resumed_at IS NULL
+    RETURNING h.*
+)
+SELECT e.*, {append_action(4)} AS sequence FROM ended AS e
+"""  # noqa: S608 - our own expression
 HALTED = """
 SELECT h.account_id FROM trading_halts AS h
 WHERE h.resumed_at IS NULL AND h.account_id = ANY($1::text[] || ''::text)
@@ -60,19 +75,18 @@ class PostgresTradingHalts(TradingHalts):
             self._look, batch_max_items=LOOKS_AT_ONCE_MAX_ACCOUNTS, queue_max_items=LOOKS_WAITING_MAX_ACCOUNTS
         )
 
-    async def halt(self, halt: TradingHalt) -> TradingHalt:
+    async def halt(self, halt: TradingHalt, *, action: NewAction) -> TradingHalt:
         account_id = halt.account_id or EVERYBODY
-        await self.database.fetch(
-            HALT, halt.id, account_id, halt.halted_at, _name(halt.halted_by), _sentence(halt.halt_reason)
-        )
+        begun = (halt.id, account_id, halt.halted_at, _name(halt.halted_by), _sentence(halt.halt_reason))
+        await self.database.fetch(HALT, *begun, *action_arguments(action))
         # Also when it is an earlier halt: whoever began that one may have died before this wait.
         await self.database.fetch(WAIT)
         rows = await self.database.fetch(OPEN_HALT, account_id)
         # Resumed by somebody else in this very moment: then it is this one that ended.
         return _halt_of(rows[0]) if rows else halt
 
-    async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt | None:
-        rows = await self.database.fetch(RESUME, account_id or EVERYBODY, _name(by), _sentence(reason))
+    async def resume(self, halt_id: UUID, *, by: str, reason: str, action: NewAction) -> TradingHalt | None:
+        rows = await self.database.fetch(RESUME, halt_id, _name(by), _sentence(reason), *action_arguments(action))
         return _halt_of(rows[0]) if rows else None
 
     async def is_halted(self, account_id: str) -> bool:
@@ -101,6 +115,11 @@ class PostgresTradingHalts(TradingHalts):
         rows = await self.database.fetch(HALTED, list(set(account_ids)))
         halted = {row["account_id"] for row in rows}
         return [EVERYBODY in halted or account_id in halted for account_id in account_ids]
+
+
+def wait_function(schema: str) -> str:
+    """Return the statement that makes the function of WAIT, for the tables of the schema, an identifier of SQL."""
+    return WAIT_FUNCTION.format(schema=schema)
 
 
 def _name(text: str) -> str:

@@ -21,24 +21,24 @@ _FINAL_STATUSES = sorted(FINAL_STATUSES)
 def write_arguments(
     writes: Sequence[OrderWrite], changes: NumberedChanges, *, venue: str, fence: Fence | None
 ) -> Sequence[object]:
-    """Return the statement's arguments, in order."""
+    """Return the arguments of WRITE_FENCED, in order; its variants take the first of them."""
     executed = [(write.order, execution) for write in writes for execution in write.executions]
     executions = execution_columns(executed)
     counts = [write.order.facts.count for write in writes]
     return (
         *_order_columns(writes),
-        venue,
-        *executions,
         changes.account_ids,
         changes.counts,
         *change_columns(changes, executed, executions),
-        fence and fence.venue,
-        fence and fence.epoch,
         _FINAL_STATUSES,
         len(writes),
+        venue,
+        *executions,
         plain_array([count and count.quantity for count in counts]),
         moment_array([None if count is None else count.at for count in counts]),
         *execution_names([execution for _, execution in executed]),
+        fence and fence.venue,
+        fence and fence.epoch,
     )
 
 

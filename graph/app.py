@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Sequence
 
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,7 +26,7 @@ PREFLIGHT_MAX_AGE_SECONDS = 600
 def create_graphql_routes(
     services: Services, *, tokens: TokenVerifier, sockets: OpenSockets | None = None
 ) -> Sequence[BaseRoute]:
-    """The routes: /graphql over HTTP and websocket, and the files of GraphiQL where it is shown.
+    """The routes: /graphql over HTTP and websocket, and where it is shown GraphiQL, to which / leads.
 
     Whoever stops the process ends the open ones of `sockets` first.
     """
@@ -42,19 +43,36 @@ def create_graphql_routes(
     ]
     if graphiql is not None:
         routes.append(Mount("/graphiql", StaticFiles(directory=STATIC_PATH)))
+        page = f"{settings.root_path}{GRAPHQL_PATH}"
+        routes.append(Route("/", lambda _: RedirectResponse(page), methods=["GET"]))
     return routes
 
 
-def graphql_first(application: ASGIApp, routes: Sequence[BaseRoute]) -> ASGIApp:
+def graphql_first(application: ASGIApp, routes: Sequence[BaseRoute], *, root_path: str = "") -> ASGIApp:
     """The application, but that requests to /graphql go to their route at once: nearly all are, and Starlette's way
-    through its own middleware and the other routes costs a tenth of accepting an order."""
+    through its own middleware and the other routes costs a tenth of accepting an order.
+
+    Every path may begin with `root_path` and end in a slash. It is served there, not redirected: behind a proxy the
+    process does not know the address that a client sees.
+    """
     endpoint = next(route.app for route in routes if isinstance(route, Route) and route.path == GRAPHQL_PATH)
 
     def called(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        is_graphql = scope["type"] == "http" and scope["path"] == GRAPHQL_PATH
+        path: str = scope["path"]
+        if path != GRAPHQL_PATH and (own := _own_path(path, root_path)) != path:
+            path = own
+            scope = {**scope, "path": path}
+        is_graphql = scope["type"] == "http" and path == GRAPHQL_PATH
         return endpoint(scope, receive, send) if is_graphql else application(scope, receive, send)
 
     return called
+
+
+def _own_path(path: str, root_path: str) -> str:
+    """Return the path as the routes know it."""
+    if root_path and f"{path}/".startswith(f"{root_path}/"):
+        path = path[len(root_path) :]
+    return path.rstrip("/") or "/"
 
 
 def _cross_origin(settings: GraphSettings) -> Sequence[Middleware]:

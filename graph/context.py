@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import strawberry
+from starlette.types import Scope
 from strawberry.dataloader import DataLoader
 
+from domain.model.operator_actions import Actor
 from domain.model.values import Instrument
+from domain.ports.audit import AccountSeals, OperatorActions
 from domain.ports.clock_and_ids import Clock
 from domain.ports.notifications import LiveFeed
-from domain.ports.readers import InstrumentCatalog, OrderReader
+from domain.ports.readers import AccountReader, InstrumentCatalog, OrderReader
 from domain.ports.telemetry import Telemetry
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from graph.auth.bearer import Bearer
 from graph.limits.deadline import Deadline, Deadlines
@@ -29,7 +33,11 @@ class Services:
     placement: Placement
     cancellation: Cancellation
     control: TradingControl
+    actions: OperatorActions
+    seals: AccountSeals
+    revocation: TokenRevocation
     reader: OrderReader
+    accounts: AccountReader
     catalog: InstrumentCatalog
     feed: LiveFeed
     telemetry: Telemetry
@@ -42,12 +50,23 @@ class Services:
 class Context:
     """One request, or one websocket: the services, the bearer of its token, and the batch of instruments."""
 
-    __slots__ = ("_instruments", "bearer", "services")
+    __slots__ = ("_instruments", "_scope", "bearer", "services")
 
-    def __init__(self, *, services: Services, bearer: Bearer) -> None:
+    def __init__(self, *, services: Services, bearer: Bearer, scope: Scope | None = None) -> None:
         self.services = services
         self.bearer = bearer
+        self._scope = scope
         self._instruments: DataLoader[str, Instrument | None] | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts, for the audit trail."""
+        return Actor(
+            subject=self.bearer.subject,
+            token_id=self.bearer.token_id,
+            address=None if self._scope is None else peer_address(self._scope),
+            account_ids=frozenset(self.bearer.account_ids),
+        )
 
     def deadline(self, kind: str) -> Deadline:
         """Return the deadline of an operation of that kind, to be entered when it begins."""
@@ -58,7 +77,7 @@ class Context:
     def query_slot(self) -> AbstractAsyncContextManager[None]:
         """Return the slot that a query holds while it runs: an account has a limited number of them."""
         services = self.services
-        return services.query_concurrency.slot(self.bearer.account_id, at_once=services.settings.queries_at_once)
+        return services.query_concurrency.slot(self.bearer.limit_key, at_once=services.settings.queries_at_once)
 
     @property
     def instruments(self) -> DataLoader[str, Instrument | None]:
@@ -72,12 +91,26 @@ class Context:
         return self._instruments
 
 
+FORWARDED_MAX_CHARACTERS = 200
+
 Info = strawberry.Info[Context, None]
 
 
-def context_for(bearer: Bearer, services: Services) -> Context:
-    """The context of one request or socket. Use it in the event loop that made it."""
-    return Context(services=services, bearer=bearer)
+def context_for(bearer: Bearer, services: Services, scope: Scope | None = None) -> Context:
+    """The context of one request or socket, with its ASGI scope. Use it in the event loop that made it."""
+    return Context(services=services, bearer=bearer, scope=scope)
+
+
+def peer_address(scope: Scope) -> str | None:
+    """Return the address of the connection's peer, and for whom it says to have forwarded the request.
+
+    Behind a proxy the peer is the proxy. What X-Forwarded-For says is only a claim: nothing is decided by it.
+    """
+    client = scope.get("client")
+    address = client[0] if client else "unknown"
+    forwarded = b", ".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
+    shown = "".join(character for character in forwarded if character.isprintable())[:FORWARDED_MAX_CHARACTERS]
+    return f"{address}, forwarded for {shown}" if shown else address
 
 
 async def _load(catalog: InstrumentCatalog, isins: list[str]) -> Sequence[Instrument | None]:

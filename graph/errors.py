@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from graphql import GraphQLError
 
-from domain.model.errors import OrderNotFoundError, UnavailableError
+from domain.model.errors import InvalidAccountError, OrderNotFoundError, UnavailableError
 from domain.ports.telemetry import Metric, Telemetry
 
 ERROR_ID_BYTES = 8
@@ -44,6 +44,7 @@ class ErrorCode(StrEnum):
     BAD_CURSOR = "BAD_CURSOR"
     PAGE_TOO_LARGE = "PAGE_TOO_LARGE"
     FORBIDDEN = "FORBIDDEN"
+    ACCOUNT_REQUIRED = "ACCOUNT_REQUIRED"
     ORDER_NOT_FOUND = "ORDER_NOT_FOUND"
     TOO_MANY_OPERATIONS = "TOO_MANY_OPERATIONS"
 
@@ -90,6 +91,8 @@ def public_error(error: GraphQLError, telemetry: Telemetry, *, shows_suggestions
             return with_code(error if shows_suggestions else _without_suggestion(error), ErrorCode.BAD_USER_INPUT)
         case ClientError():
             return _replaced(error, str(cause), {"code": cause.code})
+        case InvalidAccountError():
+            return _replaced(error, str(cause), {"code": ErrorCode.BAD_USER_INPUT})
         case OrderNotFoundError():
             return _replaced(error, str(cause), {"code": ErrorCode.ORDER_NOT_FOUND})
         case UnavailableError():

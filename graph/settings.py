@@ -74,6 +74,7 @@ class GraphSettings:
     socket_send_timeout_seconds: float = 10.0
 
     allowed_origins: tuple[str, ...] = ()
+    root_path: str = ""
     is_development: bool = False
     graphiql_allowed: bool = False
     development_token_path: Path | None = None

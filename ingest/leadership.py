@@ -7,12 +7,12 @@ whatever its clock says. See docs/decisions/0007.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
 from domain.model.errors import LeadershipLostError, TransientError
-from domain.ports.ingest_state import Fence, LeadershipLease
+from domain.ports.ingest_state import Fence, HeldLease, LeadershipLease
 from domain.ports.telemetry import Metric, Telemetry
 from domain.services.task_cancellation import run_cancellable
 
@@ -27,6 +27,27 @@ class LeadershipPolicy:
     lease: timedelta
     renew_every: timedelta
     ask_every: timedelta
+
+
+@dataclass(slots=True)
+class _Watch:
+    """The watch over another process's lease: since when it has not been renewed, by this process's clock.
+
+    A lease that was written before the database's clock was put back looks valid for as long as the clock was put back.
+    """
+
+    lease_seconds: float
+    _held: HeldLease | None = None
+    _since: float = field(default=0.0)
+
+    def note(self, held: HeldLease, *, now: float) -> None:
+        """Note the lease as it was read at `now`, in monotonic seconds."""
+        if held != self._held:
+            self._held, self._since = held, now
+
+    def ended(self, *, now: float) -> HeldLease | None:
+        """Return the lease if nobody has renewed it for as long as it lasts."""
+        return self._held if now - self._since > self.lease_seconds else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,19 +70,22 @@ class Leadership:
 
     async def _until_leading(self) -> tuple[Fence, float]:
         """Ask until the lease is free; return the fence, and when the lease ends by this process's clock."""
-        is_logged = False
+        is_logged, watch, clock = False, _Watch(self.policy.lease.total_seconds()), asyncio.get_running_loop().time
         while True:
             lease_ends = self._lease_from_now()
-            if (fence := await self._take()) is not None:
-                return fence, lease_ends
+            taken = await self._take(ended=watch.ended(now=clock()))
+            if isinstance(taken, Fence):
+                return taken, lease_ends
+            if taken is not None:
+                watch.note(taken, now=clock())
             if not is_logged:
                 self.telemetry.info("standing_by", venue=self.venue, leader_id=str(self.leader_id))
             is_logged = True
             await asyncio.sleep(self.policy.ask_every.total_seconds())
 
-    async def _take(self) -> Fence | None:
+    async def _take(self, *, ended: HeldLease | None) -> Fence | HeldLease | None:
         try:
-            return await self.lease.acquire(self.venue, leader_id=self.leader_id, lease=self.policy.lease)
+            return await self.lease.acquire(self.venue, leader_id=self.leader_id, lease=self.policy.lease, ended=ended)
         except TransientError as error:
             self.telemetry.warning("leadership_unknown", error=str(error), next="asked again")
             return None

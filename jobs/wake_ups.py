@@ -5,18 +5,22 @@ When Redis is down they are counted and dropped, since the sweeper finds the ord
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from redis.exceptions import RedisError
 from saq.queue.redis import RedisQueue
 
 from domain.ports.telemetry import Metric, Telemetry
-from jobs.queue import CANCEL_ORDERS, ORDERS_PER_JOB_MAX, PLACE_ORDERS, WakeUp, as_job, due_at
+from jobs.queue import WakeUp, as_job, due_at
+from jobs.queue_outage import DENIED, trouble_of
+from jobs.stored_job import CANCEL_ORDERS, ORDERS_PER_JOB_MAX, PLACE_ORDERS
 
 WAITING_ORDERS_MAX = 10_000
+DENIED_SECONDS = 30.0
+"""How long it is told that Redis denies to enqueue: only the next order finds out whether it still does."""
 PAUSE_SECONDS = 0.005
 """Between two enqueues: a job costs SAQ and Redis the same for one order as for fifty, and the first one waits for
 nothing."""
@@ -41,6 +45,11 @@ class SaqWakeUps:
         self._waiting_count = 0
         self._something_waits = asyncio.Event()
         self._is_failing = False
+        self._denied_at: float | None = None
+
+    def is_denied(self) -> bool:
+        """Return whether Redis lately let this process enqueue nothing, though it may write otherwise."""
+        return self._denied_at is not None and time.monotonic() - self._denied_at < DENIED_SECONDS
 
     def placement_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
         """The orders are to be placed, after that delay."""
@@ -65,20 +74,23 @@ class SaqWakeUps:
         try:
             async with asyncio.timeout(self._enqueue_timeout_seconds):
                 await asyncio.gather(*(self._enqueue(wake_up) for wake_up in wake_ups))
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - a wake-up that is lost must not end the process, whatever the client raises
             self._note_failure(error, orders=sum(len(wake_up.order_ids) for wake_up in wake_ups))
         else:
-            self._is_failing = False
+            self._is_failing, self._denied_at = False, None
 
     def _note_failure(self, error: Exception, *, orders: int) -> None:
         """Count it; log it when it begins. While Redis is down it happens with every order."""
         self._telemetry.count(Metric.WAKE_UPS_FAILED, orders)
+        if (reason := trouble_of(error)) == DENIED:
+            self._denied_at = time.monotonic()
         if not self._is_failing:
             self._is_failing = True
             self._telemetry.warning(
                 "wake_up_failed",
                 orders=orders,
-                error=repr(error),
+                reason=reason,
+                error=f"{type(error).__name__}: {error}",
                 next="dropped until Redis answers; the sweeper takes the orders from the database",
             )
 

@@ -15,7 +15,7 @@ from domain.model.errors import TransientError
 from domain.ports.telemetry import Metric, Telemetry
 from domain.services.cancellation import CancelDelivery
 from domain.services.submission import Submission
-from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
+from jobs.stored_job import CANCEL_ORDERS, PLACE_ORDERS
 
 SCHEDULE_SECONDS = 1
 WORKER_INFO_SECONDS = 10
@@ -51,12 +51,19 @@ class _SaqWorker(Worker[Any]):
             if not self._running:
                 self._idle.set()
 
+    async def abort(self, abort_threshold: float) -> None:
+        """Abort no job: nobody here asks for it, and a submission must not end by what somebody writes into Redis."""
+
     async def process(self) -> bool:
         """Run the next job. When Redis goes away meanwhile, SAQ cannot note the job's end and does not log that."""
         try:
             return await super().process()
         except Exception as error:  # noqa: BLE001 - whatever SAQ fails with, the orders are in the database
-            self._telemetry.warning("job_not_ended", error=repr(error), next="the sweeper looks after its orders")
+            self._telemetry.warning(
+                "job_not_ended",
+                error=f"{type(error).__name__}: {error}",  # The client's own form leaves the text out.
+                next="the sweeper looks after its orders",
+            )
             return True
 
     async def stop(self) -> None:

@@ -13,11 +13,11 @@ from runtime.commands.operator_arguments import add_operators_commands
 from runtime.processes.lifecycle import run_process
 
 PROCESSES = {
-    "api": "serve GraphQL, /healthz, /readyz and /metrics on PORT",
+    "api": "serve GraphQL on PORT",
     "worker": "place and cancel orders at the exchange",
     "ingest": "follow the exchange's execution stream",
     "exchange": "run the simulated exchange on EXCHANGE_PORT",
-    "migrate": "bring the database's tables up to date, then end",
+    "migrate": "bring the database's tables and roles up to date, then end",
 }
 
 
@@ -26,15 +26,19 @@ def main(*, program: str = "fillwire") -> int:
     parsed = _parser(program).parse_args()
     if parsed.command == "settings":
         return int(import_module("runtime.commands.settings_table").show())
+    if parsed.command == "migrate" and parsed.print_roles:
+        return int(import_module("runtime.commands.role_script").show())
     if parsed.command == "alerts":
         return int(import_module("runtime.commands.alerts").test())
     if parsed.command == "instruments":
         module = import_module("runtime.commands.instruments")
         run = module.sync if parsed.action == "sync" else module.importing(parsed.file)
         return run_process("instruments", run, requires=module.REQUIRES)
-    if parsed.command in {"trading", "limits"}:
+    if parsed.command in {"trading", "limits", "tokens"}:
         module = import_module("runtime.commands.operator_commands")
         return run_process(parsed.command, module.command(parsed), requires=module.REQUIRES)
+    if parsed.command == "audit":
+        return int(import_module("runtime.commands.audit").run(parsed))
     gc.disable()  # Until it runs: imports make no garbage, and collections take a seventh of a start.
     module = import_module(f"runtime.processes.{parsed.command}")
     return run_process(parsed.command, module.run, requires=module.REQUIRES)
@@ -43,8 +47,10 @@ def main(*, program: str = "fillwire") -> int:
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program, description="One process of Fillwire.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in PROCESSES.items():
-        commands.add_parser(name, help=summary, description=summary)
+    parsers = {name: commands.add_parser(name, help=text, description=text) for name, text in PROCESSES.items()}
+    parsers["migrate"].add_argument(
+        "--print-roles", action="store_true", help="print the SQL that makes the database's roles, and do nothing else"
+    )
     commands.add_parser("settings", help="print every setting with its unit, default and current value")
     instruments = commands.add_parser("instruments", help="load what can be traded")
     actions = instruments.add_subparsers(dest="action", required=True, metavar="ACTION")

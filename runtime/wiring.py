@@ -4,7 +4,10 @@ import asyncio
 import random
 from datetime import timedelta
 
+from domain.model.accounts import AccountRule
+from domain.ports.due_times import DueBounds
 from domain.ports.ingest_state import Fence
+from domain.services.account_check import AccountCheck
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder
 from domain.services.batcher import Batcher
@@ -21,16 +24,23 @@ from domain.services.order_cache import OrderCache
 from domain.services.order_owners import OrderOwners
 from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recording
+from domain.services.sealing import Sealing
 from domain.services.submission import Submission
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from exchange.alpaca.rest import AlpacaVenue
+from jobs.due_time_repair import DueTimeRepair
 from runtime.processes.lifecycle import Process, SteadyClock, new_id, utc_now
 from runtime.resources.database import DatabaseResources
 from runtime.resources.redis import RedisResources
 from runtime.settings import Settings
 
+CANCEL_WAIT_MAX = timedelta(minutes=10)
+"""Longer than any pause between two deliveries of a cancel request."""
 RECORD_BATCH_MAX_ATTEMPTS = 100
 RECORD_QUEUE_MAX_ATTEMPTS = 4_096
+SEAL_LEASE_ROUNDS = 5
+"""A worker that has not sealed for as many rounds as this is replaced by another one."""
 
 
 def make_recording(
@@ -64,10 +74,40 @@ def make_trading_control(process: Process, database: DatabaseResources) -> Tradi
     return TradingControl(
         halts=database.halts,
         book=database.limit_book,
+        prices=database.prices,
+        accounts=make_account_check(process, database),
         telemetry=process.telemetry,
         clock=utc_now,
         new_id=new_id,
     )
+
+
+def make_sealing(process: Process, database: DatabaseResources) -> Sealing:
+    """Return the service that seals the changes of accounts."""
+    every = process.settings.audit_seal_every_seconds
+    return Sealing(
+        seals=database.seals,
+        telemetry=process.telemetry,
+        holder=new_id(),
+        lease=timedelta(seconds=SEAL_LEASE_ROUNDS * every),
+        changes_max=process.settings.audit_seal_max_changes,
+    )
+
+
+def make_token_revocation(process: Process, database: DatabaseResources) -> TokenRevocation:
+    """Return the operators' service that revokes tokens."""
+    return TokenRevocation(
+        store=database.revocations,
+        telemetry=process.telemetry,
+        clock=utc_now,
+        new_id=new_id,
+        lifetime_max=timedelta(seconds=process.settings.token_max_lifetime_seconds),
+    )
+
+
+def make_account_check(process: Process, database: DatabaseResources) -> AccountCheck:
+    """Return the check of the ids under which something may begin."""
+    return AccountCheck(rule=AccountRule(pattern=process.settings.account_pattern), reader=database.accounts)
 
 
 def make_submission(
@@ -121,6 +161,19 @@ def make_circuit_breaker(process: Process, database: DatabaseResources) -> Circu
             open_for=timedelta(seconds=settings.placement_circuit_open_seconds),
         ),
         telemetry=process.telemetry,
+    )
+
+
+def make_due_time_repair(process: Process, database: DatabaseResources) -> DueTimeRepair:
+    """Return the worker's loop that repairs due times after the database's clock was put back."""
+    settings, lease = process.settings, process.settings.placement_lease
+    open_for = timedelta(seconds=settings.placement_circuit_open_seconds)
+    return DueTimeRepair(
+        due_times=database.due_times,
+        telemetry=process.telemetry,
+        interval=timedelta(seconds=settings.reconcile_every_seconds),
+        # A probe is claimed for half a lease.
+        bounds=DueBounds(lease=lease, cancel=lease + CANCEL_WAIT_MAX, probe=max(open_for, lease / 2)),
     )
 
 
@@ -197,7 +250,7 @@ def make_reconciliation(
         open_orders=open_orders,
         repair=repair,
         telemetry=telemetry,
-        clock=utc_now,
+        clock=venue.venue_clock,
         policy=ReconciliationPolicy(
             overlap=overlap,
             first_look_back=timedelta(seconds=settings.catch_up_first_seconds),

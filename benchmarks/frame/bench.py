@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.frame.machine import CpuMeter
 from benchmarks.frame.results import Rounds, Sample
-from db.migrate import upgrade
+from tests.support.migrated import migrate
 from tests.support.servers import PostgresServer, TestServer, running_postgres, running_valkey
 
 Contender = Callable[[], Awaitable[Sample]]
@@ -34,7 +34,7 @@ class Bench:
         postgres = await self.postgres()
         if not self._template:
             self._template = await postgres.create_database()
-            await asyncio.to_thread(upgrade, self._template)
+            await asyncio.to_thread(migrate, self._template)
         return await postgres.create_database(template=self._template)
 
     async def postgres(self) -> PostgresServer:

@@ -85,7 +85,8 @@ async def reaches(
 
 async def metric(server: Server, name: str) -> float:
     """The sum of a series of the process over its labels."""
-    async with aiohttp.ClientSession() as session, session.get(f"{server.url}/metrics") as response:
+    url = f"http://127.0.0.1:{server.probes_port}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
         lines = (await response.text()).splitlines()
     names = {f"fillwire_{name}", f"fillwire_{name}_total"}
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.replace("{", " ").split(" ", 1)[0] in names)

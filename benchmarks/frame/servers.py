@@ -17,21 +17,23 @@ from db.engine import open_database
 from db.instrument_catalog import PostgresInstrumentCatalog
 from domain.model.values import Instrument
 from tests.support.processes import ROOT, RunningProcess, running
+from tools.devstack.database_roles import role_url
 from tools.devstack.ports import free_port
 
 TOKEN_SECRET = secrets.token_hex(32)
+BROADCAST_KEY = secrets.token_hex(32)
 TOKEN_SECONDS = 7_200
 ALL_SCOPES = "orders:read orders:place orders:cancel"
 ISIN, SYMBOL = "US0378331005", "AAPL"
-PORT_SETTINGS = {"api": "PORT", "exchange": "EXCHANGE_PORT", "worker": "METRICS_PORT", "ingest": "METRICS_PORT"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A process that answers at this address."""
+    """A process that answers at this address; `probes_port` is where it tells its health and its metrics."""
 
     process: RunningProcess
     port: int
+    probes_port: int
 
     @property
     def url(self) -> str:
@@ -64,18 +66,36 @@ class Gateway:
             "EXCHANGE_URL": f"http://{exchange}",
             "EXCHANGE_STREAM_URL": f"ws://{exchange}/stream",
             "TOKEN_SECRET": TOKEN_SECRET,
+            "BROADCAST_KEY": BROADCAST_KEY,
             "LOG_FORMAT": "plain",
             "LOG_LEVEL": "WARNING",
+            # What a stage counts it reads there.
+            "METRICS_RENDERED_EVERY_SECONDS": "0.001",
             **self.settings,
         }
 
     async def start(self, head: str, *, settings: Mapping[str, str] | None = None) -> Server:
         """Start one of our processes; gives it when it serves."""
-        port = self.exchange_port if head == "exchange" else free_port()
+        if head == "exchange":
+            port = self.exchange_port
+            return await self.run(
+                ["-m", "runtime", head], port=port, settings={"EXCHANGE_PORT": str(port), **(settings or {})}
+            )
+        return await self.run_head(head, ["-m", "runtime", head], settings=settings)
+
+    async def run_head(
+        self, head: str, arguments: Sequence[str], *, settings: Mapping[str, str] | None = None
+    ) -> Server:
+        """Start a process of ours, or a variant of one: an API serves on `PORT`, each is probed on `METRICS_PORT`."""
+        probes_port = free_port()
         return await self.run(
-            ["-m", "runtime", head],
-            port=port,
-            settings={PORT_SETTINGS[head]: str(port), **(settings or {})},
+            arguments,
+            probes_port=probes_port,
+            settings={
+                "METRICS_PORT": str(probes_port),
+                "DATABASE_URL": role_url(self.database_url, head),
+                **(settings or {}),
+            },
         )
 
     async def run(
@@ -83,6 +103,7 @@ class Gateway:
         arguments: Sequence[str],
         *,
         port: int | None = None,
+        probes_port: int | None = None,
         ready: str = "/healthz",
         settings: Mapping[str, str] | None = None,
         program: str = sys.executable,
@@ -90,16 +111,17 @@ class Gateway:
     ) -> Server:
         """Start a process of the benchmark's own, a Python's or another program's; it is told its `PORT`."""
         port = free_port() if port is None else port
+        probes_port = port if probes_port is None else probes_port
         process = await self.stack.enter_async_context(
             running(
                 arguments,
                 environment={**self.environment, "PORT": str(port), **(settings or {})},
-                ready_url=f"http://127.0.0.1:{port}{ready}",
+                ready_url=f"http://127.0.0.1:{probes_port}{ready}",
                 python=program,
                 directory=directory,
             )
         )
-        return Server(process=process, port=port)
+        return Server(process=process, port=port, probes_port=probes_port)
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ HANDSHAKE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
     b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
 )
+METRICS = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length:"
 CUT, SILENT = NO_STATUS = ("cut", "no answer")
@@ -164,6 +165,29 @@ async def ask_in_circles(*, port: int, token: str, query: str, connections: int,
     return {"met": met}
 
 
+async def ask_for_metrics(*, port: int, clients: int, seconds: float) -> Answer:
+    """Ask for the metrics, again as soon as they are there, over a new connection whenever the last one has ended."""
+    met: Counter[str] = Counter()
+    ends = time.monotonic() + seconds
+
+    async def ask_again() -> None:
+        while time.monotonic() < ends:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                met["not connected"] += 1
+                continue
+            while time.monotonic() < ends:
+                writer.write(METRICS)
+                if (status := await _head(reader, with_body=True)) in NO_STATUS:
+                    break
+                met[status] += 1
+            writer.transport.abort()
+
+    await asyncio.gather(*(asyncio.create_task(ask_again()) for _ in range(clients)))
+    return {"met": met}
+
+
 def _request(document: str, token: str) -> bytes:
     return post("/graphql", orjson.dumps({"query": document}).decode(), token=token).encode()
 
@@ -236,6 +260,7 @@ async def main() -> None:
         "aliases": post_aliases,
         "deep": post_deep,
         "circles": ask_in_circles,
+        "metrics": ask_for_metrics,
     }
     await obey(deeds)
 

@@ -2,12 +2,14 @@
 
 FillwireError
 ├── ClientInputError               the client sent what cannot be taken; nothing was stored
-│   ├── InvalidOrderError           fields that break a rule, each with its path and code
+│   ├── InvalidInputError           fields that break a rule, each with its path and code
+│   │   └── InvalidOrderError       those of an order
 │   ├── ClientOrderIdConflictError  the id is taken by an order with other content
 │   ├── OrderDeniedError            a limit of ours: denied by us, before it was stored
 │   ├── OrderNotFoundError          no such order in this account
 │   ├── NotCancelableError          the order is already final
 │   ├── InvalidLimitsError            values that cannot be limits, each with its field
+│   ├── InvalidAccountError         nothing can begin under this id of an account
 │   └── NotHaltedError              trading is not halted there: there is nothing to resume
 ├── TransientError                   the same call may succeed later
 │   ├── UnavailableError            the database cannot be reached; nothing was stored
@@ -58,6 +60,21 @@ class InputIssue:
     message: str
 
 
+class UnavailableReason(StrEnum):
+    """Why the database takes nothing, in words that tell nothing of where it is. Metrics and /readyz show them."""
+
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    """It lets us in no more: the login, the encryption or an option of the address."""
+    BUSY = "busy"
+    """It does not answer in time, or has no connection, lock or memory left."""
+    READ_ONLY = "read only"
+    """A standby, or one that was made read only, as managed services do when the disk is nearly full."""
+    DISK_FULL = "disk full"
+    FAILING = "failing"
+    """It cannot read or write its files."""
+
+
 class FillwireError(Exception):
     """The root of all."""
 
@@ -70,12 +87,16 @@ class TransientError(FillwireError):
     """The same call may succeed later."""
 
 
-class InvalidOrderError(ClientInputError):
-    """Fields that break a rule."""
+class InvalidInputError(ClientInputError):
+    """Fields that break a rule; every one of them, not only the first."""
 
     def __init__(self, issues: Sequence[InputIssue]) -> None:
         self.issues = tuple(issues)
         super().__init__("; ".join(f"{'.'.join(issue.path)}: {issue.message}" for issue in self.issues))
+
+
+class InvalidOrderError(InvalidInputError):
+    """Fields of an order that break a rule."""
 
 
 class ClientOrderIdConflictError(ClientInputError):
@@ -125,6 +146,15 @@ class InvalidLimitsError(ClientInputError):
         super().__init__("; ".join(f"{name}: {sentence}" for name, sentence in self.wrong.items()))
 
 
+class InvalidAccountError(ClientInputError):
+    """Not an id under which anything may begin: ACCOUNT_PATTERN does not allow it, and nothing is stored under it."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(
+            f"{account_id!r} cannot be an account's id here (ACCOUNT_PATTERN), and no such account is known."
+        )
+
+
 class NotHaltedError(ClientInputError):
     """There is no open halt of that account, or (None) of all accounts."""
 
@@ -134,13 +164,24 @@ class NotHaltedError(ClientInputError):
 
 
 class UnavailableError(TransientError):
-    """The database cannot be reached or does not answer in time. Nothing was stored, or a repeat will find it."""
+    """The database cannot be reached or written, or does not answer in time.
+
+    Nothing was stored, or a repeat will find it. `message` is for clients; the text of the error, for logs, says why.
+    `sqlstate` is PostgreSQL's code, if it gave one.
+    """
 
     def __init__(
-        self, message: str = "Orders cannot be stored at the moment. Try again with the same clientOrderId."
+        self,
+        message: str = "Orders cannot be stored at the moment. Try again with the same clientOrderId.",
+        *,
+        reason: UnavailableReason = UnavailableReason.BUSY,
+        sqlstate: str = "",
     ) -> None:
+        self.message = message
+        self.reason = reason
+        self.sqlstate = sqlstate
         self.retry_after_ms = UNAVAILABLE_RETRY_AFTER_MS
-        super().__init__(message)
+        super().__init__(f"the database is {reason}" + (f" (SQLSTATE {sqlstate})" if sqlstate else ""))
 
 
 class VersionConflictError(TransientError):

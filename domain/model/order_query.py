@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from domain.model.accounts import VisibleAccounts
 from domain.model.order import OrderStatus
 from domain.model.values import Side
 
@@ -60,9 +61,9 @@ class OrderKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFilter:
-    """Which orders to show. `account_id` None means every account (operators only); moments are aware UTC."""
+    """Which orders to show. `account_ids` None means every account (operators only); moments are aware UTC."""
 
-    account_id: str | None
+    account_ids: VisibleAccounts
     statuses: frozenset[OrderStatus] | None = None
     is_final: bool | None = None
     isins: frozenset[str] | None = None

@@ -14,11 +14,29 @@ class Fence:
     epoch: int
 
 
-class LeadershipLease(Protocol):
-    """The lease of a venue's stream: one process at a time holds it, until a time of the database's clock."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldLease:
+    """The lease as another process holds it. Each renewal makes it another one: while two reads return the same,
+    nobody has renewed it."""
 
-    async def acquire(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
-        """Acquire the lease under a new epoch; return None when another process holds it."""
+    epoch: int
+    until: datetime | None
+
+
+class LeadershipLease(Protocol):
+    """The lease of a venue's stream: one process at a time holds it.
+
+    It ends at a time of the database's clock, or when a process that waits for it has seen it unrenewed for as long as
+    it lasts: the database's clock may have been put back since it was written.
+    """
+
+    async def acquire(
+        self, venue: str, *, leader_id: UUID, lease: timedelta, ended: HeldLease | None = None
+    ) -> Fence | HeldLease:
+        """Acquire the lease under a new epoch, or return it as another process holds it.
+
+        A lease that is still exactly `ended` is acquired whatever the database's clock says.
+        """
 
     async def renew(self, fence: Fence, *, lease: timedelta) -> bool:
         """Extend the lease to `lease` from now; return False when another process has acquired it."""

@@ -11,6 +11,7 @@ from domain.model.changes import Change, OrderSnapshot, RecordedChange
 from domain.model.executions import Execution
 from domain.model.frozen import frozen
 from domain.model.limits import NO_LIMITS, AccountLimits
+from domain.model.operator_actions import NewAction
 from domain.model.order import Order
 from domain.ports.ingest_state import Fence
 
@@ -164,13 +165,19 @@ class OrderStore(Protocol):
         """Return the fills that are already recorded for the order that the venue knows by that id."""
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
+        self,
+        writes: Sequence[OrderWrite],
+        *,
+        fence: Fence | None = None,
+        ticket: WriteTicket = IMMEDIATE,
+        action: NewAction | None = None,
     ) -> Sequence[RecordedChange]:
         """Write all or nothing, in one statement; return the changes with their places in the sequence.
 
-        The statement is sent when the ticket allows it. Raises LeadershipLostError when the fence does not hold,
-        VersionConflictError when a concurrent writer changed an order, claimed it, or stored an execution that was not
-        read, and ExecutionIdTakenError when an execution's id belongs to another order.
+        The statement is sent when the ticket allows it. `action` is what an operator did by the writes; the same
+        statement stores it. Raises LeadershipLostError when the fence does not hold, VersionConflictError when a
+        concurrent writer changed an order, claimed it, or stored an execution that was not read, and
+        ExecutionIdTakenError when an execution's id belongs to another order.
         """
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
@@ -179,6 +186,10 @@ class OrderStore(Protocol):
         The circuit breaker limits claims: none while it blocks, and only one order, a probe, while its circuit is open.
         While trading is halted for its account an order is claimed only if it may have been sent.
         """
+
+    async def holds_claim(self, claim: Claim, *, within: timedelta) -> bool:
+        """Return whether the claim is still the newest of its order, not ended, and made at most `within` ago by the
+        store's clock."""
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         """Claim orders that have been due for longer than `overdue_by`, oldest first, skipping locked rows.

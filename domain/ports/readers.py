@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.model.accounts import VisibleAccounts
 from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 from domain.model.values import Instrument
@@ -26,14 +28,27 @@ class InstrumentCatalog(Protocol):
         """Insert or replace by ISIN; gives how many differ from what was stored."""
 
 
-class OrderReader(Protocol):
-    """Reading for people. `account_id` None sees every account (operators only)."""
+class AccountReader(Protocol):
+    """The accounts. Every method raises UnavailableError when the database does not answer."""
 
-    async def order(self, order_id: UUID, *, account_id: str | None) -> OrderSnapshot | None:
+    async def page(self, request: PageRequest[str], *, search: str | None) -> Page[str]:
+        """The ids of those that have ever placed an order, ascending by code point; `search` is the start of an id."""
+
+    async def known(self, account_ids: Collection[str]) -> Collection[str]:
+        """Those under which something is stored: an order, an open halt, or limits."""
+
+    async def last_order_at(self, account_id: str) -> datetime | None:
+        """When the account's newest order was stored; None before the first."""
+
+
+class OrderReader(Protocol):
+    """Reading for people. Each call sees the orders of `account_ids`; None sees every account (operators only)."""
+
+    async def order(self, order_id: UUID, *, account_ids: VisibleAccounts) -> OrderSnapshot | None:
         """The order as it stands."""
 
     async def orders_by_id(
-        self, order_ids: Collection[UUID], *, account_id: str | None
+        self, order_ids: Collection[UUID], *, account_ids: VisibleAccounts
     ) -> Mapping[UUID, OrderSnapshot]:
         """Those that exist and are visible."""
 
@@ -52,8 +67,10 @@ class OrderReader(Protocol):
     async def executions(self, order_id: UUID, request: PageRequest[UUID]) -> Page[ExecutionView]:
         """The order's executions, oldest first (by id); busted ones are left out."""
 
-    async def execution(self, execution_id: UUID, *, account_id: str | None) -> ExecutionView | None:
-        """One execution, if it is of a visible order."""
+    async def executions_by_id(
+        self, execution_ids: Collection[UUID], *, account_ids: VisibleAccounts
+    ) -> Mapping[UUID, ExecutionView]:
+        """Those that exist and are of visible orders."""
 
     async def history(self, order_id: UUID, request: PageRequest[int]) -> Page[RecordedChange]:
         """The order's changes, oldest first, keyed by version."""

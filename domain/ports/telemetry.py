@@ -16,7 +16,12 @@ class Metric(StrEnum):
     UNEXPECTED_ERRORS = "unexpected_errors"
     SOCKETS = "sockets"
     SOCKETS_REFUSED = "sockets_refused"  # label: limit
+    SOCKETS_CLOSED = "sockets_closed"  # by this side; label: reason
+    TOKENS_REVOKED = "tokens_revoked"  # revocations by operators
+    REVOCATIONS = "revocations_in_force"
     CONNECTIONS_REFUSED = "connections_refused"
+    REQUESTS_ABANDONED = "requests_abandoned"
+    REQUESTS_MALFORMED = "requests_malformed"
     REQUESTS_REFUSED = "requests_refused"  # label: limit
     TOKEN_KEYS = "token_keys"  # noqa: S105 - a name; keys of the tokens' issuer, in force
     TOKEN_KEYS_SKIPPED = "token_keys_skipped"  # noqa: S105 - a name
@@ -25,6 +30,7 @@ class Metric(StrEnum):
     ORDERS_STORED = "orders_stored"
     ORDERS_REPLAYED = "orders_replayed"
     ORDERS_DENIED = "orders_denied"  # label: code
+    ORDERS_REFUSED = "orders_refused"  # label: cause
     STORE_BATCH_SIZE = "store_batch_size"
     TRADING_HALTED = "trading_halted"  # open halts
     # Submit
@@ -45,7 +51,9 @@ class Metric(StrEnum):
     STORED_TO_PLACED_SECONDS = "stored_to_placed_seconds"
     OLDEST_DUE_SECONDS = "oldest_due_seconds"  # how overdue the most overdue order is
     JOB_SECONDS = "job_seconds"  # label: job
+    JOB_QUEUE_FAILURES = "job_queue_failures"  # label: reason
     WAKE_UPS_FAILED = "wake_ups_failed"
+    JOBS_REFUSED = "jobs_refused"
     SWEPT_ORDERS = "swept_orders"
     RECONCILED_ORDERS = "reconciled_orders"
     # Record
@@ -57,6 +65,7 @@ class Metric(StrEnum):
     RECORD_BATCH_SIZE = "record_batch_size"
     RECORD_SECONDS = "record_seconds"
     VENUE_LAG_SECONDS = "venue_lag_seconds"
+    CLOCK_SKEW_SECONDS = "clock_skew_seconds"  # this host's clock minus the venue's, as far as it is proved
     INGEST_LEADER = "ingest_leader"
     STREAM_CONNECTED = "stream_connected"
     STREAM_RECONNECTS = "stream_reconnects"
@@ -69,6 +78,11 @@ class Metric(StrEnum):
     SUBSCRIBERS = "subscribers"
     DELIVERIES = "deliveries"
     REREADS = "rereads"  # label: cause
+    MESSAGES_REFUSED = "messages_refused"  # label: cause
+    POSITIONS_AHEAD = "positions_ahead"  # label: cause
+    # Audit
+    AUDIT_SEALED = "audit_sealed"
+    AUDIT_SEAL_LAG_SECONDS = "audit_seal_lag_seconds"
     # Alerts
     ALERTS = "alerts"  # label: kind
     ALERT_MESSAGES = "alert_messages"  # label: outcome

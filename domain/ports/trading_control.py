@@ -1,4 +1,7 @@
-"""Trading control: limits and halts, which operators set, and the last known prices that limits need."""
+"""Trading control: limits and halts, which operators set, and the last known prices that limits need.
+
+What an operator does is stored together with its `action`, all or nothing.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.model.limits import AccountLimits, LastPrice
+from domain.model.operator_actions import NewAction
 from domain.model.order_query import Page, PageRequest
 
 
@@ -23,11 +27,17 @@ class LimitBook(Protocol):
     async def open_orders(self, account_id: str) -> int:
         """Return how many orders of the account are not final."""
 
-    async def save(self, limits: AccountLimits) -> AccountLimits:
-        """Replace the limits of the account (or the defaults); return them as stored, with `set_at`."""
+    async def own_limits(self, account_id: str | None) -> AccountLimits | None:
+        """Return the limits that are stored for the account itself, or (None) as defaults; None when there are none."""
 
-    async def clear(self, account_id: str | None) -> bool:
-        """Remove the account's own limits, or the defaults; return False when there were none."""
+    async def save(self, limits: AccountLimits, *, replaces: AccountLimits | None, action: NewAction) -> AccountLimits:
+        """Replace the limits of the account (or the defaults); return them as stored, with `set_at`.
+
+        Raises VersionConflictError when `replaces` are not the stored ones any more.
+        """
+
+    async def clear(self, limits: AccountLimits, *, action: NewAction) -> None:
+        """Remove these limits. Raises VersionConflictError when they are not the stored ones any more."""
 
 
 class InstrumentPrices(Protocol):
@@ -41,6 +51,12 @@ class InstrumentPrices(Protocol):
 
         A time in the future counts as now.
         """
+
+    async def set(self, price: LastPrice, *, replaces: LastPrice | None, action: NewAction) -> bool:
+        """Store an operator's price; return False when `replaces` is not the stored one, or is newer than this one."""
+
+    async def stored_price(self, isin: str) -> LastPrice | None:
+        """Return the price as it is stored now."""
 
 
 class PriceTape(Protocol):
@@ -78,14 +94,15 @@ class HaltFilter:
 class TradingHalts(Protocol):
     """The halts of trading, open and ended. Every method raises UnavailableError."""
 
-    async def halt(self, halt: TradingHalt) -> TradingHalt:
-        """Begin the halt; return the one that is open for the account (or for all) now, which may be an earlier one.
+    async def halt(self, halt: TradingHalt, *, action: NewAction) -> TradingHalt:
+        """Begin the halt; return the one that is open for the account (or for all) now, which may be an earlier one
+        (then the action is not stored).
 
         After this returns, no process stores or claims an order of the account (or of any).
         """
 
-    async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt | None:
-        """End the open halt of the account (or of all) and return it; None when there is none."""
+    async def resume(self, halt_id: UUID, *, by: str, reason: str, action: NewAction) -> TradingHalt | None:
+        """End the halt and return it; None when it is not open any more."""
 
     async def is_halted(self, account_id: str) -> bool:
         """Return whether a halt is open for the account or for all now."""

@@ -188,14 +188,10 @@ class AttemptPolicy:
             next_in=self.policy.backoff if claim.loaded.maybe_sent_at is None else self.policy.backoff_max,
         )
 
-    def halt_unknown(self, claim: Claim, error: str) -> AttemptResult:
-        """Return the result when it is unknown whether trading is halted: nothing is sent."""
+    def not_checked(self, claim: Claim, *, outcome: str, error: str) -> AttemptResult:
+        """Return the result when the database did not say what must be known before sending: nothing is sent."""
         return AttemptResult(
-            outcome="halt_unknown",
-            reports=doubts(claim),
-            error=f"whether trading is halted cannot be told: {error}",
-            counts=False,
-            next_in=self._backoff(claim),
+            outcome=outcome, reports=doubts(claim), error=error, counts=False, next_in=self._backoff(claim)
         )
 
     def unauthorized(self, error: str, *, reports: Sequence[Report] = ()) -> AttemptResult:

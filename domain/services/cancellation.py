@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from domain.model.accounts import VisibleAccounts, is_visible
 from domain.model.changes import OrderSnapshot
 from domain.model.errors import (
     NotCancelableError,
@@ -20,6 +21,7 @@ from domain.model.errors import (
     VenueUnreachableError,
     VersionConflictError,
 )
+from domain.model.operator_actions import ActionKind, Actor, NewAction, order_state
 from domain.model.order import CANCELED_BEFORE_SENDING, End, SubmissionPhase
 from domain.model.reports import CancelRefused, CancelRequested, CancelSent, OrderEnded, Report
 from domain.ports.notifications import WakeUps
@@ -28,6 +30,7 @@ from domain.ports.readers import OrderReader
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import Venue, VenueOrder
 from domain.ports.venue_outcomes import CancelNotPossible, CancelOutcome, CancelPostponed, CancelTaken, CancelUnknown
+from domain.services.decision import Decision
 from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
 
 
@@ -40,39 +43,59 @@ class Cancellation:
     recording: Recording
     wake_ups: WakeUps
 
-    async def request(self, order_id: UUID, *, account_id: str | None) -> OrderSnapshot:
+    async def request(
+        self, order_id: UUID, *, account_ids: VisibleAccounts, actor: Actor | None = None, reason: str = ""
+    ) -> OrderSnapshot:
         """Store a cancel request and return the order. While a request is open, another one changes nothing.
 
-        `account_id` None may cancel for every account. Raises OrderNotFoundError, NotCancelableError, and
+        `account_ids` None may cancel for every account. If the order is not one of the accounts of `actor`, the request
+        is an operator's action, for `reason`. Raises OrderNotFoundError, NotCancelableError, and
         UnavailableError, also when concurrent writers kept changing the order.
         """
         for _ in range(VERSION_CONFLICTS_MAX):
             row = (await self.orders.load([order_id])).get(order_id)
-            if row is None or account_id not in (None, row.order.account_id):
+            if row is None or not is_visible(row.order.account_id, account_ids):
                 raise OrderNotFoundError
             if row.order.status.is_final:
                 raise NotCancelableError(await self._current_order(row))
             if row.order.facts.cancel.is_open:
                 return await self._current_order(row)
             try:
-                return await self._store_request(row)
+                return await self._store_request(row, actor, reason)
             except VersionConflictError:
                 continue
         raise UnavailableError("The order kept changing meanwhile. Ask for its cancellation again.")
 
-    async def _store_request(self, row: LoadedOrder) -> OrderSnapshot:
+    async def _store_request(self, row: LoadedOrder, actor: Actor | None, reason: str) -> OrderSnapshot:
         now = self.recording.clock()
         if was_never_sent(row):
             ended = OrderEnded(end=End.CANCELED, reason=CANCELED_BEFORE_SENDING, venue_order_id=None, at=now)
-            changes = await self.recording.commit([self.recording.decide(row, [ended], unclaimed=True)])
+            decision = self.recording.decide(row, [ended], unclaimed=True)
+            changes = await self.recording.commit([decision], action=self._action(decision, actor, reason))
         else:
             decision = self.recording.decide(row, [CancelRequested(at=now)], cancel_in=timedelta(0))
-            changes = await self.recording.commit([decision])
+            changes = await self.recording.commit([decision], action=self._action(decision, actor, reason))
             self.wake_ups.cancel_due([row.order.id])
         return changes[-1].order
 
+    def _action(self, decision: Decision, actor: Actor | None, reason: str) -> NewAction | None:
+        """Return the operator's action that the request is, None when the order is one of the actor's own accounts."""
+        before, after = decision.row.order, decision.applied.order
+        if actor is None or before.account_id in actor.account_ids:
+            return None
+        return NewAction(
+            id=self.recording.new_id(),
+            actor=actor,
+            kind=ActionKind.CANCEL_REQUESTED,
+            reason=reason,
+            account_id=before.account_id,
+            order_id=before.id,
+            before=order_state(before),
+            after=order_state(after),
+        )
+
     async def _current_order(self, row: LoadedOrder) -> OrderSnapshot:
-        order = await self.reader.order(row.order.id, account_id=row.order.account_id)
+        order = await self.reader.order(row.order.id, account_ids=(row.order.account_id,))
         if order is None:
             raise OrderNotFoundError
         return order

@@ -43,6 +43,7 @@ from domain.ports.order_store import OrderStore, OrderStored
 from domain.ports.readers import InstrumentCatalog, OrderReader
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import InstrumentPrices, LimitBook
+from domain.services.account_check import AccountCheck
 
 INSTRUMENT_NOT_TRADABLE = "INSTRUMENT_NOT_TRADABLE"
 LIMITS_CHANGED_MAX = 5
@@ -79,6 +80,7 @@ class Placement:
     reader: OrderReader
     catalog: InstrumentCatalog
     limit_book: LimitBook
+    accounts: AccountCheck
     prices: InstrumentPrices
     installation: Installation
     publisher: ChangePublisher
@@ -91,8 +93,22 @@ class Placement:
         """Store the order and return; a worker submits it afterwards.
 
         Raises InvalidOrderError, OrderDeniedError, ClientOrderIdConflictError, and UnavailableError when it cannot be
-        stored.
+        stored, which is counted by its reason; InvalidAccountError when nothing may begin under the account's id.
         """
+        try:
+            return await self._place(command)
+        except UnavailableError as error:
+            self.telemetry.count(Metric.ORDERS_REFUSED, cause=error.reason.value)
+            self.telemetry.warning(
+                "order_refused",
+                cause=error.reason.value,
+                sqlstate=error.sqlstate,
+                next="the client is told to try again",
+            )
+            raise
+
+    async def _place(self, command: PlaceOrder) -> PlacementResult:
+        await self.accounts.require(command.account_id)
         for attempt in range(LIMITS_CHANGED_MAX):
             try:
                 order, limits = await self._checked_order(command, fresh=attempt > 0)

@@ -5,6 +5,7 @@ since the last position are recorded (`domain.services.catch_up`), and the end o
 (`domain.services.open_orders`). Others use the account too: of an external order only the ids are read.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,8 +27,8 @@ OPEN_ORDERS_LOOKED_AT_MAX = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationPolicy:
-    """How far back the fills are read: `overlap` covers clocks that differ and reports under way, `first_look_back` is
-    used when there is no position yet. Orders that are over are compared after a connect if they were submitted within
+    """How far back the fills are read: `overlap` covers fills that are listed late, `first_look_back` is used when
+    there is no position yet. Orders that are over are compared after a connect if they were submitted within
     `closed_look_back` before the last position."""
 
     overlap: timedelta
@@ -37,7 +38,8 @@ class ReconciliationPolicy:
 
 @dataclass(slots=True, kw_only=True)
 class Reconciliation:
-    """The use case of reconciliation. `_newest_at` is when the newest fill was executed, `_newest_read_at` since when
+    """The use case of reconciliation. `clock` is the venue's, as far as it is known: positions and the look-backs are
+    compared with its fills and orders. `_newest_at` is when the newest fill was executed, `_newest_read_at` since when
     no read has found a newer one; `_closed_since` is from when on orders that are over are to be compared."""
 
     venue: Venue
@@ -61,11 +63,14 @@ class Reconciliation:
         what was not recorded. Raises LeadershipLostError when the recording's fence does not hold.
         """
         self.telemetry.count(Metric.CATCH_UPS, cause=cause)
-        started_at = self.clock()
-        position: datetime | None = await self.positions.read(self.venue.name)
+        elapsed = asyncio.get_running_loop().time
+        began = elapsed()
+        position = await self._position()
         if cause == CONNECT and position is not None and self._closed_since is None:
             self._closed_since = position - self.policy.closed_look_back
-        read = await self.fills.record_fills(since=position or started_at - self.policy.first_look_back)
+        read = await self._read(position)
+        # Only an answer tells the venue's time.
+        started_at = self.clock() - timedelta(seconds=elapsed() - began)
         recorded_until = self._recorded_until(read, started_at=started_at)
         if read.failure is not None:
             await self.positions.advance(self.venue.name, recorded_until, fence=self.recording.fence)
@@ -74,8 +79,27 @@ class Reconciliation:
         await self.positions.advance(self.venue.name, recorded_until, fence=self.recording.fence)
         return changes
 
+    async def _position(self) -> datetime | None:
+        """Return the last position; one in the venue's future was stored by a wrong clock, and tells nothing of what
+        comes from now on."""
+        position: datetime | None = await self.positions.read(self.venue.name)
+        return None if position is None else min(position, self.clock())
+
+    async def _read(self, position: datetime | None) -> FillsRead:
+        """Record the fills since the position; without one, as far back as the policy says."""
+        if position is not None:
+            return await self.fills.record_fills(since=position)
+        read = await self.fills.record_fills(since=self.clock() - self.policy.first_look_back)
+        since = self.clock() - self.policy.first_look_back
+        if read.failure is not None or since >= read.since:
+            return read
+        # The first answer has shown that the venue's clock is behind ours.
+        again = await self.fills.record_fills(since=since)
+        again.changes += read.changes
+        return again
+
     def _recorded_until(self, read: FillsRead, *, started_at: datetime) -> datetime:
-        """Return the position after a read. It follows the fills' own times: the venue's clock may be behind ours."""
+        """Return the position after a read. `started_at` is the venue's time when it began."""
         overlap = self.policy.overlap
         if read.newest_at is None:
             return read.since

@@ -18,6 +18,7 @@ from domain.model.errors import VersionConflictError
 from domain.model.fast_fills import apply_plain_fills
 from domain.model.frozen import frozen
 from domain.model.limits import LastPrice
+from domain.model.operator_actions import NewAction
 from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 from domain.model.values import ZERO
 from domain.ports.clock_and_ids import Clock, NewId
@@ -168,14 +169,15 @@ class Recording:
         return rows
 
     async def commit(
-        self, decisions: Sequence[Decision], *, ticket: WriteTicket = IMMEDIATE
+        self, decisions: Sequence[Decision], *, ticket: WriteTicket = IMMEDIATE, action: NewAction | None = None
     ) -> Sequence[RecordedChange]:
         """Write the decisions, all or nothing; then publish, count, log, and wake workers for what became due.
 
-        Raises VersionConflictError and UnavailableError as `OrderStore.write` does.
+        With `action` the decisions, which must have an effect, are what an operator did. Raises VersionConflictError
+        and UnavailableError as `OrderStore.write` does.
         """
         writes = [decision.to_write() for decision in sorted(decisions, key=sort_key) if decision.has_effect]
-        changes = await self._write_with_ticket(writes, ticket)
+        changes = await self._write_with_ticket(writes, ticket, action)
         if changes:
             self.publisher.publish(changes)
             self._note_prices(changes, decisions)
@@ -188,9 +190,11 @@ class Recording:
             self.wake_ups.cancel_due(ready)
         return changes
 
-    async def _write_with_ticket(self, writes: Sequence[OrderWrite], ticket: WriteTicket) -> Sequence[RecordedChange]:
+    async def _write_with_ticket(
+        self, writes: Sequence[OrderWrite], ticket: WriteTicket, action: NewAction | None
+    ) -> Sequence[RecordedChange]:
         if writes:
-            return await self.orders.write(writes, fence=self.fence, ticket=ticket)
+            return await self.orders.write(writes, fence=self.fence, ticket=ticket, action=action)
         await ticket.wait()
         await ticket.mark_written()
         return ()

@@ -37,6 +37,7 @@ from domain.services.attempt_result import (
     refused,
 )
 from domain.services.circuit_breaker import CircuitBreaker
+from domain.services.claim_age import OTHER_CLOCKS, ClaimAge
 from domain.services.claim_budget import BudgetExhaustedError, ClaimBudget, Reservation
 from domain.services.halt_cache import HaltCache
 
@@ -44,6 +45,11 @@ NO_WAIT = timedelta(0)
 BUDGET_WAITS_PER_LEASE = 4
 """A job waits for the claim budget for a quarter of a lease at most; then the sweeper finds its orders. A job that
 waited longer would be cut off by its time-out while it sends."""
+
+SENDING_SHARE_OF_LEASE = 0.5
+"""Nothing is sent in the rest of a lease, so that the lease covers the answer as well."""
+TRUSTED_SHARE_OF_LEASE = 0.25
+"""So long a claim counts as valid without asking the database."""
 
 
 def longest_job(lease: timedelta) -> timedelta:
@@ -67,6 +73,7 @@ class Submission:
     claim_budget: ClaimBudget
     halt_cache: HaltCache
     limiter: RateLimiter = field(default_factory=Unlimited)
+    clocks: Sequence[Callable[[], float]] = OTHER_CLOCKS
 
     async def submit(self, order_ids: Collection[UUID]) -> int:
         """Make one attempt for each order that is due; return how many were, 0 when the claim budget was exhausted
@@ -79,9 +86,9 @@ class Submission:
             return 0
         try:
             async with self.claim_budget.reserve(len(order_ids), within=lease / BUDGET_WAITS_PER_LEASE) as reservation:
-                claimed_at = self._now()
+                age = ClaimAge(clocks=self.clocks)
                 claims = await self.orders.claim(order_ids, lease=lease)
-                await self._attempt_all(claims, reservation, claimed_at=claimed_at)
+                await self._attempt_all(claims, reservation, age)
                 return len(claims)
         except BudgetExhaustedError:
             return 0
@@ -93,9 +100,9 @@ class Submission:
             return 0
         try:
             async with self.claim_budget.reserve(limit, within=lease / BUDGET_WAITS_PER_LEASE) as reservation:
-                claimed_at = self._now()
+                age = ClaimAge(clocks=self.clocks)
                 claims = await self.orders.claim_due(limit=limit, overdue_by=overdue_by, lease=lease)
-                await self._attempt_all(claims, reservation, claimed_at=claimed_at)
+                await self._attempt_all(claims, reservation, age)
                 return len(claims)
         except BudgetExhaustedError:
             return 0
@@ -105,25 +112,17 @@ class Submission:
         sweeper finds the orders afterwards."""
         return self.limiter.held_for(RequestPriority.SUBMIT) > NO_WAIT
 
-    def _now(self) -> float:
-        """Return the monotonic time in seconds; read it before claiming.
-
-        A wall clock may jump, and a process that was suspended, even between the claim's commit and its answer, must
-        notice that its lease has expired.
-        """
-        return asyncio.get_running_loop().time()
-
-    async def _attempt_all(self, claims: Sequence[Claim], reservation: Reservation, *, claimed_at: float) -> None:
+    async def _attempt_all(self, claims: Sequence[Claim], reservation: Reservation, age: ClaimAge) -> None:
         reservation.reduce_to(len(claims))
         async with asyncio.TaskGroup() as tasks:
             for claim in claims:
-                tasks.create_task(self._attempt(claim, reservation, claimed_at=claimed_at))
+                tasks.create_task(self._attempt(claim, reservation, age))
 
-    async def _attempt(self, claim: Claim, reservation: Reservation, *, claimed_at: float) -> None:
+    async def _attempt(self, claim: Claim, reservation: Reservation, age: ClaimAge) -> None:
         try:
             async with self.slots:
                 reservation.release_one()
-                result = await self._make_attempt(claim, claimed_at=claimed_at)
+                result = await self._make_attempt(claim, age)
                 self.telemetry.count(Metric.SUBMISSION_ATTEMPTS, outcome=result.outcome)
                 # The breaker first: it must block claims before the order is due again.
                 await self.breaker.update(result.sign, claim, error=result.error, wait=result.next_in)
@@ -139,10 +138,10 @@ class Submission:
                 next="looked up at the venue when its lease has expired",
             )
 
-    async def _make_attempt(self, claim: Claim, *, claimed_at: float) -> AttemptResult:
+    async def _make_attempt(self, claim: Claim, age: ClaimAge) -> AttemptResult:
         if claim.order.facts.cancel.is_open and claim.loaded.maybe_sent_at is None:
             return canceled_before_sending(claim)
-        held_for = self.breaker.held_for(claimed_at=claimed_at)
+        held_for = self.breaker.held_for(claimed_at=age.claimed_at)
         if held_for > NO_WAIT:
             return held_back(claim, error=self.breaker.reason, next_in=held_for)
         if claim.loaded.attempt > 1:
@@ -150,13 +149,14 @@ class Submission:
             if known is not None:
                 return known
         return (
-            self._reason_not_to_send(claim, claimed_at=claimed_at)
+            self._reason_not_to_send(claim)
             or await self._result_if_held_back(claim)
-            or await self._result_if_halted(claim, claimed_at=claimed_at)
+            or await self._result_if_halted(claim, age)
+            or await self._result_if_too_late(claim, age)
             or await self._send(claim)
         )
 
-    def _reason_not_to_send(self, claim: Claim, *, claimed_at: float) -> AttemptResult | None:
+    def _reason_not_to_send(self, claim: Claim) -> AttemptResult | None:
         """Return the result of an attempt that must not send the order; None when it may.
 
         The venue does not have it: no attempt has sent it, or a look-up after the settle time has not found it.
@@ -170,8 +170,6 @@ class Submission:
             return self.attempt_policy.too_old(claim)
         if claim.loaded.attempts > self.attempt_policy.policy.max_attempts:
             return self.attempt_policy.used_up(claim, error="every attempt was used up")
-        if self._now() - claimed_at > self.attempt_policy.policy.lease.total_seconds() / 2:
-            return TOO_LATE
         return None
 
     async def _result_if_held_back(self, claim: Claim) -> AttemptResult | None:
@@ -183,18 +181,39 @@ class Submission:
             return self.attempt_policy.held_back_by_limit(claim, str(error), retry_after=error.retry_after)
         return None
 
-    async def _result_if_halted(self, claim: Claim, *, claimed_at: float) -> AttemptResult | None:
+    async def _result_if_halted(self, claim: Claim, age: ClaimAge) -> AttemptResult | None:
         """Return the result of an attempt while trading is halted for the account; None when it is not.
 
         The claim has checked. An attempt that waited, for a slot, a look-up or the rate limit, checks again: a halt
         must stop an order that was claimed just before it and would be sent seconds later.
         """
         try:
-            if not claim.is_halted and not await self.halt_cache.is_halted(claim.order.account_id, seen_at=claimed_at):
+            if not claim.is_halted and not await self.halt_cache.is_halted(
+                claim.order.account_id, seen_at=age.claimed_at
+            ):
                 return None
         except TransientError as error:
-            return self.attempt_policy.halt_unknown(claim, str(error))
+            unknown = f"whether trading is halted cannot be told: {error}"
+            return self.attempt_policy.not_checked(claim, outcome="halt_unknown", error=unknown)
         return self.attempt_policy.halted(claim)
+
+    async def _result_if_too_late(self, claim: Claim, age: ClaimAge) -> AttemptResult | None:
+        """Return the result of an attempt whose lease ran low; None when it may send the order at once.
+
+        A claim that is old by any clock of this host is checked by the database's: the host may have been suspended,
+        and another worker may have claimed and sent the order since.
+        """
+        lease = self.attempt_policy.policy.lease
+        if age.seconds() > lease.total_seconds() * SENDING_SHARE_OF_LEASE:
+            return TOO_LATE
+        if not age.may_exceed(lease * TRUSTED_SHARE_OF_LEASE):
+            return None
+        try:
+            is_held = await self.orders.holds_claim(claim, within=lease * SENDING_SHARE_OF_LEASE)
+        except TransientError as error:
+            unknown = f"whether the claim still holds cannot be told: {error}"
+            return self.attempt_policy.not_checked(claim, outcome="claim_unknown", error=unknown)
+        return None if is_held else TOO_LATE
 
     async def _send(self, claim: Claim) -> AttemptResult:
         outcome = await self.venue.submit(claim.order.venue_client_order_id, claim.order.terms)

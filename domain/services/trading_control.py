@@ -5,43 +5,67 @@ control that SEC Rule 15c3-5(d) asks for. Here it stops new orders: none is stor
 cannot have yet. Orders that may be at the venue are still looked up, and every order can be canceled.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TypeVar
 
-from domain.model.errors import InvalidLimitsError, NotHaltedError, TransientError
-from domain.model.limits import LIMIT_NAMES, AccountLimits, find_invalid_limits
+from domain.model.errors import (
+    InvalidLimitsError,
+    NotHaltedError,
+    TransientError,
+    UnavailableError,
+    VersionConflictError,
+)
+from domain.model.limits import LIMIT_NAMES, AccountLimits, LastPrice, find_invalid_limits
+from domain.model.operator_actions import ActionKind, Actor, NewAction, limits_state, price_state, state
+from domain.model.values import ZERO, format_decimal, is_isin
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.trading_control import LimitBook, TradingHalt, TradingHalts
+from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalt, TradingHalts
+from domain.services.account_check import AccountCheck
 
 EVERYBODY = "all accounts"
+CONFLICTS_MAX = 20
+"""How often an action is tried again because of another one of the same kind that came between reading and writing."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingControl:
-    """The use case of operators. `by` names the operator."""
+    """The use case of operators. Each action is stored in the audit trail by the statement that does it.
+
+    Every method that changes something of an account raises InvalidAccountError for an id that cannot be an account's
+    (see AccountCheck): a halt or a limit under it would hold for nobody.
+    """
 
     halts: TradingHalts
     book: LimitBook
+    prices: InstrumentPrices
+    accounts: AccountCheck
     telemetry: Telemetry
     clock: Clock
     new_id: NewId
 
-    async def halt(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt:
+    async def halt(self, account_id: str | None, *, actor: Actor, reason: str) -> TradingHalt:
         """Halt the account, or all; return the open halt. A halt that is open already stays as it is.
 
         Raises UnavailableError; the halt may have begun then, which is logged, and a repeat shows whether it has.
         """
+        await self._require(account_id)
         asked = TradingHalt(
-            id=self.new_id(), account_id=account_id, halted_at=self.clock(), halted_by=by, halt_reason=reason
+            id=self.new_id(), account_id=account_id, halted_at=self.clock(), halted_by=actor.name, halt_reason=reason
         )
+        action = self._action(ActionKind.TRADING_HALTED, actor, reason, account_id, after=_halt_state(asked))
         try:
-            halt = await self.halts.halt(asked)
+            halt = await self.halts.halt(asked, action=action)
         except TransientError:
             self.telemetry.error(
                 "trading_halt_unconfirmed",
                 halt_id=str(asked.id),
                 account=account_id or EVERYBODY,
-                by=by,
+                by=actor.name,
                 reason=reason,
                 next="it may hold already; repeat it until it is answered",
             )
@@ -51,64 +75,163 @@ class TradingControl:
                 "trading_halted",
                 halt_id=str(halt.id),
                 account=account_id or EVERYBODY,
-                by=by,
+                by=actor.name,
                 reason=reason,
                 next="nothing new is accepted or sent; orders can be canceled; resume when it is over",
             )
         return halt
 
-    async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt:
+    async def resume(self, account_id: str | None, *, actor: Actor, reason: str) -> TradingHalt:
         """End the halt of the account, or of all; a halt of the other kind stays.
 
         Raises NotHaltedError, and UnavailableError; the halt may be over then, which is logged.
         """
+        await self._require(account_id)
         try:
-            ended = await self.halts.resume(account_id, by=by, reason=reason)
+            ended = await _repeated(lambda: self._resume(account_id, actor=actor, reason=reason))
         except TransientError:
             self.telemetry.error(
                 "trading_resume_unconfirmed",
                 account=account_id or EVERYBODY,
-                by=by,
+                by=actor.name,
                 reason=reason,
                 next="the halt may be over already; repeat it until it is answered",
             )
             raise
-        if ended is None:
-            raise NotHaltedError(account_id)
         self.telemetry.warning(
             "trading_resumed",
             halt_id=str(ended.id),
             account=account_id or EVERYBODY,
-            by=by,
+            by=actor.name,
             reason=reason,
             next="orders are accepted again, and what waited is sent unless it is too old",
         )
         return ended
 
-    async def set_limits(self, limits: AccountLimits, *, by: str) -> AccountLimits:
+    async def set_limits(self, limits: AccountLimits, *, actor: Actor, reason: str) -> AccountLimits:
         """Replace all limits of the account, or the defaults. Raises InvalidLimitsError and UnavailableError."""
+        await self._require(limits.account_id)
         wrong = find_invalid_limits(limits)
         if wrong:
             raise InvalidLimitsError(wrong)
-        stored = await self.book.save(replace(limits, set_by=by))
+        asked = replace(limits, set_by=actor.name)
+
+        async def save() -> AccountLimits:
+            before = await self.book.own_limits(limits.account_id)
+            states = {"before": limits_state(before), "after": limits_state(asked)}
+            action = self._action(ActionKind.LIMITS_SET, actor, reason, limits.account_id, **states)
+            return await self.book.save(asked, replaces=before, action=action)
+
+        stored = await _repeated(save)
         self.telemetry.warning("limits_set", **_said(stored), next="they hold for every order from now on")
         return stored
 
-    async def clear_limits(self, account_id: str | None, *, by: str) -> bool:
+    async def clear_limits(self, account_id: str | None, *, actor: Actor, reason: str) -> bool:
         """Remove the account's own limits, or the defaults; return False if there were none.
 
         Raises UnavailableError.
         """
-        were_there = await self.book.clear(account_id)
+        await self._require(account_id)
+
+        async def clear() -> bool:
+            before = await self.book.own_limits(account_id)
+            if before is None:
+                return False
+            states = {"before": limits_state(before)}
+            action = self._action(ActionKind.LIMITS_CLEARED, actor, reason, account_id, **states)
+            await self.book.clear(before, action=action)
+            return True
+
+        were_there = await _repeated(clear)
         if were_there:
             self.telemetry.warning(
-                "limits_cleared", account=account_id or EVERYBODY, by=by, next="the defaults hold, where there are any"
+                "limits_cleared",
+                account=account_id or EVERYBODY,
+                by=actor.name,
+                next="the defaults hold, where there are any",
             )
         return were_there
+
+    async def set_price(self, isin: str, price: Decimal, *, actor: Actor, reason: str) -> bool:
+        """Set the instrument's last known price; return False if a newer one is known.
+
+        Raises InvalidLimitsError and UnavailableError.
+        """
+        if price <= ZERO or not is_isin(isin):
+            raise InvalidLimitsError({"price": "Give an ISIN and a price of more than zero."})
+        asked = LastPrice(isin=isin, price=price, at=self.clock())
+
+        async def save() -> bool:
+            before = await self.prices.stored_price(isin)
+            states = {"before": price_state(before), "after": price_state(asked)}
+            action = self._action(ActionKind.PRICE_SET, actor, reason, None, **states)
+            if await self.prices.set(asked, replaces=before, action=action):
+                return True
+            if await self.prices.stored_price(isin) == before:
+                return False
+            raise VersionConflictError
+
+        is_set = await _repeated(save)
+        if is_set:
+            self.telemetry.warning(
+                "price_set", isin=isin, price=format_decimal(price), by=actor.name, next="limits are judged by it"
+            )
+        return is_set
 
     async def measure(self) -> None:
         """Set the gauge of open halts."""
         self.telemetry.set(Metric.TRADING_HALTED, len(await self.halts.open_halts()))
+
+    async def _require(self, account_id: str | None) -> None:
+        if account_id is not None:
+            await self.accounts.require(account_id)
+
+    async def _resume(self, account_id: str | None, *, actor: Actor, reason: str) -> TradingHalt:
+        open_halts = await self.halts.open_halts()
+        halt = next((one for one in open_halts if one.account_id == account_id), None)
+        if halt is None:
+            raise NotHaltedError(account_id)
+        states = {"before": _halt_state(halt)}
+        action = self._action(ActionKind.TRADING_RESUMED, actor, reason, account_id, **states)
+        ended = await self.halts.resume(halt.id, by=actor.name, reason=reason, action=action)
+        if ended is None:
+            raise VersionConflictError
+        return ended
+
+    def _action(
+        self,
+        kind: ActionKind,
+        actor: Actor,
+        reason: str,
+        account_id: str | None,
+        *,
+        before: str | None = None,
+        after: str | None = None,
+    ) -> NewAction:
+        return NewAction(
+            id=self.new_id(),
+            actor=actor,
+            kind=kind,
+            reason=reason,
+            account_id=account_id,
+            before=before,
+            after=after,
+        )
+
+
+async def _repeated(step: Callable[[], Awaitable[Result]]) -> Result:
+    """Run the step again while another operator's action comes in between. Raises UnavailableError in the end."""
+    for _ in range(CONFLICTS_MAX):
+        try:
+            return await step()
+        except VersionConflictError:
+            continue
+    raise UnavailableError("Other operators kept changing the same. Try again.")
+
+
+def _halt_state(halt: TradingHalt) -> str:
+    values = {"haltId": str(halt.id), "haltedAt": halt.halted_at, "haltedBy": halt.halted_by}
+    return state({**values, "haltReason": halt.halt_reason})
 
 
 def _said(limits: AccountLimits) -> dict[str, object]:

@@ -7,9 +7,10 @@ from domain.model.rate_budget import RequestPriority
 from domain.ports.clock_and_ids import Clock
 from domain.ports.rate_limiter import RateLimiter
 from domain.ports.telemetry import Telemetry
+from domain.ports.venue_clock import VenueClock
 from exchange.alpaca.http_answer import HttpAnswer
 from exchange.alpaca.outcomes import TOO_MANY_REQUESTS, describe, is_unauthorized
-from exchange.alpaca.rate_headers import LIMIT_HEADER, announcement_of, retry_after
+from exchange.alpaca.rate_headers import LIMIT_HEADER, announcement_of, retry_after, shown_time
 from exchange.alpaca.transport import Transport
 
 SERVER_ERRORS = 500
@@ -19,12 +20,20 @@ class LimitedTransport:
     """The transport behind the rate limiter. `wait_max` bounds the pause that a 429 may ask for."""
 
     def __init__(
-        self, transport: Transport, *, limiter: RateLimiter, clock: Clock, telemetry: Telemetry, wait_max: timedelta
+        self,
+        transport: Transport,
+        *,
+        limiter: RateLimiter,
+        clock: Clock,
+        venue_clock: VenueClock,
+        telemetry: Telemetry,
+        wait_max: timedelta,
     ) -> None:
         self.limiter = limiter
         self.wait_max = wait_max
         self._transport = transport
         self._clock = clock
+        self._venue_clock = venue_clock
         self._telemetry = telemetry
 
     async def send(
@@ -45,9 +54,12 @@ class LimitedTransport:
         """
         if priority is not None:
             await self.limiter.acquire(priority)
+        asked_at = self._venue_clock.begin()
         answer = await self._transport.send(
             method, path, query=query, body=body, names=names, response_max_bytes=response_max_bytes
         )
+        if asked_at is not None and answer.status < SERVER_ERRORS and (shown := shown_time(answer)) is not None:
+            self._venue_clock.note(shown, asked_at=asked_at)
         await self._observe(answer)
         return answer
 

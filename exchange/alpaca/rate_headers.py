@@ -52,6 +52,11 @@ def retry_after(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> ti
     return timedelta(seconds=min(max(waits), wait_max.total_seconds()))
 
 
+def shown_time(answer: HttpAnswer) -> datetime | None:
+    """Return the venue's time when it answered, in whole seconds (RFC 9110); None when the answer does not show it."""
+    return _moment(answer, "date")
+
+
 def _retry_after_seconds(answer: HttpAnswer, venue_time: datetime) -> float:
     seconds = _number(answer, "retry-after")
     if seconds is not None:
@@ -62,7 +67,7 @@ def _retry_after_seconds(answer: HttpAnswer, venue_time: datetime) -> float:
 
 def _venue_time(answer: HttpAnswer, *, now: datetime) -> datetime:
     """Return the venue's clock where the answer has it, since ours may differ by more than the wait."""
-    return _moment(answer, "date") or now
+    return shown_time(answer) or now
 
 
 def _moment(answer: HttpAnswer, name: str) -> datetime | None:

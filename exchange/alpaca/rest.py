@@ -13,6 +13,7 @@ from domain.ports.installation import Installation
 from domain.ports.rate_limiter import RateLimiter, Unlimited
 from domain.ports.telemetry import Telemetry
 from domain.ports.venue import FoundOrder, ListedFill, OpenOrdersPage, VenueOrder
+from domain.ports.venue_clock import UnmeasuredClock, VenueClock
 from domain.ports.venue_outcomes import CancelOutcome, CancelPostponed, CancelUnknown, SubmissionOutcome
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, write_moment
@@ -47,6 +48,7 @@ async def open_alpaca_venue(
     clock: Clock,
     telemetry: Telemetry,
     limiter: RateLimiter | None = None,
+    venue_clock: VenueClock | None = None,
 ) -> AsyncIterator["AlpacaVenue"]:
     """Open the venue with a pool of connections of its own; without a limiter every request is made at once."""
     async with open_transport(settings) as transport:
@@ -57,6 +59,7 @@ async def open_alpaca_venue(
             clock=clock,
             telemetry=telemetry,
             limiter=limiter or Unlimited(),
+            venue_clock=venue_clock or UnmeasuredClock(clock),
         )
 
 
@@ -77,13 +80,20 @@ class AlpacaVenue:
         clock: Clock,
         telemetry: Telemetry,
         limiter: RateLimiter,
+        venue_clock: VenueClock,
     ) -> None:
         self._installation = installation
         self.limiter = limiter
+        self.venue_clock = venue_clock
         self._settings = settings
         self._rate_limit_wait_max = timedelta(seconds=settings.rate_limit_wait_max_seconds)
         self._transport = LimitedTransport(
-            transport, limiter=limiter, clock=clock, telemetry=telemetry, wait_max=self._rate_limit_wait_max
+            transport,
+            limiter=limiter,
+            clock=clock,
+            venue_clock=venue_clock,
+            telemetry=telemetry,
+            wait_max=self._rate_limit_wait_max,
         )
         self._clock = clock
         self._telemetry = telemetry

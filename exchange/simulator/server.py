@@ -35,6 +35,7 @@ from exchange.simulator.stream import Frames, TradeUpdates
 from exchange.simulator.venue import SimulatedVenue
 
 SHUTDOWN_TIMEOUT_SECONDS = 1.0
+ANY_IPV6 = "::"
 KEEPALIVE_TIMEOUT_SECONDS = 75.0
 HEALTH_PATH = "/healthz"
 
@@ -94,7 +95,9 @@ async def running_simulator(config: SimulatorConfig) -> AsyncIterator[RunningSim
         runner = _runner(_Router(config, venue=venue, updates=updates, journal=journal))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, config.host, config.port, reuse_address=True).start()
+        # To asyncio :: is version 6 alone, and None any address.
+        where = None if config.host == ANY_IPV6 else config.host
+        await web.TCPSite(runner, where, config.port, reuse_address=True).start()
         stack.callback(partial(updates.disconnect, hold_slot_seconds=0))
         host, port = runner.addresses[0][:2]
         yield RunningSimulator(

@@ -3,6 +3,7 @@
 The algorithms are fixed by the kind of key, never taken from the token.
 """
 
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,13 +11,15 @@ from typing import Any, Protocol
 
 import jwt
 
-from graph.auth.bearer import Bearer
+from domain.model.accounts import is_account_id
+from domain.model.revocations import TOKEN_ID_MAX_CHARACTERS, is_printable
+from graph.auth.accounts import account_ids_of
+from graph.auth.bearer import Bearer, is_operator
 from graph.auth.key_set import KeySetHolder
 from graph.auth.scope_claims import read_scopes
 from graph.auth.signing_key import ALGORITHMS
 
 TOKEN_LEEWAY_SECONDS = 5
-ACCOUNT_ID_MAX_CHARACTERS = 128
 TOKEN_MAX_CHARACTERS = 8_192
 HMAC_ALGORITHMS = ("HS256",)
 KEY_SET_ALGORITHMS = frozenset(ALGORITHMS.values())
@@ -43,10 +46,12 @@ class TokenVerifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedClaims:
-    """What a token must be made out for and by whom, where the operator wants that checked."""
+    """What a token must be made out for and by whom, where the operator wants that checked, and which claim names its
+    accounts."""
 
     audience: str | None = None
     issuer: str | None = None
+    account_claim: str = "sub"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,8 @@ class HmacTokens:
             return self._verify(token, self.previous_secret)
 
     def _verify(self, token: str, secret: str) -> Bearer:
-        return _bearer(_claims(token, secret.encode(), algorithms=HMAC_ALGORITHMS, expected=self.expected))
+        claims = _claims(token, secret.encode(), algorithms=HMAC_ALGORITHMS, expected=self.expected)
+        return _bearer(claims, account_claim=self.expected.account_claim, key_id=secret_key_id(secret))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +102,12 @@ class KeySetTokens:
         if key is None:
             raise UnknownKeyError
         claims = _claims(token, key.jwk, algorithms=(key.algorithm,), expected=self.expected)
-        return _bearer(claims, key_id=key.thumbprint)
+        return _bearer(claims, account_claim=self.expected.account_claim, key_id=key.thumbprint)
+
+
+def secret_key_id(secret: str) -> str:
+    """Return the id of a shared secret: the same in every process, and nothing of the secret can be read from it."""
+    return hmac.digest(secret.encode(), b"fillwire token key id", "sha256").hex()
 
 
 def read_bearer(authorization: object) -> str:
@@ -128,13 +139,34 @@ def _claims(
         raise InvalidTokenError from None
 
 
-def _bearer(claims: Mapping[str, Any], *, key_id: str | None = None) -> Bearer:
-    account_id = claims["sub"]
-    if not 0 < len(account_id) <= ACCOUNT_ID_MAX_CHARACTERS or not account_id.isprintable():
+def _bearer(claims: Mapping[str, Any], *, account_claim: str, key_id: str) -> Bearer:
+    """Return the bearer that the claims describe. Raise InvalidTokenError."""
+    subject, token_id = claims["sub"], claims.get("jti") or None
+    # The subject stands in the trail of what operators did, in columns that hold an account's id.
+    if not is_account_id(subject):
+        raise InvalidTokenError
+    if token_id is not None and not is_printable(token_id, max_characters=TOKEN_ID_MAX_CHARACTERS):
         raise InvalidTokenError
     try:
         scopes = read_scopes(claims)
-        expires_at = datetime.fromtimestamp(float(claims["exp"]), UTC)
+        account_ids = account_ids_of(claims, account_claim, may_be_none=is_operator(scopes))
+    except ValueError:
+        raise InvalidTokenError from None
+    is_issue_time_known = "iat" in claims
+    return Bearer(
+        subject=subject,
+        account_ids=account_ids,
+        scopes=scopes,
+        token_expires_at=_moment(claims["exp"]),
+        issued_at=_moment(claims["iat"]) if is_issue_time_known else datetime.now(UTC),
+        is_issue_time_known=is_issue_time_known,
+        token_id=token_id,
+        key_id=key_id,
+    )
+
+
+def _moment(numeric_date: Any) -> datetime:  # noqa: ANN401 - a claim may hold anything
+    try:
+        return datetime.fromtimestamp(float(numeric_date), UTC)
     except (ValueError, OverflowError, OSError, TypeError):
         raise InvalidTokenError from None
-    return Bearer(account_id=account_id, scopes=scopes, token_expires_at=expires_at, key_id=key_id)

@@ -1,10 +1,11 @@
 """What a document may cost: how many objects its answer can hold, at most.
 
-Each object counts one. A connection counts its rows as often as the page is long: by `first` or `last`, also when a
-variable gives them, else by the page's default. So pages inside pages multiply. A page of an object, such as an order's
-executions, is read by a statement of its own for each object: it counts PAGE_OF_AN_OBJECT besides its rows. The formula
-is worked out once for each operation of a text; only the variables are put in for each request. It never says less than
-what is answered: fields under @include and @skip count, and so do all branches of a union.
+Each object counts one, and so does a value that is read by itself. A connection counts its rows as often as the page is
+long: by `first` or `last`, also when a variable gives them, else by the page's default. So pages inside pages multiply.
+A page of an object, such as an order's executions, is read by a statement of its own for each object: it counts
+PAGE_OF_AN_OBJECT besides its rows. The formula is worked out once for each operation of a text; only the variables are
+put in for each request. It never says less than what is answered: fields under @include and @skip count, and so do all
+branches of a union.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,11 +39,26 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from domain.model.accounts import TOKEN_ACCOUNTS_MAX
 from graph.documents.list_sizes import FixedSize, ListLength, Number, PageSize, Size, Variables
 from graph.settings import GraphSettings
 
 UNPAGED_LIST_MAX_ROWS = 10
 """The longest list that is not paged: the issues of an InvalidOrder, at most one or two for each field of the input."""
+
+LONGER_LISTS = {"Viewer.accounts": TOKEN_ACCOUNTS_MAX}
+"""Lists that are not paged either, and how long they can be."""
+
+READ_BY_THEMSELVES = frozenset(
+    {
+        "Account.openOrders",
+        "Account.tradingHalted",
+        "Account.lastOrderAt",
+        "Viewer.openOrders",
+        "Viewer.tradingHalted",
+    }
+)
+"""Values that are no objects, and that nothing has read before they are asked for: each counts like one."""
 
 PAGE_OF_AN_OBJECT = 10
 """What such a page costs beside its rows, also an empty one: with 5,000 objects one request makes at most 500 reads."""
@@ -163,7 +179,7 @@ class _Reader:
         field = on.fields[node.name.value]
         named = get_named_type(field.type)
         if not is_composite_type(named):
-            return _Selected()
+            return _Selected(ONE) if f"{on.name}.{node.name.value}" in READ_BY_THEMSELVES else _Selected()
         inner = self._selections(named, node.selection_set)
         if _is_connection(on) and _is_list(field.type):
             return _Selected(per_row=ONE + inner.once)
@@ -171,7 +187,7 @@ class _Reader:
             page = ONE if self._is_root(on) else Cost(objects=PAGE_OF_AN_OBJECT)
             return _Selected(page + inner.once + inner.per_row.of_rows(self._page_size(field, node)))
         row = ONE + inner.once
-        return _Selected(row.of_rows(_list_size(node)) if _is_list(field.type) else row)
+        return _Selected(row.of_rows(_list_size(on, node)) if _is_list(field.type) else row)
 
     def _is_root(self, on: GraphQLCompositeType) -> bool:
         return on in (self._schema.query_type, self._schema.mutation_type, self._schema.subscription_type)
@@ -188,6 +204,7 @@ class _Reader:
         return PageSize(
             first=_number(field, node, "first"),
             last=_number(field, node, "last"),
+            default_first=_default(field, "first"),
             default_rows=self._settings.page_default_rows,
             max_rows=self._settings.page_max_rows,
         )
@@ -205,9 +222,13 @@ def _argument(node: FieldNode, name: str) -> ValueNode | None:
     return next((argument.value for argument in node.arguments or () if argument.name.value == name), None)
 
 
-def _number(field: GraphQLField, node: FieldNode, name: str) -> Number:
+def _default(field: GraphQLField, name: str) -> int | None:
     argument = field.args.get(name)
-    default = None if argument is None or argument.default_value is Undefined else argument.default_value
+    return None if argument is None or argument.default_value is Undefined else argument.default_value
+
+
+def _number(field: GraphQLField, node: FieldNode, name: str) -> Number:
+    default = _default(field, name)
     match _argument(node, name):
         case IntValueNode(value=digits):
             return Number(int(digits))
@@ -218,10 +239,10 @@ def _number(field: GraphQLField, node: FieldNode, name: str) -> Number:
     return Number(default)
 
 
-def _list_size(node: FieldNode) -> Size:
+def _list_size(on: GraphQLCompositeType, node: FieldNode) -> Size:
     match _argument(node, "ids"):
         case VariableNode() as variable:
             return ListLength(variable.name.value)
         case ListValueNode(values=values):
             return FixedSize(len(values or ()))
-    return FixedSize(UNPAGED_LIST_MAX_ROWS)
+    return FixedSize(LONGER_LISTS.get(f"{on.name}.{node.name.value}", UNPAGED_LIST_MAX_ROWS))

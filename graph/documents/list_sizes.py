@@ -60,10 +60,14 @@ class PageSize:
 
     first: Number
     last: Number
+    default_first: int | None
     default_rows: int
     max_rows: int
 
     def rows(self, variables: Variables) -> int:
         """The page's length."""
-        asked = [size for number in (self.first, self.last) if (size := number.read(variables)) is not None]
+        first, last = self.first.read(variables), self.last.read(variables)
+        if last is not None and first == self.default_first:
+            first = None
+        asked = [size for size in (first, last) if size is not None]
         return max(0, min(*asked, self.max_rows)) if asked else self.default_rows

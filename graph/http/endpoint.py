@@ -15,6 +15,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from domain.model.errors import UNAVAILABLE_RETRY_AFTER_MS
+from domain.ports.telemetry import Metric
 from graph.auth.bearer import Bearer
 from graph.auth.tokens import InvalidTokenError, TokenVerifier, VerificationUnavailableError, read_bearer
 from graph.context import Services, context_for
@@ -64,6 +65,7 @@ class HttpEndpoint:
         try:
             response = await self._respond(HttpRequest(scope, receive))
         except ClientDisconnect:
+            self._services.telemetry.count(Metric.REQUESTS_ABANDONED)
             return
         if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             await answer_and_discard(response, scope, receive, send)
@@ -83,6 +85,9 @@ class HttpEndpoint:
             if refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 await self._rates.delay_refusal()
             return refusal_response(refusal, media_type)
+        except ClientDisconnect:
+            # Nobody is left to answer, and nothing is wrong here.
+            raise
         except TooManyRequestsError as refusal:
             return refusal_response(_too_many_requests(refusal), media_type)
         except Exception as error:  # noqa: BLE001 - the last place where the answer can still be JSON
@@ -96,12 +101,14 @@ class HttpEndpoint:
 
     async def _answer(self, request: HttpRequest) -> ExecutionResult:
         bearer = await self._authenticate(request)
-        if not self._rates.admits_request(bearer.account_id):
-            await self._rates.refuse_request(bearer.account_id)
+        if not self._rates.admits_request(bearer.limit_key):
+            await self._rates.refuse_request(bearer.limit_key)
         if request.method == "GET":
-            return await self._execute(read_query_string(Request(request.scope)), bearer, OPERATIONS_BY_GET)
+            asked = read_query_string(Request(request.scope))
+            return await self._execute(asked, bearer, request.scope, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
-        return await self._execute(asked, bearer, OPERATIONS)
+        # A body may take seconds to arrive, and the token may have been revoked meanwhile.
+        return await self._execute(asked, await self._authenticate(request), request.scope, OPERATIONS)
 
     async def _authenticate(self, request: HttpRequest) -> Bearer:
         try:
@@ -125,15 +132,15 @@ class HttpEndpoint:
             ) from None
 
     async def _execute(
-        self, asked: GraphQLRequest, bearer: Bearer, allowed: Sequence[OperationType]
+        self, asked: GraphQLRequest, bearer: Bearer, scope: Scope, allowed: Sequence[OperationType]
     ) -> ExecutionResult:
-        admit_new = partial(self._rates.admit_document, bearer.account_id)
+        admit_new = partial(self._rates.admit_document, bearer.limit_key)
         try:
             document = await self._schema.documents.resolve(asked.payload, admit_new=admit_new)
             return await self._schema.execute(
                 document,
                 variable_values=asked.variables,
-                context_value=context_for(bearer, self._services),
+                context_value=context_for(bearer, self._services, scope),
                 operation_name=asked.operation_name,
                 allowed_operation_types=allowed,
             )

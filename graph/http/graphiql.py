@@ -40,6 +40,7 @@ class GraphiQL:
     """The page."""
 
     def __init__(self, settings: GraphSettings, telemetry: Telemetry) -> None:
+        self._root_path = settings.root_path
         self._token_path = settings.development_token_path if settings.is_development else None
         self._telemetry = telemetry
 
@@ -52,6 +53,7 @@ class GraphiQL:
         page = PAGE_PATH.read_text(encoding="utf-8")
         for name, path in LIBRARIES.items():
             page = page.replace(f"{{{{{name}}}}}", f"/graphiql/graphiql/{name}" if is_installed else f"{CDN}/{path}")
+        page = page.replace('"/graphiql/', f'"{self._root_path}/graphiql/')
         page = page.replace("{{token}}", escape(self._token_for(request), quote=True))
         return _html(page, POLICY.format(cdn="" if is_installed else f" {CDN}", socket=_socket_source(request)))
 

@@ -19,11 +19,13 @@ from graph.documents.trusted import KnownDocuments
 from graph.engine.hooks import EngineHooks
 from graph.engine.schema import CompilingSchema
 from graph.errors import public_error
+from graph.schema.audit_trail import AuditQuery
 from graph.schema.descriptions import describe
 from graph.schema.mutations import Mutation
 from graph.schema.queries import Query
 from graph.schema.scalars import SCALARS, write_date_time
 from graph.schema.subscriptions import Subscription
+from graph.schema.token_revocation import RevocationMutation
 from graph.schema.trading_control import TradingMutation, TradingQuery
 from graph.settings import GraphSettings
 
@@ -71,8 +73,8 @@ def build_schema(settings: GraphSettings) -> Schema:
     run."""
     cache = DocumentCache(settings)
     schema = Schema(
-        query=merge_types("Query", (Query, TradingQuery)),
-        mutation=merge_types("Mutation", (Mutation, TradingMutation)),
+        query=merge_types("Query", (Query, TradingQuery, AuditQuery)),
+        mutation=merge_types("Mutation", (Mutation, TradingMutation, RevocationMutation)),
         subscription=Subscription,
         extensions=[lambda: CachedDocuments(cache), UnderDeadline],
         config=StrawberryConfig(

@@ -10,12 +10,14 @@ import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from domain.model.accounts import is_account_id
 from domain.model.changes import OrderSnapshot
 from domain.model.order_query import OrderKey, OrderSort
 from domain.model.values import is_isin
 from graph.errors import ClientError
 
-CURSOR_MAX_CHARACTERS = 128
+CURSOR_MAX_CHARACTERS = 700
+"""An account's id of 128 characters of four bytes each is the longest that is in one."""
 VERSION_MAX = 2**31 - 1
 """The largest Int of GraphQL, and of the column that versions are kept in."""
 
@@ -87,6 +89,19 @@ def read_instrument_cursor(cursor: str) -> str:
     return isin
 
 
+def write_account_cursor(account_id: str) -> str:
+    """The cursor of an account in the list of accounts."""
+    return _encode("a1", account_id)
+
+
+def read_account_cursor(cursor: str) -> str:
+    """The account's id; raises BAD_CURSOR."""
+    (account_id,) = _decode(cursor, "a1", 1)
+    if not is_account_id(account_id):
+        raise _bad_cursor()
+    return account_id
+
+
 def write_halt_cursor(halt_id: UUID) -> str:
     """The cursor of a halt in the trail."""
     return _encode("t1", halt_id.hex)
@@ -98,6 +113,16 @@ def read_halt_cursor(cursor: str) -> UUID:
     if not _UUID_HEX.fullmatch(halt_id):
         raise _bad_cursor()
     return UUID(hex=halt_id)
+
+
+def write_action_cursor(sequence: int) -> str:
+    """The cursor of an operator's action in the audit trail."""
+    return _encode("a1", str(sequence))
+
+
+def read_action_cursor(cursor: str) -> int:
+    """The sequence; raises BAD_CURSOR."""
+    return _read_natural(cursor, "a1")
 
 
 def write_stream_cursor(sequence: int) -> str:
@@ -118,7 +143,7 @@ def _read_natural(cursor: str, kind: str) -> int:
 
 
 def _encode(*parts: str) -> str:
-    return base64.urlsafe_b64encode(":".join(parts).encode("ascii")).decode("ascii").rstrip("=")
+    return base64.urlsafe_b64encode(":".join(parts).encode()).decode("ascii").rstrip("=")
 
 
 def _decode(cursor: str, kind: str, count: int) -> tuple[str, ...]:
@@ -126,10 +151,11 @@ def _decode(cursor: str, kind: str, count: int) -> tuple[str, ...]:
         raise _bad_cursor()
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except (UnicodeError, binascii.Error):
         raise _bad_cursor() from None
-    written_kind, *parts = text.split(":")
+    # The last part may hold colons of its own: an account's id.
+    written_kind, *parts = text.split(":", count)
     if written_kind != kind or len(parts) != count:
         raise _bad_cursor()
     return tuple(parts)

@@ -16,6 +16,10 @@ ANYWHERE = {
     "(after:)": "Only what comes behind this cursor.",
     "(last:)": "How many rows from the end, or in front of `before`; at most 100.",
     "(before:)": "Only what comes in front of this cursor.",
+    "(accountId:)": (
+        "The account, one that the token names; operators: any account. Needed when the token names several, else its "
+        "only one."
+    ),
 }
 """By the end of a type's name, or by the name of an argument: what means the same everywhere."""
 
@@ -27,8 +31,9 @@ WORDS = {
     "Query.nodes(ids:)": "At most 100 ids.",
     "Query.viewer": "The bearer of the token.",
     "Query.order(id:)": "The order's id, as placeOrder gave it.",
-    "Query.orderByClientOrderId": "The viewer's own order by the id that the client chose; null when there is none.",
+    "Query.orderByClientOrderId": "An account's order by the id that the client chose; null when there is none.",
     "Query.orderByClientOrderId(clientOrderId:)": "What was sent as clientOrderId.",
+    "Query.accounts(search:)": "The start of an account's id.",
     "Query.orders(filter:)": "Only orders that meet all of this.",
     "Query.orders(sort:)": "The list's order. A cursor belongs to the sort that it was given for.",
     "Query.instrument": "One instrument; null when we do not know it.",
@@ -54,9 +59,13 @@ WORDS = {
     "PageInfo.startCursor": "The first row's cursor; null on an empty page.",
     "PageInfo.endCursor": "The last row's cursor; null on an empty page.",
     "Viewer": "The bearer of the token, as the token describes it.",
-    "Viewer.accountId": "The account that it acts for.",
-    "Viewer.scopes": "What it allows: orders:read, orders:place, orders:cancel, operator.",
-    "Viewer.tokenExpiresAt": "When it expires. A websocket is closed then, with 4401.",
+    "Viewer.scopes": (
+        "What it allows: orders:read, orders:place, orders:cancel; operator:read, operator:halt, operator:limits, "
+        "operator:resolve; operator, which is their sum."
+    ),
+    "Viewer.tokenExpiresAt": "When it expires. A websocket is closed then, with 4403.",
+    "Account": "An account: what it has under way, and what holds for it.",
+    "Account.accountId": "Its id, as tokens name it.",
     "Instrument": "What can be traded.",
     "Instrument.isin": "Its ISIN.",
     "Instrument.symbol": "Its symbol at the venue.",
@@ -171,7 +180,7 @@ WORDS = {
     "UserError.message": "A sentence for people. Its words may change.",
     "UserError.path": "From the mutation's arguments to the field that is wrong; null when no one field is.",
     "InvalidOrder": (
-        "Fields that break a rule. Nothing was stored; mend the input and send it under the same clientOrderId."
+        "Fields that break a rule. Nothing was stored; correct the input and send it under the same clientOrderId."
     ),
     "InvalidOrder.issues": "Everything that is wrong, not only the first thing.",
     "InputIssue.path": "From the mutation's arguments to the field.",
@@ -192,6 +201,8 @@ WORDS = {
     "TradingHalt.haltReason": "Why, in the operator's words.",
     "TradingHalt.resumedBy": "The operator who ended it.",
     "TradingHalt.resumeReason": "Why it could end, in the operator's words.",
+    "Query.operatorActions(accountId:)": "Only those that concern this account alone.",
+    "Query.operatorActions(orderId:)": "Only those that were done to this order.",
     "Mutation.haltTrading(input:)": "Whom to halt, and why.",
     "Mutation.resumeTrading(input:)": "Whose halt to end, and why.",
     "Mutation.setAccountLimits(input:)": "The account and all its limits.",
@@ -212,6 +223,10 @@ WORDS = {
     "ClearAccountLimitsInput": "Whose limits to remove.",
     "ClearAccountLimitsResult": "What holds now, or why nothing was removed.",
     "ClearAccountLimitsSuccess": "The limits are removed.",
+    "Mutation.revokeTokens(input:)": "Which tokens to revoke, and why.",
+    "RevokeTokensResult": "When the revocation is in force, or why it cannot be told.",
+    "RevokeTokensSuccess": "The tokens are revoked.",
+    "InvalidInput.issues": "Everything that is wrong, not only the first thing.",
     "OrderUpdateKind": "What a message about one order brings.",
     "OrderUpdateKind.CHANGE": "One change, with the order as it stood right after it.",
     "OrderUpdate": "A message about one order.",

@@ -43,7 +43,7 @@ async def _follow(order: OrderSnapshot, services: Services) -> OrderSnapshot:
 async def _as_stored(order: OrderSnapshot, services: Services) -> OrderSnapshot:
     try:
         async with asyncio.timeout(STORED_READ_TIMEOUT_SECONDS):
-            stored = await services.reader.order(order.id, account_id=order.account_id)
+            stored = await services.reader.order(order.id, account_ids=(order.account_id,))
     except Exception as error:  # noqa: BLE001 - as above: what was stored a moment ago is a right answer too
         services.telemetry.warning(
             "reread_failed", order_id=str(order.id), error=repr(error), next="answer as accepted"

@@ -5,14 +5,22 @@ from uuid import UUID
 
 import strawberry
 
+from domain.model.accounts import is_account_id
 from domain.model.values import is_isin
 
 ORDER = "ord"
 EXECUTION = "exe"
 INSTRUMENT = "ins"
 HALT = "hlt"
+ACTION = "act"
+ACCOUNT = "acc"
 
 _UUID_HEX = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+def kind_of(node_id: str) -> str:
+    """What stands in front of the id: one of the kinds above, or anything else in what is no id of ours."""
+    return node_id.partition("_")[0]
 
 
 def order_node_id(order_id: UUID) -> strawberry.ID:
@@ -30,9 +38,24 @@ def instrument_node_id(isin: str) -> strawberry.ID:
     return strawberry.ID(f"{INSTRUMENT}_{isin}")
 
 
+def account_node_id(account_id: str) -> strawberry.ID:
+    """For example acc_desk-7."""
+    return strawberry.ID(f"{ACCOUNT}_{account_id}")
+
+
 def halt_node_id(halt_id: UUID) -> strawberry.ID:
     """For example hlt_0199aa…"""
     return strawberry.ID(f"{HALT}_{halt_id.hex}")
+
+
+def action_node_id(action_id: UUID) -> strawberry.ID:
+    """For example act_0199aa…"""
+    return strawberry.ID(f"{ACTION}_{action_id.hex}")
+
+
+def read_action_id(node_id: str) -> UUID | None:
+    """The action's id, or None when it is not the id of an operator's action."""
+    return _read_uuid(node_id, kind=ACTION)
 
 
 def read_halt_id(node_id: str) -> UUID | None:
@@ -54,6 +77,12 @@ def read_isin_of(node_id: str) -> str | None:
     """The instrument's ISIN, or None when it is not the id of an instrument."""
     kind, _, isin = node_id.partition("_")
     return isin if kind == INSTRUMENT and is_isin(isin) else None
+
+
+def read_account_id(node_id: str) -> str | None:
+    """The account's id, or None when it is not the id of an account."""
+    kind, _, account_id = node_id.partition("_")
+    return account_id if kind == ACCOUNT and is_account_id(account_id) else None
 
 
 def _read_uuid(node_id: str, *, kind: str) -> UUID | None:

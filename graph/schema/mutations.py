@@ -14,7 +14,7 @@ from graph.schema.fields import described
 from graph.schema.first_attempt import wait_for_first_attempt
 from graph.schema.global_ids import read_order_id
 from graph.schema.placement_input import read_command
-from graph.schema.types.inputs import CancelOrderInput, PlaceOrderInput
+from graph.schema.types.inputs import CancelOrderInput, PlaceOrderInput, checked_reason
 from graph.schema.types.order import order_from
 from graph.schema.types.order_results import CancelOrderResult, CancelOrderSuccess, PlaceOrderResult, PlaceOrderSuccess
 from graph.schema.types.user_errors import (
@@ -70,7 +70,12 @@ class Mutation:
         if order_id is None:
             return OrderNotFound.of(errors.OrderNotFoundError())
         try:
-            canceled = await info.context.services.cancellation.request(order_id, account_id=bearer.visible_account_id)
+            canceled = await info.context.services.cancellation.request(
+                order_id,
+                account_ids=bearer.cancelable_accounts,
+                actor=info.context.actor,
+                reason=checked_reason(input.reason, is_required=False),
+            )
         except errors.OrderNotFoundError as error:
             return OrderNotFound.of(error)
         except errors.NotCancelableError as error:

@@ -1,6 +1,7 @@
 """From `first`, `after`, `last`, `before` to one bounded page, as Relay's specification says.
 
-Without `first` and `last` the default size counts from the start. With both, `last` takes the end of what `first` took.
+Without `first` and `last` the default size counts from the start. With both, `last` takes the end of what `first` took;
+but beside `last` a `first` that is only the schema's default counts for nothing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,9 +18,10 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageArguments(Generic[Key]):
-    """What a client asked for, with its cursors already read."""
+    """What a client asked for, with its cursors already read. `default_first` is the schema's default of `first`."""
 
     first: int | None
+    default_first: int | None = None
     after: Key | None = None
     last: int | None = None
     before: Key | None = None
@@ -30,6 +32,8 @@ async def read_page(
 ) -> Page[Row]:
     """Read the page; raises BAD_USER_INPUT for a negative size and PAGE_TOO_LARGE for one beyond the limit."""
     first, last = arguments.first, arguments.last
+    if last is not None and first == arguments.default_first:
+        first = None
     if first is None and last is None:
         first = settings.page_default_rows
     _check_size("first", first, settings.page_max_rows)

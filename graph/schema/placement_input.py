@@ -8,7 +8,7 @@ from domain.model.values import OrderType, TimeInForce, is_isin
 from domain.services.placement import PlaceOrder, find_issues
 from graph.context import Context
 from graph.schema.scalars import GivenDecimal
-from graph.schema.types.inputs import PlaceOrderInput, given
+from graph.schema.types.inputs import PlaceOrderInput, given, given_account
 
 WAIT_MAX_MS = 10_000
 
@@ -18,7 +18,7 @@ _STAND_IN = Decimal(1)
 async def read_command(asked: PlaceOrderInput, *, wait_ms: int, context: Context) -> PlaceOrder:
     """The command; raises InvalidOrderError when an argument is malformed, together with all else that is wrong."""
     issues = [*_wait_issues(wait_ms), *_format_issues(asked)]
-    command = _command(asked, account_id=context.bearer.account_id)
+    command = _command(asked, account_id=context.bearer.own_account(given_account(asked.account_id)))
     if issues:
         raise InvalidOrderError([*issues, *await _other_issues(command, issues, context)])
     return command

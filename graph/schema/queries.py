@@ -21,7 +21,7 @@ from graph.schema.node_lookup import find_nodes
 from graph.schema.page_arguments import PageArguments, read_page
 from graph.schema.scalars import GivenIsin
 from graph.schema.types.connection import Connection, connect
-from graph.schema.types.inputs import OrderFilter, checked_text, given
+from graph.schema.types.inputs import OrderFilter, checked_text, given, given_account
 from graph.schema.types.instrument import Instrument, instrument_from
 from graph.schema.types.node import Node
 from graph.schema.types.order import Order, order_from
@@ -53,12 +53,15 @@ class Query:
         return await _find_order(info.context, id)
 
     @strawberry.field
-    async def order_by_client_order_id(self, info: Info, client_order_id: str) -> Order | None:
+    async def order_by_client_order_id(
+        self, info: Info, client_order_id: str, account_id: strawberry.ID | None = strawberry.UNSET
+    ) -> Order | None:
         context = info.context
         context.bearer.require(Scope.READ)
+        account = context.bearer.visible_account(given_account(account_id))
         if not is_client_order_id(client_order_id):
             return None
-        found = await context.services.reader.by_client_order_id(client_order_id, account_id=context.bearer.account_id)
+        found = await context.services.reader.by_client_order_id(client_order_id, account_id=account)
         return None if found is None else order_from(found)
 
     @described("Keyset pages: rows that arrive while paging neither repeat nor hide others. At most 100 a page.")
@@ -124,18 +127,15 @@ async def _find_order(context: Context, node_id: str) -> Order | None:
     order_id = read_order_id(node_id)
     if order_id is None:
         return None
-    found = await context.services.reader.order(order_id, account_id=context.bearer.visible_account_id)
+    found = await context.services.reader.order(order_id, account_ids=context.bearer.visible_accounts)
     return None if found is None else order_from(found)
 
 
 def _filter_from(asked: OrderFilter, context: Context) -> reading.OrderFilter:
-    account_id = given(asked.account_id)
-    if account_id is not None:
-        context.bearer.require(Scope.OPERATOR)
-        account_id = strawberry.ID(checked_text("accountId", account_id))
+    account_id, bearer = given_account(asked.account_id), context.bearer
     statuses, isins = given(asked.statuses), given(asked.isins)
     return reading.OrderFilter(
-        account_id=account_id or context.bearer.visible_account_id,
+        account_ids=bearer.visible_accounts if account_id is None else (bearer.visible_account(account_id),),
         statuses=None if statuses is None else frozenset(statuses),
         is_final=given(asked.is_final),
         isins=None if isins is None else frozenset(isin.checked() for isin in isins),

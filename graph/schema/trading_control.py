@@ -1,18 +1,21 @@
-"""The operators' fields: halt and resume trading, set limits, and read both. Each needs the scope `operator`."""
+"""The operators' fields: halt and resume trading, set limits, and read both. Each needs its
+narrow scope: operator:halt, operator:limits or operator:read."""
 
 import strawberry
 
 from domain.model import errors, limits
 from domain.model.errors import IssueCode
+from domain.model.operator_actions import Actor
 from domain.ports.trading_control import HaltFilter
 from graph.auth.bearer import Scope
 from graph.context import Context, Info
 from graph.errors import bad_input
-from graph.schema.cursors import read_halt_cursor, write_halt_cursor
+from graph.schema.cursors import read_account_cursor, read_halt_cursor, write_account_cursor, write_halt_cursor
 from graph.schema.fields import described
 from graph.schema.page_arguments import PageArguments, read_page
+from graph.schema.types.account import Account, account_from
 from graph.schema.types.connection import Connection, connect
-from graph.schema.types.inputs import checked_text, given
+from graph.schema.types.inputs import checked_reason, checked_text, given, given_account
 from graph.schema.types.trading import (
     AccountLimits,
     ClearAccountLimitsInput,
@@ -36,7 +39,7 @@ from graph.schema.types.trading_results import (
 )
 from graph.schema.types.user_errors import Unavailable
 
-REASON_MAX_CHARACTERS = 500
+DEFAULT_ROWS = 50
 NOT_A_DECIMAL = 'Expected a decimal as a string, such as "12.50", at most 18 digits on each side of the point.'
 
 
@@ -54,10 +57,10 @@ class TradingMutation:
         info: Info,
         input: HaltTradingInput,  # noqa: A002 - the contract's word
     ) -> HaltTradingResult:
-        operator = _operator(info)
-        account_id, reason = _whom(input.account_id, everybody=input.everybody), _reason(input.reason)
+        actor, reason = _operator(info, Scope.OPERATOR_HALT), checked_reason(input.reason, is_required=True)
+        account_id = _whom(input.account_id, everybody=input.everybody)
         try:
-            halt = await info.context.services.control.halt(account_id, by=operator, reason=reason)
+            halt = await info.context.services.control.halt(account_id, actor=actor, reason=reason)
         except errors.TransientError:
             message = "Whether trading is halted cannot be told at the moment. Try again until it is."
             return Unavailable.of(errors.UnavailableError(message))
@@ -75,10 +78,10 @@ class TradingMutation:
         info: Info,
         input: ResumeTradingInput,  # noqa: A002 - the contract's word
     ) -> ResumeTradingResult:
-        operator = _operator(info)
-        account_id, reason = _whom(input.account_id, everybody=input.everybody), _reason(input.reason)
+        actor, reason = _operator(info, Scope.OPERATOR_HALT), checked_reason(input.reason, is_required=True)
+        account_id = _whom(input.account_id, everybody=input.everybody)
         try:
-            halt = await info.context.services.control.resume(account_id, by=operator, reason=reason)
+            halt = await info.context.services.control.resume(account_id, actor=actor, reason=reason)
         except errors.NotHaltedError as error:
             return NotHalted.of(error)
         except errors.TransientError:
@@ -93,7 +96,7 @@ class TradingMutation:
         info: Info,
         input: SetAccountLimitsInput,  # noqa: A002 - the contract's word
     ) -> SetAccountLimitsResult:
-        operator = _operator(info)
+        actor, reason = _operator(info, Scope.OPERATOR_LIMITS), checked_reason(input.reason, is_required=False)
         decimals = input.decimals()
         malformed = {name: NOT_A_DECIMAL for name, one in decimals.items() if one is not None and one.value is None}
         values = {name: None if one is None else one.value for name, one in decimals.items()}
@@ -108,7 +111,7 @@ class TradingMutation:
             price_collar_percent=values["price_collar_percent"],
         )
         try:
-            stored = await info.context.services.control.set_limits(asked, by=operator)
+            stored = await info.context.services.control.set_limits(asked, actor=actor, reason=reason)
         except errors.InvalidLimitsError as error:
             code = IssueCode.REQUIRED if asked.limit_nothing else IssueCode.OUT_OF_RANGE
             return InvalidLimits.of(error.wrong, code=code)
@@ -125,10 +128,10 @@ class TradingMutation:
         info: Info,
         input: ClearAccountLimitsInput,  # noqa: A002 - the contract's word
     ) -> ClearAccountLimitsResult:
-        operator = _operator(info)
+        actor, reason = _operator(info, Scope.OPERATOR_LIMITS), checked_reason(input.reason, is_required=False)
         account_id = _whom(input.account_id, everybody=input.everybody)
         try:
-            await info.context.services.control.clear_limits(account_id, by=operator)
+            await info.context.services.control.clear_limits(account_id, actor=actor, reason=reason)
             found = await _limits(info.context, account_id)
         except errors.TransientError:
             return Unavailable.of(errors.UnavailableError("Limits cannot be removed at the moment. Try again."))
@@ -138,12 +141,43 @@ class TradingMutation:
 @strawberry.type
 class TradingQuery:
     @described(
+        "The accounts that have ever placed an order, by their ids; `search` is the start of an id, letter by letter. "
+        "Operators only."
+    )
+    async def accounts(
+        self,
+        info: Info,
+        *,
+        first: int | None = DEFAULT_ROWS,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+        search: str | None = strawberry.UNSET,
+    ) -> Connection[Account]:
+        _operator(info, Scope.OPERATOR_READ)
+        context = info.context
+        text = checked_text("search", search) if search else None
+        arguments = PageArguments(
+            first=first,
+            default_first=DEFAULT_ROWS,
+            after=read_account_cursor(after) if after else None,
+            last=given(last),
+            before=read_account_cursor(before) if before else None,
+        )
+        page = await read_page(
+            arguments,
+            lambda request: context.services.accounts.page(request, search=text),
+            settings=context.services.settings,
+        )
+        return connect(page, node=account_from, cursor=write_account_cursor)
+
+    @described(
         "The limits that hold for the account; without one, the defaults of all that have none of their own. "
         "Operators only."
     )
     async def account_limits(self, info: Info, account_id: strawberry.ID | None = strawberry.UNSET) -> AccountLimits:
-        _operator(info)
-        return await _limits(info.context, _account_id(account_id))
+        _operator(info, Scope.OPERATOR_READ)
+        return await _limits(info.context, given_account(account_id))
 
     @described(
         "Every halt there ever was, the newest first; of one account with those of all accounts. Operators only."
@@ -156,9 +190,9 @@ class TradingQuery:
         is_open: bool | None = strawberry.UNSET,
         account_id: strawberry.ID | None = strawberry.UNSET,
     ) -> Connection[TradingHalt]:
-        _operator(info)
+        _operator(info, Scope.OPERATOR_READ)
         context = info.context
-        wanted = HaltFilter(is_open=given(is_open), account_id=_account_id(account_id))
+        wanted = HaltFilter(is_open=given(is_open), account_id=given_account(account_id))
         page = await read_page(
             PageArguments(first=first, after=read_halt_cursor(after) if after else None),
             lambda request: context.services.control.halts.page(request, filter=wanted),
@@ -173,10 +207,10 @@ async def _limits(context: Context, account_id: str | None) -> AccountLimits:
     return AccountLimits.of(found, for_operator=True)
 
 
-def _operator(info: Info) -> str:
-    """Who asks; raises FORBIDDEN when it is no operator."""
-    info.context.bearer.require(Scope.OPERATOR)
-    return info.context.bearer.account_id
+def _operator(info: Info, scope: Scope) -> Actor:
+    """Who asks; raises FORBIDDEN when the token lacks the scope."""
+    info.context.bearer.require(scope)
+    return info.context.actor
 
 
 def _whom(asked: strawberry.ID | None, *, everybody: bool) -> str | None:
@@ -184,22 +218,7 @@ def _whom(asked: strawberry.ID | None, *, everybody: bool) -> str | None:
 
     Whoever has lost the account's id on the way must not stop, let go or limit everybody.
     """
-    account_id = _account_id(asked)
+    account_id = given_account(asked)
     if (account_id is None) is not everybody:
         raise bad_input("Give accountId, or everybody: true for all accounts; one of both.")
     return account_id
-
-
-def _account_id(asked: strawberry.ID | None) -> str | None:
-    account_id = given(asked)
-    if account_id is None:
-        return None
-    if not account_id or account_id != account_id.strip():
-        raise bad_input("accountId must not be empty, nor begin or end with a space.")
-    return checked_text("accountId", account_id)
-
-
-def _reason(text: str) -> str:
-    if not 1 <= len(text.strip()) <= REASON_MAX_CHARACTERS or not text.isprintable():
-        raise bad_input(f"reason must be 1 to {REASON_MAX_CHARACTERS} printable characters.")
-    return text.strip()

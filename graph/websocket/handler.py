@@ -21,6 +21,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.utils.aio import aclosing
 
+from domain.ports.telemetry import Metric
 from graph.auth.bearer import Bearer
 from graph.auth.tokens import InvalidTokenError, VerificationUnavailableError, read_bearer
 from graph.context import Context, context_for
@@ -28,18 +29,12 @@ from graph.documents.cache import DocumentRefusedError
 from graph.errors import internal_error, log_unexpected
 from graph.limits.request_rates import TooManyRequestsError
 from graph.schema.build import Schema
+from graph.websocket.close_codes import TOKEN_END_REASONS, CloseCode, TokenEnd
 from graph.websocket.messages import InvalidMessageError, read_message
 from graph.websocket.open_sockets import SocketLimitError
 from graph.websocket.operation import RequestedOperation, too_many_operations, too_many_requests
-from graph.websocket.socket import SocketView
+from graph.websocket.socket import Socket, SocketView
 
-SERVICE_RESTART = 1012
-TRY_AGAIN_LATER = 1013
-UNAUTHORIZED = 4401
-INIT_TIMEOUT = 4408
-ID_IN_USE = 4409
-TOO_MANY_INITS = 4429
-INTERNAL_ERROR = 4500
 EXPIRY_CHECK_SECONDS = 3_600.0
 """How long an expiry is slept for at most, so that a clock that is set meanwhile is noticed."""
 ANSWERS_TIMEOUT_SECONDS = 2.0
@@ -49,6 +44,7 @@ ANSWERS_TIMEOUT_SECONDS = 2.0
 class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
     """One websocket's conversation."""
 
+    bearer: Bearer | None = None
     view: SocketView  # type: ignore[assignment]  # the endpoint has both types
     _expiry: asyncio.Task[None] | None = None
     _is_ending: bool = False
@@ -71,21 +67,33 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             async with asyncio.timeout(self.connection_init_wait_timeout.total_seconds()):
                 await self._must_make_room.wait()
         self.connection_timed_out = True
-        await self.websocket.close(code=INIT_TIMEOUT, reason=self._init_timeout_reason)
+        await self.websocket.close(code=CloseCode.INIT_TIMEOUT, reason=self._init_timeout_reason)
 
     async def end_for_restart(self) -> None:
         """End the subscriptions, let the rest answer, and close with 1012: clients come back and resume."""
         self._is_ending = True
+        await self.end_subscriptions()
+        await self._finish_operations(timeout_seconds=ANSWERS_TIMEOUT_SECONDS)
+        await self._close(CloseCode.SERVICE_RESTART, "The service restarts", cause="restart")
+
+    def withdraw(self) -> bool:
+        """Start no operation from now on, since the token is valid no more; return False if that was so before."""
+        if self._is_ending:
+            return False
+        self._is_ending = True
+        return True
+
+    async def end_subscriptions(self) -> None:
+        """Send nothing more to subscribers."""
         for operation in list(self.operations.values()):
             # A document without the word has no subscription in it; one that is wrongly taken for one is sent again.
             if "subscription" in operation.query:
                 await self.cleanup_operation(operation.id)
-        answering = [operation.task for operation in self.operations.values() if operation.task]
-        if answering:
-            await asyncio.wait(answering, timeout=ANSWERS_TIMEOUT_SECONDS)
-        for operation_id in list(self.operations):
-            await self.cleanup_operation(operation_id)
-        await self.websocket.close(code=SERVICE_RESTART, reason="The service restarts")
+
+    async def end_for_token(self, end: TokenEnd, *, answers_seconds: float) -> None:
+        """Let what runs answer within that time, and close with 4403: clients come back with their next token."""
+        await self._finish_operations(timeout_seconds=answers_seconds)
+        await self._close(CloseCode.TOKEN_ENDED, TOKEN_END_REASONS[end], cause=end)
 
     async def handle_message(self, message: Message) -> None:
         """Act on one message of the client; one that breaks the protocol closes the socket."""
@@ -100,7 +108,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the client learns that it was our failure
             log_unexpected(error, self.view.services.telemetry)
-            await self.websocket.close(code=INTERNAL_ERROR, reason="Internal error")
+            await self.websocket.close(code=CloseCode.INTERNAL_ERROR, reason="Internal error")
 
     async def _act_on(self, message: Message) -> None:
         match message["type"]:
@@ -118,25 +126,26 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         if self.connection_timed_out:
             return
         if self.connection_init_received:
-            await self.websocket.close(code=TOO_MANY_INITS, reason="Too many initialisation requests")
+            await self.websocket.close(code=CloseCode.TOO_MANY_INITS, reason="Too many initialisation requests")
             return
         self.connection_init_received = True
         if self.connection_init_timeout_task:
             self.connection_init_timeout_task.cancel()
         try:
             bearer = self._authenticate(message.get("payload") or {})
-            self.view.sockets.assign(self, bearer.account_id)
+            self.view.sockets.assign(self, bearer.limit_key)
+            self.bearer = bearer
         except InvalidTokenError:
-            await self.websocket.close(code=UNAUTHORIZED, reason="Unauthorized")
+            await self.websocket.close(code=CloseCode.UNAUTHORIZED, reason="Unauthorized")
             return
         except VerificationUnavailableError:
-            await self.websocket.close(code=TRY_AGAIN_LATER, reason="Tokens cannot be verified at the moment")
+            await self.websocket.close(code=CloseCode.TRY_AGAIN_LATER, reason="Tokens cannot be verified at the moment")
             return
         except SocketLimitError as refusal:
             # Not a code that clients take for final: of the sockets that are counted, some may be dead already.
-            await self.websocket.close(code=TRY_AGAIN_LATER, reason=str(refusal))
+            await self.websocket.close(code=CloseCode.TRY_AGAIN_LATER, reason=str(refusal))
             return
-        self.context = context_for(bearer, self.view.services)
+        self.context = context_for(bearer, self.view.services, cast("Socket", self.websocket).ws.scope)
         self._expiry = asyncio.create_task(self._close_at_expiry(bearer))
         await self.send_message({"type": "connection_ack"})
         self.connection_acknowledged = True
@@ -147,9 +156,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             return
         operation_id = message["id"]
         if not self.connection_acknowledged:
-            await self.websocket.close(code=UNAUTHORIZED, reason="Unauthorized")
+            await self.websocket.close(code=CloseCode.UNAUTHORIZED, reason="Unauthorized")
         elif operation_id in self.operations:
-            await self.websocket.close(code=ID_IN_USE, reason=f"Subscriber for {operation_id} already exists")
+            await self.websocket.close(code=CloseCode.ID_IN_USE, reason=f"Subscriber for {operation_id} already exists")
         elif len(self.operations) >= self._operations_max():
             await self._refuse(operation_id, [too_many_operations(self._operations_max())])
         else:
@@ -202,11 +211,11 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
     async def _start(self, message: SubscribeMessage) -> None:
         """Start an operation. While a refusal is delayed, the messages behind it wait."""
         schema, payload = cast("Schema", self.schema), cast("dict[str, Any]", message["payload"])
-        account_id, rates = cast("Context", self.context).bearer.account_id, self.view.rates
+        limit_key, rates = cast("Context", self.context).bearer.limit_key, self.view.rates
         try:
-            if not rates.admits_request(account_id):
-                await rates.refuse_request(account_id)
-            document = await schema.documents.resolve(payload, admit_new=partial(rates.admit_document, account_id))
+            if not rates.admits_request(limit_key):
+                await rates.refuse_request(limit_key)
+            document = await schema.documents.resolve(payload, admit_new=partial(rates.admit_document, limit_key))
         except DocumentRefusedError as refusal:
             await self._refuse(message["id"], refusal.errors)
             return
@@ -230,6 +239,16 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         """Wait until the token expires; then nothing more is sent, and the socket closes."""
         while (left := (bearer.token_expires_at - self.view.services.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - for the clock no event is set
             await asyncio.sleep(min(left, EXPIRY_CHECK_SECONDS))
+        if self.withdraw():
+            await self.end_for_token(TokenEnd.EXPIRED, answers_seconds=0)
+
+    async def _finish_operations(self, *, timeout_seconds: float) -> None:
+        answering = [operation.task for operation in self.operations.values() if operation.task]
+        if answering:
+            await asyncio.wait(answering, timeout=timeout_seconds)
         for operation_id in list(self.operations):
             await self.cleanup_operation(operation_id)
-        await self.websocket.close(code=UNAUTHORIZED, reason="The token has expired")
+
+    async def _close(self, code: int, reason: str, *, cause: str) -> None:
+        self.view.services.telemetry.count(Metric.SOCKETS_CLOSED, reason=cause)
+        await self.websocket.close(code=code, reason=reason)

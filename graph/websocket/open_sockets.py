@@ -1,4 +1,4 @@
-"""The open websockets of a process: how many there may be, and how they end when the process stops.
+"""The open websockets of a process: how many there may be, and how they end when the process stops or their tokens end.
 
 The numbers are of one process. An account can have as many times more sockets as there are processes; a shared count
 would cost a round trip for each socket and be wrong after each crash (docs/decisions/0012).
@@ -8,22 +8,38 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from random import uniform
 from typing import Protocol
 
 from domain.ports.telemetry import Metric, Telemetry
+from graph.auth.bearer import Bearer
 from graph.settings import GraphSettings
+from graph.websocket.close_codes import TokenEnd
 
 STOPPING = "This process is about to stop. Connect again."
+WITHDRAWN_CLOSE_SECONDS = 1.0
+"""How long the closes of sockets are spread over whose tokens are valid no more: their clients connect again."""
 
 
 class Conversation(Protocol):
-    """What is said over one socket, from its opening to its end."""
+    """What is said over one socket, from its opening to its end. `bearer` is None before it is authenticated."""
+
+    bearer: Bearer | None
 
     def make_room(self, reason: str) -> None:
         """Close soon, for this reason: it was not authenticated, and others wait for its place."""
 
     async def end_for_restart(self) -> None:
         """Say that the service restarts, and close."""
+
+    def withdraw(self) -> bool:
+        """Start no operation from now on, since the token is valid no more; return False if that was so before."""
+
+    async def end_subscriptions(self) -> None:
+        """Send nothing more to subscribers."""
+
+    async def end_for_token(self, end: TokenEnd, *, answers_seconds: float) -> None:
+        """Let what runs answer within that time, and close with 4403: clients come back with their next token."""
 
 
 class SocketLimitError(Exception):
@@ -45,6 +61,7 @@ class OpenSockets:
         self._waiting: dict[Conversation, None] = {}
         self._account_of: dict[Conversation, str] = {}
         self._of_account = Counter[str]()
+        self._ending: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -95,6 +112,23 @@ class OpenSockets:
         async with asyncio.TaskGroup() as tasks:
             for socket in list(self._open):
                 tasks.create_task(self._end(socket, after_seconds=random() * within_seconds))
+
+    def end_withdrawn(self, is_withdrawn: Callable[[Bearer], bool], end: TokenEnd) -> None:
+        """Let the sockets of these bearers start nothing from now on, and close each at a random moment within
+        WITHDRAWN_CLOSE_SECONDS."""
+        for socket in list(self._open):
+            if socket.bearer is None or not is_withdrawn(socket.bearer) or not socket.withdraw():
+                continue
+            task = asyncio.create_task(self._end_withdrawn(socket, end))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    async def _end_withdrawn(self, socket: Conversation, end: TokenEnd) -> None:
+        await socket.end_subscriptions()
+        after_seconds = uniform(0, WITHDRAWN_CLOSE_SECONDS)  # noqa: S311 - spreads clients, hides nothing
+        await asyncio.sleep(after_seconds)
+        if socket in self._open:
+            await socket.end_for_token(end, answers_seconds=WITHDRAWN_CLOSE_SECONDS - after_seconds)
 
     async def _end(self, socket: Conversation, *, after_seconds: float) -> None:
         await asyncio.sleep(after_seconds)

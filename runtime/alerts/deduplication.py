@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from broadcast.redis_client import redis_client
 from runtime.alerts.matching import Alert
 
 PREFIX = "fillwire:alert"
@@ -48,7 +49,7 @@ class AlertDeduplicator:
 @asynccontextmanager
 async def open_deduplicator(address: str, *, repeat_seconds: float) -> AsyncIterator[AlertDeduplicator]:
     """Open a deduplicator with a connection of its own, which is made at the first use."""
-    redis = Redis.from_url(
+    redis = redis_client(
         address,
         socket_timeout=ANSWER_TIMEOUT_SECONDS,
         socket_connect_timeout=ANSWER_TIMEOUT_SECONDS,

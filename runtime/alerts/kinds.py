@@ -37,6 +37,15 @@ ALERTS: Mapping[str, AlertKind] = {
         identity_fields=ORDER,
         shown_fields=ORDER,
     ),
+    "order_refused": AlertKind(
+        name="order_refused",
+        title="orders are refused",
+        summary="The database could not take an order. Nothing was stored, and the client was told to try again.",
+        action="By cause: read only, connect to the primary; disk full, make room; refused, correct DATABASE_URL; else "
+        "see the log event order_refused and /readyz. orders_refused_total counts them.",
+        identity_fields=("cause",),
+        shown_fields=("cause",),
+    ),
     "order_revived": AlertKind(
         name="order_revived",
         title="order live again",
@@ -185,6 +194,29 @@ ALERTS: Mapping[str, AlertKind] = {
         sustained=True,
         ended_by=("loop_recovered",),
     ),
+    "clock_skewed": AlertKind(
+        name="clock_skew",
+        title="a clock differs from the exchange's",
+        summary="The clock of a host differs from the exchange's by more than ALERT_CLOCK_SKEW_SECONDS. Catching up "
+        "goes by the exchange's own times; what people see as the time of a change is wrong.",
+        action="Set the clock of the host that sent this, by NTP. See fillwire_clock_skew_seconds of each process.",
+    ),
+    "message_refused": AlertKind(
+        name="message_refused",
+        title="forged message in Redis",
+        summary="A message on a channel of Fillwire was not signed by this installation, and was ignored: somebody "
+        "else can write to Redis, or the processes do not have the same BROADCAST_KEY.",
+        action="Compare BROADCAST_KEY of all processes. If it is the same, find out who writes to Redis, and give each "
+        "process a login of its own (deploy/redis). `unsigned` also comes from processes of an older release.",
+        identity_fields=("cause",),
+        shown_fields=("cause",),
+    ),
+    "job_refused": AlertKind(
+        name="job_refused",
+        title="forged job in Redis",
+        summary="An entry of the job queue was none of Fillwire's, and was deleted: somebody else can write to Redis.",
+        action="Find out who writes to Redis, and give each process a login of its own (deploy/redis).",
+    ),
     "dead_letter": AlertKind(
         name="dead_letter",
         title="dead letter",
@@ -198,6 +230,14 @@ ALERTS: Mapping[str, AlertKind] = {
         summary="The exchange sent what could not be understood, and the database did not take it.",
         action="Read the raw message in the log event dead_letter_lost.",
         identity_fields=("error",),
+    ),
+    "audit_trail_broken": AlertKind(
+        name="audit_trail_broken",
+        title="the audit trail is broken",
+        summary="Stored changes of an account are missing, or end before what was sealed. Rows were removed from the "
+        "database, and nothing more of the account is sealed.",
+        action="Run fillwire audit verify with the heads that were exported last, and see who wrote to the database.",
+        identity_fields=("account",),
     ),
     "venue_row_unreadable": AlertKind(
         name="venue_row_unreadable",

@@ -1,7 +1,11 @@
-"""The arguments of `python -m runtime trading` and `limits`. Standard library only: every process imports it."""
+"""The arguments of `python -m runtime trading`, `limits`, `tokens` and `audit`.
+
+Standard library only: every process imports it.
+"""
 
 import argparse
-import getpass
+from datetime import UTC, datetime
+from pathlib import Path
 
 Actions = argparse._SubParsersAction  # noqa: SLF001 - argparse gives the class no public name
 
@@ -17,9 +21,11 @@ COUNT_LIMITS = {
 
 
 def add_operators_commands(commands: "Actions[argparse.ArgumentParser]") -> None:
-    """Add `trading` and `limits` to the parser of `python -m runtime`."""
+    """Add `trading`, `limits`, `tokens` and `audit` to the parser of `python -m runtime`."""
     _add_trading(commands.add_parser("trading", help="halt and resume trading, for one account or for all"))
+    _add_audit(commands.add_parser("audit", help="verify and export the audit trail"))
     _add_limits(commands.add_parser("limits", help="show and set the pre-trade limits of accounts"))
+    _add_tokens(commands.add_parser("tokens", help="revoke tokens before they expire"))
 
 
 def _add_trading(trading: argparse.ArgumentParser) -> None:
@@ -29,7 +35,6 @@ def _add_trading(trading: argparse.ArgumentParser) -> None:
     for parser in (halt, resume):
         _add_account_or_everybody(parser, "all accounts")
         _add_operator(parser)
-        parser.add_argument("--reason", type=_text, required=True, help="why, for the audit trail")
     status = _action(actions, "status", "show who is halted, since when, by whom and why")
     _add_account(status, "all halts")
     status.add_argument("--all", action="store_true", help="also the halts that are over, the newest first")
@@ -50,7 +55,44 @@ def _add_limits(limits: argparse.ArgumentParser) -> None:
     price = _action(actions, "price", "set an instrument's last known price, until an execution brings a newer one")
     price.add_argument("isin")
     price.add_argument("price")
+    _add_operator(price)
     _action(actions, "recount", "count every account's open orders again; safe while orders come and go")
+
+
+def _add_audit(audit: argparse.ArgumentParser) -> None:
+    actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
+    verify = _action(
+        actions, "verify", "find altered, deleted and truncated rows of the audit trail; exit code 1 when there are any"
+    )
+    verify.add_argument(
+        "--heads", type=Path, action="append", metavar="FILE", help="heads that were exported before; may be repeated"
+    )
+    verify.add_argument("--file", type=Path, help="verify this export, without a database; - is stdin")
+    verify.add_argument("--json", action="store_true", help="print findings and the summary as JSON lines")
+    export = _action(actions, "export", "write the audit trail as JSON lines, for verification on another machine")
+    export.add_argument("--heads", action="store_true", help="only the heads of the chains, to be kept elsewhere")
+    export.add_argument("--output", type=Path, metavar="FILE", help="the file to write; without it: stdout")
+    export.add_argument("--json", action="store_true", help="JSON lines, as without it")
+    for parser in (verify, export):
+        _add_account(parser, "every account, and what operators did")
+        parser.add_argument(
+            "--since", type=_moment, metavar="TIME", help="only what was stored since this time (ISO 8601; UTC)"
+        )
+
+
+def _add_tokens(tokens: argparse.ArgumentParser) -> None:
+    actions = tokens.add_subparsers(dest="action", required=True, metavar="ACTION")
+    revoke = _action(actions, "revoke", "refuse tokens in every process, and close their websockets, within 2 seconds")
+    which = revoke.add_mutually_exclusive_group(required=True)
+    which.add_argument("--token-id", type=_text, metavar="JTI", help="one token, by its `jti`")
+    which.add_argument("--account", type=_text, help="the tokens of an account; those without `iat` are all meant")
+    revoke.add_argument(
+        "--issued-before",
+        type=_moment,
+        metavar="TIME",
+        help="with --account: only tokens issued before this moment, such as 2026-11-20T12:00:00Z (now)",
+    )
+    _add_operator(revoke)
 
 
 def _action(actions: "Actions[argparse.ArgumentParser]", name: str, summary: str) -> argparse.ArgumentParser:
@@ -69,24 +111,28 @@ def _add_account_or_everybody(parser: argparse.ArgumentParser, everybody: str) -
 
 
 def _add_operator(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--by", type=_text, default=_user(), help="who does it, for the audit trail (%(default)s)")
+    parser.add_argument("--reason", type=_text, required=True, help="why, for the audit trail")
+    parser.add_argument(
+        "--by", type=_text, help="for whom, where that is not the user of the operating system; the trail keeps both"
+    )
 
 
 def _account(text: str) -> str:
-    if text != text.strip():
-        raise argparse.ArgumentTypeError("must not begin or end with a space")
-    return _text(text)
-
-
-def _text(text: str) -> str:
-    if not text.strip():
-        # An empty variable in a script must not mean every account.
+    # An empty variable in a script must not mean every account. What else may be an id, the command itself checks.
+    if not text:
         raise argparse.ArgumentTypeError("must not be empty")
     return text
 
 
-def _user() -> str:
+def _moment(text: str) -> datetime:
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a time such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text

@@ -1,4 +1,4 @@
-"""`python -m runtime trading halt | resume | status` and `limits …`: the operators' commands, on the database itself.
+"""`python -m runtime trading …`, `limits …` and `tokens revoke`: the operators' commands, on the database itself.
 
 They work without the API and without Redis. What they do is audited, logged, and an alert, as over GraphQL.
 """
@@ -10,25 +10,30 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from domain.model.errors import InvalidLimitsError, TransientError
-from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice
+from domain.model.limits import NO_LIMITS, AccountLimits
+from domain.model.operator_actions import Actor
 from domain.model.order_query import PAGE_MAX_ROWS, PageRequest
-from domain.model.values import ZERO, format_decimal, is_isin, parse_decimal
+from domain.model.revocations import RevokeTokens
+from domain.model.values import format_decimal, parse_decimal
 from domain.ports.trading_control import HaltFilter, TradingHalt
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import EVERYBODY, TradingControl
+from runtime.commands.operating_system_user import actor_of_command
 from runtime.commands.operator_arguments import COUNT_LIMITS, DECIMAL_LIMITS
-from runtime.processes.lifecycle import Process, ProcessMain, utc_now
+from runtime.processes.lifecycle import Process, ProcessMain
 from runtime.resources.database import DatabaseResources, open_database
-from runtime.wiring import make_trading_control
+from runtime.wiring import make_token_revocation, make_trading_control
 
 REQUIRES = ("database_url",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorResources:
-    """The database, and the operators' service over it."""
+    """The database, and the operators' services over it."""
 
     database: DatabaseResources
     control: TradingControl
+    revocation: TokenRevocation
 
 
 def command(parsed: argparse.Namespace) -> ProcessMain:
@@ -37,7 +42,11 @@ def command(parsed: argparse.Namespace) -> ProcessMain:
 
     async def run(process: Process) -> None:
         async with open_database(process) as database:
-            resources = OperatorResources(database=database, control=make_trading_control(process, database))
+            resources = OperatorResources(
+                database=database,
+                control=make_trading_control(process, database),
+                revocation=make_token_revocation(process, database),
+            )
             for line in await act(resources, parsed):
                 print(line)  # noqa: T201 - a command's output
 
@@ -45,12 +54,12 @@ def command(parsed: argparse.Namespace) -> ProcessMain:
 
 
 async def _halt(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
-    halt = await resources.control.halt(asked.account, by=asked.by, reason=asked.reason)
+    halt = await resources.control.halt(asked.account, actor=_actor(asked), reason=asked.reason)
     return [_halt_line(halt), *await _doubts(resources, asked.account)]
 
 
 async def _resume(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
-    return [_halt_line(await resources.control.resume(asked.account, by=asked.by, reason=asked.reason))]
+    return [_halt_line(await resources.control.resume(asked.account, actor=_actor(asked), reason=asked.reason))]
 
 
 async def _status(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
@@ -62,7 +71,10 @@ async def _status(resources: OperatorResources, asked: argparse.Namespace) -> It
 async def _show(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
     book = resources.database.limit_book
     if asked.account is None:
-        return _limit_lines(await book.defaults())
+        defaults = await book.defaults()
+        if defaults == NO_LIMITS:
+            return ["There are no defaults. Limits of one account are shown with --account."]
+        return _limit_lines(defaults)
     found = await book.limits_of(asked.account, fresh=True)
     return [*_limit_lines(found), f"open orders now        {await book.open_orders(asked.account)}"]
 
@@ -78,26 +90,32 @@ async def _set(resources: OperatorResources, asked: argparse.Namespace) -> Itera
         max_open_orders=asked.max_open_orders,
         max_orders_per_second=asked.max_orders_per_second,
     )
-    stored = await resources.control.set_limits(limits, by=asked.by)
+    stored = await resources.control.set_limits(limits, actor=_actor(asked), reason=asked.reason)
     return [*_limit_lines(stored), *await _doubts(resources, asked.account)]
 
 
 async def _clear(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
-    were_there = await resources.control.clear_limits(asked.account, by=asked.by)
+    were_there = await resources.control.clear_limits(asked.account, actor=_actor(asked), reason=asked.reason)
     return [] if were_there else [f"There were no limits of {asked.account or EVERYBODY}."]
 
 
 async def _price(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
     price = _decimal("price", asked.price)
-    if price <= ZERO or not is_isin(asked.isin):
-        raise InvalidLimitsError({"price": "Give an ISIN and a price of more than zero."})
-    if not await resources.database.prices.save([LastPrice(isin=asked.isin, price=price, at=utc_now())]):
+    if not await resources.control.set_price(asked.isin, price, actor=_actor(asked), reason=asked.reason):
         return [f"{asked.isin}  not stored: a newer price is known. Is this machine's clock wrong?"]
     return [f"{asked.isin}  {format_decimal(price)}"]
 
 
 async def _recount(resources: OperatorResources, _asked: argparse.Namespace) -> Iterable[str]:
     return [f"{await resources.database.limit_book.recount_open_orders()} accounts had a wrong count."]
+
+
+async def _revoke(resources: OperatorResources, asked: argparse.Namespace) -> Iterable[str]:
+    tokens = RevokeTokens(
+        token_id=asked.token_id, account_id=asked.account, issued_before=asked.issued_before, reason=asked.reason
+    )
+    in_force_at = await resources.revocation.revoke(tokens, actor=_actor(asked))
+    return [f"Revoked. In force in every process by {in_force_at:%Y-%m-%d %H:%M:%SZ}."]
 
 
 async def _doubts(resources: OperatorResources, account_id: str | None) -> Iterable[str]:
@@ -120,7 +138,7 @@ def _halt_line(halt: TradingHalt) -> str:
 
 def _limit_lines(limits: AccountLimits) -> Iterable[str]:
     if limits == NO_LIMITS:
-        return ["No limits are set."]
+        return ["No limits hold for it, and there are no defaults."]
     whose = "the defaults" if limits.account_id is None else limits.account_id
     values: Mapping[str, object] = {name: getattr(limits, _field(name)) for name in (*DECIMAL_LIMITS, *COUNT_LIMITS)}
     lines = [f"{name:<22} {_value(value)}" for name, value in values.items()]
@@ -131,6 +149,10 @@ def _value(value: object) -> str:
     if value is None:
         return "-"
     return format_decimal(value) if isinstance(value, Decimal) else str(value)
+
+
+def _actor(asked: argparse.Namespace) -> Actor:
+    return actor_of_command(asked.by)
 
 
 def _field(name: str) -> str:
@@ -153,4 +175,5 @@ ACTIONS: Mapping[tuple[str, str], Callable[[OperatorResources, argparse.Namespac
     ("limits", "clear"): _clear,
     ("limits", "price"): _price,
     ("limits", "recount"): _recount,
+    ("tokens", "revoke"): _revoke,
 }

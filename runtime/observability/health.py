@@ -4,19 +4,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from domain.ports.telemetry import Telemetry
-from runtime.observability.telemetry import ProcessTelemetry
+from runtime.observability.metrics import render
+from runtime.observability.shared_result import SharedResult
 from runtime.processes.lifecycle import Process
 from runtime.server.http_connections import HttpLimits
 from runtime.server.serving import serve
 
-HEALTH_CONNECTIONS_MAX = 100
 CHECK_TIMEOUT_SECONDS = 1.5
 READY_SECONDS = 1.0
 """How long an answer holds: repeated requests of /readyz reach the database once a second."""
@@ -36,18 +36,20 @@ class NotReadyError(Exception):
         super().__init__(sentence)
 
 
-def health_routes(*, telemetry: ProcessTelemetry, checks: Mapping[str, Check], stop: asyncio.Event) -> Sequence[Route]:
+def health_routes(process: Process, *, checks: Mapping[str, Check]) -> Sequence[Route]:
     """Return the routes. A check that raises or takes longer than CHECK_TIMEOUT_SECONDS makes /readyz answer 503.
 
     Its answer holds no address and no name. The whole reason is logged once when it changes.
     """
-    readiness = Readiness(checks, telemetry)
+    readiness = Readiness(checks, process.telemetry)
+    registry = process.telemetry.metrics.registry
+    text = SharedResult(lambda: render(registry), held_seconds=process.settings.metrics_rendered_every_seconds)
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_request: Request) -> Response:
-        if stop.is_set():
+        if process.stop.is_set():
             return JSONResponse({"status": "stopping"}, status_code=503)
         states = await readiness.states()
         ready = all(state in {READY, STALE} for state in states.values())
@@ -56,38 +58,30 @@ def health_routes(*, telemetry: ProcessTelemetry, checks: Mapping[str, Check], s
         )
 
     async def metrics(_request: Request) -> Response:
-        return Response(generate_latest(telemetry.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(await text.get(), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
 class Readiness:
-    """The state of each part, and the state that was logged last. Concurrent requests share one run of the checks.
-
-    `clock` returns seconds and is monotonic.
-    """
+    """The state of each part, and the state that was logged last. `clock` returns seconds and is monotonic."""
 
     def __init__(
         self, checks: Mapping[str, Check], telemetry: Telemetry, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._checks = checks
         self._telemetry = telemetry
-        self._clock = clock
         self._logged = dict.fromkeys(checks, READY)
-        self._run: asyncio.Task[Mapping[str, str]] | None = None
-        self._checked_at = 0.0
+        self._states = SharedResult(self._check_all, held_seconds=READY_SECONDS, clock=clock)
 
     async def states(self) -> Mapping[str, str]:
         """Return each part's state, at most READY_SECONDS old: READY, or the reason why not."""
-        if self._run is None or (self._run.done() and self._clock() - self._checked_at >= READY_SECONDS):
-            self._run = asyncio.create_task(self._check_all())
-        return await asyncio.shield(self._run)
+        return await self._states.get()
 
     async def _check_all(self) -> Mapping[str, str]:
         reasons = await asyncio.gather(*(_reason(check) for check in self._checks.values()))
         for part, reason in zip(self._checks, reasons, strict=True):
             self._log(part, reason)
-        self._checked_at = self._clock()
         return dict(self._logged)
 
     def _log(self, part: str, reason: NotReadyError | None) -> None:
@@ -111,16 +105,26 @@ async def serve_health(process: Process, *, checks: Mapping[str, Check]) -> None
     """Serve the routes on METRICS_PORT until the process stops; without such a port do nothing until then."""
     settings = process.settings
     if not settings.metrics_port:
+        if not settings.is_development:
+            process.telemetry.warning(
+                "no_metrics_port",
+                next="set METRICS_PORT to have /healthz, /readyz and /metrics, which are on no other port",
+            )
         await process.stop.wait()
         return
-    routes = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
     await serve(
-        Starlette(routes=list(routes)),
-        host=settings.host,
+        Starlette(routes=list(health_routes(process, checks=checks))),
+        host=settings.metrics_host or settings.host,
         port=settings.metrics_port,
         port_setting="METRICS_PORT",
+        host_setting="METRICS_HOST",
         stop_within_seconds=1.0,
-        http_limits=HttpLimits(connections_max=HEALTH_CONNECTIONS_MAX),
+        http_limits=HttpLimits(
+            connections_max=settings.metrics_connections_max,
+            connections_per_second=settings.metrics_connections_per_second_max,
+            request_seconds=settings.http_request_timeout_seconds,
+            keep_alive_seconds=0.0,
+        ),
     )
 
 

@@ -1,11 +1,12 @@
 """The Prometheus series behind the domain's telemetry: name, kind, help, labels and buckets of each, in one table."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import Metric as Family
 
 from domain.ports.telemetry import Metric
 
@@ -47,13 +48,21 @@ SERIES: Mapping[Metric, Series] = {
         "GraphQL requests beyond a rate: requests, new documents, unauthenticated.", "limit"
     ),
     Metric.SOCKETS_REFUSED: _counter("GraphQL websockets refused by a limit: process, waiting, account.", "limit"),
+    Metric.SOCKETS_CLOSED: _counter(
+        "GraphQL websockets closed because of their token or a restart: expired, revoked, key_gone, restart.", "reason"
+    ),
+    Metric.TOKENS_REVOKED: _counter("Revocations of tokens by operators, made in this process."),
+    Metric.REVOCATIONS: _gauge("Revocations of tokens that this process knows; each ends when no token can be valid."),
     Metric.CONNECTIONS_REFUSED: _counter("HTTP connections beyond the limit: refused, or reset to make room."),
     Metric.TOKEN_KEYS: _gauge("Keys of the tokens' issuer that are in force."),
     Metric.TOKEN_KEYS_SKIPPED: _gauge("Entries of the issuer's key set that cannot be used."),
     Metric.TOKEN_KEYS_AGE_SECONDS: _gauge("Age of the keys in force when they were last to be read; 0 when they were."),
+    Metric.REQUESTS_ABANDONED: _counter("GraphQL requests whose client disconnected before they had arrived whole."),
+    Metric.REQUESTS_MALFORMED: _counter("Requests that HTTP does not allow: answered 400 or 431, or reset."),
     Metric.ORDERS_STORED: _counter("Orders stored in the database."),
     Metric.ORDERS_REPLAYED: _counter("Requests with a known client order id, answered with the stored order."),
     Metric.ORDERS_DENIED: _counter("Orders denied before they were stored.", "code"),
+    Metric.ORDERS_REFUSED: _counter("Orders that the database could not take; nothing was stored.", "cause"),
     Metric.STORE_BATCH_SIZE: _items("Orders stored by one statement."),
     Metric.TRADING_HALTED: _gauge("Open trading halts, of one account or of all accounts."),
     Metric.SUBMISSION_ATTEMPTS: _counter("Attempts to submit an order to the venue.", "outcome"),
@@ -73,7 +82,9 @@ SERIES: Mapping[Metric, Series] = {
     Metric.STORED_TO_PLACED_SECONDS: _seconds("Time from storing an order to the venue's acceptance."),
     Metric.OLDEST_DUE_SECONDS: _gauge("Seconds for which the most overdue order has been due; 0 when none is."),
     Metric.JOB_SECONDS: _seconds("Duration of jobs.", "job"),
+    Metric.JOB_QUEUE_FAILURES: _counter("Failures of Redis as the job queue, by reason.", "reason"),
     Metric.WAKE_UPS_FAILED: _counter("Orders whose wake-up was dropped; the sweeper submits them."),
+    Metric.JOBS_REFUSED: _counter("Entries of the job queue that are no wake-up, and were deleted."),
     Metric.SWEPT_ORDERS: _counter("Overdue orders that the sweeper claimed."),
     Metric.RECONCILED_ORDERS: _counter("Open orders compared with the venue's list."),
     Metric.REPORTS_RECORDED: _counter("Reports of the venue applied to orders."),
@@ -84,6 +95,7 @@ SERIES: Mapping[Metric, Series] = {
     Metric.RECORD_BATCH_SIZE: _items("Reports recorded by one statement."),
     Metric.RECORD_SECONDS: _seconds("Duration of recording a batch of reports."),
     Metric.VENUE_LAG_SECONDS: _seconds("Time from the venue's timestamp to the commit, for a batch's newest report."),
+    Metric.CLOCK_SKEW_SECONDS: _gauge("Seconds by which this host's clock is ahead of the venue's; below 0 behind."),
     Metric.INGEST_LEADER: _gauge("1 in the ingest process that leads, 0 in those that stand by."),
     Metric.STREAM_CONNECTED: _gauge("1 while the venue's execution stream is connected."),
     Metric.STREAM_RECONNECTS: _counter("Sessions of the execution stream that ended."),
@@ -95,6 +107,16 @@ SERIES: Mapping[Metric, Series] = {
     Metric.SUBSCRIBERS: _gauge("Subscriptions of this process."),
     Metric.DELIVERIES: _counter("Changes delivered to subscribers."),
     Metric.REREADS: _counter("Reads of changes from the database for subscribers.", "cause"),
+    Metric.MESSAGES_REFUSED: _counter(
+        "Published messages that were ignored: unsigned, signature, size; or content, which the database supplies.",
+        "cause",
+    ),
+    Metric.POSITIONS_AHEAD: _counter(
+        "Positions of accounts beyond what the database has: announced by a message, or delivered before a restore.",
+        "cause",
+    ),
+    Metric.AUDIT_SEALED: _counter("Changes of orders that were sealed in their account's hash chain."),
+    Metric.AUDIT_SEAL_LAG_SECONDS: _gauge("How long ago everything that was committed was sealed."),
     Metric.ALERTS: _counter("Events that are alerts, with or without ALERT_URLS.", "kind"),
     Metric.ALERT_MESSAGES: _counter("Messages to the channels of ALERT_URLS: sent, failed, dropped.", "outcome"),
 }
@@ -140,6 +162,29 @@ class Metrics:
         found = self._series[metric]
         assert isinstance(found, kind), metric  # noqa: S101 - what only a bug could break
         return found.labels(**labels) if labels else found
+
+
+async def render(registry: CollectorRegistry) -> bytes:
+    """Return the series as Prometheus text.
+
+    It takes some milliseconds: between two series other work of the process goes on.
+    """
+    parts: list[bytes] = []
+    for family in registry.collect():
+        parts.append(generate_latest(_OneFamily(family)))
+        await asyncio.sleep(0)
+    return b"".join(parts)
+
+
+class _OneFamily(CollectorRegistry):
+    """A registry as the renderer wants one, of one series with all of its labels."""
+
+    def __init__(self, family: Family) -> None:
+        super().__init__()
+        self._family = family
+
+    def collect(self) -> Iterator[Family]:
+        yield self._family
 
 
 def _count_tasks() -> int:

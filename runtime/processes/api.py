@@ -1,4 +1,4 @@
-"""The API: GraphQL over HTTP and websocket, health and metrics, on one port; the latter two on METRICS_PORT as well."""
+"""The API: GraphQL over HTTP and websocket on PORT, health and metrics on METRICS_PORT; in development all on PORT."""
 
 import asyncio
 import random
@@ -13,9 +13,11 @@ from starlette.types import ASGIApp
 from broadcast.feed import HubFeed
 from broadcast.hub import open_hub
 from broadcast.settings import HubSettings
+from domain.model.errors import UnavailableError
 from domain.ports.telemetry import Metric
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
+from domain.services.revocation_list import READ_EVERY
 from graph.app import create_graphql_routes, graphql_first
 from graph.auth.token_cache import TokenCache
 from graph.auth.tokens import TokenVerifier
@@ -23,19 +25,22 @@ from graph.context import Services
 from graph.documents.trusted import InvalidManifestError, read_manifest
 from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
 from graph.websocket.open_sockets import OpenSockets
+from graph.websocket.withdrawal import TokenWithdrawal
+from jobs.periodic import repeat
 from runtime.observability.health import health_routes, serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
+from runtime.resources.accepted_tokens import make_accepted_tokens
 from runtime.resources.database import open_database
-from runtime.resources.redis import open_redis
+from runtime.resources.redis import message_signer, open_redis
 from runtime.resources.token_keys import open_token_keys
 from runtime.server.http_connections import HttpLimits
 from runtime.server.listening import allow_open_files
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 from runtime.settings import Settings, SettingsError
-from runtime.wiring import make_recording, make_trading_control
+from runtime.wiring import make_account_check, make_recording, make_token_revocation, make_trading_control
 
-REQUIRES = ("database_url", "redis_url")
+REQUIRES = ("database_url", "redis_url", "broadcast_key")
 CLOSING_SECONDS = 1.0
 """How long after the last socket was closed the API waits for a peer that does not answer the close frame."""
 PUBLISH_PAUSE_SECONDS = 0.005
@@ -48,18 +53,16 @@ async def run(process: Process) -> None:
     settings = process.settings
     async with AsyncExitStack() as stack:
         token_keys = await stack.enter_async_context(open_token_keys(process))
-        tokens = TokenCache(
-            verifier=token_keys.verifier,
-            tokens_max=settings.verified_tokens_max,
-            clock=utc_now,
-        )
-        database = await stack.enter_async_context(open_database(process))
+        database = await stack.enter_async_context(open_database(process, requests_only=True))
         await database.require_prefix()
+        accepted = make_accepted_tokens(process, database, token_keys.verifier)
+        tokens = TokenCache(verifier=accepted, tokens_max=settings.verified_tokens_max, clock=utc_now)
         redis = await stack.enter_async_context(open_redis(process, publish_pause_seconds=PUBLISH_PAUSE_SECONDS))
         hub = await stack.enter_async_context(
             open_hub(
                 settings.redis_address,
                 log=database.changes,
+                signer=message_signer(settings),
                 settings=HubSettings(
                     comparison_seconds=settings.positions_compared_every_seconds,
                     subscriber_buffer_max_changes=settings.subscriber_buffer_changes_max,
@@ -73,6 +76,7 @@ async def run(process: Process) -> None:
                 reader=database.reader,
                 catalog=database.catalog,
                 limit_book=database.limit_book,
+                accounts=make_account_check(process, database),
                 prices=database.prices,
                 installation=database.installation,
                 publisher=redis.publisher,
@@ -88,7 +92,11 @@ async def run(process: Process) -> None:
                 wake_ups=redis.wake_ups,
             ),
             control=make_trading_control(process, database),
+            actions=database.actions,
+            seals=database.seals,
+            revocation=make_token_revocation(process, database),
             reader=database.reader,
+            accounts=database.accounts,
             catalog=database.catalog,
             feed=HubFeed(
                 hub=hub,
@@ -101,13 +109,23 @@ async def run(process: Process) -> None:
             settings=graph_settings(settings),
         )
         checks = {"database": database.check, "redis": redis.check, **token_keys.checks}
-        health = health_routes(telemetry=process.telemetry, checks=checks, stop=process.stop)
+        health = health_routes(process, checks=checks) if settings.is_development else ()
         sockets = OpenSockets(services.settings, services.telemetry)
+        withdrawal = TokenWithdrawal(accepted=accepted, cache=tokens, sockets=sockets)
+        token_keys.held.on_change(withdrawal.keys_changed)
+        with suppress(UnavailableError):
+            # Without it the first clients would be told to try again. While the database is away they are.
+            await withdrawal.read_all_revocations()
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
-        application = graphql_first(Starlette(routes=[*health, *routes]), routes)
+        application = graphql_first(_without_redirects([*health, *routes]), routes, root_path=settings.root_path)
         process.telemetry.info("api_listening", host=settings.host, port=settings.port)
         await until_stopped(
-            process, lambda: _serve(process, application, sockets), lambda: serve_health(process, checks=checks)
+            process,
+            lambda: _serve(process, application, sockets),
+            lambda: serve_health(process, checks=checks),
+            lambda: repeat(
+                withdrawal.read_revocations, every=READ_EVERY, name="revocations", telemetry=process.telemetry
+            ),
         )
 
 
@@ -150,6 +168,7 @@ def graph_settings(settings: Settings) -> GraphSettings:
         socket_init_timeout_seconds=settings.socket_init_timeout_seconds,
         socket_send_timeout_seconds=settings.subscriber_send_timeout_seconds,
         allowed_origins=settings.allowed_origins,
+        root_path=settings.root_path,
         is_development=settings.is_development,
         graphiql_allowed=settings.graphiql_allowed,
         development_token_path=Path(settings.local_token_file) if settings.local_token_file else None,
@@ -178,6 +197,13 @@ def websocket_limits(settings: Settings) -> WebSocketLimits:
         # Later than the API's own deadline, which knows the socket and says so in the log.
         stalled_seconds=settings.subscriber_send_timeout_seconds + CLOSE_SECONDS,
     )
+
+
+def _without_redirects(routes: Sequence[BaseRoute]) -> Starlette:
+    """Return an application that does not redirect to an address of its own making, which no proxy would know."""
+    application = Starlette(routes=routes)
+    application.router.redirect_slashes = False
+    return application
 
 
 def _graphql_routes(services: Services, *, tokens: TokenVerifier, sockets: OpenSockets) -> Sequence[BaseRoute]:
@@ -219,4 +245,5 @@ async def _serve(process: Process, application: ASGIApp, sockets: OpenSockets) -
         websocket_limits=websocket_limits(settings),
         drain=drain,
         refused=lambda: process.telemetry.count(Metric.CONNECTIONS_REFUSED),
+        malformed=lambda: process.telemetry.count(Metric.REQUESTS_MALFORMED),
     )

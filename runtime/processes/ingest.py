@@ -19,7 +19,7 @@ from runtime.resources.venue import alpaca_settings, open_venue
 from runtime.settings import Settings
 from runtime.wiring import make_reconciliation, make_recording
 
-REQUIRES = ("database_url", "redis_url")
+REQUIRES = ("database_url", "redis_url", "broadcast_key")
 CACHED_ORDERS_MAX = 20_000
 """About 2 KB each."""
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from jobs.halt_monitor import HaltMonitor
 from jobs.reconciler import Reconciler
+from jobs.sealer import Sealer
 from jobs.sweeper import Sweeper
 from jobs.worker import JobWorker
 from runtime.alerts.order_watch import OrderWatch
@@ -16,13 +17,15 @@ from runtime.resources.redis import open_redis
 from runtime.resources.venue import open_venue
 from runtime.wiring import (
     make_cancel_delivery,
+    make_due_time_repair,
     make_reconciliation,
     make_recording,
+    make_sealing,
     make_submission,
     make_trading_control,
 )
 
-REQUIRES = ("database_url", "redis_url")
+REQUIRES = ("database_url", "redis_url", "broadcast_key")
 
 
 async def run(process: Process) -> None:
@@ -74,6 +77,12 @@ async def run(process: Process) -> None:
             telemetry=process.telemetry,
             interval=timedelta(seconds=settings.sweep_every_seconds),
         )
+        sealer = Sealer(
+            sealing=make_sealing(process, database),
+            telemetry=process.telemetry,
+            interval=timedelta(seconds=settings.audit_seal_every_seconds),
+            steady_seconds=time.monotonic,
+        )
         checks = {"database": database.check, "redis": redis.check}
         await until_stopped(
             process,
@@ -83,5 +92,7 @@ async def run(process: Process) -> None:
             watch.run,
             database.tape.run,
             halts.run,
+            make_due_time_repair(process, database).run,
+            sealer.run,
             lambda: serve_health(process, checks=checks),
         )

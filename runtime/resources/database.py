@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from socket import gaierror
 
 from db.account_limits import PostgresLimitBook
+from db.account_reader import PostgresAccountReader
+from db.account_seals import PostgresAccountSeals
+from db.address_options import AddressError
 from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
 from db.database import Database
 from db.dead_letters import PostgresDeadLetters
+from db.due_times import PostgresDueTimes
 from db.engine import open_database as open_pool
 from db.installation import InstallationPrefixError, PostgresInstallation
 from db.instrument_catalog import PostgresInstrumentCatalog
 from db.instrument_prices import PostgresInstrumentPrices
+from db.operator_actions import PostgresOperatorActions
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.readiness import DatabaseNotReadyError, Trouble, require_ready
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.token_revocations import PostgresTokenRevocations
 from db.trading_halts import PostgresTradingHalts
 from db.waiting_orders import PostgresWaitingOrders
 from domain.model.errors import UnavailableError
@@ -36,6 +42,7 @@ class DatabaseResources:
 
     orders: PostgresOrderStore
     reader: PostgresOrderReader
+    accounts: PostgresAccountReader
     changes: PostgresChangeLog
     catalog: PostgresInstrumentCatalog
     positions: PostgresStreamPositions
@@ -43,10 +50,14 @@ class DatabaseResources:
     dead_letters: PostgresDeadLetters
     breaker: PostgresBreakerStore
     waiting: PostgresWaitingOrders
+    due_times: PostgresDueTimes
     limit_book: PostgresLimitBook
     prices: PostgresInstrumentPrices
     tape: PriceTapeWriter
     halts: PostgresTradingHalts
+    actions: PostgresOperatorActions
+    seals: PostgresAccountSeals
+    revocations: PostgresTokenRevocations
     installation: PostgresInstallation
     database: Database
 
@@ -73,8 +84,9 @@ class DatabaseResources:
 
 
 @asynccontextmanager
-async def open_database(process: Process) -> AsyncIterator[DatabaseResources]:
-    """Open the database. It opens also while PostgreSQL is down: its calls raise UnavailableError then.
+async def open_database(process: Process, *, requests_only: bool = False) -> AsyncIterator[DatabaseResources]:
+    """Open the database. It opens also while PostgreSQL is down: its calls raise UnavailableError then. With
+    `requests_only` orders are stored and canceled, and nothing that the venue reports is written.
 
     Raises SettingsError when the host of DATABASE_URL is unknown or the login is refused, DatabaseNotReadyError when
     the tables are missing or too old.
@@ -88,6 +100,7 @@ async def open_database(process: Process) -> AsyncIterator[DatabaseResources]:
         call_timeout_seconds=settings.database_call_timeout_seconds,
         statement_timeout_seconds=settings.database_statement_timeout_seconds,
         lock_timeout_seconds=settings.database_lock_timeout_seconds,
+        statement_cache_statements=settings.database_statement_cache,
     ) as database:
         await _require_usable(database, process)
         orders = PostgresOrderStore(
@@ -97,11 +110,13 @@ async def open_database(process: Process) -> AsyncIterator[DatabaseResources]:
             insert_batch_max_orders=settings.accept_batch_orders_max,
             insert_queue_max_orders=settings.accept_waiting_orders_max,
             max_orders_per_second=settings.orders_per_second_max or None,
+            requests_only=requests_only,
         )
         prices = PostgresInstrumentPrices(database, cache_seconds=settings.limits_cache_seconds)
         yield DatabaseResources(
             orders=crashing(orders, settings.crash_at),
             reader=PostgresOrderReader(database),
+            accounts=PostgresAccountReader(database),
             changes=PostgresChangeLog(database),
             catalog=PostgresInstrumentCatalog(database, cache_seconds=settings.instrument_cache_seconds),
             positions=PostgresStreamPositions(database),
@@ -109,12 +124,16 @@ async def open_database(process: Process) -> AsyncIterator[DatabaseResources]:
             dead_letters=PostgresDeadLetters(database),
             breaker=PostgresBreakerStore(database, AlpacaVenue.name),
             waiting=PostgresWaitingOrders(database),
+            due_times=PostgresDueTimes(database, AlpacaVenue.name),
             limit_book=PostgresLimitBook(database, cache_seconds=settings.limits_cache_seconds),
             prices=prices,
             tape=PriceTapeWriter(
                 prices, every_seconds=settings.prices_saved_every_seconds, telemetry=process.telemetry
             ),
             halts=PostgresTradingHalts(database),
+            actions=PostgresOperatorActions(database),
+            seals=PostgresAccountSeals(database),
+            revocations=PostgresTokenRevocations(database),
             installation=PostgresInstallation(database, expected=settings.installation_prefix),
             database=database,
         )
@@ -127,6 +146,8 @@ async def _require_usable(database: Database, process: Process) -> None:
     except DatabaseNotReadyError as error:
         if error.trouble is Trouble.NOT_MIGRATED:
             raise
-        if error.trouble is Trouble.LOGIN_REFUSED or isinstance(error.__cause__, gaierror):
+        if error.trouble in {Trouble.LOGIN_REFUSED, Trouble.REFUSED} or isinstance(error.__cause__, gaierror):
             raise SettingsError(str(error)) from error
         process.telemetry.warning("database_not_ready", error=str(error), next="starts anyway, and waits for it")
+    except AddressError as error:
+        raise SettingsError(f"DATABASE_URL {error}") from error

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from math import ceil
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
-from saq.queue.redis import RedisQueue
 
+from broadcast.envelope import MessageSigner
 from broadcast.publisher import RedisPublisher, open_publisher
+from broadcast.redis_client import redis_client
 from broadcast.settings import PublisherSettings
 from domain.services.submission import longest_job
 from jobs.queue import open_queue
+from jobs.queue_outage import DENIED, UNREACHABLE, trouble_of
+from jobs.wake_up_queue import WakeUpQueue
 from jobs.wake_ups import SaqWakeUps
 from runtime.observability.health import NotReadyError
 from runtime.processes.crash_points import crashing
@@ -33,20 +35,23 @@ JOB_MARGIN_SECONDS = 5
 class RedisResources:
     """Signals to other processes: wake-ups to workers, changes to API processes."""
 
-    queue: RedisQueue
-    redis: Redis
+    queue: WakeUpQueue
     wake_ups: SaqWakeUps
     publisher: RedisPublisher
 
     async def check(self) -> None:
-        """Raise NotReadyError when Redis does not answer."""
+        """Raise NotReadyError when Redis does not answer or takes nothing, and when the queue does not work."""
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
-                await self.redis.ping()  # type: ignore[misc] # redis types its async commands as perhaps synchronous
-        except (RedisError, OSError) as error:
-            raise NotReadyError(
-                "unreachable", f"Redis cannot be reached: {error!r}. Start it, or fix REDIS_URL."
-            ) from error
+                await self.queue.check()
+        except Exception as error:
+            what = "cannot be reached" if (trouble := trouble_of(error)) == UNREACHABLE else f"is {trouble}"
+            said = f"{type(error).__name__}: {error}"
+            advice = "Start it, or correct it, the rights of its user, or REDIS_URL."
+            raise NotReadyError(trouble, f"Redis {what}: {said}. {advice}") from error
+        if reason := self.queue.outage.reason or (DENIED if self.wake_ups.is_denied() else None):
+            sentence = f"The job queue does not work: {reason}. See job_queue_failing or wake_up_failed in the log."
+            raise NotReadyError(reason, sentence)
 
 
 @asynccontextmanager
@@ -55,7 +60,7 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
     settings = process.settings
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(_queue_redis(settings))
-        queue = open_queue(redis)
+        queue = open_queue(redis, telemetry=process.telemetry)
         wake_ups = SaqWakeUps(
             queue,
             process.telemetry,
@@ -65,6 +70,7 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
         publisher = await stack.enter_async_context(
             open_publisher(
                 settings.redis_address,
+                signer=message_signer(settings),
                 settings=PublisherSettings(
                     buffer_max_changes=settings.publish_waiting_changes_max,
                     send_timeout_seconds=settings.publish_timeout_seconds,
@@ -79,14 +85,18 @@ async def open_redis(process: Process, *, publish_pause_seconds: float = 0.0) ->
         stack.push_async_callback(wake_ups.flush)
         yield RedisResources(
             queue=queue,
-            redis=redis,
             wake_ups=crashing(wake_ups, settings.crash_at),
             publisher=crashing(publisher, settings.crash_at),
         )
 
 
+def message_signer(settings: Settings) -> MessageSigner:
+    """Return the signer with the keys of BROADCAST_KEY, which the process requires."""
+    return MessageSigner([key.encode() for key in settings.broadcast_keys])
+
+
 def _queue_redis(settings: Settings) -> Redis:
-    return Redis.from_url(
+    return redis_client(
         settings.redis_address,
         # SAQ blocks on it for its dequeue time-out; a shorter socket time-out would cut that off.
         socket_timeout=settings.worker_dequeue_timeout_seconds + QUEUE_SOCKET_MARGIN_SECONDS,

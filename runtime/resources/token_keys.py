@@ -40,7 +40,11 @@ async def open_token_keys(process: Process) -> AsyncIterator[TokenKeys]:
     settings = process.settings
     if problems := settings.token_problems():
         raise SettingsError("\n".join(problems))
-    expected = ExpectedClaims(audience=settings.token_audience, issuer=settings.token_issuer)
+    expected = ExpectedClaims(
+        audience=settings.token_audience,
+        issuer=settings.token_issuer,
+        account_claim=settings.token_account_claim,
+    )
     if settings.token_secret is not None:
         previous = settings.token_secret_previous
         yield TokenKeys(

@@ -8,10 +8,11 @@ from datetime import timedelta
 from db.rate_budget_store import PostgresRateBudgetStore
 from domain.model.rate_budget import RequestPriority
 from domain.services.rate_limiter import RateLimitPolicy, SharedRateLimiter
+from domain.services.venue_clock import MeasuredVenueClock
 from exchange.alpaca.rest import AlpacaVenue, open_alpaca_venue
 from exchange.alpaca.settings import AlpacaSettings
 from runtime.processes.crash_points import crashing
-from runtime.processes.lifecycle import Process, utc_now
+from runtime.processes.lifecycle import Process, SteadyClock, utc_now
 from runtime.resources.database import DatabaseResources
 from runtime.settings import Settings
 
@@ -33,6 +34,12 @@ async def open_venue(process: Process, database: DatabaseResources) -> AsyncIter
         clock=utc_now,
         telemetry=process.telemetry,
         limiter=limiter,
+        venue_clock=MeasuredVenueClock(
+            wall=utc_now,
+            steady=SteadyClock(),
+            telemetry=process.telemetry,
+            skew_max=timedelta(seconds=process.settings.alert_clock_skew_seconds),
+        ),
     ) as venue:
         yield crashing(venue, process.settings.crash_at)
 

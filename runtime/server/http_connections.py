@@ -19,11 +19,13 @@ class HttpConnection(Protocol):
 class HttpLimits:
     """The limits of one server: connections, upgrades to websockets, size of a request's head, and time-outs.
 
-    `request_seconds` is for sending a whole request, `stalled_seconds` for reading the response, `keep_alive_seconds`
-    for the time between two requests.
+    Without `connections_per_second` every connection is accepted at once. `request_seconds` is for sending a whole
+    request, `stalled_seconds` for reading the response, `keep_alive_seconds` for the time between two requests; 0 ends
+    a connection with its first response.
     """
 
     connections_max: int
+    connections_per_second: int | None = None
     upgrades_per_second: int = 1_000
     head_max_bytes: int = 65_536
     headers_max: int = 100
@@ -38,9 +40,11 @@ class HttpConnections:
     It counts TCP connections until they become websockets; from then on they are in `graph.websocket.open_sockets`.
     """
 
-    def __init__(self, limits: HttpLimits, *, refused: Callable[[], None]) -> None:
-        """`refused` is called for each connection that is refused, or reset to make room."""
+    def __init__(self, limits: HttpLimits, *, refused: Callable[[], None], malformed: Callable[[], None]) -> None:
+        """`refused` is called for each connection that is refused, or reset to make room; `malformed` for each request
+        that the application never sees."""
         self.limits = limits
+        self.count_malformed = malformed
         self.handshakes = Handshakes(per_second=limits.upgrades_per_second)
         self._refused = refused
         self._waiting: dict[HttpConnection, None] = {}

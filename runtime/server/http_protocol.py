@@ -1,45 +1,36 @@
 """uvicorn's HTTP with bounds: on the number of connections, on the size of a request, on every wait for a peer.
 
 uvicorn waits without a time-out for the rest of a request and for a peer to read its response; its own limit of
-connections counts websockets too, and refuses requests while idle connections stay.
+connections counts websockets too, and refuses requests while idle connections stay. It answers requests that proxies
+delimit differently, and loses the body of a request that asks for a protocol it does not have.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, NoReturn
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runtime.server.answer_cycle import AnswerCycle
 from runtime.server.http_connections import HttpConnections
+from runtime.server.refusals import (
+    FRAMING_NAMES,
+    FRAMING_TOO_LARGE,
+    HEAD_TOO_LARGE,
+    MALFORMED,
+    TOO_MANY_CONNECTIONS,
+    fault_in_head,
+)
+from runtime.server.request_size import RequestSize
 from runtime.server.stalled_peer import StalledPeer, reset_connection
 
 PIPELINED_MAX = 16
 """Requests that may wait behind the one that is served; no client sends more."""
-TOO_MANY_CONNECTIONS = (
-    b"HTTP/1.1 503 Service Unavailable\r\n"
-    b"content-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 71\r\n"
-    b"retry-after: 1\r\n"
-    b"connection: close\r\n"
-    b"\r\n"
-    b"This process has as many connections as it may. Try again a bit later.\n"
-)
-HEAD_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 53\r\n"
-    b"connection: close\r\n"
-    b"\r\n"
-    b"The request has more or longer headers than it may.\r\n"
-)
-
-
-class HeadTooLargeError(Exception):
-    """Raised in the parser: the head of a request is beyond its limits."""
-
-
-class PipelineTooLongError(Exception):
-    """Raised in the parser: more than PIPELINED_MAX requests wait behind each other."""
+SLICE_BYTES = 16_384
+"""How much is parsed before what is not content is counted."""
+DISCARD_MAX_BYTES = 1_048_576
+DISCARD_SECONDS = 2.0
+"""How much is read behind a refusal: closing a connection whose client still sends would destroy the refusal."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -53,9 +44,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._stalled = StalledPeer(seconds=self._limits.stalled_seconds)
         self._has_left = False
         self._is_arriving = False
-        self._head_bytes = 0
-        self._unparsed_bytes = 0
-        self._refusal: Exception | None = None
+        self._is_head_read = False
+        self._is_upgrading = False
+        self._size = RequestSize()
+        self._refusal: bytes | None = None
+        self._discarded_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -66,55 +59,65 @@ class HttpProtocol(HttpToolsProtocol):
             transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._unparsed_bytes += len(data)
-        super().data_received(data)
-        if self._has_left or self.transport.is_closing():
-            return
-        # The parser keeps an unfinished header, and reports it when it is complete.
-        if self._unparsed_bytes > self._limits.head_max_bytes:
-            self._refusal = HeadTooLargeError()
-            self.send_400_response("")
-        elif self._arrival_timer is None and self._all.is_waiting(self):
+        self._unset_keepalive_if_required()
+        for start in range(0, len(data), SLICE_BYTES):
+            part = data[start : start + SLICE_BYTES]
+            if self._refusal is not None:
+                self._discard(part)
+            elif not (self._is_upgrading or self._has_left or self.transport.is_closing()):
+                self._read(part)
+        if self._arrival_timer is None and self._all.is_waiting(self):
             self._await_request()
 
     def on_message_begin(self) -> None:
-        self._is_arriving = True
-        self._head_bytes = 0
-        self._unparsed_bytes = 0
+        self._is_arriving, self._is_head_read = True, False
+        self._size.restart()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        self._unparsed_bytes = 0
-        self._head_bytes += len(url)
-        if self._head_bytes > self._limits.head_max_bytes:
-            self._refuse(HeadTooLargeError())
+        self._size.head_bytes += len(url)
+        if self._size.head_bytes > self._limits.head_max_bytes:
+            self._refuse(HEAD_TOO_LARGE)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_head_read:
+            # A trailer must not be taken for a header (RFC 9110, section 6.5.1): no proxy has looked at it.
+            return
         super().on_header(name, value)
-        self._unparsed_bytes = 0
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > self._limits.head_max_bytes or len(self.headers) > self._limits.headers_max:
-            self._refuse(HeadTooLargeError())
+        self._size.head_bytes += len(name) + len(value)
+        if self._size.head_bytes > self._limits.head_max_bytes or len(self.headers) > self._limits.headers_max:
+            self._refuse(HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
-        self._unparsed_bytes = 0
+        version = self.parser.get_http_version()
+        framing = tuple([header for header in self.headers if header[0] in FRAMING_NAMES])
+        fault = fault_in_head(self.parser.get_method(), version, framing)
+        if fault is not None:
+            self._refuse(fault)
         if len(self.pipeline) >= PIPELINED_MAX:
-            self._refuse(PipelineTooLongError())
+            self._refuse(MALFORMED)
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            # To another protocol than the websocket's: Java's client asks for h2c with every request.
+            return
         super().on_headers_complete()
+        self._is_head_read = True
         # uvicorn names the class of its cycle in the midst of that method. An upgrade has none.
         if self.cycle is not None:
             self.cycle.__class__ = AnswerCycle
+            self.cycle.keep_alive &= self._limits.keep_alive_seconds > 0
 
     def on_body(self, body: bytes) -> None:
-        self._unparsed_bytes = 0
+        self._size.content_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._is_arriving = False
-        self._unparsed_bytes = 0
+        is_upgrade = self.parser.should_upgrade()
+        if is_upgrade and not self._should_upgrade():
+            return
+        self._is_arriving = self._is_head_read = False
+        self._size.restart()
         # A request that was refused before it had arrived whole leaves the connection waiting.
-        is_upgrade = self.parser.should_upgrade() and self._should_upgrade()
         if not is_upgrade and not self.cycle.response_complete:
             self._stop_awaiting()
             self._all.serve(self)
@@ -129,17 +132,6 @@ class HttpProtocol(HttpToolsProtocol):
             self._all.wait(self)
             if self._is_arriving:
                 self._await_request()
-
-    def send_400_response(self, msg: str) -> None:
-        match self._refusal:
-            case None:
-                super().send_400_response(msg)
-            case HeadTooLargeError():
-                self.transport.write(HEAD_TOO_LARGE)
-                self.transport.close()
-            case _:
-                # A response would be taken for that of an earlier request.
-                reset_connection(self.transport)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -156,6 +148,7 @@ class HttpProtocol(HttpToolsProtocol):
             reset_connection(self.transport)
             return
         # Until then it is a connection like any other from which a request is awaited.
+        self._is_upgrading = True
         self.flow.pause_reading()
         self._all.handshakes.schedule(self.client[0] if self.client else "", self._upgrade)
 
@@ -178,10 +171,65 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser = None  # type: ignore[assignment]  # as uvicorn does at the end of a connection
         return True
 
-    def _refuse(self, refusal: Exception) -> None:
-        """Stop the parser; uvicorn calls send_400_response then."""
+    def _should_upgrade(self) -> bool:
+        # Only HTTP/1.1 can upgrade (RFC 9110, section 7.8).
+        return super()._should_upgrade() and self.parser.get_http_version() == "1.1"
+
+    def _read(self, data: bytes) -> None:
+        """Parse some bytes, and count those of a request that are not its content."""
+        self._size.begin_slice()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                self._read_without_upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self._answer_refusal(self._refusal or MALFORMED)
+            return
+        if not self._size.end_slice(len(data), other_max_bytes=self._limits.head_max_bytes):
+            self._answer_refusal(FRAMING_TOO_LARGE if self._is_head_read else HEAD_TOO_LARGE)
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Parse the head again without Upgrade, and the rest with it: httptools took the body for another protocol."""
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # As uvicorn does.
+        self._read(b"".join((*lines, b"\r\n", rest)))
+
+    def _refuse(self, refusal: bytes) -> NoReturn:
+        # The parser stops then, and `_read` answers.
         self._refusal = refusal
-        raise refusal
+        raise httptools.HttpParserError
+
+    def _answer_refusal(self, refusal: bytes) -> None:
+        """Send the refusal, read no more requests, and end the connection when its client stops sending."""
+        self._refusal = refusal
+        self._all.count_malformed()
+        own = self.cycle if self._is_arriving and self._is_head_read else None
+        is_behind_another = own is None and bool(self.cycle) and not self.cycle.response_complete
+        if self.pipeline or is_behind_another or (own is not None and own.response_started):
+            # The refusal would be taken for the response to an earlier request, or for a part of one.
+            reset_connection(self.transport)
+            return
+        if own is not None:
+            own.disconnected = True
+            own.waiting_for_100_continue = False
+            own.message_event.set()
+        self.transport.write(refusal)
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._stop_awaiting()
+        self._arrival_timer = self.loop.call_later(DISCARD_SECONDS, reset_connection, self.transport)
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded_bytes += len(data)
+        if self._discarded_bytes > DISCARD_MAX_BYTES:
+            reset_connection(self.transport)
 
     def _await_request(self) -> None:
         self._stop_awaiting()

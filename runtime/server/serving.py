@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runtime.server.http_connections import HttpConnections, HttpLimits
 from runtime.server.http_protocol import HttpProtocol
 from runtime.server.listening import listen
+from runtime.server.servers import PacedServer, Server
 from runtime.server.websocket_protocol import WebSocketLimits, WebSocketProtocol
 
 WEBSOCKET_PING_SECONDS = 15.0
@@ -22,20 +23,12 @@ iteration takes some milliseconds, and the last of 256 new clients waited for 0.
 several times."""
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the process decides when to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def nothing_to_drain() -> None:
     """Do nothing: for an application without connections to drain."""
 
 
 def nothing_to_count() -> None:
-    """Do nothing: for an application that does not count refused connections."""
+    """Do nothing: for an application that does not count what is refused."""
 
 
 async def serve(
@@ -44,22 +37,30 @@ async def serve(
     host: str,
     port: int,
     port_setting: str = "PORT",
+    host_setting: str = "HOST",
     stop_within_seconds: float,
     http_limits: HttpLimits,
     websocket_limits: WebSocketLimits | None = None,
     drain: Callable[[], Awaitable[None]] = nothing_to_drain,
     refused: Callable[[], None] = nothing_to_count,
+    malformed: Callable[[], None] = nothing_to_count,
 ) -> None:
     """Serve until cancelled; then drain, accept no more, and finish what is open within the bound.
 
     While it drains it serves as before. Without `websocket_limits` there are no websockets. `refused` is called for
-    each connection beyond `http_limits`. Raises SettingsError when it cannot listen there, naming `port_setting`.
+    each connection beyond `http_limits`, `malformed` for each request that HTTP does not allow. Raises SettingsError
+    when it cannot listen there, naming `port_setting` and `host_setting`.
     """
-    listening = listen(host=host, port=port, setting=port_setting, backlog=BACKLOG_CONNECTIONS)
+    pace = http_limits.connections_per_second
+    listening = listen(
+        host=host, port=port, setting=port_setting, host_setting=host_setting, backlog=pace or BACKLOG_CONNECTIONS
+    )
     answering = _AnswersCancelled(application)
     options: dict[str, Any] = {
         "loop": "none",
-        "http": partial(HttpProtocol, all_connections=HttpConnections(http_limits, refused=refused)),
+        "http": partial(
+            HttpProtocol, all_connections=HttpConnections(http_limits, refused=refused, malformed=malformed)
+        ),
         "ws": partial(WebSocketProtocol, limits=websocket_limits) if websocket_limits else "none",
         "lifespan": "off",
         "access_log": False,
@@ -77,8 +78,12 @@ async def serve(
         "timeout_keep_alive": http_limits.keep_alive_seconds,
         "timeout_graceful_shutdown": max(1, int(stop_within_seconds)),
     }
-    server = _Server(uvicorn.Config(answering, **options))
-    accepting = [listening, *(listening.dup() for _ in range(LISTENING_SOCKETS - 1))]
+    config = uvicorn.Config(answering, **options)
+    if pace is None:
+        server = Server(config)
+        accepting = [listening, *(listening.dup() for _ in range(LISTENING_SOCKETS - 1))]
+    else:
+        server, accepting = PacedServer(config, connections_per_second=pace), [listening]
     serving = asyncio.create_task(server.serve(sockets=accepting))
     try:
         await asyncio.shield(serving)

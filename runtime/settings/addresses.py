@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from pydantic import SecretStr
-
 from runtime.observability.masking import MASK
 
 WEB_PORTS = {"http": 80, "https": 443}
@@ -21,35 +19,6 @@ VERSION = "/v2"
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII)
 # What may stand in a path, and so in the first line of a request (RFC 3986, 3.3).
 _PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
-
-
-def server_url(value: SecretStr | None, *, schemes: Sequence[str]) -> SecretStr | None:
-    """Return the URL of a database or a queue. Raise ValueError, which does not show it, when no driver could read it.
-
-    Without this a process would fail with a traceback much later, when it connects.
-    """
-    if value is None:
-        return value
-    if not is_address(value.get_secret_value(), schemes=schemes):
-        raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}, its port a number")
-    if urlsplit(value.get_secret_value()).netloc.count("@") > 1:
-        # Drivers disagree about where the host begins, and would show a part of the password as the host.
-        raise ValueError("holds more than one @: write the one in the user or the password as %40")
-    return value
-
-
-def is_address(text: str, *, schemes: Sequence[str]) -> bool:
-    """Return whether a database's or a queue's driver may be able to read it."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    try:
-        port = parts.port
-    except ValueError:
-        # The port is not a number. A list of hosts, each with a port, is left to asyncpg.
-        return parts.scheme in schemes and parts.scheme.startswith("postgres") and "," in parts.netloc
-    return parts.scheme in schemes and port != 0
 
 
 def exchange_address(text: str, *, schemes: Sequence[str]) -> str:

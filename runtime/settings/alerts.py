@@ -25,6 +25,7 @@ class AlertSettings(SettingsGroup):
     alert_in_doubt_seconds: Seconds = Field(120.0, description="Age at which an order in doubt is an alert")
     alert_pending_seconds: Seconds = Field(120.0, description="Age at which an order not yet sent is an alert")
     alert_stream_down_seconds: Seconds = Field(30.0, description="How long the stream may be down before an alert")
+    alert_clock_skew_seconds: Seconds = Field(5.0, description="Difference to the exchange's clock that is an alert")
     alert_check_every_seconds: Seconds = Field(15.0, description="How often a worker looks for such orders")
 
     @property

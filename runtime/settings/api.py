@@ -1,15 +1,22 @@
 """What clients of the API may do: limits of HTTP, of websockets and of GraphQL documents."""
 
+import re
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from runtime.settings.group import Count, Seconds, SettingsGroup
+
+# Neither the parts . and .. nor an empty one, which browsers would take out.
+_ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", re.ASCII)
 
 
 class HttpSettings(SettingsGroup):
     """HTTP connections and requests, in one API process."""
 
+    root_path: str = Field(
+        "", description="Path under which a proxy shows the API, as /fillwire; the proxy may pass it on or leave it out"
+    )
     http_connections_max: Count = Field(2_000, description="In one API process; beyond, idle ones are cut, or 503")
     http_request_timeout_seconds: Seconds = Field(10.0, description="How long a request may take to arrive whole")
     http_keep_alive_seconds: Seconds = Field(75.0, description="How long a connection is kept between two requests")
@@ -27,6 +34,14 @@ class HttpSettings(SettingsGroup):
     request_accounts_max: Count = Field(10_000, description="Accounts whose rates one API process remembers")
     operation_timeout_seconds: Seconds = 15.0
     get_queries_allowed: bool = Field(False, description="Whether queries, never mutations, may be sent by GET")
+
+    @field_validator("root_path")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if path and _ROOT_PATH.fullmatch(path) is None:
+            raise ValueError("must be a path like /fillwire, with one slash before each part, of A-Z a-z 0-9 - . _ ~")
+        return path
 
 
 class WebSocketSettings(SettingsGroup):

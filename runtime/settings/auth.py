@@ -6,11 +6,14 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from domain.model.accounts import ACCOUNT_PATTERN, AccountRule
 from runtime.settings.addresses import origin, web_address
 from runtime.settings.group import Count, Seconds, SettingsGroup
 
 TOKEN_SECRET_MIN_BYTES = 32
 """RFC 7518, section 3.2, for HS256."""
+TOKEN_LIFETIME_LIMIT_SECONDS = 3_155_760_000
+"""A hundred years: moments that are further away cannot be counted with."""
 
 NO_TOKEN_KEY = (
     "TOKEN_SECRET, TOKEN_JWKS_FILE, TOKEN_JWKS_URL or TOKEN_ISSUER must be set: without one no token can be verified."  # noqa: S105 - a sentence
@@ -37,11 +40,24 @@ class AuthSettings(SettingsGroup):
         None,
         description="Required `iss` of a token; without secret and JWKS also where the keys are found (OpenID Connect)",
     )
+    token_max_lifetime_seconds: Annotated[float, Field(gt=0, le=TOKEN_LIFETIME_LIMIT_SECONDS)] = Field(
+        86_400, description="Longest time from the `iat` of a token, or from its first sight without one, to its `exp`"
+    )
+    token_issue_time_required: bool = Field(False, description="Whether a token without `iat` is refused")
+    token_account_claim: str = Field("sub", description="Claim that names a token's account, or a list of its accounts")
+    account_pattern: str = Field(
+        ACCOUNT_PATTERN, description="Regular expression of an account's id; accounts with orders keep working"
+    )
     verified_tokens_max: Count = Field(10_000, description="Valid tokens that one API process remembers for a minute")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins of front ends on other addresses, separated by commas"
     )
     local_token_file: str | None = Field(None, description="Development: the token that GraphiQL is prefilled with")
+
+    @field_validator("account_pattern")
+    @classmethod
+    def _is_a_pattern(cls, value: str) -> str:
+        return AccountRule(pattern=value).pattern
 
     @field_validator("allowed_origins", mode="before")
     @classmethod

@@ -4,17 +4,17 @@ No name is looked up: an answer could differ from the one that the driver gets a
 for a resolver.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from socket import inet_aton
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from db.address import read_address
 
 LOOPBACK_DOMAIN = "localhost"
 """RFC 6761, section 6.3."""
 PRIVATE_DOMAINS = ("local", "internal", "home.arpa")
 """Never delegated in the public DNS: RFC 6762, section 3; ICANN resolution 2024.07.29.06; RFC 8375."""
-ENCRYPTING_MODES = ("require", "verify-ca", "verify-full")
-"""The values of `sslmode` with which a driver of PostgreSQL never goes on without TLS."""
 
 
 def is_loopback(host: str) -> bool:
@@ -54,28 +54,12 @@ def is_plain_postgres(url: str, environment: Mapping[str, str]) -> bool:
     asyncpg falls back to a plain connection unless `sslmode` forbids it. What the URL does not say it takes from
     PGHOST, PGSSLMODE and a service file; that file is not read here, so its hosts count as public.
     """
-    options = dict(parse_qsl(urlsplit(url).query))
-    mode = options.get("sslmode") or environment.get("PGSSLMODE", "prefer")
-    if mode in ENCRYPTING_MODES:
+    address = read_address(url, environment)
+    if address.encrypts:
         return False
-    hosts = _postgres_hosts(url, options, environment)
-    if not hosts:
-        return "service" in options or bool(environment.get("PGSERVICE"))
-    return not all(host.startswith("/") or is_private(host) for host in hosts)
-
-
-def _postgres_hosts(url: str, options: Mapping[str, str], environment: Mapping[str, str]) -> Sequence[str]:
-    """Return the hosts in asyncpg's order of precedence; folders of Unix sockets begin with a slash."""
-    listed = urlsplit(url).netloc.rpartition("@")[2] or options.get("host", "")
-    if not listed and "service" not in options and "PGSERVICE" not in environment:
-        listed = environment.get("PGHOST", "")
-    return [_without_port(unquote(entry)) for entry in listed.split(",") if entry]
-
-
-def _without_port(entry: str) -> str:
-    if entry.startswith("["):
-        return entry[1:].partition("]")[0]
-    return entry if entry.startswith("/") else entry.partition(":")[0]
+    if not address.hosts:
+        return "service" in address.options or bool(environment.get("PGSERVICE"))
+    return not all(host.name.startswith("/") or is_private(host.name) for host in address.hosts)
 
 
 def _ip_address(host: str) -> IPv4Address | IPv6Address | None:

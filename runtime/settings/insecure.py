@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from db.roles import Role
 from runtime.settings.guessable import is_guessable
 from runtime.settings.hosts import is_loopback, is_plain_postgres, is_plain_redis, url_host
 from runtime.settings.settings import SIMULATOR_KEY, Settings, SettingsError
@@ -21,6 +22,7 @@ API = frozenset({"api"})
 INGEST = frozenset({"ingest"})
 VENUE_CLIENTS = frozenset({"worker", "ingest", "instruments"})
 REDIS_CLIENTS = frozenset({"api", "worker", "ingest"})
+MIGRATE = frozenset({"migrate"})
 SIMULATOR = "exchange"
 """This process uses none of these settings."""
 
@@ -62,11 +64,30 @@ def _is_simulators_elsewhere(settings: Settings, name: str) -> bool:
     return not is_here and _secret(settings, name) == SIMULATOR_KEY
 
 
+def _is_guessable(name: str) -> Callable[[Settings, Environment], bool]:
+    return lambda settings, _: is_guessable(_secret(settings, name))
+
+
 _PLAIN = "is plain {schemes} to an address that is not on this machine"
 _PUBLIC = "does not require TLS at a host that is neither on this machine nor in a private network"
+_GUESSABLE = "holds a word of an example, repeats itself or is a sequence"
+_AT_RANDOM = "draw one at random, as with openssl rand -hex 32"
 _SIMULATORS = "is the published key of the simulated exchange for an address that is not on this machine"
 
+_ROLE_PASSWORDS = tuple(
+    Risk(
+        name="weak-secret",
+        setting=f"database_{role}_password",
+        processes=MIGRATE,
+        is_unsafe=_is_guessable(f"database_{role}_password"),
+        wrong=_GUESSABLE,
+        danger="whoever guesses it and reaches PostgreSQL can do what that role can",
+        fix=_AT_RANDOM,
+    )
+    for role in Role
+)
 RISKS: Sequence[Risk] = (
+    *_ROLE_PASSWORDS,
     Risk(
         name="venue-http",
         setting="exchange_url",
@@ -142,19 +163,28 @@ RISKS: Sequence[Risk] = (
         name="weak-secret",
         setting="token_secret",
         processes=API,
-        is_unsafe=lambda settings, _: is_guessable(_secret(settings, "token_secret")),
-        wrong="holds a word of an example, repeats itself or counts",
+        is_unsafe=_is_guessable("token_secret"),
+        wrong=_GUESSABLE,
         danger="whoever guesses it signs tokens of every account",
-        fix="draw one at random, as with openssl rand -hex 32",
+        fix=_AT_RANDOM,
     ),
     Risk(
         name="weak-secret",
         setting="token_secret_previous",
         processes=API,
-        is_unsafe=lambda settings, _: is_guessable(_secret(settings, "token_secret_previous")),
-        wrong="holds a word of an example, repeats itself or counts",
+        is_unsafe=_is_guessable("token_secret_previous"),
+        wrong=_GUESSABLE,
         danger="whoever guesses it signs tokens of every account",
         fix="unset it, and withdraw the tokens that it signed",
+    ),
+    Risk(
+        name="weak-secret",
+        setting="broadcast_key",
+        processes=REDIS_CLIENTS,
+        is_unsafe=lambda settings, _: any(map(is_guessable, settings.broadcast_keys)),
+        wrong=_GUESSABLE,
+        danger="whoever guesses it and reaches Redis shows subscribers what never happened",
+        fix=_AT_RANDOM,
     ),
     Risk(
         name="database-plain",
@@ -162,6 +192,17 @@ RISKS: Sequence[Risk] = (
         is_unsafe=lambda settings, environment: is_plain_postgres(_secret(settings, "database_url"), environment),
         wrong=_PUBLIC,
         danger="anybody on the way reads the password and can change orders",
+        fix="add ?sslmode=verify-full",
+    ),
+    Risk(
+        name="database-plain",
+        setting="migrate_database_url",
+        processes=MIGRATE,
+        is_unsafe=lambda settings, environment: is_plain_postgres(
+            _secret(settings, "migrate_database_url"), environment
+        ),
+        wrong=_PUBLIC,
+        danger="anybody on the way reads the owner's password and can change everything",
         fix="add ?sslmode=verify-full",
     ),
     Risk(

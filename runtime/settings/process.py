@@ -15,11 +15,8 @@ class ProcessSettings(SettingsGroup):
 
     host: str = Field("127.0.0.1", description="Address that the API, the simulated exchange and the probes listen on")
     port: int = Field(8000, ge=0, le=65535, description="Port of the API")
-    metrics_port: int = Field(
-        0, ge=0, le=65535, description="Port of /healthz, /readyz, /metrics; the API has them on PORT too; 0: none"
-    )
     fillwire_env: Literal["development", "production"] = Field(
-        "production", description="development allows GraphiQL and introspection"
+        "production", description="development: GraphiQL, introspection, probes on PORT"
     )
     allow_insecure: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Names of unsafe settings that do not stop the start in production, separated by commas"

@@ -9,6 +9,7 @@ from runtime.settings.api import DocumentSettings, HttpSettings, WebSocketSettin
 from runtime.settings.auth import AuthSettings
 from runtime.settings.database import DatabaseSettings
 from runtime.settings.ingest import IngestSettings
+from runtime.settings.probes import ProbeSettings
 from runtime.settings.process import ProcessSettings
 from runtime.settings.rate_limit import RateLimitSettings
 from runtime.settings.redis import RedisSettings
@@ -18,6 +19,12 @@ from runtime.settings.venue import VenueSettings
 from runtime.settings.worker import JobSettings, SubmissionSettings
 
 HOW_TO_SET = "Set it in the environment, or use ./dev up, which sets everything."
+HOW_TO_SET_THIS = {
+    "broadcast_key": (
+        "Make one with `openssl rand -hex 32`, and give every api, worker and ingest process the same one; "
+        "./dev up makes its own."
+    )
+}
 SIMULATOR_KEY = "simulator"
 
 
@@ -40,6 +47,7 @@ class Settings(
     AuthSettings,
     RedisSettings,
     DatabaseSettings,
+    ProbeSettings,
     ProcessSettings,
 ):
     """The settings of one process."""
@@ -48,14 +56,19 @@ class Settings(
         """Raise SettingsError with a sentence for each of these that is not set."""
         missing = [name for name in names if getattr(self, name) is None]
         if missing:
-            raise SettingsError("\n".join(f"{name.upper()} is not set. {HOW_TO_SET}" for name in missing))
+            raise SettingsError("\n".join(f"{name.upper()} is not set. {_how_to_set(name)}" for name in missing))
 
     def secrets(self) -> tuple[str, ...]:
         """Return the values that must never be seen in a log: keys, and the passwords inside addresses."""
         names = type(self).model_fields.keys() - {"alert_urls"}
         texts = [text for name in sorted(names) for text in _secrets_of(name, getattr(self, name))]
+        texts += self.broadcast_keys
         texts += [text for address in self.alert_addresses for text in (address, *secrets_of_url(address))]
         return tuple(dict.fromkeys(text for text in texts if text and text != SIMULATOR_KEY))
+
+
+def _how_to_set(name: str) -> str:
+    return HOW_TO_SET_THIS.get(name, HOW_TO_SET)
 
 
 def load_settings() -> Settings:

@@ -45,3 +45,5 @@ class JobSettings(SettingsGroup):
         10.0, description="Pause before an order is looked up again that was looked up in vain; doubles"
     )
     reconcile_look_up_pause_max_seconds: Seconds = 300.0
+    audit_seal_every_seconds: Seconds = Field(1.0, description="How often new changes are sealed in the hash chains")
+    audit_seal_max_changes: Count = Field(10_000, description="Changes sealed in one round; the next goes on")

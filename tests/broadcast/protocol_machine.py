@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from broadcast.envelope import Message
 from broadcast.feed import HubFeed
 from broadcast.hub import ChangeHub
 from broadcast.messages import encode
@@ -21,6 +22,7 @@ from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.live_feeds import NO_REDIS, UNHURRIED
 from tests.support.memory_loop import StillLoop
+from tests.support.signed_messages import SIGNER
 
 NUMBERS = 12
 """How many values each of a step's two numbers may have."""
@@ -32,6 +34,7 @@ ITERATIONS_TO_END = 10
 TIGHT = replace(
     UNHURRIED,
     settle_seconds=0,
+    unproved_pause_seconds=0,
     read_retry_delay_seconds=0,
     read_retry_delay_max_seconds=0,
     early_max_changes=3,
@@ -90,7 +93,7 @@ class SubscriptionProtocol:
     def __init__(self) -> None:
         self.loop = StillLoop()
         self.log = ChangeHistory()
-        self.hints: list[bytes] = []
+        self.hints: list[Message] = []
         self.readers: list[Reader] = []
         for order in ORDERS:
             self.log.append(order)
@@ -105,7 +108,7 @@ class SubscriptionProtocol:
         order = ORDERS[which % len(ORDERS)]
         changes = [self.log.append(order) for _ in range(1 + how_many % 4)]
         if which < PUBLISHED_BELOW:
-            self.hints.append(encode(changes))
+            self.hints.append(encode(changes, signer=SIGNER))
 
     def hint(self, place: int, again: int) -> None:
         """Late, out of order, and perhaps once more."""
@@ -193,7 +196,7 @@ class SubscriptionProtocol:
     async def _live(self) -> None:
         """The hub's catch-ups belong to a task group that spans the machine's life."""
         async with asyncio.TaskGroup() as tasks:
-            hub = ChangeHub(NO_REDIS, log=self.log, settings=TIGHT, telemetry=TELEMETRY, tasks=tasks)
+            hub = ChangeHub(NO_REDIS, log=self.log, signer=SIGNER, settings=TIGHT, telemetry=TELEMETRY, tasks=tasks)
             self.opened.set_result(hub)
             await self.is_over.wait()
             hub.stop_catching_up()
@@ -204,7 +207,7 @@ class SubscriptionProtocol:
         self.readers.append(reader)
         self._run(_iterations(1))
 
-    async def _receive(self, hint: bytes) -> None:
+    async def _receive(self, hint: Message) -> None:
         self.hub.receive(hint)
 
     async def _compare(self) -> None:

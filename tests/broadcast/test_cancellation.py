@@ -12,6 +12,7 @@ from broadcast.settings import PublisherSettings
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.live_feeds import a_feed
+from tests.support.signed_messages import SIGNER
 
 WITHIN_SECONDS = 10.0
 
@@ -49,7 +50,7 @@ async def test_a_publisher_ends_though_its_write_has_lost_the_cancellation(
 
     async with (
         asyncio.timeout(WITHIN_SECONDS),
-        open_publisher(redis_url, settings=settings, telemetry=RecordingTelemetry()) as publisher,
+        open_publisher(redis_url, signer=SIGNER, settings=settings, telemetry=RecordingTelemetry()) as publisher,
     ):
         publisher.publish([change])
         await execute.has_begun.wait()

@@ -7,7 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from broadcast.envelope import Message
 from broadcast.messages import encode
+from broadcast.shards import channel_of, shard_of
 from domain.model.changes import OrderSnapshot, RecordedChange
 from domain.model.errors import OrderNotFoundError, UnavailableError
 from domain.model.order import OrderStatus
@@ -17,9 +19,11 @@ from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.support.live_feeds import UNHURRIED, Listening, a_feed, following, following_order
 from tests.support.processes import eventually
+from tests.support.signed_messages import SIGNER, a_message, signed
 
 ORDER = a_snapshot()
 OTHER = a_snapshot(2)
+CHANNEL = channel_of(shard_of("demo"))
 
 
 def log_with(count: int) -> ChangeHistory:
@@ -30,7 +34,7 @@ def log_with(count: int) -> ChangeHistory:
 
 
 def publish(listening: Listening, *changes: RecordedChange) -> None:
-    listening.hub.receive(encode(changes))
+    listening.hub.receive(encode(changes, signer=SIGNER))
 
 
 async def test_the_feed_is_a_live_feed() -> None:
@@ -103,7 +107,7 @@ async def test_a_message_of_another_release_makes_the_database_be_read() -> None
     async with a_feed(log, settings=UNHURRIED) as listening, following(listening) as subscriber:
         await subscriber.has(1)
         missed = log.append(ORDER)
-        listening.hub.receive(encode([missed]).replace(b'"v":1', b'"v":2'))
+        listening.hub.receive(signed(a_message(missed) | {"v": 2, "changes": "in a form of the future"}))
 
         await subscriber.has(2)
 
@@ -114,8 +118,8 @@ async def test_messages_that_lie_or_cannot_be_read_harm_nobody() -> None:
     log = log_with(1)
     async with a_feed(log, settings=UNHURRIED) as listening, following(listening) as subscriber:
         await subscriber.has(1)
-        listening.hub.receive(b"not a message")
-        listening.hub.receive(encode([replace(log.changes["demo"][0], sequence=10**9)]))
+        listening.hub.receive(Message(channel=CHANNEL, raw=b"not a message"))
+        publish(listening, replace(log.changes["demo"][0], sequence=10**9))
         await eventually(lambda: listening.telemetry.counted(Metric.REREADS) == 1, within_seconds=5)
         second = log.append(ORDER)
         publish(listening, second)

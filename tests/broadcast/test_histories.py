@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadcast.account_stream import AccountStream
+from broadcast.envelope import Message
 from broadcast.messages import encode
 from broadcast.subscriber import Subscriber
 from domain.model.changes import OrderSnapshot, RecordedChange
@@ -20,6 +21,7 @@ from domain.model.order import OrderStatus
 from domain.ports.notifications import Checkpoint, Reset
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.support.live_feeds import QUICK, Collected, Listening, a_feed
+from tests.support.signed_messages import SIGNER
 
 HISTORIES = 40
 STEPS = 120
@@ -36,7 +38,7 @@ class History:
         self.random = Random(seed)
         self._listening = listening
         self._log = log
-        self._hints: list[bytes] = []
+        self._hints: list[Message] = []
         self._closing: list[asyncio.Task[None]] = []
         self._orders = [
             a_snapshot(10 * n + m, account_id=account_id) for n, account_id in enumerate(ACCOUNTS) for m in range(1, 4)
@@ -84,7 +86,7 @@ class History:
         order = self.random.choice(self._orders)
         changes = [self._log.append(order) for _ in range(self.random.randint(1, 3))]
         if self.random.random() < 0.8:
-            self._hints.append(encode(changes))
+            self._hints.append(encode(changes, signer=SIGNER))
 
     def _hint(self) -> None:
         if self._hints:

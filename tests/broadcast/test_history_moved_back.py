@@ -4,13 +4,16 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
+from broadcast.envelope import MessageSigner
 from broadcast.messages import encode
 from domain.model.changes import OrderSnapshot, RecordedChange
 from domain.model.errors import OrderNotFoundError
 from domain.model.order import OrderStatus
 from domain.ports.notifications import Checkpoint, Reset
+from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.support.live_feeds import a_feed, following, following_order
+from tests.support.signed_messages import SIGNER
 
 ORDER = a_snapshot()
 OTHER = a_snapshot(2)
@@ -89,6 +92,41 @@ async def test_the_stream_of_an_order_that_was_lost_ends_and_says_so() -> None:
             await anext(stream)
 
 
+async def test_a_recorded_message_of_the_lost_history_is_taken_back_when_it_is_published_again() -> None:
+    log = log_with(5)
+    lost = encode(log.changes["demo"][2:], signer=SIGNER)
+    async with a_feed(log) as listening, following(listening) as subscriber:
+        await subscriber.has(1)
+        restore(log, to=2)
+        await subscriber.has(2)
+        listening.hub.receive(lost)
+        await subscriber.until(lambda: subscriber.items.count(Reset(sequence=2)) == 2)
+        new = [log.append(OTHER) for _ in range(4)]
+
+        await subscriber.until(lambda: subscriber.items[-4:] == new)
+
+        assert listening.telemetry.counted(Metric.POSITIONS_AHEAD, cause="delivered") == 2
+        # After a restore a new BROADCAST_KEY keeps such a message from being taken at all.
+
+
+async def test_after_a_restore_with_a_new_key_no_message_of_the_lost_history_is_taken() -> None:
+    log = log_with(5)
+    lost = encode(log.changes["demo"][2:], signer=SIGNER)
+    restore(log, to=2)
+    async with (
+        a_feed(log, signer=MessageSigner([b"n" * 32])) as listening,
+        following(listening) as subscriber,
+    ):
+        await subscriber.has(1)
+        listening.hub.receive(lost)
+        new = log.append(OTHER)
+
+        await subscriber.has(2)
+
+        assert subscriber.items == [Checkpoint(sequence=2), new]
+        assert listening.telemetry.counted(Metric.MESSAGES_REFUSED, cause="signature") == 1
+
+
 async def test_a_change_that_comes_while_positions_are_read_is_no_move_back() -> None:
     class Crossing(ChangeHistory):
         """Commits and delivers a change behind every read of positions."""
@@ -96,7 +134,7 @@ async def test_a_change_that_comes_while_positions_are_read_is_no_move_back() ->
         async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
             positions = await super().positions(account_ids)
             if "demo" in positions and len(self.changes["demo"]) < 50:
-                listening.hub.receive(encode([self.append(ORDER)]))
+                listening.hub.receive(encode([self.append(ORDER)], signer=SIGNER))
             return positions
 
     log = Crossing()

@@ -4,17 +4,18 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast.messages import MessageError, decode, encode, open_envelope
+from broadcast.envelope import Message, MessageError, account_of
+from broadcast.messages import decode, encode
 from broadcast.shards import SHARD_COUNT, channel_of, shard_of, shard_of_channel
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange
 from domain.model.order import OrderStatus
 from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from tests.broadcast.histories import ChangeHistory, a_snapshot
+from tests.support.signed_messages import SIGNER, a_message, signed
 
 zones = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-8))])
 moments = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=zones)  # noqa: DTZ001 - `timezones` makes them aware
@@ -71,7 +72,7 @@ all_changes = st.builds(
 
 @given(st.lists(all_changes, min_size=1, max_size=3))
 def test_changes_are_read_back_exactly_as_they_were_written(changes: list[RecordedChange]) -> None:
-    envelope = open_envelope(encode(changes))
+    envelope = SIGNER.open(encode(changes, signer=SIGNER))
 
     read = decode(envelope)
 
@@ -80,13 +81,11 @@ def test_changes_are_read_back_exactly_as_they_were_written(changes: list[Record
     assert [str(change.order.notional) for change in read] == [str(change.order.notional) for change in changes]
 
 
-def a_message() -> dict[str, object]:
-    message: dict[str, object] = orjson.loads(encode([ChangeHistory().append(a_snapshot())]))
-    return message
+FIRST = ChangeHistory().append(a_snapshot())
 
 
 def test_a_message_of_another_version_still_shows_that_changes_exist() -> None:
-    envelope = open_envelope(orjson.dumps(a_message() | {"v": 2, "changes": "in a form of the future"}))
+    envelope = SIGNER.open(signed(a_message(FIRST) | {"v": 2, "changes": "in a form of the future"}))
 
     assert (envelope.account_id, envelope.newest, decode(envelope)) == ("demo", 1, [])
 
@@ -102,7 +101,7 @@ JSON = st.recursive(
 def test_whatever_a_message_holds_reading_it_raises_nothing_but_a_message_error(
     value: object, data: st.DataObject
 ) -> None:
-    message = a_message()
+    message = a_message(FIRST)
     target: object = message
     while isinstance(target, dict | list) and target and data.draw(st.booleans() | st.just(value=True)):
         key = data.draw(st.sampled_from(sorted(target) if isinstance(target, dict) else range(len(target))))
@@ -112,13 +111,42 @@ def test_whatever_a_message_holds_reading_it_raises_nothing_but_a_message_error(
         target = target[key]
 
     with suppress(MessageError):
-        decode(open_envelope(orjson.dumps(message)))
+        decode(SIGNER.open(signed(message)))
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"{}", b'"v"', b"\xff", b'{"v":1,"account":1,"newest":1}'])
-def test_what_is_no_message_is_refused(raw: bytes) -> None:
+MAC = "0" * 64
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b"\xff",
+        b'{"v":1,"account":"demo","newest":1,"changes":[]}',
+        f'{{"mac":"{MAC}"'.encode(),
+        f'{{"mac":"{MAC}","account":"demo"'.encode(),
+        f'{{"mac":"{MAC}","account":1,"newest":1}}'.encode(),
+        f'{{"mac":"{MAC}","account":["a","newest":1}}'.encode(),
+        f'{{"mac":"{MAC}","account":"\\ud800","newest":1}}'.encode(),
+        f'{{"mac":"{MAC[1:]}","account":"demo","newest":1}}'.encode(),
+    ],
+)
+def test_what_is_no_signed_message_is_refused(raw: bytes) -> None:
     with pytest.raises(MessageError):
-        open_envelope(raw)
+        account_of(Message(channel=b"", raw=raw))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])) | st.just('a","newest":1,"b'))
+def test_the_account_is_read_whatever_characters_it_has(account_id: str) -> None:
+    message = encode([FIRST], signer=SIGNER)
+    renamed = signed(a_message(FIRST) | {"account": account_id})
+
+    assert account_of(message) == "demo"
+    assert account_of(renamed) == account_id
 
 
 def test_an_account_has_the_same_shard_in_every_process_and_release() -> None:
@@ -130,7 +158,7 @@ def test_every_account_has_a_shard_and_every_shard_a_channel(account_id: str) ->
     shard = shard_of(account_id)
 
     assert 0 <= shard < SHARD_COUNT
-    assert shard_of_channel(channel_of(shard).encode()) == shard
+    assert shard_of_channel(channel_of(shard)) == shard
 
 
 @pytest.mark.parametrize("channel", [b"", b"other", b"fillwire:changes:", b"fillwire:changes:x", b"\xff:1"])

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +13,13 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from broadcast.messages import decode, open_envelope
+from broadcast.envelope import Message
+from broadcast.messages import decode
 from broadcast.publisher import RedisPublisher, open_publisher
 from broadcast.settings import PublisherSettings
 from broadcast.shards import channel_of, shard_of
 from domain.model.changes import RecordedChange
+from domain.model.errors import UnavailableError
 from domain.ports.notifications import ChangePublisher, Checkpoint
 from domain.ports.telemetry import Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
@@ -25,6 +27,7 @@ from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.live_feeds import QUICK, UNHURRIED, Listening, a_feed, following
 from tests.support.processes import eventually
 from tests.support.servers import TestServer, running_valkey
+from tests.support.signed_messages import SIGNER
 
 WITHIN_SECONDS = 20.0
 SMALL_BUFFER_BYTES = 65_536
@@ -40,20 +43,20 @@ async def a_publisher(
     redis_url: str, *, settings: PublisherSettings = BRISK
 ) -> AsyncIterator[tuple[RedisPublisher, RecordingTelemetry]]:
     telemetry = RecordingTelemetry()
-    async with open_publisher(redis_url, settings=settings, telemetry=telemetry) as publisher:
+    async with open_publisher(redis_url, signer=SIGNER, settings=settings, telemetry=telemetry) as publisher:
         yield publisher, telemetry
 
 
 @asynccontextmanager
-async def received_on(redis_url: str, account_id: str) -> AsyncIterator[list[bytes]]:
+async def received_on(redis_url: str, account_id: str) -> AsyncIterator[list[Message]]:
     """What is published on the account's channel, by a plain client of its own."""
-    messages: list[bytes] = []
+    messages: list[Message] = []
     subscribed = asyncio.Event()
 
     async def listen() -> None:
         async for message in pubsub.listen():
             if message["type"] == "message":
-                messages.append(message["data"])
+                messages.append(Message(channel=message["channel"], raw=message["data"]))
             else:
                 subscribed.set()
 
@@ -110,7 +113,7 @@ async def test_a_commit_becomes_one_message_for_each_account_in_order(redis_url:
             port.publish(commit)
 
         def changes() -> list[RecordedChange]:
-            return [change for message in messages for change in decode(open_envelope(message))]
+            return [change for message in messages for change in decode(SIGNER.open(message))]
 
         await eventually(lambda: len(changes()) == 100, within_seconds=WITHIN_SECONDS)
         assert changes() == log.changes["demo"]
@@ -177,7 +180,7 @@ async def test_a_full_buffer_drops_what_is_newest_and_counts_it(redis_url: str) 
         publisher.publish(changes[8:])
         await eventually(lambda: len(messages) == 1, within_seconds=WITHIN_SECONDS)
 
-        assert decode(open_envelope(messages[0])) == changes[:5]
+        assert decode(SIGNER.open(messages[0])) == changes[:5]
         assert telemetry.counted(Metric.PUBLISHES_FAILED) == 4
 
 
@@ -213,6 +216,27 @@ async def test_a_change_just_before_the_shard_is_subscribed_is_read_also_when_th
         await subscriber.has(2)
 
         assert subscriber.items == [Checkpoint(sequence=0), *log.changes["demo"]]
+
+
+async def test_a_shard_whose_first_comparison_failed_is_compared_again(redis_url: str) -> None:
+    class FailsOnce(ChangeHistory):
+        """Fails the comparison of the shard that was just subscribed; a change came before, and nobody heard of it."""
+
+        async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
+            if listening.hub.is_linked and not self.changes.get("demo"):
+                self.append(ORDER)
+                raise UnavailableError
+            return await super().positions(account_ids)
+
+    log = FailsOnce()
+    async with (
+        a_feed(log, settings=LINKED_ONLY, redis_url=redis_url) as listening,
+        following(listening) as subscriber,
+    ):
+        await subscriber.has(2)
+
+        assert subscriber.items == [Checkpoint(sequence=0), *log.changes["demo"]]
+        assert listening.telemetry.said("comparison_failed")
 
 
 async def test_a_killed_connection_loses_no_change(redis_url: str) -> None:

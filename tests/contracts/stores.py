@@ -4,28 +4,37 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from db.account_limits import PostgresLimitBook
+from db.account_reader import PostgresAccountReader
+from db.account_seals import PostgresAccountSeals
 from db.breaker_store import PostgresBreakerStore
 from db.change_log import PostgresChangeLog
 from db.database import Database
 from db.instrument_catalog import PostgresInstrumentCatalog
 from db.instrument_prices import PostgresInstrumentPrices
+from db.operator_actions import PostgresOperatorActions
 from db.order_reader import PostgresOrderReader
 from db.rate_budget_store import PostgresRateBudgetStore
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
+from db.token_revocations import PostgresTokenRevocations
 from db.trading_halts import PostgresTradingHalts
+from domain.ports.audit import AccountSeals, OperatorActions
 from domain.ports.breaker_store import BreakerStore
 from domain.ports.ingest_state import LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
 from domain.ports.rate_limiter import RateBudgetStore
-from domain.ports.readers import ChangeLog, InstrumentCatalog, OrderReader
+from domain.ports.readers import AccountReader, ChangeLog, InstrumentCatalog, OrderReader
+from domain.ports.revocations import TokenRevocations
 from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalts
 from tests.support.examples import now
+from tests.support.fakes.account_reader import MemoryAccountReader
+from tests.support.fakes.audit import MemoryAccountSeals
 from tests.support.fakes.change_log import MemoryChangeLog
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
 from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.rate_budget_store import MemoryRateBudgetStore
 from tests.support.fakes.stream_positions import MemoryStreamPositions
+from tests.support.fakes.token_revocations import MemoryTokenRevocations
 from tests.support.fakes.trading_control import MemoryInstrumentPrices
 from tests.support.postgres_stores import VENUE, make_store
 
@@ -38,6 +47,7 @@ class Adapters:
 
     orders: OrderStore
     reader: OrderReader
+    accounts: AccountReader
     log: ChangeLog
     catalog: InstrumentCatalog
     positions: StreamPositions
@@ -47,6 +57,9 @@ class Adapters:
     book: LimitBook
     halts: TradingHalts
     prices: InstrumentPrices
+    actions: OperatorActions
+    seals: AccountSeals
+    revocations: TokenRevocations
     other_prices: Callable[[], InstrumentPrices]
     forget: Callable[[str, int], Awaitable[object]]
 
@@ -56,7 +69,7 @@ def memory_adapters() -> Adapters:
     positions = MemoryStreamPositions(now)
     orders = MemoryOrderStore(now, positions)
     log = MemoryChangeLog(orders.changes)
-    prices = MemoryInstrumentPrices()
+    prices = MemoryInstrumentPrices(actions=orders.actions)
 
     async def forget(account_id: str, through: int) -> None:
         log.prune(account_id, through=through)
@@ -64,6 +77,7 @@ def memory_adapters() -> Adapters:
     return Adapters(
         orders=orders,
         reader=MemoryOrderReader(orders),
+        accounts=MemoryAccountReader(orders),
         log=log,
         catalog=MemoryInstrumentCatalog(),
         positions=positions,
@@ -73,6 +87,9 @@ def memory_adapters() -> Adapters:
         book=orders.book,
         halts=orders.halts,
         prices=prices,
+        actions=orders.actions,
+        seals=MemoryAccountSeals(now, orders.changes),
+        revocations=MemoryTokenRevocations(),
         other_prices=lambda: prices,
         forget=forget,
     )
@@ -83,6 +100,7 @@ def postgres_adapters(database: Database) -> Adapters:
     return Adapters(
         orders=make_store(database),
         reader=PostgresOrderReader(database),
+        accounts=PostgresAccountReader(database),
         log=PostgresChangeLog(database),
         catalog=PostgresInstrumentCatalog(database, cache_seconds=5),
         positions=PostgresStreamPositions(database),
@@ -92,6 +110,9 @@ def postgres_adapters(database: Database) -> Adapters:
         book=PostgresLimitBook(database, cache_seconds=5),
         halts=PostgresTradingHalts(database),
         prices=PostgresInstrumentPrices(database, cache_seconds=5),
+        actions=PostgresOperatorActions(database),
+        seals=PostgresAccountSeals(database),
+        revocations=PostgresTokenRevocations(database),
         other_prices=lambda: PostgresInstrumentPrices(database, cache_seconds=5),
         forget=lambda account_id, through: database.fetch(
             "DELETE FROM order_changes WHERE account_id = $1 AND sequence <= $2", account_id, through

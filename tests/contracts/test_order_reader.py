@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
+from domain.model.accounts import VisibleAccounts
 from domain.model.changes import ChangeKind, OrderSnapshot
 from domain.model.order import End, OrderStatus
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, PageRequest
@@ -18,7 +19,7 @@ from tests.support.examples import accepted, busted, ended, filled, new_order, n
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.store_driver import Clerk
 
-MINE = OrderFilter(account_id="alice")
+MINE = OrderFilter(account_ids=("alice",))
 KEYS: dict[OrderSort, Callable[[OrderSnapshot], OrderKey]] = {
     OrderSort.CREATED_DESC: lambda order: OrderKey(at=order.created_at, id=order.id),
     OrderSort.CREATED_ASC: lambda order: OrderKey(at=order.created_at, id=order.id),
@@ -29,10 +30,10 @@ KEYS: dict[OrderSort, Callable[[OrderSnapshot], OrderKey]] = {
 async def test_an_order_is_seen_by_its_account_and_by_operators_only(reader: OrderReader, clerk: Clerk) -> None:
     mine, theirs = await clerk.store(2, accounts=("alice", "other"))
 
-    assert await reader.order(theirs, account_id="alice") is None
-    seen = await reader.orders_by_id([mine, theirs, uuid7()], account_id="alice")
+    assert await reader.order(theirs, account_ids=("alice",)) is None
+    seen = await reader.orders_by_id([mine, theirs, uuid7()], account_ids=("alice",))
     assert list(seen) == [mine]
-    assert set(await reader.orders_by_id([mine, theirs], account_id=None)) == {mine, theirs}
+    assert set(await reader.orders_by_id([mine, theirs], account_ids=None)) == {mine, theirs}
 
 
 async def test_an_order_is_found_by_its_client_order_id(reader: OrderReader, store: OrderStore) -> None:
@@ -43,17 +44,17 @@ async def test_an_order_is_found_by_its_client_order_id(reader: OrderReader, sto
     assert await reader.by_client_order_id("mine", account_id="other") is None
 
 
-@pytest.mark.parametrize("account_id", ["alice", None])
+@pytest.mark.parametrize("account_ids", [("alice",), ("alice", "nobody"), None])
 @pytest.mark.parametrize("sort", list(OrderSort))
 async def test_pages_walked_both_ways_show_every_order_once(
-    reader: OrderReader, clerk: Clerk, sort: OrderSort, account_id: str | None
+    reader: OrderReader, clerk: Clerk, sort: OrderSort, account_ids: VisibleAccounts
 ) -> None:
     ids = await clerk.store(11, accounts=("alice",))
     for order_id in (ids[4], ids[0], ids[9], ids[4]):
         await clerk.record({order_id: [filled("1", name=str(uuid7()))]})
 
-    forwards = await _walk(reader, sort, OrderFilter(account_id=account_id))
-    backwards = await _walk(reader, sort, OrderFilter(account_id=account_id), backwards=True)
+    forwards = await _walk(reader, sort, OrderFilter(account_ids=account_ids))
+    backwards = await _walk(reader, sort, OrderFilter(account_ids=account_ids), backwards=True)
 
     assert {order.id for order in forwards} == set(ids)
     assert len(forwards) == 11
@@ -131,7 +132,7 @@ async def test_filters_select_by_what_they_name(reader: OrderReader, clerk: Cler
         page = await reader.page(
             PageRequest(limit=10),
             sort=OrderSort.UPDATED_DESC,
-            filter=OrderFilter(account_id="alice", **wanted),  # type: ignore[arg-type] # each call names real fields
+            filter=OrderFilter(account_ids=("alice",), **wanted),  # type: ignore[arg-type] # each call names real fields
         )
         return {order.id for order in page.rows}
 
@@ -176,8 +177,46 @@ async def test_executions_are_read_oldest_first_without_the_busted(reader: Order
     kept = [change.execution for number, change in enumerate(changes) if number != 1]
     assert [*first.rows, *rest.rows] == kept
     assert (first.has_next, rest.has_next) == (True, False)
-    assert await reader.execution(first.rows[0].id, account_id="alice") == first.rows[0]
-    assert await reader.execution(first.rows[0].id, account_id="other") is None
+
+
+async def test_executions_are_found_by_their_ids_where_their_orders_are_visible(
+    reader: OrderReader, clerk: Clerk
+) -> None:
+    mine, second, theirs = await clerk.store(3, accounts=("alice", "second", "other"))
+    changes = await clerk.record({order_id: [filled("1", name=str(order_id))] for order_id in (mine, second, theirs)})
+    executions = {change.order.id: change.execution for change in changes}
+    of_mine, of_second, of_theirs = (one.id for key in (mine, second, theirs) if (one := executions[key]) is not None)
+
+    async def found(account_ids: VisibleAccounts) -> set[UUID]:
+        wanted = [of_mine, of_second, of_theirs, uuid7()]
+        shown = await reader.executions_by_id(wanted, account_ids=account_ids)
+        assert all(shown[key].id == key for key in shown)
+        return set(shown)
+
+    assert await found(("alice",)) == {of_mine}
+    assert await found(("alice", "second")) == {of_mine, of_second}
+    assert await found(()) == set()
+    assert await found(None) == {of_mine, of_second, of_theirs}
+
+
+@pytest.mark.parametrize("sort", list(OrderSort))
+async def test_pages_of_several_accounts_show_exactly_their_orders_in_one_order(
+    reader: OrderReader, clerk: Clerk, sort: OrderSort
+) -> None:
+    ids = await clerk.store(12, accounts=("alice", "second", "other", "third"))
+    owners = {order_id: ("alice", "second", "other", "third")[number % 4] for number, order_id in enumerate(ids)}
+    await clerk.record({ids[1]: [filled("1", name="e-1")], ids[4]: [filled("1", name="e-2")]})
+    wanted = OrderFilter(account_ids=("alice", "second"))
+
+    forwards = await _walk(reader, sort, wanted)
+    backwards = await _walk(reader, sort, wanted, backwards=True)
+
+    assert {order.id for order in forwards} == {key for key, owner in owners.items() if owner in {"alice", "second"}}
+    assert len(forwards) == 6
+    assert backwards == forwards[::-1]
+    keys = [(KEYS[sort](order).at, order.id) for order in forwards]
+    assert keys == sorted(keys, reverse=sort is not OrderSort.CREATED_ASC)
+    assert await _walk(reader, sort, OrderFilter(account_ids=())) == []
 
 
 async def test_a_page_of_an_account_without_orders_is_empty(reader: OrderReader) -> None:

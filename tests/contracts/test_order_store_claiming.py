@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.model.order import End
 from domain.model.reports import Report
-from domain.ports.order_store import OrderStore
+from domain.ports.order_store import Claim, OrderStore
 from tests.support.examples import accepted, cancel_asked, ended, name_of, refused
 from tests.support.processes import eventually
 from tests.support.store_driver import Clerk
@@ -158,3 +158,32 @@ async def test_orders_are_known_by_the_venues_ids(store: OrderStore, clerk: Cler
 async def _ask_to_cancel(clerk: Clerk, order_id: UUID) -> None:
     (write,) = await clerk.decide({order_id: [cancel_asked()]})
     await clerk.orders.write([replace(write, cancel_in=NO_TIME)])
+
+
+async def test_a_claim_holds_until_it_is_too_old_for_what_is_asked(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    (claim,) = await store.claim([order_id], lease=LEASE)
+
+    assert await store.holds_claim(claim, within=LEASE / 2)
+    await eventually(lambda: not_held(store, claim), within_seconds=5)
+
+
+async def not_held(store: OrderStore, claim: Claim) -> bool:
+    return not await store.holds_claim(claim, within=MOMENT)
+
+
+async def test_a_claim_does_not_hold_after_another_one_of_the_same_order(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    (old,) = await store.claim([order_id], lease=NO_TIME)
+    (new,) = await store.claim([order_id], lease=LEASE)
+
+    assert not await store.holds_claim(old, within=LEASE)
+    assert await store.holds_claim(new, within=LEASE)
+
+
+async def test_a_claim_does_not_hold_once_its_attempt_has_ended(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    (claim,) = await store.claim([order_id], lease=LEASE)
+    await clerk.record({order_id: [accepted()]})
+
+    assert not await store.holds_claim(claim, within=LEASE)

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain.model.errors import LeadershipLostError
-from domain.ports.ingest_state import Fence, LeadershipLease, StreamPositions
+from domain.ports.ingest_state import Fence, HeldLease, LeadershipLease, StreamPositions
 from domain.ports.order_store import OrderStore
 from tests.contracts.stores import Adapters
 from tests.support.examples import accepted
@@ -48,13 +48,15 @@ async def test_one_process_leads_until_its_lease_ends(leadership: LeadershipLeas
     elsewhere = await leadership.acquire("OTHER", leader_id=OTHER, lease=LEASE)
 
     assert first == Fence(venue="SIM", epoch=1)
-    assert refused is None
+    assert isinstance(refused, HeldLease)
+    assert refused.epoch == 1
     assert elsewhere == Fence(venue="OTHER", epoch=1)
 
 
 async def test_a_lease_that_ended_or_was_given_back_is_taken_under_a_higher_epoch(leadership: LeadershipLease) -> None:
     await leadership.acquire("SIM", leader_id=ONE, lease=NO_TIME)
     second = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
+    assert isinstance(second, Fence)
     assert second == Fence(venue="SIM", epoch=2)
 
     await leadership.release(second)
@@ -71,14 +73,14 @@ async def test_a_process_that_never_heard_the_answer_takes_over_from_itself(lead
 async def test_who_was_overtaken_can_neither_renew_nor_give_back(leadership: LeadershipLease) -> None:
     first = await leadership.acquire("SIM", leader_id=ONE, lease=NO_TIME)
     second = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
-    assert first is not None
-    assert second is not None
+    assert isinstance(first, Fence)
+    assert isinstance(second, Fence)
 
     assert not await leadership.renew(first, lease=LEASE)
     await leadership.release(first)
 
     assert await leadership.renew(second, lease=LEASE)
-    assert await leadership.acquire("SIM", leader_id=ONE, lease=LEASE) is None
+    assert isinstance(await leadership.acquire("SIM", leader_id=ONE, lease=LEASE), HeldLease)
 
 
 async def test_who_was_overtaken_writes_nothing_and_moves_no_position(
@@ -88,6 +90,8 @@ async def test_who_was_overtaken_writes_nothing_and_moves_no_position(
     second = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
     (order_id,) = await clerk.store(1)
     writes = await clerk.decide({order_id: [accepted()]})
+    assert isinstance(first, Fence)
+    assert isinstance(second, Fence)
 
     await positions.advance("SIM", MIDNIGHT, fence=first)
     with pytest.raises(LeadershipLostError):
@@ -97,3 +101,35 @@ async def test_who_was_overtaken_writes_nothing_and_moves_no_position(
     assert len(await store.write(writes, fence=second)) == 1
     await positions.advance("SIM", MIDNIGHT, fence=second)
     assert await positions.read("SIM") == MIDNIGHT
+
+
+async def test_a_lease_that_a_waiting_process_saw_end_is_taken_however_long_the_stores_clock_lets_it_last(
+    leadership: LeadershipLease,
+) -> None:
+    # As after the clock was put back by a day, and the leader died.
+    await leadership.acquire("SIM", leader_id=ONE, lease=timedelta(days=1))
+    held = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
+    assert isinstance(held, HeldLease)
+
+    taken = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE, ended=held)
+
+    assert taken == Fence(venue="SIM", epoch=2)
+
+
+async def test_a_lease_that_was_renewed_or_taken_since_it_was_seen_is_not_taken(leadership: LeadershipLease) -> None:
+    first = await leadership.acquire("SIM", leader_id=ONE, lease=LEASE)
+    assert isinstance(first, Fence)
+    seen = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
+    assert isinstance(seen, HeldLease)
+    await leadership.renew(first, lease=LEASE)
+
+    renewed = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE, ended=seen)
+    assert isinstance(renewed, HeldLease)
+    assert await leadership.acquire("SIM", leader_id=UUID(int=3), lease=LEASE, ended=renewed) == Fence(
+        venue="SIM", epoch=2
+    )
+    after = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE, ended=renewed)
+
+    assert renewed != seen
+    assert isinstance(after, HeldLease)
+    assert after.epoch == 2

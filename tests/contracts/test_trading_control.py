@@ -17,6 +17,7 @@ from domain.ports.order_store import OrderStore
 from domain.ports.trading_control import HaltFilter, InstrumentPrices, LimitBook, TradingHalt, TradingHalts
 from tests.contracts.stores import Adapters
 from tests.support.examples import ISIN, accepted, at, busted, ended, filled, new_order, now
+from tests.support.operators import begin_halt, clear_limits, end_halt, save_limits
 from tests.support.store_driver import Clerk
 
 LEASE = timedelta(seconds=30)
@@ -50,29 +51,29 @@ def a_halt(account_id: str | None = None) -> TradingHalt:
 
 async def test_an_account_has_its_own_limits_or_else_the_defaults(book: LimitBook) -> None:
     before = await book.limits_of("alice")
-    own = await book.save(ALL_LIMITS)
-    defaults = await book.save(AccountLimits(max_quantity=Decimal(5), set_by="olga"))
+    own = await save_limits(book, ALL_LIMITS)
+    defaults = await save_limits(book, AccountLimits(max_quantity=Decimal(5), set_by="olga"))
 
     assert before == NO_LIMITS
     assert replace(own, set_at=None) == ALL_LIMITS
     assert await book.limits_of("alice", fresh=True) == own
     assert await book.limits_of("bob", fresh=True) == defaults == await book.defaults()
-    assert await book.clear("alice")
+    assert await clear_limits(book, "alice")
     assert await book.limits_of("alice", fresh=True) == defaults
-    assert await book.clear(None)
-    assert not await book.clear(None)
+    assert await clear_limits(book, None)
+    assert not await clear_limits(book, None)
     assert await book.limits_of("alice", fresh=True) == NO_LIMITS
 
 
 async def test_limits_that_are_set_again_can_be_told_from_those_before(book: LimitBook) -> None:
-    moments = [(await book.save(ALL_LIMITS)).set_at for _ in range(20)]
+    moments = [(await save_limits(book, ALL_LIMITS)).set_at for _ in range(20)]
 
     assert len(set(moments)) == 20
 
 
 async def test_an_order_judged_by_limits_that_hold_no_more_is_not_stored(store: OrderStore, book: LimitBook) -> None:
-    first = await book.save(AccountLimits(max_quantity=Decimal(5), set_by="olga"))
-    second = await book.save(AccountLimits(max_quantity=Decimal(4), set_by="olga"))
+    first = await save_limits(book, AccountLimits(max_quantity=Decimal(5), set_by="olga"))
+    second = await save_limits(book, AccountLimits(max_quantity=Decimal(4), set_by="olga"))
 
     for judged_by in (NO_LIMITS, first):
         with pytest.raises(LimitsChangedError):
@@ -82,7 +83,7 @@ async def test_an_order_judged_by_limits_that_hold_no_more_is_not_stored(store: 
 
 
 async def test_of_many_orders_at_once_as_many_are_stored_as_may_be_open(store: OrderStore, book: LimitBook) -> None:
-    limits = await book.save(AccountLimits(max_open_orders=10, set_by="olga"))
+    limits = await save_limits(book, AccountLimits(max_open_orders=10, set_by="olga"))
 
     outcomes = await _accept(store, 100, limits)
 
@@ -92,7 +93,7 @@ async def test_of_many_orders_at_once_as_many_are_stored_as_may_be_open(store: O
 
 
 async def test_an_order_that_ends_makes_room_for_another(store: OrderStore, book: LimitBook, clerk: Clerk) -> None:
-    limits = await book.save(AccountLimits(max_open_orders=2, set_by="olga"))
+    limits = await save_limits(book, AccountLimits(max_open_orders=2, set_by="olga"))
     ids = [(await store.store(new_order(client_order_id=name), limits=limits)).order.id for name in "ab"]
 
     assert await _accept(store, 1, limits) == [LimitCode.MAX_OPEN_ORDERS]
@@ -119,13 +120,13 @@ async def test_open_orders_are_counted_right_whatever_becomes_of_them(
 async def test_a_repeat_gives_the_stored_order_although_a_new_one_would_be_denied(
     store: OrderStore, book: LimitBook, halts: TradingHalts
 ) -> None:
-    limits = await book.save(AccountLimits(max_open_orders=1, max_orders_per_second=1, set_by="olga"))
+    limits = await save_limits(book, AccountLimits(max_open_orders=1, max_orders_per_second=1, set_by="olga"))
     order = new_order()
     await store.store(order, limits=limits)
 
     full = await store.store(new_order(), limits=limits)
     stale = await store.store(new_order(), limits=NO_LIMITS)
-    await halts.halt(a_halt())
+    await begin_halt(halts, a_halt())
     halted = await store.store(new_order(), limits=limits)
 
     assert {full.order.id, stale.order.id, halted.order.id} == {order.id}
@@ -133,7 +134,7 @@ async def test_a_repeat_gives_the_stored_order_although_a_new_one_would_be_denie
 
 
 async def test_a_repeat_takes_no_place_from_a_new_order(store: OrderStore, book: LimitBook) -> None:
-    limits = await book.save(AccountLimits(max_open_orders=2, set_by="olga"))
+    limits = await save_limits(book, AccountLimits(max_open_orders=2, set_by="olga"))
     await store.store(new_order(client_order_id="first"), limits=limits)
 
     repeats = [store.store(new_order(client_order_id="first"), limits=limits) for _ in range(20)]
@@ -145,7 +146,7 @@ async def test_a_repeat_takes_no_place_from_a_new_order(store: OrderStore, book:
 async def test_no_second_sees_more_orders_than_its_limit_and_the_next_one_takes_them_again(
     store: OrderStore, book: LimitBook
 ) -> None:
-    limits = await book.save(AccountLimits(max_orders_per_second=5, set_by="olga"))
+    limits = await save_limits(book, AccountLimits(max_orders_per_second=5, set_by="olga"))
 
     outcomes = await _accept(store, 50, limits)
 
@@ -157,7 +158,7 @@ async def test_no_second_sees_more_orders_than_its_limit_and_the_next_one_takes_
 
 
 async def test_limits_are_each_accounts_own(store: OrderStore, book: LimitBook) -> None:
-    limits = await book.save(AccountLimits(account_id="alice", max_open_orders=1, set_by="olga"))
+    limits = await save_limits(book, AccountLimits(account_id="alice", max_open_orders=1, set_by="olga"))
 
     mine = await _accept(store, 3, limits)
     theirs = await _accept(store, 3, NO_LIMITS, account_id="bob")
@@ -171,14 +172,14 @@ async def test_a_halt_lets_nothing_be_stored_or_claimed_until_it_is_resumed(
     store: OrderStore, halts: TradingHalts, clerk: Clerk, whom: str | None
 ) -> None:
     ids = await clerk.store(2)
-    await halts.halt(a_halt(whom))
+    await begin_halt(halts, a_halt(whom))
 
     assert await _accept(store, 1, NO_LIMITS) == [LimitCode.TRADING_HALTED]
     assert await store.claim(ids, lease=LEASE) == []
     assert await store.claim_due(limit=9, overdue_by=-LEASE, lease=LEASE) == []
     assert (await _accept(store, 1, NO_LIMITS, account_id="bob") == [None]) is (whom is not None)
 
-    await halts.resume(whom, by="olga", reason="mended")
+    await end_halt(halts, whom, by="olga", reason="mended")
 
     assert await _accept(store, 1, NO_LIMITS) == [None]
     assert {claim.order.id for claim in await store.claim(ids, lease=LEASE)} == set(ids)
@@ -189,7 +190,7 @@ async def test_in_a_halt_an_order_that_may_have_been_sent_is_claimed_to_be_looke
 ) -> None:
     ids = await clerk.store(2)
     await store.claim(ids[:1], lease=-LEASE)
-    await halts.halt(a_halt())
+    await begin_halt(halts, a_halt())
 
     (claim,) = await store.claim(ids, lease=LEASE)
 
@@ -197,12 +198,12 @@ async def test_in_a_halt_an_order_that_may_have_been_sent_is_claimed_to_be_looke
 
 
 async def test_halting_twice_is_one_halt_and_resuming_keeps_who_did_what_and_why(halts: TradingHalts) -> None:
-    first = await halts.halt(a_halt("alice"))
-    again = await halts.halt(a_halt("alice"))
-    everybody = await halts.halt(a_halt())
+    first = await begin_halt(halts, a_halt("alice"))
+    again = await begin_halt(halts, a_halt("alice"))
+    everybody = await begin_halt(halts, a_halt())
 
-    ended = await halts.resume("alice", by="otto", reason="mended")
-    anew = await halts.halt(a_halt("alice"))
+    ended = await end_halt(halts, "alice", by="otto", reason="mended")
+    anew = await begin_halt(halts, a_halt("alice"))
 
     assert again == first
     assert ended is not None
@@ -210,15 +211,15 @@ async def test_halting_twice_is_one_halt_and_resuming_keeps_who_did_what_and_why
     assert (ended.resumed_by, ended.resume_reason) == ("otto", "mended")
     assert ended.resumed_at is not None
     assert anew.id not in (first.id, everybody.id)
-    assert await halts.resume("bob", by="otto", reason="a mistake") is None
+    assert await end_halt(halts, "bob", by="otto", reason="a mistake") is None
     assert {halt.id for halt in await halts.open_halts()} == {everybody.id, anew.id}
 
 
 async def test_the_trail_shows_every_halt_the_newest_first(halts: TradingHalts) -> None:
     ids = []
     for whom in ("alice", "bob", None, "alice"):
-        await halts.resume(whom, by="olga", reason="next")
-        ids.append((await halts.halt(a_halt(whom))).id)
+        await end_halt(halts, whom, by="olga", reason="next")
+        ids.append((await begin_halt(halts, a_halt(whom))).id)
 
     async def shown(wanted: HaltFilter, after: UUID | None = None) -> list[UUID]:
         page = await halts.page(PageRequest(limit=3, after=after), filter=wanted)
@@ -233,16 +234,16 @@ async def test_the_trail_shows_every_halt_the_newest_first(halts: TradingHalts) 
 
 
 async def test_whether_an_account_is_halted_is_told_for_its_own_halt_and_for_that_of_all(halts: TradingHalts) -> None:
-    await halts.halt(a_halt("alice"))
+    await begin_halt(halts, a_halt("alice"))
     own = [await halts.is_halted(account_id) for account_id in ("alice", "bob")]
     halted = await halts.halted_accounts()
-    await halts.halt(a_halt())
+    await begin_halt(halts, a_halt())
 
     assert own == [True, False]
     assert set(halted) == {"alice"}
     assert await halts.is_halted("bob")
     assert set(await halts.halted_accounts()) == {"alice", None}
-    await halts.resume(None, by="olga", reason="mended")
+    await end_halt(halts, None, by="olga", reason="mended")
     assert set(await halts.halted_accounts()) == {"alice"}
 
 

@@ -124,7 +124,7 @@ async def test_claiming_reads_no_more_than_it_claims(database: Database, clerk: 
 
 
 async def _placement(reader: PostgresOrderReader, order_id: UUID) -> tuple[datetime, str | None]:
-    order = await reader.order(order_id, account_id=None)
+    order = await reader.order(order_id, account_ids=None)
     assert order is not None
     assert order.placement.next_attempt_at is not None
     return order.placement.next_attempt_at, order.placement.last_error

@@ -13,7 +13,7 @@ from db.database import Database
 from db.order_store import PostgresOrderStore
 from db.stream_positions import PostgresLeadershipLease
 from domain.model.errors import LeadershipLostError
-from domain.ports.ingest_state import Fence
+from domain.ports.ingest_state import Fence, HeldLease
 from domain.ports.order_store import OrderWrite
 from tests.support.examples import accepted
 from tests.support.postgres_stores import VENUE
@@ -35,7 +35,7 @@ def lease(database: Database) -> PostgresLeadershipLease:
 async def old_leader(lease: PostgresLeadershipLease) -> Fence:
     """The fence of a leader whose lease is over, and who does not know it."""
     fence = await lease.acquire(VENUE, leader_id=OLD, lease=NO_TIME)
-    assert fence is not None
+    assert isinstance(fence, Fence)
     return fence
 
 
@@ -103,7 +103,7 @@ async def test_who_asks_for_a_lease_that_is_not_over_holds_up_nobody(
     assert await lease.renew(old_leader, lease=LEASE)
 
     async with _transaction(database_url, "SELECT FROM stream_positions FOR UPDATE"):
-        assert await lease.acquire(VENUE, leader_id=NEW, lease=LEASE) is None
+        assert isinstance(await lease.acquire(VENUE, leader_id=NEW, lease=LEASE), HeldLease)
 
 
 async def test_only_one_of_many_that_ask_at_once_leads(lease: PostgresLeadershipLease) -> None:
@@ -111,7 +111,7 @@ async def test_only_one_of_many_that_ask_at_once_leads(lease: PostgresLeadership
         *(lease.acquire(VENUE, leader_id=UUID(int=number), lease=LEASE) for number in range(1, 9))
     )
 
-    assert [fence for fence in fences if fence is not None] == [Fence(venue=VENUE, epoch=1)]
+    assert [fence for fence in fences if isinstance(fence, Fence)] == [Fence(venue=VENUE, epoch=1)]
 
 
 async def _has_waiting(database: Database, count: int) -> bool:

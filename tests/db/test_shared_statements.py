@@ -4,44 +4,24 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pytest
-from sqlalchemy import Executable
 from uuid_utils.compat import uuid7
 
-from db.database import Database, Row
-from db.engine import open_database
 from db.order_reader import PostgresOrderReader
 from db.trading_halts import PostgresTradingHalts
 from domain.model.errors import VersionConflictError
 from domain.ports.order_store import OrderWrite
 from domain.ports.trading_control import TradingHalt
+from tests.support.counting_database import counting_database
 from tests.support.examples import accepted, filled, new_order, now
+from tests.support.operators import begin_halt
 from tests.support.postgres_stores import make_store
 from tests.support.store_driver import Clerk
 
 ORDERS = 50
 
 
-class CountingDatabase(Database):
-    """A database that counts its statements."""
-
-    statements = 0
-
-    async def fetch(self, statement: str, *arguments: object) -> Sequence[Row]:
-        self.statements += 1
-        return await super().fetch(statement, *arguments)
-
-    async def select(self, statement: Executable) -> Sequence[Row]:
-        self.statements += 1
-        return await super().select(statement)
-
-
-async def test_orders_written_at_the_same_time_share_a_statement(
-    monkeypatch: pytest.MonkeyPatch, emptied_database_url: str
-) -> None:
-    monkeypatch.setattr("db.engine.Database", CountingDatabase)
-    async with open_database(emptied_database_url, application_name="test") as database:
-        assert isinstance(database, CountingDatabase)
+async def test_orders_written_at_the_same_time_share_a_statement(emptied_database_url: str) -> None:
+    async with counting_database(emptied_database_url) as database:
         clerk = Clerk(make_store(database))
         writes = await _placings(clerk)
         before = database.statements
@@ -52,14 +32,12 @@ async def test_orders_written_at_the_same_time_share_a_statement(
     assert database.statements - before == 1
 
 
-async def test_attempts_that_look_for_a_halt_at_the_same_time_share_a_read(
-    monkeypatch: pytest.MonkeyPatch, emptied_database_url: str
-) -> None:
-    monkeypatch.setattr("db.engine.Database", CountingDatabase)
-    async with open_database(emptied_database_url, application_name="test") as database:
-        assert isinstance(database, CountingDatabase)
+async def test_attempts_that_look_for_a_halt_at_the_same_time_share_a_read(emptied_database_url: str) -> None:
+    async with counting_database(emptied_database_url) as database:
         halts = PostgresTradingHalts(database)
-        await halts.halt(TradingHalt(id=uuid7(), account_id="bob", halted_at=now(), halted_by="op", halt_reason="fat"))
+        await begin_halt(
+            halts, TradingHalt(id=uuid7(), account_id="bob", halted_at=now(), halted_by="op", halt_reason="fat")
+        )
         before = database.statements
 
         looks = await asyncio.gather(*(halts.is_halted(account) for account in ("alice", "bob", "alice", "carol")))
@@ -68,12 +46,8 @@ async def test_attempts_that_look_for_a_halt_at_the_same_time_share_a_read(
     assert database.statements - before == 1
 
 
-async def test_orders_looked_up_by_their_clients_ids_at_the_same_time_share_a_read(
-    monkeypatch: pytest.MonkeyPatch, emptied_database_url: str
-) -> None:
-    monkeypatch.setattr("db.engine.Database", CountingDatabase)
-    async with open_database(emptied_database_url, application_name="test") as database:
-        assert isinstance(database, CountingDatabase)
+async def test_orders_looked_up_by_their_clients_ids_at_the_same_time_share_a_read(emptied_database_url: str) -> None:
+    async with counting_database(emptied_database_url) as database:
         store, reader = make_store(database), PostgresOrderReader(database)
         for account_id in ("alice", "bob"):
             await store.store(new_order(account_id=account_id, client_order_id=f"of-{account_id}"))
@@ -91,20 +65,18 @@ async def test_orders_looked_up_by_their_clients_ids_at_the_same_time_share_a_re
 
 
 async def test_orders_read_at_the_same_time_share_a_read_and_each_is_shown_to_its_own_account_only(
-    monkeypatch: pytest.MonkeyPatch, emptied_database_url: str
+    emptied_database_url: str,
 ) -> None:
-    monkeypatch.setattr("db.engine.Database", CountingDatabase)
-    async with open_database(emptied_database_url, application_name="test") as database:
-        assert isinstance(database, CountingDatabase)
+    async with counting_database(emptied_database_url) as database:
         reader = PostgresOrderReader(database)
         of_alice, of_bob = await Clerk(make_store(database)).store(2, accounts=["alice", "bob"])
         before = database.statements
 
         found = await asyncio.gather(
             *(
-                reader.order(order_id, account_id=account_id)
+                reader.order(order_id, account_ids=account_ids)
                 for order_id in (of_alice, of_bob, uuid7())
-                for account_id in ("alice", "bob", None)
+                for account_ids in (("alice",), ("bob", "carol"), None)
             )
         )
 

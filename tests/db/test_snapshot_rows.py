@@ -18,7 +18,7 @@ from tests.support.store_driver import Clerk
 
 CASES = 25
 WHOLE_ROWS = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = ANY($1)"  # noqa: S608 - our own columns
-MINE = OrderFilter(account_id="alice")
+MINE = OrderFilter(account_ids=("alice",))
 
 
 @settings(
@@ -40,8 +40,8 @@ async def test_every_reading_shows_what_the_order_itself_would(database: Databas
 
     assert await _newest(reader, sort=OrderSort.CREATED_DESC, ids=ids) == expected
     assert await _newest(reader, sort=OrderSort.UPDATED_DESC, ids=ids) == expected
-    assert await reader.orders_by_id(ids, account_id="alice") == expected
-    assert {order_id: await reader.order(order_id, account_id="alice") for order_id in ids} == expected
+    assert await reader.orders_by_id(ids, account_ids=("alice",)) == expected
+    assert {order_id: await reader.order(order_id, account_ids=("alice",)) for order_id in ids} == expected
     await database.fetch("DELETE FROM executions")
 
 

@@ -1,7 +1,7 @@
 """Trading control against the real database: a halt and statements under way, several processes, counts, the tape."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ from db.account_limits import PostgresLimitBook
 from db.database import Database
 from db.engine import open_database
 from db.instrument_prices import PostgresInstrumentPrices
+from db.order_inserter import OrderInserter, OrderToInsert
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.trading_halts import PostgresTradingHalts
@@ -38,6 +39,7 @@ from tests.support.examples import (
     now,
 )
 from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.operators import begin_halt, end_halt, save_limits
 from tests.support.postgres_stores import VENUE, make_store
 from tests.support.processes import eventually
 from tests.support.store_driver import Clerk
@@ -62,16 +64,41 @@ async def holding(database_url: str, *account_ids: str) -> AsyncIterator[asyncpg
         await other.close()
 
 
+Storing = Callable[[Database], Awaitable[object]]
+
+
+async def _store_one(database: Database) -> object:
+    return await make_store(database).store(new_order())
+
+
+async def _store_a_batch(database: Database) -> object:
+    asked = [OrderToInsert(order=new_order(client_order_id=name), limits_set_at=None) for name in ("a", "b")]
+    return (await OrderInserter(database).insert(asked, locks_first=False))[0]
+
+
+async def _store_under_limits(database: Database) -> object:
+    limits = AccountLimits(account_id="alice", max_quantity=Decimal(100), set_by="olga")
+    limits = await save_limits(PostgresLimitBook(database, cache_seconds=5), limits)
+    return await make_store(database).store(new_order(), limits=limits)
+
+
+async def _store_under_limits_of_the_load(database: Database) -> object:
+    limits = AccountLimits(account_id="alice", max_open_orders=10, set_by="olga")
+    limits = await save_limits(PostgresLimitBook(database, cache_seconds=5), limits)
+    return await make_store(database).store(new_order(), limits=limits)
+
+
+@pytest.mark.parametrize("storing", [_store_one, _store_a_batch, _store_under_limits, _store_under_limits_of_the_load])
 async def test_a_halt_is_answered_only_when_no_statement_from_before_can_store_an_order_any_more(
-    database_url: str, database: Database, store: PostgresOrderStore, clerk: Clerk
+    storing: Storing, database_url: str, database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     await clerk.store(1)
     halts = PostgresTradingHalts(database)
 
     async with holding(database_url, "alice") as other:
-        accepting = asyncio.create_task(store.store(new_order()))
+        accepting = asyncio.ensure_future(storing(database))
         await eventually(lambda: _waiters(other, 1), within_seconds=5)
-        halting = asyncio.create_task(halts.halt(a_halt()))
+        halting = asyncio.create_task(begin_halt(halts, a_halt()))
         await eventually(lambda: _waiters(other, 2), within_seconds=5)
         # It holds already for whoever comes now, and is not answered yet for the sake of whoever came before.
         assert await other.fetchval("SELECT count(*) FROM trading_halts") == 1
@@ -80,8 +107,9 @@ async def test_a_halt_is_answered_only_when_no_statement_from_before_can_store_a
     stored = await accepting
 
     assert not answered_too_early
+    assert isinstance(stored, OrderStored)
     assert stored.change is not None
-    with pytest.raises(OrderDeniedError):
+    with pytest.raises((OrderDeniedError, LimitsChangedError)):
         await store.store(new_order(client_order_id="after"))
 
 
@@ -91,7 +119,7 @@ async def test_of_many_orders_at_two_processes_as_many_are_stored_as_may_be_open
         open_database(database_url, application_name="2") as two,
     ):
         book = PostgresLimitBook(one, cache_seconds=5)
-        limits = await book.save(AccountLimits(max_open_orders=10, set_by="olga"))
+        limits = await save_limits(book, AccountLimits(max_open_orders=10, set_by="olga"))
         stores = [make_store(one), make_store(two)]
         orders = [new_order(client_order_id=uuid7().hex) for _ in range(100)]
 
@@ -113,8 +141,9 @@ async def test_a_rate_is_shared_by_all_processes_and_that_of_the_settings_holds_
         open_database(database_url, application_name="1") as one,
         open_database(database_url, application_name="2") as two,
     ):
-        own = await PostgresLimitBook(one, cache_seconds=5).save(
-            AccountLimits(account_id="bob", max_orders_per_second=9, set_by="olga")
+        own = await save_limits(
+            PostgresLimitBook(one, cache_seconds=5),
+            AccountLimits(account_id="bob", max_orders_per_second=9, set_by="olga"),
         )
         stores = [
             PostgresOrderStore(database, venue=VENUE, telemetry=RecordingTelemetry(), max_orders_per_second=5)
@@ -140,7 +169,7 @@ async def test_accounts_with_and_without_limits_do_not_deadlock(database_url: st
     ):
         book = PostgresLimitBook(one, cache_seconds=5)
         limits = {
-            name: await book.save(AccountLimits(account_id=name, max_open_orders=10**6, set_by="olga"))
+            name: await save_limits(book, AccountLimits(account_id=name, max_open_orders=10**6, set_by="olga"))
             for name in ("b", "d")
         }
         stores = [make_store(one), make_store(two)]
@@ -172,8 +201,9 @@ async def test_a_key_at_two_processes_does_not_deadlock_where_only_one_of_the_ac
         open_database(database_url, application_name="1") as one,
         open_database(database_url, application_name="2") as two,
     ):
-        limits = await PostgresLimitBook(one, cache_seconds=5).save(
-            AccountLimits(account_id="limited", max_open_orders=10**6, set_by="olga")
+        limits = await save_limits(
+            PostgresLimitBook(one, cache_seconds=5),
+            AccountLimits(account_id="limited", max_open_orders=10**6, set_by="olga"),
         )
         stores = [make_store(one), make_store(two)]
         of = {"limited": limits}
@@ -201,8 +231,8 @@ async def test_an_order_judged_by_old_limits_is_not_stored_beside_one_judged_by_
     database: Database, store: PostgresOrderStore
 ) -> None:
     book = PostgresLimitBook(database, cache_seconds=5)
-    old = await book.save(AccountLimits(account_id="alice", max_quantity=Decimal(1000), set_by="olga"))
-    new = await book.save(AccountLimits(account_id="alice", max_quantity=Decimal(10), set_by="olga"))
+    old = await save_limits(book, AccountLimits(account_id="alice", max_quantity=Decimal(1000), set_by="olga"))
+    new = await save_limits(book, AccountLimits(account_id="alice", max_quantity=Decimal(10), set_by="olga"))
 
     for judged_by in (old, NO_LIMITS):
         results = await asyncio.gather(
@@ -218,7 +248,7 @@ async def test_a_halt_waits_for_no_reader_and_holds_up_no_order(
     database_url: str, database: Database, store: PostgresOrderStore
 ) -> None:
     halts = PostgresTradingHalts(database)
-    await halts.halt(a_halt("bob"))
+    await begin_halt(halts, a_halt("bob"))
     await store.store(new_order(client_order_id="before"))
     reader = await asyncpg.connect(database_url)
     try:
@@ -226,10 +256,10 @@ async def test_a_halt_waits_for_no_reader_and_holds_up_no_order(
             await reader.execute("LOCK TABLE trading_halts IN ACCESS SHARE MODE")  # As pg_dump does.
             async with asyncio.timeout(1):
                 _, stored, _, ended = await asyncio.gather(
-                    halts.halt(a_halt("carol")),
+                    begin_halt(halts, a_halt("carol")),
                     store.store(new_order(client_order_id="beside")),
                     store.claim([], lease=timedelta(seconds=1)),
-                    halts.resume("bob", by="olga", reason="mended"),
+                    end_halt(halts, "bob", by="olga", reason="mended"),
                 )
     finally:
         await reader.close()
@@ -243,15 +273,15 @@ async def test_a_halt_waits_for_claims_that_began_before_it_and_its_end_for_none
 ) -> None:
     (order_id,) = await clerk.store(1)
     halts = PostgresTradingHalts(database)
-    await halts.halt(a_halt("bob"))
+    await begin_halt(halts, a_halt("bob"))
     other = await asyncpg.connect(database_url)
     try:
         async with other.transaction():
             await other.execute("SELECT FROM orders FOR UPDATE")
             claiming = asyncio.create_task(store.claim([order_id], lease=timedelta(seconds=9)))
             await eventually(lambda: _waiters(other, 1), within_seconds=5)
-            ended = await halts.resume("bob", by="olga", reason="mended")
-            halting = asyncio.create_task(halts.halt(a_halt()))
+            ended = await end_halt(halts, "bob", by="olga", reason="mended")
+            halting = asyncio.create_task(begin_halt(halts, a_halt()))
             await eventually(lambda: _waiters(other, 2), within_seconds=5)
             answered_too_early = halting.done()
         await halting
@@ -265,9 +295,9 @@ async def test_a_halt_waits_for_claims_that_began_before_it_and_its_end_for_none
 
 async def test_an_order_that_waits_for_the_end_of_a_halt_says_so(database: Database, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
-    await PostgresTradingHalts(database).halt(a_halt())
+    await begin_halt(PostgresTradingHalts(database), a_halt())
 
-    order = await PostgresOrderReader(database).order(order_id, account_id="alice")
+    order = await PostgresOrderReader(database).order(order_id, account_ids=("alice",))
 
     assert order is not None
     assert order.status is OrderStatus.PENDING
@@ -352,7 +382,7 @@ async def test_a_number_below_zero_and_moments_of_the_future_let_pass_no_more_an
 ) -> None:
     await clerk.store(1)
     book = PostgresLimitBook(database, cache_seconds=5)
-    limits = await book.save(AccountLimits(max_open_orders=2, max_orders_per_second=3, set_by="olga"))
+    limits = await save_limits(book, AccountLimits(max_open_orders=2, max_orders_per_second=3, set_by="olga"))
     await database.fetch(
         "UPDATE accounts SET open_orders = -5, accepted_at = array_fill(now() + interval '1 hour', ARRAY[9])"
     )

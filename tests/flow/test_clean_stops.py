@@ -207,5 +207,5 @@ async def _has_orders(system: System, count: int) -> bool:
 
 
 async def _is_unready(system: System) -> bool:
-    async with system.session.get(f"{system.api_url}/readyz") as response:
+    async with system.session.get(f"{system.probes_url('api')}/readyz") as response:
         return response.status == 503

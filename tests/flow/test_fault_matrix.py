@@ -453,13 +453,14 @@ def _blackhole() -> Iterator[int]:
 @asynccontextmanager
 async def _only_worker(system: System, *, exchange_url: str) -> AsyncIterator[None]:
     """Another worker that is given this address of the exchange; the usual one stands still meanwhile."""
-    usual = system.environment["EXCHANGE_URL"]
+    usual = dict(system.environment)
     system.processes["worker"].send(signal.SIGSTOP)
     system.environment["EXCHANGE_URL"] = exchange_url
+    system.environment["ALLOW_INSECURE"] = "venue-http,simulator-key"
     try:
         await system.start("worker-2")
         yield
         await system.kill("worker-2")
     finally:
-        system.environment["EXCHANGE_URL"] = usual
+        system.environment = usual
         system.processes["worker"].send(signal.SIGCONT)

@@ -1,5 +1,6 @@
 """An order from its mutation to its last change, watched live."""
 
+from domain.model.audit_chain import account_genesis
 from tests.support.processes import eventually
 from tests.support.system import System
 
@@ -195,3 +196,19 @@ async def _open_subscription(system: System) -> None:
         return await system.metric("subscribers") >= 1
 
     await eventually(counted, within_seconds=5, what="a live subscriber")
+
+
+async def test_an_order_is_sealed_in_its_account_s_chain_within_seconds(system: System) -> None:
+    async def head() -> str:
+        viewer = (await system.ask("{ viewer { auditHead } }", account="sealed"))["viewer"]
+        return str(viewer["auditHead"])
+
+    async def is_sealed() -> bool:
+        return await head() != before
+
+    before = await head()
+    await _lived(system, account="sealed")
+
+    assert before == account_genesis("sealed").hash
+    assert await eventually(is_sealed, within_seconds=10)
+    assert await system.metric("audit_sealed_total", head="worker") >= 1

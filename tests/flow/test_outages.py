@@ -32,7 +32,7 @@ class Served:
 
     async def is_whole(self) -> bool:
         """Whether the API has its servers, and ingest the exchange's stream."""
-        async with self.system.session.get(f"{self.system.api_url}/readyz") as response:
+        async with self.system.session.get(f"{self.system.probes_url('api')}/readyz") as response:
             return response.status == 200 and await self.system.metric("stream_connected", head="ingest") == 1
 
 

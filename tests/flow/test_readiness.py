@@ -1,7 +1,10 @@
 """/readyz: why a process is not ready, in fixed words that tell nothing of where things are; the rest is in the log."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -10,8 +13,11 @@ from tests.support.processes import eventually
 from tests.support.proxy import Proxy, proxied
 from tests.support.servers import PostgresServer, TestServer
 from tests.support.system import Json, System, open_system
-from tools.devstack.ports import free_port
 
+END_SESSIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 PROBES = 5
 WITHIN_SECONDS = 10
 
@@ -26,7 +32,7 @@ class Probed:
     database_url: str
 
     async def readiness(self) -> tuple[int, Json]:
-        async with self.system.session.get(f"{self.system.api_url}/readyz") as response:
+        async with self.system.session.get(f"{self.system.probes_url('api')}/readyz") as response:
             return response.status, await response.json()
 
     async def becomes(self, status: int, checks: Mapping[str, str]) -> None:
@@ -58,7 +64,6 @@ async def api(
         proxied(redis_url) as (redis, queue),
         open_system(database_url=there, redis_url=queue) as system,
     ):
-        system.environment["METRICS_PORT"] = str(free_port())
         await system.start("api")
         yield Probed(system=system, database=database, redis=redis, database_url=database_url)
 
@@ -89,20 +94,48 @@ async def test_each_part_has_its_reason_which_is_logged_in_full_once(probed: Pro
     assert len(await probed.logs("ready_again", "part=database")) == 1
 
 
-async def test_the_api_tells_its_health_on_a_port_of_its_own_too(probed: Probed) -> None:
-    address = f"http://127.0.0.1:{probed.system.environment['METRICS_PORT']}"
+async def test_the_api_tells_its_health_on_a_port_of_its_own_and_nowhere_else(probed: Probed) -> None:
+    address = probed.system.probes_url("api")
 
     for path in ("/healthz", "/metrics", "/readyz"):
         async with probed.system.session.get(address + path) as response:
             assert response.status == 200, path
+        async with probed.system.session.get(probed.system.api_url + path) as response:
+            assert response.status == 404, path
     async with probed.system.session.get(address + "/graphql") as response:
         assert response.status == 404
 
 
 async def test_a_database_that_does_not_answer_in_time_is_busy(probed: Probed) -> None:
+    # Of one connection alone it would be luck who meets the hang: the check, or the read of revocations.
+    await asyncio.gather(*(probed.system.ask("{ orders { nodes { id } } }") for _ in range(8)))
     probed.database.hang()
 
     await probed.becomes(503, {"database": "busy", "redis": "ok"})
+
+
+async def test_a_database_that_is_read_only_says_so_and_its_refusals_are_counted_and_logged(probed: Probed) -> None:
+    async with _read_only(probed.database_url):
+        await probed.becomes(503, {"database": "read only", "redis": "ok"})
+        refused = await probed.system.place()
+
+    await probed.becomes(200, {"database": "ok", "redis": "ok"})
+    assert refused["__typename"] == "Unavailable"
+    assert "read" not in refused["message"]
+    assert await probed.system.metric('orders_refused_total{cause="read only"}') == 1
+    (line,) = await probed.logs("order_refused")
+    assert "sqlstate=25006" in line
+    assert "target_session_attrs=read-write" in (await probed.logs("not_ready", "read only"))[0]
+    assert (await probed.system.place())["__typename"] == "PlaceOrderSuccess"
+
+
+async def test_an_order_refused_for_want_of_a_database_is_counted_as_such(probed: Probed) -> None:
+    await probed.database.take_away()
+
+    refused = await probed.system.place()
+
+    assert refused["__typename"] == "Unavailable"
+    assert await probed.system.metric('orders_refused_total{cause="unreachable"}') == 1
 
 
 async def test_a_database_that_lost_its_tables_is_not_migrated(probed: Probed) -> None:
@@ -115,3 +148,16 @@ async def test_a_database_that_lost_its_tables_is_not_migrated(probed: Probed) -
         await connection.close()
 
     assert await probed.logs("not_ready", "python -m runtime migrate")
+
+
+@asynccontextmanager
+async def _read_only(url: str) -> AsyncIterator[None]:
+    """Make the database read only for every new session, and end the others."""
+    connection = await asyncpg.connect(url)
+    name = urlsplit(url).path.removeprefix("/")
+    try:
+        await connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on; {END_SESSIONS}')
+        yield
+    finally:
+        await connection.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only; {END_SESSIONS}')
+        await connection.close()

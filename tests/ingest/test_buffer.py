@@ -96,6 +96,18 @@ async def test_it_gathers_no_longer_than_it_may(busy: asyncio.Future[None]) -> N
         assert await buffer_of(1).take(items_max=500, within=SOON, busy=busy) == [1]
 
 
+async def test_what_does_not_fit_as_a_whole_is_refused_as_a_whole(busy: asyncio.Future[None]) -> None:
+    buffer: Buffer[int] = Buffer(items_max=3)
+    buffer.put([1, 2])
+
+    with pytest.raises(BufferFullError):
+        buffer.put([3, 4])
+    buffer.put([5])
+
+    busy.set_result(None)
+    assert await buffer.take(items_max=500, within=LONG, busy=busy) == [1, 2, 5]
+
+
 async def test_a_full_buffer_refuses_instead_of_waiting() -> None:
     buffer: Buffer[int] = Buffer(items_max=1)
     buffer.put([1])

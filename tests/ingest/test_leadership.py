@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from domain.model.errors import LeadershipLostError, UnavailableError
-from domain.ports.ingest_state import Fence
+from domain.ports.ingest_state import Fence, HeldLease
 from domain.ports.telemetry import Metric
 from ingest.leadership import Leadership, LeadershipPolicy
 from tests.ingest.running_consumer import fill, placed, report_of
@@ -36,10 +36,12 @@ class SometimesAway(MemoryStreamPositions):
             raise UnavailableError
         return await MemoryStreamPositions.renew(self, fence, lease=lease)
 
-    async def acquire(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
+    async def acquire(
+        self, venue: str, *, leader_id: UUID, lease: timedelta, ended: HeldLease | None = None
+    ) -> Fence | HeldLease:
         if self.is_away:
             raise UnavailableError
-        return await MemoryStreamPositions.acquire(self, venue, leader_id=leader_id, lease=lease)
+        return await MemoryStreamPositions.acquire(self, venue, leader_id=leader_id, lease=lease, ended=ended)
 
 
 @dataclass(slots=True)
@@ -64,8 +66,8 @@ class Ingest:
         finally:
             self.is_following = False
 
-    def start(self, *, renew_every: timedelta = OFTEN) -> None:
-        policy = LeadershipPolicy(lease=LEASE, renew_every=renew_every, ask_every=OFTEN)
+    def start(self, *, renew_every: timedelta = OFTEN, lease: timedelta = LEASE) -> None:
+        policy = LeadershipPolicy(lease=lease, renew_every=renew_every, ask_every=OFTEN)
         leadership = Leadership(
             lease=self.lease,
             venue=VENUE,
@@ -142,6 +144,22 @@ async def test_a_leader_that_renews_its_lease_keeps_it() -> None:
         assert (first.epochs, second.epochs) == ([1], [])
 
 
+async def test_a_leader_that_renews_seldom_and_in_time_keeps_its_lease_however_often_others_ask() -> None:
+    lease = SometimesAway(clock=_now)
+    first, second = Ingest(1, lease), Ingest(2, lease)
+    long = 4 * LEASE
+    first.start(renew_every=long / 3, lease=long)
+    await _soon(lambda: first.is_following, "the first leads")
+    second.start(lease=long)
+    try:
+        until = _now() + 2 * long
+        await _soon(lambda: _now() > until, "two leases are over")
+        assert (first.epochs, second.epochs) == ([1], [])
+    finally:
+        await first.stop()
+        await second.stop()
+
+
 async def test_a_leader_that_died_is_followed_when_its_lease_is_over() -> None:
     lease = SometimesAway(clock=_now)
     await lease.acquire(VENUE, leader_id=UUID(int=9), lease=LEASE)
@@ -154,11 +172,36 @@ async def test_a_leader_that_died_is_followed_when_its_lease_is_over() -> None:
         await successor.stop()
 
 
+async def test_a_leader_that_died_is_followed_although_the_databases_clock_was_put_back_by_a_day() -> None:
+    lease = SometimesAway(clock=_now)
+    await lease.acquire(VENUE, leader_id=UUID(int=9), lease=timedelta(days=1))
+    successor = Ingest(1, lease)
+    successor.start()
+    try:
+        await _soon(lambda: successor.is_following, "it leads")
+        assert successor.epochs == [2]
+    finally:
+        await successor.stop()
+
+
+async def test_a_leader_that_lives_is_not_followed_while_the_databases_clock_is_put_back() -> None:
+    async with _two() as (first, second):
+        second.start()
+        await _soon(lambda: bool(second.telemetry.said("standing_by")), "the second stands by")
+
+        first.lease.clock = lambda: _now() - timedelta(hours=5)
+        until = _now() + 2 * LEASE
+        await _soon(lambda: _now() > until, "two leases are over")
+
+        assert (first.epochs, second.epochs) == ([1], [])
+
+
 async def test_an_old_leader_whose_write_is_refused_stands_by() -> None:
     async with _two() as (first, second):
         first.lease.rows[VENUE].lease_until = _now()
         first.lease.is_away = True  # It is paused, and renews nothing.
-        assert await MemoryStreamPositions.acquire(first.lease, VENUE, leader_id=UUID(int=2), lease=NEVER)
+        taken = await MemoryStreamPositions.acquire(first.lease, VENUE, leader_id=UUID(int=2), lease=NEVER)
+        assert isinstance(taken, Fence)
         first.fenced.set()
 
         await _soon(lambda: not first.is_following, "the first follows nothing any more")
@@ -196,7 +239,9 @@ async def test_while_the_database_is_away_the_stream_is_left_when_the_lease_must
 
 async def test_who_leads_no_more_sets_no_missed_fill_aside() -> None:
     desk = Desk()
-    desk.fence = await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
+    fence = await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
+    assert isinstance(fence, Fence)
+    desk.fence = fence
     order = await placed(desk)
     fills = [fill(number, quantity=50, cumulative=50 * number) for number in (1, 2)]
     desk.venue.fill_pages = [[report_of(order, each) for each in fills]]

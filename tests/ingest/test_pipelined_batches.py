@@ -7,6 +7,7 @@ from uuid import UUID
 
 from domain.model.errors import LeadershipLostError, UnavailableError
 from domain.model.order import Order, OrderStatus
+from domain.ports.ingest_state import Fence
 from domain.ports.telemetry import Metric
 from domain.ports.venue import UnreadableReport
 from domain.services.order_cache import OrderCache
@@ -130,7 +131,9 @@ async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None
 
 async def test_it_is_not_written_when_another_process_leads_by_then() -> None:
     desk = Desk(cache=OrderCache(orders_max=10))
-    desk.fence = await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
+    fence = await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
+    assert isinstance(fence, Fence)
+    desk.fence = fence
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes, published = len(desk.orders.writes), len(desk.publisher.changes)
 

@@ -11,6 +11,9 @@ from jobs.periodic import repeat
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.processes import eventually
 
+TURNS = 100
+"""Turns of the event loop: more than a step takes."""
+
 
 async def test_a_loop_survives_an_outage_of_the_database_and_logs_it_once() -> None:
     telemetry = RecordingTelemetry()
@@ -47,6 +50,24 @@ async def test_a_loop_survives_an_unexpected_error_and_logs_it() -> None:
     await asyncio.gather(running, return_exceptions=True)
 
     assert len(telemetry.said("loop_error")) == 1
+
+
+async def test_a_loop_pauses_after_an_unexpected_error() -> None:
+    telemetry = RecordingTelemetry()
+    steps: list[int] = []
+
+    async def step() -> bool:
+        steps.append(1)
+        raise ValueError("nobody thought of this")
+
+    running = asyncio.create_task(repeat(step, every=timedelta(hours=1), name="sweep", telemetry=telemetry))
+    await eventually(lambda: bool(steps), within_seconds=5, what="the step runs")
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert len(steps) == 1
 
 
 async def test_a_step_that_goes_on_failing_is_logged_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The queue over a real Valkey: what dead workers and wrong clocks left is forgotten, and nothing else is."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
@@ -11,7 +12,10 @@ from saq import Job, Status
 from saq.queue.redis import RedisQueue
 from saq.utils import now
 
-from jobs.queue import AHEAD_MAX, MILLISECONDS, PLACE_ORDERS, WakeUp, as_job, due_at, open_queue
+from jobs.queue import WakeUp, as_job, due_at, open_queue
+from jobs.stored_job import PLACE_ORDERS
+from jobs.wake_up_queue import AHEAD_MAX, MILLISECONDS
+from tests.support.fakes.telemetry import RecordingTelemetry
 
 TIMEOUT_SECONDS = 6
 DEAD_JOBS = 20
@@ -20,7 +24,7 @@ DEAD_JOBS = 20
 @pytest.fixture
 async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
     async with Redis.from_url(redis_url, socket_timeout=5.0) as redis:
-        yield open_queue(redis)
+        yield open_queue(redis, telemetry=RecordingTelemetry())
 
 
 async def _in_work(queue: RedisQueue, *, for_seconds: float, noted: bool = True) -> Job:
@@ -82,3 +86,17 @@ async def test_a_job_that_a_worker_with_a_wrong_clock_began_an_hour_ahead_is_for
     assert len(swept) == 1
     assert await queue.redis.keys("saq:job:*") == []
     assert await queue.count("active") == 0
+
+
+@pytest.mark.parametrize("milliseconds", [1, 300, 999, 1_000, 1_500])
+def test_a_job_is_due_in_whole_seconds_and_never_early(milliseconds: int) -> None:
+    within = timedelta(milliseconds=milliseconds)
+    before = time.time()
+
+    due = due_at(within)
+
+    assert before + within.total_seconds() <= due <= time.time() + within.total_seconds() + 1
+
+
+def test_a_job_that_is_due_now_does_not_wait_for_the_next_second() -> None:
+    assert due_at(timedelta(0)) == 0

@@ -10,6 +10,8 @@ from tests.support.examples import new_order
 from tests.support.memory_gateway import Desk
 
 OVERDUE = timedelta(seconds=2)
+TURNS = 100
+"""Turns of the event loop: more than a cancellation takes to reach every task."""
 
 
 def _sweeper(desk: Desk) -> Sweeper:
@@ -60,10 +62,13 @@ async def test_a_sweep_that_is_sending_when_the_process_stops_is_finished_first(
     sweeping = asyncio.create_task(_sweeper(desk).run())
     await is_sending.wait()
     sweeping.cancel()
-    await asyncio.sleep(0)
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+    was_cut_off = sweeping.done()
     may_answer.set()
     await asyncio.gather(sweeping, return_exceptions=True)
 
+    assert not was_cut_off
     assert sweeping.cancelled()
     assert desk.orders.rows[order.id].order.status is OrderStatus.PLACED
     assert desk.orders.rows[order.id].lease_until is None

@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
 from domain.ports.telemetry import Metric
-from jobs.queue import ORDERS_PER_JOB_MAX, PLACE_ORDERS, open_queue
+from jobs.queue import open_queue
+from jobs.stored_job import ORDERS_PER_JOB_MAX, PLACE_ORDERS
 from jobs.wake_ups import WAITING_ORDERS_MAX, SaqWakeUps
 from tests.support.fakes.telemetry import RecordingTelemetry
 
@@ -19,7 +20,7 @@ NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 @pytest.fixture
 async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
     async with Redis.from_url(redis_url, socket_timeout=5.0) as redis:
-        yield open_queue(redis)
+        yield open_queue(redis, telemetry=RecordingTelemetry())
 
 
 def _wake_ups(queue: RedisQueue, telemetry: RecordingTelemetry | None = None) -> SaqWakeUps:
@@ -78,7 +79,7 @@ async def test_a_wake_up_is_counted_and_dropped_while_redis_is_down() -> None:
     telemetry = RecordingTelemetry()
 
     async with Redis.from_url(NOBODY_LISTENS, socket_connect_timeout=0.2) as redis:
-        wake_ups = _wake_ups(open_queue(redis), telemetry)
+        wake_ups = _wake_ups(open_queue(redis, telemetry=telemetry), telemetry)
         wake_ups.placement_due(_ids(3))
         await wake_ups.flush()
 
@@ -90,7 +91,7 @@ async def test_an_outage_of_redis_is_said_once_and_the_next_one_again(queue: Red
     telemetry = RecordingTelemetry()
 
     async with Redis.from_url(NOBODY_LISTENS, socket_connect_timeout=0.2) as redis:
-        wake_ups = _wake_ups(open_queue(redis), telemetry)
+        wake_ups = _wake_ups(open_queue(redis, telemetry=telemetry), telemetry)
         for _ in range(3):
             wake_ups.placement_due(_ids(1))
             await wake_ups.flush()
@@ -98,7 +99,7 @@ async def test_an_outage_of_redis_is_said_once_and_the_next_one_again(queue: Red
         wake_ups._queue = queue  # noqa: SLF001 - as if Redis were back
         wake_ups.placement_due(_ids(1))
         await wake_ups.flush()
-        wake_ups._queue = open_queue(redis)  # noqa: SLF001 - and away again
+        wake_ups._queue = open_queue(redis, telemetry=telemetry)  # noqa: SLF001 - and away again
         wake_ups.placement_due(_ids(1))
         await wake_ups.flush()
 

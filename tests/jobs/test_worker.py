@@ -10,10 +10,12 @@ from redis.asyncio import Redis
 
 from domain.model.order import OrderStatus
 from domain.ports.telemetry import Metric
-from jobs.queue import WakeUpQueue, open_queue
+from jobs.queue import open_queue
+from jobs.wake_up_queue import WakeUpQueue
 from jobs.wake_ups import SaqWakeUps
 from jobs.worker import JobWorker
 from tests.support.examples import new_order
+from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.memory_gateway import Desk
 from tests.support.processes import eventually
 from tests.support.proxy import proxied
@@ -22,7 +24,7 @@ from tests.support.proxy import proxied
 @pytest.fixture
 async def queue(redis_url: str) -> AsyncIterator[WakeUpQueue]:
     async with Redis.from_url(redis_url, socket_timeout=10.0) as redis:
-        yield open_queue(redis)
+        yield open_queue(redis, telemetry=RecordingTelemetry())
 
 
 def _worker(queue: WakeUpQueue, desk: Desk) -> JobWorker:
@@ -110,7 +112,7 @@ async def test_redis_that_goes_away_under_a_job_is_told_and_leaves_no_error_unse
         proxied(redis_url) as (redis, through_proxy),
         Redis.from_url(through_proxy, socket_timeout=10.0) as client,
     ):
-        queue = open_queue(client)
+        queue = open_queue(client, telemetry=desk.telemetry)
         desk.venue.during_submit = redis.take_away
         running = asyncio.create_task(_worker(queue, desk).run())
 

@@ -29,11 +29,51 @@ def test_a_value_out_of_range_is_refused_by_the_name_of_its_setting(monkeypatch:
         load_settings()
 
 
+def test_a_pattern_of_accounts_that_is_no_regular_expression_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCOUNT_PATTERN", "desk-(")
+
+    with pytest.raises(SettingsError, match=r"ACCOUNT_PATTERN: .*'desk-\(' is not a regular expression"):
+        load_settings()
+
+
 def test_a_short_token_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN_SECRET", "short")
 
     with pytest.raises(SettingsError, match="TOKEN_SECRET must be 32 bytes or longer"):
         load_settings()
+
+
+def test_a_process_that_signs_or_verifies_is_told_how_to_make_a_key() -> None:
+    with pytest.raises(SettingsError, match=r"^BROADCAST_KEY is not set\. Make one with `openssl rand -hex 32`[^\n]*$"):
+        load_settings().require("broadcast_key")
+
+
+@pytest.mark.parametrize("value", ["short", "k" * 31, f"{'k' * 32},", f"{'k' * 32},short", ",".join(["k" * 32] * 3)])
+def test_broadcast_keys_that_are_short_or_too_many_are_refused_without_showing_them(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("BROADCAST_KEY", value)
+
+    with pytest.raises(SettingsError, match=r"BROADCAST_KEY: .*(openssl rand -hex 32|at most two)") as refused:
+        load_settings()
+
+    assert value not in str(refused.value)
+
+
+def test_two_broadcast_keys_are_both_secrets_and_the_first_one_signs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = "1" * 32, "2" * 32
+    monkeypatch.setenv("BROADCAST_KEY", f"{first}, {second}")
+    settings = load_settings()
+
+    assert settings.broadcast_keys == (first, second)
+    assert {first, second} <= set(settings.secrets())
+    show()
+    shown = capsys.readouterr().out
+    assert "BROADCAST_KEY" in shown
+    assert first not in shown
+    assert second not in shown
 
 
 @pytest.mark.parametrize(
@@ -275,6 +315,7 @@ def test_every_limit_and_time_out_ends_with_its_unit() -> None:
         "_directives",
         "_repeats",
         "_orders",
+        "_changes",
         "_objects",
         "_documents",
         "_errors",
@@ -282,7 +323,7 @@ def test_every_limit_and_time_out_ends_with_its_unit() -> None:
         "_failures",
         "_percent",
     )
-    unitless = {"port", "metrics_port", "exchange_port", "worker_jobs_at_once"}
+    unitless = {"port", "metrics_port", "exchange_port", "worker_jobs_at_once", "database_statement_cache"}
     numbers = {name for name, field in Settings.model_fields.items() if type(field.default) in {int, float}}
 
     without_unit = {name for name in numbers - unitless if not name.endswith(units)}

@@ -33,14 +33,14 @@ class Asked:
         """Wait until /readyz answers so."""
 
         async def is_so() -> bool:
-            async with self.api.session.get(self.api.url.replace("/graphql", "/readyz")) as response:
+            async with self.api.session.get(f"{self.api.probes_url}/readyz") as response:
                 return (response.status, (await response.json())["checks"]["token_keys"]) == (status, state)
 
         await eventually(is_so, within_seconds=WITHIN_SECONDS, what=f"/readyz answers {status} {state}")
 
     async def metric(self, name: str) -> float:
         """Return the value of a series."""
-        async with self.api.session.get(self.api.url.replace("/graphql", "/metrics")) as response:
+        async with self.api.session.get(f"{self.api.probes_url}/metrics") as response:
             lines = (await response.text()).splitlines()
         return float(next(line.split()[1] for line in lines if line.startswith(f"fillwire_{name} ")))
 

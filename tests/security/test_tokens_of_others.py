@@ -6,6 +6,7 @@ import pytest
 
 from runtime.settings import Settings, load_settings
 from tests.support.processes import running
+from tests.support.system import BROADCAST_KEY
 
 SECRET = "s" * 32
 ISSUER = "https://issuer.example"
@@ -83,7 +84,7 @@ async def test_an_api_does_not_start_where_tokens_for_others_would_be_accepted(
     settings: Mapping[str, str], sentence: str
 ) -> None:
     servers = {"DATABASE_URL": "postgresql://127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9/0"}
-    environment = {**servers, "LOG_FORMAT": "plain", **settings}
+    environment = {**servers, "BROADCAST_KEY": BROADCAST_KEY, "LOG_FORMAT": "plain", **settings}
     async with running(["-m", "runtime", "api"], environment=environment) as process:
         assert await process.ends(within_seconds=20) == 2
 

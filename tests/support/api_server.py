@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection
 
 from graph.app import create_graphql_routes
-from graph.auth.tokens import HmacTokens
+from graph.auth.tokens import ExpectedClaims, HmacTokens
+from graph.websocket.open_sockets import OpenSockets
 from runtime.server.http_connections import HttpLimits
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import WebSocketLimits
@@ -153,11 +154,14 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def serving(world: World, *, limits: WebSocketLimits | None = None) -> AsyncIterator[int]:
+async def serving(
+    world: World, *, limits: WebSocketLimits | None = None, sockets: OpenSockets | None = None
+) -> AsyncIterator[int]:
     """Serve the API as its process does, until the block ends; gives the port."""
     services = world.services()
     settings = replace(services.settings, compiled_operations=COMPILED_OPERATIONS)
-    routes = create_graphql_routes(replace(services, settings=settings), tokens=HmacTokens(secret=SECRET))
+    tokens = HmacTokens(secret=SECRET, expected=ExpectedClaims(account_claim=world.account_claim))
+    routes = create_graphql_routes(replace(services, settings=settings), tokens=tokens, sockets=sockets)
     app = Starlette(routes=routes)
     port = free_port()
     task = asyncio.create_task(
@@ -179,8 +183,10 @@ async def serving(world: World, *, limits: WebSocketLimits | None = None) -> Asy
 
 
 @asynccontextmanager
-async def running_api(world: World | None = None, *, limits: WebSocketLimits | None = None) -> AsyncIterator[Api]:
+async def running_api(
+    world: World | None = None, *, limits: WebSocketLimits | None = None, sockets: OpenSockets | None = None
+) -> AsyncIterator[Api]:
     """The API, running until the block ends."""
     behind = world or World()
-    async with serving(behind, limits=limits) as port, aiohttp.ClientSession() as http:
+    async with serving(behind, limits=limits, sockets=sockets) as port, aiohttp.ClientSession() as http:
         yield Api(world=behind, port=port, http=http)

@@ -4,16 +4,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from domain.model.accounts import AccountRule
 from domain.model.changes import Change, ChangeKind
 from domain.model.reports import Report
 from domain.ports.order_store import OrderWrite
+from domain.services.account_check import AccountCheck
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from domain.services.recording import Recording
+from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from graph.context import Services
 from graph.settings import GraphSettings
 from tests.support.api_instruments import APPLE, HALTED, SAP
+from tests.support.fakes.account_reader import MemoryAccountReader
+from tests.support.fakes.audit import MemoryAccountSeals
 from tests.support.fakes.clock import CountingIds, SettableClock
 from tests.support.fakes.installation import FixedInstallation
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
@@ -22,6 +27,7 @@ from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.support.fakes.telemetry import RecordingTelemetry
+from tests.support.fakes.token_revocations import MemoryTokenRevocations
 from tests.support.fakes.trading_control import MemoryInstrumentPrices
 
 START = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -34,16 +40,21 @@ class World:
     """Orders, instruments and the stories that work with them. The clock moves a millisecond with each look."""
 
     settings: GraphSettings = field(default_factory=GraphSettings)
+    account_rule: AccountRule = field(default_factory=AccountRule)
+    account_claim: str = "sub"
     clock: SettableClock = field(default_factory=lambda: SettableClock(START, step=timedelta(milliseconds=1)))
     new_id: CountingIds = field(default_factory=lambda: CountingIds(FIRST_ID))
     catalog: MemoryInstrumentCatalog = field(default_factory=lambda: MemoryInstrumentCatalog(dict(INSTRUMENTS)))
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
     prices: MemoryInstrumentPrices = field(default_factory=MemoryInstrumentPrices)
+    revocations: MemoryTokenRevocations = field(default_factory=MemoryTokenRevocations)
     orders: MemoryOrderStore = field(init=False)
+    seals: MemoryAccountSeals = field(init=False)
     feed: MemoryLiveFeed = field(init=False)
 
     def __post_init__(self) -> None:
         self.orders = MemoryOrderStore(self.clock)
+        self.seals = MemoryAccountSeals(self.clock, self.orders.changes)
         self.feed = MemoryLiveFeed(self.orders)
 
     def clear(self) -> None:
@@ -55,8 +66,12 @@ class World:
         self.orders.book.stored.clear()
         self.orders.book.cached.clear()
         self.orders.halts.halts.clear()
+        self.orders.actions.actions.clear()
+        self.seals.sealed.clear()
         self.prices.prices.clear()
         self.feed.kept_after = 0
+        self.revocations.stored.clear()
+        self.revocations.is_away = False
         self.catalog.instruments = dict(INSTRUMENTS)
         self.catalog.batches.clear()
         self.telemetry.clear()
@@ -75,12 +90,15 @@ class World:
     def services(self) -> Services:
         """The services as the runtime would build them."""
         reader, recording = MemoryOrderReader(self.orders), self._recording()
+        accounts = MemoryAccountReader(self.orders)
+        account_check = AccountCheck(rule=self.account_rule, reader=accounts)
         return Services(
             placement=Placement(
                 orders=self.orders,
                 reader=reader,
                 catalog=self.catalog,
                 limit_book=self.orders.book,
+                accounts=account_check,
                 prices=self.prices,
                 installation=FixedInstallation(),
                 publisher=recording.publisher,
@@ -95,11 +113,23 @@ class World:
             control=TradingControl(
                 halts=self.orders.halts,
                 book=self.orders.book,
+                prices=self.prices,
+                accounts=account_check,
                 telemetry=self.telemetry,
                 clock=self.clock,
                 new_id=self.new_id,
             ),
+            actions=self.orders.actions,
+            seals=self.seals,
+            revocation=TokenRevocation(
+                store=self.revocations,
+                telemetry=self.telemetry,
+                clock=self.clock,
+                new_id=self.new_id,
+                lifetime_max=timedelta(days=1),
+            ),
             reader=reader,
+            accounts=accounts,
             catalog=self.catalog,
             feed=self.feed,
             telemetry=self.telemetry,

@@ -11,7 +11,8 @@ from typing import Any
 import aiohttp
 
 from tests.support.processes import RunningProcess, running
-from tests.support.system import APPLE, TOKEN_SECRET, token
+from tests.support.system import APPLE, BROADCAST_KEY, TOKEN_SECRET, token
+from tools.devstack.database_roles import role_url
 from tools.devstack.ports import free_port
 
 INSTRUMENTS = ("isin", "symbol", "name", "currency", "tick_size", "lot_size", "tradable")
@@ -24,6 +25,7 @@ class AuditedApi:
     """A running API, and a client of it."""
 
     url: str
+    probes_url: str
     session: aiohttp.ClientSession
     process: RunningProcess
 
@@ -47,21 +49,25 @@ async def running_api(
     *, database_url: str, redis_url: str, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[AuditedApi]:
     """An API with these settings beside those of production, until the block ends."""
-    port = free_port()
+    port, probe_port = free_port(), free_port()
     environment = {
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": role_url(database_url, "api"),
         "REDIS_URL": redis_url,
         "TOKEN_SECRET": TOKEN_SECRET,
+        "BROADCAST_KEY": BROADCAST_KEY,
         "LOG_FORMAT": "json",
         "PORT": str(port),
+        "METRICS_PORT": str(probe_port),
         **(settings or {}),
     }
-    ready_url = f"http://127.0.0.1:{port}/healthz"
+    probes_url = f"http://127.0.0.1:{probe_port}"
     async with (
-        running(["-m", "runtime", "api"], environment=environment, ready_url=ready_url) as process,
+        running(["-m", "runtime", "api"], environment=environment, ready_url=f"{probes_url}/healthz") as process,
         aiohttp.ClientSession() as session,
     ):
-        yield AuditedApi(url=f"http://127.0.0.1:{port}/graphql", session=session, process=process)
+        yield AuditedApi(
+            url=f"http://127.0.0.1:{port}/graphql", probes_url=probes_url, session=session, process=process
+        )
 
 
 async def import_instruments(folder: Path, *, database_url: str) -> None:
@@ -70,5 +76,6 @@ async def import_instruments(folder: Path, *, database_url: str) -> None:
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([INSTRUMENTS, (APPLE, "AAPL", "Apple Inc.", "USD", "0.01", "1", "true")])
     arguments = ["-m", "runtime", "instruments", "import", str(path)]
-    async with running(arguments, environment={"DATABASE_URL": database_url}) as importing:
+    environment = {"DATABASE_URL": role_url(database_url, "instruments")}
+    async with running(arguments, environment=environment) as importing:
         assert await importing.ends(within_seconds=20) == 0, importing.output

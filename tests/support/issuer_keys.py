@@ -52,7 +52,7 @@ async def followed(keys: IssuerKeys) -> AsyncIterator[None]:
 def accepts(keys: IssuerKeys, token: str) -> bool:
     """Return whether the token is valid."""
     try:
-        return keys.verify(token).account_id == "demo"
+        return keys.verify(token).subject == "demo"
     except InvalidTokenError:
         return False
 

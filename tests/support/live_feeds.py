@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from broadcast.envelope import MessageSigner
 from broadcast.feed import HubFeed
 from broadcast.hub import ChangeHub, open_hub
 from broadcast.settings import HubSettings
@@ -14,6 +15,7 @@ from domain.ports.notifications import Checkpoint, Reset, UpToDate
 from domain.ports.readers import ChangeLog
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.processes import eventually
+from tests.support.signed_messages import SIGNER
 
 DEADLINE_SECONDS = 15.0
 NO_REDIS = "redis://127.0.0.1:1/0"
@@ -27,6 +29,7 @@ QUICK = HubSettings(
     reconnect_delay_max_seconds=0.1,
     linger_seconds=0.2,
     settle_seconds=0.002,
+    unproved_pause_seconds=0.05,
     read_retry_delay_seconds=0.005,
     read_retry_delay_max_seconds=0.02,
     comparison_seconds=0.1,
@@ -51,12 +54,13 @@ class Listening:
 async def a_feed(
     log: ChangeLog,
     *,
+    signer: MessageSigner = SIGNER,
     settings: HubSettings = QUICK,
     redis_url: str = NO_REDIS,
     completion_wait_seconds: float = DEADLINE_SECONDS,
 ) -> AsyncIterator[Listening]:
     telemetry = RecordingTelemetry()
-    async with open_hub(redis_url, log=log, settings=settings, telemetry=telemetry) as hub:
+    async with open_hub(redis_url, log=log, signer=signer, settings=settings, telemetry=telemetry) as hub:
         feed = HubFeed(hub=hub, log=log, telemetry=telemetry, completion_wait_seconds=completion_wait_seconds)
         yield Listening(hub=hub, feed=feed, telemetry=telemetry)
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
+from domain.model.accounts import AccountRule
 from domain.model.order import Order
 from domain.model.reports import Report
 from domain.ports.ingest_state import Fence
 from domain.ports.venue import Venue
+from domain.services.account_check import AccountCheck
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder, FinishedAttempt
 from domain.services.batcher import Batcher
@@ -29,6 +31,7 @@ from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recorded, Recording
 from domain.services.submission import Submission
 from tests.support.examples import ISIN, ORDER_ID, an_instrument, an_order, name_of
+from tests.support.fakes.account_reader import MemoryAccountReader
 from tests.support.fakes.clock import CountingIds, SettableClock
 from tests.support.fakes.dead_letters import MemoryDeadLetters
 from tests.support.fakes.installation import FixedInstallation
@@ -103,12 +106,17 @@ class Desk:
         )
 
     @property
+    def account_check(self) -> AccountCheck:
+        return AccountCheck(rule=AccountRule(), reader=MemoryAccountReader(self.orders))
+
+    @property
     def placement(self) -> Placement:
         return Placement(
             orders=self.orders,
             reader=MemoryOrderReader(self.orders),
             catalog=self.catalog,
             limit_book=self.orders.book,
+            accounts=self.account_check,
             prices=self.prices,
             installation=FixedInstallation(),
             publisher=self.publisher,

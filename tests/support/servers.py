@@ -11,7 +11,8 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,6 +21,7 @@ import asyncpg
 from tests.support.processes import eventually
 from tools.devstack.folder import prepare_folder
 from tools.devstack.postgres import prepare_postgres
+from tools.devstack.probes import valkey_answers
 from tools.devstack.program import Program
 from tools.devstack.supervisor import supervision
 from tools.devstack.valkey import prepare_valkey
@@ -106,6 +108,22 @@ def running_valkey(folder: Path) -> Iterator[TestServer]:
     async def prepare() -> Prepared:
         server = prepare_valkey(folder)
         return server.program, server.url
+
+    prepare_folder(folder)
+    with _running(prepare) as server:
+        yield server
+
+
+@contextmanager
+def running_valkey_with_users(folder: Path, *, users: Path, probe: str) -> Iterator[TestServer]:
+    """A Valkey with the users of an ACL file; `probe` are the name and the password of one who may PING."""
+
+    async def prepare() -> Prepared:
+        server = prepare_valkey(folder)
+        url = urlsplit(server.url)
+        ready = partial(valkey_answers, port=url.port or 0, password=probe)
+        program = replace(server.program, command=[*server.program.command, "--aclfile", str(users)], ready=ready)
+        return program, urlunsplit(url._replace(netloc=f"{url.hostname}:{url.port}"))
 
     prepare_folder(folder)
     with _running(prepare) as server:

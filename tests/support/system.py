@@ -16,9 +16,11 @@ import jwt
 from exchange.simulator.keys import VenueKeys
 from tests.flow.socket import GraphQLSocket, open_socket
 from tests.support.processes import RunningProcess, eventually, running
+from tools.devstack.database_roles import role_url
 from tools.devstack.ports import free_port
 
 TOKEN_SECRET = secrets.token_hex(32)
+BROADCAST_KEY = secrets.token_hex(32)
 ALL_SCOPES = "orders:read orders:place orders:cancel"
 TOKEN_SECONDS = 3600
 APPLE = "US0378331005"
@@ -64,7 +66,10 @@ class System:
     session: aiohttp.ClientSession
     stack: AsyncExitStack
     ports: dict[str, int]
+    probe_ports: dict[str, int]
     processes: dict[str, RunningProcess] = field(default_factory=dict)
+    own_settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What the processes of one kind (api, worker, ingest) get instead of the settings of all."""
     _stacks: dict[str, AsyncExitStack] = field(default_factory=dict)
 
     async def start(self, *heads: str) -> None:
@@ -92,6 +97,10 @@ class System:
     @property
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['api']}"
+
+    def probes_url(self, head: str) -> str:
+        """Where a process tells its health and its metrics."""
+        return f"http://127.0.0.1:{self.probe_ports[head]}"
 
     @property
     def exchange_url(self) -> str:
@@ -174,7 +183,8 @@ class System:
 
     async def sync_instruments(self) -> None:
         """Bring in what the exchange trades, as an operator does."""
-        async with running(["-m", "runtime", "instruments", "sync"], environment=self.environment) as sync:
+        arguments = ["-m", "runtime", "instruments", "sync"]
+        async with running(arguments, environment=self.environment_of("instruments")) as sync:
             assert await sync.ends(within_seconds=20) == 0, sync.output
 
     async def calm_exchange(self) -> None:
@@ -208,19 +218,25 @@ class System:
 
     async def metric(self, name: str, *, head: str = "api") -> float:
         """The sum of a series over its labels."""
-        async with self.session.get(f"http://127.0.0.1:{self.ports[head]}/metrics") as response:
+        async with self.session.get(f"{self.probes_url(head)}/metrics") as response:
             lines = (await response.text()).splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"fillwire_{name}"))
 
+    def environment_of(self, head: str) -> dict[str, str]:
+        """What a process or a command of that name gets: it logs in to PostgreSQL as its own role."""
+        own = self.own_settings.get(head.partition("-")[0], {})
+        return {**self.environment, "DATABASE_URL": role_url(self.environment["DATABASE_URL"], head), **own}
+
     async def _start(self, head: str) -> None:
-        port = self.ports[head]
-        own = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(head.partition("-")[0], "METRICS_PORT")
+        kind = head.partition("-")[0]
+        serving = {"exchange": "EXCHANGE_PORT", "api": "PORT"}.get(kind)
+        own = {serving: str(self.ports[head])} if serving else {}
         stack = AsyncExitStack()
         self.processes[head] = await stack.enter_async_context(
             running(
-                ["-m", "runtime", head.partition("-")[0]],
-                environment={**self.environment, own: str(port)},
-                ready_url=f"http://127.0.0.1:{port}/healthz",
+                ["-m", "runtime", kind],
+                environment={"METRICS_PORT": str(self.probe_ports[head]), **self.environment_of(head), **own},
+                ready_url=f"{self.probes_url(head)}/healthz",
             )
         )
         self._stacks[head] = stack
@@ -231,9 +247,12 @@ class System:
 async def open_system(
     *, database_url: str, redis_url: str, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[System]:
-    """A system over a database with instruments, nothing running yet but the exchange, which takes orders at once and
-    fills by hand."""
-    ports = {head: free_port() for head in ("exchange", "api", "api-2", "worker", "worker-2", "ingest", "ingest-2")}
+    """A system over a superuser's database with instruments. Nothing runs yet but the exchange, which takes orders at
+    once and fills by hand."""
+    ports = {head: free_port() for head in ("exchange", "api", "api-2")}
+    probing = ("api", "api-2", "worker", "worker-2", "ingest", "ingest-2")
+    # The exchange tells its health where it serves.
+    probe_ports = {"exchange": ports["exchange"], **{head: free_port() for head in probing}}
     exchange = f"127.0.0.1:{ports['exchange']}"
     environment = {
         "DATABASE_URL": database_url,
@@ -241,12 +260,15 @@ async def open_system(
         "EXCHANGE_URL": f"http://{exchange}",
         "EXCHANGE_STREAM_URL": f"ws://{exchange}/stream",
         "TOKEN_SECRET": TOKEN_SECRET,
+        "BROADCAST_KEY": BROADCAST_KEY,
         "LOG_FORMAT": "plain",
+        # A test must see what has just been counted.
+        "METRICS_RENDERED_EVERY_SECONDS": "0.001",
         **(settings or {}),
     }
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        system = System(environment=environment, session=session, stack=stack, ports=ports)
+        system = System(environment=environment, session=session, stack=stack, ports=ports, probe_ports=probe_ports)
         await system.start("exchange")
         await system.calm_exchange()
         yield system

@@ -15,7 +15,8 @@ class Answer(BaseHTTPRequestHandler):
 
 process = sys.argv[1]
 print(json.dumps({"process": sys.argv[1:], "environment": dict(os.environ)}), flush=True)
-port = {"api": "PORT", "exchange": "EXCHANGE_PORT", "worker": "METRICS_PORT", "ingest": "METRICS_PORT"}.get(process)
+probed = dict.fromkeys(("api", "worker", "ingest"), "METRICS_PORT")
+port = {"exchange": "EXCHANGE_PORT", **probed}.get(process)
 if port:
     HTTPServer(("127.0.0.1", int(os.environ[port])), Answer).serve_forever()
 """

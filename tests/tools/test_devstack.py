@@ -15,14 +15,8 @@ from tools.devstack.ports import free_port
 from tools.devstack.stack import up
 
 SETTINGS_OF_A_USER = (
-    "DATABASE_URL",
-    "REDIS_URL",
-    "EXCHANGE_URL",
-    "TOKEN_SECRET",
-    "TOKEN_JWKS_URL",
-    "TOKEN_JWKS_FILE",
-    "TOKEN_AUDIENCE",
-    "TOKEN_ISSUER",
+    *("DATABASE_URL", "REDIS_URL", "BROADCAST_KEY", "EXCHANGE_URL"),
+    *("TOKEN_SECRET", "TOKEN_JWKS_URL", "TOKEN_JWKS_FILE", "TOKEN_AUDIENCE", "TOKEN_ISSUER"),
 )
 
 
@@ -88,9 +82,17 @@ async def test_up_starts_all_in_order_tells_where_and_stops_all_in_order(
     starts = screen.starts()
     assert list(starts)[:2] == ["exchange", "migrate"]
     assert set(starts) == {"exchange", "migrate", "instruments", "api", "api-2", "worker", "worker-2", "ingest"}
-    assert starts["api"]["DATABASE_URL"].startswith("postgresql://fillwire:")
+    assert starts["api"]["DATABASE_URL"].startswith("postgresql://fillwire_api:")
+    assert starts["worker"]["DATABASE_URL"].startswith("postgresql://fillwire_worker:")
+    assert starts["instruments"]["DATABASE_URL"].startswith("postgresql://fillwire_operator:")
+    assert starts["migrate"]["MIGRATE_DATABASE_URL"].startswith("postgresql://fillwire:")
+    assert not [name for name, own in starts.items() if name != "migrate" and "MIGRATE_DATABASE_URL" in own]
     assert starts["api"]["REDIS_URL"].startswith("redis://:")
     assert starts["api"]["LOCAL_TOKEN_FILE"] == str(tmp_path / "local" / "token")
+    key = (tmp_path / "local" / "broadcast-key").read_text().strip()
+    assert len(key) >= 32
+    assert {starts[name]["BROADCAST_KEY"] for name in ("api", "api-2", "worker", "worker-2", "ingest")} == {key}
+    assert (tmp_path / "local" / "broadcast-key").stat().st_mode & 0o777 == 0o600
     assert starts["api-2"]["PORT"] == str(port + 10)
     assert f"http://127.0.0.1:{port}/graphql (GraphiQL)" in screen.text
     assert str(tmp_path / "local" / "token") in screen.text
@@ -109,6 +111,7 @@ async def test_a_users_own_venue_servers_and_keys_are_used_and_none_started(
     given = {
         "DATABASE_URL": "postgresql://somebody:secret@db.example:5432/orders",
         "REDIS_URL": "redis://redis.example:6379/0",
+        "BROADCAST_KEY": "k" * 32,
         "EXCHANGE_URL": "https://venue.example",
         "TOKEN_ISSUER": "https://issuer.example",
         "TOKEN_AUDIENCE": "fillwire",

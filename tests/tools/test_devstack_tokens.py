@@ -9,10 +9,11 @@ from pathlib import Path
 import jwt
 import pytest
 
+from graph.auth.tokens import ExpectedClaims, HmacTokens
 from tests.support.processes import running
 from tools.devstack.errors import LocalStackError
 from tools.devstack.folder import LOCK_NAME, delete_folder, exclusive_use, prepare_folder
-from tools.devstack.tokens import ALGORITHM, SECRET_NAME, mint, signing_secret, write_demo_token
+from tools.devstack.tokens import ALGORITHM, SECRET_NAME, checked_accounts, mint, signing_secret, write_demo_token
 
 
 @pytest.fixture
@@ -30,13 +31,35 @@ def mode(path: Path) -> int:
 def test_a_token_names_its_account_its_scopes_and_its_end() -> None:
     began = int(time.time())
 
-    token = mint(secret="s" * 64, account="desk-1", scopes=["orders:read", "operator"], ttl_seconds=60)
+    token = mint(secret="s" * 64, accounts=["desk-1"], scopes=["orders:read", "operator"], ttl_seconds=60)
 
     claims = jwt.decode(token, "s" * 64, algorithms=[ALGORITHM])
     assert claims["sub"] == "desk-1"
     assert claims["scope"] == "orders:read operator"
     assert claims["exp"] - claims["iat"] == 60
     assert began <= claims["iat"] <= time.time()
+
+
+def test_a_token_of_several_accounts_names_them_in_the_claim_of_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_ACCOUNT_CLAIM", "accounts")
+
+    token = mint(secret="s" * 64, accounts=checked_accounts(["desk-1", "desk 2"]), scopes=["orders:read"])
+
+    bearer = HmacTokens(secret="s" * 64, expected=ExpectedClaims(account_claim="accounts")).verify(token)
+    assert (bearer.subject, bearer.account_ids) == ("desk-1", ("desk-1", "desk 2"))
+
+
+def test_a_token_is_made_for_no_account_that_could_not_trade(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TOKEN_ACCOUNT_CLAIM", raising=False)
+
+    for accounts in (["desk "], [""], ["d\u00e9sk"], ["one", "two"]):
+        with pytest.raises(LocalStackError):
+            checked_accounts(accounts)
+
+    monkeypatch.setenv("ACCOUNT_PATTERN", "desk-[0-9]+")
+    with pytest.raises(LocalStackError, match="ACCOUNT_PATTERN"):
+        checked_accounts(["demo"])
+    assert checked_accounts(["desk-7"]) == ["desk-7"]
 
 
 def test_the_kept_token_is_the_demo_accounts_and_only_its_owner_can_read_it(folder: Path) -> None:

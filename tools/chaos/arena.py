@@ -22,13 +22,14 @@ from typing import IO, Any
 import aiohttp
 import orjson
 
-from db.migrate import upgrade
 from exchange.simulator.keys import VenueKeys
+from tests.support.migrated import migrate
 from tests.support.processes import INHERITED, ROOT
 from tools.chaos.arena_settings import SETTINGS, SETTINGS_WITHOUT_ID_CHECK
 from tools.chaos.audit import AUDIT
 from tools.chaos.ledger import execute
 from tools.chaos.schedule import APIS, PROCESSES, WORKERS
+from tools.devstack.database_roles import role_url
 from tools.devstack.folder import prepare_folder
 from tools.devstack.ports import free_port
 from tools.devstack.postgres import prepare_postgres
@@ -54,10 +55,12 @@ class Arena:
     supervisor: Supervisor
     session: aiohttp.ClientSession
     ports: dict[str, int]
+    probe_ports: dict[str, int]
     environments: dict[str, dict[str, str]]
     database_url: str
     redis_url: str
     token_secret: str
+    broadcast_key: str
     deaths: Counter[str]
     valkey_data: Path
     journal_file: Path
@@ -79,7 +82,11 @@ class Arena:
 
     def ready_url(self, name: str) -> str:
         """What answers when the process serves."""
-        return f"http://127.0.0.1:{self.ports[name]}/healthz"
+        return f"{self.probes_url(name)}/healthz"
+
+    def probes_url(self, name: str) -> str:
+        """Where the process tells its health and its metrics."""
+        return f"http://127.0.0.1:{self.probe_ports[name]}"
 
     async def is_ready(self, name: str) -> bool:
         """Whether the process serves."""
@@ -129,7 +136,7 @@ class Arena:
     async def metrics(self, name: str) -> dict[str, float]:
         """The series of a process, summed over their labels."""
         totals: Counter[str] = Counter()
-        async with self.session.get(f"http://127.0.0.1:{self.ports[name]}/metrics") as response:
+        async with self.session.get(f"{self.probes_url(name)}/metrics") as response:
             for line in (await response.text()).splitlines():
                 if not line.startswith("#"):
                     series, value = line.rsplit(" ", 1)
@@ -152,14 +159,18 @@ async def open_arena(folder: Path, *, worker: Sequence[str], has_id_check: bool,
     async with supervision(write) as supervisor, aiohttp.ClientSession() as session:
         postgres = await prepare_postgres(folder, report=lambda _: None, stop_rank=SERVERS_RANK)
         valkey = prepare_valkey(folder, stop_rank=SERVERS_RANK)
+        ports = {name: free_port() for name in ("exchange", *APIS)}
         arena = Arena(
             supervisor=supervisor,
             session=session,
-            ports={name: free_port() for name in ("exchange", *PROCESSES)},
+            ports=ports,
+            # The exchange tells its health where it serves.
+            probe_ports={"exchange": ports["exchange"], **{name: free_port() for name in PROCESSES}},
             environments={},
             database_url=postgres.url,
             redis_url=valkey.url,
             token_secret=secrets.token_hex(32),
+            broadcast_key=secrets.token_hex(32),
             deaths=deaths,
             valkey_data=valkey.program.directory,
             journal_file=folder / "exchange-journal.jsonl",
@@ -170,7 +181,7 @@ async def open_arena(folder: Path, *, worker: Sequence[str], has_id_check: bool,
         await asyncio.gather(
             supervisor.start(_lasting(_emptied(valkey.program, arena), end=signal.SIGKILL)),
             supervisor.start(_process(arena, "exchange", ["-m", "runtime", "exchange"], rank=EXCHANGE_RANK)),
-            asyncio.to_thread(upgrade, postgres.url),
+            asyncio.to_thread(migrate, postgres.url),
         )
         await execute(postgres.url, AUDIT)
         await asyncio.gather(supervisor.run(_instruments(arena)), *_started_processes(arena, worker=worker))
@@ -227,17 +238,19 @@ def _instruments(arena: Arena) -> Program:
 
 def _environment(arena: Arena, name: str) -> dict[str, str]:
     exchange = f"127.0.0.1:{arena.ports['exchange']}"
-    port = {"api": "PORT", "exchange": "EXCHANGE_PORT"}.get(name.partition("-")[0], "METRICS_PORT")
+    own = {"api": "PORT", "exchange": "EXCHANGE_PORT"}.get(name.partition("-")[0])
     return {
         **{known: os.environ[known] for known in INHERITED if known in os.environ},
         **SETTINGS,
         **({} if arena.has_id_check else SETTINGS_WITHOUT_ID_CHECK),
         "PYTHONUNBUFFERED": "1",
-        "DATABASE_URL": arena.database_url,
+        "DATABASE_URL": role_url(arena.database_url, name),
         "REDIS_URL": arena.redis_url,
         "EXCHANGE_URL": f"http://{exchange}",
         "EXCHANGE_STREAM_URL": f"ws://{exchange}/stream",
         "EXCHANGE_JOURNAL_FILE": str(arena.journal_file),
         "TOKEN_SECRET": arena.token_secret,
-        port: str(arena.ports.get(name, 0)),
+        "BROADCAST_KEY": arena.broadcast_key,
+        **({"METRICS_PORT": str(arena.probe_ports[name])} if name in PROCESSES else {}),
+        **({own: str(arena.ports[name])} if own else {}),
     }

@@ -7,12 +7,13 @@ two terms of leadership, or two attempts at one order, of the same life of the s
 # Placing: only rows that a claim or an attempt's end changes. Evidence is what the exchange, or a cancel, has shown.
 # Leadership: every write to the stream's position. Batches: each statement of an ingest that writes changes, with the
 # epoch that held at its commit: the function asks under a snapshot of its own, after whatever the statement waited for.
+# The functions have their owner's rights: the processes' roles see none of these tables.
 AUDIT = """
 CREATE TABLE chaos_placing (
     order_id uuid, attempt_before int, attempt int, lease_left_seconds float8, is_leased bool,
     attempts_changed bool, maybe_sent_changed bool, was_over bool, has_evidence bool, writer text
 );
-CREATE FUNCTION chaos_note_placing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION chaos_note_placing() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
     INSERT INTO chaos_placing VALUES (
         NEW.id, OLD.attempt, NEW.attempt, extract(epoch FROM OLD.lease_until - now()), NEW.lease_until IS NOT NULL,
         OLD.attempts IS DISTINCT FROM NEW.attempts, OLD.maybe_sent_at IS DISTINCT FROM NEW.maybe_sent_at,
@@ -27,7 +28,7 @@ CREATE TRIGGER chaos_placing AFTER UPDATE ON orders FOR EACH ROW WHEN (
 ) EXECUTE FUNCTION chaos_note_placing();
 
 CREATE TABLE chaos_leaders (epoch_before bigint, epoch bigint, moment_before float8, moment float8, writer text);
-CREATE FUNCTION chaos_note_leader() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION chaos_note_leader() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
     INSERT INTO chaos_leaders VALUES (
         CASE WHEN TG_OP = 'UPDATE' THEN OLD.epoch ELSE 0 END, NEW.epoch,
         CASE WHEN TG_OP = 'UPDATE' THEN extract(epoch FROM OLD.moment) END, extract(epoch FROM NEW.moment),
@@ -39,7 +40,7 @@ CREATE TRIGGER chaos_leaders AFTER INSERT OR UPDATE ON stream_positions
     FOR EACH ROW EXECUTE FUNCTION chaos_note_leader();
 
 CREATE TABLE chaos_batches (writer text, epoch bigint, transaction_id text, changes int);
-CREATE FUNCTION chaos_note_batch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+CREATE FUNCTION chaos_note_batch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
     IF current_setting('application_name') LIKE 'fillwire ingest%' THEN
         INSERT INTO chaos_batches SELECT current_setting('application_name'),
             (SELECT p.epoch FROM stream_positions AS p), pg_current_xact_id()::text, count(*) FROM fresh

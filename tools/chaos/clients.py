@@ -10,7 +10,7 @@ import orjson
 from tools.chaos.http import Connections
 
 ACCOUNTS = 400
-TOKEN_SECONDS = 86_400
+TOKEN_SECONDS = 43_200
 ANSWER_TIMEOUT_SECONDS = 2.5
 AVOIDED_SECONDS = 1.0
 SCOPES = "orders:read orders:place orders:cancel"

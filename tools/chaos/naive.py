@@ -12,12 +12,13 @@ from typing import Any
 from uuid import UUID
 
 from saq import Job
+from saq.queue.redis import RedisQueue
 from saq.worker import Worker
 
 from domain.model.order import End
 from domain.model.reports import OrderEnded
 from domain.ports.venue_outcomes import Placed, Rejected
-from jobs.queue import CANCEL_ORDERS, PLACE_ORDERS
+from jobs.stored_job import CANCEL_ORDERS, PLACE_ORDERS, QUEUE_NAME
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, run_process, until_stopped, utc_now
 from runtime.resources.database import open_database
@@ -31,7 +32,7 @@ RETRY_DELAY_MAX_SECONDS = 5.0
 JOB_TIMEOUT_SECONDS = 5
 JOBS_AT_ONCE = 64
 PLACE_ONE = "place_one"
-REQUIRES = ("database_url", "redis_url")
+REQUIRES = ("database_url", "redis_url", "broadcast_key")
 
 
 class NotPlacedError(Exception):
@@ -51,9 +52,11 @@ async def run(process: Process) -> None:
         recording = make_recording(process, database, redis)
         delivery = make_cancel_delivery(process, database, redis, venue, recording)
 
+        queue = RedisQueue(redis.queue.redis, name=QUEUE_NAME)
+
         async def place_orders(_context: object, *, order_ids: list[str]) -> None:
             for order_id in order_ids:
-                await redis.queue.enqueue(_job(order_id))
+                await queue.enqueue(_job(order_id))
 
         async def place_one(_context: object, *, order_id: str) -> None:
             row = (await database.orders.load([UUID(order_id)])).get(UUID(order_id))
@@ -73,7 +76,7 @@ async def run(process: Process) -> None:
             await delivery.deliver([UUID(order_id) for order_id in order_ids])
 
         worker = _Worker(
-            redis.queue,
+            queue,
             [(PLACE_ORDERS, place_orders), (PLACE_ONE, place_one), (CANCEL_ORDERS, cancel_orders)],
             concurrency=JOBS_AT_ONCE,
             dequeue_timeout=process.settings.worker_dequeue_timeout_seconds,

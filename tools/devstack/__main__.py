@@ -16,7 +16,7 @@ from tools.devstack.identity import nobody_folder
 from tools.devstack.processes import ROOT
 from tools.devstack.secret_files import read_secret_files
 from tools.devstack.stack import up
-from tools.devstack.tokens import DEMO_ACCOUNT, DEMO_SCOPES, TTL_SECONDS, mint, signing_secret
+from tools.devstack.tokens import DEMO_ACCOUNT, DEMO_SCOPES, TTL_SECONDS, checked_accounts, mint, signing_secret
 
 
 def main() -> int:
@@ -40,8 +40,8 @@ def _run(arguments: argparse.Namespace, folder: Path) -> None:
     elif arguments.command == "token":
         prepare_folder(folder)
         scopes = [scope for scope in arguments.scopes.replace(",", " ").split() if scope]
-        secret = signing_secret(folder)
-        print(mint(secret=secret, account=arguments.account, scopes=scopes, ttl_seconds=arguments.ttl))
+        accounts = checked_accounts(arguments.account or [DEMO_ACCOUNT])
+        print(mint(secret=signing_secret(folder), accounts=accounts, scopes=scopes, ttl_seconds=arguments.ttl))
     else:
         _reset(folder)
 
@@ -88,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--api", type=_count, default=1, metavar="N", help="API processes (1)")
     start.add_argument("--workers", type=_count, default=1, metavar="N", help="worker processes (1)")
     token = commands.add_parser("token", help="print a development token")
-    token.add_argument("--account", default=DEMO_ACCOUNT, help=f"the account it acts for ({DEMO_ACCOUNT})")
+    token.add_argument(
+        "--account", action="append", metavar="A", help=f"an account it acts for; again for several ({DEMO_ACCOUNT})"
+    )
     token.add_argument("--scopes", default=",".join(DEMO_SCOPES), help=f"separated by commas ({','.join(DEMO_SCOPES)})")
     token.add_argument(
         "--ttl", type=int, default=TTL_SECONDS, metavar="SECONDS", help=f"how long it is valid ({TTL_SECONDS})"

@@ -13,6 +13,7 @@ EXCHANGE_PORT = 8001
 METRICS_PORT = 9101
 API_PORT_STEP = 10  # The second API listens 10 above the first, the third 20 above, and so on.
 INGEST_METRICS_OFFSET = 10  # Workers use METRICS_PORT and the ports after it; ingest uses the one after the tenth.
+API_METRICS_OFFSET = 20  # Those of the APIs follow.
 PROCESSES_MAX = 10
 
 
@@ -31,6 +32,7 @@ class Addresses:
     """The ports of one stack."""
 
     apis: list[Port]
+    api_probes: list[Port]
     workers: list[Port]
     ingest: Port
     exchange: Port | None  # None when EXCHANGE_URL names another venue.
@@ -48,6 +50,7 @@ class Addresses:
 
     def _all(self) -> Iterator[Port]:
         yield from self.apis
+        yield from self.api_probes
         if self.exchange is not None:
             yield self.exchange
         yield from self.workers
@@ -61,6 +64,15 @@ def choose_addresses(*, apis: int, workers: int) -> Addresses:
     return Addresses(
         apis=[
             Port(number=port + index * API_PORT_STEP, purpose=_nth("the API", index), setting="PORT", base=port)
+            for index in range(apis)
+        ],
+        api_probes=[
+            Port(
+                number=metrics + API_METRICS_OFFSET + index,
+                purpose=_nth("the API's metrics", index),
+                setting="METRICS_PORT",
+                base=metrics,
+            )
             for index in range(apis)
         ],
         workers=[

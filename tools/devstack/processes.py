@@ -8,15 +8,18 @@ from functools import partial
 from pathlib import Path
 
 from tools.devstack.addresses import Addresses, Port, address
+from tools.devstack.database_roles import FOR_MIGRATE_ONLY, role_url
+from tools.devstack.folder import stored_secret
 from tools.devstack.probes import http_answers
 from tools.devstack.program import Program
-from tools.devstack.tokens import TOKEN_NAME, signing_secret
+from tools.devstack.tokens import TOKEN_LIFETIME_MAX_SECONDS, TOKEN_NAME, signing_secret
 
 ROOT = Path(__file__).parents[2]
 PROCESSES_RANK, EXCHANGE_RANK, VALKEY_RANK, POSTGRES_RANK = range(4)
 """The order in which programs are stopped: clients before the servers that they use."""
 
 SIMULATOR_KEY = "simulator"
+BROADCAST_KEY_NAME = "broadcast-key"
 JOURNAL_NAME = "exchange-journal.jsonl"
 GRAPHIQL_INSTALLER = "tools/graphiql/install.py"
 
@@ -29,9 +32,13 @@ def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "LOCAL_DIR": str(folder),
     }
+    if not os.environ.get("BROADCAST_KEY"):
+        defaults["BROADCAST_KEY"] = stored_secret(folder / BROADCAST_KEY_NAME)
     if mints_tokens():
         defaults["TOKEN_SECRET"] = signing_secret(folder)
         defaults["LOCAL_TOKEN_FILE"] = str(folder / TOKEN_NAME)
+        # The tokens of ./dev token live for 30 days, or for as long as --ttl says.
+        defaults["TOKEN_MAX_LIFETIME_SECONDS"] = str(TOKEN_LIFETIME_MAX_SECONDS)
     if addresses.exchange is not None:
         defaults |= {
             "EXCHANGE_URL": address(addresses.exchange),
@@ -64,7 +71,7 @@ def migrate(environment: Mapping[str, str]) -> Program:
 
 def instruments_sync(environment: Mapping[str, str]) -> Program:
     """Return the program that loads the venue's instruments and ends."""
-    return _once("instruments", ["instruments", "sync"], environment)
+    return _once("instruments", ["instruments", "sync"], _of_role("instruments", environment))
 
 
 def graphiql_files() -> Program | None:
@@ -84,10 +91,9 @@ def graphiql_files() -> Program | None:
 
 def long_running_processes(addresses: Addresses, environment: Mapping[str, str]) -> Iterator[Program]:
     """Yield the APIs, the workers and ingest."""
-    for name, port in _numbered("api", addresses.apis):
-        # METRICS_PORT is the first worker's here; an API of the local stack serves /readyz on its own port.
-        own = {"PORT": str(port.number), "METRICS_PORT": ""}
-        yield _process(name, {**environment, **own}, ready_url=address(port, "/readyz"))
+    for (name, port), probes in zip(_numbered("api", addresses.apis), addresses.api_probes, strict=True):
+        own = {"PORT": str(port.number), "METRICS_PORT": str(probes.number)}
+        yield _process(name, {**environment, **own}, ready_url=address(probes, "/readyz"))
     for name, port in _numbered("worker", addresses.workers):
         yield _process(name, {**environment, "METRICS_PORT": str(port.number)}, ready_url=address(port, "/readyz"))
     port = addresses.ingest
@@ -104,11 +110,19 @@ def _process(name: str, environment: Mapping[str, str], *, ready_url: str, stop_
     return Program(
         name=name,
         command=[sys.executable, "-m", "runtime", name.partition("-")[0]],
-        environment=environment,
+        environment=_of_role(name, environment),
         directory=ROOT,
         ready=partial(http_answers, ready_url),
         stop_rank=stop_rank,
     )
+
+
+def _of_role(name: str, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment without what only `migrate` may know. In the embedded database each has its own role."""
+    own = {setting: value for setting, value in environment.items() if setting not in FOR_MIGRATE_ONLY}
+    if not own.get("DATABASE_URL") and environment.get("MIGRATE_DATABASE_URL") and name != "exchange":
+        own["DATABASE_URL"] = role_url(environment["MIGRATE_DATABASE_URL"], name)
+    return own
 
 
 def _once(name: str, arguments: list[str], environment: Mapping[str, str]) -> Program:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tools.devstack import processes
 from tools.devstack.addresses import API_PORT_STEP, Addresses, address, choose_addresses
+from tools.devstack.database_roles import migrate_settings
 from tools.devstack.folder import exclusive_use, prepare_folder
 from tools.devstack.postgres import prepare_postgres
 from tools.devstack.supervisor import Supervisor, supervision
@@ -61,10 +62,10 @@ async def _start(supervisor: Supervisor, terminal: Terminal, folder: Path, addre
 async def _provide_database(
     supervisor: Supervisor, terminal: Terminal, folder: Path, environment: dict[str, str]
 ) -> None:
-    """Provide a migrated database at DATABASE_URL: the user's, or the embedded one."""
+    """Provide a migrated database: the user's at DATABASE_URL, or the embedded one, where each process has its role."""
     if not os.environ.get("DATABASE_URL"):
         server = await prepare_postgres(folder, report=terminal.report, stop_rank=processes.POSTGRES_RANK)
-        environment["DATABASE_URL"] = server.url
+        environment |= migrate_settings(server.url)
         await supervisor.start(server.program)
     await supervisor.run(processes.migrate(environment))
 

@@ -11,7 +11,7 @@ before has the time of its correction, or of its arrival.
 from alembic import op
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

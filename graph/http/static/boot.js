@@ -155,9 +155,11 @@ function start() {
   // there, because the editor's content reaches the browser's storage.
   const authorization = token ? { Authorization: `Bearer ${token}` } : {};
   const { host, protocol } = window.location;
+  // The page's own address: whatever a proxy puts before it.
+  const path = window.location.pathname.replace(/\/+$/, "");
   const fetcher = GraphiQL.createFetcher({
-    url: "/graphql",
-    subscriptionUrl: `${protocol === "https:" ? "wss" : "ws"}://${host}/graphql`,
+    url: path,
+    subscriptionUrl: `${protocol === "https:" ? "wss" : "ws"}://${host}${path}`,
     headers: authorization,
     wsConnectionParams: authorization,
     enableIncrementalDelivery: false,

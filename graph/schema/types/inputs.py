@@ -5,11 +5,17 @@ from typing import TypeVar
 
 import strawberry
 
+from domain.model.accounts import ACCOUNT_ID_MAX_CHARACTERS, is_account_id
 from graph.errors import bad_input
 from graph.schema.enums import OrderStatus, OrderType, Side, TimeInForce
 from graph.schema.scalars import GivenDecimal, GivenIsin
 
 TEXT_MAX_CHARACTERS = 128
+REASON_MAX_CHARACTERS = 500
+OPTIONAL_REASON = (
+    "Why, for the audit trail of operators; the account does not see it. At most 500 characters. What an account does "
+    "itself is not in that trail."
+)
 
 Given = TypeVar("Given")
 
@@ -23,6 +29,23 @@ def checked_text(name: str, text: str) -> str:
     """The text; raises BAD_USER_INPUT when it is too long or holds what no database column can (NUL among it)."""
     if len(text) > TEXT_MAX_CHARACTERS or not text.isprintable():
         raise bad_input(f"{name} must be at most {TEXT_MAX_CHARACTERS} printable characters.")
+    return text
+
+
+def checked_reason(text: str | None, *, is_required: bool) -> str:
+    """The reason without blanks at its ends, empty where none was given; raises BAD_USER_INPUT."""
+    reason = (given(text) or "").strip()
+    if (is_required and not reason) or len(reason) > REASON_MAX_CHARACTERS or not reason.isprintable():
+        least = 1 if is_required else 0
+        raise bad_input(f"reason must be {least} to {REASON_MAX_CHARACTERS} printable characters.")
+    return reason
+
+
+def given_account(account_id: strawberry.ID | None) -> str | None:
+    """The id of an account, or None when the client left it out; raises BAD_USER_INPUT for what can be no id."""
+    text = given(account_id)
+    if text is not None and not is_account_id(text):
+        raise bad_input(f"accountId must be 1 to {ACCOUNT_ID_MAX_CHARACTERS} printable characters.")
     return text
 
 
@@ -55,8 +78,16 @@ class PlaceOrderInput:
         default=strawberry.UNSET, description="Required for LIMIT, refused for MARKET."
     )
     time_in_force: TimeInForce | None = TimeInForce.DAY
+    account_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=(
+            "The account that the order is for: one that the token names. Needed when it names several, else it is the "
+            "token's only one."
+        ),
+    )
 
 
 @strawberry.input
 class CancelOrderInput:
     order_id: strawberry.ID
+    reason: str | None = strawberry.field(default=strawberry.UNSET, description=OPTIONAL_REASON)

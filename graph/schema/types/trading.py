@@ -11,7 +11,7 @@ from domain.model.limits import ORDERS_PER_SECOND_MAX, LimitCode
 from domain.ports import trading_control
 from graph.schema.global_ids import halt_node_id
 from graph.schema.scalars import GivenDecimal
-from graph.schema.types.inputs import given
+from graph.schema.types.inputs import OPTIONAL_REASON, given
 from graph.schema.types.node import Node
 
 
@@ -68,7 +68,7 @@ class AccountLimits:
 @strawberry.type(
     description=(
         "A time in which nothing new is accepted or sent, for one account or for all. Orders can be canceled. It is "
-        "the trail of what operators did: never changed but once, when it ends. Operators only."
+        "changed only once, when it ends. Operators only."
     )
 )
 class TradingHalt(Node):
@@ -124,6 +124,7 @@ class SetAccountLimitsInput:
         default=strawberry.UNSET, description="The account. For the defaults leave it out, and say `everybody`."
     )
     everybody: bool = strawberry.field(default=False, description=_DEFAULTS)
+    reason: str | None = strawberry.field(default=strawberry.UNSET, description=OPTIONAL_REASON)
     max_quantity: GivenDecimal | None = strawberry.UNSET
     max_notional: GivenDecimal | None = strawberry.UNSET
     price_collar_percent: GivenDecimal | None = strawberry.UNSET
@@ -147,3 +148,4 @@ class ClearAccountLimitsInput:
         default=strawberry.UNSET, description="The account. For the defaults leave it out, and say `everybody`."
     )
     everybody: bool = strawberry.field(default=False, description=_DEFAULTS)
+    reason: str | None = strawberry.field(default=strawberry.UNSET, description=OPTIONAL_REASON)

@@ -41,8 +41,19 @@ class InvalidOrder(UserFailure):
     @classmethod
     def of(cls, error: errors.InvalidOrderError) -> Self:
         """The failure; its path is that of the first issue."""
-        issues = [InputIssue(path=list(issue.path), code=issue.code, message=issue.message) for issue in error.issues]
+        issues = _issues(error)
         return cls(code="INVALID_ORDER", message=str(error), path=issues[0].path if issues else None, issues=issues)
+
+
+@strawberry.type(description="Fields that break a rule; nothing was done.")
+class InvalidInput(UserFailure):
+    issues: list[InputIssue]
+
+    @classmethod
+    def of(cls, error: errors.InvalidInputError) -> Self:
+        """The failure; its path is that of the first issue."""
+        issues = _issues(error)
+        return cls(code="INVALID_INPUT", message=str(error), path=issues[0].path if issues else None, issues=issues)
 
 
 @strawberry.type
@@ -79,7 +90,7 @@ class Unavailable(UserFailure):
     @classmethod
     def of(cls, error: errors.UnavailableError) -> Self:
         """The failure, with how long to wait."""
-        return cls(code="UNAVAILABLE", message=str(error), path=None, retry_after_ms=error.retry_after_ms)
+        return cls(code="UNAVAILABLE", message=error.message, path=None, retry_after_ms=error.retry_after_ms)
 
 
 @strawberry.type
@@ -98,3 +109,7 @@ class NotCancelable(UserFailure):
     def of(cls, error: errors.NotCancelableError) -> Self:
         """The failure, with the order as it ended."""
         return cls(code="NOT_CANCELABLE", message=str(error), path=list(ORDER_ID_PATH), order=order_from(error.order))
+
+
+def _issues(error: errors.InvalidInputError) -> list[InputIssue]:
+    return [InputIssue(path=list(issue.path), code=issue.code, message=issue.message) for issue in error.issues]

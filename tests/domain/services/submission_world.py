@@ -17,6 +17,7 @@ from uuid import UUID
 
 from domain.model.changes import RecordedChange
 from domain.model.errors import FillwireError
+from domain.model.operator_actions import NewAction
 from domain.model.order import End
 from domain.model.reports import OrderEnded
 from domain.model.values import Terms
@@ -128,11 +129,16 @@ class WaitingStore(MemoryOrderStore):
         return claims
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
+        self,
+        writes: Sequence[OrderWrite],
+        *,
+        fence: Fence | None = None,
+        ticket: WriteTicket = IMMEDIATE,
+        action: NewAction | None = None,
     ) -> Sequence[RecordedChange]:
         if Place.WRITING in self.worker.pauses_at:
             await self.worker.wait(Place.WRITING)
-        return await super().write(writes, fence=fence, ticket=ticket)
+        return await super().write(writes, fence=fence, ticket=ticket, action=action)
 
 
 class WaitingVenue(ScriptedVenue):
@@ -315,7 +321,7 @@ class World:
             wake_ups=RecordingWakeUps(),
         )
         if not self.store.rows[order_id].order.status.is_final:
-            self.run(cancellation.request(order_id, account_id=None))
+            self.run(cancellation.request(order_id, account_ids=None))
 
     def deliver_cancels(self) -> None:
         """Bring the cancel requests that are due to the venue, which answers at once."""

@@ -9,8 +9,10 @@ from domain.model.errors import UnavailableError
 from domain.ports.trading_control import TradingHalt
 from domain.services.halt_cache import HALT_CACHE_SECONDS, HaltCache
 from tests.support.examples import ORDER_ID
+from tests.support.fakes.audit import MemoryOperatorActions
 from tests.support.fakes.clock import MIDNIGHT, SettableClock
 from tests.support.fakes.trading_control import MemoryTradingHalts
+from tests.support.operators import begin_halt
 
 LONG_AGO = -3600.0
 ALL = TradingHalt(id=ORDER_ID, account_id=None, halted_at=MIDNIGHT, halted_by="olga", halt_reason="fat finger")
@@ -31,7 +33,7 @@ class CountedHalts(MemoryTradingHalts):
 
 @pytest.fixture
 async def halts() -> CountedHalts:
-    halts = CountedHalts(SettableClock())
+    halts = CountedHalts(SettableClock(), MemoryOperatorActions(SettableClock()))
     halts.may_end = asyncio.Event()
     halts.may_end.set()
     return halts
@@ -54,7 +56,7 @@ async def begun(count: int, seen: HaltCache) -> list[asyncio.Task[bool]]:
 
 
 async def test_what_was_seen_a_moment_ago_is_believed(halts: CountedHalts, passed: list[float]) -> None:
-    await halts.halt(ALL)
+    await begin_halt(halts, ALL)
     passed[0] = HALT_CACHE_SECONDS * 0.9
 
     assert not await HaltCache(halts).is_halted("alice", seen_at=0.0)
@@ -67,7 +69,7 @@ async def test_one_look_serves_all_who_ask_until_it_is_too_old(halts: CountedHal
     asking = await begun(5, seen)
     halts.may_end.set()
     answers = await asyncio.gather(*asking)
-    await halts.halt(ALL)
+    await begin_halt(halts, ALL)
     passed[0] = HALT_CACHE_SECONDS * 0.9
     soon = await seen.is_halted("alice", seen_at=LONG_AGO)
     passed[0] = HALT_CACHE_SECONDS
@@ -83,7 +85,7 @@ async def test_a_look_that_began_too_long_before_the_question_is_not_its_answer(
     seen = HaltCache(halts)
     halts.may_end.clear()
     early = await begun(1, seen)
-    await halts.halt(ALL)
+    await begin_halt(halts, ALL)
     passed[0] = HALT_CACHE_SECONDS
     late = await begun(1, seen)
     passed[0] = 10 * HALT_CACHE_SECONDS
@@ -94,7 +96,9 @@ async def test_a_look_that_began_too_long_before_the_question_is_not_its_answer(
 
 
 async def test_an_accounts_own_halt_stops_nobody_else(halts: CountedHalts) -> None:
-    await halts.halt(TradingHalt(id=ORDER_ID, account_id="alice", halted_at=MIDNIGHT, halted_by="o", halt_reason="r"))
+    await begin_halt(
+        halts, TradingHalt(id=ORDER_ID, account_id="alice", halted_at=MIDNIGHT, halted_by="o", halt_reason="r")
+    )
     seen = HaltCache(halts)
 
     assert await seen.is_halted("alice", seen_at=LONG_AGO)

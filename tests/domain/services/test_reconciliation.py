@@ -1,5 +1,6 @@
 """Catching up: what the stream missed is found at the venue, asked for from the right moment, within limits."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -127,7 +128,7 @@ async def test_a_missed_fill_of_an_order_that_ended_is_found_at_a_venue_whose_cl
     await reconciliation.catch_up(cause="connect")
     await desk.store()
     await desk.attempt()
-    await desk.cancellation.request(ORDER_ID, account_id=None)
+    await desk.cancellation.request(ORDER_ID, account_ids=None)
     await desk.delivery.deliver([ORDER_ID])
     desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(3), price=Decimal(1))
     close_unheard(desk, ORDER_ID, End.CANCELED)
@@ -138,6 +139,54 @@ async def test_a_missed_fill_of_an_order_that_ended_is_found_at_a_venue_whose_cl
     await reconciliation.catch_up(cause="periodic")
 
     assert desk.order().facts.filled_quantity == 3
+
+
+async def test_a_list_that_broke_off_is_read_again_with_the_overlap_although_our_clock_is_ahead(desk: Desk) -> None:
+    venue_now = desk.clock()
+    desk.clock.advance(300 * SECOND)
+    newest = replace(heard(filled("1")), at=venue_now - SECOND)
+
+    @dataclass(slots=True)
+    class BreaksOff(ScriptedVenue):
+        async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:  # noqa: ARG002 - the port
+            yield [newest]
+            raise VenueUnreachableError("429")
+
+    reconciliation = replace(desk.reconciliation_with(BreaksOff(desk.clock)), clock=lambda: venue_now)
+    with pytest.raises(VenueUnreachableError):
+        await reconciliation.catch_up(cause="connect")
+
+    position = await desk.positions.read("SCRIPTED")
+    assert position is not None
+    assert venue_now - 11 * SECOND < position <= venue_now - 10 * SECOND
+
+
+async def test_the_position_is_that_of_the_reads_beginning_however_long_it_takes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, began = asyncio.get_running_loop(), desk.clock()
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + (desk.clock() - began).total_seconds())
+
+    @dataclass(slots=True)
+    class Slow(ScriptedVenue):
+        async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:  # noqa: ARG002 - the port
+            desk.clock.advance(20 * SECOND)
+            yield [replace(heard(filled("1")), at=began + 15 * SECOND)]
+
+    await desk.reconciliation_with(Slow(desk.clock)).catch_up(cause="connect")
+
+    position = await desk.positions.read("SCRIPTED")
+    assert position is not None
+    assert began - 11 * SECOND < position <= began - 10 * SECOND
+
+
+async def test_a_position_in_the_venues_future_hides_no_fill(desk: Desk) -> None:
+    await desk.positions.advance("SCRIPTED", desk.clock() + 3600 * SECOND)
+
+    await desk.reconciliation.catch_up(cause="connect")
+
+    assert desk.venue.fills_since == [desk.clock()]
 
 
 @pytest.mark.parametrize("error", [VenueUnreachableError, UnavailableError])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from domain.model.errors import UnavailableError, VersionConflictError
 from domain.model.order import CANCELED_BEFORE_SENDING, End, OrderStatus, VenueRank
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
+from domain.services.order_cache import OrderCache
 from domain.services.recording import DECISIONS_PER_LOOP_ROUND, VERSION_CONFLICTS_MAX
 from tests.support.examples import (
     ORDER_ID,
@@ -155,6 +157,36 @@ async def test_endless_stale_writes_are_a_bug_and_say_so(desk: Desk) -> None:
     assert len(desk.orders.writes) == VERSION_CONFLICTS_MAX
 
 
+async def test_a_report_of_an_order_that_fifteen_others_write_first_is_recorded(desk: Desk) -> None:
+    # An order that fills quickly has as many writers as processes that hear of it.
+    for number in range(15):
+
+        async def another_fill(number: int = number) -> None:
+            await desk.report(filled("0.1", name=f"other-{number}"))
+
+        desk.orders.interruptions.append(another_fill)
+        desk.orders.interruptions.append(_nobody)  # The other writer's own write.
+
+    await desk.report(filled("1"))
+
+    assert desk.order().facts.filled_quantity == Decimal("2.5")
+
+
+async def _nobody() -> None:
+    """Write nothing."""
+
+
+async def test_an_order_that_has_ended_is_read_anew_since_its_reasons_may_have_grown() -> None:
+    desk = Desk(cache=OrderCache(orders_max=10))
+    await desk.store()
+    await desk.report(accepted(), filled("1", cumulative="1"))
+    assert desk.cache.get(name_of(ORDER_ID)) is not None
+
+    await desk.report(ended(End.CANCELED))
+
+    assert desk.cache.get(name_of(ORDER_ID)) is None
+
+
 async def test_one_stale_order_makes_the_whole_batch_wait_and_nothing_is_half_written(desk: Desk) -> None:
     await desk.store(OTHER, client_order_id="other")
 
@@ -199,6 +231,7 @@ async def test_without_the_database_nothing_is_published_and_a_repeat_is_safe(de
     [
         ([], filled("11"), Anomaly.OVERFILL),
         ([ended(End.CANCELED)], filled("1"), Anomaly.FILL_AFTER_END),
+        ([filled("1"), ended(End.CANCELED)], filled("2", name="E2"), Anomaly.FILL_AFTER_END),
         ([ended(End.CANCELED)], ended(End.EXPIRED), Anomaly.SEVERAL_ENDS),
         ([], filled("1", cumulative="3"), Anomaly.MISSED_FILL),
     ],
@@ -261,7 +294,7 @@ async def test_an_order_that_is_live_again_can_be_canceled(desk: Desk) -> None:
     accepted_there = desk.venue.keep(name_of(ORDER_ID), desk.order().terms)
     await desk.report(accepted_there)
 
-    snapshot = await desk.cancellation.request(ORDER_ID, account_id="alice")
+    snapshot = await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
     await desk.delivery.deliver([ORDER_ID])
 
     assert snapshot.status is OrderStatus.PENDING_CANCEL

@@ -11,6 +11,7 @@ import pytest
 
 from domain.model.changes import RecordedChange
 from domain.model.errors import RequestHeldBackError, UnavailableError, VenueNotConnectedError
+from domain.model.operator_actions import NewAction
 from domain.model.order import End, OrderStatus, VenueRank
 from domain.model.rate_budget import RequestPriority
 from domain.model.reports import Report
@@ -47,6 +48,7 @@ from tests.support.examples import (
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.memory_gateway import SECOND, Desk
+from tests.support.operators import begin_halt
 
 REFUSED_CONNECTION = NotExecuted(error="connection refused")
 LOST_ANSWER = OutcomeUnknown(error="read timed out")
@@ -398,9 +400,9 @@ async def test_a_refusal_decides_also_while_trading_is_halted_and_after_a_cancel
     desk.venue.will_answer(LOST_ANSWER, Rejected(reason=VENUE_REFUSES))
     await desk.attempt()
     await desk.attempt(after=5 * SECOND)
-    await desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
     halt = TradingHalt(id=ORDER_ID, account_id="alice", halted_at=MIDNIGHT, halted_by="olga", halt_reason="fat finger")
-    await desk.orders.halts.halt(halt)
+    await begin_halt(desk.orders.halts, halt)
 
     await desk.attempt(after=5 * SECOND)
 
@@ -785,10 +787,15 @@ async def test_an_attempt_that_is_being_written_down_holds_no_slot(desk: Desk) -
 
     class SlowStore(MemoryOrderStore):
         async def write(
-            self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
+            self,
+            writes: Sequence[OrderWrite],
+            *,
+            fence: Fence | None = None,
+            ticket: WriteTicket = IMMEDIATE,
+            action: NewAction | None = None,
         ) -> Sequence[RecordedChange]:
             await both_sent.wait()
-            return await super().write(writes, fence=fence, ticket=ticket)
+            return await super().write(writes, fence=fence, ticket=ticket, action=action)
 
     async def note() -> None:
         if desk.venue.asked.count("submit") == 2:
@@ -886,7 +893,7 @@ async def test_a_bust_that_comes_first_is_evidence_too(desk: Desk) -> None:
 async def test_a_cancel_asked_before_an_attempt_ends_the_order_without_sending_it(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER)
     await desk.attempt()
-    await desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
 
     await desk.attempt(after=10 * SECOND)
 
@@ -898,7 +905,7 @@ async def test_a_cancel_asked_before_an_attempt_ends_the_order_without_sending_i
 async def test_a_cancel_asked_while_the_answer_is_lost_does_not_end_what_the_venue_has(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER, keeps=True)
     await desk.attempt()
-    await desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
     desk.wake_ups.cancels.clear()
 
     await desk.attempt(after=10 * SECOND)
@@ -926,7 +933,7 @@ async def test_an_order_given_up_while_a_cancel_was_asked_is_over(desk: Desk) ->
 async def test_an_order_canceled_by_us_that_shows_at_the_venue_is_canceled_there(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER)
     await desk.attempt()
-    await desk.cancellation.request(ORDER_ID, account_id="alice")
+    await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
     await desk.attempt(after=10 * SECOND)
     desk.wake_ups.cancels.clear()
 

@@ -3,24 +3,29 @@
 from collections.abc import Collection
 from dataclasses import replace
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
 from domain.model.errors import InvalidLimitsError, NotHaltedError, OrderDeniedError, UnavailableError
 from domain.model.limits import AccountLimits, LimitCode
+from domain.model.operator_actions import Actor, NewAction
 from domain.model.order import OrderStatus
 from domain.model.rate_budget import RequestPriority
 from domain.model.values import OrderType, Side, TimeInForce
 from domain.ports.rate_limiter import Unlimited
 from domain.ports.telemetry import Metric
 from domain.ports.trading_control import TradingHalt
+from domain.services.claim_age import ClaimAge
 from domain.services.placement import PlaceOrder
 from domain.services.trading_control import TradingControl
 from runtime.alerts.kinds import ALERTS
 from tests.support.examples import ISIN, ORDER_ID, corrected, filled
 from tests.support.fakes.trading_control import MemoryTradingHalts
 from tests.support.memory_gateway import SECOND, Desk
+from tests.support.operators import OLGA
 
+OTTO = Actor(subject="otto")
 COMMAND = PlaceOrder(
     account_id="alice",
     client_order_id="intent-2",
@@ -42,12 +47,18 @@ def desk() -> Desk:
 def control(desk: Desk) -> TradingControl:
     """The operators' side of the desk."""
     return TradingControl(
-        halts=desk.orders.halts, book=desk.orders.book, telemetry=desk.telemetry, clock=desk.clock, new_id=desk.new_id
+        halts=desk.orders.halts,
+        book=desk.orders.book,
+        prices=desk.prices,
+        accounts=desk.account_check,
+        telemetry=desk.telemetry,
+        clock=desk.clock,
+        new_id=desk.new_id,
     )
 
 
 async def test_a_denied_order_is_counted_by_its_limit_and_wakes_nobody(desk: Desk, control: TradingControl) -> None:
-    await control.set_limits(AccountLimits(max_quantity=Decimal(9)), by="olga")
+    await control.set_limits(AccountLimits(max_quantity=Decimal(9)), actor=OLGA, reason="a test")
 
     with pytest.raises(OrderDeniedError) as denial:
         await desk.placement.place(COMMAND)
@@ -62,17 +73,17 @@ async def test_a_limit_that_was_set_a_moment_ago_holds_although_the_old_one_is_r
     desk: Desk, control: TradingControl
 ) -> None:
     await desk.placement.place(COMMAND)
-    await control.set_limits(AccountLimits(max_quantity=Decimal(9)), by="olga")
+    await control.set_limits(AccountLimits(max_quantity=Decimal(9)), actor=OLGA, reason="a test")
 
     with pytest.raises(OrderDeniedError):
         await desk.placement.place(replace(COMMAND, client_order_id="intent-3"))
 
 
 async def test_a_limit_that_was_lifted_a_moment_ago_denies_nobody(desk: Desk, control: TradingControl) -> None:
-    await control.set_limits(AccountLimits(max_quantity=Decimal(9)), by="olga")
+    await control.set_limits(AccountLimits(max_quantity=Decimal(9)), actor=OLGA, reason="a test")
     with pytest.raises(OrderDeniedError):
         await desk.placement.place(COMMAND)
-    await control.clear_limits(None, by="olga")
+    await control.clear_limits(None, actor=OLGA, reason="over")
 
     accepted = await desk.placement.place(COMMAND)
 
@@ -84,7 +95,7 @@ async def test_the_price_of_a_recorded_execution_is_the_one_that_orders_are_judg
 ) -> None:
     await desk.store()
     await desk.report(filled("1", price="12.40"))
-    await control.set_limits(AccountLimits(price_collar_percent=Decimal(1)), by="olga")
+    await control.set_limits(AccountLimits(price_collar_percent=Decimal(1)), actor=OLGA, reason="a test")
 
     accepted = await desk.placement.place(COMMAND)
     with pytest.raises(OrderDeniedError) as denial:
@@ -98,11 +109,11 @@ async def test_an_order_that_was_never_sent_waits_for_the_end_of_a_halt_and_pays
     desk: Desk, control: TradingControl
 ) -> None:
     await desk.store()
-    await control.halt(None, by="olga", reason="fat finger")
+    await control.halt(None, actor=OLGA, reason="fat finger")
 
     attempts = [await desk.attempt(after=SECOND) for _ in range(3)]
     held = desk.order()
-    await control.resume(None, by="olga", reason="mended")
+    await control.resume(None, actor=OLGA, reason="mended")
     await desk.attempt()
 
     assert attempts == [0, 0, 0]
@@ -114,9 +125,9 @@ async def test_an_order_that_was_never_sent_waits_for_the_end_of_a_halt_and_pays
 async def test_an_order_that_became_too_old_in_a_halt_is_not_sent_after_it(control: TradingControl, desk: Desk) -> None:
     desk.max_age = 60 * SECOND
     await desk.store()
-    await control.halt("alice", by="olga", reason="fat finger")
+    await control.halt("alice", actor=OLGA, reason="fat finger")
     desk.clock.advance(61 * SECOND)
-    await control.resume("alice", by="olga", reason="mended")
+    await control.resume("alice", actor=OLGA, reason="mended")
 
     await desk.attempt()
 
@@ -129,12 +140,12 @@ async def test_in_a_halt_what_may_have_been_sent_is_looked_up_and_never_sent_aga
 ) -> None:
     await desk.store()
     await desk.orders.claim([ORDER_ID], lease=SECOND)  # By a worker that died.
-    await control.halt(None, by="olga", reason="fat finger")
+    await control.halt(None, actor=OLGA, reason="fat finger")
 
     for _ in range(4):
         await desk.attempt(after=60 * SECOND)
     asked = list(desk.venue.asked)
-    await control.resume(None, by="olga", reason="mended")
+    await control.resume(None, actor=OLGA, reason="mended")
     await desk.attempt(after=60 * SECOND)
 
     assert set(asked) == {"find"}
@@ -149,9 +160,9 @@ async def test_an_order_claimed_before_a_halt_that_waited_for_a_slot_is_not_sent
     monkeypatch.setattr("domain.services.halt_cache.HALT_CACHE_SECONDS", 0.0)
     submission = desk.submission
     claims = await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
-    await control.halt("alice", by="olga", reason="fat finger")
+    await control.halt("alice", actor=OLGA, reason="fat finger")
 
-    result = await submission._make_attempt(claims[0], claimed_at=submission._now())  # noqa: SLF001 - between claim and send
+    result = await submission._make_attempt(claims[0], ClaimAge())  # noqa: SLF001 - between claim and send
 
     assert result.outcome == "halted"
     assert not result.counts
@@ -164,7 +175,7 @@ async def test_an_order_that_waited_for_the_rate_limit_during_a_halt_is_not_sent
     class HaltedMeanwhile(Unlimited):
         async def acquire(self, priority: RequestPriority) -> None:
             assert priority is RequestPriority.SUBMIT
-            await control.halt("alice", by="olga", reason="fat finger")
+            await control.halt("alice", actor=OLGA, reason="fat finger")
 
     await desk.store()
     monkeypatch.setattr("domain.services.halt_cache.HALT_CACHE_SECONDS", 0.0)
@@ -177,11 +188,11 @@ async def test_an_order_that_waited_for_the_rate_limit_during_a_halt_is_not_sent
 
 
 async def test_a_halt_and_its_end_are_told_once_with_who_and_why(desk: Desk, control: TradingControl) -> None:
-    first = await control.halt(None, by="olga", reason="fat finger")
-    again = await control.halt(None, by="otto", reason="the same")
+    first = await control.halt(None, actor=OLGA, reason="fat finger")
+    again = await control.halt(None, actor=OTTO, reason="the same")
     await control.measure()
     shown = desk.telemetry.gauges[Metric.TRADING_HALTED]
-    await control.resume(None, by="otto", reason="mended")
+    await control.resume(None, actor=OTTO, reason="mended")
     await control.measure()
 
     assert again == first
@@ -191,30 +202,30 @@ async def test_a_halt_and_its_end_are_told_once_with_who_and_why(desk: Desk, con
     assert (ended["halt_id"], ended["by"]) == (str(first.id), "otto")
     assert (shown, desk.telemetry.gauges[Metric.TRADING_HALTED]) == (1, 0)
     with pytest.raises(NotHaltedError):
-        await control.resume(None, by="otto", reason="again")
+        await control.resume(None, actor=OTTO, reason="again")
 
 
 async def test_a_halt_or_its_end_that_may_have_begun_unanswered_is_told(desk: Desk, control: TradingControl) -> None:
     class Unanswered(MemoryTradingHalts):
-        async def halt(self, halt: TradingHalt) -> TradingHalt:
-            await super().halt(halt)
+        async def halt(self, halt: TradingHalt, *, action: NewAction) -> TradingHalt:
+            await super().halt(halt, action=action)
             raise UnavailableError
 
-        async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt | None:
-            await super().resume(account_id, by=by, reason=reason)
+        async def resume(self, halt_id: UUID, *, by: str, reason: str, action: NewAction) -> TradingHalt | None:
+            await super().resume(halt_id, by=by, reason=reason, action=action)
             raise UnavailableError
 
-    unanswered = replace(control, halts=Unanswered(desk.clock, desk.orders.halts.halts))
+    unanswered = replace(control, halts=Unanswered(desk.clock, desk.orders.actions, desk.orders.halts.halts))
 
     with pytest.raises(UnavailableError):
-        await unanswered.halt(None, by="olga", reason="fat finger")
+        await unanswered.halt(None, actor=OLGA, reason="fat finger")
     with pytest.raises(UnavailableError):
-        await unanswered.resume("alice", by="otto", reason="mended")
+        await unanswered.resume(None, actor=OTTO, reason="mended")
 
     (halting,) = desk.telemetry.said("trading_halt_unconfirmed")
     assert (halting["account"], halting["by"], halting["reason"]) == ("all accounts", "olga", "fat finger")
     (resuming,) = desk.telemetry.said("trading_resume_unconfirmed")
-    assert (resuming["account"], resuming["by"], resuming["reason"]) == ("alice", "otto", "mended")
+    assert (resuming["account"], resuming["by"], resuming["reason"]) == ("all accounts", "otto", "mended")
     assert {"trading_halt_unconfirmed", "trading_resume_unconfirmed"} <= ALERTS.keys()
 
 
@@ -241,7 +252,7 @@ async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_a
 
 async def test_limits_that_limit_nothing_are_refused(desk: Desk, control: TradingControl) -> None:
     with pytest.raises(InvalidLimitsError, match="at least one"):
-        await control.set_limits(AccountLimits(account_id="alice"), by="olga")
+        await control.set_limits(AccountLimits(account_id="alice"), actor=OLGA, reason="a test")
 
     assert not desk.orders.book.stored
 
@@ -259,7 +270,7 @@ async def test_the_corrected_price_of_an_execution_replaces_the_wrong_one(desk: 
 
 async def test_what_cannot_be_a_limit_is_refused_and_told_to_nobody(desk: Desk, control: TradingControl) -> None:
     with pytest.raises(InvalidLimitsError, match="max_open_orders"):
-        await control.set_limits(AccountLimits(max_open_orders=0), by="olga")
+        await control.set_limits(AccountLimits(max_open_orders=0), actor=OLGA, reason="a test")
 
     assert not desk.orders.book.stored
     assert not desk.telemetry.said("limits_set")

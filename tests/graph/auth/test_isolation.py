@@ -5,7 +5,7 @@ is tried too. A root field without a case here fails the test.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ from graph.auth.bearer import Scope
 from graph.schema.cursors import write_stream_cursor
 from graph.schema.export import schema_text
 from graph.settings import GraphSettings
-from tests.support.api_server import Api, Json, running_api, token
+from tests.support.api_server import ALL_SCOPES, Api, Json, running_api, token
 from tests.support.api_world import World
 from tests.support.examples import filled
 from tests.support.graphql_orders import key_of, limit_order, place, placed_id
@@ -33,7 +33,12 @@ SCHEMA = build_schema(schema_text())
 ROOTS = {"Query": "query", "Mutation": "mutation", "Subscription": "subscription"}
 DEPTH = 5
 ALICE_S, BOB_S = "of-alice", "of-bob"
-NOBODY_S = {"order": "ord_" + "0" * 32, "execution": "exe_" + "0" * 32, "client_order_id": "of-nobody"}
+NOBODY_S = {
+    "order": "ord_" + "0" * 32,
+    "execution": "exe_" + "0" * 32,
+    "client_order_id": "of-nobody",
+    "account": "acc_nobody",
+}
 NODES_OF_NOBODY = {"Instrument"}
 BOB = token("bob")
 MANY = 1_000_000
@@ -51,14 +56,18 @@ PRICE = "150.17"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """How a root field is asked for Alice's order. In `arguments`, {order}, {execution} and {client_order_id} stand for
-    what is hers; `alone` tells that it always answers for the own account, an operator's too; `messages` is how many of
-    a subscription are looked at: a checkpoint comes before the first change."""
+    """How a root field is asked for Alice's order.
+
+    In `arguments`, {order}, {execution}, {client_order_id} and {account} stand for what is hers; `shows_account` tells
+    that an operator is shown her account; `alone` that it always answers for the own account, an operator's too;
+    `messages` is how many of a subscription are looked at: a checkpoint comes before the first change.
+    """
 
     root: str
     arguments: Json = field(default_factory=dict)
     scope: Scope | None = Scope.READ
     shows_orders: bool = True
+    shows_account: bool = False
     alone: bool = False
     changes: bool = False
     messages: int = 1
@@ -72,6 +81,7 @@ CASES = (
     Case(root="Query.node", arguments={"id": "{execution}"}),
     Case(root="Query.nodes", arguments={"ids": ["{order}", "{execution}"]}),
     Case(root="Query.viewer", scope=None, shows_orders=False, alone=True),
+    Case(root="Query.node", arguments={"id": "{account}"}, shows_orders=False, shows_account=True),
     Case(root="Query.order", arguments={"id": "{order}"}),
     Case(root="Query.orderByClientOrderId", arguments={"clientOrderId": "{client_order_id}"}, alone=True),
     Case(root="Query.orders"),
@@ -88,14 +98,21 @@ CASES = (
     Case(root="Subscription.orderStatus", arguments={"orderId": "{order}"}),
     Case(root="Subscription.orderUpdates", arguments={"after": write_stream_cursor(0)}, alone=True, messages=2),
     *(
-        Case(root=root, arguments=arguments, scope=Scope.OPERATOR, shows_orders=False)
-        for root, arguments in (
-            ("Query.accountLimits", {"accountId": "elsewhere"}),
-            ("Query.tradingHalts", {"accountId": "elsewhere"}),
-            ("Mutation.haltTrading", {"input": {"accountId": "elsewhere", "reason": "a test"}}),
-            ("Mutation.resumeTrading", {"input": {"accountId": "elsewhere", "reason": "a test"}}),
-            ("Mutation.setAccountLimits", {"input": {"accountId": "elsewhere", "maxQuantity": "7"}}),
-            ("Mutation.clearAccountLimits", {"input": {"accountId": "elsewhere"}}),
+        Case(root=root, arguments=arguments, scope=scope, shows_orders=False, shows_account=root == "Query.accounts")
+        for root, arguments, scope in (
+            ("Query.accounts", {"search": "al"}, Scope.OPERATOR_READ),
+            ("Query.accountLimits", {"accountId": "elsewhere"}, Scope.OPERATOR_READ),
+            ("Query.tradingHalts", {"accountId": "elsewhere"}, Scope.OPERATOR_READ),
+            ("Mutation.haltTrading", {"input": {"accountId": "elsewhere", "reason": "a test"}}, Scope.OPERATOR_HALT),
+            ("Mutation.resumeTrading", {"input": {"accountId": "elsewhere", "reason": "a test"}}, Scope.OPERATOR_HALT),
+            (
+                "Mutation.setAccountLimits",
+                {"input": {"accountId": "elsewhere", "maxQuantity": "7"}},
+                Scope.OPERATOR_LIMITS,
+            ),
+            ("Mutation.clearAccountLimits", {"input": {"accountId": "elsewhere"}}, Scope.OPERATOR_LIMITS),
+            ("Query.operatorActions", {"accountId": "elsewhere"}, Scope.OPERATOR_READ),
+            ("Mutation.revokeTokens", {"input": {"accountId": "elsewhere", "reason": "a test"}}, Scope.OPERATOR_HALT),
         )
     ),
 )
@@ -194,13 +211,36 @@ async def api(unlimited: Api) -> Api:
 @pytest.fixture
 async def hers(api: Api) -> dict[str, str]:
     """Alice's order with an execution, and one of everybody else's, so that their lists are not empty."""
-    order_id = await placed_id(api, ALICE_S)
+    return await fill_book(api, token)
+
+
+async def fill_book(api: Api, bearer_of: Callable[[str], str]) -> dict[str, str]:
+    order_id = await placed_id(api, ALICE_S, bearer=bearer_of("alice"))
     await api.world.report(key_of(order_id), filled("4", price=PRICE))
     found = "query ($id: ID!) { order(id: $id) { executions { nodes { id } } } }"
-    [execution] = (await api.data(found, {"id": order_id}))["order"]["executions"]["nodes"]
-    await placed_id(api, BOB_S, bearer=BOB)
-    await placed_id(api, "of-the-desk", bearer=token("desk"))
-    return {"order": order_id, "execution": execution["id"], "client_order_id": ALICE_S}
+    [execution] = (await api.data(found, {"id": order_id}, bearer=bearer_of("alice")))["order"]["executions"]["nodes"]
+    await placed_id(api, BOB_S, bearer=bearer_of("bob"))
+    await placed_id(api, "of-the-desk", bearer=bearer_of("desk"))
+    return {"order": order_id, "execution": execution["id"], "client_order_id": ALICE_S, "account": "acc_alice"}
+
+
+def naming(*accounts: str, scopes: Sequence[str] = ALL_SCOPES) -> str:
+    """A token that names these accounts, for a server that reads them in the claim `accounts`."""
+    return token("somebody", scopes=scopes, accounts=list(accounts))
+
+
+@pytest.fixture(scope="module")
+async def unlimited_by_claim() -> AsyncIterator[Api]:
+    """The same server, for tokens that name several accounts."""
+    async with running_api(World(settings=UNLIMITED, account_claim="accounts")) as api:
+        yield api
+
+
+@pytest.fixture
+async def by_claim(unlimited_by_claim: Api) -> tuple[Api, dict[str, str]]:
+    """The API for such tokens, and what is Alice's."""
+    unlimited_by_claim.world.clear()
+    return unlimited_by_claim, await fill_book(unlimited_by_claim, naming)
 
 
 def test_every_root_field_has_a_case() -> None:
@@ -217,6 +257,8 @@ def test_every_kind_of_node_is_tried_by_its_id_or_belongs_to_nobody() -> None:
         "Order",
         "Execution",
         "TradingHalt",
+        "OperatorAction",
+        "Account",
         *NODES_OF_NOBODY,
     }
 
@@ -257,10 +299,34 @@ async def test_its_own_account_is_shown_the_order_by_the_very_same_operation(
 async def test_an_operator_is_shown_every_account_but_where_the_own_one_is_asked_for(
     api: Api, case: Case, hers: dict[str, str]
 ) -> None:
-    scopes = ["operator", *([case.scope] if case.changes and case.scope else [])]
+    scopes = [Scope.OPERATOR, *([case.scope] if case.changes and case.scope else [])]
     shown = shown_of_alice(await answer(api, case, hers, bearer=token("desk", scopes=scopes)), hers)
 
-    assert bool(shown) is (case.shows_orders and not case.alone)
+    assert bool(shown) is ((case.shows_orders or case.shows_account) and not case.alone)
+
+
+@each_case
+async def test_a_token_of_several_accounts_is_shown_nothing_of_any_other(
+    by_claim: tuple[Api, dict[str, str]], case: Case
+) -> None:
+    api, hers = by_claim
+    foreign = await answer(api, case, hers, bearer=naming("bob", "carol"))
+
+    assert shown_of_alice(foreign, hers) == set()
+    if case.root != "Mutation.placeOrder":
+        assert foreign == await answer(api, case, NOBODY_S, bearer=naming("bob", "carol"))
+
+
+@each_case
+async def test_a_token_of_several_accounts_is_shown_each_of_them_where_it_need_not_say_which(
+    by_claim: tuple[Api, dict[str, str]], case: Case
+) -> None:
+    api, hers = by_claim
+    answered = await answer(api, case, hers, bearer=naming("bob", "alice"))
+    shown = shown_of_alice(answered, hers)
+
+    assert (hers["order"] in shown or hers["execution"] in shown) is (case.shows_orders and not case.alone)
+    assert ("ACCOUNT_REQUIRED" in codes(answered)) is case.alone
 
 
 @each_scoped_case
@@ -268,8 +334,10 @@ async def test_without_its_scope_a_field_is_forbidden_and_with_it_alone_it_is_no
     api: Api, case: Case, hers: dict[str, str]
 ) -> None:
     assert case.scope is not None
-    # Who may read every account may neither place nor cancel by that alone.
-    granting = {case.scope} if case.scope in {Scope.PLACE, Scope.CANCEL} else {case.scope, Scope.OPERATOR}
+    # Who may read, halt or limit every account may neither place nor cancel by that alone.
+    granting: set[Scope] = {case.scope} if case.scope in {Scope.PLACE, Scope.CANCEL} else {case.scope, Scope.OPERATOR}
+    if case.scope is Scope.READ:
+        granting.add(Scope.OPERATOR_READ)
     others = [scope for scope in Scope if scope not in granting]
     before = len(api.world.orders.changes)
 

@@ -27,7 +27,13 @@ class Issuer:
         expires_at = MIDNIGHT + self.lifetimes.get(token, timedelta(0))
         if self.clock() >= expires_at:
             raise InvalidTokenError
-        return Bearer(account_id=token, scopes=frozenset(), token_expires_at=expires_at)
+        return Bearer(
+            subject=token,
+            account_ids=(token,),
+            scopes=frozenset(),
+            token_expires_at=expires_at,
+            issued_at=MIDNIGHT,
+        )
 
     def remembering(self, *, tokens_max: int = 10) -> TokenCache:
         return TokenCache(verifier=self, tokens_max=tokens_max, clock=self.clock, steady_seconds=lambda: self.steady)
@@ -48,7 +54,7 @@ def test_a_token_is_verified_once_and_again_after_a_minute(issuer: Issuer) -> No
     issuer.steady = 60.1
     tokens.verify("alice")
 
-    assert {bearer.account_id for bearer in viewers} == {"alice"}
+    assert {bearer.subject for bearer in viewers} == {"alice"}
     assert asked_within_a_minute == 1
     assert len(issuer.asked) == 2
 
@@ -70,7 +76,7 @@ def test_a_refusal_is_never_remembered(issuer: Issuer) -> None:
 
     issuer.lifetimes["dora"] = 5 * SECOND
 
-    assert tokens.verify("dora").account_id == "dora"
+    assert tokens.verify("dora").subject == "dora"
 
 
 def test_the_oldest_of_too_many_tokens_makes_room(issuer: Issuer) -> None:
@@ -82,3 +88,15 @@ def test_the_oldest_of_too_many_tokens_makes_room(issuer: Issuer) -> None:
     tokens.verify("alice")
 
     assert issuer.asked == ["alice", "bob", "carol", "alice"]
+
+
+def test_what_is_forgotten_is_verified_again_and_nothing_else(issuer: Issuer) -> None:
+    tokens = issuer.remembering()
+    for name in ("alice", "bob"):
+        tokens.verify(name)
+
+    tokens.forget(lambda bearer: bearer.subject == "alice")
+    for name in ("alice", "bob"):
+        tokens.verify(name)
+
+    assert issuer.asked == ["alice", "bob", "alice"]

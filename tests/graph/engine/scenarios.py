@@ -138,7 +138,13 @@ async def world_of(scenario: Scenario) -> tuple[World, Context]:
         del world.catalog.instruments[isin]
     if scenario.is_catalog_down:
         world.catalog.instruments = _Down()  # type: ignore[assignment]  # it is down
-    bearer = Bearer(account_id="alice", scopes=scenario.scopes, token_expires_at=datetime(2030, 1, 1, tzinfo=UTC))
+    bearer = Bearer(
+        subject="alice",
+        account_ids=("alice",),
+        scopes=scenario.scopes,
+        token_expires_at=datetime(2030, 1, 1, tzinfo=UTC),
+        issued_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
     return world, context_for(bearer, replace(services, reader=reader, feed=feed))
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.model.accounts import VisibleAccounts
 from domain.model.changes import OrderSnapshot
 from graph.limits.query_concurrency import QueryConcurrency
 from graph.settings import GraphSettings
@@ -97,11 +98,13 @@ async def _let_all_go_on(tasks: Sequence[asyncio.Task[Any]]) -> None:
 async def test_an_account_that_queries_over_many_connections_makes_no_other_account_wait(
     query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, may_end = list[str | None](), asyncio.Event()
+    asked, may_end = list[VisibleAccounts](), asyncio.Event()
 
-    async def slow(_reader: MemoryOrderReader, _order_id: UUID, *, account_id: str | None) -> OrderSnapshot | None:
-        asked.append(account_id)
-        if account_id == "alice":
+    async def slow(
+        _reader: MemoryOrderReader, _order_id: UUID, *, account_ids: VisibleAccounts
+    ) -> OrderSnapshot | None:
+        asked.append(account_ids)
+        if account_ids == ("alice",):
             await may_end.wait()
         return None
 
@@ -112,8 +115,8 @@ async def test_an_account_that_queries_over_many_connections_makes_no_other_acco
 
         assert (await api.answer(query, bearer=token("bob")))["data"]["order"] is None
         assert (await api.answer(PLACE, {"input": limit_order()}))["data"]["placeOrder"]
-        assert asked == ["alice", "alice", "bob"]
+        assert asked == [("alice",), ("alice",), ("bob",)]
 
         may_end.set()
         assert all([(await answer)["data"]["order"] is None for answer in reading])
-        assert asked.count("alice") == 5
+        assert asked.count(("alice",)) == 5

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.model.accounts import ACCOUNT_ID_MAX_CHARACTERS, is_account_id
 from domain.model.order_query import OrderKey, OrderSort
 from graph.errors import ClientError
 from graph.schema import cursors
@@ -20,6 +21,7 @@ READERS: tuple[Callable[[str], object], ...] = (
     cursors.read_history_cursor,
     cursors.read_instrument_cursor,
     cursors.read_stream_cursor,
+    cursors.read_account_cursor,
 )
 
 
@@ -37,6 +39,17 @@ def test_a_cursor_of_orders_leads_back_to_the_microsecond(at: datetime, order_id
 @given(st.integers(min_value=0, max_value=2**62 // 10))
 def test_a_cursor_of_a_stream_leads_back_to_its_sequence(sequence: int) -> None:
     assert cursors.read_stream_cursor(cursors.write_stream_cursor(sequence)) == sequence
+
+
+@given(st.text(min_size=1, max_size=ACCOUNT_ID_MAX_CHARACTERS).filter(is_account_id))
+def test_a_cursor_of_accounts_leads_back_to_the_id_whatever_is_in_it(account_id: str) -> None:
+    assert cursors.read_account_cursor(cursors.write_account_cursor(account_id)) == account_id
+
+
+def test_the_cursor_of_the_longest_id_is_still_read() -> None:
+    longest = "\U0001f600" * ACCOUNT_ID_MAX_CHARACTERS
+
+    assert cursors.read_account_cursor(cursors.write_account_cursor(longest)) == longest
 
 
 def test_a_cursor_of_one_sort_is_refused_in_another() -> None:

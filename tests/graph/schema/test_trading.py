@@ -146,10 +146,11 @@ async def test_an_account_that_was_lost_on_the_way_is_not_everybody(api: Api, wh
     assert not api.world.orders.book.stored
 
 
-async def test_the_limits_shown_for_an_account_whose_id_has_spaces_around_are_nobodys(api: Api) -> None:
-    error = (await api.answer(LIMITS, {"account": "alice "}, bearer=OPERATOR))["errors"][0]
+async def test_the_limits_shown_for_what_can_be_no_account_are_an_error(api: Api) -> None:
+    for account in ("", "a\0b", "a" * 129):
+        error = (await api.answer(LIMITS, {"account": account}, bearer=OPERATOR))["errors"][0]
 
-    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+        assert error["extensions"]["code"] == "BAD_USER_INPUT"
 
 
 async def test_the_trail_is_a_connection_of_nodes_that_only_operators_find(api: Api) -> None:

@@ -56,18 +56,18 @@ async def test_a_peer_that_leaves_while_something_is_sent_is_no_error(api: Api) 
     assert api.world.telemetry.said("unexpected_error") == []
 
 
-async def test_a_socket_closes_with_4401_at_the_moment_its_token_expires(api: Api) -> None:
+async def test_a_socket_closes_with_4403_at_the_moment_its_token_expires(api: Api) -> None:
     async with api.conversation(token(ttl=timedelta(seconds=1))) as socket:
         await socket.subscribe(UPDATES)
         await socket.next_data()
 
-        assert await socket.closed() == 4401
+        assert await socket.closed() == 4403
     await until(lambda: api.world.feed.open_feeds == 0)
 
 
 async def test_a_token_that_is_valid_only_by_leeway_opens_no_socket_for_long(api: Api) -> None:
     async with api.conversation(token(ttl=timedelta(seconds=-1))) as socket:
-        assert await socket.closed() == 4401
+        assert await socket.closed() == 4403
 
 
 async def test_a_socket_that_never_introduces_itself_closes_with_4408() -> None:
@@ -112,7 +112,7 @@ async def test_a_socket_is_not_closed_before_the_moment_its_token_expires(api: A
     # The fraction of `exp` counts: it is a NumericDate (RFC 7519, 2).
     expires_at = math.floor(time.time()) + 1.9
     async with api.conversation(token(exp=expires_at)) as socket:
-        assert await socket.closed() == 4401
+        assert await socket.closed() == 4403
         closed_at = time.time()
 
     assert expires_at <= closed_at < expires_at + 0.5

@@ -9,7 +9,7 @@ from runtime.alerts.kinds import ALERTS
 from runtime.alerts.matching import Alert, AlertMatcher, alert_of
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = ("domain", "jobs", "ingest", "exchange", "runtime")
+PACKAGES = ("broadcast", "domain", "jobs", "ingest", "exchange", "runtime")
 
 
 def _grouping() -> AlertGrouping:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.processes import RunningProcess, running
 from tests.support.servers import PostgresServer, TestServer
-from tests.support.system import TOKEN_SECRET
+from tests.support.system import BROADCAST_KEY, TOKEN_SECRET
 from tools.devstack.ports import free_port
 
 END_SECONDS = 25.0
@@ -23,7 +23,8 @@ PROCESSES = ("api", "worker", "ingest")
 @asynccontextmanager
 async def ended(name: str, environment: Mapping[str, str]) -> AsyncIterator[RunningProcess]:
     """The process after its end."""
-    settings = {"TOKEN_SECRET": TOKEN_SECRET, "LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
+    given = {"TOKEN_SECRET": TOKEN_SECRET, "BROADCAST_KEY": BROADCAST_KEY}
+    settings = given | {"LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
     async with running(["-m", "runtime", name], environment=settings) as process:
         await process.ends(within_seconds=END_SECONDS)
         yield process
@@ -49,6 +50,16 @@ def with_login(url: str, login: str) -> str:
 def with_name(url: str, name: str) -> str:
     """The URL of another database of the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+async def test_a_process_without_a_key_to_sign_and_verify_says_how_to_make_one(name: str) -> None:
+    environment = {"DATABASE_URL": "postgresql://user@127.0.0.1/name", "REDIS_URL": "redis://127.0.0.1/0"}
+
+    assert (
+        await says(name, environment | {"BROADCAST_KEY": ""}, "BROADCAST_KEY is not set", "openssl rand -hex 32")
+        == BAD_SETTINGS
+    )
 
 
 async def test_migrating_without_a_database_says_that_it_cannot_be_reached() -> None:
@@ -77,6 +88,40 @@ async def test_a_host_that_nobody_knows_is_named(name: str, redis_url: str) -> N
     exit_code = await says(name, environment, "cannot be reached", "DATABASE_URL")
 
     assert exit_code == (FAILED if name == "migrate" else BAD_SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("api", "pgbouncer=true", ("DATABASE_URL", "pgbouncer, which libpq does not know either")),
+        ("migrate", "schema=public", ("DATABASE_URL", "schema, which libpq does not know either")),
+        ("worker", "options=endpoint%3Dep-cool-1", ("refuses the connection", "endpoint=ep-cool-1", "DATABASE_URL")),
+        ("migrate", "sslmode=require", ("refuses the connection", "no TLS", "DATABASE_URL")),
+    ],
+)
+async def test_an_option_that_cannot_be_fulfilled_ends_a_process_with_a_sentence(
+    name: str, options: str, words: tuple[str, ...], kept_database_url: str, redis_url: str
+) -> None:
+    environment = {"DATABASE_URL": f"{kept_database_url}?{options}", "REDIS_URL": redis_url}
+
+    assert await says(name, environment, *words) == BAD_SETTINGS
+
+
+async def test_a_variable_of_libpq_that_cannot_be_used_ends_a_process_with_a_sentence(
+    kept_database_url: str, redis_url: str
+) -> None:
+    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": redis_url, "PGTARGETSESSIONATTRS": "fastest"}
+
+    assert await says("ingest", environment, "DATABASE_URL", "PG…", "target_session_attrs") == BAD_SETTINGS
+
+
+async def test_an_address_with_the_options_that_providers_copy_is_migrated(
+    postgres_server: PostgresServer,
+) -> None:
+    url = (await postgres_server.create_database()).replace("postgresql://", "postgresql+asyncpg://")
+    options = "connect_timeout=10&gssencmode=disable&keepalives=1&keepalives_idle=30&channel_binding=prefer"
+
+    assert await says("migrate", {"DATABASE_URL": f"{url}?{options}"}, "migrated") == 0
 
 
 async def test_processes_over_a_database_without_tables_name_the_command_that_makes_them(
@@ -136,7 +181,13 @@ async def test_a_process_with_a_name_of_no_database_does_not_start(
 
 @pytest.mark.parametrize(
     ("name", "setting"),
-    [("api", "PORT"), ("worker", "METRICS_PORT"), ("ingest", "METRICS_PORT"), ("exchange", "EXCHANGE_PORT")],
+    [
+        ("api", "PORT"),
+        ("api", "METRICS_PORT"),
+        ("worker", "METRICS_PORT"),
+        ("ingest", "METRICS_PORT"),
+        ("exchange", "EXCHANGE_PORT"),
+    ],
 )
 async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
     name: str, setting: str, kept_database_url: str, valkey_server: TestServer
@@ -146,3 +197,15 @@ async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
         environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url, setting: port}
 
         assert await says(name, environment, f"{setting}: cannot listen", port, "in use") == BAD_SETTINGS
+
+
+async def test_an_address_for_the_probes_that_is_not_ours_is_told_with_its_setting(
+    kept_database_url: str, valkey_server: TestServer
+) -> None:
+    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url}
+    elsewhere = {"METRICS_PORT": str(free_port()), "METRICS_HOST": "203.0.113.1"}
+
+    assert (
+        await says("api", environment | elsewhere, "METRICS_PORT: cannot listen on 203.0.113.1", "METRICS_HOST")
+        == BAD_SETTINGS
+    )

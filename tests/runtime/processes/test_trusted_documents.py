@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.audited_api import running_api
 from tests.support.processes import running
-from tests.support.system import TOKEN_SECRET
+from tests.support.system import BROADCAST_KEY, TOKEN_SECRET
 
 GOOD = "query Viewer { viewer { accountId } }"
 BAD = "query Renamed { viewer { customerId } }"
@@ -62,7 +62,8 @@ async def test_an_api_does_not_start_on_settings_that_name_no_documents(
 
 async def refuses_to_start(settings: dict[str, str]) -> str:
     """What an API that must not start with these settings says."""
-    environment = {"TOKEN_SECRET": TOKEN_SECRET, "LOG_FORMAT": "plain", **settings}
+    given = {"TOKEN_SECRET": TOKEN_SECRET, "BROADCAST_KEY": BROADCAST_KEY}
+    environment = {**given, "LOG_FORMAT": "plain", **settings}
     async with running(["-m", "runtime", "api"], environment=environment) as process:
         assert await process.ends(within_seconds=20) == 2
     return "\n".join(process.output)

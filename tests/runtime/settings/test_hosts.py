@@ -45,7 +45,7 @@ def test_any_other_host_is_neither(host: str) -> None:
         ("postgresql:///orders", {"PGHOST": "/run/postgresql"}),
         ("postgresql://user@db.example/orders?sslmode=require", {}),
         ("postgresql://user@db.example/orders?sslmode=disable&sslmode=verify-full", {}),
-        ("postgresql://user@db.example/orders", {"PGSSLMODE": "verify-ca"}),
+        ("postgresql://user@db.example/orders", {"PGSSLMODE": "verify-ca", "PGSSLROOTCERT": "/dev/null"}),
         ("postgresql://user@10.0.0.1/orders", {"PGHOST": "db.example"}),
     ],
 )

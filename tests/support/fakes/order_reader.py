@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from domain.model.accounts import VisibleAccounts, is_visible
 from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, view
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 from tests.support.fakes.order_store import MemoryOrderStore
@@ -17,15 +18,15 @@ class MemoryOrderReader:
 
     store: MemoryOrderStore
 
-    async def order(self, order_id: UUID, *, account_id: str | None) -> OrderSnapshot | None:
-        return (await self.orders_by_id([order_id], account_id=account_id)).get(order_id)
+    async def order(self, order_id: UUID, *, account_ids: VisibleAccounts) -> OrderSnapshot | None:
+        return (await self.orders_by_id([order_id], account_ids=account_ids)).get(order_id)
 
     async def orders_by_id(
-        self, order_ids: Collection[UUID], *, account_id: str | None
+        self, order_ids: Collection[UUID], *, account_ids: VisibleAccounts
     ) -> Mapping[UUID, OrderSnapshot]:
         self.store.require_database()
         rows = [self.store.rows[order_id] for order_id in order_ids if order_id in self.store.rows]
-        return {row.order.id: row.snapshot() for row in rows if account_id in (None, row.order.account_id)}
+        return {row.order.id: row.snapshot() for row in rows if is_visible(row.order.account_id, account_ids)}
 
     async def by_client_order_id(self, client_order_id: str, *, account_id: str) -> OrderSnapshot | None:
         named = [one for one in self._snapshots() if one.terms.client_order_id == client_order_id]
@@ -53,10 +54,12 @@ class MemoryOrderReader:
         counting = [view(one) for one in row.executions.values() if not one.is_busted] if row is not None else []
         return cut(sorted(counting, key=_id), request, key=_id)
 
-    async def execution(self, execution_id: UUID, *, account_id: str | None) -> ExecutionView | None:
+    async def executions_by_id(
+        self, execution_ids: Collection[UUID], *, account_ids: VisibleAccounts
+    ) -> Mapping[UUID, ExecutionView]:
         self.store.require_database()
-        rows = [row for row in self.store.rows.values() if account_id in (None, row.order.account_id)]
-        return next((view(one) for row in rows for one in row.executions.values() if one.id == execution_id), None)
+        rows = [row for row in self.store.rows.values() if is_visible(row.order.account_id, account_ids)]
+        return {one.id: view(one) for row in rows for one in row.executions.values() if one.id in execution_ids}
 
     async def history(self, order_id: UUID, request: PageRequest[int]) -> Page[RecordedChange]:
         self.store.require_database()
@@ -79,7 +82,7 @@ def _version(change: RecordedChange | int) -> int:
 def _passes(order: OrderSnapshot, asked: OrderFilter) -> bool:
     return all(
         (
-            asked.account_id in {None, order.account_id},
+            is_visible(order.account_id, asked.account_ids),
             asked.statuses is None or order.status in asked.statuses,
             asked.is_final is None or order.status.is_final is asked.is_final,
             asked.isins is None or order.terms.isin in asked.isins,

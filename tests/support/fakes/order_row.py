@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from domain.model.apply_executions import newest_count
 from domain.model.changes import OrderSnapshot, PlacementState, snapshot
 from domain.model.executions import Execution
 from domain.model.order import End, Facts, Order, is_submission_over
@@ -77,6 +78,8 @@ class OrderRow:
         """Begin an attempt."""
         if self.lease_until is not None:  # The attempt before died: it may have sent until its lease ended.
             self.maybe_sent_at = max(self.maybe_sent_at or self.lease_until, self.lease_until)
+        if self.maybe_sent_at is not None:
+            self.maybe_sent_at = min(self.maybe_sent_at, now)
         self.attempt += 1
         self.attempts += 1
         self.last_attempt_at = now
@@ -137,7 +140,7 @@ def _shrinks(known: Facts, written: Facts) -> bool:
         or known.cancel.sent > written.cancel.sent
         or not known.ends <= written.ends
         or (refused_at is not None and (written.cancel.refused_at is None or refused_at > written.cancel.refused_at))
-        or (known.count is not None and (written.count is None or known.count.at > written.count.at))
+        or newest_count(known.count, written.count) != written.count
         # Whether the venue or we canceled counts for the status.
         or (canceled is not None and canceled.source > written.end_reasons.get(End.CANCELED, canceled).source)
     )

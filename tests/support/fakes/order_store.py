@@ -15,6 +15,7 @@ from domain.model.errors import (
     VersionConflictError,
 )
 from domain.model.limits import NO_LIMITS, AccountLimits, AccountLoad, check_load, deny_halted
+from domain.model.operator_actions import NewAction
 from domain.model.order import Order, VenueRank, disagrees
 from domain.ports.clock_and_ids import Clock
 from domain.ports.ingest_state import Fence
@@ -28,6 +29,7 @@ from domain.ports.order_store import (
     OrderWrite,
     WriteTicket,
 )
+from tests.support.fakes.audit import MemoryOperatorActions
 from tests.support.fakes.breaker_store import MemoryBreakerStore
 from tests.support.fakes.order_row import OrderRow, fences_hold
 from tests.support.fakes.stream_positions import MemoryStreamPositions
@@ -56,13 +58,17 @@ class MemoryOrderStore:
     asked_for_open: int = 0
     loads: int = 0
     breaker: MemoryBreakerStore = field(init=False)
+    actions: MemoryOperatorActions = field(init=False)
     book: MemoryLimitBook = field(init=False)
     halts: MemoryTradingHalts = field(init=False)
 
     def __post_init__(self) -> None:
         self.breaker = MemoryBreakerStore(self.clock)
-        self.book = MemoryLimitBook(self.clock, count_open=lambda account_id: self._load(account_id).open_orders)
-        self.halts = MemoryTradingHalts(self.clock)
+        self.actions = MemoryOperatorActions(self.clock)
+        self.book = MemoryLimitBook(
+            self.clock, self.actions, count_open=lambda account_id: self._load(account_id).open_orders
+        )
+        self.halts = MemoryTradingHalts(self.clock, self.actions)
 
     async def store(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
         self.require_database()
@@ -95,7 +101,12 @@ class MemoryOrderStore:
         }
 
     async def write(
-        self, writes: Sequence[OrderWrite], *, fence: Fence | None = None, ticket: WriteTicket = IMMEDIATE
+        self,
+        writes: Sequence[OrderWrite],
+        *,
+        fence: Fence | None = None,
+        ticket: WriteTicket = IMMEDIATE,
+        action: NewAction | None = None,
     ) -> Sequence[RecordedChange]:
         await ticket.wait()
         self.require_database()
@@ -109,6 +120,8 @@ class MemoryOrderStore:
             raise VersionConflictError
         self._require_own_executions(writes)
         self.writes.append(writes)
+        if action is not None:
+            self.actions.append(action)
         for write in writes:
             self.rows[write.order.id].take(write, now=self.clock())
         changes = [self._append(self.rows[write.order.id], change) for write in writes for change in write.changes]
@@ -131,6 +144,12 @@ class MemoryOrderStore:
             )
             for claim in claims
         ]
+
+    async def holds_claim(self, claim: Claim, *, within: timedelta) -> bool:
+        self.require_database()
+        row = self.rows[claim.order.id]
+        is_newest = row.attempt == claim.loaded.attempt and row.lease_until is not None
+        return is_newest and timedelta(0) <= self.clock() - (row.last_attempt_at or self.clock()) <= within
 
     async def claim_due(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[Claim]:
         self.require_database()

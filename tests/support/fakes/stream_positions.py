@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.ports.clock_and_ids import Clock
-from domain.ports.ingest_state import Fence
+from domain.ports.ingest_state import Fence, HeldLease
 from tests.support.fakes.clock import SettableClock
 
 
@@ -34,10 +34,14 @@ class MemoryStreamPositions:
         if fence is None or self.holds(fence):
             row.moment = max(row.moment or moment, moment)
 
-    async def acquire(self, venue: str, *, leader_id: UUID, lease: timedelta) -> Fence | None:
+    async def acquire(
+        self, venue: str, *, leader_id: UUID, lease: timedelta, ended: HeldLease | None = None
+    ) -> Fence | HeldLease:
         row, now = self._row(venue), self.clock()
-        if row.lease_until is not None and row.lease_until > now and row.leader_id != leader_id:
-            return None
+        held = HeldLease(epoch=row.epoch, until=row.lease_until)
+        is_held = row.lease_until is not None and row.lease_until > now and held != ended
+        if is_held and row.leader_id != leader_id:
+            return held
         row.epoch += 1
         row.leader_id = leader_id
         row.lease_until = now + lease

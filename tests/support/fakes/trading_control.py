@@ -5,10 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
+from domain.model.errors import VersionConflictError
 from domain.model.limits import NO_LIMITS, AccountLimits, LastPrice
+from domain.model.operator_actions import NewAction
 from domain.model.order_query import Page, PageRequest
 from domain.ports.clock_and_ids import Clock
 from domain.ports.trading_control import HaltFilter, TradingHalt
+from tests.support.fakes.audit import MemoryOperatorActions
 from tests.support.fakes.paging import cut
 
 MOMENT = timedelta(microseconds=1)
@@ -19,6 +22,7 @@ class MemoryLimitBook:
     """LimitBook. Not fresh, it gives what it gave before, as one with a memory may."""
 
     clock: Clock
+    actions: MemoryOperatorActions
     stored: dict[str | None, AccountLimits] = field(default_factory=dict)
     cached: dict[str, AccountLimits] = field(default_factory=dict)
     count_open: Callable[[str], int] = lambda _: 0
@@ -34,19 +38,31 @@ class MemoryLimitBook:
     async def open_orders(self, account_id: str) -> int:
         return self.count_open(account_id)
 
-    async def save(self, limits: AccountLimits) -> AccountLimits:
+    async def own_limits(self, account_id: str | None) -> AccountLimits | None:
+        return self.stored.get(account_id)
+
+    async def save(self, limits: AccountLimits, *, replaces: AccountLimits | None, action: NewAction) -> AccountLimits:
+        self._require_stored(limits.account_id, replaces)
+        self.actions.append(action)
         before = self.stored.get(limits.account_id, NO_LIMITS).set_at
         now = self.clock()
         stored = replace(limits, set_at=now if before is None else max(now, before + MOMENT))
         self.stored[limits.account_id] = stored
         return stored
 
-    async def clear(self, account_id: str | None) -> bool:
-        return self.stored.pop(account_id, None) is not None
+    async def clear(self, limits: AccountLimits, *, action: NewAction) -> None:
+        self._require_stored(limits.account_id, limits)
+        self.actions.append(action)
+        del self.stored[limits.account_id]
 
     def holding(self, account_id: str) -> AccountLimits:
         """The limits that hold at this moment."""
         return self.stored.get(account_id) or self.stored.get(None, NO_LIMITS)
+
+    def _require_stored(self, account_id: str | None, limits: AccountLimits | None) -> None:
+        stored = self.stored.get(account_id)
+        if (stored and stored.set_at) != (limits and limits.set_at):
+            raise VersionConflictError
 
 
 @dataclass(slots=True)
@@ -54,6 +70,7 @@ class MemoryInstrumentPrices:
     """InstrumentPrices, and the PriceTape that writes to them at once."""
 
     prices: dict[str, LastPrice] = field(default_factory=dict)
+    actions: MemoryOperatorActions | None = None
 
     async def last_price(self, isin: str) -> LastPrice | None:
         return self.prices.get(isin)
@@ -62,6 +79,18 @@ class MemoryInstrumentPrices:
         before = dict(self.prices)
         self.note(prices)
         return {isin for isin, price in self.prices.items() if before.get(isin) != price}
+
+    async def set(self, price: LastPrice, *, replaces: LastPrice | None, action: NewAction) -> bool:
+        stored = self.prices.get(price.isin)
+        if stored != replaces or (stored is not None and stored.at >= price.at):
+            return False
+        self.prices[price.isin] = price
+        if self.actions is not None:
+            self.actions.append(action)
+        return True
+
+    async def stored_price(self, isin: str) -> LastPrice | None:
+        return self.prices.get(isin)
 
     def note(self, prices: Iterable[LastPrice]) -> None:
         for one in prices:
@@ -75,19 +104,22 @@ class MemoryTradingHalts:
     """TradingHalts."""
 
     clock: Clock
+    actions: MemoryOperatorActions
     halts: dict[UUID, TradingHalt] = field(default_factory=dict)
 
-    async def halt(self, halt: TradingHalt) -> TradingHalt:
+    async def halt(self, halt: TradingHalt, *, action: NewAction) -> TradingHalt:
         earlier = self._open(halt.account_id)
         if earlier is not None:
             return earlier
+        self.actions.append(action)
         self.halts[halt.id] = halt
         return halt
 
-    async def resume(self, account_id: str | None, *, by: str, reason: str) -> TradingHalt | None:
-        halt = self._open(account_id)
-        if halt is None:
+    async def resume(self, halt_id: UUID, *, by: str, reason: str, action: NewAction) -> TradingHalt | None:
+        halt = self.halts.get(halt_id)
+        if halt is None or halt.resumed_at is not None:
             return None
+        self.actions.append(action)
         ended = self.halts[halt.id] = replace(halt, resumed_at=self.clock(), resumed_by=by, resume_reason=reason)
         return ended
 

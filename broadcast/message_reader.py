@@ -1,0 +1,56 @@
+"""Reads what comes on the channels: for followed accounts only, and only what this installation has signed."""
+
+from collections.abc import Sequence
+
+from broadcast.account_stream import AccountStream
+from broadcast.envelope import Envelope, Message, MessageError, MessageSigner, account_of
+from broadcast.followed_accounts import FollowedAccounts
+from broadcast.messages import decode
+from domain.model.changes import RecordedChange
+from domain.model.frozen import frozen
+from domain.ports.telemetry import Metric, Telemetry
+
+
+@frozen
+class ReceivedChanges:
+    """The contents of a message, and the stream that they belong to."""
+
+    stream: AccountStream
+    changes: Sequence[RecordedChange]
+    newest: int
+
+
+class MessageReader:
+    """Verifies and decodes messages; counts and ignores those that are not genuine."""
+
+    def __init__(self, signer: MessageSigner, *, followed: FollowedAccounts, telemetry: Telemetry) -> None:
+        self._signer = signer
+        self._followed = followed
+        self._telemetry = telemetry
+
+    def read(self, message: Message) -> ReceivedChanges | None:
+        """Return what the message says; None when nobody follows its account, or it is not genuine.
+
+        A genuine one whose changes cannot be read still says that they exist.
+        """
+        try:
+            stream = self._followed.get(account_of(message))
+            if stream is None:
+                return None
+            envelope = self._signer.open(message)
+        except MessageError as error:
+            self._note("message_refused", error, message, next_step="ignored: it changes and announces nothing")
+            return None
+        return ReceivedChanges(stream=stream, changes=self._decode(envelope, message), newest=envelope.newest)
+
+    def _decode(self, envelope: Envelope, message: Message) -> Sequence[RecordedChange]:
+        try:
+            return decode(envelope)
+        except MessageError as error:
+            self._note("message_unreadable", error, message, next_step="read from the database")
+            return ()
+
+    def _note(self, event: str, error: MessageError, message: Message, *, next_step: str) -> None:
+        self._telemetry.count(Metric.MESSAGES_REFUSED, cause=error.refusal)
+        channel = message.channel.decode(errors="replace")
+        self._telemetry.warning(event, cause=error.refusal, channel=channel, error=str(error), next=next_step)

@@ -1,0 +1,119 @@
+"""Sealing of the accounts' changes: it hashes what is committed, behind the orders and never in their way.
+
+A change is sealed once: the hash of an account's chain covers every change up to the sealed one. What was committed has
+no gap, so a change that is missing, or a position that is behind its seal, means that rows were removed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from domain.model.audit_chain import ChainHead, ChangeRecord, change_hash
+from domain.ports.audit import AccountSeals, ChangeRange, NewSeal, SealedAccount
+from domain.ports.telemetry import Metric, Telemetry
+
+ACCOUNTS_PER_ROUND_MAX = 1_000
+CHANGES_PER_READ_MAX = 500
+"""Changes read and hashed without a pause: about five milliseconds in which a worker does nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealing:
+    """The use case of sealing. One process at a time does it, `holder`, under a lease of `lease`; a round seals at most
+    `changes_max` changes, so that those of an old database are sealed at a bounded pace."""
+
+    seals: AccountSeals
+    telemetry: Telemetry
+    holder: UUID
+    lease: timedelta
+    changes_max: int
+    _reported: set[str] = field(default_factory=set)
+
+    async def seal(self) -> bool:
+        """Seal what is committed; return True when nothing was left over. Raises UnavailableError."""
+        if not await self.seals.lead(self.holder, lease=self.lease):
+            return True
+        accounts = await self.seals.unsealed(limit=ACCOUNTS_PER_ROUND_MAX)
+        sound = [account for account in accounts if not self._is_shorter(account)]
+        ranges = share_changes(sound, changes_max=self.changes_max)
+        heads = {account.account_id: account.head for account in sound}
+        for portion in split_ranges(ranges, changes_max=CHANGES_PER_READ_MAX):
+            await self._seal_portion(portion, heads)
+        wanted = sum(account.sequence - account.head.sequence for account in sound)
+        return len(accounts) < ACCOUNTS_PER_ROUND_MAX and wanted <= sum(one.up_to - one.after for one in ranges)
+
+    async def _seal_portion(self, ranges: Sequence[ChangeRange], heads: dict[str, ChainHead]) -> None:
+        """Seal the ranges that follow on their account's head, and move the heads."""
+        found = await self.seals.changes(ranges)
+        seals = []
+        for one in ranges:
+            changes, head = found[one.account_id], heads[one.account_id]
+            if [change.sequence for change in changes] != list(range(one.after + 1, one.up_to + 1)):
+                self._report(one.account_id, "changes are missing", sealed=head.sequence, position=one.up_to)
+            elif head.sequence == one.after:
+                seals.append(NewSeal(account_id=one.account_id, replaces=head, head=head_after(head, changes)))
+        sealed = await self.seals.seal(seals) if seals else ()
+        for seal in seals:
+            if seal.account_id in sealed:
+                heads[seal.account_id] = seal.head
+                self.telemetry.count(Metric.AUDIT_SEALED, seal.head.sequence - seal.replaces.sequence)
+
+    def _is_shorter(self, account: SealedAccount) -> bool:
+        if account.sequence >= account.head.sequence:
+            return False
+        found = "the account's position is behind its seal"
+        self._report(account.account_id, found, sealed=account.head.sequence, position=account.sequence)
+        return True
+
+    def _report(self, account_id: str, found: str, *, sealed: int, position: int) -> None:
+        """Log it once for each account and process: nothing more is sealed of the account until a person has looked."""
+        if account_id in self._reported:
+            return
+        self._reported.add(account_id)
+        self.telemetry.error(
+            "audit_trail_broken",
+            account=account_id,
+            found=found,
+            sealed=sealed,
+            position=position,
+            next="nothing more of it is sealed; run `fillwire audit verify`",
+        )
+
+
+def head_after(head: ChainHead, changes: Sequence[ChangeRecord]) -> ChainHead:
+    """Return the head behind the changes, which follow on the head without a gap."""
+    sequence, link = head
+    for change in changes:
+        sequence, link = change.sequence, change_hash(link, change)
+    return ChainHead(sequence, link)
+
+
+def share_changes(accounts: Sequence[SealedAccount], *, changes_max: int) -> Sequence[ChangeRange]:
+    """Return what is sealed of each account: evenly shared, so that a long history delays no other account."""
+    ranges, left = [], changes_max
+    by_size = sorted(accounts, key=lambda account: account.sequence - account.head.sequence)
+    for others, account in zip(range(len(by_size), 0, -1), by_size, strict=True):
+        taken = min(account.sequence - account.head.sequence, left // others)
+        left -= taken
+        if taken:
+            after = account.head.sequence
+            ranges.append(ChangeRange(account_id=account.account_id, after=after, up_to=after + taken))
+    return ranges
+
+
+def split_ranges(ranges: Sequence[ChangeRange], *, changes_max: int) -> Iterator[Sequence[ChangeRange]]:
+    """Yield the ranges in portions of at most `changes_max` changes; one account's parts come in their order."""
+    portion: list[ChangeRange] = []
+    room = changes_max
+    for one in ranges:
+        after = one.after
+        while after < one.up_to:
+            up_to = min(one.up_to, after + room)
+            portion.append(ChangeRange(account_id=one.account_id, after=after, up_to=up_to))
+            room, after = room - (up_to - after), up_to
+            if not room:
+                yield portion
+                portion, room = [], changes_max
+    if portion:
+        yield portion

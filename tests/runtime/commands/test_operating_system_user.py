@@ -1,0 +1,55 @@
+"""Who an action at the command line is put down to: the user of the operating system, whatever an option says."""
+
+import os
+import pwd
+import socket
+import sys
+
+import pytest
+
+from runtime.__main__ import main
+from runtime.commands.operating_system_user import actor_of_command
+
+USER = f"os:{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
+
+
+def test_the_actor_is_the_user_of_the_process_and_not_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+
+    actor = actor_of_command()
+
+    assert (actor.subject, actor.name, actor.full_name) == (USER, USER, USER)
+
+
+def test_who_called_sudo_and_for_whom_it_is_done_is_added_and_hides_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "alice")
+
+    actor = actor_of_command("the desk")
+
+    assert actor.name == "the desk"
+    assert actor.full_name == f"{USER} sudo:alice for the desk"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "trading halt --everybody",
+        "trading resume --account A",
+        "limits set --account A --max-quantity 5",
+        "limits clear --everybody",
+        "limits price US0378331005 12.50",
+        "limits clear --everybody --reason= ",
+    ],
+)
+def test_nothing_is_done_at_the_command_line_without_a_reason(
+    arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["fillwire", *arguments.split(" ")])
+
+    with pytest.raises(SystemExit) as refused:
+        main()
+
+    assert refused.value.code == 2
+    assert "--reason" in capsys.readouterr().err

@@ -1,0 +1,23 @@
+"""An address on which a server swallows what is sent, as a host does that was cut off the network."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+
+WAITING_MAX = 3
+
+
+@contextmanager
+def swallowing_port() -> Iterator[int]:
+    """A port at which a connection is neither made nor refused: the kernel drops the packets of new ones."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(closing(socket.socket()))
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        # Nobody accepts, and these fill the queue.
+        for _ in range(WAITING_MAX):
+            waiting = stack.enter_context(closing(socket.socket()))
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(listening.getsockname())
+        yield listening.getsockname()[1]
