@@ -413,11 +413,16 @@ async def test_an_ended_order_that_the_venue_counts_otherwise_is_compared_on(sto
     assert not await store.open_at_venue(silent_for=timedelta(0), limit=10)
 
 
-async def test_the_venues_newer_count_is_not_lost_to_an_older_decision(store: OrderStore, clerk: Clerk) -> None:
+@pytest.mark.parametrize(("second", "quantity"), [(4, 2), (5, 0)])
+async def test_the_venues_newer_count_is_not_lost_to_an_older_decision(
+    store: OrderStore, clerk: Clerk, second: int, quantity: int
+) -> None:
     (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [ended(End.CANCELED)]})
-    older = await clerk.decide({order_id: [ended(End.CANCELED, count=VenueCount(at=at(4), quantity=Decimal(1)))]})
-    await clerk.record({order_id: [ended(End.CANCELED, count=VenueCount(at=at(5), quantity=Decimal(0)))]})
+    known = VenueCount(at=at(second), quantity=Decimal(quantity))
+    older = await clerk.decide({order_id: [ended(End.CANCELED, count=known)]})
+    # Of two counts at one moment the larger one is the newer.
+    await clerk.record({order_id: [ended(End.CANCELED, count=VenueCount(at=at(5), quantity=Decimal(1)))]})
 
     with pytest.raises(VersionConflictError):
         await store.write(older)
