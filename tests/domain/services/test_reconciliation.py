@@ -181,12 +181,15 @@ async def test_the_position_is_that_of_the_reads_beginning_however_long_it_takes
     assert began - 11 * SECOND < position <= began - 10 * SECOND
 
 
-async def test_a_position_in_the_venues_future_hides_no_fill(desk: Desk) -> None:
+async def test_a_position_in_the_venues_future_hides_no_fill_and_no_end(desk: Desk) -> None:
     await desk.positions.advance("SCRIPTED", desk.clock() + 3600 * SECOND)
 
-    await desk.reconciliation.catch_up(cause="connect")
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="connect")
+    await reconciliation.compare_closed_orders()
 
     assert desk.venue.fills_since == [desk.clock()]
+    assert desk.venue.closed_since == [desk.clock() - reconciliation.policy.closed_look_back]
 
 
 @pytest.mark.parametrize("error", [VenueUnreachableError, UnavailableError])
