@@ -5,6 +5,7 @@ yield what is newer, each once: what was buffered and also read is not newer tha
 shows as a gap in the numbers and is read.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -22,6 +23,7 @@ from domain.ports.telemetry import Telemetry
 class HubFeed:
     """Subscriptions over the process's hub.
 
+    An order that ended with less than the venue counts as filled is followed for `completion_wait_seconds` longer.
     Both generators raise UnavailableError when the database does not answer while they are opened; from then on they
     wait for it.
     """
@@ -29,6 +31,7 @@ class HubFeed:
     hub: ChangeHub
     log: ChangeLog
     telemetry: Telemetry
+    completion_wait_seconds: float = 30.0
 
     async def order(
         self, order_id: UUID, *, account_id: str | None, after_version: int | None
@@ -49,11 +52,19 @@ class HubFeed:
                 yield (order,)
             else:
                 cursor.resume_at(after_version)
-                if after_version == order.version and not order.status.is_final:
+                if after_version == order.version and not order.is_settled:
                     yield (UpToDate(version=after_version),)
-            # A final status ends it, once everything that was known at the opening has been yielded.
-            while not (order.status.is_final and cursor.at >= known_version):
-                items = await self._order_items(cursor, order_id, owner=owner)
+            # A final status with all its fills ends it, once everything that was known at the opening has been yielded.
+            deadline: float | None = None
+            while not (order.is_settled and cursor.at >= known_version):
+                # Fills that the venue counts are read at once, but a venue may never list them.
+                is_waiting = order.status.is_final and cursor.at >= known_version
+                deadline = (deadline or _now() + self.completion_wait_seconds) if is_waiting else None
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        items = await self._order_items(cursor, order_id, owner=owner)
+                except TimeoutError:
+                    return
                 if isinstance(items[0], OrderSnapshot):
                     known_version = items[0].version  # A snapshot replaces what was known before.
                 items = _until_final(items, known_version=known_version)
@@ -122,9 +133,13 @@ def _until_final(
     """Return the items up to the one with the final status: nothing follows it."""
     for count, item in enumerate(items, start=1):
         order = _order_of(item)
-        if order.status.is_final and order.version >= known_version:
+        if order.is_settled and order.version >= known_version:
             return items[:count]
     return items
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _order_of(item: OrderSnapshot | RecordedChange) -> OrderSnapshot:

@@ -82,6 +82,7 @@ def _order_json(order: OrderSnapshot) -> dict[str, object]:
         "version": order.version,
         "created_at": order.created_at,
         "updated_at": order.updated_at,
+        **({} if order.venue_filled_quantity is None else {"counted": str(order.venue_filled_quantity)}),
     }
 
 
@@ -99,6 +100,8 @@ def _order(data: Json, *, account_id: str) -> OrderSnapshot:
         version=read_count(data["version"]),
         created_at=read_time(data["created_at"]),
         updated_at=read_time(data["updated_at"]),
+        # A process of the version before does not write it.
+        venue_filled_quantity=optional(read_decimal, data.get("counted")),
     )
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from db.columns import ID_MAX_CHARACTERS, storable
+from db.columns import ID_MAX_CHARACTERS
 from db.database import Database, Row
 from db.operator_actions import action_arguments, append_action
 from db.trading_tables import EVERYBODY
@@ -12,6 +12,7 @@ from domain.model.errors import VersionConflictError
 from domain.model.limits import NO_LIMITS, AccountLimits
 from domain.model.operator_actions import NewAction
 from domain.model.order import FINAL_STATUSES
+from domain.model.values import storable
 from domain.ports.trading_control import LimitBook
 from domain.services.batcher import Batcher
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from db.columns import MESSAGE_MAX_CHARACTERS, storable
+from db.columns import MESSAGE_MAX_CHARACTERS
 from db.database import Database, Row
+from domain.model.values import storable
 from domain.ports.breaker_store import BreakerState, BreakerStore, BreakerUpdate
 
 PAUSED_UNTIL = "(CASE WHEN g.paused_until <= now() + interval '2 minutes' THEN g.paused_until END)"

@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 from db.array_literals import moment_array, plain_array, text_array
 from db.execution_arrays import ExecutionColumns
-from db.order_rows import storable_reason
 from domain.model.changes import Change
 from domain.model.executions import Execution
 from domain.model.frozen import frozen
 from domain.model.order import Order
-from domain.model.values import Reason
+from domain.model.values import Reason, storable_reason
 
 
 @frozen
@@ -103,7 +102,10 @@ class _ShownExecutions(NamedTuple):
 def _is_a_fill_each(changes: Sequence[Change], executed: Sequence[tuple[Order, Execution]]) -> bool:
     """Whether the changes tell of the executions one by one, as they were filled: then both have the same columns."""
     return len(changes) == len(executed) and all(
-        change.execution is execution and not execution.is_busted and execution.correction is None
+        change.execution is execution
+        and execution.is_counted
+        and not execution.is_busted
+        and execution.correction is None
         for change, (_, execution) in zip(changes, executed, strict=True)
     )
 

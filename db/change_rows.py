@@ -44,5 +44,6 @@ def changes() -> Select[tuple[object, ...]]:
         _ORDER.submit_due_at,
         _ORDER.lease_until,
         _ORDER.last_error,
+        _ORDER.venue_counted,
         *HELD_COLUMNS,
     ).join_from(order_changes, orders, (_ORDER.id == _CHANGE.order_id) & (_ORDER.account_id == _CHANGE.account_id))

@@ -2,9 +2,11 @@
 
 from sqlalchemy import CheckConstraint, DateTime, MetaData, Text
 
+from domain.model.values import REASON_CODE_MAX_CHARACTERS, REASON_MESSAGE_MAX_CHARACTERS
+
 ID_MAX_CHARACTERS = 128
-CODE_MAX_CHARACTERS = 128
-MESSAGE_MAX_CHARACTERS = 2_000
+CODE_MAX_CHARACTERS = REASON_CODE_MAX_CHARACTERS
+MESSAGE_MAX_CHARACTERS = REASON_MESSAGE_MAX_CHARACTERS
 RAW_MAX_BYTES = 1_048_576
 
 metadata = MetaData(
@@ -33,8 +35,3 @@ def exact_decimal(column: str) -> CheckConstraint:
 def positive_decimal(column: str) -> CheckConstraint:
     """The same, above zero."""
     return CheckConstraint(f"scale({column}) <= 18 AND {column} < 1e18 AND {column} > 0", name=column)
-
-
-def storable(text: str, *, max_characters: int) -> str:
-    """The text as PostgreSQL can keep it: cut to the length, without NUL and lone surrogates."""
-    return text[:max_characters].replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -3,8 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 
-from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, RAW_MAX_BYTES, storable
+from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, RAW_MAX_BYTES
 from db.database import Database
+from domain.model.values import storable
 from domain.ports.ingest_state import DeadLetters
 
 ADD = """

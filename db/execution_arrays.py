@@ -26,6 +26,26 @@ class ExecutionColumns(NamedTuple):
     venue_execution_ids: str
 
 
+class ExecutionNames(NamedTuple):
+    """The columns that only amended executions and second ids have, in the statement's order."""
+
+    amends: str
+    repeats: str
+    amended_at: str
+
+
+def execution_names(executions: Sequence[Execution]) -> ExecutionNames:
+    """Return these columns."""
+    return ExecutionNames(
+        amends=text_array([execution.amends for execution in executions]),
+        repeats=text_array([execution.repeats for execution in executions]),
+        # As arrays' texts: arrays of arrays cannot be taken apart by one level.
+        amended_at=text_array(
+            [moment_array(execution.amended_at) if execution.amended_at else None for execution in executions]
+        ),
+    )
+
+
 def execution_columns(executed: Sequence[tuple[Order, Execution]]) -> ExecutionColumns:
     """Return the columns of executions, each with its order."""
     orders, executions = [order for order, _ in executed], [execution for _, execution in executed]

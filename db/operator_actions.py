@@ -11,11 +11,12 @@ from uuid import UUID
 from sqlalchemy import BigInteger, literal, select
 
 from db.audit_tables import ACTOR_MAX_CHARACTERS, operator_actions
-from db.columns import MESSAGE_MAX_CHARACTERS, storable
+from db.columns import MESSAGE_MAX_CHARACTERS
 from db.database import Database, Row
 from db.keyset import Keyset, read_page
 from domain.model.operator_actions import ActionFilter, NewAction, OperatorAction
 from domain.model.order_query import Page, PageRequest
+from domain.model.values import storable
 from domain.ports.audit import OperatorActions
 
 STATE_MAX_CHARACTERS = 100_000

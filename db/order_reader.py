@@ -89,7 +89,12 @@ class PostgresOrderReader(OrderReader):
         return await read_page(self.database, rows, request, keyset=keyset, item_of=snapshot_of)
 
     async def executions(self, order_id: UUID, request: PageRequest[UUID]) -> Page[ExecutionView]:
-        rows = select(*executions.columns).where(executions.c.order_id == order_id, ~executions.c.is_busted)
+        rows = select(*executions.columns).where(
+            executions.c.order_id == order_id,
+            ~executions.c.is_busted,
+            executions.c.amends.is_(None),
+            executions.c.repeats.is_(None),
+        )
         return await read_page(self.database, rows, request, keyset=_EXECUTIONS_BY_ID, item_of=execution_view_of)
 
     async def executions_by_id(

@@ -10,20 +10,16 @@ from typing import Any, TypeVar
 
 import orjson
 
-from db.columns import CODE_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
 from db.database import Row
 from db.tables import orders
 from domain.model.cancel_requests import CancelRequests
 from domain.model.changes import PlacementState
 from domain.model.executions import Correction, Execution, Trade
-from domain.model.order import End, Facts, Order, SubmissionPhase, VenueRank
-from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
+from domain.model.order import End, Facts, Order, SubmissionPhase, VenueCount, VenueRank
+from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, storable_reason
 from domain.ports.order_store import LoadedOrder
 
 Key = TypeVar("Key", End, SubmissionPhase)
-
-UNNAMED = "UNNAMED"
-"""A reason's code when the venue gives an empty one."""
 
 # Looking a member up costs a fifth of calling its enum, and a page has hundreds.
 _SIDES = {side.value: side for side in Side}
@@ -79,6 +75,7 @@ def facts_of(row: Row) -> Facts:
         cancel=_cancel_requests_of(row),
         end_reasons=_reasons_of(row["end_reasons"], End),
         phase_reasons=_reasons_of(row["phase_reasons"], SubmissionPhase),
+        count=_count_of(row),
     )
 
 
@@ -136,15 +133,9 @@ def execution_of(row: Row) -> Execution:
         is_busted=row["is_busted"],
         executed_at=row["executed_at"],
         received_at=row["received_at"],
-    )
-
-
-def storable_reason(reason: Reason) -> Reason:
-    """The reason as it can be kept: a venue may send any text."""
-    return Reason(
-        source=reason.source,
-        code=storable(reason.code, max_characters=CODE_MAX_CHARACTERS) or UNNAMED,
-        message=storable(reason.message, max_characters=MESSAGE_MAX_CHARACTERS),
+        amends=row["amends"],
+        repeats=row["repeats"],
+        amended_at=tuple(row["amended_at"] or ()),
     )
 
 
@@ -162,6 +153,11 @@ def _cancel_requests_of(row: Row) -> CancelRequests:
     if not (asked or sent or refused or refused_at):
         return _NO_REQUESTS
     return CancelRequests(requested=asked, sent=sent, refused=refused, refused_at=refused_at)
+
+
+def _count_of(row: Row) -> VenueCount | None:
+    at = row["venue_counted_at"]
+    return None if at is None else VenueCount(at=at, quantity=row["venue_counted"])
 
 
 def _reasons_of(stored: Mapping[str, Mapping[str, str]] | None, keys: type[Key]) -> Mapping[Key, Reason]:

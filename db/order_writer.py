@@ -54,6 +54,12 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS e
 WHERE e.venue = $1
+UNION
+SELECT x.* FROM executions AS x
+WHERE x.order_id = ANY($2::uuid[]) AND x.venue = $1
+    AND (x.amends IS NOT NULL OR x.repeats IS NOT NULL OR x.amended_at IS NOT NULL)
+UNION
+SELECT x.* FROM executions AS x WHERE x.order_id = ANY($6::uuid[]) AND x.venue = $1
 """
 RECORDED_FILLS = """
 SELECT o.venue_order_id, e.venue_execution_id
@@ -165,6 +171,7 @@ class OrderWriter:
             [key.venue_execution_id for _, key in keys],
             [order_id for order_id, _ in counted],
             [key.cumulative_quantity for _, key in counted],
+            [order_id for order_id, key in keys if key.is_amended],
         )
         found: dict[UUID, tuple[Execution, ...]] = {}
         for row in rows:

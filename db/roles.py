@@ -57,12 +57,13 @@ _RECORDED = (
     *("version", "updated_at", "status", "phase", "rank", "venue_order_id", "filled_quantity", "notional", "ends"),
     *("cancel_asked", "cancel_sent", "cancel_refused", "cancel_refused_at", "end_reasons", "phase_reasons"),
     *("is_open_at_venue", "submit_due_at", "lease_until", "attempts", "maybe_sent_at", "last_error", "cancel_due_at"),
+    *("venue_counted", "venue_counted_at"),
 )
 _CLAIMED = ("attempt", "last_attempt_at")
 # A fill is completed, corrected or busted in its row, which stays that of the same execution and order.
 _AMENDED = (
     *("cumulative_quantity", "fill_quantity", "fill_price", "executed_at", "is_busted"),
-    *("correction_quantity", "correction_price", "corrected_at"),
+    *("correction_quantity", "correction_price", "corrected_at", "amends", "repeats", "amended_at"),
 )
 _RECORDS_EXECUTIONS = Access(select=ALL, insert=ALL, update=_AMENDED)
 _COUNTS = Access(

@@ -70,6 +70,7 @@ def snapshot_of(row: Row) -> OrderSnapshot:
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        venue_filled_quantity=row["venue_counted"],
     )
 
 
@@ -110,6 +111,7 @@ def change_of(row: Row) -> RecordedChange:
         version=row["change_version"],
         created_at=row["created_at"],
         updated_at=row["at"],
+        venue_filled_quantity=row["venue_counted"],
     )
     return RecordedChange(
         sequence=row["sequence"],

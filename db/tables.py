@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -84,10 +85,14 @@ orders = Table(
     Column("last_error", Text),
     # Canceling: not null as long as a request still has to be brought to the venue or be answered.
     Column("cancel_due_at", MOMENT),
-    # Changes twice in an order's life: when the venue has it, and when it is over.
+    # Whether it is compared with the venue. Changes twice in an order's life: when the venue has it, and when it is
+    # over and the venue's count agrees.
     Column("is_open_at_venue", Boolean, nullable=False, server_default=text("false")),
     # Its name at the venue, chosen when it is stored: see domain.model.order_identity.
     Column("venue_client_order_id", NAME, nullable=False),
+    # What the venue counted as filled when the order ended or was amended last.
+    Column("venue_counted", Numeric),
+    Column("venue_counted_at", MOMENT),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("account_id", "client_order_id"),
     UniqueConstraint("venue_client_order_id"),
@@ -110,6 +115,8 @@ orders = Table(
         "submit_due_at IS NULL OR (rank = 0 AND phase < 2 AND filled_quantity <= 0 AND cardinality(ends) = 0)",
         name="submit_due_at",
     ),
+    exact_decimal("venue_counted"),
+    CheckConstraint("num_nulls(venue_counted, venue_counted_at) IN (0, 2)", name="venue_count"),
     CheckConstraint("cancel_due_at IS NULL OR cancel_asked > cancel_refused", name="cancel_due_at"),
     postgresql_with={
         "fillfactor": "80",
@@ -142,6 +149,10 @@ executions = Table(
     Column("is_busted", Boolean, nullable=False, server_default=text("false")),
     Column("executed_at", MOMENT, nullable=False),
     Column("received_at", MOMENT, nullable=False),
+    # Another id of an execution that counts under its first one: see domain.model.execution_index.
+    Column("amends", NAME),
+    Column("repeats", NAME),
+    Column("amended_at", ARRAY(MOMENT)),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("venue", "venue_execution_id"),
     at_most("account_id", ID_MAX_CHARACTERS),
@@ -152,6 +163,9 @@ executions = Table(
     exact_decimal("fill_price"),
     exact_decimal("correction_quantity"),
     exact_decimal("correction_price"),
+    at_most("amends", ID_MAX_CHARACTERS),
+    at_most("repeats", ID_MAX_CHARACTERS),
+    CheckConstraint("num_nonnulls(amends, repeats) < 2", name="counted"),
     CheckConstraint("num_nulls(fill_quantity, fill_price) IN (0, 2)", name="fill"),
     CheckConstraint(
         "num_nulls(correction_quantity, correction_price, corrected_at) IN (0, 3)",
@@ -161,6 +175,14 @@ executions = Table(
 )
 # Not unique: after a correction a venue may well reach the same cumulative quantity again.
 Index("executions_order_cumulative", executions.c.order_id, executions.c.cumulative_quantity)
+# Few are: all of them are read with every fill of their order that is looked up.
+Index(
+    "executions_order_amended",
+    executions.c.order_id,
+    postgresql_where=or_(
+        executions.c.amends.is_not(None), executions.c.repeats.is_not(None), executions.c.amended_at.is_not(None)
+    ),
+)
 
 order_changes = Table(
     "order_changes",

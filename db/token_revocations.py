@@ -5,12 +5,13 @@ row until the commit: the next writer gets its position only then. So a reader t
 everything up to 7, and misses nothing that is committed later. A sequence would not do: 8 can be committed before 7.
 """
 
-from db.columns import ID_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
+from db.columns import ID_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS
 from db.database import Database, Row
 from db.operator_actions import action_arguments, append_action
 from db.revocation_tables import NOBODY
 from domain.model.operator_actions import NewAction
 from domain.model.revocations import Revocation, RevokedTokens
+from domain.model.values import storable
 from domain.ports.revocations import RevocationChanges, TokenRevocations
 
 EXPIRED_DELETED_MAX = 100

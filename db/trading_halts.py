@@ -13,13 +13,14 @@ from uuid import UUID
 
 from sqlalchemy import Uuid, literal, select
 
-from db.columns import ID_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS, storable
+from db.columns import ID_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS
 from db.database import Database, Row
 from db.keyset import Keyset, read_page
 from db.operator_actions import action_arguments, append_action
 from db.trading_tables import EVERYBODY, trading_halts
 from domain.model.operator_actions import NewAction
 from domain.model.order_query import Page, PageRequest
+from domain.model.values import storable
 from domain.ports.trading_control import HaltFilter, TradingHalt, TradingHalts
 from domain.services.batcher import Batcher
 

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from db.array_literals import moment_array, plain_array, text_array
 from db.change_arrays import NumberedChanges, change_columns
-from db.columns import MESSAGE_MAX_CHARACTERS, storable
-from db.execution_arrays import execution_columns
+from db.columns import MESSAGE_MAX_CHARACTERS
+from db.execution_arrays import execution_columns, execution_names
 from db.order_rows import reasons_as_json
-from domain.model.order import FINAL_STATUSES, VenueRank, is_submission_over
+from domain.model.order import FINAL_STATUSES, VenueRank, disagrees, is_submission_over
+from domain.model.values import storable
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AttemptEnd, OrderWrite
 
@@ -23,6 +24,7 @@ def write_arguments(
     """Return the arguments of WRITE_FENCED, in order; its variants take the first of them."""
     executed = [(write.order, execution) for write in writes for execution in write.executions]
     executions = execution_columns(executed)
+    counts = [write.order.facts.count for write in writes]
     return (
         *_order_columns(writes),
         changes.account_ids,
@@ -32,6 +34,9 @@ def write_arguments(
         len(writes),
         venue,
         *executions,
+        plain_array([count and count.quantity for count in counts]),
+        moment_array([None if count is None else count.at for count in counts]),
+        *execution_names([execution for _, execution in executed]),
         fence and fence.venue,
         fence and fence.epoch,
     )
@@ -61,7 +66,10 @@ def _order_columns(writes: Sequence[OrderWrite]) -> Sequence[str]:
         plain_array([is_submission_over(each) for each in facts]),
         plain_array([cancel.is_open and not is_final for cancel, is_final in zip(cancels, are_final, strict=True)]),
         plain_array(
-            [each.rank >= VenueRank.ACCEPTED and not is_final for each, is_final in zip(facts, are_final, strict=True)]
+            [
+                each.rank >= VenueRank.ACCEPTED and (not is_final or disagrees(each))
+                for each, is_final in zip(facts, are_final, strict=True)
+            ]
         ),
         plain_array([attempt.number for attempt in attempts]),
         plain_array([attempt.counts for attempt in attempts]),

@@ -15,6 +15,7 @@ from db.operator_actions import append_action
 # - `led` reads the epoch under a lock that a takeover waits for: no leader writes after its successor has begun,
 #   however long it was paused in between. Without a fence nobody's leadership is looked at.
 # - A request compares also what it does not write, for equality: whatever else was decided is a conflict, never lost.
+#   Only the venue's count may differ: it decides no status, and a request leaves it as it is.
 # - Without the verdict nothing at all is written. Accounts come last (orders, then accounts, each by id: nobody
 #   deadlocks) and are held only until the commit right behind.
 # - An execution is inserted or, known already, completed. The row that a rival has just committed can be seen only
@@ -35,19 +36,19 @@ WITH {led}locked AS MATERIALIZED (
         AND o.ends <@ coalesce(w.ends, '{{}}')::text[]
         AND (o.end_reasons #>> '{{CANCELED,source}}' > w.end_reasons::jsonb #>> '{{CANCELED,source}}') IS NOT TRUE
         AND (o.cancel_refused_at IS NULL OR o.cancel_refused_at <= w.cancel_refused_at) IS TRUE
-        {unwritten_is_equal} AS holds
+        AND {others_hold} AS holds
     FROM unnest(
         $1::text::uuid[], $2::text::int[], $3::text::int[], $4::text::smallint[], $5::text::smallint[],
         $6::text::numeric[], $7::text::numeric[], $8::text::int[], $9::text::int[], $10::text::int[],
         $11::text::timestamptz[], $12::text::text[], $13::text::timestamptz[], $14::text::bool[],
         $15::text::bool[], $16::text::bool[], $17::text::int[], $18::text::bool[], $19::text::bool[],
         $20::text::bool[], $21::text::text[], $22::text::text[], $23::text::text[], $24::text::text[],
-        $25::text::text[], $26::text::text[], $27::text::interval[], $28::text::interval[]
+        $25::text::text[], $26::text::text[], $27::text::interval[], $28::text::interval[]{count_arrays}
     ) AS w (
         id, read_version, version, phase, rank, filled_quantity, notional, cancel_asked, cancel_sent,
         cancel_refused, cancel_refused_at, status, updated_at, is_placing_over, is_cancel_open,
         is_open_at_venue, attempt, counts, may_have_been_sent, unclaimed, account_id, venue_order_id, ends,
-        end_reasons, phase_reasons, error, next_in, cancel_in
+        end_reasons, phase_reasons, error, next_in, cancel_in{count_columns}
     )
     JOIN orders AS o ON o.id = w.id AND o.account_id = w.account_id
     ORDER BY o.id
@@ -121,6 +122,7 @@ _RECORDED_COLUMNS = f"""version = w.version, updated_at = w.updated_at, status =
         end_reasons = coalesce(w.end_reasons, '{{}}')::jsonb,
         phase_reasons = coalesce(w.phase_reasons, '{{}}')::jsonb || o.phase_reasons,
         is_open_at_venue = w.is_open_at_venue,
+        venue_counted = w.venue_counted, venue_counted_at = w.venue_counted_at,
         submit_due_at = CASE
             WHEN w.is_placing_over THEN NULL
             WHEN w.next_in IS NOT NULL THEN now() + w.next_in
@@ -136,24 +138,31 @@ _REQUESTED_COLUMNS = f"""version = w.version, updated_at = w.updated_at, status 
         ends = coalesce(w.ends, '{{}}')::text[], end_reasons = coalesce(w.end_reasons, '{{}}')::jsonb,
         submit_due_at = CASE WHEN w.is_placing_over THEN NULL ELSE o.submit_due_at END,
         {_CANCEL_DUE_AT}"""
-_UNWRITTEN_IS_EQUAL = """AND w.attempt IS NULL AND o.venue_order_id IS NOT DISTINCT FROM w.venue_order_id
+_UNWRITTEN_IS_EQUAL = """w.attempt IS NULL AND o.venue_order_id IS NOT DISTINCT FROM w.venue_order_id
         AND (o.phase, o.rank, o.filled_quantity, o.notional, o.cancel_sent, o.cancel_refused)
             = (w.phase, w.rank, w.filled_quantity, w.notional, w.cancel_sent, w.cancel_refused)"""
+# Of two counts at one moment the larger one is the newer.
+_COUNT_HOLDS = """(
+            o.venue_counted_at IS NULL
+            OR (o.venue_counted_at, o.venue_counted) <= (w.venue_counted_at, w.venue_counted)
+        ) IS TRUE"""
 _EXECUTED = """), executed AS (
     INSERT INTO executions AS e (
         id, account_id, order_id, venue, venue_execution_id, cumulative_quantity, fill_quantity, fill_price,
-        correction_quantity, correction_price, corrected_at, is_busted, executed_at, received_at
+        correction_quantity, correction_price, corrected_at, is_busted, executed_at, received_at, amends, repeats,
+        amended_at
     )
     SELECT x.id, x.account_id, x.order_id, $52::text, x.venue_execution_id, x.cumulative_quantity, x.fill_quantity,
         x.fill_price, x.correction_quantity, x.correction_price, x.corrected_at, x.is_busted, x.executed_at,
-        x.received_at
+        x.received_at, x.amends, x.repeats, x.amended_at::timestamptz[]
     FROM unnest(
         $53::text::uuid[], $54::text::uuid[], $55::text::numeric[], $56::text::numeric[], $57::text::numeric[],
         $58::text::numeric[], $59::text::numeric[], $60::text::timestamptz[], $61::text::bool[],
-        $62::text::timestamptz[], $63::text::timestamptz[], $64::text::text[], $65::text::text[]
+        $62::text::timestamptz[], $63::text::timestamptz[], $64::text::text[], $65::text::text[],
+        $68::text::text[], $69::text::text[], $70::text::text[]
     ) AS x (
         id, order_id, cumulative_quantity, fill_quantity, fill_price, correction_quantity, correction_price,
-        corrected_at, is_busted, executed_at, received_at, account_id, venue_execution_id
+        corrected_at, is_busted, executed_at, received_at, account_id, venue_execution_id, amends, repeats, amended_at
     )
     WHERE (SELECT v.holds FROM verdict AS v)
     ORDER BY x.venue_execution_id COLLATE "C"
@@ -162,22 +171,28 @@ _EXECUTED = """), executed AS (
         executed_at = CASE
             WHEN e.id = excluded.id
                 AND (e.fill_quantity IS NULL OR excluded.fill_quantity IS NOT NULL)
-                AND (e.corrected_at IS NULL OR excluded.corrected_at >= e.corrected_at)
-                AND e.is_busted <= excluded.is_busted
+                AND (e.corrected_at IS NULL OR excluded.amends IS NOT NULL
+                    OR excluded.corrected_at >= e.corrected_at)
+                AND e.is_busted <= (excluded.is_busted OR excluded.amends IS NOT NULL)
+                AND (e.amends IS NULL OR excluded.amends IS NOT NULL)
+                AND (e.amended_at IS NULL OR excluded.amends IS NOT NULL OR e.amended_at <@ excluded.amended_at)
             THEN excluded.executed_at
         END,
         cumulative_quantity = excluded.cumulative_quantity,
         fill_quantity = excluded.fill_quantity, fill_price = excluded.fill_price,
         correction_quantity = excluded.correction_quantity, correction_price = excluded.correction_price,
-        corrected_at = excluded.corrected_at
+        corrected_at = excluded.corrected_at, amends = excluded.amends, repeats = excluded.repeats,
+        amended_at = excluded.amended_at
     RETURNING e.id
 """
 _LED = """led AS MATERIALIZED (
-    SELECT p.epoch = $67::bigint AS holds FROM stream_positions AS p WHERE p.venue = $66::text FOR SHARE
+    SELECT p.epoch = $72::bigint AS holds FROM stream_positions AS p WHERE p.venue = $71::text FOR SHARE
 ), """
 _EXECUTION_COLUMNS = ("execution_id", "execution_quantity", "execution_price", "executed_at", "received_at")
 _RECORDS = {
-    "unwritten_is_equal": "",
+    "others_hold": _COUNT_HOLDS,
+    "count_arrays": ", $66::text::numeric[], $67::text::timestamptz[]",
+    "count_columns": ", venue_counted, venue_counted_at",
     "columns": _RECORDED_COLUMNS,
     "executed": _EXECUTED,
     "count_executed": " + (SELECT count(*) FROM executed)",
@@ -187,7 +202,9 @@ _RECORDS = {
     "actions": "",
 }
 _REQUESTS = {
-    "unwritten_is_equal": _UNWRITTEN_IS_EQUAL,
+    "others_hold": _UNWRITTEN_IS_EQUAL,
+    "count_arrays": "",
+    "count_columns": "",
     "columns": _REQUESTED_COLUMNS,
     "executed": "",
     "count_executed": "",
@@ -198,7 +215,7 @@ _REQUESTS = {
     "led_holds": "true",
 }
 ARGUMENTS_OF_REQUESTS = 51
-ARGUMENTS_UNFENCED = 65
+ARGUMENTS_UNFENCED = 70
 """How many arguments of `db.write_arrays` WRITE_REQUESTS and WRITE take, from the first; WRITE_FENCED takes all."""
 # From `ends`, so that the accounts are locked before the head of the chain of actions is.
 _ACTED = f""", acted AS MATERIALIZED (

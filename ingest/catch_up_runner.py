@@ -1,5 +1,6 @@
 """The catch-ups of one consumer, whatever caused each: when they begin to fail and when they recover."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from domain.model.errors import TransientError
@@ -14,6 +15,23 @@ class CatchUpRunner:
     reconciliation: Reconciliation
     telemetry: Telemetry
     _is_failing: bool = False
+
+    async def repair(self) -> bool:
+        """Repair the orders that are due; return False when the venue or the database did not answer."""
+        return await self._try(self.reconciliation.repair.run(), failure="fill_repair_failed", next_step="tried again")
+
+    async def compare_closed_orders(self) -> None:
+        """Compare the orders that are over since the connect, if there are any to compare."""
+        comparing = self.reconciliation.compare_closed_orders()
+        await self._try(comparing, failure="closed_orders_not_compared", next_step="after the next connect")
+
+    async def _try(self, step: Awaitable[int], *, failure: str, next_step: str) -> bool:
+        try:
+            await step
+        except TransientError as error:
+            self.telemetry.warning(failure, error=str(error), next=next_step)
+            return False
+        return True
 
     async def run(self, *, cause: str) -> int | None:
         """Catch up; return the number of changes, or None when it failed and is to be tried again."""

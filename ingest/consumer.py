@@ -15,7 +15,7 @@ from domain.model.errors import FillwireError, TransientError
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import StreamItem, VenueStream
 from domain.services.pipeline import PipelineTicket
-from domain.services.reconciliation import Reconciliation
+from domain.services.reconciliation import CONNECT, Reconciliation
 from domain.services.task_cancellation import run_cancellable
 from ingest.batch_recorder import BatchRecorder
 from ingest.buffer import Buffer, BufferFullError
@@ -76,7 +76,15 @@ class Consumer:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._repeat(self.recorder.record_unmatched))
             tasks.create_task(self._repeat(self.recorder.record_unresolved))
+            tasks.create_task(self._repair_permanently())
             tasks.create_task(self._follow_permanently())
+
+    async def _repair_permanently(self) -> None:
+        """Repair orders whose fills do not add up, each at once and then with growing pauses."""
+        while True:
+            await self.reconciliation.repair.wait_until_due()
+            if not await self._catch_ups.repair():
+                await asyncio.sleep(self.policy.catch_up_pause.total_seconds())
 
     async def _follow_permanently(self) -> None:
         pause, clock = self.policy.reconnect_first, asyncio.get_running_loop().time
@@ -169,9 +177,10 @@ class Consumer:
             await step()
 
     async def _catch_up_throughout(self, caught_up: asyncio.Event, something_missed: asyncio.Event) -> None:
-        if not await self._catch_up(cause="connect"):
+        if not await self._catch_up(cause=CONNECT):
             something_missed.set()
         caught_up.set()
+        await self._catch_ups.compare_closed_orders()
         await self._catch_up_when_needed(something_missed)
 
     async def _catch_up_when_needed(self, something_missed: asyncio.Event) -> None:

@@ -16,6 +16,7 @@ from domain.services.catch_up import CatchUp
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
 from domain.services.claim_budget import ClaimBudget
 from domain.services.dead_letter_keeper import DeadLetterKeeper
+from domain.services.fill_repair import FillRepair
 from domain.services.halt_cache import HaltCache
 from domain.services.look_up_schedule import LookUpPolicy
 from domain.services.open_orders import OpenOrders
@@ -215,6 +216,21 @@ def make_reconciliation(
         clock=steady_clock,
         pending_max=timedelta(seconds=settings.unresolved_wait_seconds),
     )
+    repair = FillRepair(
+        venue=venue,
+        orders=orders,
+        recording=recording,
+        fills=fills,
+        telemetry=telemetry,
+        clock=steady_clock,
+        policy=LookUpPolicy(
+            per_run_max=settings.reconcile_look_ups_max,
+            run_within=timedelta(seconds=settings.reconcile_look_ups_seconds),
+            first_pause=timedelta(seconds=settings.catch_up_pause_seconds),
+            pause_max=timedelta(seconds=settings.reconcile_look_up_pause_max_seconds),
+        ),
+        alert_after=timedelta(seconds=settings.fills_missing_alert_seconds),
+    )
     open_orders = OpenOrders(
         venue=venue,
         orders=orders,
@@ -222,7 +238,6 @@ def make_reconciliation(
         fills=fills,
         telemetry=telemetry,
         clock=steady_clock,
-        overlap=overlap,
         pages_max=settings.reconcile_pages_max,
         look_ups=look_ups,
     )
@@ -233,10 +248,13 @@ def make_reconciliation(
         recording=recording,
         fills=fills,
         open_orders=open_orders,
+        repair=repair,
         telemetry=telemetry,
         clock=venue.venue_clock,
         policy=ReconciliationPolicy(
-            overlap=overlap, first_look_back=timedelta(seconds=settings.catch_up_first_seconds)
+            overlap=overlap,
+            first_look_back=timedelta(seconds=settings.catch_up_first_seconds),
+            closed_look_back=timedelta(seconds=settings.catch_up_closed_seconds),
         ),
     )
 

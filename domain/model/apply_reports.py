@@ -7,15 +7,15 @@ fill) is added without a new version.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
-from domain.model.cancel_requests import CancelRequests
+from domain.model.apply_attempts import cancel_after_end, cancel_reported, in_doubt, with_phase
+from domain.model.apply_executions import ReportedExecutions, Step, newest_count
 from domain.model.changes import Anomaly, Change, ChangeKind
 from domain.model.execution_index import ExecutionIndex
-from domain.model.executions import Correction, Execution, with_bust, with_correction, with_fill
+from domain.model.executions import Execution
 from domain.model.frozen import frozen
-from domain.model.order import End, Facts, Order, OrderStatus, SubmissionPhase, VenueRank, derive_reason, with_facts
+from domain.model.order import End, Facts, Order, SubmissionPhase, VenueRank, derive_reason, with_facts
 from domain.model.reports import (
     CancelRefused,
     CancelRequested,
@@ -30,17 +30,33 @@ from domain.model.reports import (
     SubmissionInDoubt,
     SubmissionRefused,
 )
-from domain.model.values import EXACT, ZERO, Reason, ReasonSource
+from domain.model.values import ReasonSource, storable_reason
+
+OtherReport = (
+    OrderAccepted
+    | OrderEnded
+    | CancelRefused
+    | CancelRequested
+    | CancelSent
+    | SubmissionInDoubt
+    | SubmissionRefused
+    | SubmissionGivenUp
+)
+"""A report that is not about one execution."""
 
 
 @frozen
 class Applied:
-    """An order after some reports: its changes in order, the new and changed executions, and anomalies."""
+    """An order after some reports: its changes in order, the new and changed executions, and anomalies.
+
+    `contradicted` are the ids of executions of which a report says something else than is known.
+    """
 
     order: Order
     changes: Sequence[Change]
     executions: Sequence[Execution]
     anomalies: Sequence[Anomaly]
+    contradicted: frozenset[str] = frozenset()
 
 
 def apply_reports(
@@ -53,20 +69,20 @@ def apply_reports(
 ) -> Applied:
     """Apply the reports, in their order, to one order.
 
-    `known` must hold every stored execution of the order that a report could repeat or amend (by the venue's
-    execution id or by cumulative quantity). `now` becomes the time of the changes; `new_id` names new executions.
+    `known` must hold every stored execution of the order that a report could repeat (by the venue's execution id or by
+    cumulative quantity), every one that was amended or has another id, and all when a report amends one. `now` becomes
+    the time of the changes; `new_id` names new executions.
     """
-    application = _Application(order=order, now=now, new_id=new_id, executions=ExecutionIndex(known))
+    executions = ReportedExecutions(index=ExecutionIndex(known), now=now, new_id=new_id)
+    application = _Application(order=order, now=now, executions=executions)
     for report in reports:
         application.apply(report)
-    # Checked at the end: a batch may contain the later of two fills first.
-    if application.missed_up_to > application.order.facts.filled_quantity:
-        application.anomalies.append(Anomaly.MISSED_FILL)
     return Applied(
         order=application.order,
         changes=application.changes,
-        executions=list(application.touched.values()),
-        anomalies=application.anomalies,
+        executions=list(executions.touched.values()),
+        anomalies=[*application.anomalies, *executions.anomalies(application.order)],
+        contradicted=frozenset(executions.contradicted),
     )
 
 
@@ -76,16 +92,17 @@ class _Application:
 
     order: Order
     now: datetime
-    new_id: Callable[[], UUID]
-    executions: ExecutionIndex
-    touched: dict[str, Execution] = field(default_factory=dict)
+    executions: ReportedExecutions
     changes: list[Change] = field(default_factory=list)
     anomalies: list[Anomaly] = field(default_factory=list)
-    missed_up_to: Decimal = ZERO
 
     def apply(self, report: Report) -> None:
-        before = self.order
-        kind, facts, execution = self._facts_after(report)
+        """Apply one report: each of its steps that is visible is a change."""
+        for step in self._steps(report):
+            self._take(step)
+
+    def _take(self, step: Step) -> None:
+        before, facts = self.order, step.facts
         if facts == before.facts:
             return
         if before.facts.rank is VenueRank.NONE and facts.rank > VenueRank.NONE and before.status.is_final:
@@ -95,7 +112,7 @@ class _Application:
             self.order = replace(before, facts=facts)
             return
         self.order = after
-        self.changes.append(Change(kind=kind, order=after, execution=execution))
+        self.changes.append(Change(kind=step.kind, order=after, execution=step.execution))
 
     def _revived(self, before: Order, *, venue_order_id: str | None) -> Order:
         """Return the order as live again, with its change, if it was final only because the venue had not shown it."""
@@ -106,72 +123,46 @@ class _Application:
         self.changes.append(Change(kind=ChangeKind.REVIVED, order=alive))
         return alive
 
-    def _facts_after(self, report: Report) -> tuple[ChangeKind, Facts, Execution | None]:
+    def _steps(self, report: Report) -> Sequence[Step]:
+        facts = self.order.facts
+        match report:
+            case OrderFilled():
+                linked = self._with_venue_order_id(facts, report.venue_order_id)
+                # A repeat may still be the first report with the venue's id of the order.
+                return self.executions.filled(linked, report) or (Step(kind=ChangeKind.PLACED, facts=linked),)
+            case ExecutionCorrected() | ExecutionBusted():
+                return self.executions.amended(facts, report)
+            case _:
+                kind, facts = self._facts_after(report)
+                return (Step(kind=kind, facts=facts),)
+
+    def _facts_after(self, report: OtherReport) -> tuple[ChangeKind, Facts]:
         facts = self.order.facts
         match report:
             case OrderAccepted():
-                return ChangeKind.PLACED, self._accepted(facts, report), None
-            case OrderFilled():
-                facts, execution = self._filled(facts, report)
-                # A repeat may still be the first report with the venue's id of the order.
-                return ChangeKind.FILL if execution else ChangeKind.PLACED, facts, execution
-            case ExecutionCorrected() | ExecutionBusted():
-                return ChangeKind.CORRECTED, *self._amended(facts, report)
+                return ChangeKind.PLACED, self._accepted(facts, report)
             case OrderEnded():
-                return _END_KINDS[report.end], self._ended(facts, report), None
+                return _END_KINDS[report.end], self._ended(facts, report)
             case CancelRequested() | CancelSent() | CancelRefused():
-                return _CANCEL_KINDS[type(report)], _cancel_reported(facts, report, status=self.order.status), None
+                return _CANCEL_KINDS[type(report)], cancel_reported(facts, report, status=self.order.status)
             case SubmissionInDoubt():
-                return ChangeKind.PLACEMENT_IN_DOUBT, _in_doubt(facts, report), None
+                return ChangeKind.PLACEMENT_IN_DOUBT, in_doubt(facts, report)
             case SubmissionRefused():
-                return ChangeKind.REJECTED, _phase(facts, SubmissionPhase.REFUSED, report.reason), None
+                return ChangeKind.REJECTED, with_phase(facts, SubmissionPhase.REFUSED, report.reason)
             case SubmissionGivenUp():
-                return ChangeKind.FAILED, _phase(facts, SubmissionPhase.GIVEN_UP, report.reason), None
+                return ChangeKind.FAILED, with_phase(facts, SubmissionPhase.GIVEN_UP, report.reason)
 
     def _accepted(self, facts: Facts, report: OrderAccepted) -> Facts:
         facts = self._with_venue_order_id(facts, report.venue_order_id)
         return replace(facts, rank=max(facts.rank, report.rank))
-
-    def _filled(self, facts: Facts, report: OrderFilled) -> tuple[Facts, Execution | None]:
-        facts = self._with_venue_order_id(facts, report.venue_order_id)
-        known = self.executions.find(report)
-        if known is not None and known.filled is not None:
-            return facts, None
-        before = known or self._new_execution(report.venue_execution_id, executed_at=report.at)
-        total = report.cumulative_quantity
-        after = with_fill(before, report.trade, cumulative_quantity=total, executed_at=report.at)
-        if facts.ends:
-            self.anomalies.append(Anomaly.FILL_AFTER_END)
-        facts = self._with_execution(facts, before=before, after=after)
-        if total is not None and total > facts.filled_quantity:
-            self.missed_up_to = max(self.missed_up_to, total)
-        self._look_for_overfill(facts)
-        return facts, after
-
-    def _look_for_overfill(self, facts: Facts) -> None:
-        if facts.filled_quantity > self.order.terms.quantity:
-            self.anomalies.append(Anomaly.OVERFILL)
-
-    def _amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> tuple[Facts, Execution | None]:
-        name = report.venue_execution_id
-        start = self.executions.get(name) or self._new_execution(name, executed_at=report.at)
-        if isinstance(report, ExecutionBusted):
-            after = with_bust(start)
-        else:
-            after = with_correction(start, Correction(trade=report.trade, corrected_at=report.at))
-        if after == start:
-            return facts, None
-        # Only what the venue has can be amended, even if its fill was not reported.
-        facts = self._with_execution(facts, before=start, after=after)
-        self._look_for_overfill(facts)
-        return facts, after
 
     def _ended(self, facts: Facts, report: OrderEnded) -> Facts:
         if facts.ends and report.end not in facts.ends:
             self.anomalies.append(Anomaly.SEVERAL_ENDS)
         # Two reports of one end may have different reasons; the larger one wins, so that their order is irrelevant.
         # By the sources' names the venue's reason is larger than ours, so its end is never taken for ours.
-        reason = max(facts.end_reasons.get(report.end, report.reason), report.reason)
+        stated = storable_reason(report.reason)
+        reason = max(facts.end_reasons.get(report.end, stated), stated)
         facts = self._with_venue_order_id(facts, report.venue_order_id)
         at_venue = report.reason.source is ReasonSource.VENUE and report.end is not End.REJECTED
         return replace(
@@ -179,7 +170,8 @@ class _Application:
             ends=facts.ends | {report.end},
             end_reasons={**facts.end_reasons, report.end: reason},
             rank=max(facts.rank, VenueRank.ACCEPTED) if at_venue else facts.rank,
-            cancel=_cancel_after_end(facts, report),
+            cancel=cancel_after_end(facts, report),
+            count=newest_count(facts.count, report.count),
         )
 
     def _with_venue_order_id(self, facts: Facts, venue_order_id: str | None) -> Facts:
@@ -190,62 +182,6 @@ class _Application:
             venue_order_id = min(venue_order_id, facts.venue_order_id)
         return replace(facts, venue_order_id=venue_order_id)
 
-    def _new_execution(self, venue_execution_id: str, *, executed_at: datetime) -> Execution:
-        return Execution(
-            id=self.new_id(),
-            venue_execution_id=venue_execution_id,
-            cumulative_quantity=None,
-            executed_at=executed_at,
-            received_at=self.now,
-        )
-
-    def _with_execution(self, facts: Facts, *, before: Execution, after: Execution) -> Facts:
-        """Return the facts with updated sums. An order that executes, or is amended, works at the venue."""
-        self.executions.add(after)
-        self.touched[after.venue_execution_id] = after
-        filled = EXACT.add(facts.filled_quantity, after.trade.quantity)
-        notional = EXACT.add(facts.notional, after.notional)
-        return replace(
-            facts,
-            filled_quantity=EXACT.subtract(filled, before.trade.quantity),
-            notional=EXACT.subtract(notional, before.notional),
-            rank=VenueRank.WORKING,
-        )
-
-
-def _phase(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
-    return replace(_with_phase_reason(facts, phase, reason), phase=max(facts.phase, phase))
-
-
-def _with_phase_reason(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
-    if phase in facts.phase_reasons:
-        return facts
-    return replace(facts, phase_reasons={**facts.phase_reasons, phase: reason})
-
-
-def _in_doubt(facts: Facts, report: SubmissionInDoubt) -> Facts:
-    facts = _phase(facts, SubmissionPhase.SENT_UNKNOWN, report.reason)
-    return facts if report.refusal is None else _with_phase_reason(facts, SubmissionPhase.REFUSED, report.refusal)
-
-
-def _cancel_reported(
-    facts: Facts, report: CancelRequested | CancelSent | CancelRefused, *, status: OrderStatus
-) -> Facts:
-    match report:
-        case CancelRequested():
-            return facts if status.is_final else replace(facts, cancel=facts.cancel.with_request())
-        case CancelSent():
-            return replace(facts, cancel=facts.cancel.with_sent(report.request))
-        case CancelRefused():
-            return replace(facts, cancel=facts.cancel.with_refusal(report.request, at=report.at))
-
-
-def _cancel_after_end(facts: Facts, report: OrderEnded) -> CancelRequests:
-    """Return the cancel requests; an end before sending is one, which the venue gets if the order is revived."""
-    is_repeated = report.end in facts.ends
-    is_ours = report.end is End.CANCELED and report.reason.source is ReasonSource.ACCOUNT
-    return facts.cancel.with_request() if is_ours and not is_repeated else facts.cancel
-
 
 def _visible(order: Order) -> tuple[object, ...]:
     facts, status = order.facts, order.status
@@ -255,8 +191,8 @@ def _visible(order: Order) -> tuple[object, ...]:
         facts.filled_quantity,
         facts.notional,
         facts.venue_order_id,
-        facts.cancel.requested,
-        facts.cancel.refused,
+        # A request that was too late is refused after the order is over: nobody waits for that any more.
+        None if status.is_final else (facts.cancel.requested, facts.cancel.refused),
     )
 
 

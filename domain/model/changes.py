@@ -39,6 +39,9 @@ class Anomaly(StrEnum):
     MISSED_FILL = "MISSED_FILL"
     FILL_AFTER_END = "FILL_AFTER_END"
     SEVERAL_ENDS = "SEVERAL_ENDS"
+    EXECUTION_ID_REUSED = "EXECUTION_ID_REUSED"
+    UNKNOWN_EXECUTION_AMENDED = "UNKNOWN_EXECUTION_AMENDED"
+    MISSED_AMENDMENT = "MISSED_AMENDMENT"
     VENUE_ORDER_ID_CHANGED = "VENUE_ORDER_ID_CHANGED"
 
 
@@ -54,7 +57,10 @@ class PlacementState:
 
 @frozen
 class OrderSnapshot:
-    """An order as people see it at one version: what is stored in a history row, published, and shown."""
+    """An order as people see it at one version: what is stored in a history row, published, and shown.
+
+    `venue_filled_quantity` is what the venue counted as filled when the order ended or was amended last.
+    """
 
     id: UUID
     account_id: str
@@ -68,6 +74,18 @@ class OrderSnapshot:
     version: int
     created_at: datetime
     updated_at: datetime
+    venue_filled_quantity: Decimal | None = None
+
+    @property
+    def lacks_fills(self) -> bool:
+        """Whether the order is final and the venue counts more as filled than is recorded: it is being looked for."""
+        counted = self.venue_filled_quantity
+        return counted is not None and self.status.is_final and counted > self.filled_quantity
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the order is final and nothing is known to be missing."""
+        return self.status.is_final and not self.lacks_fills
 
     @property
     def average_price(self) -> Decimal | None:
@@ -127,6 +145,7 @@ def snapshot(order: Order, *, placement: PlacementState) -> OrderSnapshot:
         version=order.version,
         created_at=order.created_at,
         updated_at=order.updated_at,
+        venue_filled_quantity=None if order.facts.count is None else order.facts.count.quantity,
     )
 
 

@@ -1,45 +1,135 @@
-"""Index of an order's executions by the venue's id, and by what else identifies a fill."""
+"""Index of an order's executions: by the venue's ids, and by what else tells that two ids name one execution.
 
+Two rules make several ids one execution:
+
+- a bust or correction has an id of its own, and the venue may list and amend the execution by that id afterwards, over
+  any number of steps. Such an id counts for nothing: what becomes known under it belongs to what it amends;
+- the stream and REST may name one fill differently. Two fills are one if trade and cumulative quantity are equal and no
+  amendment of the order lies between them: without one the venue's count only rises, so it reaches each total once.
+
+Both depend on the set of what is known, not on the order in which it became known.
+"""
+
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
-from domain.model.executions import Execution, Trade
-from domain.model.reports import OrderFilled
+from domain.model.executions import (
+    Execution,
+    Trade,
+    amendment_rank,
+    with_amendments_of,
+    without_amendments,
+)
+from domain.model.frozen import frozen
 
-SAME_FILL_WITHIN = timedelta(seconds=10)
-"""How far apart the times of one fill under two ids may be: the stream and REST may state them differently."""
+Total = tuple[Decimal, Trade]
+"""A cumulative quantity and the trade that led to it."""
+
+
+@frozen
+class Revision:
+    """An execution before and after a step; `before` is None for a new one."""
+
+    before: Execution | None
+    after: Execution
 
 
 class ExecutionIndex:
-    """The executions of one order; the last one added under an id replaces the one before."""
+    """The executions of one order; the last one put under an id replaces the one before."""
 
     def __init__(self, executions: Iterable[Execution]) -> None:
         self._by_id: dict[str, Execution] = {}
-        self._times_by_fill = defaultdict[tuple[Decimal, Trade], dict[str, datetime]](dict)
+        self._ids_by_total = defaultdict[Total, dict[str, None]](dict)
         for execution in executions:
-            self.add(execution)
-
-    def add(self, execution: Execution) -> None:
-        """Add the execution, or replace the one with its id."""
-        self._by_id[execution.venue_execution_id] = execution
-        if execution.cumulative_quantity is not None and execution.filled is not None:
-            key = (execution.cumulative_quantity, execution.filled)
-            self._times_by_fill[key][execution.venue_execution_id] = execution.executed_at
+            self._set(execution)
 
     def get(self, venue_execution_id: str) -> Execution | None:
         """Return the execution with the venue's id, or None."""
         return self._by_id.get(venue_execution_id)
 
-    def find(self, report: OrderFilled) -> Execution | None:
-        """Return the execution with the report's id, or with its cumulative quantity, trade and time, or None.
+    def amended_id(self, venue_execution_id: str) -> str:
+        """Return the id of the execution to which the id leads over amendments: itself when it is no amendment's."""
+        seen = {venue_execution_id}
+        while (known := self._by_id.get(venue_execution_id)) is not None and known.amends is not None:
+            if known.amends in seen:
+                return venue_execution_id
+            venue_execution_id = known.amends
+            seen.add(venue_execution_id)
+        return venue_execution_id
 
-        A venue may give one fill two ids. The cumulative quantity does not identify it, not even with the trade: after
-        a bust or a correction the venue reaches the same one again, perhaps by an equal trade.
+    def put(self, execution: Execution) -> Sequence[Revision]:
+        """Add the execution, or replace the one with its id; return what it changed, its own revision first."""
+        before = self._by_id.get(execution.venue_execution_id)
+        # An id that becomes known as that of a fill takes the place of none that counts.
+        new = execution.venue_execution_id if before is None or before.filled is None else None
+        were_amended = () if before is None else before.amended_at
+        self._set(execution)
+        is_amended = execution.amended_at != were_amended
+        total = _total(execution)
+        totals: Iterable[Total] = self._ids_by_total if is_amended else (() if total is None else (total,))
+        regrouped = {each.venue_execution_id: each for total in totals for each in self._regroup(total, new=new)}
+        changed = {execution.venue_execution_id: before}
+        changed.update({name: self._by_id[name] for name in regrouped if name != execution.venue_execution_id})
+        for each in regrouped.values():
+            self._set(each)
+        return [Revision(before=old, after=self._by_id[name]) for name, old in changed.items()]
+
+    def link(self, amendment: Execution, *, amends: str) -> Sequence[Revision]:
+        """Make the id that of an amendment of `amends`; what was known under it passes to what it amends.
+
+        An id that is linked already, or that would amend itself, stays as it is.
         """
-        execution = self._by_id.get(report.venue_execution_id)
-        if execution is not None or report.cumulative_quantity is None:
-            return execution
-        times = self._times_by_fill.get((report.cumulative_quantity, report.trade), {})
-        return next((self._by_id[name] for name, at in times.items() if abs(at - report.at) <= SAME_FILL_WITHIN), None)
+        name = amendment.venue_execution_id
+        if amendment.amends is not None or self.amended_id(amends) == name:
+            return ()
+        revisions = [*self.put(without_amendments(amendment, amends=amends))]
+        target = self._by_id.get(self.amended_id(amends))
+        if target is not None and amendment.amended_at:
+            revisions += self.put(with_amendments_of(target, amendment))
+        return revisions
+
+    def _set(self, execution: Execution) -> None:
+        name = execution.venue_execution_id
+        self._by_id[name] = execution
+        total = _total(execution)
+        if total is not None:
+            self._ids_by_total[total][name] = None
+
+    def _regroup(self, total: Total, *, new: str | None) -> Sequence[Execution]:
+        """Return the fills with this total whose `repeats` must be another one."""
+        names = self._ids_by_total[total]
+        if len(names) < 2:  # noqa: PLR2004 - one fill repeats no other
+            return [replace(one, repeats=None) for name in names if (one := self._by_id[name]).repeats is not None]
+        times = sorted(at for one in self._by_id.values() for at in one.amended_at)
+        groups = defaultdict[int, list[Execution]](list)
+        for name in names:
+            one = self._by_id[name]
+            if one.amends is None:
+                groups[bisect_right(times, one.executed_at)].append(one)
+        return [each for group in groups.values() for each in _with_one_counted(group, new=new)]
+
+
+def _total(execution: Execution) -> Total | None:
+    if execution.cumulative_quantity is None or execution.filled is None:
+        return None
+    return execution.cumulative_quantity, execution.filled
+
+
+def _with_one_counted(group: Sequence[Execution], *, new: str | None) -> Iterable[Execution]:
+    """Yield those of one execution's ids of which it must change whether they count."""
+    # The one that the venue amended holds; else the one that counts already stays the one that people know.
+    counted = max(
+        group,
+        key=lambda one: (
+            amendment_rank(one),
+            one.repeats is None and one.venue_execution_id != new,
+            -one.executed_at.timestamp(),
+        ),
+    )
+    for one in group:
+        repeats = None if one is counted else counted.venue_execution_id
+        if one.repeats != repeats:
+            yield replace(one, repeats=repeats)

@@ -1,7 +1,8 @@
-"""One execution of an order, with the busts and corrections that the venue may send for it later.
+"""One execution of an order, with the busts and corrections that the venue may send for it later, and its names.
 
 What an execution contributes to its order is a function of everything known about it, so the order in which a fill,
-its correction and its bust arrive does not matter.
+its correction and its bust arrive does not matter. The venue may know one execution by several ids: each id is kept as
+an `Execution` of its own, and only one of them counts (see `domain.model.execution_index`).
 """
 
 from dataclasses import replace
@@ -21,6 +22,9 @@ class Trade:
     price: Decimal
 
 
+NO_TRADE = Trade(quantity=ZERO, price=ZERO)
+
+
 @frozen
 class Correction:
     """A later statement of the venue on what an execution really was. The newest one holds."""
@@ -35,6 +39,9 @@ class Execution:
 
     `cumulative_quantity` is the order's filled quantity after it, by the venue's count: the second way to recognise
     an execution, for a venue whose REST history and stream name it differently.
+    `amended_at` are the times of its busts and corrections, by the venue's clock, sorted. `amends` is set for the own
+    id of a bust or correction: the id of what it amends. `repeats` is set for another id of an execution that counts
+    already: the id of the one that counts.
     """
 
     id: UUID
@@ -45,15 +52,24 @@ class Execution:
     is_busted: bool = False
     executed_at: datetime
     received_at: datetime
+    amends: str | None = None
+    repeats: str | None = None
+    amended_at: tuple[datetime, ...] = ()
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether this id is the one under which the execution counts."""
+        return self.amends is None and self.repeats is None
 
     @property
     def trade(self) -> Trade:
-        """What the execution counts for now: nothing when busted or not yet seen, else its newest statement."""
-        if self.is_busted:
-            return Trade(quantity=ZERO, price=ZERO)
+        """What the execution counts for now: nothing when busted, not yet seen, or counted under another id; else its
+        newest statement."""
+        if self.is_busted or not self.is_counted:
+            return NO_TRADE
         if self.correction is not None:
             return self.correction.trade
-        return self.filled or Trade(quantity=ZERO, price=ZERO)
+        return self.filled or NO_TRADE
 
     @property
     def notional(self) -> Decimal:
@@ -64,21 +80,46 @@ class Execution:
 def with_fill(
     execution: Execution, trade: Trade, *, cumulative_quantity: Decimal | None, executed_at: datetime
 ) -> Execution:
-    """The execution, known only by its amendment so far, with its fill, its moment and the order's total after it."""
+    """Return the execution, known only by its amendment so far, with its fill, its time and the order's total after
+    it."""
     return replace(execution, filled=trade, cumulative_quantity=cumulative_quantity, executed_at=executed_at)
 
 
 def with_correction(execution: Execution, correction: Correction) -> Execution:
-    """The execution corrected, unless a newer correction is known (of two at one moment the larger one holds)."""
-    known = execution.correction
-    if known is not None and _rank(known) >= _rank(correction):
-        return execution
-    return replace(execution, correction=correction)
+    """Return the execution corrected. The newest correction holds; of two at one moment the larger one."""
+    return _amended(execution, correction=correction, is_busted=False, amended_at=(correction.corrected_at,))
 
 
-def with_bust(execution: Execution) -> Execution:
+def with_bust(execution: Execution, *, at: datetime) -> Execution:
     """Return the execution busted. A bust is permanent."""
-    return execution if execution.is_busted else replace(execution, is_busted=True)
+    return _amended(execution, correction=None, is_busted=True, amended_at=(at,))
+
+
+def with_amendments_of(execution: Execution, other: Execution) -> Execution:
+    """Return the execution with the bust and the corrections that are known under another id of it."""
+    return _amended(execution, correction=other.correction, is_busted=other.is_busted, amended_at=other.amended_at)
+
+
+def without_amendments(execution: Execution, *, amends: str) -> Execution:
+    """Return the id as that of an amendment: what was known under it belongs to the execution that it amends."""
+    return replace(execution, amends=amends, repeats=None, correction=None, is_busted=False, amended_at=())
+
+
+def amendment_rank(execution: Execution) -> tuple[bool, tuple[datetime, Decimal, Decimal] | tuple[()]]:
+    """Return a key: a bust outranks every correction, and a newer correction an older one."""
+    return execution.is_busted, () if execution.correction is None else _rank(execution.correction)
+
+
+def _amended(
+    execution: Execution, *, correction: Correction | None, is_busted: bool, amended_at: tuple[datetime, ...]
+) -> Execution:
+    newest = max((one for one in (execution.correction, correction) if one is not None), key=_rank, default=None)
+    return replace(
+        execution,
+        correction=newest,
+        is_busted=execution.is_busted or is_busted,
+        amended_at=tuple(sorted({*execution.amended_at, *amended_at})),
+    )
 
 
 def _rank(correction: Correction) -> tuple[datetime, Decimal, Decimal]:

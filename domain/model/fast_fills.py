@@ -74,6 +74,7 @@ def _filled(facts: Facts, *, filled_quantity: Decimal, notional: Decimal) -> Fac
         cancel=facts.cancel,
         end_reasons=facts.end_reasons,
         phase_reasons=facts.phase_reasons,
+        count=facts.count,
     )
 
 

@@ -82,8 +82,20 @@ class End(StrEnum):
 
 
 @frozen
+class VenueCount:
+    """How much of an order the venue counted as filled at a moment of its clock. A bust makes it fall."""
+
+    at: datetime
+    quantity: Decimal
+
+
+@frozen
 class Facts:
-    """All that is known of an order's fate. Nothing in here is ever taken back, except by a bust or correction."""
+    """All that is known of an order's fate. Nothing in here is ever taken back, except by a bust or correction.
+
+    `count` is the venue's newest count of an order that ended or was amended (of two at one moment the larger one):
+    the check on the executions that are recorded.
+    """
 
     phase: SubmissionPhase = SubmissionPhase.WAITING
     rank: VenueRank = VenueRank.NONE
@@ -94,6 +106,7 @@ class Facts:
     cancel: CancelRequests = CancelRequests()
     end_reasons: Mapping[End, Reason] = field(default_factory=dict)
     phase_reasons: Mapping[SubmissionPhase, Reason] = field(default_factory=dict)
+    count: VenueCount | None = None
 
     @property
     def venue_has_shown_something(self) -> bool:
@@ -144,6 +157,11 @@ class Order:
         return leaves_quantity(
             status=self.status, quantity=self.terms.quantity, filled_quantity=self.facts.filled_quantity
         )
+
+
+def disagrees(facts: Facts) -> bool:
+    """Return whether the venue counts another quantity as filled than the executions that are recorded add up to."""
+    return facts.count is not None and facts.count.quantity != facts.filled_quantity
 
 
 def is_submission_over(facts: Facts) -> bool:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from domain.model.executions import Trade
 from domain.model.frozen import frozen
-from domain.model.order import End, VenueRank
+from domain.model.order import End, VenueCount, VenueRank
 from domain.model.values import Reason
 
 
@@ -35,30 +35,38 @@ class OrderFilled:
 
 @frozen
 class ExecutionCorrected:
-    """The venue changed an execution after the fact."""
+    """The venue changed an execution after the fact.
+
+    `amendment_id` is the correction's own id, by which the venue may list and amend the execution from then on.
+    """
 
     venue_execution_id: str
     trade: Trade
     at: datetime
+    amendment_id: str | None = None
+    count: VenueCount | None = None
 
 
 @frozen
 class ExecutionBusted:
-    """The venue canceled an execution after the fact."""
+    """The venue canceled an execution after the fact. `amendment_id` is the bust's own id."""
 
     venue_execution_id: str
     at: datetime
+    amendment_id: str | None = None
+    count: VenueCount | None = None
 
 
 @frozen
 class OrderEnded:
     """The order ended at the venue, by its status there; or, with an ACCOUNT reason, it was canceled before it was ever
-    sent."""
+    sent. `count` is what the venue counts as filled, None if it omits that."""
 
     end: End
     reason: Reason
     venue_order_id: str | None
     at: datetime
+    count: VenueCount | None = None
 
 
 @frozen

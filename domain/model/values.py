@@ -61,6 +61,12 @@ class ReasonSource(StrEnum):
     ACCOUNT = "ACCOUNT"
 
 
+REASON_CODE_MAX_CHARACTERS = 128
+REASON_MESSAGE_MAX_CHARACTERS = 2_000
+UNNAMED = "UNNAMED"
+"""A reason's code when the venue gives an empty one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Reason:
     """Why an order is in doubt, rejected, failed, canceled or expired."""
@@ -68,6 +74,20 @@ class Reason:
     source: ReasonSource
     code: str
     message: str
+
+
+def storable(text: str, *, max_characters: int) -> str:
+    """Return the text as a database can keep it: cut to the length, without NUL and lone surrogates."""
+    return text[:max_characters].replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def storable_reason(reason: Reason) -> Reason:
+    """Return the reason as it is kept: a venue may send any text, and a repeat must equal what was kept of it."""
+    return Reason(
+        source=reason.source,
+        code=storable(reason.code, max_characters=REASON_CODE_MAX_CHARACTERS) or UNNAMED,
+        message=storable(reason.message, max_characters=REASON_MESSAGE_MAX_CHARACTERS),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

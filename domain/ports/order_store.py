@@ -26,11 +26,15 @@ class OrderStored:
 
 @frozen
 class ExecutionKey:
-    """What identifies an execution of an order in a report: the venue's id, or the cumulative quantity after it."""
+    """What identifies an execution of an order in a report: the venue's id, or the cumulative quantity after it.
+
+    With `is_amended` every execution of the order is read: another id of the execution may be any of them.
+    """
 
     venue_client_order_id: str
     venue_execution_id: str
     cumulative_quantity: Decimal | None
+    is_amended: bool = False
 
 
 FillName = tuple[str, str]
@@ -39,7 +43,7 @@ FillName = tuple[str, str]
 
 @frozen
 class LoadedOrder:
-    """An order as read without a lock, with the executions that the call named.
+    """An order as read without a lock, with the executions that the call named, and those amended or with another id.
 
     `attempt` is the number of the newest claim (the fence), `attempts` how many count against the budget, and
     `maybe_sent_at` the latest moment at which a request may have gone out whose outcome is not known.
@@ -209,4 +213,7 @@ class OrderStore(Protocol):
         """Return the venue client order ids of stored orders by the venue's own ids; unknown ones are left out."""
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
-        """Return orders that are open at the venue and unchanged for `silent_for`, the longest unchanged first."""
+        """Return orders unchanged for `silent_for` that are open at the venue, or over and counted otherwise there.
+
+        The longest unchanged come first.
+        """

@@ -70,6 +70,7 @@ class Metric(StrEnum):
     STREAM_CONNECTED = "stream_connected"
     STREAM_RECONNECTS = "stream_reconnects"
     CATCH_UPS = "catch_ups"  # label: cause
+    FILL_REPAIRS = "fill_repairs"
     ANOMALIES = "anomalies"  # label: kind
     # Deliver
     CHANGES_PUBLISHED = "changes_published"

@@ -55,7 +55,7 @@ FoundOrder = VenueOrder | UnreadableOrder | ExternalOrder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrdersPage:
-    """One page of the venue's open orders, by submission time. `next_page` is None on the last page."""
+    """One page of the venue's orders, by submission time. `next_page` is None on the last page."""
 
     orders: Sequence[FoundOrder]
     next_page: str | None
@@ -134,10 +134,22 @@ class Venue(Protocol):
         Raises VenueUnreachableError. An order that is submitted or moved while pages are read is on a later page.
         """
 
+    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OpenOrdersPage:
+        """Return one page of the orders that are over and were submitted since then, the oldest first.
+
+        Raises VenueUnreachableError.
+        """
+
     def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         """Yield pages of fills since that time of the venue's clock, oldest first. Raises VenueUnreachableError.
 
         They name their orders by the venue's id. A caller that does not read to the end must close the generator.
+        """
+
+    def fills_of(self, venue_order_id: str) -> AsyncGenerator[Sequence[ListedFill]]:
+        """Yield pages of all fills of one order, whenever they happened. Raises VenueUnreachableError.
+
+        A caller that does not read to the end must close the generator.
         """
 
     async def instruments(self) -> Sequence[Instrument]:

@@ -16,53 +16,20 @@ from domain.model.errors import LeadershipLostError, TransientError, VenueUnreac
 from domain.model.frozen import frozen
 from domain.model.reports import OrderFilled, Report
 from domain.ports.clock_and_ids import Clock
-from domain.ports.order_store import FillName, OrderStore
+from domain.ports.order_store import OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import ListedFill, UnreadableFill, Venue, VenueReport
 from domain.services.dead_letter_keeper import DeadLetterKeeper
+from domain.services.fills_read import FillsRead, fill_name, prefetched
 from domain.services.order_owners import OrderOwners, Owners
 from domain.services.pipeline import PipelineTicket
 from domain.services.recording import Recording
+from domain.services.suspects import Suspects
 
 FILLS_PER_BATCH = 300
 BATCHES_UNDER_WAY_MAX = 2
 """One batch is written while one is decided: a batch's prediction is used by the next one alone."""
 UNKNOWN_ORDERS_CACHED_MAX = 10_000
-DEFERRED_FILLS_MAX = 10_000
-"""Fills of one read whose orders are looked up after all others are recorded."""
-
-
-@dataclass(slots=True)
-class FillsRead:
-    """The result of one read of the fills since `since`: the number of changes, and when the newest fill was executed,
-    and the oldest of which it is not known yet whose order it is, all by the venue's clock.
-
-    `failure` ended the list early, as a rate limit does: what was listed before is recorded.
-    """
-
-    since: datetime
-    changes: int = 0
-    newest_at: datetime | None = None
-    pending_since: datetime | None = None
-    failure: VenueUnreachableError | None = None
-    deferred: list[ListedFill] = field(default_factory=list)
-
-    def note_newest(self, fills: Sequence[VenueReport]) -> None:
-        """Note when the newest fill was executed."""
-        times = [fill.at for fill in fills] + ([] if self.newest_at is None else [self.newest_at])
-        self.newest_at = max(times, default=None)
-
-    def defer(self, fills: Sequence[ListedFill]) -> None:
-        """Add fills whose orders are looked up later. Those beyond the bound are read again by the next read."""
-        room = DEFERRED_FILLS_MAX - len(self.deferred)
-        self.deferred += fills[:room]
-        for fill in fills[room:]:
-            self.keep_pending(fill)
-
-    def keep_pending(self, fill: ListedFill) -> None:
-        """Note a fill that must be read again; of an unreadable one the time is not known."""
-        at = fill.at if isinstance(fill, VenueReport) else self.since
-        self.pending_since = at if self.pending_since is None else min(self.pending_since, at)
 
 
 @frozen
@@ -84,6 +51,7 @@ class CatchUp:
     """The use case of recording the venue's reports, of any order, streamed or read.
 
     A fill that was read and of which it stays unknown for `pending_max` whose order it is about is a dead letter.
+    Orders whose executions do not add up are added to the `suspects`.
     `unknown_ids` are the orders of ours that are not stored here, so that each is logged once.
     """
 
@@ -95,6 +63,7 @@ class CatchUp:
     telemetry: Telemetry
     clock: Clock
     pending_max: timedelta
+    suspects: Suspects = field(default_factory=Suspects)
     unknown_ids: dict[str, None] = field(default_factory=dict)
 
     async def record_reports(
@@ -123,12 +92,20 @@ class CatchUp:
         if recorded is None:
             return RecordedReports(unresolved=unresolved)
         self.note_unknown(recorded.unknown)
+        self.suspects.add(recorded.suspects)
+        if recorded.contradicted:
+            await self._keep_contradictions(reports, recorded.contradicted)
         return RecordedReports(
             changes=recorded.changes,
             unknown=recorded.unknown,
             missed_fill=recorded.missed_fill,
             unresolved=unresolved,
         )
+
+    async def _keep_contradictions(self, reports: Sequence[VenueReport], ids: frozenset[str]) -> None:
+        for report in reports:
+            if any(isinstance(one, OrderFilled) and one.venue_execution_id in ids for one in report.reports):
+                await self.dead_letters.keep(report, error="an execution id that is known with other content")
 
     def note_unknown(self, venue_client_order_ids: Iterable[str]) -> None:
         """Log each order of ours that the venue has and the database has not: once, not for every report about it."""
@@ -147,6 +124,18 @@ class CatchUp:
     async def owners_of(self, reports: Iterable[VenueReport]) -> Owners:
         """Find out whose orders the reports are about; the venue is asked. Raises UnavailableError."""
         return await self.owners.resolve(report.venue_order_id for report in reports)
+
+    async def record_listed(self, fills: Sequence[ListedFill]) -> int:
+        """Record listed fills of orders that are known; return the number of changes.
+
+        Raises UnavailableError and LeadershipLostError.
+        """
+        read = FillsRead(since=self.clock())
+        for fill in fills:
+            if isinstance(fill, UnreadableFill):
+                await self.dead_letters.keep(fill, error=fill.error)
+        await self._record_batch([fill for fill in fills if isinstance(fill, VenueReport)], PipelineTicket(), read)
+        return read.changes
 
     async def record_fills(self, *, since: datetime) -> FillsRead:
         """Record all fills since that time: first those of known orders, then those whose orders must be looked up.
@@ -167,7 +156,7 @@ class CatchUp:
         under_way, ticket, may_repeat = deque[asyncio.Task[None]](), PipelineTicket(), True
         ticket.end()
         try:
-            async with aclosing(_prefetched(self._batches(since))) as pages:
+            async with aclosing(prefetched(self._batches(since))) as pages:
                 async for listed in pages:
                     read.defer([fill for fill in listed if isinstance(fill, UnreadableFill)])
                     reported = [fill for fill in listed if isinstance(fill, VenueReport)]
@@ -196,7 +185,7 @@ class CatchUp:
 
     async def _unrecorded(self, fills: Sequence[VenueReport]) -> Sequence[VenueReport]:
         """Return the fills that are not recorded yet: the others would be read, applied, and change nothing."""
-        names = [_fill_name(fill) for fill in fills]
+        names = [fill_name(fill) for fill in fills]
         recorded = await self.orders.recorded_fills([name for name in names if name is not None])
         return [fill for fill, name in zip(fills, names, strict=True) if name is None or name not in recorded]
 
@@ -260,24 +249,3 @@ class CatchUp:
     def _is_given_up(self, name: str) -> bool:
         since = self.owners.pending_since(name)
         return since is not None and self.clock() - since > self.pending_max
-
-
-def _fill_name(report: VenueReport) -> FillName | None:
-    """Return the fill's name if the report is exactly one fill; else None."""
-    match report.reports:
-        case (OrderFilled(venue_order_id=str() as venue_order_id, venue_execution_id=venue_execution_id),):
-            return venue_order_id, venue_execution_id
-    return None
-
-
-async def _prefetched(batches: AsyncGenerator[Sequence[ListedFill]]) -> AsyncGenerator[Sequence[ListedFill]]:
-    """Yield the same items, requesting the next while one is processed: both take about the same time."""
-    following = asyncio.ensure_future(anext(batches, None))
-    try:
-        while (fills := await following) is not None:
-            following = asyncio.ensure_future(anext(batches, None))
-            yield fills
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        await batches.aclose()

@@ -6,6 +6,8 @@ from uuid import UUID
 from domain.model.changes import Anomaly, ChangeKind, RecordedChange
 from domain.ports.telemetry import Metric, Telemetry
 
+_REPAIRED = frozenset({Anomaly.MISSED_FILL, Anomaly.MISSED_AMENDMENT})
+
 
 def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
     """Count and log a committed change for operators."""
@@ -45,8 +47,9 @@ def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
 
 
 def log_anomalies(telemetry: Telemetry, order_id: UUID, anomalies: Sequence[Anomaly]) -> None:
-    """Count and log what looks wrong about an order. A missed fill is only counted: a catch-up repairs it."""
+    """Count and log what looks wrong about an order. A missed fill or amendment is only counted: the order is repaired,
+    which reports it when it fails."""
     for anomaly in anomalies:
         telemetry.count(Metric.ANOMALIES, kind=anomaly)
-        if anomaly is not Anomaly.MISSED_FILL:
+        if anomaly not in _REPAIRED:
             telemetry.error("order_anomaly", order_id=str(order_id), kind=anomaly)

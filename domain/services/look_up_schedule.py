@@ -51,6 +51,11 @@ class LookUpSchedule(Generic[Key]):
         entry = self._entries.get(key)
         return None if entry is None else entry.since
 
+    def next_at(self, key: Key) -> datetime | None:
+        """Return when the order may be looked up again; None when it was not looked up in vain."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.next_at
+
     def remove(self, key: Key) -> None:
         """Forget the order: it is settled."""
         self._entries.pop(key, None)

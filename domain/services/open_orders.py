@@ -1,7 +1,7 @@
 """Comparison of our open orders with the venue's list, which others fill too, and look-ups of those that it lacks."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -38,18 +38,15 @@ class OpenOrders:
     fills: CatchUp
     telemetry: Telemetry
     clock: Clock
-    overlap: timedelta
     pages_max: int
     look_ups: LookUpPolicy
     _page: str | None = None
     _listed: set[str] = field(default_factory=set)
     _schedule: LookUpSchedule[Revision] = field(init=False)
-    _rereads: LookUpSchedule[str] = field(init=False)
     _running: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self._schedule = self.look_ups.new_schedule()
-        self._rereads = self.look_ups.new_schedule()
 
     async def compare(self, *, silent_for: timedelta) -> int:
         """Run once; return the number of changes. Raises VenueUnreachableError and UnavailableError.
@@ -61,6 +58,22 @@ class OpenOrders:
             if is_complete:
                 changes += await self._look_up_unlisted(silent_for)
             return changes
+
+    async def compare_closed(self, *, since: datetime) -> int:
+        """Compare the orders that are over and were submitted since then; return the number of changes.
+
+        A bust that the stream did not send shows only in what the venue counts as filled. Raises VenueUnreachableError
+        and UnavailableError.
+        """
+        changes, page = 0, None
+        async with self._running:
+            for _ in range(self.pages_max):
+                listed = await self.venue.closed_orders(since=since, page=page)
+                changes += await self._record(order for order in listed.orders if isinstance(order, VenueOrder))
+                page = listed.next_page
+                if page is None:
+                    break
+        return changes
 
     async def _record_list(self) -> tuple[int, bool]:
         """Record the next pages of the list; return the number of changes, and whether the last page was among them."""
@@ -127,7 +140,7 @@ class OpenOrders:
         return found, None
 
     async def _record(self, orders: Iterable[VenueOrder]) -> int:
-        """Record what the venue shows of our orders, and read the fills if it has filled more than is recorded."""
+        """Record what the venue shows of our orders; suspect those of which it counts another quantity as filled."""
         ours = {order.venue_client_order_id: order for order in orders}
         rows = await self.orders.load_reported(ours.keys(), []) if ours else {}
         self.fills.note_unknown(ours.keys() - rows.keys())
@@ -136,30 +149,12 @@ class OpenOrders:
             return 0
         recorded = await self.recording.record({name: order.reports for name, order in same.items()})
         rows = await self.orders.load_reported(same.keys(), [])
-        # An adopted order is older at the venue than its row.
-        behind = {
-            name: min(row.order.created_at, same[name].submitted_at)
-            for name, row in rows.items()
-            if row.order.facts.filled_quantity < same[name].filled_quantity
-        }
-        return len(recorded.changes) + await self._record_fills(behind, same)
-
-    async def _record_fills(self, behind: Mapping[str, datetime], found: Mapping[str, VenueOrder]) -> int:
-        """Read the fills again, from when the orders came to be: a missed last fill shows only here, since no later
-        fill reveals it."""
-        now = self.clock()
-        due = [name for name in behind if self._rereads.is_due(name, now=now)]
-        if not due:
-            return 0
-        for name in due:
-            self._rereads.put_off(name, now=now)
-        read = await self.fills.record_fills(since=min(behind[name] for name in due) - self.overlap)
-        for name, row in (await self.orders.load_reported(due, [])).items():
-            if row.order.facts.filled_quantity >= found[name].filled_quantity:
-                self._rereads.remove(name)
-        if read.failure is not None:
-            raise read.failure
-        return read.changes
+        # A missed last fill, and a missed bust, show only here: no later fill reveals them.
+        self.fills.suspects.add(
+            [name for name, row in rows.items() if row.order.facts.filled_quantity != same[name].filled_quantity],
+            counted=True,
+        )
+        return len(recorded.changes)
 
     def _is_same(self, row: LoadedOrder, found: VenueOrder) -> bool:
         # The venue may change the terms of an order that is linked: a split, a new symbol.

@@ -46,6 +46,8 @@ arrives."""
 VERSION_CONFLICTS_MAX = 20
 """How often orders are decided again. At each conflict another writer made progress, so this many mean a bug."""
 
+_DISAGREEMENTS = frozenset({Anomaly.MISSED_FILL, Anomaly.MISSED_AMENDMENT})
+
 ReportsByOrder = Mapping[str, Sequence[Report]]
 """Reports by the venue client order id of their order."""
 
@@ -53,11 +55,17 @@ ReportsByOrder = Mapping[str, Sequence[Report]]
 @frozen
 class Recorded:
     """The result of a batch: the committed changes, the venue client order ids of unknown orders, and whether a fill
-    was missed."""
+    was missed.
+
+    `suspects` are the venue client order ids of orders whose executions do not add up to what the venue counts, and
+    `contradicted` the ids of executions of which a report says something else than is recorded.
+    """
 
     changes: Sequence[RecordedChange]
     unknown: frozenset[str]
     missed_fill: bool
+    suspects: frozenset[str] = frozenset()
+    contradicted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +109,12 @@ class Recording:
                 changes=changes,
                 unknown=frozenset(reports.keys() - after.keys()),
                 missed_fill=any(Anomaly.MISSED_FILL in decision.applied.anomalies for decision in decisions),
+                suspects=frozenset(name for name, row in after.items() if _is_suspect(row)).union(
+                    decision.row.order.venue_client_order_id
+                    for decision in decisions
+                    if not _DISAGREEMENTS.isdisjoint(decision.applied.anomalies)
+                ),
+                contradicted=frozenset().union(*(decision.applied.contradicted for decision in decisions)),
             )
         raise VersionConflictError
 
@@ -206,6 +220,11 @@ class Recording:
         )
 
 
+def _is_suspect(row: LoadedOrder) -> bool:
+    """Return whether more is filled than any fill led to: a bust or a correction was missed, or one raised it."""
+    return row.filled_up_to is not None and row.order.facts.filled_quantity > row.filled_up_to > ZERO
+
+
 def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:
     """Return the keys of the executions that the reports name, to detect repeats and to find what is amended."""
     for name, of_order in reports.items():
@@ -218,7 +237,10 @@ def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:
                 )
             elif isinstance(report, ExecutionCorrected | ExecutionBusted):
                 yield ExecutionKey(
-                    venue_client_order_id=name, venue_execution_id=report.venue_execution_id, cumulative_quantity=None
+                    venue_client_order_id=name,
+                    venue_execution_id=report.venue_execution_id,
+                    cumulative_quantity=None,
+                    is_amended=True,
                 )
 
 

@@ -29,7 +29,7 @@ from exchange.alpaca.fields import (
     text,
     venue_id,
 )
-from exchange.alpaca.orders import ENDS, UNKNOWN_VALUE_MAX_CHARACTERS, ended, owner_of, reason_text
+from exchange.alpaca.orders import ENDS, UNKNOWN_VALUE_MAX_CHARACTERS, ended, owner_of, reason_text, venue_count
 
 TRADE_UPDATES = "trade_updates"
 """The stream of what happens to orders."""
@@ -171,8 +171,8 @@ def _filled(data: Json, order: Json, at: datetime) -> OrderFilled:
 
 
 def _ended(data: Json, order: Json, at: datetime) -> Report:
-    stated = reason_text(data) or reason_text(order)
-    return ended(ENDS[text(data, "event")], venue_order_id=venue_id(order, "id"), at=at, stated=stated)
+    stated, count = reason_text(data) or reason_text(order), venue_count(order, at=at)
+    return ended(ENDS[text(data, "event")], venue_order_id=venue_id(order, "id"), at=at, stated=stated, count=count)
 
 
 def _cancel_refused(data: Json, _order: Json, at: datetime) -> CancelRefused:
@@ -181,18 +181,30 @@ def _cancel_refused(data: Json, _order: Json, at: datetime) -> CancelRefused:
     return CancelRefused(reason=reason, request=None, at=at)
 
 
-def _busted(data: Json, _order: Json, at: datetime) -> ExecutionBusted:
-    return ExecutionBusted(venue_execution_id=_amended_execution_id(data), at=at)
+def _busted(data: Json, order: Json, at: datetime) -> ExecutionBusted:
+    # What was undone is a negative quantity, and is known already.
+    name, own_id = _amended_execution_id(data)
+    return ExecutionBusted(venue_execution_id=name, at=at, amendment_id=own_id, count=venue_count(order, at=at))
 
 
-def _corrected(data: Json, _order: Json, at: datetime) -> ExecutionCorrected:
-    return ExecutionCorrected(venue_execution_id=_amended_execution_id(data), trade=_trade(data), at=at)
+def _corrected(data: Json, order: Json, at: datetime) -> ExecutionCorrected:
+    name, own_id = _amended_execution_id(data)
+    trade = Trade(quantity=not_negative(data, "qty"), price=not_negative(data, "price"))
+    return ExecutionCorrected(
+        venue_execution_id=name, trade=trade, at=at, amendment_id=own_id, count=venue_count(order, at=at)
+    )
 
 
-def _amended_execution_id(data: Json) -> str:
-    """The execution that is undone or changed; the broker documents `previous_execution_id` for its partners only."""
-    stated = optional_text(data, "previous_execution_id") is not None
-    return venue_id(data, "previous_execution_id" if stated else "execution_id")
+def _amended_execution_id(data: Json) -> tuple[str, str | None]:
+    """Return the id of the execution that is undone or changed, and the amendment's own id.
+
+    The broker documents `previous_execution_id` for its partners only; without it `execution_id` is the one amended.
+    """
+    if optional_text(data, "previous_execution_id") is None:
+        return venue_id(data, "execution_id"), None
+    name = venue_id(data, "previous_execution_id")
+    own_id = None if optional_text(data, "execution_id") is None else venue_id(data, "execution_id")
+    return name, None if own_id == name else own_id
 
 
 def _trade(data: Json) -> Trade:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from domain.model.order import End, VenueRank
+from domain.model.order import End, VenueCount, VenueRank
 from domain.model.order_identity import InstallationPrefixes
 from domain.model.reports import OrderAccepted, OrderEnded, Report
 from domain.model.values import ZERO, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, format_decimal
@@ -132,11 +132,18 @@ def parse_acceptance(data: Json, *, venue_client_order_id: str) -> OrderAccepted
     return _accepted(data, status=status, venue_order_id=venue_order_id, at=at)
 
 
-def ended(end: End, *, venue_order_id: str, at: datetime, stated: str | None) -> OrderEnded:
-    """The end of an order with the venue's reason; `told` is its own text, where it gives one."""
+def ended(
+    end: End, *, venue_order_id: str, at: datetime, stated: str | None, count: VenueCount | None = None
+) -> OrderEnded:
+    """Return the end of an order with the venue's reason; `stated` is its own text, where it gives one."""
     message = stated or _END_MESSAGES[end]
     reason = Reason(source=ReasonSource.VENUE, code=f"VENUE_{end.value}", message=message)
-    return OrderEnded(end=end, reason=reason, venue_order_id=venue_order_id, at=at)
+    return OrderEnded(end=end, reason=reason, venue_order_id=venue_order_id, at=at, count=count)
+
+
+def venue_count(order: Json, *, at: datetime) -> VenueCount | None:
+    """Return what the order says was filled at that time, None when it omits that. Raises WireError."""
+    return None if order.get("filled_qty") is None else VenueCount(at=at, quantity=not_negative(order, "filled_qty"))
 
 
 def reason_text(data: Json) -> str | None:
@@ -150,7 +157,9 @@ def _reports(data: Json, *, status: str, venue_order_id: str, submitted_at: date
     if end is None:
         return (accepted,)
     end_at = first_moment(data, _END_TIMES[end], "updated_at", "submitted_at", "created_at")
-    over = ended(end, venue_order_id=venue_order_id, at=end_at, stated=reason_text(data))
+    # A bust after the end changes `updated_at`, and not the time of the end.
+    count = venue_count(data, at=first_moment(data, "updated_at", _END_TIMES[end], "submitted_at", "created_at"))
+    over = ended(end, venue_order_id=venue_order_id, at=end_at, stated=reason_text(data), count=count)
     return (over,) if end is End.REJECTED else (accepted, over)
 
 

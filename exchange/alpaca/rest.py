@@ -1,8 +1,7 @@
 """The port Venue by the broker's REST interface. It decides nothing: what an answer proves is in `outcomes`."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from domain.ports.venue_clock import UnmeasuredClock, VenueClock
 from domain.ports.venue_outcomes import CancelOutcome, CancelPostponed, CancelUnknown, SubmissionOutcome
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, write_moment
+from exchange.alpaca.fill_pages import fill_pages
 from exchange.alpaca.http_answer import HttpAnswer, NotConnectedError
 from exchange.alpaca.limited_transport import LimitedTransport
 from exchange.alpaca.orders import order_json, parse_found_order, parse_order
@@ -30,13 +30,11 @@ from exchange.alpaca.outcomes import (
     submission_failure,
     submission_outcome,
 )
-from exchange.alpaca.pages import ORDERS_PAGE_ROWS, ListRows, last_id, next_orders_page
+from exchange.alpaca.pages import AFTER_TIME, ORDERS_PAGE_ROWS, STEP_BACK, ListRows, next_orders_page
 from exchange.alpaca.row_reader import RowReader
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_transport
 from exchange.alpaca.unknown_values import count_unknown_values
-
-FILLS_PAGE_ROWS = 100
 
 # The venue's `after` is exclusive and its times are finer than ours: a step back repeats rows, and never skips one.
 FILLS_STEP_BACK = timedelta(milliseconds=1)
@@ -158,8 +156,15 @@ class AlpacaVenue:
 
     async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
         """Return one page of the open orders, by submission time. Raises VenueUnreachableError."""
+        return await self._orders_page("open", page)
+
+    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OpenOrdersPage:
+        """Return one page of the closed orders submitted since then. Raises VenueUnreachableError."""
+        return await self._orders_page("closed", page or f"{AFTER_TIME}={write_moment(since - STEP_BACK)}")
+
+    async def _orders_page(self, status: str, page: str | None) -> OpenOrdersPage:
         prefixes = await self._installation.prefixes()
-        query = {"status": "open", "limit": str(ORDERS_PAGE_ROWS), "direction": "asc", "nested": "false"}
+        query = {"status": status, "limit": str(ORDERS_PAGE_ROWS), "direction": "asc", "nested": "false"}
         if page is not None:
             key, _, start = page.partition("=")
             query[key] = start
@@ -169,38 +174,23 @@ class AlpacaVenue:
         )
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
-        """Pages of fills, oldest first. Raises VenueUnreachableError.
+        """Yield pages of fills, oldest first. Raises VenueUnreachableError."""
+        async with aclosing(self._fill_pages({"after": write_moment(since - FILLS_STEP_BACK)})) as pages:
+            async for page in pages:
+                yield page
 
-        While a page is read and worked on the next one is asked for already.
-        """
-        query = {
-            "after": write_moment(since - FILLS_STEP_BACK),
-            "direction": "asc",
-            "page_size": str(FILLS_PAGE_ROWS),
-        }
-        asked = self._ask_for_fills(query)
-        try:
-            for _ in range(self._settings.pages_max):
-                rows = await asked
-                is_last = rows.count < FILLS_PAGE_ROWS
-                if not is_last:
-                    token = last_id(rows.objects)
-                    if token == query.get("page_token"):
-                        break
-                    query["page_token"] = token
-                    asked = self._ask_for_fills(query)
-                    await asyncio.sleep(0)  # It goes out before this page is read.
-                if rows.objects:
-                    yield self._reader.fills(rows.objects)
-                if is_last:
-                    return
-        finally:
-            asked.cancel()
-            await asyncio.gather(asked, return_exceptions=True)
-        raise VenueUnreachableError("the venue's list of fills has no end")
+    async def fills_of(self, venue_order_id: str) -> AsyncGenerator[Sequence[ListedFill]]:
+        """Yield pages of the fills of one order. Raises VenueUnreachableError."""
+        async with aclosing(self._fill_pages({"order_id": venue_order_id})) as pages:
+            async for page in pages:
+                # A venue that does not know the filter lists those of all orders.
+                yield [fill for fill in page if fill.venue_order_id == venue_order_id]
 
-    def _ask_for_fills(self, query: Mapping[str, str]) -> asyncio.Task[ListRows]:
-        return asyncio.create_task(self._rows("/v2/account/activities/FILL", dict(query)))
+    def _fill_pages(self, wanted: Mapping[str, str]) -> AsyncGenerator[Sequence[ListedFill]]:
+        return fill_pages(self._fill_rows, self._reader, wanted=wanted, pages_max=self._settings.pages_max)
+
+    async def _fill_rows(self, query: Mapping[str, str]) -> ListRows:
+        return await self._rows("/v2/account/activities/FILL", query)
 
     async def instruments(self) -> Sequence[Instrument]:
         """What the venue trades, where it tells the ISIN. Raises VenueUnreachableError."""

@@ -5,7 +5,7 @@ clock is not set back. Orders are forgotten by the control alone, and a client o
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -39,13 +39,18 @@ class OrderQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionQuery:
-    """A page of executions. `from_execution` is the last one of the page before; the times are exclusive bounds."""
+    """A page of executions. `from_execution` is the last one of the page before; the times are exclusive bounds.
+
+    `order_id` None means those of all orders. Executions for which `is_listed` is false are left out.
+    """
 
     limit: int
     after: datetime | None
     until: datetime | None
     newest_first: bool
     from_execution: Execution | None
+    order_id: str | None = None
+    is_listed: Callable[[Execution], bool] | None = None
 
 
 class OrderBook:
@@ -63,6 +68,7 @@ class OrderBook:
         self._closed_in_open = 0
         self._executions: list[Execution] = []
         self._execution_by_id: dict[str, Execution] = {}
+        self._executions_by_order: dict[str, list[Execution]] = {}
 
     def __len__(self) -> int:
         return len(self._submitted)
@@ -136,11 +142,16 @@ class OrderBook:
             position_quantity=position.quantity,
         )
         insort(self._executions, execution, key=_executed_at)
+        insort(self._executions_by_order.setdefault(order.id, []), execution, key=_executed_at)
         self._execution_by_id[execution_id] = execution
         return execution
 
-    def revise_execution(self, execution: Execution, *, quantity: Decimal, price: Decimal, at: datetime) -> None:
-        """Changes an execution after the fact; a quantity of zero busts it."""
+    def revise_execution(
+        self, execution: Execution, *, own_id: str, quantity: Decimal, price: Decimal, at: datetime
+    ) -> None:
+        """Change an execution after the fact; a quantity of zero busts it. `own_id` is the id of the amendment."""
+        execution.id = own_id
+        self._execution_by_id[own_id] = execution
         quantity_change = quantity - execution.quantity
         notional_change = quantity * price - execution.quantity * execution.price
         execution.order.revise(quantity_change=quantity_change, notional_change=notional_change, at=at)
@@ -165,20 +176,25 @@ class OrderBook:
 
     def list_executions(self, query: ExecutionQuery) -> list[Execution]:
         """One page, without the busted ones."""
-        executions = self._executions
+        executions = self._executions if query.order_id is None else self._executions_by_order.get(query.order_id, [])
         start = 0 if query.after is None else bisect_right(executions, query.after, key=_executed_at)
         stop = len(executions) if query.until is None else bisect_left(executions, query.until, key=_executed_at)
         if query.from_execution is not None:
             if query.newest_first:
-                stop = min(stop, self._place(query.from_execution))
+                stop = min(stop, _place(executions, query.from_execution))
             else:
-                start = max(start, self._place(query.from_execution) + 1)
-        page = (item for item in _span(executions, start, stop, newest_first=query.newest_first) if not item.is_busted)
+                start = max(start, _place(executions, query.from_execution) + 1)
+        page = (
+            item
+            for item in _span(executions, start, stop, newest_first=query.newest_first)
+            if not item.is_busted and (query.is_listed is None or query.is_listed(item))
+        )
         return list(islice(page, query.limit))
 
-    def _place(self, execution: Execution) -> int:
-        first_of_its_time = bisect_left(self._executions, execution.at, key=_executed_at)
-        return self._executions.index(execution, first_of_its_time)
+
+def _place(executions: list[Execution], execution: Execution) -> int:
+    first_of_its_time = bisect_left(executions, execution.at, key=_executed_at)
+    return executions.index(execution, first_of_its_time)
 
 
 def _submitted_at(order: Order) -> datetime:

@@ -13,6 +13,7 @@ from exchange.simulator.browsers import refuse_pages
 from exchange.simulator.clock import CLOCK_OFFSET_MAX_SECONDS
 from exchange.simulator.journal import READ_DEFAULT_ENTRIES, READ_MAX_ENTRIES, Journal, entry_json
 from exchange.simulator.keys import VenueKeys
+from exchange.simulator.listing import Listing
 from exchange.simulator.order_controls import ORDER_FOLDER, Handler, OrderControls
 from exchange.simulator.refusals import Code, VenueRefusalError, refusal
 from exchange.simulator.request_log import RequestLog
@@ -58,6 +59,7 @@ class Controls:
             ("PUT", "/simulator/clock"): self._put_clock,
             ("PUT", "/simulator/identity"): self._put_identity,
             ("PUT", "/simulator/answers"): self._put_answers,
+            ("PUT", "/simulator/listing"): self._put_listing,
             ("GET", "/simulator/journal"): self._read_journal,
             ("GET", "/simulator/requests"): self._read_requests,
             **self._orders.handlers,
@@ -120,6 +122,10 @@ class Controls:
 
     async def _put_answers(self, request: web.BaseRequest) -> web.StreamResponse:
         return json_answer({"answers": self._scripts.replace(parse_json(await request.read()))})
+
+    async def _put_listing(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._venue.listing = Listing.read(parse_object(await request.read()))
+        return json_answer(self._venue.listing.as_json())
 
     async def _read_journal(self, request: web.BaseRequest) -> web.StreamResponse:
         """The entries after a number; `is_complete` is false when more of them follow."""

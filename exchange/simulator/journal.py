@@ -30,7 +30,8 @@ READ_MAX_ENTRIES = 100_000
 class Entry:
     """One line of the journal. `event` is None where the entry is an order's acceptance, or that it was forgotten.
 
-    Quantity and price are those of the execution as the event told them.
+    Quantity and price are those of the execution as the event told them, `execution_id` is the id that it told, and
+    `previous_execution_id` the one that a bust or correction amends.
     """
 
     number: int
@@ -41,6 +42,8 @@ class Entry:
     execution: Execution | None = None
     quantity: Decimal | None = None
     price: Decimal | None = None
+    execution_id: str | None = None
+    previous_execution_id: str | None = None
     reason: str | None = None
     answer: PlacementAnswer | None = None
     is_forgotten: bool = False
@@ -108,6 +111,7 @@ class Journal:
         execution: Execution | None = None,
         quantity: Decimal | None = None,
         price: Decimal | None = None,
+        previous_execution_id: str | None = None,
         reason: str | None = None,
     ) -> Entry:
         """Adds an event. The caller writes it to the file once it knows how it was delivered."""
@@ -120,6 +124,8 @@ class Journal:
             execution=execution,
             quantity=quantity,
             price=price,
+            execution_id=None if execution is None else execution.id,
+            previous_execution_id=previous_execution_id,
             reason=reason,
         )
         self._entries.append(entry)
@@ -183,15 +189,18 @@ def _order_part(entry: Entry) -> dict[str, object]:
 
 
 def _event_part(entry: Entry) -> dict[str, object]:
-    return {
+    part: dict[str, object] = {
         "event": entry.event,
-        "execution_id": None if entry.execution is None else entry.execution.id,
+        "execution_id": entry.execution_id,
         "qty": decimal_text(entry.quantity),
         "price": decimal_text(entry.price),
         "filled_qty": decimal_text(entry.filled_quantity),
         "reason": entry.reason,
         "disturbed": entry.disturbed,
     }
+    if entry.previous_execution_id is not None:
+        part["previous_execution_id"] = entry.previous_execution_id
+    return part
 
 
 def _forgotten_part(_entry: Entry) -> dict[str, object]:

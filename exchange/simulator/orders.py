@@ -168,7 +168,10 @@ class Order:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Execution:
-    """One execution. The cumulative and position quantities are those right after it."""
+    """One execution. The cumulative and position quantities are those right after it.
+
+    A bust or correction has an id of its own, and `id` is the newest one.
+    """
 
     id: str
     order: Order

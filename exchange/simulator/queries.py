@@ -117,6 +117,8 @@ class Queries:
             until=parse_time_parameter(query, "until"),
             newest_first=parse_newest_first(query),
             from_execution=self._execution_of_token(query.get("page_token")),
+            order_id=query.get("order_id"),
+            is_listed=self._venue.listing.rule(now=self._venue.now(), is_by_order="order_id" in query),
         )
         return [activity_json(execution) for execution in self._venue.book.list_executions(page)]
 

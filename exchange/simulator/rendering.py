@@ -61,8 +61,8 @@ def order_json(order: Order, *, is_nested: bool = False) -> dict[str, object]:
 def trade_update(entry: Entry) -> bytes:
     """The frame of an event, with the order as it stands now.
 
-    A bust or correction names the execution that it undoes or changes in `execution_id` and, as the broker does for
-    its partners, in `previous_execution_id`.
+    A bust or correction has an `execution_id` of its own, and names what it undoes or changes in
+    `previous_execution_id`, as the broker does for its partners. What a bust undoes is a negative quantity.
     """
     data: dict[str, object] = {
         "event": entry.event,
@@ -70,12 +70,12 @@ def trade_update(entry: Entry) -> bytes:
         "order": order_json(entry.order),
     }
     if entry.execution is not None:
-        data["execution_id"] = entry.execution.id
+        data["execution_id"] = entry.execution_id
         data["price"] = decimal_text(entry.price)
         data["qty"] = decimal_text(entry.quantity)
         data["position_qty"] = decimal_text(entry.execution.position_quantity)
-    if entry.event in {"trade_bust", "trade_correct"} and entry.execution is not None:
-        data["previous_execution_id"] = entry.execution.id
+    if entry.previous_execution_id is not None:
+        data["previous_execution_id"] = entry.previous_execution_id
     if entry.reason is not None:
         data["reason"] = entry.reason
     return orjson.dumps({"stream": "trade_updates", "data": data})

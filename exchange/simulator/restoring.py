@@ -82,7 +82,7 @@ def _known_order(fields: Fields, *, book: OrderBook) -> Order:
     if order is not None:
         return order
     # The order was forgotten, and one of its executions was revised after that.
-    execution = book.find_execution(fields["execution_id"])
+    execution = _amended(fields, book=book)
     if execution is None:
         raise KeyError(fields["order_id"])
     return execution.order
@@ -142,12 +142,19 @@ def _apply(fields: Fields, *, at: datetime, order: Order, book: OrderBook) -> Ex
 
 
 def _revise(fields: Fields, *, at: datetime, book: OrderBook) -> Execution:
-    execution = book.find_execution(fields["execution_id"])
+    execution = _amended(fields, book=book)
     if execution is None:
         raise KeyError(fields["execution_id"])
     quantity = ZERO if fields["event"] == "trade_bust" else Decimal(fields["qty"])
-    book.revise_execution(execution, quantity=quantity, price=Decimal(fields["price"]), at=at)
+    book.revise_execution(
+        execution, own_id=fields["execution_id"], quantity=quantity, price=Decimal(fields["price"]), at=at
+    )
     return execution
+
+
+def _amended(fields: Fields, *, book: OrderBook) -> Execution | None:
+    # In files of the version before, an amendment has the id of what it amends.
+    return book.find_execution(fields.get("previous_execution_id") or fields["execution_id"])
 
 
 def _restored(fields: Fields, *, at: datetime, order: Order, execution: Execution | None) -> Entry:
@@ -160,6 +167,8 @@ def _restored(fields: Fields, *, at: datetime, order: Order, execution: Executio
         execution=execution,
         quantity=None if execution is None else shared(Decimal(fields["qty"])),
         price=None if execution is None else shared(Decimal(fields["price"])),
+        execution_id=fields.get("execution_id"),
+        previous_execution_id=fields.get("previous_execution_id"),
         reason=fields.get("reason"),
         answer=PlacementAnswer(fields["answer"]) if fields.get("answer") is not None else None,
         is_forgotten=fields["kind"] == "forgotten",

@@ -88,14 +88,15 @@ class Trading:
 
     def revise(self, execution: Execution, *, quantity: Decimal, price: Decimal) -> None:
         """Corrects an execution, or busts it when the quantity is zero."""
-        is_bust = not quantity
-        self._book.revise_execution(execution, quantity=quantity, price=price, at=self._now())
+        is_bust, amended_id = not quantity, execution.id
+        self._book.revise_execution(execution, own_id=self._new_id(), quantity=quantity, price=price, at=self._now())
         self._emit(
             "trade_bust" if is_bust else "trade_correct",
             execution.order,
             execution=execution,
-            quantity=execution.quantity,
+            quantity=-execution.quantity if is_bust else execution.quantity,
             price=execution.price,
+            previous_execution_id=amended_id,
             reason="TRADE_BUST" if is_bust else None,
         )
 
@@ -186,11 +187,19 @@ class Trading:
         execution: Execution | None = None,
         quantity: Decimal | None = None,
         price: Decimal | None = None,
+        previous_execution_id: str | None = None,
         reason: str | None = None,
         at: datetime | None = None,
     ) -> None:
         entry = self._journal.record_event(
-            event, order, at=at or order.updated_at, execution=execution, quantity=quantity, price=price, reason=reason
+            event,
+            order,
+            at=at or order.updated_at,
+            execution=execution,
+            quantity=quantity,
+            price=price,
+            previous_execution_id=previous_execution_id,
+            reason=reason,
         )
         self._publish(entry)
         self._journal.write(entry)

@@ -16,6 +16,7 @@ from exchange.simulator.external_orders import ExternalOrder, successor_fields
 from exchange.simulator.faults import FaultDice, Faults, PlacementAnswer
 from exchange.simulator.instruments import Instrument, listed_instruments
 from exchange.simulator.journal import Entry, Journal
+from exchange.simulator.listing import Listing
 from exchange.simulator.matching import Market, Matching
 from exchange.simulator.orders import Order, OrderTerms, Status, TimeInForce
 from exchange.simulator.refusals import Code, order_not_found, refusal
@@ -54,6 +55,7 @@ class SimulatedVenue:
         )
         self.instruments: dict[str, Instrument] = {each.symbol: each for each in listed_instruments()}
         self.checks_identity = True
+        self.listing = Listing()
         self.clock = clock
         self.now = clock.now
         self.opened_at = clock.now()

@@ -80,6 +80,24 @@ ALERTS: Mapping[str, AlertKind] = {
         identity_fields=("order_id", "kind"),
         shown_fields=("kind", "order_id"),
     ),
+    "fills_missing": AlertKind(
+        name="fills_missing",
+        title="fills that the exchange counts and does not list",
+        summary="The exchange counts more of the order as filled than is recorded, and does not list the rest.",
+        action="Compare the order with the exchange's statement: the log event fills_missing tells both quantities. "
+        "The rest is looked for until it is found; otherwise resolve the order by hand.",
+        identity_fields=ORDER,
+        shown_fields=ORDER,
+    ),
+    "fills_excess": AlertKind(
+        name="fills_excess",
+        title="fills that the exchange no longer counts",
+        summary="The exchange counts less of the order as filled than is recorded: it undid or corrected an execution "
+        "without a report.",
+        action="Compare the executions with the exchange's statement, and undo the one that it no longer has by hand.",
+        identity_fields=ORDER,
+        shown_fields=ORDER,
+    ),
     "venue_order_mismatch": AlertKind(
         name="venue_order_mismatch",
         title="another order under our order's client order id",

@@ -100,6 +100,7 @@ SERIES: Mapping[Metric, Series] = {
     Metric.STREAM_CONNECTED: _gauge("1 while the venue's execution stream is connected."),
     Metric.STREAM_RECONNECTS: _counter("Sessions of the execution stream that ended."),
     Metric.CATCH_UPS: _counter("Catch-ups over the venue's REST API.", "cause"),
+    Metric.FILL_REPAIRS: _counter("Orders read by their own id because their fills did not add up."),
     Metric.ANOMALIES: _counter("Anomalies of orders: overfills, missed fills, fills after the end and others.", "kind"),
     Metric.CHANGES_PUBLISHED: _counter("Changes published to the API processes."),
     Metric.PUBLISHES_FAILED: _counter("Changes whose message was dropped; subscribers read them from the database."),

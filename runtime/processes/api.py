@@ -128,7 +128,12 @@ def _services(process: Process, database: DatabaseResources, redis: RedisResourc
         reader=database.reader,
         accounts=database.accounts,
         catalog=database.catalog,
-        feed=HubFeed(hub=hub, log=database.changes, telemetry=process.telemetry),
+        feed=HubFeed(
+            hub=hub,
+            log=database.changes,
+            telemetry=process.telemetry,
+            completion_wait_seconds=process.settings.order_completion_wait_seconds,
+        ),
         telemetry=process.telemetry,
         clock=utc_now,
         settings=graph_settings(process.settings),

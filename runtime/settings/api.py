@@ -58,6 +58,10 @@ class WebSocketSettings(SettingsGroup):
         100, description="In one API process; more wait, round-robin over their addresses"
     )
     subscriptions_per_socket_max: Count = 100
+    order_completion_wait_seconds: Seconds = Field(
+        30.0,
+        description="How long orderStatus goes on after an end with less than the exchange counts as filled",
+    )
     subscriber_send_timeout_seconds: Seconds = Field(10.0, description="Then a peer that does not read is disconnected")
     api_drain_seconds: Seconds = Field(3.0, description="Over how long a stopping API spreads the end of its sockets")
 

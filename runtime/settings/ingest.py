@@ -37,7 +37,13 @@ class IngestSettings(SettingsGroup):
         5.0, description="How often the exchange is asked while there is no stream"
     )
     catch_up_pause_seconds: Seconds = 1.0
+    fills_missing_alert_seconds: Seconds = Field(
+        120.0, description="How long an order may lack what the exchange counts as filled before people are alerted"
+    )
     catch_up_overlap_seconds: Seconds = Field(60.0, description="How far each catch-up reaches back before the last")
+    catch_up_closed_seconds: Seconds = Field(
+        3_600.0, description="How old orders that are over may be to be compared after a connect"
+    )
     catch_up_first_seconds: Seconds = Field(86_400.0, description="How far the very first catch-up reaches back")
 
     @model_validator(mode="after")

@@ -28,12 +28,26 @@ def a_snapshot(number: int = 1, *, account_id: str = "demo") -> OrderSnapshot:
 class ChangeHistory(MemoryChangeLog):
     """A change log that grows change by change."""
 
-    def append(self, order: OrderSnapshot, *, status: OrderStatus = OrderStatus.PARTIALLY_FILLED) -> RecordedChange:
-        """Commit the next change of the order."""
+    def append(
+        self,
+        order: OrderSnapshot,
+        *,
+        status: OrderStatus = OrderStatus.PARTIALLY_FILLED,
+        filled: Decimal | None = None,
+        counted: Decimal | None = None,
+    ) -> RecordedChange:
+        """Commit the next change of the order, by default with the quantities of the one before."""
         changes = self.changes.setdefault(order.account_id, [])
         known = self.newest(order.id) or order
         moment = MORNING + timedelta(milliseconds=len(changes))
-        after = replace(known, version=known.version + 1, status=status, updated_at=moment)
+        after = replace(
+            known,
+            version=known.version + 1,
+            status=status,
+            updated_at=moment,
+            filled_quantity=known.filled_quantity if filled is None else filled,
+            venue_filled_quantity=known.venue_filled_quantity if counted is None else counted,
+        )
         is_first = after.version == 1
         change = RecordedChange(
             sequence=len(changes) + 1,

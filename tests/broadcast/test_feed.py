@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -448,3 +449,31 @@ async def test_closing_a_subscriber_frees_all_it_held() -> None:
 def _version(item: object) -> int:
     assert isinstance(item, OrderSnapshot | RecordedChange)
     return item.version if isinstance(item, OrderSnapshot) else item.order.version
+
+
+async def test_an_order_that_ended_without_fills_that_the_venue_counts_goes_on_until_they_have_come() -> None:
+    log = log_with(1)
+    async with a_feed(log) as listening, following_order(listening, ORDER.id) as subscriber:
+        await subscriber.has(1)
+        publish(listening, log.append(ORDER, status=OrderStatus.CANCELED, filled=Decimal(0), counted=Decimal(33)))
+        await subscriber.has(2)
+        assert not subscriber.is_over
+        publish(listening, log.append(ORDER, status=OrderStatus.CANCELED, filled=Decimal(33)))
+
+        await subscriber.ends()
+
+        assert [_version(item) for item in subscriber.items] == [1, 2, 3]
+
+
+async def test_an_order_whose_fills_never_come_ends_after_a_bounded_wait() -> None:
+    log = log_with(1)
+    log.append(ORDER, status=OrderStatus.CANCELED, filled=Decimal(0), counted=Decimal(33))
+    async with (
+        a_feed(log, completion_wait_seconds=0.1) as listening,
+        following_order(listening, ORDER.id, after_version=1) as subscriber,
+    ):
+        await subscriber.ends()
+
+        (last,) = subscriber.items
+        assert isinstance(last, RecordedChange)
+        assert last.order.lacks_fills

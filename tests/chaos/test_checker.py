@@ -242,3 +242,20 @@ def test_a_cancel_that_was_noted_for_good_and_not_carried_out_is_found() -> None
 def _found(invariant: int, **changed: Any) -> str:
     """What is found against that invariant when the good run is changed so."""
     return "\n".join(each.what for each in check(good_run(**changed)) if each.invariant == invariant)
+
+
+def completed_early(**changed: Any) -> Following:
+    """Return a subscriber of order A whose stream completed one change before the newest."""
+    (following,) = [one for one in good_run().followings if one.order_id == A]
+    first, last = following.sessions
+    messages = [*last.messages[:-1]]
+    messages[-1] = replace(messages[-1], **changed)
+    return replace(following, sessions=[first, replace(last, messages=messages)])
+
+
+def test_a_change_behind_a_completed_stream_is_a_violation_unless_the_stream_told_that_fills_were_missing() -> None:
+    found = check(good_run(followings=[completed_early()]))
+    told_of_it = check(good_run(followings=[completed_early(shows_difference=True)]))
+
+    assert any("ended at" in each.what for each in found)
+    assert not told_of_it

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from domain.model.apply_reports import apply_reports
 from domain.model.changes import ChangeKind
 from domain.model.errors import ExecutionIdTakenError, VersionConflictError
-from domain.model.order import CANCELED_BEFORE_SENDING, End, OrderStatus
+from domain.model.order import CANCELED_BEFORE_SENDING, End, OrderStatus, VenueCount
 from domain.model.reports import Report
 from domain.ports.order_store import ExecutionKey, OrderStore, OrderWrite
 from domain.services.order_cache import OrderCache
@@ -19,6 +19,7 @@ from domain.services.recording import Recording
 from tests.support.examples import (
     VENUE_REFUSES,
     accepted,
+    at,
     became_unknown,
     busted,
     cancel_asked,
@@ -357,3 +358,71 @@ async def test_a_report_decided_before_a_refusal_was_recorded_is_decided_again(s
     recorded = await clerk.record({order_id: [accepted()]})
 
     assert [change.kind for change in recorded] == [ChangeKind.REVIVED]
+
+
+async def test_every_id_of_an_execution_is_kept_and_one_of_them_counts(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    correction = replace(corrected("7"), amendment_id="E1-corrected")
+    bust = replace(busted("E1-corrected"), amendment_id="E1-busted", at=at(9))
+    reports: list[Report] = [
+        filled("5", cumulative="5"),
+        filled("5", name="R1", cumulative="5"),
+        correction,
+        bust,
+        replace(filled("5", name="E2", cumulative="5"), at=at(9)),
+    ]
+
+    for report in reports:
+        await clerk.record({order_id: [report]})
+        await clerk.record({order_id: [report]})
+
+    key = ExecutionKey(
+        venue_client_order_id=name_of(order_id),
+        venue_execution_id="E1-busted",
+        cumulative_quantity=None,
+        is_amended=True,
+    )
+    row = (await store.load_reported([name_of(order_id)], [key]))[name_of(order_id)]
+    known = {one.venue_execution_id: one for one in row.executions}
+    assert known.keys() == {"E1", "R1", "E1-corrected", "E1-busted", "E2"}
+    assert [name for name, one in known.items() if one.is_counted and not one.is_busted] == ["E2"]
+    assert (known["E1-corrected"].amends, known["E1-busted"].amends) == ("E1", "E1-corrected")
+    assert (known["R1"].repeats, known["E1"].amended_at) == ("E1", (at(3), at(9)))
+    assert row.order.facts.filled_quantity == 5
+
+
+async def test_an_amended_execution_is_read_with_any_fill_of_its_order(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    await clerk.record({order_id: [filled("5", cumulative="5"), filled("2", name="E2", cumulative="7"), busted("E2")]})
+
+    key = ExecutionKey(venue_client_order_id=name_of(order_id), venue_execution_id="E3", cumulative_quantity=None)
+    row = (await store.load_reported([name_of(order_id)], [key]))[name_of(order_id)]
+
+    assert [one.venue_execution_id for one in row.executions] == ["E2"]
+
+
+async def test_an_ended_order_that_the_venue_counts_otherwise_is_compared_on(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    end = ended(End.CANCELED, count=VenueCount(at=at(4), quantity=Decimal(5)))
+    await clerk.record({order_id: [accepted(), end]})
+    compared = await store.open_at_venue(silent_for=timedelta(0), limit=10)
+    assert [row.order.facts.count for row in compared] == [end.count]
+
+    await clerk.record({order_id: [filled("5", cumulative="5")]})
+
+    assert not await store.open_at_venue(silent_for=timedelta(0), limit=10)
+
+
+@pytest.mark.parametrize(("second", "quantity"), [(4, 2), (5, 0)])
+async def test_the_venues_newer_count_is_not_lost_to_an_older_decision(
+    store: OrderStore, clerk: Clerk, second: int, quantity: int
+) -> None:
+    (order_id,) = await clerk.store(1)
+    await clerk.record({order_id: [ended(End.CANCELED)]})
+    known = VenueCount(at=at(second), quantity=Decimal(quantity))
+    older = await clerk.decide({order_id: [ended(End.CANCELED, count=known)]})
+    # Of two counts at one moment the larger one is the newer.
+    await clerk.record({order_id: [ended(End.CANCELED, count=VenueCount(at=at(5), quantity=Decimal(1)))]})
+
+    with pytest.raises(VersionConflictError):
+        await store.write(older)

@@ -30,7 +30,7 @@ from db.trading_halts import PostgresTradingHalts
 from db.waiting_orders import PostgresWaitingOrders
 from domain.model.errors import OrderDeniedError, VersionConflictError
 from domain.model.limits import AccountLimits, LastPrice
-from domain.model.order import End, OrderStatus
+from domain.model.order import End, OrderStatus, VenueCount
 from domain.model.rate_budget import RateBudget
 from domain.ports.due_times import DueBounds
 from domain.ports.ingest_state import Fence
@@ -117,6 +117,18 @@ async def test_the_api_cancels_what_was_never_sent_and_asks_for_what_the_venue_h
     assert [one.order.id for one in await worker.orders.claim_cancels([unsent, open_order], lease=LEASE)] == [
         open_order
     ]
+
+
+async def test_a_request_takes_no_count_of_the_venue_back(api: Clerk, worker: Clerk) -> None:
+    (order_id,) = await api.store(1)
+    await worker.record({order_id: [filled("30"), busted()]})
+    (request,) = await api.decide({order_id: [cancel_asked()]})
+    count = VenueCount(at=now(), quantity=Decimal(0))
+    assert not await worker.record({order_id: [replace(busted(), count=count)]})
+
+    await api.orders.write([request])
+
+    assert (await worker.orders.load([order_id]))[order_id].order.facts.count == count
 
 
 async def test_the_api_writes_nothing_that_the_venue_reports(api: Clerk, worker: Clerk) -> None:

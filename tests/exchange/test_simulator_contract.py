@@ -249,3 +249,24 @@ def _readable(pages: Sequence[Sequence[ListedFill]]) -> list[VenueReport]:
 
 def _reports(report: StreamItem) -> tuple[object, ...]:
     return tuple(report.reports) if isinstance(report, VenueReport) else ()
+
+
+async def test_the_fills_of_one_order_are_listed_by_its_id_whatever_the_whole_list_omits() -> None:
+    def execution_ids(pages: Sequence[Sequence[ListedFill]]) -> list[str]:
+        reports = [one.reports[0] for page in pages for one in page if isinstance(one, VenueReport)]
+        return [report.venue_execution_id for report in reports if isinstance(report, OrderFilled)]
+
+    async with an_exchange() as exchange:
+        venue, names = exchange.venue, [new_name(), new_name()]
+        placed = [await venue.submit(name, await terms(venue)) for name in names]
+        for name in (names[0], names[0], names[1]):
+            await exchange.fill(name, qty="1", price="10")
+        everything = execution_ids([page async for page in venue.fills(since=LONG_AGO)])
+        await exchange.control("PUT", "listing", omitted=everything[:1])
+
+        (first, _) = [one.report.venue_order_id for one in placed if isinstance(one, Placed)]
+        by_order = execution_ids([page async for page in venue.fills_of(first)])
+        rest = execution_ids([page async for page in venue.fills(since=LONG_AGO)])
+
+    assert by_order == everything[:2]
+    assert rest == everything[1:]

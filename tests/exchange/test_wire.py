@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from db import columns
 from domain.model.executions import Trade
-from domain.model.order import End, VenueRank
+from domain.model.order import End, VenueCount, VenueRank
 from domain.model.reports import (
     CancelRefused,
     ExecutionBusted,
@@ -308,9 +308,20 @@ def test_busts_and_corrections_name_the_execution_by_either_field() -> None:
     bust = only_report("trade_bust", execution_id="e1")
     correction = only_report("trade_correct", execution_id="e9", previous_execution_id="e1", qty="2", price="3")
 
-    assert bust == ExecutionBusted(venue_execution_id="e1", at=AT)
+    count = VenueCount(at=AT, quantity=Decimal(0))
+    assert bust == ExecutionBusted(venue_execution_id="e1", at=AT, count=count)
     trade = Trade(quantity=Decimal(2), price=Decimal(3))
-    assert correction == ExecutionCorrected(venue_execution_id="e1", trade=trade, at=AT)
+    assert correction == ExecutionCorrected(venue_execution_id="e1", trade=trade, at=AT, amendment_id="e9", count=count)
+
+
+def test_a_bust_may_tell_a_negative_quantity_and_a_correction_that_nothing_traded() -> None:
+    bust = only_report("trade_bust", execution_id="e9", previous_execution_id="e1", qty="-2", price="3")
+    correction = only_report("trade_correct", execution_id="e9", previous_execution_id="e1", qty="0", price="3")
+
+    assert isinstance(bust, ExecutionBusted)
+    assert (bust.venue_execution_id, bust.amendment_id) == ("e1", "e9")
+    assert isinstance(correction, ExecutionCorrected)
+    assert correction.trade.quantity == Decimal(0)
 
 
 @pytest.mark.parametrize("event", ["done_for_day", "pending_cancel", "calculated", "restated", "an event of next year"])

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from domain.model.apply_reports import Applied, apply_reports
 from domain.model.executions import Execution, Trade
-from domain.model.order import End, Order, VenueRank
+from domain.model.order import End, Order, VenueCount, VenueRank
 from domain.model.reports import (
     CancelRefused,
     CancelRequested,
@@ -151,9 +151,11 @@ def corrected(quantity: str, *, name: str = "E1", price: str = "12.5", second: i
     )
 
 
-def ended(end: End, *, reason: Reason = VENUE_SAYS, venue_order_id: str | None = None) -> OrderEnded:
+def ended(
+    end: End, *, reason: Reason = VENUE_SAYS, venue_order_id: str | None = None, count: VenueCount | None = None
+) -> OrderEnded:
     """The order's life is over."""
-    return OrderEnded(end=end, reason=reason, venue_order_id=venue_order_id, at=at(4))
+    return OrderEnded(end=end, reason=reason, venue_order_id=venue_order_id, at=at(4), count=count)
 
 
 def cancel_asked() -> CancelRequested:

@@ -52,11 +52,17 @@ class Listening:
 
 @asynccontextmanager
 async def a_feed(
-    log: ChangeLog, *, signer: MessageSigner = SIGNER, settings: HubSettings = QUICK, redis_url: str = NO_REDIS
+    log: ChangeLog,
+    *,
+    signer: MessageSigner = SIGNER,
+    settings: HubSettings = QUICK,
+    redis_url: str = NO_REDIS,
+    completion_wait_seconds: float = DEADLINE_SECONDS,
 ) -> AsyncIterator[Listening]:
     telemetry = RecordingTelemetry()
     async with open_hub(redis_url, log=log, signer=signer, settings=settings, telemetry=telemetry) as hub:
-        yield Listening(hub=hub, feed=HubFeed(hub=hub, log=log, telemetry=telemetry), telemetry=telemetry)
+        feed = HubFeed(hub=hub, log=log, telemetry=telemetry, completion_wait_seconds=completion_wait_seconds)
+        yield Listening(hub=hub, feed=feed, telemetry=telemetry)
 
 
 class Collected:

@@ -20,6 +20,7 @@ from domain.services.catch_up import CatchUp
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
 from domain.services.claim_budget import ClaimBudget
 from domain.services.dead_letter_keeper import DeadLetterKeeper
+from domain.services.fill_repair import FillRepair
 from domain.services.halt_cache import HaltCache
 from domain.services.look_up_schedule import LookUpPolicy
 from domain.services.open_orders import OpenOrders
@@ -200,6 +201,16 @@ class Desk:
             clock=self.clock,
             pending_max=120 * SECOND,
         )
+        repair = FillRepair(
+            venue=venue,
+            orders=self.orders,
+            recording=self.recording,
+            fills=fills,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            policy=look_ups,
+            alert_after=120 * SECOND,
+        )
         open_orders = OpenOrders(
             venue=venue,
             orders=self.orders,
@@ -207,7 +218,6 @@ class Desk:
             fills=fills,
             telemetry=self.telemetry,
             clock=self.clock,
-            overlap=overlap,
             pages_max=self.pages_max,
             look_ups=look_ups,
         )
@@ -218,6 +228,7 @@ class Desk:
             recording=self.recording,
             fills=fills,
             open_orders=open_orders,
+            repair=repair,
             telemetry=self.telemetry,
             clock=self.clock,
             policy=ReconciliationPolicy(overlap=overlap, first_look_back=3600 * SECOND),

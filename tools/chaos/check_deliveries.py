@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tools.chaos.check_changes import REVIVED
 from tools.chaos.evidence import Evidence, Following, Message, Session, StoredChange
 from tools.chaos.violations import Violation
 
@@ -91,12 +92,22 @@ def _wrong_content(following: Following, message: Message, truth: _Truth) -> Ite
         yield f"change {message.place} is another one in the database"
 
 
+def _may_have_missed(following: Following, seen: int | None, truth: _Truth) -> bool:
+    """Return whether a completed stream told that fills were missing, or the order was live again after its end."""
+    if any(session.messages for session in following.sessions):
+        last = next(session.messages[-1] for session in reversed(following.sessions) if session.messages)
+        if last.shows_difference:
+            return True
+    following_change = truth.by_version.get((following.order_id or "", (seen or 0) + 1))
+    return following_change is not None and following_change.kind == REVIVED
+
+
 def _wrong_end(following: Following, seen: int | None, truth: _Truth) -> Iterator[str]:
     if following.order_id is None:
         newest = truth.sequences.get(following.account_id, 0)
     else:
         newest = truth.versions.get(following.order_id, 0)
-        if following.is_over:
-            return  # The stream of an order ends with its final status; a late fill may follow.
+        if following.is_over and _may_have_missed(following, seen, truth):
+            return
     if seen != newest:
         yield f"ended at {seen}, and the database is at {newest}"

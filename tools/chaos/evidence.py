@@ -48,6 +48,7 @@ class Message:
     version: int | None = None
     status: str | None = None
     filled_quantity: Decimal | None = None
+    shows_difference: bool = False  # The venue counts another quantity as filled.
 
 
 @dataclass(slots=True, kw_only=True)

@@ -48,7 +48,9 @@ subscription Follow($after: String) {
 """
 FOLLOW_ORDER = """
 subscription Follow($id: ID!, $after: Int) {
-  orderStatus(orderId: $id, afterVersion: $after) { kind order { id version status filledQuantity } }
+  orderStatus(orderId: $id, afterVersion: $after) {
+    kind order { id version status filledQuantity venueFilledQuantity }
+  }
 }
 """
 
@@ -247,4 +249,5 @@ def _order_message(data: Json) -> Message:
         version=order["version"],
         status=intern(order["status"]),
         filled_quantity=one(order["filledQuantity"]),
+        shows_difference=order["venueFilledQuantity"] is not None,
     )

@@ -58,6 +58,12 @@ class Order(Node):
     filled_quantity: Decimal
     leaves_quantity: Decimal
     average_price: Decimal | None
+    venue_filled_quantity: Decimal | None = strawberry.field(
+        description=(
+            "What the venue counts as filled of a final order, where that is not filledQuantity: a fill or a "
+            "correction is missing, and is being looked for. Otherwise null."
+        )
+    )
     reason: OrderReason | None = strawberry.field(
         description="Why it is IN_DOUBT, REJECTED, FAILED, CANCELED or EXPIRED."
     )
@@ -118,6 +124,7 @@ def order_from(order: OrderSnapshot) -> Order:
         filled_quantity=order.filled_quantity,
         leaves_quantity=order.leaves_quantity,
         average_price=order.average_price,
+        venue_filled_quantity=_counted_otherwise(order),
         reason=reason_from(order.reason),
         venue_order_id=order.venue_order_id,
         placement=_placement_from(order.placement),
@@ -125,6 +132,11 @@ def order_from(order: OrderSnapshot) -> Order:
         created_at=order.created_at,
         updated_at=order.updated_at,
     )
+
+
+def _counted_otherwise(order: OrderSnapshot) -> Decimal | None:
+    counted = order.venue_filled_quantity
+    return counted if order.status.is_final and counted != order.filled_quantity else None
 
 
 def change_beside(order: Order, change: RecordedChange) -> OrderChange:

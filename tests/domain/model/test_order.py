@@ -320,3 +320,16 @@ def test_the_average_price_weighs_each_fill_by_its_quantity() -> None:
     order = an_order_told(filled("1", price="10"), filled("3", name="E2", price="20"))
 
     assert order.average_price == Decimal("17.5")
+
+
+@pytest.mark.parametrize("text", ["x" * 5_000, "a\x00b", "\ud800", ""])
+def test_a_repeated_end_whose_reason_is_not_kept_as_it_came_changes_nothing(text: str) -> None:
+    reason = Reason(source=ReasonSource.VENUE, code=text, message=text)
+    stored = an_order_told(accepted(), ended(End.REJECTED, reason=reason))
+
+    repeated = told(stored, ended(End.REJECTED, reason=reason))
+
+    assert repeated.order == stored
+    assert not repeated.changes
+    assert stored.reason is not None
+    assert len(stored.reason.message) <= 2_000

@@ -1,7 +1,8 @@
 """Properties of the order's rule: in whatever order, batches and repeats reports come, the order is the same.
 
-Executions of one order have one name each here, or two names and no amendment: how a venue that knows an execution by
-two names would amend it is not known.
+Here an execution that was amended has one id besides those of its amendments; two ids of the stream and of REST beside
+amendments are in `test_amended_executions`. An amendment's id amends one execution, as the venue's ids do, and a known
+id repeats its content: of two contents of one id the first one holds, whatever the rule.
 """
 
 from collections.abc import Sequence
@@ -16,9 +17,8 @@ from hypothesis import strategies as st
 
 from domain.model.apply_reports import apply_reports
 from domain.model.changes import ChangeKind
-from domain.model.execution_index import SAME_FILL_WITHIN
 from domain.model.executions import Execution, Trade
-from domain.model.order import CANCELED_BEFORE_SENDING, End, Order, OrderStatus, VenueRank
+from domain.model.order import CANCELED_BEFORE_SENDING, End, Order, OrderStatus, VenueCount, VenueRank
 from domain.model.progress import PROGRESS, STEPS_BACK
 from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderEnded, OrderFilled, Report
 from domain.model.values import Reason, ReasonSource
@@ -41,6 +41,8 @@ from tests.support.examples import (
 )
 from tests.support.fakes.clock import CountingIds
 
+AMENDMENT = "-amendment-"
+"""What the ids of amendments have behind the id of their execution."""
 OTHER_WORDING = Reason(source=ReasonSource.VENUE, code="OTHER", message="Another wording.")
 OUR_HISTORIES: Sequence[Sequence[Report]] = (
     (),
@@ -98,24 +100,33 @@ def fills_of(draw: st.DrawFn) -> list[Report]:
 
 @st.composite
 def amendments_of(draw: st.DrawFn, fill: OrderFilled) -> list[Report]:
-    """Corrections and busts; after one of them the venue's count may come to the same total a second time."""
+    """Corrections and busts, which may name each other; after one of them the venue's count may come to the same total
+    a second time."""
     name = fill.venue_execution_id
-    amendment = st.one_of(
-        st.just(ExecutionBusted(venue_execution_id=name, at=at(60))),
-        st.builds(
-            ExecutionCorrected,
-            venue_execution_id=st.just(name),
-            trade=st.builds(Trade, quantity=st.just(Decimal(0)) | quantities, price=prices),
-            at=st.integers(min_value=50, max_value=53).map(at),
-        ),
-    )
-    amendments: list[Report] = [*draw(st.lists(amendment, max_size=3))]
+    names, amendments, listed = [name], list[Report](), list[Report]()
+    for number in range(draw(st.integers(min_value=0, max_value=3))):
+        own_id = draw(st.none() | st.just(f"{name}{AMENDMENT}{number}"))
+        amendment = draw(
+            st.one_of(
+                st.builds(ExecutionBusted, venue_execution_id=st.sampled_from(names), at=st.just(at(60))),
+                st.builds(
+                    ExecutionCorrected,
+                    venue_execution_id=st.sampled_from(names),
+                    trade=st.builds(Trade, quantity=st.just(Decimal(0)) | quantities, price=prices),
+                    at=st.integers(min_value=50, max_value=53).map(at),
+                ),
+            )
+        )
+        amendments.append(replace(amendment, amendment_id=own_id))
+        if own_id is not None:
+            names.append(own_id)
+            listed += draw(st.sampled_from([[], [replace(fill, venue_execution_id=own_id)]]))
     comes_to_the_total_again = draw(st.booleans())
     if amendments and comes_to_the_total_again:
         trade = Trade(quantity=fill.trade.quantity + draw(st.sampled_from([0, 1])), price=fill.trade.price)
-        later = fill.at + 2 * SAME_FILL_WITHIN
-        amendments.append(replace(fill, venue_execution_id=f"{name}-again", trade=trade, at=later))
-    return amendments
+        later = max(amendment.at for amendment in amendments)
+        listed.append(replace(fill, venue_execution_id=f"{name}-again", trade=trade, at=later))
+    return amendments + listed
 
 
 submission_reports: st.SearchStrategy[Report] = st.sampled_from(
@@ -126,7 +137,12 @@ other_reports = st.lists(
         st.builds(
             accepted, rank=st.sampled_from([VenueRank.ACCEPTED, VenueRank.WORKING]), venue_order_id=st.just("V1")
         ),
-        st.builds(ended, st.sampled_from(End), reason=st.sampled_from([VENUE_SAYS, OTHER_WORDING])),
+        st.builds(
+            ended,
+            st.sampled_from(End),
+            reason=st.sampled_from([VENUE_SAYS, OTHER_WORDING]),
+            count=st.none() | st.builds(VenueCount, at=st.sampled_from([at(3), at(4)]), quantity=quantities),
+        ),
         st.builds(cancel_refused, st.none(), second=st.integers(min_value=8, max_value=10)),
         submission_reports,
     ),
@@ -180,14 +196,17 @@ def expected_trades(reports: Sequence[Report]) -> dict[str, Trade]:
     """What each execution counts for, told in another way than the domain does: the last word on each."""
     trades: dict[str, Trade] = {}
     for report in reports:
-        if isinstance(report, OrderFilled) and not report.venue_execution_id.startswith("R"):
+        is_another_id = isinstance(report, OrderFilled) and (
+            report.venue_execution_id.startswith("R") or AMENDMENT in report.venue_execution_id
+        )
+        if isinstance(report, OrderFilled) and not is_another_id:
             trades[report.venue_execution_id] = report.trade
     corrections = [report for report in reports if isinstance(report, ExecutionCorrected)]
     for correction in sorted(corrections, key=lambda one: (one.at, one.trade.quantity, one.trade.price)):
-        trades[correction.venue_execution_id] = correction.trade
+        trades[correction.venue_execution_id.partition(AMENDMENT)[0]] = correction.trade
     for report in reports:
         if isinstance(report, ExecutionBusted):
-            trades.pop(report.venue_execution_id, None)
+            trades.pop(report.venue_execution_id.partition(AMENDMENT)[0], None)
     return trades
 
 

@@ -181,12 +181,15 @@ async def test_the_position_is_that_of_the_reads_beginning_however_long_it_takes
     assert began - 11 * SECOND < position <= began - 10 * SECOND
 
 
-async def test_a_position_in_the_venues_future_hides_no_fill(desk: Desk) -> None:
+async def test_a_position_in_the_venues_future_hides_no_fill_and_no_end(desk: Desk) -> None:
     await desk.positions.advance("SCRIPTED", desk.clock() + 3600 * SECOND)
 
-    await desk.reconciliation.catch_up(cause="connect")
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="connect")
+    await reconciliation.compare_closed_orders()
 
     assert desk.venue.fills_since == [desk.clock()]
+    assert desk.venue.closed_since == [desk.clock() - reconciliation.policy.closed_look_back]
 
 
 @pytest.mark.parametrize("error", [VenueUnreachableError, UnavailableError])
@@ -411,9 +414,7 @@ async def test_an_unknown_order_of_ours_is_logged_once_however_it_is_seen(desk: 
     assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 0
 
 
-async def test_the_fills_of_an_adopted_order_are_read_from_its_submission_on_not_from_its_second_storing(
-    desk: Desk,
-) -> None:
+async def test_the_fills_of_an_adopted_order_are_read_though_they_are_older_than_its_second_storing(desk: Desk) -> None:
     submitted_at = desk.clock()
     desk.venue.keep(name_of(OTHER_ID), some_terms())
     desk.clock.advance(3600 * SECOND)
@@ -426,5 +427,6 @@ async def test_the_fills_of_an_adopted_order_are_read_from_its_submission_on_not
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
-    assert desk.venue.fills_since == [submitted_at - 10 * SECOND]
+    assert "fills of V2" in desk.venue.asked
+    assert not desk.venue.fills_since
     assert desk.order(OTHER_ID).facts.filled_quantity == 3

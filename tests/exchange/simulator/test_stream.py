@@ -73,14 +73,20 @@ async def test_a_bust_and_a_correction_name_the_execution_that_they_change() -> 
         order = await client.placed()
         _, fill = await client.call("POST", "/simulator/fills", {"order_id": order["id"], "qty": "4", "price": "230"})
         execution_id = fill["execution_id"]
-        await client.call("POST", "/simulator/correct", {"execution_id": execution_id, "qty": "3", "price": "229"})
-        await client.call("POST", "/simulator/bust", {"execution_id": execution_id})
+        body = {"execution_id": execution_id, "qty": "3", "price": "229"}
+        _, corrected = await client.call("POST", "/simulator/correct", body)
+        _, listed = await client.call("GET", f"/v2/account/activities/FILL?order_id={order['id']}")
+        _, busted = await client.call("POST", "/simulator/bust", {"execution_id": corrected["execution_id"]})
         _, _, correct, bust = await listener.updates(4)
 
     assert (correct["event"], correct["qty"], correct["price"]) == ("trade_correct", "3", "229")
     assert correct["order"]["filled_qty"] == correct["position_qty"] == "3"
     assert (bust["event"], bust["order"]["filled_qty"], bust["reason"]) == ("trade_bust", "0", "TRADE_BUST")
-    assert {correct["execution_id"], bust["previous_execution_id"]} == {execution_id}
+    assert (bust["qty"], bust["price"]) == ("-3", "229")
+    assert correct["previous_execution_id"] == execution_id
+    assert correct["execution_id"] == bust["previous_execution_id"] == corrected["execution_id"] != execution_id
+    assert bust["execution_id"] == busted["execution_id"] != corrected["execution_id"]
+    assert [row["id"].partition("::")[2] for row in listed] == [corrected["execution_id"]]
 
 
 async def test_wrong_keys_are_unauthorized_on_the_stream() -> None:

@@ -35,7 +35,7 @@ class MemoryLiveFeed:
                 version = row.order.version
                 yield [row.snapshot()]
             elif version == row.order.version:
-                if row.order.status.is_final:
+                if row.snapshot().is_settled:
                     return
                 yield [UpToDate(version=version)]
             while True:
@@ -44,7 +44,7 @@ class MemoryLiveFeed:
                 if new := [each for each in log if each.order.id == order_id and each.order.version > version]:
                     version = new[-1].order.version
                     yield new
-                if row.order.status.is_final and row.order.version <= version:
+                if row.snapshot().is_settled and row.order.version <= version:
                     return
                 await self._next_change(row.order.account_id, known=len(log))
 

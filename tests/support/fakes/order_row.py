@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from domain.model.apply_executions import newest_count
 from domain.model.changes import OrderSnapshot, PlacementState, snapshot
 from domain.model.executions import Execution
 from domain.model.order import End, Facts, Order, is_submission_over
@@ -40,11 +41,15 @@ class OrderRow:
     def loaded(self, keys: Collection[ExecutionKey] = ()) -> LoadedOrder:
         """The order as it is read, with the executions that the keys name."""
         names = {key.venue_execution_id for key in keys}
+        reads_all = any(key.is_amended for key in keys)
         totals = {key.cumulative_quantity for key in keys if key.cumulative_quantity is not None}
         named = tuple(
             execution
             for execution in self.executions.values()
-            if execution.venue_execution_id in names or execution.cumulative_quantity in totals
+            if reads_all
+            or execution.venue_execution_id in names
+            or execution.cumulative_quantity in totals
+            or (keys and (execution.amended_at or not execution.is_counted))
         )
         return LoadedOrder(
             order=self.order,
@@ -118,7 +123,10 @@ def _takes_back(row: OrderRow, write: OrderWrite) -> bool:
     """Whether the write lacks what is known: facts may grow without a version, so the version does not tell it all."""
     before = ((row.executions.get(one.venue_execution_id, one), one) for one in write.executions)
     return _shrinks(row.order.facts, write.order.facts) or any(
-        old.id != new.id or (old.filled and not new.filled) or old.is_busted > new.is_busted or _is_older(new, old)
+        old.id != new.id
+        or (old.filled and not new.filled)
+        or (old.amends is not None and new.amends is None)
+        or (new.amends is None and (old.is_busted > new.is_busted or _is_older(new, old)))
         for old, new in before
     )
 
@@ -132,6 +140,7 @@ def _shrinks(known: Facts, written: Facts) -> bool:
         or known.cancel.sent > written.cancel.sent
         or not known.ends <= written.ends
         or (refused_at is not None and (written.cancel.refused_at is None or refused_at > written.cancel.refused_at))
+        or newest_count(known.count, written.count) != written.count
         # Whether the venue or we canceled counts for the status.
         or (canceled is not None and canceled.source > written.end_reasons.get(End.CANCELED, canceled).source)
     )

@@ -42,6 +42,7 @@ class ScriptedVenue:
     """Venue that answers as told and keeps what it accepted. With no answer left it simply accepts.
 
     `during_place` runs while a placement is under way. What is in `hidden` is kept, yet look-ups do not show it.
+    The fills `listed_by_order` are listed by their order alone.
     `external` are open external orders, listed first, `unreadable` orders of ours of which only the ids can be read.
     `look_up_failure` is raised by every question, those of `look_up_failures` by the look-up of that id.
     """
@@ -59,8 +60,10 @@ class ScriptedVenue:
     asked: list[str] = field(default_factory=list)
     during_submit: Interruption | None = None
     fill_pages: list[Sequence[ListedFill]] = field(default_factory=list)
+    listed_by_order: list[ListedFill] = field(default_factory=list)
     pages_read: list[str | None] = field(default_factory=list)
     fills_since: list[datetime] = field(default_factory=list)
+    closed_since: list[datetime] = field(default_factory=list)
     cancel_answers: deque[CancelOutcome] = field(default_factory=deque)
     _answers: deque[tuple[SubmissionOutcome, bool]] = field(default_factory=deque)
 
@@ -148,11 +151,25 @@ class ScriptedVenue:
         after = first + self.page_rows
         return OpenOrdersPage(orders=rows[first:after], next_page=str(after) if after < len(rows) else None)
 
+    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OpenOrdersPage:  # noqa: ARG002 - one page
+        self._require_link()
+        self.closed_since.append(since)
+        return OpenOrdersPage(
+            orders=[one for one in self.orders.values() if not one.is_open and one.submitted_at >= since],
+            next_page=None,
+        )
+
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         self._require_link()
         self.fills_since.append(since)
         for page in self.fill_pages:
             yield page
+
+    async def fills_of(self, venue_order_id: str) -> AsyncGenerator[Sequence[ListedFill]]:
+        self.asked.append(f"fills of {venue_order_id}")
+        self._require_link()
+        for page in (*self.fill_pages, self.listed_by_order):
+            yield [fill for fill in page if fill.venue_order_id == venue_order_id]
 
     async def instruments(self) -> Sequence[Instrument]:
         self._require_link()

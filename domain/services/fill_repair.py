@@ -1,0 +1,136 @@
+"""Repair of orders of which the venue counts another quantity as filled than is recorded: each is read by its own id.
+
+The venue's lists may come late, omit a row at a page's border, or never show a fill. What the venue counts is the check
+in both directions: more means that a fill is missing, less that a bust or correction is. A missing fill is looked for
+until it is found, with growing pauses. A missing bust is only reported: that a fill is listed no longer proves nothing.
+"""
+
+import asyncio
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from domain.model.errors import VenueBusyError, VenueNotConnectedError, VenueUnauthorizedError, VenueUnreachableError
+from domain.model.order import disagrees
+from domain.ports.clock_and_ids import Clock
+from domain.ports.order_store import LoadedOrder, OrderStore
+from domain.ports.telemetry import Metric, Telemetry
+from domain.ports.venue import Venue, VenueOrder
+from domain.services.catch_up import CatchUp
+from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
+from domain.services.recording import Recording
+from domain.services.suspects import Suspects
+
+
+@dataclass(slots=True, kw_only=True)
+class FillRepair:
+    """The use case of repairing the suspects of `fills`. One that disagrees for `alert_after` is an error: a person
+    resolves it."""
+
+    venue: Venue
+    orders: OrderStore
+    recording: Recording
+    fills: CatchUp
+    telemetry: Telemetry
+    clock: Clock
+    policy: LookUpPolicy
+    alert_after: timedelta
+    _schedule: LookUpSchedule[str] = field(init=False)
+    _running: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._schedule = self.policy.new_schedule()
+
+    @property
+    def _suspects(self) -> Suspects:
+        return self.fills.suspects
+
+    async def wait_until_due(self) -> None:
+        """Wait until an order is suspected, or may be tried again. There is no time-out."""
+        now = self.clock()
+        times = [self._schedule.next_at(name) or now for name in self._suspects.names()]
+        pause = max((min(times) - now).total_seconds(), 0.0) if times else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._suspects.wait()
+
+    async def run(self) -> int:
+        """Repair the suspects that are due; return the number of changes.
+
+        Raises VenueUnreachableError when more requests make no sense now, and UnavailableError.
+        """
+        changes = 0
+        async with self._running:
+            for name in self.policy.run(self._schedule, self._suspects.names(), clock=self.clock):
+                self._schedule.put_off(name, now=self.clock())
+                try:
+                    changes += await self._repair(name)
+                except VenueUnreachableError as error:
+                    # Without an answer the pause does not grow, or the order would wait long after an outage.
+                    self._schedule.remove(name)
+                    self._schedule.put_off(name, now=self.clock())
+                    if isinstance(error, VenueBusyError | VenueNotConnectedError | VenueUnauthorizedError):
+                        raise
+                    self.telemetry.warning(
+                        "fill_repair_failed", venue_client_order_id=name, error=str(error), next="tried again later"
+                    )
+        return changes
+
+    async def _repair(self, name: str) -> int:
+        before = await self._load(name)
+        if before is None or (not self._suspects.is_counted(name) and _adds_up(before)):
+            self._settle(name)
+            return 0
+        found = await self.venue.find(name)
+        if found is None or before.order.facts.venue_order_id != found.venue_order_id:
+            # What the venue does not have, or has otherwise, is for others to judge.
+            self._suspects.remove(name)
+            return 0
+        self.telemetry.count(Metric.FILL_REPAIRS)
+        recorded = await self.recording.record({name: found.reports})
+        changes = len(recorded.changes) + await self._record_fills(found)
+        after = await self._load(name)
+        if after is not None:
+            self._judge(found, before=before, after=after)
+        return changes
+
+    async def _record_fills(self, found: VenueOrder) -> int:
+        changes = 0
+        async with aclosing(self.venue.fills_of(found.venue_order_id)) as pages:
+            async for page in pages:
+                changes += await self.fills.record_listed(page)
+        return changes
+
+    def _judge(self, found: VenueOrder, *, before: LoadedOrder, after: LoadedOrder) -> None:
+        """Compare what the venue counted between both readings: fills may go on meanwhile."""
+        counted = found.filled_quantity
+        is_missing = after.order.facts.filled_quantity < counted
+        is_excess = before.order.facts.filled_quantity > counted and after.order.facts.filled_quantity > counted
+        name = found.venue_client_order_id
+        if not is_missing and not is_excess:
+            self._settle(name)
+            return
+        since = self._schedule.since(name)
+        if since is None or self.clock() - since < self.alert_after:
+            return
+        self.telemetry.error(
+            "fills_missing" if is_missing else "fills_excess",
+            order_id=str(after.order.id),
+            venue_client_order_id=name,
+            venue_order_id=found.venue_order_id,
+            counted=str(counted),
+            recorded=str(after.order.facts.filled_quantity),
+            next="read again with growing pauses; compare with the venue's statement and resolve it by hand",
+        )
+
+    def _settle(self, name: str) -> None:
+        self._suspects.remove(name)
+        self._schedule.remove(name)
+
+    async def _load(self, name: str) -> LoadedOrder | None:
+        return (await self.orders.load_reported([name], [])).get(name)
+
+
+def _adds_up(row: LoadedOrder) -> bool:
+    """Return whether nothing that is recorded shows a difference: no gap between fills, and no other count."""
+    return row.order.facts.filled_quantity == row.filled_up_to and not disagrees(row.order.facts)
