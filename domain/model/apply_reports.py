@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from domain.model.apply_operator import execution_of_operator, facts_of_operator, is_overruled
 from domain.model.cancel_requests import CancelRequests
 from domain.model.changes import Anomaly, Change, ChangeKind
 from domain.model.execution_index import ExecutionIndex
@@ -20,11 +21,17 @@ from domain.model.reports import (
     CancelRefused,
     CancelRequested,
     CancelSent,
+    ExecutionBooked,
     ExecutionBusted,
     ExecutionCorrected,
+    OperatorBusted,
+    OperatorEnded,
+    OperatorReport,
     OrderAccepted,
+    OrderAdopted,
     OrderEnded,
     OrderFilled,
+    OrderShownOpen,
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
@@ -82,24 +89,36 @@ class _Application:
     changes: list[Change] = field(default_factory=list)
     anomalies: list[Anomaly] = field(default_factory=list)
     missed_up_to: Decimal = ZERO
+    listed_bookings: int = 0
 
     def apply(self, report: Report) -> None:
-        before = self.order
+        before, listed_before = self.order, self.listed_bookings
         kind, facts, execution = self._facts_after(report)
-        if facts == before.facts:
+        # A booking that the venue lists changes its name at least: a step that nobody else may overwrite.
+        is_step = self.listed_bookings > listed_before
+        if is_step:
+            kind = ChangeKind.CORRECTED
+        if is_overruled(before.facts, facts, report) and facts.operator_end is not None:
+            facts = replace(facts, operator_end=facts.operator_end.overruled())
+        if facts == before.facts and not is_step:
             return
-        if before.facts.rank is VenueRank.NONE and facts.rank > VenueRank.NONE and before.status.is_final:
-            before = self._revived(before, venue_order_id=facts.venue_order_id)
+        if before.status.is_final and _has_been_shown(before.facts, facts) and kind is not ChangeKind.RESOLVED:
+            before = self._revived(before, after=facts)
         after = with_facts(before, facts, at=self.now)
-        if _visible(after) == _visible(before):
+        if _visible(after) == _visible(before) and not is_step:
             self.order = replace(before, facts=facts)
             return
         self.order = after
         self.changes.append(Change(kind=kind, order=after, execution=execution))
 
-    def _revived(self, before: Order, *, venue_order_id: str | None) -> Order:
+    def _revived(self, before: Order, *, after: Facts) -> Order:
         """Return the order as live again, with its change, if it was final only because the venue had not shown it."""
-        facts = replace(before.facts, rank=VenueRank.ACCEPTED, venue_order_id=venue_order_id)
+        facts = replace(
+            before.facts,
+            rank=max(before.facts.rank, VenueRank.ACCEPTED),
+            venue_order_id=after.venue_order_id,
+            operator_end=after.operator_end,
+        )
         alive = with_facts(before, facts, at=self.now)
         if alive.status.is_final:
             return before
@@ -127,6 +146,19 @@ class _Application:
                 return ChangeKind.REJECTED, _phase(facts, SubmissionPhase.REFUSED, report.reason), None
             case SubmissionGivenUp():
                 return ChangeKind.FAILED, _phase(facts, SubmissionPhase.GIVEN_UP, report.reason), None
+            case OrderShownOpen():
+                return ChangeKind.REVIVED, facts, None
+            case OrderAdopted() | ExecutionBooked() | OperatorBusted() | OperatorEnded():
+                return ChangeKind.RESOLVED, *self._resolved(facts, report)
+
+    def _resolved(self, facts: Facts, report: OperatorReport) -> tuple[Facts, Execution | None]:
+        facts = facts_of_operator(facts, report)
+        before, after = execution_of_operator(report, self.executions)
+        if before is None or after is None:
+            return facts, None
+        facts = self._with_execution(facts, before=before, after=after)
+        self._look_for_overfill(facts)
+        return facts, after
 
     def _accepted(self, facts: Facts, report: OrderAccepted) -> Facts:
         facts = self._with_venue_order_id(facts, report.venue_order_id)
@@ -137,6 +169,7 @@ class _Application:
         known = self.executions.find(report)
         if known is not None and known.filled is not None:
             return facts, None
+        facts = self._with_booking_listed(facts, report.venue_execution_id, filled=report)
         before = known or self._new_execution(report.venue_execution_id, executed_at=report.at)
         total = report.cumulative_quantity
         after = with_fill(before, report.trade, cumulative_quantity=total, executed_at=report.at)
@@ -161,10 +194,19 @@ class _Application:
             after = with_correction(start, Correction(trade=report.trade, corrected_at=report.at))
         if after == start:
             return facts, None
+        facts = self._with_booking_listed(facts, name, filled=None)
         # Only what the venue has can be amended, even if its fill was not reported.
         facts = self._with_execution(facts, before=start, after=after)
         self._look_for_overfill(facts)
         return facts, after
+
+    def _with_booking_listed(self, facts: Facts, name: str, *, filled: OrderFilled | None) -> Facts:
+        """Return the facts without the booking of this execution: from now on the venue's own counts."""
+        booking = self.executions.booking_of(name, filled=filled)
+        if booking is None:
+            return facts
+        self.listed_bookings += 1
+        return self._with_execution(facts, before=booking, after=with_bust(booking))
 
     def _ended(self, facts: Facts, report: OrderEnded) -> Facts:
         if facts.ends and report.end not in facts.ends:
@@ -211,6 +253,13 @@ class _Application:
             notional=EXACT.subtract(notional, before.notional),
             rank=VenueRank.WORKING,
         )
+
+
+def _has_been_shown(before: Facts, after: Facts) -> bool:
+    """Return whether the venue shows an order that it had not shown, or that an operator had ended."""
+    if before.rank is VenueRank.NONE and after.rank > VenueRank.NONE:
+        return True
+    return before.operator_end_in_force is not None and after.operator_end_in_force is None
 
 
 def _phase(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:

@@ -30,6 +30,7 @@ class ChangeKind(StrEnum):
     FAILED = "FAILED"
     CORRECTED = "CORRECTED"
     REVIVED = "REVIVED"
+    RESOLVED = "RESOLVED"
 
 
 class Anomaly(StrEnum):

@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from domain.model.executions import Execution, Trade
-from domain.model.reports import OrderFilled
+from domain.model.reports import ExecutionBooked, OrderFilled
 
 SAME_FILL_WITHIN = timedelta(seconds=10)
 """How far apart the times of one fill under two ids may be: the stream and REST may state them differently."""
+
+BOOKED_FILL_WITHIN = timedelta(seconds=60)
+"""How far from the venue's time the time of a booked execution may be: statements for people often show minutes."""
 
 
 class ExecutionIndex:
@@ -43,3 +46,33 @@ class ExecutionIndex:
             return execution
         times = self._times_by_fill.get((report.cumulative_quantity, report.trade), {})
         return next((self._by_id[name] for name, at in times.items() if abs(at - report.at) <= SAME_FILL_WITHIN), None)
+
+    def booking_of(self, venue_execution_id: str, *, filled: OrderFilled | None) -> Execution | None:
+        """Return the open booking of an execution that the venue names for the first time, or None.
+
+        One that names the venue's id is of that id alone; another one is recognised by the trade and its time.
+        """
+        open_bookings = [one for one in self._by_id.values() if one.is_open_booking]
+        named = next((one for one in open_bookings if one.booked_as == venue_execution_id), None)
+        if named is not None or filled is None:
+            return named
+        alike = (one for one in open_bookings if one.booked_as is None and _is_alike(one, filled.trade, filled.at))
+        return min(alike, key=lambda one: one.id, default=None)
+
+    def recorded_like(self, booked: ExecutionBooked) -> Execution | None:
+        """Return a known execution that the booking may be about, or None.
+
+        Of two equal trades at one time the venue's id tells which one is meant.
+        """
+        name = booked.venue_execution_id
+        for one in self._by_id.values():
+            if name is not None and name in (one.venue_execution_id, one.booked_as) and not one.is_booked_no_more:
+                return one
+            is_distinct = name is not None and (one.booked_as is not None or not one.is_booked)
+            if not one.is_busted and not is_distinct and _is_alike(one, booked.trade, booked.at):
+                return one
+        return None
+
+
+def _is_alike(execution: Execution, trade: Trade, at: datetime) -> bool:
+    return execution.filled == trade and abs(execution.executed_at - at) <= BOOKED_FILL_WITHIN

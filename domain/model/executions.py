@@ -35,6 +35,8 @@ class Execution:
 
     `cumulative_quantity` is the order's filled quantity after it, by the venue's count: the second way to recognise
     an execution, for a venue whose REST history and stream name it differently.
+    `is_booked`: an operator booked it, under an id of our own; `booked_as` is the venue's id for it, where the operator
+    knew that. Once the venue lists the execution itself, the booking is busted and the venue's counts.
     """
 
     id: UUID
@@ -45,6 +47,18 @@ class Execution:
     is_busted: bool = False
     executed_at: datetime
     received_at: datetime
+    is_booked: bool = False
+    booked_as: str | None = None
+
+    @property
+    def is_open_booking(self) -> bool:
+        """Whether it counts only because an operator booked it: the venue may still list it."""
+        return self.is_booked and not self.is_busted
+
+    @property
+    def is_booked_no_more(self) -> bool:
+        """Whether its booking was taken back, or the venue lists it under its own id."""
+        return self.is_booked and self.is_busted
 
     @property
     def trade(self) -> Trade:

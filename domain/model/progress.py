@@ -21,6 +21,8 @@ STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus
     (OrderStatus.CANCELED, ChangeKind.EXPIRED): frozenset({OrderStatus.EXPIRED}),
     # A bust or a correction takes quantity away, whatever the status was (None stands for any).
     (None, ChangeKind.CORRECTED): frozenset(OrderStatus),
+    # An operator decides by what the venue says to people; only the venue's later evidence outranks that.
+    (None, ChangeKind.RESOLVED): frozenset(OrderStatus),
 }
 """The valid steps back: (status before, kind of change) to the statuses after. Every other step goes up."""
 
