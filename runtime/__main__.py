@@ -37,6 +37,8 @@ def main(*, program: str = "fillwire") -> int:
     if parsed.command in {"trading", "limits", "tokens"}:
         module = import_module("runtime.commands.operator_commands")
         return run_process(parsed.command, module.command(parsed), requires=module.REQUIRES)
+    if parsed.command == "orders":
+        return int(import_module("runtime.commands.orders").run(parsed))
     if parsed.command == "audit":
         return int(import_module("runtime.commands.audit").run(parsed))
     gc.disable()  # Until it runs: imports make no garbage, and collections take a seventh of a start.

@@ -27,9 +27,7 @@ def facts_of_operator(facts: Facts, report: OperatorReport) -> Facts:
     """Return the facts after the report, but for the sums of executions."""
     match report:
         case OrderAdopted():
-            return replace(
-                _without_end(facts), venue_order_id=report.venue_order_id, rank=max(facts.rank, report.rank)
-            )
+            return replace(_without_end(facts), venue_order_id=report.venue_order_id, rank=max(facts.rank, report.rank))
         case OperatorEnded():
             number = 1 if facts.operator_end is None else facts.operator_end.number + 1
             end = OperatorEnd(number=number, ended_as=report.ended_as, reason=report.reason, at=report.at)

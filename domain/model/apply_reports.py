@@ -140,12 +140,8 @@ class _Application:
                 return _END_KINDS[report.end], self._ended(facts, report), None
             case CancelRequested() | CancelSent() | CancelRefused():
                 return _CANCEL_KINDS[type(report)], _cancel_reported(facts, report, status=self.order.status), None
-            case SubmissionInDoubt():
-                return ChangeKind.PLACEMENT_IN_DOUBT, _in_doubt(facts, report), None
-            case SubmissionRefused():
-                return ChangeKind.REJECTED, _phase(facts, SubmissionPhase.REFUSED, report.reason), None
-            case SubmissionGivenUp():
-                return ChangeKind.FAILED, _phase(facts, SubmissionPhase.GIVEN_UP, report.reason), None
+            case SubmissionInDoubt() | SubmissionRefused() | SubmissionGivenUp():
+                return *_submission_reported(facts, report), None
             case OrderShownOpen():
                 return ChangeKind.REVIVED, facts, None
             case OrderAdopted() | ExecutionBooked() | OperatorBusted() | OperatorEnded():
@@ -260,6 +256,18 @@ def _has_been_shown(before: Facts, after: Facts) -> bool:
     if before.rank is VenueRank.NONE and after.rank > VenueRank.NONE:
         return True
     return before.operator_end_in_force is not None and after.operator_end_in_force is None
+
+
+def _submission_reported(
+    facts: Facts, report: SubmissionInDoubt | SubmissionRefused | SubmissionGivenUp
+) -> tuple[ChangeKind, Facts]:
+    match report:
+        case SubmissionInDoubt():
+            return ChangeKind.PLACEMENT_IN_DOUBT, _in_doubt(facts, report)
+        case SubmissionRefused():
+            return ChangeKind.REJECTED, _phase(facts, SubmissionPhase.REFUSED, report.reason)
+        case SubmissionGivenUp():
+            return ChangeKind.FAILED, _phase(facts, SubmissionPhase.GIVEN_UP, report.reason)
 
 
 def _phase(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:

@@ -82,6 +82,15 @@ class OrderSnapshot:
 
 
 @frozen
+class VenueOrderView:
+    """The venue's order behind one of ours, as people see it. `venue_order_id` is None until the venue shows it."""
+
+    venue_order_id: str | None
+    venue_client_order_id: str
+    filled_quantity: Decimal
+
+
+@frozen
 class Change:
     """One effective change, before it has a place in its account's sequence."""
 

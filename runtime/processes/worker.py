@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from jobs.halt_monitor import HaltMonitor
 from jobs.reconciler import Reconciler
+from jobs.resolver import Resolver
 from jobs.sealer import Sealer
 from jobs.sweeper import Sweeper
 from jobs.worker import JobWorker
@@ -19,6 +20,7 @@ from runtime.wiring import (
     make_cancel_delivery,
     make_reconciliation,
     make_recording,
+    make_resolving,
     make_sealing,
     make_submission,
     make_trading_control,
@@ -56,8 +58,12 @@ async def run(process: Process) -> None:
             overdue_by=timedelta(seconds=settings.sweep_overdue_seconds),
             stop_within=timedelta(seconds=settings.stop_within_seconds),
         )
+        reconciliation = make_reconciliation(process, database, venue, recording)
+        resolver = Resolver(
+            resolving=make_resolving(process, database, venue, reconciliation), telemetry=process.telemetry
+        )
         reconciler = Reconciler(
-            reconciliation=make_reconciliation(process, database, venue, recording),
+            reconciliation=reconciliation,
             telemetry=process.telemetry,
             interval=timedelta(seconds=settings.reconcile_every_seconds),
             silent_for=timedelta(seconds=settings.reconcile_silent_seconds),
@@ -88,6 +94,7 @@ async def run(process: Process) -> None:
             worker.run,
             sweeper.run,
             reconciler.run,
+            resolver.run,
             watch.run,
             database.tape.run,
             halts.run,

@@ -21,6 +21,7 @@ from db.operator_actions import PostgresOperatorActions
 from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.readiness import DatabaseNotReadyError, Trouble, require_ready
+from db.resolutions import PostgresResolutions
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.token_revocations import PostgresTokenRevocations
 from db.trading_halts import PostgresTradingHalts
@@ -55,6 +56,7 @@ class DatabaseResources:
     actions: PostgresOperatorActions
     seals: PostgresAccountSeals
     revocations: PostgresTokenRevocations
+    resolutions: PostgresResolutions
     installation: PostgresInstallation
     database: Database
 
@@ -129,6 +131,7 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
             actions=PostgresOperatorActions(database),
             seals=PostgresAccountSeals(database),
             revocations=PostgresTokenRevocations(database),
+            resolutions=PostgresResolutions(database),
             installation=PostgresInstallation(database, expected=settings.installation_prefix),
             database=database,
         )

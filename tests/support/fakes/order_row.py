@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from domain.model.changes import OrderSnapshot, PlacementState, snapshot
 from domain.model.executions import Execution
@@ -44,7 +45,9 @@ class OrderRow:
         named = tuple(
             execution
             for execution in self.executions.values()
-            if execution.venue_execution_id in names or execution.cumulative_quantity in totals
+            if execution.venue_execution_id in names
+            or execution.cumulative_quantity in totals
+            or (keys and execution.is_open_booking)
         )
         return LoadedOrder(
             order=self.order,
@@ -53,11 +56,17 @@ class OrderRow:
             attempts=self.attempts,
             maybe_sent_at=self.maybe_sent_at,
             lease_until=self.lease_until,
-            filled_up_to=max(
-                (one.cumulative_quantity for one in self.executions.values() if one.cumulative_quantity is not None),
-                default=ZERO,
-            ),
+            filled_up_to=None if self._has_open_booking else self._filled_up_to,
         )
+
+    @property
+    def _has_open_booking(self) -> bool:
+        return any(one.is_open_booking for one in self.executions.values())
+
+    @property
+    def _filled_up_to(self) -> Decimal:
+        totals = [one.cumulative_quantity for one in self.executions.values()]
+        return max((total for total in totals if total is not None), default=ZERO)
 
     @property
     def may_have_been_sent(self) -> bool:
