@@ -65,14 +65,17 @@ class ExecutionIndex:
         Of two equal trades at one time the venue's id tells which one is meant.
         """
         name = booked.venue_execution_id
-        for one in self._by_id.values():
-            if name is not None and name in (one.venue_execution_id, one.booked_as) and not one.is_booked_no_more:
+        # One that was booked and taken back may be booked again; one that the venue busted has been, and is no more.
+        for one in (one for one in self._by_id.values() if not one.is_booked_no_more):
+            if name is not None and name in (one.venue_execution_id, one.booked_as):
                 return one
-            is_distinct = name is not None and (one.booked_as is not None or not one.is_booked)
-            if not one.is_busted and not is_distinct and _is_alike(one, booked.trade, booked.at):
+            is_another = name is not None and (one.booked_as is not None or not one.is_booked)
+            # Two bookings may both miss the venue's time, one on each side.
+            within = 2 * BOOKED_FILL_WITHIN if one.is_booked else BOOKED_FILL_WITHIN
+            if not is_another and _is_alike(one, booked.trade, booked.at, within=within):
                 return one
         return None
 
 
-def _is_alike(execution: Execution, trade: Trade, at: datetime) -> bool:
-    return execution.filled == trade and abs(execution.executed_at - at) <= BOOKED_FILL_WITHIN
+def _is_alike(execution: Execution, trade: Trade, at: datetime, *, within: timedelta = BOOKED_FILL_WITHIN) -> bool:
+    return execution.filled == trade and abs(execution.executed_at - at) <= within

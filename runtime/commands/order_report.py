@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -25,7 +25,7 @@ FROM order_changes AS c WHERE c.order_id = $1 ORDER BY c.version DESC LIMIT $2
 """
 # Raw messages that could not be recorded: they are searched for the order's names, newest first.
 LETTERS = """
-SELECT d.source, d.error, d.count, d.first_at, d.last_at, convert_from(d.raw, 'SQL_ASCII') AS raw
+SELECT d.source, d.error, d.count, d.first_at, d.last_at, encode(d.raw, 'escape') AS raw
 FROM dead_letters AS d
 WHERE position(convert_to($1, 'UTF8') IN d.raw) > 0
     OR ($2::text IS NOT NULL AND position(convert_to($2::text, 'UTF8') IN d.raw) > 0)
@@ -188,7 +188,8 @@ def _text(value: object) -> str:
 
 
 def _plain(row: Row) -> dict[str, object]:
-    return {name: _plain_value(value) for name, value in dict(row).items()}
+    columns = dict(cast("Mapping[str, object]", row))  # asyncpg's rows are mappings.
+    return {name: _plain_value(value) for name, value in columns.items()}
 
 
 def _plain_value(value: object) -> object:
