@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from domain.model.errors import TransientError, VersionConflictError
 from domain.model.operator_actions import RequestedAction, order_state
 from domain.model.order import Order
 from domain.model.reports import Report
-from domain.model.resolutions import APPLIED_WITHIN, Adopt, AskVenue, Refusal, Reread, Resolution
+from domain.model.resolutions import APPLIED_WITHIN, Adopt, AskVenue, Book, Refusal, Reread, Resolution
 from domain.ports.order_store import LoadedOrder
 from domain.ports.resolutions import Resolutions
 from domain.ports.telemetry import Telemetry
@@ -73,6 +73,9 @@ class Resolving:
                 found = check_adoption(row, await self.venue.find_by_venue_order_id(name), asked_for=name)
                 await self._commit(asked, row, answer=None, found=found)
                 await self._record_fills(row.order, found)
+            case Book(venue_execution_id=str() as stated):
+                book = replace(asked.action, venue_execution_id=self.venue.execution_id(stated))
+                await self._commit(replace(asked, action=book), row, answer=await self._answer(row), found=None)
             case _:
                 await self._commit(asked, row, answer=await self._answer(row), found=None)
         self.telemetry.warning("order_resolved", **_named(asked), next="its account sees a change")

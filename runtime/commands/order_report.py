@@ -10,11 +10,13 @@ from uuid import UUID
 import orjson
 
 from db.database import Database, Row
+from db.order_rows import facts_of
 from domain.model.operator_actions import moment_text
 from domain.model.values import format_decimal
 from domain.services.venue_answers import ShownAnswer
 
 LETTERS_MAX = 20
+COLUMN_CHARACTERS = 50
 CHANGES_MAX = 500
 ORDER = "SELECT o.* FROM orders AS o WHERE o.id = $1"
 EXECUTIONS = "SELECT e.* FROM executions AS e WHERE e.order_id = $1 ORDER BY e.executed_at, e.id"
@@ -96,7 +98,7 @@ def as_lines(report: OrderReport, answer: ShownAnswer | None, *, no_answer: str 
     order = report.order
     yield f"ord_{order['id'].hex}  {order['status']}, version {order['version']}, changed {_text(order['updated_at'])}"
     yield from _titled("Asked for", [_pairs(order, TERMS)])
-    yield from _titled("Here                               | At the venue now", _side_by_side(order, answer, no_answer))
+    yield from _titled(f"{'Here':<{COLUMN_CHARACTERS + 2}}| At the venue now", _side_by_side(order, answer, no_answer))
     yield from _titled("Attempts", [_pairs(order, ATTEMPTS)])
     yield from _titled("Executions", [_execution_line(row) for row in report.executions])
     yield from _titled("Changes", [_change_line(row) for row in report.changes])
@@ -114,15 +116,17 @@ def _titled(title: str, lines: Iterable[str]) -> Iterable[str]:
 def _side_by_side(order: Row, answer: ShownAnswer | None, no_answer: str | None) -> Iterable[str]:
     venue: Mapping[str, Any] = orjson.loads(answer.order) if answer is not None and answer.order is not None else {}
     outcome = f"NO_ANSWER: {no_answer}" if answer is None else f"{answer.outcome}{_because(answer)}"
-    facts = f"phase {order['phase']}, rank {order['rank']}, ends {', '.join(order['ends']) or '-'}"
+    facts = facts_of(order)
+    ends = [*sorted(facts.ends), *([f"{end.ended_as} by an operator"] if (end := facts.operator_end_in_force) else [])]
     here_and_there = [
         (f"status {order['status']}", f"{outcome}, asked {_text(answer.asked_at)}" if answer else outcome),
         (f"venue id {_text(order['venue_order_id'])}", f"venue id {_text(venue.get('venueOrderId'))}"),
         (f"filled {_text(order['filled_quantity'])}", f"filled {_text(venue.get('filledQuantity'))}"),
         (f"open at venue {_text(order['is_open_at_venue'])}", f"open {_text(venue.get('isOpen'))}"),
-        (facts, f"says {'; '.join(venue.get('says', [])) or '-'}"),
+        (f"submitting: {facts.phase.name}, seen at venue: {facts.rank.name}", ""),
+        (f"ends {', '.join(ends) or '-'}", f"says {'; '.join(venue.get('says', [])) or '-'}"),
     ]
-    yield from (f"{here:<33}| {there}" for here, there in here_and_there)
+    yield from (f"{here:<{COLUMN_CHARACTERS}}| {there}" for here, there in here_and_there)
     yield f"name at the venue: {order['venue_client_order_id']}"
 
 

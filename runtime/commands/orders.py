@@ -14,7 +14,14 @@ from uuid import UUID
 
 import orjson
 
-from domain.model.errors import InputIssue, InvalidInputError, IssueCode, OrderNotFoundError, UnavailableError
+from domain.model.errors import (
+    ClientInputError,
+    InputIssue,
+    InvalidInputError,
+    IssueCode,
+    OrderNotFoundError,
+    UnavailableError,
+)
 from domain.model.executions import Trade
 from domain.model.order import OrderStatus
 from domain.model.resolutions import Adopt, Book, Bust, EndAs, NewResolution, Reread, ResolveAction
@@ -23,7 +30,7 @@ from domain.services.resolution import ResolutionDesk
 from domain.services.venue_answers import ShownAnswer, read_answer
 from runtime.commands.operating_system_user import actor_of_command
 from runtime.commands.order_report import as_json, as_lines, read_report
-from runtime.processes.lifecycle import Process, ProcessMain, new_id, run_process
+from runtime.processes.lifecycle import EXIT_FAILED, Process, ProcessMain, new_id, run_process
 from runtime.resources.database import DatabaseResources, open_database
 from runtime.wiring import make_resolution_desk
 
@@ -32,14 +39,25 @@ REQUIRES = ("database_url",)
 
 def run(parsed: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    output = sys.stdout
+    output, refusals = sys.stdout, list[str]()
     # What is printed is for people and other programs: the log goes to stderr.
     with redirect_stdout(sys.stderr):
-        return run_process("orders", _command(parsed, output), requires=REQUIRES)
+        code = run_process("orders", _command(parsed, output, refusals), requires=REQUIRES)
+    for sentence in refusals:
+        print(sentence, file=sys.stderr)  # noqa: T201 - a command's output
+    return EXIT_FAILED if refusals else code
 
 
-def _command(parsed: argparse.Namespace, output: TextIO) -> ProcessMain:
+def _command(parsed: argparse.Namespace, output: TextIO, refusals: list[str]) -> ProcessMain:
     async def main(process: Process) -> None:
+        try:
+            await answer(process)
+        except InvalidInputError as error:
+            refusals.extend(f"Refused: {issue.message}" for issue in error.issues)
+        except (ClientInputError, UnavailableError) as error:
+            refusals.append(str(error))
+
+    async def answer(process: Process) -> None:
         async with open_database(process) as database:
             desk = make_resolution_desk(database)
             order_id = _read_id("orderId", parsed.order, prefix="ord_")

@@ -1,4 +1,4 @@
-"""Properties of operators' decisions: in whatever order they and the venue's reports come, the venue has the last word."""
+"""Properties of operators' decisions: in whatever order they and the venue's reports come, the venue's word counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ from tests.support.fakes.clock import CountingIds
 QUANTITY = "100000"
 BY_STATEMENT = Reason(source=ReasonSource.OPERATOR, code="OPERATOR_CANCELED", message="An operator ended it.")
 
-trades = st.builds(Trade, quantity=st.sampled_from([Decimal(33), Decimal(34)]), price=st.just(Decimal("230")))
+trades = st.builds(Trade, quantity=st.sampled_from([Decimal(33), Decimal(34)]), price=st.just(Decimal(230)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
