@@ -30,7 +30,7 @@ from domain.ports.order_store import IMMEDIATE, ExecutionKey, FillName, LoadedOr
 
 _ORDERS = f"""
 SELECT {ORDER_COLUMN_NAMES}, CASE
-    WHEN NOT EXISTS (SELECT FROM executions AS b WHERE b.order_id = o.id AND b.is_booked AND NOT b.is_busted)
+    WHEN (SELECT b.id FROM executions AS b WHERE b.order_id = o.id AND b.is_booked AND NOT b.is_busted LIMIT 1) IS NULL
     THEN coalesce((SELECT max(x.cumulative_quantity) FROM executions AS x WHERE x.order_id = o.id), 0)
 END AS filled_up_to
 FROM orders AS o
@@ -57,7 +57,12 @@ CROSS JOIN LATERAL (
 ) AS e
 WHERE e.venue = $1
 UNION
-SELECT b.* FROM executions AS b WHERE b.order_id = ANY($2::uuid[]) AND b.is_booked AND NOT b.is_busted
+SELECT b.*
+FROM (SELECT DISTINCT unnest($2::uuid[]) AS order_id) AS k
+CROSS JOIN LATERAL (
+    SELECT * FROM executions AS x WHERE x.order_id = k.order_id AND x.is_booked AND NOT x.is_busted
+    OFFSET 0
+) AS b
 """
 ALL_EXECUTIONS = "SELECT e.* FROM executions AS e WHERE e.order_id = $1 ORDER BY e.id"
 RECORDED_FILLS = """
