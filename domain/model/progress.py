@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from domain.model.changes import ChangeKind
 from domain.model.order import OrderStatus
 
-_LIVE_AGAIN = frozenset({OrderStatus.PLACED, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL})
+_LIVE_AGAIN = frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL})
+# Only an operator ends an order that has filled without the venue's word.
+_LIVE_OR_FILLED = _LIVE_AGAIN | {OrderStatus.PARTIALLY_FILLED}
 
 STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus]] = {
     # A refused cancel request restores the status before it.
@@ -16,8 +18,8 @@ STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus
     # operator before it.
     (OrderStatus.REJECTED, ChangeKind.REVIVED): _LIVE_AGAIN,
     (OrderStatus.FAILED, ChangeKind.REVIVED): _LIVE_AGAIN,
-    (OrderStatus.CANCELED, ChangeKind.REVIVED): _LIVE_AGAIN,
-    (OrderStatus.EXPIRED, ChangeKind.REVIVED): _LIVE_AGAIN,
+    (OrderStatus.CANCELED, ChangeKind.REVIVED): _LIVE_OR_FILLED,
+    (OrderStatus.EXPIRED, ChangeKind.REVIVED): _LIVE_OR_FILLED,
     # An order that we canceled before sending, and of which the venue shows only that it ended.
     (OrderStatus.CANCELED, ChangeKind.PLACED): frozenset({OrderStatus.REJECTED}),
     (OrderStatus.CANCELED, ChangeKind.EXPIRED): frozenset({OrderStatus.EXPIRED}),
