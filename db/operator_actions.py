@@ -43,9 +43,9 @@ def action_arguments(action: NewAction) -> Sequence[object]:
     actor = action.actor
     return (
         action.id,
-        _short(actor.full_name),
-        _short(actor.token_id),
-        _short(actor.address),
+        short(actor.full_name),
+        short(actor.token_id),
+        short(actor.address),
         action.kind.value,
         action.account_id,
         action.order_id,
@@ -93,6 +93,7 @@ def action_of(row: Row) -> OperatorAction:
     )
 
 
-def _short(text: str | None) -> str | None:
+def short(text: str | None) -> str | None:
+    """Return the text as the columns of an actor keep it, None where there is none."""
     # An empty text is none: the columns forbid it.
     return storable(text, max_characters=ACTOR_MAX_CHARACTERS) if text else None

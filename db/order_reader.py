@@ -12,7 +12,7 @@ from db.order_pages import orders_like
 from db.snapshot_rows import change_of, execution_view_of, shown_column_names, snapshot_of
 from db.tables import executions, order_changes
 from domain.model.accounts import VisibleAccounts, is_visible
-from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange
+from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, VenueOrderView
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 from domain.ports.readers import OrderReader
 from domain.services.batcher import Batcher
@@ -39,6 +39,7 @@ EXECUTIONS_BY_ID = """
 SELECT e.* FROM executions AS e
 WHERE e.id = ANY($1::uuid[]) AND ($2::text[] IS NULL OR e.account_id = ANY($2))
 """
+VENUE_ORDERS = "SELECT o.venue_order_id, o.venue_client_order_id, o.filled_quantity FROM orders AS o WHERE o.id = $1"
 LOOKUP_BATCH_MAX_ORDERS = 256
 LOOKUP_QUEUE_MAX_CALLS = 4_096
 _ANY = (None,)
@@ -102,6 +103,17 @@ class PostgresOrderReader(OrderReader):
     ) -> Mapping[UUID, ExecutionView]:
         rows = await self.database.fetch(EXECUTIONS_BY_ID, list(execution_ids), account_ids)
         return {row["id"]: execution_view_of(row) for row in rows}
+
+    async def venue_orders(self, order_id: UUID) -> Sequence[VenueOrderView]:
+        rows = await self.database.fetch(VENUE_ORDERS, order_id)
+        return [
+            VenueOrderView(
+                venue_order_id=row["venue_order_id"],
+                venue_client_order_id=row["venue_client_order_id"],
+                filled_quantity=row["filled_quantity"],
+            )
+            for row in rows
+        ]
 
     async def history(self, order_id: UUID, request: PageRequest[int]) -> Page[RecordedChange]:
         rows = changes().where(order_changes.c.order_id == order_id)

@@ -4,6 +4,7 @@ Only this and `db.snapshot_rows`, which reads what people see, know both.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -15,11 +16,15 @@ from db.tables import orders
 from domain.model.cancel_requests import CancelRequests
 from domain.model.changes import PlacementState
 from domain.model.executions import Correction, Execution, Trade
+from domain.model.operator_end import EndedAs, OperatorEnd
 from domain.model.order import End, Facts, Order, SubmissionPhase, VenueCount, VenueRank
 from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, storable_reason
 from domain.ports.order_store import LoadedOrder
 
 Key = TypeVar("Key", End, SubmissionPhase)
+
+OPERATOR_END = "OPERATOR"
+"""The key of an operator's end among the reasons of ends: no end of the venue has that name."""
 
 # Looking a member up costs a fifth of calling its enum, and a page has hundreds.
 _SIDES = {side.value: side for side in Side}
@@ -74,6 +79,7 @@ def facts_of(row: Row) -> Facts:
         ends=frozenset(map(End, ends)) if ends else _NO_ENDS,
         cancel=_cancel_requests_of(row),
         end_reasons=_reasons_of(row["end_reasons"], End),
+        operator_end=_operator_end_of(row["end_reasons"]),
         phase_reasons=_reasons_of(row["phase_reasons"], SubmissionPhase),
         count=_count_of(row),
     )
@@ -136,7 +142,19 @@ def execution_of(row: Row) -> Execution:
         amends=row["amends"],
         repeats=row["repeats"],
         amended_at=tuple(row["amended_at"] or ()),
+        is_booked=row["is_booked"],
+        booked_as=row["booked_as"],
     )
+
+
+def ends_as_json(facts: Facts) -> str | None:
+    """Why the order ended, as it is stored: the reasons by the name of their end, and an operator's end among them."""
+    if facts.operator_end is None:
+        return reasons_as_json(facts.end_reasons) if facts.end_reasons else None
+    end = facts.operator_end
+    stated = {key.name: storable_reason(reason) for key, reason in facts.end_reasons.items()}
+    reason = storable_reason(end.reason)
+    return orjson.dumps({**stated, OPERATOR_END: {**asdict(end), "reason": reason}}).decode()
 
 
 def reasons_as_json(reasons: Mapping[Any, Reason]) -> str:
@@ -163,10 +181,24 @@ def _count_of(row: Row) -> VenueCount | None:
 def _reasons_of(stored: Mapping[str, Mapping[str, str]] | None, keys: type[Key]) -> Mapping[Key, Reason]:
     if not stored:
         return {}
-    return {
-        keys[name]: Reason(source=ReasonSource(reason["source"]), code=reason["code"], message=reason["message"])
-        for name, reason in stored.items()
-    }
+    return {keys[name]: _reason_of(reason) for name, reason in stored.items() if name != OPERATOR_END}
+
+
+def _operator_end_of(stored: Mapping[str, Any] | None) -> OperatorEnd | None:
+    end = stored.get(OPERATOR_END) if stored else None
+    if end is None:
+        return None
+    return OperatorEnd(
+        number=end["number"],
+        ended_as=EndedAs(end["ended_as"]),
+        reason=_reason_of(end["reason"]),
+        at=datetime.fromisoformat(end["at"]),
+        is_overruled=end["is_overruled"],
+    )
+
+
+def _reason_of(stored: Mapping[str, str]) -> Reason:
+    return Reason(source=ReasonSource(stored["source"]), code=stored["code"], message=stored["message"])
 
 
 def _trade(quantity: Decimal | None, *, price: Decimal | None) -> Trade | None:

@@ -12,7 +12,7 @@ from db.order_writer import OrderWriter
 from domain.model.changes import RecordedChange
 from domain.model.errors import LimitsChangedError, OrderDeniedError, VersionConflictError
 from domain.model.limits import NO_LIMITS, AccountLimits
-from domain.model.operator_actions import NewAction
+from domain.model.operator_actions import ActionToStore
 from domain.model.order import Order
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import (
@@ -76,6 +76,9 @@ class PostgresOrderStore(OrderStore):
     async def load(self, order_ids: Collection[UUID]) -> Mapping[UUID, LoadedOrder]:
         return await self._writer.load(order_ids)
 
+    async def load_whole(self, order_id: UUID) -> LoadedOrder | None:
+        return await self._writer.load_whole(order_id)
+
     async def load_reported(
         self, venue_client_order_ids: Collection[str], keys: Collection[ExecutionKey]
     ) -> Mapping[str, LoadedOrder]:
@@ -87,7 +90,7 @@ class PostgresOrderStore(OrderStore):
         *,
         fence: Fence | None = None,
         ticket: WriteTicket = IMMEDIATE,
-        action: NewAction | None = None,
+        action: ActionToStore | None = None,
     ) -> Sequence[RecordedChange]:
         if fence is not None or ticket is not IMMEDIATE or action is not None or len(writes) != 1:
             return await self._writer.write(writes, fence=fence, ticket=ticket, action=action)

@@ -19,18 +19,20 @@ from db.write_statement import (
     WRITE_FENCED,
     WRITE_REQUESTS,
     WRITE_REQUESTS_WITH_ACTION,
+    WRITE_RESOLUTION,
 )
 from domain.model.changes import PlacementState, RecordedChange, snapshot, view
 from domain.model.errors import ExecutionIdTakenError, LeadershipLostError, VersionConflictError
 from domain.model.executions import Execution
-from domain.model.operator_actions import NewAction
+from domain.model.operator_actions import ActionToStore, NewAction, RequestedAction
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import IMMEDIATE, ExecutionKey, FillName, LoadedOrder, OrderWrite, WriteTicket
 
 _ORDERS = f"""
-SELECT {ORDER_COLUMN_NAMES}, coalesce(
-    (SELECT max(x.cumulative_quantity) FROM executions AS x WHERE x.order_id = o.id), 0
-) AS filled_up_to
+SELECT {ORDER_COLUMN_NAMES}, CASE
+    WHEN (SELECT b.id FROM executions AS b WHERE b.order_id = o.id AND b.is_booked AND NOT b.is_busted LIMIT 1) IS NULL
+    THEN coalesce((SELECT max(x.cumulative_quantity) FROM executions AS x WHERE x.order_id = o.id), 0)
+END AS filled_up_to
 FROM orders AS o
 """  # noqa: S608 - our own columns
 LOAD = f"{_ORDERS} WHERE o.id = ANY($1::uuid[])"
@@ -60,7 +62,15 @@ WHERE x.order_id = ANY($2::uuid[]) AND x.venue = $1
     AND (x.amends IS NOT NULL OR x.repeats IS NOT NULL OR x.amended_at IS NOT NULL)
 UNION
 SELECT x.* FROM executions AS x WHERE x.order_id = ANY($6::uuid[]) AND x.venue = $1
+UNION
+SELECT b.*
+FROM (SELECT DISTINCT unnest($2::uuid[]) AS order_id) AS k
+CROSS JOIN LATERAL (
+    SELECT * FROM executions AS x WHERE x.order_id = k.order_id AND x.is_booked AND NOT x.is_busted
+    OFFSET 0
+) AS b
 """
+ALL_EXECUTIONS = "SELECT e.* FROM executions AS e WHERE e.order_id = $1 ORDER BY e.id"
 RECORDED_FILLS = """
 SELECT o.venue_order_id, e.venue_execution_id
 FROM unnest($2::text::text[], $3::text::text[]) AS k (venue_order_id, venue_execution_id)
@@ -93,6 +103,15 @@ class OrderWriter:
         rows = await self.database.fetch(LOAD, list(order_ids))
         return {row["id"]: loaded_order_of(row, filled_up_to=row["filled_up_to"]) for row in rows}
 
+    async def load_whole(self, order_id: UUID) -> LoadedOrder | None:
+        """Return the order with all its executions; None when there is none."""
+        row = next(iter(await self.database.fetch(LOAD, [order_id])), None)
+        if row is None:
+            return None
+        # After the order, as in `load_reported`.
+        executions = await self.database.fetch(ALL_EXECUTIONS, order_id)
+        return loaded_order_of(row, executions=tuple(map(execution_of, executions)), filled_up_to=row["filled_up_to"])
+
     async def load_reported(
         self, venue_client_order_ids: Collection[str], keys: Collection[ExecutionKey]
     ) -> Mapping[str, LoadedOrder]:
@@ -123,7 +142,7 @@ class OrderWriter:
         *,
         fence: Fence | None = None,
         ticket: WriteTicket = IMMEDIATE,
-        action: NewAction | None = None,
+        action: ActionToStore | None = None,
     ) -> Sequence[RecordedChange]:
         """Write all or nothing, the operator's action included; return the changes in their order.
 
@@ -138,7 +157,7 @@ class OrderWriter:
         await ticket.wait()
         try:
             (row,) = await self.database.fetch(
-                statement, *arguments[:arguments_count], *(action_arguments(action) if action else ())
+                statement, *arguments[:arguments_count], *_arguments_of_action(action, writes)
             )
         except asyncpg.NotNullViolationError as error:
             await self._raise_conflict(error, writes)
@@ -151,9 +170,13 @@ class OrderWriter:
         return _recorded(changes, row)
 
     def _variant(
-        self, writes: Sequence[OrderWrite], fence: Fence | None, action: NewAction | None
+        self, writes: Sequence[OrderWrite], fence: Fence | None, action: ActionToStore | None
     ) -> tuple[str, int | None]:
         """Return the statement for these writes, and how many of their arguments it takes; None for all."""
+        if isinstance(action, RequestedAction):
+            if fence is not None or self.requests_only:
+                raise ValueError("only a worker applies requests of operators")
+            return WRITE_RESOLUTION, ARGUMENTS_UNFENCED
         if self.requests_only or action is not None:
             if fence is not None or any(write.executions or write.attempt_end for write in writes):
                 raise ValueError("only requests can be written here")
@@ -231,3 +254,14 @@ def _placements(row: Row) -> Mapping[UUID, PlacementState]:
         )
         for order_id, attempts, last_attempt_at, due_at, lease_until, error in zip(*columns, strict=True)
     }
+
+
+def _arguments_of_action(action: ActionToStore | None, writes: Sequence[OrderWrite]) -> Sequence[object]:
+    """Return the arguments behind those of all writes, for the variants that store an operator's action."""
+    if action is None:
+        return ()
+    if isinstance(action, NewAction):
+        return action_arguments(action)
+    booked = [one for write in writes for one in write.executions if one.is_booked]
+    named = next((one.booked_as for one in booked), None)
+    return (action.resolution_id, action.before, action.after, bool(booked), named)

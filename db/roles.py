@@ -90,6 +90,13 @@ _LIMITS = (
 )
 _SETS_LIMITS = Access(select=ALL, insert=("account_id", *_LIMITS), update=_LIMITS, delete=True)
 
+_ASKS = Access(
+    select=ALL,
+    insert=(
+        *("id", "order_id", "subject", "client_request_id", "action", "arguments", "reason"),
+        *("actor", "token_id", "address"),
+    ),
+)
 _REVOKES = Access(
     select=ALL,
     insert=ALL,
@@ -168,6 +175,13 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
     },
     "token_revocations": {Role.API: _REVOKES, Role.OPERATOR: _REVOKES},
     "token_revocation_head": {Role.API: _TAKES_POSITIONS, Role.OPERATOR: _TAKES_POSITIONS},
+    # Requests of operators. Who asks, for what and why is written once, by whoever was asked; workers say what came of
+    # it, and complete what changes something by `append_resolution_action` alone.
+    "resolutions": {
+        Role.API: _ASKS,
+        Role.WORKER: Access(select=ALL, update=("lease_until", "done_at", "refused_field", "refusal", "answer")),
+        Role.OPERATOR: _ASKS,
+    },
     # Written by `append_operator_action` alone.
     "operator_actions": {Role.API: READS, Role.OPERATOR: READS},
     "operator_action_head": {Role.OPERATOR: READS},
@@ -188,6 +202,7 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
 FUNCTIONS: Mapping[str, Sequence[Role]] = {
     "wait_for_orders_before_halts()": (Role.API, Role.OPERATOR),
     "append_operator_action(uuid,text,text,text,text,text,uuid,text,text,text)": (Role.API, Role.OPERATOR),
+    "append_resolution_action(uuid,text,text)": (Role.WORKER,),
     "refuse_changes_of_operator_actions()": (),
 }
 """Our functions and who may call them: those that run with their owner's rights. Of triggers nobody calls any."""

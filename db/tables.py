@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 import db.audit_tables
+import db.resolution_tables
 import db.revocation_tables
 import db.trading_tables
 import db.venue_tables  # noqa: F401 - importing these tables registers all of them in the metadata
@@ -153,11 +154,18 @@ executions = Table(
     Column("amends", NAME),
     Column("repeats", NAME),
     Column("amended_at", ARRAY(MOMENT)),
+    # By an operator, under an id of ours; and the venue's id for it, where the operator knew that.
+    Column("is_booked", Boolean, nullable=False, server_default=text("false")),
+    Column("booked_as", NAME),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("venue", "venue_execution_id"),
     at_most("account_id", ID_MAX_CHARACTERS),
     at_most("venue", ID_MAX_CHARACTERS),
     at_most("venue_execution_id", ID_MAX_CHARACTERS),
+    CheckConstraint(
+        f"booked_as IS NULL OR (is_booked AND char_length(booked_as) BETWEEN 1 AND {ID_MAX_CHARACTERS})",
+        name="booked_as",
+    ),
     exact_decimal("cumulative_quantity"),
     exact_decimal("fill_quantity"),
     exact_decimal("fill_price"),
@@ -183,6 +191,7 @@ Index(
         executions.c.amends.is_not(None), executions.c.repeats.is_not(None), executions.c.amended_at.is_not(None)
     ),
 )
+Index("executions_booked", executions.c.order_id, postgresql_where=text("is_booked AND NOT is_busted"))
 
 order_changes = Table(
     "order_changes",

@@ -8,7 +8,7 @@ from db.array_literals import moment_array, plain_array, text_array
 from db.change_arrays import NumberedChanges, change_columns
 from db.columns import MESSAGE_MAX_CHARACTERS
 from db.execution_arrays import execution_columns, execution_names
-from db.order_rows import reasons_as_json
+from db.order_rows import ends_as_json, reasons_as_json
 from domain.model.order import FINAL_STATUSES, VenueRank, disagrees, is_submission_over
 from domain.model.values import storable
 from domain.ports.ingest_state import Fence
@@ -79,7 +79,9 @@ def _order_columns(writes: Sequence[OrderWrite]) -> Sequence[str]:
         text_array([each.venue_order_id for each in facts]),
         # As an array's text: arrays of arrays cannot be taken apart by one level. The names need no quoting.
         text_array(["{" + ",".join(sorted(each.ends)) + "}" if each.ends else None for each in facts]),
-        text_array([reasons_as_json(each.end_reasons) if each.end_reasons else None for each in facts]),
+        text_array(
+            [ends_as_json(each) if each.end_reasons or each.operator_end is not None else None for each in facts]
+        ),
         text_array([reasons_as_json(each.phase_reasons) if each.phase_reasons else None for each in facts]),
         text_array([attempt.error for attempt in attempts]),
         text_array([_interval(attempt.next_in) for attempt in attempts]),

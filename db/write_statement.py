@@ -1,11 +1,12 @@
 """The one statement that writes decided orders, their executions and their changes: everything or nothing.
 
-It comes in three variants, because PostgreSQL checks every column that a statement names against the role that runs it
+It comes in variants, because PostgreSQL checks every column that a statement names against the role that runs it
 (`db.roles`): for ingest under the fence of its leadership, for the worker without one, and for the API, which writes
-cancel requests and never what the venue reported.
+cancel requests and never what the venue reported. One of the worker's applies what an operator asked for.
 """
 
 from db.operator_actions import append_action
+from db.resolutions import append_requested
 
 # Why it is as it is:
 # - `locked` takes the orders by id and compares: FOR UPDATE gives the newest rows, not those of the snapshot. Besides
@@ -150,11 +151,11 @@ _EXECUTED = """), executed AS (
     INSERT INTO executions AS e (
         id, account_id, order_id, venue, venue_execution_id, cumulative_quantity, fill_quantity, fill_price,
         correction_quantity, correction_price, corrected_at, is_busted, executed_at, received_at, amends, repeats,
-        amended_at
+        amended_at{booking_columns}
     )
     SELECT x.id, x.account_id, x.order_id, $52::text, x.venue_execution_id, x.cumulative_quantity, x.fill_quantity,
         x.fill_price, x.correction_quantity, x.correction_price, x.corrected_at, x.is_busted, x.executed_at,
-        x.received_at, x.amends, x.repeats, x.amended_at::timestamptz[]
+        x.received_at, x.amends, x.repeats, x.amended_at::timestamptz[]{booking_values}
     FROM unnest(
         $53::text::uuid[], $54::text::uuid[], $55::text::numeric[], $56::text::numeric[], $57::text::numeric[],
         $58::text::numeric[], $59::text::numeric[], $60::text::timestamptz[], $61::text::bool[],
@@ -194,7 +195,7 @@ _RECORDS = {
     "count_arrays": ", $66::text::numeric[], $67::text::timestamptz[]",
     "count_columns": ", venue_counted, venue_counted_at",
     "columns": _RECORDED_COLUMNS,
-    "executed": _EXECUTED,
+    "executed": _EXECUTED.format(booking_columns="", booking_values=""),
     "count_executed": " + (SELECT count(*) FROM executed)",
     "execution_columns": "".join(f", {name}" for name in _EXECUTION_COLUMNS),
     "execution_values": "".join(f", c.{name}" for name in _EXECUTION_COLUMNS),
@@ -235,4 +236,25 @@ WRITE_REQUESTS = _STATEMENT.format(**_REQUESTS, acted="", actions="")
 # statement of its own, so that all others pay nothing.
 WRITE_REQUESTS_WITH_ACTION = _STATEMENT.format(
     **_REQUESTS, acted=_ACTED, actions="(SELECT count(*) FROM acted AS a) AS actions, "
+)
+# What an operator's stored request asked for, by the worker: it writes everything or, if the request is done already,
+# nothing. The request is locked before the orders, and by nobody who holds one. At most one new execution is booked.
+WRITE_RESOLUTION = _STATEMENT.format(
+    **{
+        **_RECORDS,
+        "executed": _EXECUTED.format(
+            booking_columns=", is_booked, booked_as",
+            booking_values=f", ${ARGUMENTS_UNFENCED + 4}::bool, ${ARGUMENTS_UNFENCED + 5}::text",
+        ),
+        "acted": f""", acted AS MATERIALIZED (
+    SELECT {append_requested(ARGUMENTS_UNFENCED + 1)} AS sequence
+    FROM ends AS e WHERE (SELECT v.holds FROM verdict AS v)
+)""",  # noqa: S608 - our own expression
+        "actions": "(SELECT count(*) FROM acted AS a) AS actions, ",
+    },
+    led=f"""asked AS MATERIALIZED (
+    SELECT r.done_at IS NULL AS waits FROM resolutions AS r WHERE r.id = ${ARGUMENTS_UNFENCED + 1}::uuid FOR UPDATE
+), """,  # noqa: S608 - our own number
+    is_led=" AND (SELECT a.waits FROM asked AS a) IS TRUE",
+    led_holds="true",
 )

@@ -18,6 +18,7 @@ from domain.ports.readers import AccountReader, InstrumentCatalog, OrderReader
 from domain.ports.telemetry import Telemetry
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
+from domain.services.resolution import ResolutionDesk
 from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from graph.auth.bearer import Bearer
@@ -36,6 +37,7 @@ class Services:
     actions: OperatorActions
     seals: AccountSeals
     revocation: TokenRevocation
+    resolution: ResolutionDesk
     reader: OrderReader
     accounts: AccountReader
     catalog: InstrumentCatalog

@@ -44,8 +44,8 @@ def _run_command(parsed: argparse.Namespace) -> int:
         module = import_module("runtime.commands.instruments")
         run = module.sync if parsed.action == "sync" else module.importing(parsed.file)
         return run_process("instruments", run, requires=module.REQUIRES)
-    if parsed.command == "audit":
-        return int(import_module("runtime.commands.audit").run(parsed))
+    if parsed.command in {"audit", "orders"}:
+        return int(import_module(f"runtime.commands.{parsed.command}").run(parsed))
     module = import_module("runtime.commands.operator_commands")
     return run_process(parsed.command, module.command(parsed), requires=module.REQUIRES)
 

@@ -24,6 +24,8 @@ from domain.services.order_cache import OrderCache
 from domain.services.order_owners import OrderOwners
 from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recording
+from domain.services.resolution import ResolutionDesk
+from domain.services.resolving import Resolving
 from domain.services.sealing import Sealing
 from domain.services.submission import Submission
 from domain.services.token_revocation import TokenRevocation
@@ -102,6 +104,25 @@ def make_token_revocation(process: Process, database: DatabaseResources) -> Toke
         clock=utc_now,
         new_id=new_id,
         lifetime_max=timedelta(seconds=process.settings.token_max_lifetime_seconds),
+    )
+
+
+def make_resolution_desk(database: DatabaseResources) -> ResolutionDesk:
+    """Return the operators' service that asks for orders to be resolved."""
+    return ResolutionDesk(requests=database.resolutions, clock=utc_now, new_id=new_id)
+
+
+def make_resolving(
+    process: Process, database: DatabaseResources, venue: AlpacaVenue, reconciliation: Reconciliation
+) -> Resolving:
+    """Return the worker's service that resolves orders, with what reconciliation records by."""
+    return Resolving(
+        requests=database.resolutions,
+        venue=venue,
+        recording=reconciliation.recording,
+        fills=reconciliation.fills,
+        telemetry=process.telemetry,
+        overlap=timedelta(seconds=process.settings.catch_up_overlap_seconds),
     )
 
 

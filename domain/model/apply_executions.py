@@ -6,22 +6,28 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from domain.model.apply_operator import execution_of_operator
 from domain.model.changes import Anomaly, ChangeKind
 from domain.model.execution_index import ExecutionIndex, Revision
-from domain.model.executions import Correction, Execution, with_bust, with_correction, with_fill
+from domain.model.executions import Correction, Execution, taken_back, with_bust, with_correction, with_fill
 from domain.model.frozen import frozen
 from domain.model.order import Facts, Order, VenueCount, VenueRank
-from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled
+from domain.model.reports import ExecutionBooked, ExecutionBusted, ExecutionCorrected, OperatorBusted, OrderFilled
 from domain.model.values import EXACT, ZERO
 
 
 @frozen
 class Step:
-    """The facts after one step of a report, of which each can be a change of its own."""
+    """The facts after one step of a report, of which each can be a change of its own.
+
+    With `lists_booking` it is one even if nothing that people see differs: the execution has the venue's id now, and
+    nobody else may overwrite that.
+    """
 
     kind: ChangeKind
     facts: Facts
     execution: Execution | None = None
+    lists_booking: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,12 +58,13 @@ class ReportedExecutions:
         total = report.cumulative_quantity
         after = with_fill(before, report.trade, cumulative_quantity=total, executed_at=report.at)
         revisions = self.index.put(after)
-        if facts.ends and self._counts(report.venue_execution_id):
+        counts = self._counts(report.venue_execution_id)
+        if facts.ends and counts:
             self._anomalies.append(Anomaly.FILL_AFTER_END)
-        steps = self._steps(facts, revisions, kind=ChangeKind.FILL)
         if total is not None:
             self._missed_up_to = max(self._missed_up_to, total)
-        return steps
+        booking = self.index.booking_of(report.venue_execution_id, filled=report if counts else None)
+        return self._steps(facts, revisions, kind=ChangeKind.FILL, booking=booking)
 
     def amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> Sequence[Step]:
         """Return the steps of a bust or correction: what it changes first, then fills that turn out to be others."""
@@ -71,9 +78,17 @@ class ReportedExecutions:
             after = with_correction(start, Correction(trade=report.trade, corrected_at=report.at))
         revisions = [] if after == start else [*self.index.put(after)]
         revisions += self._linked(report, amends=report.venue_execution_id)
+        booking = self.index.booking_of(report.venue_execution_id, filled=None)
         if not revisions:
             return (Step(kind=ChangeKind.CORRECTED, facts=facts),)
-        return self._steps(facts, _joined(revisions), kind=ChangeKind.CORRECTED)
+        return self._steps(facts, _joined(revisions), kind=ChangeKind.CORRECTED, booking=booking)
+
+    def resolved(self, facts: Facts, report: ExecutionBooked | OperatorBusted) -> Sequence[Step]:
+        """Return the steps of what an operator booked or busted."""
+        after = execution_of_operator(report, self.index)
+        if after is None:
+            return (Step(kind=ChangeKind.RESOLVED, facts=facts),)
+        return self._steps(facts, self.index.put(after), kind=ChangeKind.RESOLVED)
 
     def anomalies(self, order: Order) -> Sequence[Anomaly]:
         """Return what looks wrong after all reports: a batch may contain the later of two fills first."""
@@ -97,13 +112,17 @@ class ReportedExecutions:
         amendment = self.index.get(own_id) or self._new_execution(own_id, executed_at=report.at)
         return self.index.link(amendment, amends=amends)
 
-    def _steps(self, facts: Facts, revisions: Sequence[Revision], *, kind: ChangeKind) -> Sequence[Step]:
+    def _steps(
+        self, facts: Facts, revisions: Sequence[Revision], *, kind: ChangeKind, booking: Execution | None = None
+    ) -> Sequence[Step]:
         """Return one step for each execution that counts for something else now, what becomes less first.
 
         An order that executes, or is amended, works at the venue: only what the venue has can be amended, even if its
         fill was not reported.
         """
         facts = replace(facts, rank=VenueRank.WORKING)
+        if booking is not None:
+            facts, kind = self._without_booking(facts, booking), ChangeKind.CORRECTED
         steps: list[Step] = []
         for one in sorted(revisions, key=_difference):
             self.touched[one.after.venue_execution_id] = one.after
@@ -111,7 +130,16 @@ class ReportedExecutions:
                 continue
             facts = _with_revision(facts, one)
             steps.append(Step(kind=_kind(one, kind), facts=facts, execution=one.after))
-        return steps or (Step(kind=ChangeKind.PLACED if kind is ChangeKind.FILL else kind, facts=facts),)
+        steps = steps or [Step(kind=ChangeKind.PLACED if kind is ChangeKind.FILL else kind, facts=facts)]
+        steps[0] = replace(steps[0], lists_booking=booking is not None)
+        return steps
+
+    def _without_booking(self, facts: Facts, booking: Execution) -> Facts:
+        """Return the facts without what an operator booked: from now on the venue's own counts."""
+        after = taken_back(booking)
+        self.index.put(after)
+        self.touched[after.venue_execution_id] = after
+        return _with_revision(facts, Revision(before=booking, after=after))
 
     def _counts(self, name: str) -> bool:
         known = self.index.get(name)
@@ -156,6 +184,8 @@ def _contradicts(report: OrderFilled, known: Execution) -> bool:
 
 def _kind(revision: Revision, kind: ChangeKind) -> ChangeKind:
     """Return the kind of the change: a fill that counts from now on is one, and what takes quantity away is none."""
+    if kind is ChangeKind.RESOLVED:
+        return kind
     if revision.before is not None and revision.before.repeats is not None:
         return ChangeKind.FILL
     return ChangeKind.CORRECTED if _difference(revision) < ZERO else kind

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from domain.model.apply_attempts import cancel_after_end, cancel_reported, in_doubt, with_phase
 from domain.model.apply_executions import ReportedExecutions, Step, newest_count
+from domain.model.apply_operator import facts_of_operator, is_overruled, without_operator_end
 from domain.model.changes import Anomaly, Change, ChangeKind
 from domain.model.execution_index import ExecutionIndex
 from domain.model.executions import Execution
@@ -20,11 +21,16 @@ from domain.model.reports import (
     CancelRefused,
     CancelRequested,
     CancelSent,
+    ExecutionBooked,
     ExecutionBusted,
     ExecutionCorrected,
+    OperatorBusted,
+    OperatorEnded,
     OrderAccepted,
+    OrderAdopted,
     OrderEnded,
     OrderFilled,
+    OrderShownOpen,
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
@@ -41,6 +47,9 @@ OtherReport = (
     | SubmissionInDoubt
     | SubmissionRefused
     | SubmissionGivenUp
+    | OrderShownOpen
+    | OrderAdopted
+    | OperatorEnded
 )
 """A report that is not about one execution."""
 
@@ -98,25 +107,33 @@ class _Application:
 
     def apply(self, report: Report) -> None:
         """Apply one report: each of its steps that is visible is a change."""
-        for step in self._steps(report):
+        steps = self._steps(report)
+        if is_overruled(self.order.facts, steps[-1].facts, report):
+            steps = [replace(step, facts=without_operator_end(step.facts)) for step in steps]
+        for step in steps:
             self._take(step)
 
     def _take(self, step: Step) -> None:
         before, facts = self.order, step.facts
-        if facts == before.facts:
+        if facts == before.facts and not step.lists_booking:
             return
-        if before.facts.rank is VenueRank.NONE and facts.rank > VenueRank.NONE and before.status.is_final:
-            before = self._revived(before, venue_order_id=facts.venue_order_id)
+        if before.status.is_final and _has_been_shown(before.facts, facts) and step.kind is not ChangeKind.RESOLVED:
+            before = self._revived(before, after=facts)
         after = with_facts(before, facts, at=self.now)
-        if _visible(after) == _visible(before):
+        if _visible(after) == _visible(before) and not step.lists_booking:
             self.order = replace(before, facts=facts)
             return
         self.order = after
         self.changes.append(Change(kind=step.kind, order=after, execution=step.execution))
 
-    def _revived(self, before: Order, *, venue_order_id: str | None) -> Order:
+    def _revived(self, before: Order, *, after: Facts) -> Order:
         """Return the order as live again, with its change, if it was final only because the venue had not shown it."""
-        facts = replace(before.facts, rank=VenueRank.ACCEPTED, venue_order_id=venue_order_id)
+        facts = replace(
+            before.facts,
+            rank=max(before.facts.rank, VenueRank.ACCEPTED),
+            venue_order_id=after.venue_order_id,
+            operator_end=after.operator_end,
+        )
         alive = with_facts(before, facts, at=self.now)
         if alive.status.is_final:
             return before
@@ -132,6 +149,8 @@ class _Application:
                 return self.executions.filled(linked, report) or (Step(kind=ChangeKind.PLACED, facts=linked),)
             case ExecutionCorrected() | ExecutionBusted():
                 return self.executions.amended(facts, report)
+            case ExecutionBooked() | OperatorBusted():
+                return self.executions.resolved(facts, report)
             case _:
                 kind, facts = self._facts_after(report)
                 return (Step(kind=kind, facts=facts),)
@@ -151,6 +170,10 @@ class _Application:
                 return ChangeKind.REJECTED, with_phase(facts, SubmissionPhase.REFUSED, report.reason)
             case SubmissionGivenUp():
                 return ChangeKind.FAILED, with_phase(facts, SubmissionPhase.GIVEN_UP, report.reason)
+            case OrderShownOpen():
+                return ChangeKind.REVIVED, facts
+            case OrderAdopted() | OperatorEnded():
+                return ChangeKind.RESOLVED, facts_of_operator(facts, report)
 
     def _accepted(self, facts: Facts, report: OrderAccepted) -> Facts:
         facts = self._with_venue_order_id(facts, report.venue_order_id)
@@ -181,6 +204,13 @@ class _Application:
             self.anomalies.append(Anomaly.VENUE_ORDER_ID_CHANGED)
             venue_order_id = min(venue_order_id, facts.venue_order_id)
         return replace(facts, venue_order_id=venue_order_id)
+
+
+def _has_been_shown(before: Facts, after: Facts) -> bool:
+    """Return whether the venue shows an order that it had not shown, or that an operator had ended."""
+    if before.rank is VenueRank.NONE and after.rank > VenueRank.NONE:
+        return True
+    return before.operator_end_in_force is not None and after.operator_end_in_force is None
 
 
 def _visible(order: Order) -> tuple[object, ...]:

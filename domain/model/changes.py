@@ -30,6 +30,7 @@ class ChangeKind(StrEnum):
     FAILED = "FAILED"
     CORRECTED = "CORRECTED"
     REVIVED = "REVIVED"
+    RESOLVED = "RESOLVED"
 
 
 class Anomaly(StrEnum):
@@ -96,6 +97,15 @@ class OrderSnapshot:
     def leaves_quantity(self) -> Decimal:
         """What can still fill: zero once the order is final."""
         return leaves_quantity(status=self.status, quantity=self.terms.quantity, filled_quantity=self.filled_quantity)
+
+
+@frozen
+class VenueOrderView:
+    """The venue's order behind one of ours, as people see it. `venue_order_id` is None until the venue shows it."""
+
+    venue_order_id: str | None
+    venue_client_order_id: str
+    filled_quantity: Decimal
 
 
 @frozen

@@ -5,6 +5,7 @@ FillwireError
 │   ├── InvalidInputError           fields that break a rule, each with its path and code
 │   │   └── InvalidOrderError       those of an order
 │   ├── ClientOrderIdConflictError  the id is taken by an order with other content
+│   ├── ClientRequestIdConflictError  the id is taken by a request with other content
 │   ├── OrderDeniedError            a limit of ours: denied by us, before it was stored
 │   ├── OrderNotFoundError          no such order in this account
 │   ├── NotCancelableError          the order is already final
@@ -106,6 +107,16 @@ class ClientOrderIdConflictError(ClientInputError):
         self.existing = existing
         super().__init__(
             f"clientOrderId {existing.terms.client_order_id} was used before with other content; "
+            "choose a new one for a new intent"
+        )
+
+
+class ClientRequestIdConflictError(ClientInputError):
+    """The client request id is taken by a request with other content."""
+
+    def __init__(self, client_request_id: str) -> None:
+        super().__init__(
+            f"clientRequestId {client_request_id} was used before for this order with other content; "
             "choose a new one for a new intent"
         )
 

@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from domain.model.executions import (
@@ -24,6 +25,10 @@ from domain.model.executions import (
     without_amendments,
 )
 from domain.model.frozen import frozen
+from domain.model.reports import ExecutionBooked, OrderFilled
+
+BOOKED_FILL_WITHIN = timedelta(seconds=60)
+"""How far from the venue's time the time of a booked execution may be: statements for people often show minutes."""
 
 Total = tuple[Decimal, Trade]
 """A cumulative quantity and the trade that led to it."""
@@ -60,6 +65,11 @@ class ExecutionIndex:
             seen.add(venue_execution_id)
         return venue_execution_id
 
+    def counted(self, venue_execution_id: str) -> Execution | None:
+        """Return the execution that counts for the id, or None."""
+        known = self._by_id.get(self.amended_id(venue_execution_id))
+        return known if known is None or known.repeats is None else self._by_id.get(known.repeats)
+
     def put(self, execution: Execution) -> Sequence[Revision]:
         """Add the execution, or replace the one with its id; return what it changed, its own revision first."""
         before = self._by_id.get(execution.venue_execution_id)
@@ -90,6 +100,35 @@ class ExecutionIndex:
         if target is not None and amendment.amended_at:
             revisions += self.put(with_amendments_of(target, amendment))
         return revisions
+
+    def booking_of(self, venue_execution_id: str, *, filled: OrderFilled | None) -> Execution | None:
+        """Return the open booking of an execution that the venue names for the first time, or None.
+
+        One that names the venue's id is of that id alone; another one is recognised by the trade and its time.
+        """
+        open_bookings = [one for one in self._by_id.values() if one.is_open_booking]
+        named = next((one for one in open_bookings if one.booked_as == venue_execution_id), None)
+        if named is not None or filled is None:
+            return named
+        alike = (one for one in open_bookings if one.booked_as is None and _is_alike(one, filled.trade, filled.at))
+        return min(alike, key=lambda one: one.id, default=None)
+
+    def recorded_like(self, booked: ExecutionBooked) -> Execution | None:
+        """Return a known execution that the booking may be about, or None.
+
+        Of two equal trades at one time the venue's id tells which one is meant.
+        """
+        name = booked.venue_execution_id
+        # One that was booked and taken back may be booked again; one that the venue busted has been, and is no more.
+        for one in (one for one in self._by_id.values() if not one.is_booked_no_more):
+            if name is not None and name in (one.venue_execution_id, one.booked_as):
+                return one
+            is_another = name is not None and (one.booked_as is not None or not one.is_booked)
+            # Two bookings may both miss the venue's time, one on each side.
+            within = 2 * BOOKED_FILL_WITHIN if one.is_booked else BOOKED_FILL_WITHIN
+            if not is_another and _is_alike(one, booked.trade, booked.at, within=within):
+                return one
+        return None
 
     def _set(self, execution: Execution) -> None:
         name = execution.venue_execution_id
@@ -133,3 +172,7 @@ def _with_one_counted(group: Sequence[Execution], *, new: str | None) -> Iterabl
         repeats = None if one is counted else counted.venue_execution_id
         if one.repeats != repeats:
             yield replace(one, repeats=repeats)
+
+
+def _is_alike(execution: Execution, trade: Trade, at: datetime, *, within: timedelta = BOOKED_FILL_WITHIN) -> bool:
+    return execution.filled == trade and abs(execution.executed_at - at) <= within

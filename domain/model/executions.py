@@ -42,6 +42,8 @@ class Execution:
     `amended_at` are the times of its busts and corrections, by the venue's clock, sorted. `amends` is set for the own
     id of a bust or correction: the id of what it amends. `repeats` is set for another id of an execution that counts
     already: the id of the one that counts.
+    `is_booked`: an operator booked it, under an id of our own; `booked_as` is the venue's id for it, where the operator
+    knew that. Once the venue lists the execution itself, the booking is busted and the venue's counts.
     """
 
     id: UUID
@@ -55,11 +57,23 @@ class Execution:
     amends: str | None = None
     repeats: str | None = None
     amended_at: tuple[datetime, ...] = ()
+    is_booked: bool = False
+    booked_as: str | None = None
 
     @property
     def is_counted(self) -> bool:
         """Whether this id is the one under which the execution counts."""
         return self.amends is None and self.repeats is None
+
+    @property
+    def is_open_booking(self) -> bool:
+        """Whether it counts only because an operator booked it: the venue may still list it."""
+        return self.is_booked and not self.is_busted
+
+    @property
+    def is_booked_no_more(self) -> bool:
+        """Whether its booking was taken back, or the venue lists it under its own id."""
+        return self.is_booked and self.is_busted
 
     @property
     def trade(self) -> Trade:
@@ -93,6 +107,11 @@ def with_correction(execution: Execution, correction: Correction) -> Execution:
 def with_bust(execution: Execution, *, at: datetime) -> Execution:
     """Return the execution busted. A bust is permanent."""
     return _amended(execution, correction=None, is_busted=True, amended_at=(at,))
+
+
+def taken_back(booking: Execution) -> Execution:
+    """Return the booking as one that counts no more. That is no amendment of the venue's: it has no time there."""
+    return replace(booking, is_busted=True)
 
 
 def with_amendments_of(execution: Execution, other: Execution) -> Execution:

@@ -26,7 +26,7 @@ def apply_plain_fills(
     No stored execution of the order may be one that the reports name. Arguments as for `apply_reports`.
     """
     facts = order.facts
-    if facts.ends or facts.cancel.is_open or facts.rank is not VenueRank.WORKING:
+    if facts.ends or facts.operator_end is not None or facts.cancel.is_open or facts.rank is not VenueRank.WORKING:
         return None
     changes: list[Change] = []
     executions: dict[str, Execution] = {}
@@ -75,6 +75,7 @@ def _filled(facts: Facts, *, filled_quantity: Decimal, notional: Decimal) -> Fac
         end_reasons=facts.end_reasons,
         phase_reasons=facts.phase_reasons,
         count=facts.count,
+        operator_end=facts.operator_end,
     )
 
 

@@ -23,6 +23,11 @@ class ActionKind(StrEnum):
     PRICE_SET = "PRICE_SET"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
     TOKENS_REVOKED = "TOKENS_REVOKED"
+    ORDER_REREAD = "ORDER_REREAD"
+    ORDER_ADOPTED = "ORDER_ADOPTED"
+    EXECUTION_BOOKED = "EXECUTION_BOOKED"
+    EXECUTION_BUSTED = "EXECUTION_BUSTED"
+    ORDER_ENDED = "ORDER_ENDED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,21 @@ class NewAction:
     order_id: UUID | None = None
     before: str | None = None
     after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedAction:
+    """What a stored request of an operator asked for, about to be done: who, what and why stand in the request.
+
+    The statement that does it marks the request as done; it does nothing if another one has.
+    """
+
+    resolution_id: UUID
+    before: str
+    after: str
+
+
+ActionToStore = NewAction | RequestedAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ The facts:
   rise;
 - executions are a set of legs known by the venue's execution id; filled quantity and notional are their exact sums;
 - ends (canceled, expired, replaced, rejected) are a set;
-- a cancel request is open while more requests were asked than refused.
+- a cancel request is open while more requests were asked than refused;
+- an operator's end counts until the venue shows the order again (`domain.model.operator_end`).
 
 Note that a fill may come before the acknowledgement, during a cancel, and after the end. It always counts.
 A refusal read from an answer is no end: it may answer the second of two requests, or come from a gateway. So it counts
@@ -27,6 +28,7 @@ from uuid import UUID
 
 from domain.model.cancel_requests import CancelRequests
 from domain.model.frozen import frozen
+from domain.model.operator_end import EndedAs, OperatorEnd
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
 
 
@@ -107,11 +109,18 @@ class Facts:
     end_reasons: Mapping[End, Reason] = field(default_factory=dict)
     phase_reasons: Mapping[SubmissionPhase, Reason] = field(default_factory=dict)
     count: VenueCount | None = None
+    operator_end: OperatorEnd | None = None
 
     @property
     def venue_has_shown_something(self) -> bool:
         """Whether there is any evidence that the venue knows the order; then it is never sent again."""
         return self.rank > VenueRank.NONE or bool(self.ends) or self.filled_quantity > ZERO
+
+    @property
+    def operator_end_in_force(self) -> OperatorEnd | None:
+        """The end by an operator, unless the venue has shown the order again since."""
+        end = self.operator_end
+        return None if end is None or end.is_overruled else end
 
     @property
     def refusal(self) -> Reason | None:
@@ -166,7 +175,9 @@ def disagrees(facts: Facts) -> bool:
 
 def is_submission_over(facts: Facts) -> bool:
     """Return whether nothing is left to submit: the venue has the order, it ended, or it was given up or refused."""
-    return facts.venue_has_shown_something or facts.phase >= SubmissionPhase.GIVEN_UP
+    if facts.venue_has_shown_something or facts.phase >= SubmissionPhase.GIVEN_UP:
+        return True
+    return facts.operator_end_in_force is not None
 
 
 def derive_status(facts: Facts, *, quantity: Decimal) -> OrderStatus:
@@ -178,6 +189,8 @@ def derive_status(facts: Facts, *, quantity: Decimal) -> OrderStatus:
         return OrderStatus.FILLED
     if facts.ends and (ended := _status_of_the_end(facts)) is not None:
         return ended
+    if facts.operator_end is not None and not facts.operator_end.is_overruled:
+        return _status_of_the_operator(facts.operator_end, filled_quantity=facts.filled_quantity)
     # What the venue does not have, it will never confirm as canceled.
     if facts.phase >= SubmissionPhase.GIVEN_UP and not facts.venue_has_shown_something:
         return OrderStatus.REJECTED if facts.phase is SubmissionPhase.REFUSED else OrderStatus.FAILED
@@ -201,6 +214,13 @@ def _status_of_the_end(facts: Facts) -> OrderStatus | None:
     return OrderStatus.REJECTED if facts.filled_quantity == ZERO else OrderStatus.CANCELED
 
 
+def _status_of_the_operator(end: OperatorEnd, *, filled_quantity: Decimal) -> OrderStatus:
+    """As a rejection after a fill: it is over, and it did fill."""
+    if end.ended_as is EndedAs.EXPIRED:
+        return OrderStatus.EXPIRED
+    return OrderStatus(end.ended_as.value) if filled_quantity == ZERO else OrderStatus.CANCELED
+
+
 def _is_canceled(facts: Facts) -> bool:
     """Canceled by the venue; or by us in the belief that it never got there, until the venue shows that it has it."""
     if End.REPLACED in facts.ends:
@@ -212,6 +232,8 @@ def _is_canceled(facts: Facts) -> bool:
 
 def derive_reason(facts: Facts, *, status: OrderStatus) -> Reason | None:
     """Find the reason that belongs to the status, by the same precedence as the status itself."""
+    if facts.operator_end is not None and status in FINAL_STATUSES and (reason := _operators_reason(facts, status)):
+        return reason
     if status is OrderStatus.IN_DOUBT:
         return facts.phase_reasons.get(SubmissionPhase.SENT_UNKNOWN)
     if status is OrderStatus.FAILED:
@@ -225,6 +247,14 @@ def derive_reason(facts: Facts, *, status: OrderStatus) -> Reason | None:
         return None
     ends = _ENDS_BEHIND.get(status, ())
     return next((facts.end_reasons[end] for end in ends if end in facts.end_reasons), None)
+
+
+def _operators_reason(facts: Facts, status: OrderStatus) -> Reason | None:
+    """Return the reason of an operator's end, where it is that end which gives the status."""
+    end = facts.operator_end_in_force
+    if end is None or status is OrderStatus.FILLED or _status_of_the_end(facts) is not None:
+        return None
+    return end.reason
 
 
 CANCELED_AS_ASKED = Reason(

@@ -6,21 +6,30 @@ from domain.model.changes import ChangeKind
 from domain.model.order import OrderStatus
 
 _LIVE_AGAIN = frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL})
+# Only an operator ends an order that has filled without the venue's word.
+_LIVE_OR_FILLED = _LIVE_AGAIN | {OrderStatus.PARTIALLY_FILLED}
 
 STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus]] = {
     # A refused cancel request restores the status before it.
     (OrderStatus.PENDING_CANCEL, ChangeKind.CANCEL_REFUSED): frozenset(
         {OrderStatus.PENDING, OrderStatus.IN_DOUBT, OrderStatus.PLACED, OrderStatus.PARTIALLY_FILLED}
     ),
-    # What the venue shows outranks a refusal in an answer, giving up, and a cancellation before sending.
+    # What the venue shows outranks a refusal in an answer, giving up, a cancellation before sending, and an end by an
+    # operator before it.
     (OrderStatus.REJECTED, ChangeKind.REVIVED): _LIVE_AGAIN,
     (OrderStatus.FAILED, ChangeKind.REVIVED): _LIVE_AGAIN,
-    (OrderStatus.CANCELED, ChangeKind.REVIVED): _LIVE_AGAIN,
+    (OrderStatus.CANCELED, ChangeKind.REVIVED): _LIVE_OR_FILLED,
+    (OrderStatus.EXPIRED, ChangeKind.REVIVED): _LIVE_OR_FILLED,
     # An order that we canceled before sending, and of which the venue shows only that it ended.
     (OrderStatus.CANCELED, ChangeKind.PLACED): frozenset({OrderStatus.REJECTED}),
     (OrderStatus.CANCELED, ChangeKind.EXPIRED): frozenset({OrderStatus.EXPIRED}),
+    # The venue states another end than the operator did.
+    (OrderStatus.CANCELED, ChangeKind.REJECTED): frozenset({OrderStatus.REJECTED}),
+    (OrderStatus.EXPIRED, ChangeKind.REJECTED): frozenset({OrderStatus.REJECTED}),
     # A bust or a correction takes quantity away, whatever the status was (None stands for any).
     (None, ChangeKind.CORRECTED): frozenset(OrderStatus),
+    # An operator decides by what the venue says to people; only the venue's later evidence outranks that.
+    (None, ChangeKind.RESOLVED): frozenset(OrderStatus),
 }
 """The valid steps back: (status before, kind of change) to the statuses after. Every other step goes up."""
 

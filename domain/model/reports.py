@@ -1,4 +1,4 @@
-"""Reports about a stored order: the venue's, and those of our own attempts.
+"""Reports about a stored order: the venue's, those of our own attempts, and those of operators.
 
 Each is a fact in the past tense. They arrive at least once, late and in any order; `domain.model.apply_reports` defines
 what each does to an order.
@@ -6,9 +6,11 @@ what each does to an order.
 
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from domain.model.executions import Trade
 from domain.model.frozen import frozen
+from domain.model.operator_end import EndedAs
 from domain.model.order import End, VenueCount, VenueRank
 from domain.model.values import Reason
 
@@ -123,6 +125,60 @@ class SubmissionGivenUp:
     at: datetime
 
 
+@frozen
+class OrderShownOpen:
+    """The venue was asked at `at`, by our clock, and shows the order open: that outranks an operator's end before."""
+
+    at: datetime
+
+
+@frozen
+class OrderAdopted:
+    """An operator linked the order to the venue's, which was found there and compared."""
+
+    venue_order_id: str
+    rank: VenueRank
+    at: datetime
+
+
+@frozen
+class ExecutionBooked:
+    """An operator booked an execution that the venue does not list.
+
+    `venue_execution_id` is the venue's id for it, where the operator knows that. `at` is when it was executed.
+    """
+
+    booking_id: UUID
+    venue_execution_id: str | None
+    trade: Trade
+    at: datetime
+    booked_at: datetime
+
+    @property
+    def name(self) -> str:
+        """The id under which it is kept: none of the venue's, which lists it under its own."""
+        return f"booked:{self.booking_id.hex}"
+
+
+@frozen
+class OperatorBusted:
+    """An operator took an execution back, by the id under which it is kept."""
+
+    venue_execution_id: str
+    at: datetime
+
+
+@frozen
+class OperatorEnded:
+    """An operator ended the order as the venue's statement says."""
+
+    ended_as: EndedAs
+    reason: Reason
+    at: datetime
+
+
+OperatorReport = OrderAdopted | ExecutionBooked | OperatorBusted | OperatorEnded
+
 Report = (
     OrderAccepted
     | OrderFilled
@@ -135,4 +191,6 @@ Report = (
     | SubmissionInDoubt
     | SubmissionRefused
     | SubmissionGivenUp
+    | OrderShownOpen
+    | OperatorReport
 )

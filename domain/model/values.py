@@ -54,11 +54,12 @@ class TimeInForce(StrEnum):
 
 
 class ReasonSource(StrEnum):
-    """Who caused a state: the venue, this system, or the account's own request."""
+    """Who caused a state: the venue, this system, the account's own request, or an operator's decision."""
 
     VENUE = "VENUE"
     SYSTEM = "SYSTEM"
     ACCOUNT = "ACCOUNT"
+    OPERATOR = "OPERATOR"
 
 
 REASON_CODE_MAX_CHARACTERS = 128

@@ -11,7 +11,7 @@ from domain.model.changes import Change, OrderSnapshot, RecordedChange
 from domain.model.executions import Execution
 from domain.model.frozen import frozen
 from domain.model.limits import NO_LIMITS, AccountLimits
-from domain.model.operator_actions import NewAction
+from domain.model.operator_actions import ActionToStore
 from domain.model.order import Order
 from domain.ports.ingest_state import Fence
 
@@ -48,7 +48,8 @@ class LoadedOrder:
     `attempt` is the number of the newest claim (the fence), `attempts` how many count against the budget, and
     `maybe_sent_at` the latest moment at which a request may have gone out whose outcome is not known.
     `lease_until` is set while an attempt is under way (or its process died). `filled_up_to` is the highest cumulative
-    quantity of all its stored executions, zero when there is none, and None when it was not read.
+    quantity of all its stored executions, zero when there is none, and None when it was not read, or when an operator
+    booked one that the venue does not list yet: then any fill may be that one.
     """
 
     order: Order
@@ -153,6 +154,9 @@ class OrderStore(Protocol):
     async def load(self, order_ids: Collection[UUID]) -> Mapping[UUID, LoadedOrder]:
         """Read orders without their executions. Unknown ids are left out."""
 
+    async def load_whole(self, order_id: UUID) -> LoadedOrder | None:
+        """Read one order with all its executions; None when there is none."""
+
     async def load_reported(
         self, venue_client_order_ids: Collection[str], keys: Collection[ExecutionKey]
     ) -> Mapping[str, LoadedOrder]:
@@ -170,14 +174,14 @@ class OrderStore(Protocol):
         *,
         fence: Fence | None = None,
         ticket: WriteTicket = IMMEDIATE,
-        action: NewAction | None = None,
+        action: ActionToStore | None = None,
     ) -> Sequence[RecordedChange]:
         """Write all or nothing, in one statement; return the changes with their places in the sequence.
 
-        The statement is sent when the ticket allows it. `action` is what an operator did by the writes; the same
-        statement stores it. Raises LeadershipLostError when the fence does not hold, VersionConflictError when a
-        concurrent writer changed an order, claimed it, or stored an execution that was not read, and
-        ExecutionIdTakenError when an execution's id belongs to another order.
+        The statement is sent when the ticket allows it. `action` is what an operator did by the writes, or what a
+        stored request of one asked for; the same statement stores it. Raises LeadershipLostError when the fence does
+        not hold, VersionConflictError when a concurrent writer changed an order, claimed it, or stored an execution
+        that was not read, and ExecutionIdTakenError when an execution's id belongs to another order.
         """
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.model.accounts import VisibleAccounts
-from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange
+from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, VenueOrderView
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 from domain.model.values import Instrument
 
@@ -71,6 +71,9 @@ class OrderReader(Protocol):
         self, execution_ids: Collection[UUID], *, account_ids: VisibleAccounts
     ) -> Mapping[UUID, ExecutionView]:
         """Those that exist and are of visible orders."""
+
+    async def venue_orders(self, order_id: UUID) -> Sequence[VenueOrderView]:
+        """Return what the venue holds of the order, the newest first."""
 
     async def history(self, order_id: UUID, request: PageRequest[int]) -> Page[RecordedChange]:
         """The order's changes, oldest first, keyed by version."""

@@ -128,6 +128,9 @@ class Venue(Protocol):
         Raises VenueUnreachableError.
         """
 
+    def execution_id(self, stated: str) -> str:
+        """Return the id under which an execution is recorded, of the one that the venue's lists and statements show."""
+
     async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
         """Return one page of the open orders, the oldest first: the first page, or the `next_page` of another one.
 

@@ -19,6 +19,7 @@ from domain.ports.venue import ExternalOrder, FoundOrder, Venue, VenueOrder
 from domain.services.catch_up import CatchUp
 from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
 from domain.services.recording import Recording
+from domain.services.venue_answers import reports_of_open
 
 Revision = tuple[str, int]
 """An order's venue client order id and its version: a change makes a new look-up due."""
@@ -147,7 +148,14 @@ class OpenOrders:
         same = {name: ours[name] for name, row in rows.items() if self._is_same(row, ours[name])}
         if not same:
             return 0
-        recorded = await self.recording.record({name: order.reports for name, order in same.items()})
+        now = self.recording.clock()
+        recorded = await self.recording.record(
+            {
+                # An operator's end holds until the venue shows the order open.
+                name: order.reports if rows[name].order.facts.operator_end is None else reports_of_open(order, at=now)
+                for name, order in same.items()
+            }
+        )
         rows = await self.orders.load_reported(same.keys(), [])
         # A missed last fill, and a missed bust, show only here: no later fill reveals them.
         self.fills.suspects.add(

@@ -18,7 +18,7 @@ from domain.model.errors import VersionConflictError
 from domain.model.fast_fills import apply_plain_fills
 from domain.model.frozen import frozen
 from domain.model.limits import LastPrice
-from domain.model.operator_actions import NewAction
+from domain.model.operator_actions import ActionToStore
 from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 from domain.model.values import ZERO
 from domain.ports.clock_and_ids import Clock, NewId
@@ -169,7 +169,11 @@ class Recording:
         return rows
 
     async def commit(
-        self, decisions: Sequence[Decision], *, ticket: WriteTicket = IMMEDIATE, action: NewAction | None = None
+        self,
+        decisions: Sequence[Decision],
+        *,
+        ticket: WriteTicket = IMMEDIATE,
+        action: ActionToStore | None = None,
     ) -> Sequence[RecordedChange]:
         """Write the decisions, all or nothing; then publish, count, log, and wake workers for what became due.
 
@@ -191,7 +195,7 @@ class Recording:
         return changes
 
     async def _write_with_ticket(
-        self, writes: Sequence[OrderWrite], ticket: WriteTicket, action: NewAction | None
+        self, writes: Sequence[OrderWrite], ticket: WriteTicket, action: ActionToStore | None
     ) -> Sequence[RecordedChange]:
         if writes:
             return await self.orders.write(writes, fence=self.fence, ticket=ticket, action=action)

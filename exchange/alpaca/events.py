@@ -130,11 +130,15 @@ def _readable_order_id(data: Json) -> str | None:
         return None
 
 
+def execution_id(activity_id: str) -> str:
+    """Return the execution's id of an activity's, as of "20190524113406977::<uuid>": the time is the activity's."""
+    return activity_id.rpartition("::")[2]
+
+
 def _fill_activity(data: Json, raw: bytes) -> VenueReport:
     venue_order_id, at = venue_id(data, "order_id"), moment(data, "transaction_time")
     report = OrderFilled(
-        # "20190524113406977::<uuid>": the time in front is of the activity, the rest names the execution.
-        venue_execution_id=as_venue_id(text(data, "id").rpartition("::")[2], what="id"),
+        venue_execution_id=as_venue_id(execution_id(text(data, "id")), what="id"),
         trade=_trade(data),
         cumulative_quantity=positive(data, "cum_qty") if data.get("cum_qty") is not None else None,
         venue_order_id=venue_order_id,

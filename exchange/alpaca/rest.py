@@ -16,6 +16,7 @@ from domain.ports.venue import FoundOrder, ListedFill, OpenOrdersPage, VenueOrde
 from domain.ports.venue_clock import UnmeasuredClock, VenueClock
 from domain.ports.venue_outcomes import CancelOutcome, CancelPostponed, CancelUnknown, SubmissionOutcome
 from exchange.alpaca.assets import parse_asset
+from exchange.alpaca.events import execution_id
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, write_moment
 from exchange.alpaca.fill_pages import fill_pages
 from exchange.alpaca.http_answer import HttpAnswer, NotConnectedError
@@ -153,6 +154,10 @@ class AlpacaVenue:
         if found.venue_order_id != venue_order_id:
             raise VenueUnreachableError("the venue's answer names another order")
         return found
+
+    def execution_id(self, stated: str) -> str:
+        """Return the id under which an execution is recorded: lists show it behind the time of their row."""
+        return execution_id(stated)
 
     async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
         """Return one page of the open orders, by submission time. Raises VenueUnreachableError."""

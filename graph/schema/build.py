@@ -23,6 +23,7 @@ from graph.schema.audit_trail import AuditQuery
 from graph.schema.descriptions import describe
 from graph.schema.mutations import Mutation
 from graph.schema.queries import Query
+from graph.schema.resolution import ResolutionMutation, ResolutionQuery
 from graph.schema.scalars import SCALARS, write_date_time
 from graph.schema.subscriptions import Subscription
 from graph.schema.token_revocation import RevocationMutation
@@ -73,8 +74,8 @@ def build_schema(settings: GraphSettings) -> Schema:
     run."""
     cache = DocumentCache(settings)
     schema = Schema(
-        query=merge_types("Query", (Query, TradingQuery, AuditQuery)),
-        mutation=merge_types("Mutation", (Mutation, TradingMutation, RevocationMutation)),
+        query=merge_types("Query", (Query, TradingQuery, AuditQuery, ResolutionQuery)),
+        mutation=merge_types("Mutation", (Mutation, TradingMutation, RevocationMutation, ResolutionMutation)),
         subscription=Subscription,
         extensions=[lambda: CachedDocuments(cache), UnderDeadline],
         config=StrawberryConfig(

@@ -47,6 +47,9 @@ WORDS = {
         "order is CANCELED once the venue has confirmed it. Safe to repeat."
     ),
     "Mutation.cancelOrder(input:)": "The order to cancel.",
+    "Mutation.resolveOrder(input:)": "The order, the action, and why.",
+    "Query.venueAnswer(orderId:)": "The order to ask about.",
+    "ResolveOrderResult": "What became of the request.",
     "Subscription": "Live updates, over the websocket (subprotocol graphql-transport-ws).",
     "Subscription.orderStatus(orderId:)": "The order to follow.",
     "Subscription.orderStatus(afterVersion:)": "The last version that the client has seen.",
@@ -89,6 +92,7 @@ WORDS = {
     "Order.placement": "How far bringing it to the venue has come.",
     "Order.createdAt": "When it was stored.",
     "Order.updatedAt": "When it changed last.",
+    "Order.venueOrders": "What the venue holds of it: one, or more where the venue replaced it by itself.",
     "Order.executions": "What was executed, oldest first.",
     "OrderReason": "Why an order is as it is.",
     "OrderReason.code": "A stable word for it.",
@@ -98,6 +102,7 @@ WORDS = {
     "ReasonSource.VENUE": "The venue.",
     "ReasonSource.SYSTEM": "Fillwire.",
     "ReasonSource.ACCOUNT": "The account itself, by what it asked for.",
+    "ReasonSource.OPERATOR": "An operator, who decided by the venue's statement.",
     "Placement": "How far bringing an order to the venue has come.",
     "Placement.attempts": "Attempts so far.",
     "Placement.maxAttempts": "Attempts before the order is given up.",
@@ -115,7 +120,7 @@ WORDS = {
     "OrderChange.status": "The order's status right after it.",
     "OrderChange.filledQuantity": "How much was executed by then.",
     "OrderChange.averagePrice": "The average price by then; null before the first execution.",
-    "OrderChange.execution": "The execution behind a FILL or a CORRECTED; null for any other kind.",
+    "OrderChange.execution": "The execution behind a FILL, a CORRECTED or a RESOLVED; null where there is none.",
     "OrderChange.reason": "Why the order was as it was right after the change, where there is a reason.",
     "OrderChangeKind": "What happened to an order.",
     "OrderChangeKind.RECEIVED": "It was stored.",
@@ -128,10 +133,16 @@ WORDS = {
     "OrderChangeKind.EXPIRED": "Its time in force ended.",
     "OrderChangeKind.REJECTED": "The venue refused it.",
     "OrderChangeKind.FAILED": "It was given up; the venue does not have it.",
-    "OrderChangeKind.CORRECTED": "The venue corrected or took back an execution.",
+    "OrderChangeKind.CORRECTED": (
+        "The venue corrected or took back an execution, or lists one that an operator had booked: they are one."
+    ),
     "OrderChangeKind.REVIVED": (
         "It was final, and the venue shows that it is live: a REJECTED, FAILED or CANCELED of before is taken back. "
         "orderStatus may have completed by then; orderUpdates shows it."
+    ),
+    "OrderChangeKind.RESOLVED": (
+        "An operator resolved what machines could not: booked or took back an execution (which is in execution), ended "
+        "the order, or linked it to the venue's."
     ),
     "OrderSide": "Which side of the trade.",
     "OrderSide.BUY": "Buy.",

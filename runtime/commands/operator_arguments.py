@@ -1,4 +1,4 @@
-"""The arguments of `python -m runtime trading`, `limits`, `tokens` and `audit`.
+"""The arguments of `python -m runtime trading`, `limits`, `orders`, `tokens` and `audit`.
 
 Standard library only: every process imports it.
 """
@@ -14,6 +14,7 @@ DECIMAL_LIMITS = {
     "max-notional": "the largest quantity times price of one order, in the instrument's currency",
     "price-collar-percent": "how far a limit price may be from the last known price, in percent",
 }
+STATEMENTS = ("CANCELED", "EXPIRED", "REJECTED", "FAILED", "FILLED")
 COUNT_LIMITS = {
     "max-open-orders": "how many orders that are not final an account may have",
     "max-orders-per-second": "how many orders may be accepted within any one second",
@@ -21,10 +22,11 @@ COUNT_LIMITS = {
 
 
 def add_operators_commands(commands: "Actions[argparse.ArgumentParser]") -> None:
-    """Add `trading`, `limits`, `tokens` and `audit` to the parser of `python -m runtime`."""
+    """Add `trading`, `limits`, `orders`, `tokens` and `audit` to the parser of `python -m runtime`."""
     _add_trading(commands.add_parser("trading", help="halt and resume trading, for one account or for all"))
     _add_audit(commands.add_parser("audit", help="verify and export the audit trail"))
     _add_limits(commands.add_parser("limits", help="show and set the pre-trade limits of accounts"))
+    _add_orders(commands.add_parser("orders", help="look into an order, and resolve what machines cannot"))
     _add_tokens(commands.add_parser("tokens", help="revoke tokens before they expire"))
 
 
@@ -101,6 +103,31 @@ def _add_tokens(tokens: argparse.ArgumentParser) -> None:
         help="with --account: only tokens issued before this moment, such as 2026-11-20T12:00:00Z (now)",
     )
     _add_operator(revoke)
+
+
+def _add_orders(orders: argparse.ArgumentParser) -> None:
+    actions = orders.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = _action(actions, "show", "show an order with everything that is stored about it, and the venue's answer now")
+    reread = _action(actions, "reread", "look the order up at the venue now, and record what it shows")
+    adopt = _action(actions, "adopt", "link the order to an order of the venue, after comparing both")
+    book = _action(actions, "book", "book an execution that the venue does not list")
+    bust = _action(actions, "bust", "take an execution back that did not happen")
+    end = _action(actions, "end", "end the order as the venue's statement says; the venue's later word outranks it")
+    for parser in (show, reread, adopt, book, bust, end):
+        parser.add_argument("order", metavar="ORDER", help="its id: ord_… as the API shows it, or the UUID of the log")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    adopt.add_argument("venue_order_id", metavar="VENUE_ORDER_ID", help="the venue's own id of the order")
+    book.add_argument("--quantity", required=True, metavar="DECIMAL", help="how much was executed")
+    book.add_argument("--price", required=True, metavar="DECIMAL", help="the price of one piece")
+    book.add_argument("--executed-at", type=_moment, required=True, metavar="TIME", help="when, by the statement; UTC")
+    book.add_argument("--venue-execution-id", type=_text, metavar="ID", help="the venue's id for it, if it is known")
+    bust.add_argument("execution", metavar="EXECUTION", help="its id: exe_… as the API and `show` print it")
+    end.add_argument("status", metavar="STATUS", choices=STATEMENTS, help=" or ".join(STATEMENTS))
+    for parser in (reread, adopt, book, bust, end):
+        _add_operator(parser)
+        parser.add_argument(
+            "--request-id", type=_text, metavar="ID", help="the same one again: the same request, done only once"
+        )
 
 
 def _action(actions: "Actions[argparse.ArgumentParser]", name: str, summary: str) -> argparse.ArgumentParser:

@@ -39,7 +39,13 @@ from runtime.server.listening import allow_open_files
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 from runtime.settings import Settings, SettingsError
-from runtime.wiring import make_account_check, make_recording, make_token_revocation, make_trading_control
+from runtime.wiring import (
+    make_account_check,
+    make_recording,
+    make_resolution_desk,
+    make_token_revocation,
+    make_trading_control,
+)
 
 REQUIRES = ("database_url", "redis_url", "broadcast_key")
 CLOSING_SECONDS = 1.0
@@ -125,6 +131,7 @@ def _services(process: Process, database: DatabaseResources, redis: RedisResourc
         actions=database.actions,
         seals=database.seals,
         revocation=make_token_revocation(process, database),
+        resolution=make_resolution_desk(database),
         reader=database.reader,
         accounts=database.accounts,
         catalog=database.catalog,

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from jobs.halt_monitor import HaltMonitor
 from jobs.reconciler import Reconciler
+from jobs.resolver import Resolver
 from jobs.sealer import Sealer
 from jobs.sweeper import Sweeper
 from jobs.worker import JobWorker
@@ -20,6 +21,7 @@ from runtime.wiring import (
     make_due_time_repair,
     make_reconciliation,
     make_recording,
+    make_resolving,
     make_sealing,
     make_submission,
     make_trading_control,
@@ -57,8 +59,12 @@ async def run(process: Process) -> None:
             overdue_by=timedelta(seconds=settings.sweep_overdue_seconds),
             stop_within=timedelta(seconds=settings.stop_within_seconds),
         )
+        reconciliation = make_reconciliation(process, database, venue, recording)
+        resolver = Resolver(
+            resolving=make_resolving(process, database, venue, reconciliation), telemetry=process.telemetry
+        )
         reconciler = Reconciler(
-            reconciliation=make_reconciliation(process, database, venue, recording),
+            reconciliation=reconciliation,
             telemetry=process.telemetry,
             interval=timedelta(seconds=settings.reconcile_every_seconds),
             silent_for=timedelta(seconds=settings.reconcile_silent_seconds),
@@ -89,6 +95,7 @@ async def run(process: Process) -> None:
             worker.run,
             sweeper.run,
             reconciler.run,
+            resolver.run,
             watch.run,
             database.tape.run,
             halts.run,

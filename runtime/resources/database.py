@@ -24,6 +24,7 @@ from db.order_reader import PostgresOrderReader
 from db.order_store import PostgresOrderStore
 from db.privileges import require_privileges, wrong_role
 from db.readiness import DatabaseNotReadyError, Trouble, require_ready
+from db.resolutions import PostgresResolutions
 from db.roles import Role
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.token_revocations import PostgresTokenRevocations
@@ -64,6 +65,7 @@ class DatabaseResources:
     actions: PostgresOperatorActions
     seals: PostgresAccountSeals
     revocations: PostgresTokenRevocations
+    resolutions: PostgresResolutions
     installation: PostgresInstallation
     database: Database
     role: Role | None
@@ -145,6 +147,7 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
             actions=PostgresOperatorActions(database),
             seals=PostgresAccountSeals(database),
             revocations=PostgresTokenRevocations(database),
+            resolutions=PostgresResolutions(database),
             installation=PostgresInstallation(database, expected=settings.installation_prefix),
             database=database,
             role=role,

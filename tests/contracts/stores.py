@@ -14,6 +14,7 @@ from db.instrument_prices import PostgresInstrumentPrices
 from db.operator_actions import PostgresOperatorActions
 from db.order_reader import PostgresOrderReader
 from db.rate_budget_store import PostgresRateBudgetStore
+from db.resolutions import PostgresResolutions
 from db.stream_positions import PostgresLeadershipLease, PostgresStreamPositions
 from db.token_revocations import PostgresTokenRevocations
 from db.trading_halts import PostgresTradingHalts
@@ -33,6 +34,7 @@ from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
 from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.rate_budget_store import MemoryRateBudgetStore
+from tests.support.fakes.resolutions import MemoryResolutions
 from tests.support.fakes.stream_positions import MemoryStreamPositions
 from tests.support.fakes.token_revocations import MemoryTokenRevocations
 from tests.support.fakes.trading_control import MemoryInstrumentPrices
@@ -60,6 +62,7 @@ class Adapters:
     actions: OperatorActions
     seals: AccountSeals
     revocations: TokenRevocations
+    resolutions: PostgresResolutions | MemoryResolutions
     other_prices: Callable[[], InstrumentPrices]
     forget: Callable[[str, int], Awaitable[object]]
 
@@ -90,6 +93,7 @@ def memory_adapters() -> Adapters:
         actions=orders.actions,
         seals=MemoryAccountSeals(now, orders.changes),
         revocations=MemoryTokenRevocations(),
+        resolutions=orders.resolutions,
         other_prices=lambda: prices,
         forget=forget,
     )
@@ -113,6 +117,7 @@ def postgres_adapters(database: Database) -> Adapters:
         actions=PostgresOperatorActions(database),
         seals=PostgresAccountSeals(database),
         revocations=PostgresTokenRevocations(database),
+        resolutions=PostgresResolutions(database),
         other_prices=lambda: PostgresInstrumentPrices(database, cache_seconds=5),
         forget=lambda account_id, through: database.fetch(
             "DELETE FROM order_changes WHERE account_id = $1 AND sequence <= $2", account_id, through

@@ -12,6 +12,7 @@ from domain.services.account_check import AccountCheck
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from domain.services.recording import Recording
+from domain.services.resolution import ResolutionDesk
 from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from graph.context import Services
@@ -48,6 +49,7 @@ class World:
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
     prices: MemoryInstrumentPrices = field(default_factory=MemoryInstrumentPrices)
     revocations: MemoryTokenRevocations = field(default_factory=MemoryTokenRevocations)
+    resolved_within_seconds: float = 0.2
     orders: MemoryOrderStore = field(init=False)
     seals: MemoryAccountSeals = field(init=False)
     feed: MemoryLiveFeed = field(init=False)
@@ -67,6 +69,8 @@ class World:
         self.orders.book.cached.clear()
         self.orders.halts.halts.clear()
         self.orders.actions.actions.clear()
+        self.orders.resolutions.asked.clear()
+        self.orders.resolutions.stored.clear()
         self.seals.sealed.clear()
         self.prices.prices.clear()
         self.feed.kept_after = 0
@@ -121,6 +125,12 @@ class World:
             ),
             actions=self.orders.actions,
             seals=self.seals,
+            resolution=ResolutionDesk(
+                requests=self.orders.resolutions,
+                clock=self.clock,
+                new_id=self.new_id,
+                done_within=timedelta(seconds=self.resolved_within_seconds),
+            ),
             revocation=TokenRevocation(
                 store=self.revocations,
                 telemetry=self.telemetry,

@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from domain.model.apply_reports import Applied, apply_reports
 from domain.model.executions import Execution, Trade
+from domain.model.operator_end import EndedAs
 from domain.model.order import End, Order, VenueCount, VenueRank
 from domain.model.reports import (
     CancelRefused,
@@ -18,9 +19,11 @@ from domain.model.reports import (
     CancelSent,
     ExecutionBusted,
     ExecutionCorrected,
+    OperatorEnded,
     OrderAccepted,
     OrderEnded,
     OrderFilled,
+    OrderShownOpen,
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
@@ -33,6 +36,7 @@ ISIN = "US0378331005"
 ORDER_ID = UUID(int=0xABC)
 VENUE_SAYS = Reason(source=ReasonSource.VENUE, code="VENUE_SAID_SO", message="The venue said so.")
 VENUE_REFUSES = Reason(source=ReasonSource.VENUE, code="VENUE_40310000", message="insufficient buying power")
+OPERATOR_SAYS = Reason(source=ReasonSource.OPERATOR, code="OPERATOR_SAID_SO", message="An operator said so.")
 WE_SAY = Reason(source=ReasonSource.SYSTEM, code="WE_SAID_SO", message="We said so.")
 
 
@@ -156,6 +160,16 @@ def ended(
 ) -> OrderEnded:
     """The order's life is over."""
     return OrderEnded(end=end, reason=reason, venue_order_id=venue_order_id, at=at(4), count=count)
+
+
+def ended_by_operator(ended_as: str) -> OperatorEnded:
+    """An operator says that it is over."""
+    return OperatorEnded(ended_as=EndedAs(ended_as), reason=OPERATOR_SAYS, at=at(4))
+
+
+def shown_open() -> OrderShownOpen:
+    """The venue shows it open later."""
+    return OrderShownOpen(at=at(5))
 
 
 def cancel_asked() -> CancelRequested:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 ROLE_PREFIX = "fillwire"
 PROCESS_ROLES = ("api", "worker", "ingest", "operator")
-ROLE_OF_COMMAND = dict.fromkeys(("audit", "instruments", "limits", "tokens", "trading"), "operator")
+ROLE_OF_COMMAND = dict.fromkeys(("audit", "instruments", "limits", "orders", "tokens", "trading"), "operator")
 """A process logs in as the role of its own name; people's commands as `operator`."""
 PASSWORD_SETTINGS = {role: f"DATABASE_{role.upper()}_PASSWORD" for role in ("owner", *PROCESS_ROLES)}
 FOR_MIGRATE_ONLY = ("MIGRATE_DATABASE_URL", *PASSWORD_SETTINGS.values())

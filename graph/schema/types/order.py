@@ -24,6 +24,7 @@ from graph.schema.types.connection import Connection, connect
 from graph.schema.types.execution import Execution, execution_from
 from graph.schema.types.instrument import Instrument, instrument_from
 from graph.schema.types.node import Node
+from graph.schema.types.venue_order import VenueOrder, venue_order_from
 
 
 @strawberry.type
@@ -91,6 +92,11 @@ class Order(Node):
             arguments, lambda request: services.reader.executions(self.key, request), settings=services.settings
         )
         return connect(page, node=execution_from, cursor=lambda row: write_execution_cursor(row.id))
+
+    @strawberry.field
+    async def venue_orders(self, info: Info) -> list[VenueOrder]:
+        info.context.bearer.require(Scope.READ)
+        return [venue_order_from(one) for one in await info.context.services.reader.venue_orders(self.key)]
 
     @described("Every change, oldest first: the audit trail.")
     async def history(

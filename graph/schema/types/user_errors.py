@@ -71,6 +71,14 @@ class ClientOrderIdConflict(UserFailure):
         )
 
 
+@strawberry.type(description="clientRequestId was used before, for this order, with other content; nothing was done.")
+class ClientRequestIdConflict(UserFailure):
+    @classmethod
+    def of(cls, error: errors.ClientRequestIdConflictError) -> Self:
+        """The failure, at the id."""
+        return cls(code="CLIENT_REQUEST_ID_CONFLICT", message=str(error), path=["input", "clientRequestId"])
+
+
 @strawberry.type(
     description=(
         "We refuse it before it is stored: a limit of the account, a halt, an instrument that is not tradable."

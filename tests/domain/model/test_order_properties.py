@@ -35,9 +35,11 @@ from tests.support.examples import (
     cancel_sent,
     corrected,
     ended,
+    ended_by_operator,
     filled,
     given_up,
     refused,
+    shown_open,
 )
 from tests.support.fakes.clock import CountingIds
 
@@ -341,6 +343,12 @@ STEPS: Sequence[tuple[Sequence[Report], Report, OrderStatus]] = [
     ((filled("10"), ended(End.REJECTED)), busted(), OrderStatus.REJECTED),
     ((filled("4"), ended(End.REJECTED)), busted(), OrderStatus.REJECTED),
     ((given_up(),), busted(), OrderStatus.PLACED),
+    ((accepted(), ended_by_operator("EXPIRED")), shown_open(), OrderStatus.PLACED),
+    ((filled("4"), ended_by_operator("EXPIRED")), shown_open(), OrderStatus.PARTIALLY_FILLED),
+    ((accepted(), cancel_asked(), ended_by_operator("EXPIRED")), shown_open(), OrderStatus.PENDING_CANCEL),
+    ((filled("4"), ended_by_operator("CANCELED")), shown_open(), OrderStatus.PARTIALLY_FILLED),
+    ((accepted(), ended_by_operator("CANCELED")), ended(End.REJECTED), OrderStatus.REJECTED),
+    ((accepted(), ended_by_operator("EXPIRED")), ended(End.REJECTED), OrderStatus.REJECTED),
 ]
 
 

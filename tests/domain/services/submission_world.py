@@ -17,7 +17,7 @@ from uuid import UUID
 
 from domain.model.changes import RecordedChange
 from domain.model.errors import FillwireError
-from domain.model.operator_actions import NewAction
+from domain.model.operator_actions import ActionToStore
 from domain.model.order import End
 from domain.model.reports import OrderEnded
 from domain.model.values import Terms
@@ -134,7 +134,7 @@ class WaitingStore(MemoryOrderStore):
         *,
         fence: Fence | None = None,
         ticket: WriteTicket = IMMEDIATE,
-        action: NewAction | None = None,
+        action: ActionToStore | None = None,
     ) -> Sequence[RecordedChange]:
         if Place.WRITING in self.worker.pauses_at:
             await self.worker.wait(Place.WRITING)

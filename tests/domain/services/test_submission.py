@@ -11,7 +11,7 @@ import pytest
 
 from domain.model.changes import RecordedChange
 from domain.model.errors import RequestHeldBackError, UnavailableError, VenueNotConnectedError
-from domain.model.operator_actions import NewAction
+from domain.model.operator_actions import ActionToStore
 from domain.model.order import End, OrderStatus, VenueRank
 from domain.model.rate_budget import RequestPriority
 from domain.model.reports import Report
@@ -792,7 +792,7 @@ async def test_an_attempt_that_is_being_written_down_holds_no_slot(desk: Desk) -
             *,
             fence: Fence | None = None,
             ticket: WriteTicket = IMMEDIATE,
-            action: NewAction | None = None,
+            action: ActionToStore | None = None,
         ) -> Sequence[RecordedChange]:
             await both_sent.wait()
             return await super().write(writes, fence=fence, ticket=ticket, action=action)

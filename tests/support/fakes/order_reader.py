@@ -1,12 +1,12 @@
 """Reading for people over the rows of the order store in memory."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from domain.model.accounts import VisibleAccounts, is_visible
-from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, view
+from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, VenueOrderView, view
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.paging import cut
@@ -53,6 +53,17 @@ class MemoryOrderReader:
         row = self.store.rows.get(order_id)
         counting = [view(one) for one in row.executions.values() if not one.is_busted] if row is not None else []
         return cut(sorted(counting, key=_id), request, key=_id)
+
+    async def venue_orders(self, order_id: UUID) -> Sequence[VenueOrderView]:
+        self.store.require_database()
+        order = self.store.rows[order_id].order
+        return [
+            VenueOrderView(
+                venue_order_id=order.facts.venue_order_id,
+                venue_client_order_id=order.venue_client_order_id,
+                filled_quantity=order.facts.filled_quantity,
+            )
+        ]
 
     async def executions_by_id(
         self, execution_ids: Collection[UUID], *, account_ids: VisibleAccounts

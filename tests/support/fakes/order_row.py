@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from domain.model.apply_executions import newest_count
 from domain.model.changes import OrderSnapshot, PlacementState, snapshot
@@ -49,7 +50,7 @@ class OrderRow:
             if reads_all
             or execution.venue_execution_id in names
             or execution.cumulative_quantity in totals
-            or (keys and (execution.amended_at or not execution.is_counted))
+            or (keys and (execution.amended_at or not execution.is_counted or execution.is_open_booking))
         )
         return LoadedOrder(
             order=self.order,
@@ -58,11 +59,17 @@ class OrderRow:
             attempts=self.attempts,
             maybe_sent_at=self.maybe_sent_at,
             lease_until=self.lease_until,
-            filled_up_to=max(
-                (one.cumulative_quantity for one in self.executions.values() if one.cumulative_quantity is not None),
-                default=ZERO,
-            ),
+            filled_up_to=None if self._has_open_booking else self._filled_up_to,
         )
+
+    @property
+    def _has_open_booking(self) -> bool:
+        return any(one.is_open_booking for one in self.executions.values())
+
+    @property
+    def _filled_up_to(self) -> Decimal:
+        totals = [one.cumulative_quantity for one in self.executions.values()]
+        return max((total for total in totals if total is not None), default=ZERO)
 
     @property
     def may_have_been_sent(self) -> bool:

@@ -15,7 +15,7 @@ from domain.model.errors import (
     VersionConflictError,
 )
 from domain.model.limits import NO_LIMITS, AccountLimits, AccountLoad, check_load, deny_halted
-from domain.model.operator_actions import NewAction
+from domain.model.operator_actions import ActionToStore, RequestedAction
 from domain.model.order import Order, VenueRank, disagrees
 from domain.ports.clock_and_ids import Clock
 from domain.ports.ingest_state import Fence
@@ -32,6 +32,7 @@ from domain.ports.order_store import (
 from tests.support.fakes.audit import MemoryOperatorActions
 from tests.support.fakes.breaker_store import MemoryBreakerStore
 from tests.support.fakes.order_row import OrderRow, fences_hold
+from tests.support.fakes.resolutions import MemoryResolutions
 from tests.support.fakes.stream_positions import MemoryStreamPositions
 from tests.support.fakes.trading_control import MemoryLimitBook, MemoryTradingHalts
 
@@ -59,12 +60,14 @@ class MemoryOrderStore:
     loads: int = 0
     breaker: MemoryBreakerStore = field(init=False)
     actions: MemoryOperatorActions = field(init=False)
+    resolutions: MemoryResolutions = field(init=False)
     book: MemoryLimitBook = field(init=False)
     halts: MemoryTradingHalts = field(init=False)
 
     def __post_init__(self) -> None:
         self.breaker = MemoryBreakerStore(self.clock)
         self.actions = MemoryOperatorActions(self.clock)
+        self.resolutions = MemoryResolutions(self.clock, self.actions, self._account_of)
         self.book = MemoryLimitBook(
             self.clock, self.actions, count_open=lambda account_id: self._load(account_id).open_orders
         )
@@ -88,6 +91,11 @@ class MemoryOrderStore:
         self.loads += 1
         return {order_id: self.rows[order_id].loaded() for order_id in order_ids if order_id in self.rows}
 
+    async def load_whole(self, order_id: UUID) -> LoadedOrder | None:
+        self.require_database()
+        row = self.rows.get(order_id)
+        return None if row is None else replace(row.loaded(), executions=tuple(row.executions.values()))
+
     async def load_reported(
         self, venue_client_order_ids: Collection[str], keys: Collection[ExecutionKey]
     ) -> Mapping[str, LoadedOrder]:
@@ -106,7 +114,7 @@ class MemoryOrderStore:
         *,
         fence: Fence | None = None,
         ticket: WriteTicket = IMMEDIATE,
-        action: NewAction | None = None,
+        action: ActionToStore | None = None,
     ) -> Sequence[RecordedChange]:
         await ticket.wait()
         self.require_database()
@@ -120,7 +128,11 @@ class MemoryOrderStore:
             raise VersionConflictError
         self._require_own_executions(writes)
         self.writes.append(writes)
-        if action is not None:
+        if isinstance(action, RequestedAction):
+            if self.resolutions.is_done(action.resolution_id):
+                raise VersionConflictError
+            self.resolutions.apply(action)
+        elif action is not None:
             self.actions.append(action)
         for write in writes:
             self.rows[write.order.id].take(write, now=self.clock())
@@ -211,6 +223,9 @@ class MemoryOrderStore:
         """Raise what a test wants every call to raise, if anything."""
         if self.failure is not None:
             raise self.failure
+
+    def _account_of(self, order_id: UUID) -> str | None:
+        return self.rows[order_id].order.account_id if order_id in self.rows else None
 
     def _is_halted(self, row: OrderRow) -> bool:
         return self.halts.stopping(row.order.account_id) is not None

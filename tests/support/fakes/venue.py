@@ -142,6 +142,9 @@ class ScriptedVenue:
         found: list[FoundOrder] = [*self.orders.values(), *self.external, *self.unreadable]
         return next((one for one in found if one.venue_order_id == venue_order_id), None)
 
+    def execution_id(self, stated: str) -> str:
+        return stated.rpartition("::")[2]
+
     async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
         self.pages_read.append(page)
         self._require_link()
