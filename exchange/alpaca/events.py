@@ -1,6 +1,7 @@
 """What the venue tells about an order as it happens: trade updates of the stream, and FILL activities. Pure."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from domain.model.order import VenueRank
 from domain.model.order_identity import InstallationPrefixes
 from domain.model.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderFilled, Report
 from domain.model.values import ZERO, Reason, ReasonSource
+from domain.ports.clock_and_ids import Clock
 from domain.ports.venue import ExternalOrder, ExternalReport, ListedFill, UnreadableFill, VenueReport
 from exchange.alpaca.fields import (
     Json,
@@ -45,16 +47,19 @@ MILLISECOND = 1_000
 """In microseconds."""
 
 
-def parse_trade_update(data: Json, prefixes: InstallationPrefixes, *, raw: bytes = b"") -> VenueReport | ExternalReport:
+def parse_trade_update(
+    data: Json, prefixes: InstallationPrefixes, *, clock: Clock, raw: bytes = b""
+) -> VenueReport | ExternalReport:
     """Return what one trade update says, which came as `raw`. Raises WireError, never for an external order.
 
-    Events that change nothing here, and events not in the documents, carry no reports.
+    Events that change nothing here, and events not in the documents, carry no reports. `clock` gives the time of
+    arrival, which an event has that states no time.
     """
     order = as_object(data.get("order"), what="order")
     owner = owner_of(order, prefixes)
     if isinstance(owner, ExternalOrder):
         return ExternalReport(venue_order_id=owner.venue_order_id)
-    event, at = text(data, "event"), moment(data, "timestamp")
+    event, at = text(data, "event"), _stated_time(data, order) or clock()
     parse = _EVENTS.get(event)
     is_known = parse is not None or event in _EVENTS_WITHOUT_REPORTS
     return VenueReport(
@@ -65,6 +70,14 @@ def parse_trade_update(data: Json, prefixes: InstallationPrefixes, *, raw: bytes
         unknown_values=() if is_known else (("event", event[:UNKNOWN_VALUE_MAX_CHARACTERS]),),
         raw=raw,
     )
+
+
+def _stated_time(data: Json, order: Json) -> datetime | None:
+    """Return the event's own time, else that of the order's last change; None where neither can be read."""
+    for holder, key in ((data, "timestamp"), (order, "updated_at")):
+        with suppress(WireError):
+            return moment(holder, key)
+    return None
 
 
 def plain_fill(

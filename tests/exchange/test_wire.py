@@ -1,8 +1,8 @@
 """The venue's JSON and the domain's words for it, right and wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -41,12 +41,13 @@ from exchange.alpaca.orders import order_json, parse_order
 from tests.support.fakes.installation import PREFIXES
 
 parse_found_order = partial(orders.parse_found_order, prefixes=PREFIXES)
-parse_trade_update = partial(events.parse_trade_update, prefixes=PREFIXES)
-parse_frame = partial(frames.parse_frame, prefixes=PREFIXES)
+parse_trade_update = partial(events.parse_trade_update, prefixes=PREFIXES, clock=lambda: ARRIVED_AT)
+parse_frame = partial(frames.parse_frame, prefixes=PREFIXES, clock=lambda: ARRIVED_AT)
 NAME = "test-mfrggzdfmztwq2lknnwg23tpobyxe43u"
 OLD_NAME = "01890a5d-ac96-774b-bcce-b302099a8057"
 AT = datetime(2026, 1, 5, 8, 0, 1, 234567, tzinfo=UTC)
 AT_TEXT = "2026-01-05T08:00:01.234567891Z"
+ARRIVED_AT = AT + timedelta(seconds=1)
 
 
 def order(**changes: object) -> dict[str, object]:
@@ -329,6 +330,49 @@ def test_an_update_without_a_client_order_id_names_its_order_by_the_venues_id(cl
     assert (report.venue_client_order_id, report.venue_order_id) == (None, "v1")
 
 
+EVENTS = ["new", "fill", "canceled", "rejected", "order_cancel_rejected", "trade_bust", "trade_correct"]
+NO_TIMES: Sequence[object] = [None, "", 1767600001, "yesterday", "2026-13-45T08:00:00Z", {}]
+
+
+@pytest.mark.parametrize("timestamp", NO_TIMES)
+@pytest.mark.parametrize(
+    "event",
+    [
+        "new",
+        "fill",
+        "canceled",
+        "rejected",
+        "order_cancel_rejected",
+        "trade_bust",
+        "trade_correct",
+        "pending_cancel",
+        "an event of next year",
+    ],
+)
+def test_an_event_without_a_time_has_that_of_its_orders_last_change(event: str, timestamp: object) -> None:
+    changed_at = "2026-01-05T08:00:02.345678Z"
+    fields = {"execution_id": "e9", "previous_execution_id": "e8", "qty": "2", "price": "3"}
+
+    told = parse_trade_update(
+        update(event, timestamp=timestamp, order=order(filled_qty="2", updated_at=changed_at), **fields)
+    )
+
+    assert isinstance(told, VenueReport)
+    assert told.at == datetime(2026, 1, 5, 8, 0, 2, 345678, tzinfo=UTC)
+    assert all(report.at == told.at for report in told.reports)
+
+
+@pytest.mark.parametrize("updated_at", NO_TIMES)
+def test_an_event_that_states_no_time_at_all_has_the_time_of_its_arrival(updated_at: object) -> None:
+    data = update("canceled", order=order(updated_at=updated_at))
+    del data["timestamp"]
+
+    told = parse_trade_update(data)
+
+    assert isinstance(told, VenueReport)
+    assert [report.at for report in told.reports] == [ARRIVED_AT]
+
+
 def activity(**changes: object) -> dict[str, object]:
     return {
         "activity_type": "FILL",
@@ -520,7 +564,6 @@ JSON = st.recursive(
     max_leaves=6,
 )
 KEYS = sorted({*order(), *update("fill"), *activity(), "isin", "tick_size", "reason", "execution_id", "status"})
-EVENTS = ["new", "fill", "canceled", "rejected", "order_cancel_rejected", "trade_bust", "trade_correct"]
 
 
 @pytest.mark.parametrize("parse", [parse_found_order, parse_trade_update, parse_fill_activity, parse_asset])
