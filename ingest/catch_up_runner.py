@@ -9,10 +9,12 @@ from domain.services.reconciliation import Reconciliation
 
 @dataclass(slots=True, kw_only=True)
 class CatchUpRunner:
-    """The runner of catch-ups. It logs each that fails, and the first that succeeds again."""
+    """The runner of catch-ups. It logs each that fails, and the first that succeeds again. `changes` is how many all of
+    them found."""
 
     reconciliation: Reconciliation
     telemetry: Telemetry
+    changes: int = 0
     _is_failing: bool = False
 
     async def run(self, *, cause: str) -> int | None:
@@ -23,6 +25,7 @@ class CatchUpRunner:
             self._is_failing = True
             self.telemetry.warning("catch_up_failed", cause=cause, error=str(error), next="tried again")
             return None
+        self.changes += changes
         if self._is_failing:
             self._is_failing = False
             self.telemetry.info("catch_up_recovered", cause=cause)
