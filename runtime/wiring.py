@@ -15,6 +15,7 @@ from domain.services.claim_budget import ClaimBudget
 from domain.services.dead_letter_keeper import DeadLetterKeeper
 from domain.services.halt_cache import HaltCache
 from domain.services.look_up_schedule import LookUpPolicy
+from domain.services.lost_orders import LostOrders
 from domain.services.open_orders import OpenOrders
 from domain.services.order_cache import OrderCache
 from domain.services.order_owners import OrderOwners
@@ -137,6 +138,7 @@ def make_cancel_delivery(
         policy=CancelPolicy(
             retry=timedelta(seconds=settings.cancel_retry_seconds),
             confirm_within=timedelta(seconds=settings.cancel_confirm_seconds),
+            pause_max=timedelta(seconds=settings.cancel_pause_max_seconds),
             lease=settings.placement_lease,
         ),
         slots=asyncio.Semaphore(settings.placement_slots),
@@ -172,6 +174,9 @@ def make_reconciliation(
         overlap=overlap,
         pages_max=settings.reconcile_pages_max,
         look_ups=look_ups,
+        lost=LostOrders(
+            telemetry=telemetry, clock=steady_clock, lost_after=timedelta(seconds=settings.reconcile_lost_seconds)
+        ),
     )
     return Reconciliation(
         venue=venue,

@@ -113,6 +113,7 @@ def parse_order(data: Json, *, venue_client_order_id: str) -> VenueOrder:
         is_open=status not in ENDS and status != "filled",
         reports=_reports(data, status=status, venue_order_id=venue_order_id, submitted_at=submitted_at),
         submitted_at=submitted_at,
+        is_cancel_pending=status == "pending_cancel",
         unknown_values=_unknown_values(data),
     )
 

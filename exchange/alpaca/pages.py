@@ -9,11 +9,23 @@ from domain.model.errors import VenueUnreachableError
 from exchange.alpaca.fields import Json, WireError, first_moment, text, write_moment
 
 ORDERS_PAGE_ROWS = 500
-AFTER_TIME, AFTER_ID = "after", "after_order_id"
-"""The venue's parameters that start a page of orders: behind a submission time, or behind an order."""
-
-# The venue's `after` is exclusive and its times are finer than ours: a step back repeats rows, and never skips one.
+# The venue's `after` and `until` are exclusive, and its times are finer than ours: a step back repeats rows, and never
+# skips one.
 STEP_BACK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Direction:
+    """An order of the venue's lists of orders: its name, and the parameters that start a page behind a submission time
+    or behind an order."""
+
+    name: str
+    by_time: str
+    by_id: str
+
+
+OLDEST_FIRST = Direction(name="asc", by_time="after", by_id="after_order_id")
+NEWEST_FIRST = Direction(name="desc", by_time="until", by_id="before_order_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,22 +36,38 @@ class ListRows:
     objects: Sequence[Json]
 
 
-def next_orders_page(rows: ListRows, page: str | None) -> str | None:
+def next_orders_page(rows: ListRows, page: str | None, direction: Direction) -> str | None:
     """Return where the next page starts; None after the last one. Raises VenueUnreachableError.
 
-    By the newest submission time; by the last order when that time cannot be read or does not lead further, since a
+    By the last submission time; by the last order when that time cannot be read or does not lead further, since a
     whole page has it.
     """
     if rows.count < ORDERS_PAGE_ROWS:
         return None
-    times = [] if page is not None and page.startswith(f"{AFTER_ID}=") else _submission_times(rows.objects)
-    by_time = f"{AFTER_TIME}={write_moment(max(times) - STEP_BACK)}" if times else page
+    times = [] if page is not None and page.startswith(f"{direction.by_id}=") else _submission_times(rows.objects)
+    by_time = f"{direction.by_time}={write_moment(_page_end(times, direction))}" if times else page
     if by_time != page:
         return by_time
-    by_id = f"{AFTER_ID}={last_id(rows.objects)}"
+    by_id = f"{direction.by_id}={last_id(rows.objects)}"
     if by_id == page:
-        raise VenueUnreachableError("the venue's list of open orders has no end")
+        raise VenueUnreachableError("the venue's list of orders has no end")
     return by_id
+
+
+def orders_query(status: str, direction: Direction, *, page: str | None, after: datetime | None) -> dict[str, str]:
+    """Return the parameters of a page of orders; `after` is the earliest submission time, exclusive."""
+    query = {"status": status, "limit": str(ORDERS_PAGE_ROWS), "direction": direction.name, "nested": "false"}
+    if page is not None:
+        key, _, start = page.partition("=")
+        query[key] = start
+    # The venue takes no time together with an id.
+    if after is not None and direction.by_id not in query:
+        query["after"] = write_moment(after)
+    return query
+
+
+def _page_end(times: Sequence[datetime], direction: Direction) -> datetime:
+    return min(times) + STEP_BACK if direction is NEWEST_FIRST else max(times) - STEP_BACK
 
 
 def _submission_times(rows: Sequence[Json]) -> Sequence[datetime]:

@@ -13,7 +13,7 @@ from domain.ports.clock_and_ids import Clock
 from domain.ports.installation import Installation
 from domain.ports.rate_limiter import RateLimiter, Unlimited
 from domain.ports.telemetry import Telemetry
-from domain.ports.venue import FoundOrder, ListedFill, OpenOrdersPage, VenueOrder
+from domain.ports.venue import FoundOrder, ListedFill, OrdersPage, VenueOrder
 from domain.ports.venue_outcomes import CancelOutcome, CancelPostponed, CancelUnknown, SubmissionOutcome
 from exchange.alpaca.assets import parse_asset
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, write_moment
@@ -29,7 +29,15 @@ from exchange.alpaca.outcomes import (
     submission_failure,
     submission_outcome,
 )
-from exchange.alpaca.pages import ORDERS_PAGE_ROWS, ListRows, last_id, next_orders_page
+from exchange.alpaca.pages import (
+    NEWEST_FIRST,
+    OLDEST_FIRST,
+    Direction,
+    ListRows,
+    last_id,
+    next_orders_page,
+    orders_query,
+)
 from exchange.alpaca.row_reader import RowReader
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_transport
@@ -146,16 +154,21 @@ class AlpacaVenue:
             raise VenueUnreachableError("the venue's answer names another order")
         return found
 
-    async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
-        """Return one page of the open orders, by submission time. Raises VenueUnreachableError."""
+    async def open_orders(self, *, page: str | None = None) -> OrdersPage:
+        """Return one page of the open orders, the oldest first. Raises VenueUnreachableError."""
+        return await self._orders_page("open", OLDEST_FIRST, page=page)
+
+    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OrdersPage:
+        """Return one page of the orders that have ended, the newest first. Raises VenueUnreachableError."""
+        return await self._orders_page("closed", NEWEST_FIRST, page=page, after=since)
+
+    async def _orders_page(
+        self, status: str, direction: Direction, *, page: str | None, after: datetime | None = None
+    ) -> OrdersPage:
         prefixes = await self._installation.prefixes()
-        query = {"status": "open", "limit": str(ORDERS_PAGE_ROWS), "direction": "asc", "nested": "false"}
-        if page is not None:
-            key, _, start = page.partition("=")
-            query[key] = start
-        rows = await self._rows("/v2/orders", query)
-        return OpenOrdersPage(
-            orders=self._reader.found_orders(rows.objects, prefixes), next_page=next_orders_page(rows, page)
+        rows = await self._rows("/v2/orders", orders_query(status, direction, page=page, after=after))
+        return OrdersPage(
+            orders=self._reader.found_orders(rows.objects, prefixes), next_page=next_orders_page(rows, page, direction)
         )
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:

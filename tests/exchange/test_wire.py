@@ -40,14 +40,14 @@ from exchange.alpaca.frames import ControlFrame, NullFrame
 from exchange.alpaca.orders import order_json, parse_order
 from tests.support.fakes.installation import PREFIXES
 
-parse_found_order = partial(orders.parse_found_order, prefixes=PREFIXES)
-parse_trade_update = partial(events.parse_trade_update, prefixes=PREFIXES, clock=lambda: ARRIVED_AT)
-parse_frame = partial(frames.parse_frame, prefixes=PREFIXES, clock=lambda: ARRIVED_AT)
 NAME = "test-mfrggzdfmztwq2lknnwg23tpobyxe43u"
 OLD_NAME = "01890a5d-ac96-774b-bcce-b302099a8057"
 AT = datetime(2026, 1, 5, 8, 0, 1, 234567, tzinfo=UTC)
 AT_TEXT = "2026-01-05T08:00:01.234567891Z"
 ARRIVED_AT = AT + timedelta(seconds=1)
+parse_found_order = partial(orders.parse_found_order, prefixes=PREFIXES)
+parse_trade_update = partial(events.parse_trade_update, prefixes=PREFIXES, clock=lambda: ARRIVED_AT)
+parse_frame = partial(frames.parse_frame, prefixes=PREFIXES, clock=lambda: ARRIVED_AT)
 
 
 def order(**changes: object) -> dict[str, object]:
