@@ -19,7 +19,7 @@ from typing import Literal
 import orjson
 
 from exchange.simulator.faults import PlacementAnswer
-from exchange.simulator.orders import Execution, Order
+from exchange.simulator.orders import Execution, Order, OrderTerms
 from exchange.simulator.wire_values import decimal_text, time_text
 
 READ_DEFAULT_ENTRIES = 10_000
@@ -30,7 +30,8 @@ READ_MAX_ENTRIES = 100_000
 class Entry:
     """One line of the journal. `event` is None where the entry is an order's acceptance, or that it was forgotten.
 
-    Quantity and price are those of the execution as the event told them.
+    Quantity and price are those of the execution as the event told them. `terms` are the order's as it was accepted, or
+    as a `restated` event left them.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Entry:
     quantity: Decimal | None = None
     price: Decimal | None = None
     reason: str | None = None
+    terms: OrderTerms | None = None
     answer: PlacementAnswer | None = None
     is_forgotten: bool = False
     withheld: tuple[str, ...] = ()
@@ -78,6 +80,7 @@ class Journal:
             order=order,
             event=None,
             filled_quantity=order.filled_quantity,
+            terms=order.terms,
             answer=answer,
             withheld=withheld,
         )
@@ -109,6 +112,7 @@ class Journal:
         quantity: Decimal | None = None,
         price: Decimal | None = None,
         reason: str | None = None,
+        terms: OrderTerms | None = None,
     ) -> Entry:
         """Adds an event. The caller writes it to the file once it knows how it was delivered."""
         entry = Entry(
@@ -121,6 +125,7 @@ class Journal:
             quantity=quantity,
             price=price,
             reason=reason,
+            terms=terms,
         )
         self._entries.append(entry)
         return entry
@@ -162,7 +167,7 @@ def entry_json(entry: Entry) -> dict[str, object]:
 
 
 def _order_part(entry: Entry) -> dict[str, object]:
-    order, terms = entry.order, entry.order.terms
+    order, terms = entry.order, entry.terms or entry.order.terms
     part: dict[str, object] = {
         "symbol": terms.instrument.symbol,
         "side": terms.side,
@@ -183,7 +188,8 @@ def _order_part(entry: Entry) -> dict[str, object]:
 
 
 def _event_part(entry: Entry) -> dict[str, object]:
-    return {
+    restated = {} if entry.terms is None else {"terms": _restated_part(entry.terms)}
+    return restated | {
         "event": entry.event,
         "execution_id": None if entry.execution is None else entry.execution.id,
         "qty": decimal_text(entry.quantity),
@@ -192,6 +198,15 @@ def _event_part(entry: Entry) -> dict[str, object]:
         "reason": entry.reason,
         "disturbed": entry.disturbed,
     }
+
+
+def _restated_part(terms: OrderTerms) -> dict[str, object]:
+    part: dict[str, object] = {
+        "symbol": terms.instrument.symbol,
+        "qty": decimal_text(terms.quantity),
+        "limit_price": decimal_text(terms.limit_price),
+    }
+    return part if terms.wire_fields is None else {**part, "wire_fields": terms.wire_fields}
 
 
 def _forgotten_part(_entry: Entry) -> dict[str, object]:
