@@ -17,6 +17,7 @@ from asyncpg.pgproto.pgproto import UUID  # The driver's reads a text in a sixth
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange
 from domain.model.frozen import frozen
 from domain.model.order import OrderStatus
+from domain.model.restatement import Restatement
 from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 
 VERSION = 1
@@ -117,6 +118,7 @@ def _order_json(order: OrderSnapshot) -> dict[str, object]:
         "version": order.version,
         "created_at": order.created_at,
         "updated_at": order.updated_at,
+        "restatement": None if order.restatement is None else _restatement_json(order.restatement),
     }
 
 
@@ -134,6 +136,26 @@ def _order(data: Json, *, account_id: str) -> OrderSnapshot:
         version=_integer(data["version"]),
         created_at=_time(data["created_at"]),
         updated_at=_time(data["updated_at"]),
+        # The last release writes none.
+        restatement=_optional(_restatement, data.get("restatement")),
+    )
+
+
+def _restatement_json(restatement: Restatement) -> dict[str, object]:
+    return {
+        "at": restatement.at,
+        "quantity": str(restatement.quantity),
+        "symbol": restatement.symbol,
+        "limit_price": None if restatement.limit_price is None else str(restatement.limit_price),
+    }
+
+
+def _restatement(data: Json) -> Restatement:
+    return Restatement(
+        at=_time(data["at"]),
+        quantity=_decimal(data["quantity"]),
+        symbol=_text(data["symbol"]),
+        limit_price=_optional(_decimal, data["limit_price"]),
     )
 
 

@@ -8,7 +8,7 @@ from db.array_literals import moment_array, plain_array, text_array
 from db.change_arrays import NumberedChanges, change_columns
 from db.columns import MESSAGE_MAX_CHARACTERS, storable
 from db.execution_arrays import execution_columns
-from db.order_rows import reasons_as_json
+from db.order_rows import reasons_as_json, restatement_as_json
 from domain.model.order import FINAL_STATUSES, VenueRank, is_submission_over
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AttemptEnd, OrderWrite
@@ -34,6 +34,8 @@ def write_arguments(
         fence and fence.epoch,
         _FINAL_STATUSES,
         len(writes),
+        text_array([restatement_as_json(write.order.facts.restatement) for write in writes]),
+        text_array([restatement_as_json(change.order.facts.restatement) for change in changes.changes]),
     )
 
 

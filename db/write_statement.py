@@ -35,12 +35,13 @@ WITH led AS MATERIALIZED (
         $11::text::timestamptz[], $12::text::text[], $13::text::timestamptz[], $14::text::bool[],
         $15::text::bool[], $16::text::bool[], $17::text::int[], $18::text::bool[], $19::text::bool[],
         $20::text::bool[], $21::text::text[], $22::text::text[], $23::text::text[], $24::text::text[],
-        $25::text::text[], $26::text::text[], $27::text::interval[], $28::text::interval[]
+        $25::text::text[], $26::text::text[], $27::text::interval[], $28::text::interval[],
+        $68::text::text[]
     ) AS w (
         id, read_version, version, phase, rank, filled_quantity, notional, cancel_asked, cancel_sent,
         cancel_refused, cancel_refused_at, status, updated_at, is_placing_over, is_cancel_open,
         is_open_at_venue, attempt, counts, may_have_been_sent, unclaimed, account_id, venue_order_id, ends,
-        end_reasons, phase_reasons, error, next_in, cancel_in
+        end_reasons, phase_reasons, error, next_in, cancel_in, restatement
     )
     JOIN orders AS o ON o.id = w.id AND o.account_id = w.account_id
     ORDER BY o.id
@@ -58,7 +59,7 @@ WITH led AS MATERIALIZED (
         cancel_refused_at = w.cancel_refused_at,
         end_reasons = coalesce(w.end_reasons, '{}')::jsonb,
         phase_reasons = coalesce(w.phase_reasons, '{}')::jsonb || o.phase_reasons,
-        is_open_at_venue = w.is_open_at_venue,
+        is_open_at_venue = w.is_open_at_venue, restatement = w.restatement::jsonb,
         submit_due_at = CASE
             WHEN w.is_placing_over THEN NULL
             WHEN w.next_in IS NOT NULL THEN now() + w.next_in
@@ -130,21 +131,22 @@ WITH led AS MATERIALIZED (
     INSERT INTO order_changes (
         account_id, sequence, order_id, version, kind, at, status, filled_quantity, notional, reason_source,
         reason_code, reason_message, venue_order_id, execution_id, execution_quantity, execution_price, executed_at,
-        received_at
+        received_at, restatement
     )
     SELECT c.account_id, (SELECT e.sequences FROM ends AS e)[c.account_number] - c.behind, c.order_id, c.version,
         c.kind, c.at, c.status, c.filled_quantity, c.notional, c.reason_source, c.reason_code, c.reason_message,
-        c.venue_order_id, c.execution_id, c.execution_quantity, c.execution_price, c.executed_at, c.received_at
+        c.venue_order_id, c.execution_id, c.execution_quantity, c.execution_price, c.executed_at, c.received_at,
+        c.restatement::jsonb
     FROM unnest(
         $45::text::int[], $46::text::int[], $47::text::uuid[], $48::text::int[], $49::text::text[],
         $50::text::timestamptz[], $51::text::text[], $52::text::numeric[], $53::text::numeric[],
         $54::text::text[], $55::text::uuid[], $56::text::numeric[], $57::text::numeric[],
         $58::text::timestamptz[], $59::text::timestamptz[], $60::text::text[], $61::text::text[],
-        $62::text::text[], $63::text::text[]
+        $62::text::text[], $63::text::text[], $69::text::text[]
     ) AS c (
         account_number, behind, order_id, version, kind, at, status, filled_quantity, notional, reason_source,
         execution_id, execution_quantity, execution_price, executed_at, received_at, account_id, reason_code,
-        reason_message, venue_order_id
+        reason_message, venue_order_id, restatement
     )
     WHERE (SELECT v.holds FROM verdict AS v)
 )

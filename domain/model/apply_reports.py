@@ -25,11 +25,13 @@ from domain.model.reports import (
     OrderAccepted,
     OrderEnded,
     OrderFilled,
+    OrderRestated,
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
     SubmissionRefused,
 )
+from domain.model.restatement import latest
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource
 
 
@@ -117,6 +119,8 @@ class _Application:
                 return ChangeKind.FILL if execution else ChangeKind.PLACED, facts, execution
             case ExecutionCorrected() | ExecutionBusted():
                 return ChangeKind.CORRECTED, *self._amended(facts, report)
+            case OrderRestated():
+                return ChangeKind.RESTATED, self._restated(facts, report), None
             case OrderEnded():
                 return _END_KINDS[report.end], self._ended(facts, report), None
             case CancelRequested() | CancelSent() | CancelRefused():
@@ -131,6 +135,11 @@ class _Application:
     def _accepted(self, facts: Facts, report: OrderAccepted) -> Facts:
         facts = self._with_venue_order_id(facts, report.venue_order_id)
         return replace(facts, rank=max(facts.rank, report.rank))
+
+    def _restated(self, facts: Facts, report: OrderRestated) -> Facts:
+        facts = self._with_venue_order_id(facts, report.venue_order_id)
+        restatement = latest(facts.restatement, report.restatement)
+        return replace(facts, restatement=restatement, rank=max(facts.rank, VenueRank.ACCEPTED))
 
     def _filled(self, facts: Facts, report: OrderFilled) -> tuple[Facts, Execution | None]:
         facts = self._with_venue_order_id(facts, report.venue_order_id)
@@ -149,7 +158,7 @@ class _Application:
         return facts, after
 
     def _look_for_overfill(self, facts: Facts) -> None:
-        if facts.filled_quantity > self.order.terms.quantity:
+        if facts.filled_quantity > self.order.quantity:
             self.anomalies.append(Anomaly.OVERFILL)
 
     def _amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> tuple[Facts, Execution | None]:
@@ -257,6 +266,7 @@ def _visible(order: Order) -> tuple[object, ...]:
         facts.venue_order_id,
         facts.cancel.requested,
         facts.cancel.refused,
+        facts.restatement,
     )
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from domain.model.executions import Execution
 from domain.model.frozen import frozen
 from domain.model.order import Order, OrderStatus, derive_reason, leaves_quantity
+from domain.model.restatement import Restatement
 from domain.model.values import Reason, Terms, average_price
 
 
@@ -30,6 +31,7 @@ class ChangeKind(StrEnum):
     FAILED = "FAILED"
     CORRECTED = "CORRECTED"
     REVIVED = "REVIVED"
+    RESTATED = "RESTATED"
 
 
 class Anomaly(StrEnum):
@@ -54,7 +56,10 @@ class PlacementState:
 
 @frozen
 class OrderSnapshot:
-    """An order as people see it at one version: what is stored in a history row, published, and shown."""
+    """An order as people see it at one version: what is stored in a history row, published, and shown.
+
+    `terms` are those that were asked for; `current_terms` are shown.
+    """
 
     id: UUID
     account_id: str
@@ -68,6 +73,12 @@ class OrderSnapshot:
     version: int
     created_at: datetime
     updated_at: datetime
+    restatement: Restatement | None = None
+
+    @property
+    def current_terms(self) -> Terms:
+        """The terms as they were at this version: as asked for, unless the venue had restated them."""
+        return self.terms if self.restatement is None else self.restatement.applied_to(self.terms)
 
     @property
     def average_price(self) -> Decimal | None:
@@ -77,7 +88,8 @@ class OrderSnapshot:
     @property
     def leaves_quantity(self) -> Decimal:
         """What can still fill: zero once the order is final."""
-        return leaves_quantity(status=self.status, quantity=self.terms.quantity, filled_quantity=self.filled_quantity)
+        quantity = self.terms.quantity if self.restatement is None else self.restatement.quantity
+        return leaves_quantity(status=self.status, quantity=quantity, filled_quantity=self.filled_quantity)
 
 
 @frozen
@@ -127,6 +139,7 @@ def snapshot(order: Order, *, placement: PlacementState) -> OrderSnapshot:
         version=order.version,
         created_at=order.created_at,
         updated_at=order.updated_at,
+        restatement=order.facts.restatement,
     )
 
 

@@ -57,7 +57,7 @@ def _is_next(report: OrderFilled, filled: Decimal, order: Order) -> bool:
     return (
         report.cumulative_quantity == filled
         and report.trade.quantity > ZERO
-        and filled <= order.terms.quantity
+        and filled <= order.quantity
         and report.venue_order_id == order.facts.venue_order_id
     )
 
@@ -74,6 +74,7 @@ def _filled(facts: Facts, *, filled_quantity: Decimal, notional: Decimal) -> Fac
         cancel=facts.cancel,
         end_reasons=facts.end_reasons,
         phase_reasons=facts.phase_reasons,
+        restatement=facts.restatement,
     )
 
 

@@ -21,6 +21,10 @@ STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus
     (OrderStatus.CANCELED, ChangeKind.EXPIRED): frozenset({OrderStatus.EXPIRED}),
     # A bust or a correction takes quantity away, whatever the status was (None stands for any).
     (None, ChangeKind.CORRECTED): frozenset(OrderStatus),
+    # A restatement may raise the quantity above what filled the order until then.
+    (OrderStatus.FILLED, ChangeKind.RESTATED): frozenset(
+        {OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL, OrderStatus.EXPIRED, OrderStatus.CANCELED}
+    ),
 }
 """The valid steps back: (status before, kind of change) to the statuses after. Every other step goes up."""
 

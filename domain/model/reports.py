@@ -10,6 +10,7 @@ from decimal import Decimal
 from domain.model.executions import Trade
 from domain.model.frozen import frozen
 from domain.model.order import End, VenueRank
+from domain.model.restatement import Restatement
 from domain.model.values import Reason
 
 
@@ -59,6 +60,19 @@ class OrderEnded:
     reason: Reason
     venue_order_id: str | None
     at: datetime
+
+
+@frozen
+class OrderRestated:
+    """The venue changed the order's terms."""
+
+    venue_order_id: str
+    restatement: Restatement
+
+    @property
+    def at(self) -> datetime:
+        """When, by the venue's clock."""
+        return self.restatement.at
 
 
 @frozen
@@ -121,6 +135,7 @@ Report = (
     | ExecutionCorrected
     | ExecutionBusted
     | OrderEnded
+    | OrderRestated
     | CancelRefused
     | CancelRequested
     | CancelSent

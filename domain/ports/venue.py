@@ -21,7 +21,8 @@ class VenueOrder:
     """An order of ours as the venue knows it.
 
     `terms` is None when the venue's order is of a kind that is never sent from here, a stop order for example.
-    `is_cancel_pending` says that the venue has a cancel request and has not carried it out.
+    `updated_at` is when the venue changed it last; None when it does not tell. `is_cancel_pending` says that the venue
+    has a cancel request and has not carried it out.
     `reports` states the same as facts: accepted, and ended if it is over. Its fills come from `Venue.fills`.
     """
 
@@ -32,6 +33,7 @@ class VenueOrder:
     is_open: bool
     reports: Sequence[Report]
     submitted_at: datetime
+    updated_at: datetime | None = None
     is_cancel_pending: bool = False
     unknown_values: Sequence[UnknownValue] = ()
 

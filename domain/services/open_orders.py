@@ -16,6 +16,8 @@ from domain.model.errors import (
     VenueUnreachableError,
 )
 from domain.model.order import OrderStatus
+from domain.model.reports import OrderRestated
+from domain.model.restatement import Restatement
 from domain.ports.clock_and_ids import Clock
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
@@ -176,7 +178,9 @@ class OpenOrders:
         same = {name: ours[name] for name, row in rows.items() if self._is_same(row, ours[name])}
         if not same:
             return 0
-        recorded = await self.recording.record({name: order.reports for name, order in same.items()})
+        recorded = await self.recording.record(
+            {name: [*order.reports, *_restatement(rows[name], order)] for name, order in same.items()}
+        )
         rows = await self.orders.load_reported(same.keys(), [])
         # An adopted order is older at the venue than its row.
         behind = {
@@ -207,7 +211,7 @@ class OpenOrders:
         # The venue may change the terms of an order that is linked: a split, a new symbol.
         if row.order.facts.venue_order_id == found.venue_order_id:
             return True
-        if found.terms is not None and row.order.terms.is_at_venue_as(found.terms):
+        if found.terms is not None and row.order.current_terms.is_at_venue_as(found.terms):
             return True
         self.telemetry.error(
             "venue_order_mismatch",
@@ -217,3 +221,23 @@ class OpenOrders:
             next="not adopted; compare both orders and decide by hand",
         )
         return False
+
+
+def _restatement(row: LoadedOrder, found: VenueOrder) -> Sequence[OrderRestated]:
+    """Return the report that the venue has changed the terms, if it shows others than are recorded.
+
+    Only of an order that is linked: of any other it is the terms that say whether it is ours.
+    """
+    ours, theirs = row.order.current_terms, found.terms
+    if theirs is None or row.order.facts.venue_order_id != found.venue_order_id:
+        return ()
+    is_price_same = theirs.limit_price in (None, ours.limit_price)
+    if (theirs.quantity, theirs.symbol) == (ours.quantity, ours.symbol) and is_price_same:
+        return ()
+    restatement = Restatement(
+        at=found.updated_at or found.submitted_at,
+        quantity=theirs.quantity,
+        symbol=theirs.symbol,
+        limit_price=theirs.limit_price,
+    )
+    return (OrderRestated(venue_order_id=found.venue_order_id, restatement=restatement),)

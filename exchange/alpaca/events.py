@@ -11,7 +11,15 @@ import orjson
 from domain.model.executions import Trade
 from domain.model.order import VenueRank
 from domain.model.order_identity import InstallationPrefixes
-from domain.model.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderFilled, Report
+from domain.model.reports import (
+    CancelRefused,
+    ExecutionBusted,
+    ExecutionCorrected,
+    OrderAccepted,
+    OrderFilled,
+    OrderRestated,
+    Report,
+)
 from domain.model.values import ZERO, Reason, ReasonSource
 from domain.ports.clock_and_ids import Clock
 from domain.ports.venue import ExternalOrder, ExternalReport, ListedFill, UnreadableFill, VenueReport
@@ -31,7 +39,7 @@ from exchange.alpaca.fields import (
     text,
     venue_id,
 )
-from exchange.alpaca.orders import ENDS, UNKNOWN_VALUE_MAX_CHARACTERS, ended, owner_of, reason_text
+from exchange.alpaca.orders import ENDS, UNKNOWN_VALUE_MAX_CHARACTERS, ended, owner_of, parse_restatement, reason_text
 
 TRADE_UPDATES = "trade_updates"
 """The stream of what happens to orders."""
@@ -40,7 +48,7 @@ FILL = "FILL"
 """The type of the activities that are fills."""
 _EVENTS_WITHOUT_REPORTS = frozenset(
     {"accepted_for_bidding", "calculated", "done_for_day", "held", "order_replace_rejected", "pending_cancel"}
-    | {"pending_replace", "pending_review", "restated", "stopped", "suspended"}
+    | {"pending_replace", "pending_review", "stopped", "suspended"}
 )
 _FILLS = frozenset({"partial_fill", "fill"})
 MILLISECOND = 1_000
@@ -65,7 +73,7 @@ def parse_trade_update(
     return VenueReport(
         venue_client_order_id=owner,
         venue_order_id=venue_id(order, "id"),
-        reports=() if parse is None else (parse(data, order, at),),
+        reports=() if parse is None or (report := parse(data, order, at)) is None else (report,),
         at=at,
         unknown_values=() if is_known else (("event", event[:UNKNOWN_VALUE_MAX_CHARACTERS]),),
         raw=raw,
@@ -188,6 +196,10 @@ def _ended(data: Json, order: Json, at: datetime) -> Report:
     return ended(ENDS[text(data, "event")], venue_order_id=venue_id(order, "id"), at=at, stated=stated)
 
 
+def _restated(_data: Json, order: Json, at: datetime) -> OrderRestated | None:
+    return parse_restatement(order, at=at)
+
+
 def _cancel_refused(data: Json, _order: Json, at: datetime) -> CancelRefused:
     message = reason_text(data) or "The venue refused to cancel the order."
     reason = Reason(source=ReasonSource.VENUE, code="VENUE_CANCEL_REFUSED", message=message)
@@ -212,7 +224,7 @@ def _trade(data: Json) -> Trade:
     return Trade(quantity=positive(data, "qty"), price=not_negative(data, "price"))
 
 
-_EVENTS: Mapping[str, Callable[[Json, Json, datetime], Report]] = {
+_EVENTS: Mapping[str, Callable[[Json, Json, datetime], Report | None]] = {
     "accepted": _accepted(VenueRank.ACCEPTED),
     "pending_new": _accepted(VenueRank.ACCEPTED),
     "new": _accepted(VenueRank.WORKING),
@@ -220,6 +232,7 @@ _EVENTS: Mapping[str, Callable[[Json, Json, datetime], Report]] = {
     "fill": _filled,
     **dict.fromkeys(ENDS, _ended),
     "order_cancel_rejected": _cancel_refused,
+    "restated": _restated,
     "trade_bust": _busted,
     "trade_correct": _corrected,
 }

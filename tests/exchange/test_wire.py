@@ -22,7 +22,9 @@ from domain.model.reports import (
     OrderAccepted,
     OrderEnded,
     OrderFilled,
+    OrderRestated,
 )
+from domain.model.restatement import Restatement
 from domain.model.values import DECIMAL_DIGITS, OrderType, ReasonSource, Side, Terms, TimeInForce
 from domain.ports.venue import (
     ExternalOrder,
@@ -30,6 +32,7 @@ from domain.ports.venue import (
     UnreadableFill,
     UnreadableOrder,
     UnreadableReport,
+    VenueOrder,
     VenueReport,
 )
 from exchange.alpaca import events, frames, orders
@@ -314,7 +317,7 @@ def test_busts_and_corrections_name_the_execution_by_either_field() -> None:
     assert correction == ExecutionCorrected(venue_execution_id="e1", trade=trade, at=AT)
 
 
-@pytest.mark.parametrize("event", ["done_for_day", "pending_cancel", "calculated", "restated", "an event of next year"])
+@pytest.mark.parametrize("event", ["done_for_day", "pending_cancel", "calculated", "an event of next year"])
 def test_other_events_say_nothing_new(event: str) -> None:
     report = parse_trade_update(update(event))
 
@@ -330,7 +333,41 @@ def test_an_update_without_a_client_order_id_names_its_order_by_the_venues_id(cl
     assert (report.venue_client_order_id, report.venue_order_id) == (None, "v1")
 
 
-EVENTS = ["new", "fill", "canceled", "rejected", "order_cancel_rejected", "trade_bust", "trade_correct"]
+EVENTS = ["new", "fill", "canceled", "rejected", "order_cancel_rejected", "restated", "trade_bust", "trade_correct"]
+
+
+def test_a_restatement_tells_the_terms_as_they_are_now() -> None:
+    report = only_report("restated", order=order(qty="40", symbol="META", limit_price="3.125"))
+
+    restatement = Restatement(at=AT, quantity=Decimal(40), symbol="META", limit_price=Decimal("3.125"))
+    assert report == OrderRestated(venue_order_id="v1", restatement=restatement)
+
+
+@pytest.mark.parametrize("changes", [{"qty": None}, {"type": "stop"}, {"time_in_force": "opg"}])
+def test_a_restatement_into_a_kind_that_is_never_sent_says_nothing(changes: dict[str, object]) -> None:
+    told = parse_trade_update(update("restated", order=order(**changes)))
+
+    assert isinstance(told, VenueReport)
+    assert told.reports == ()
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1", "ten"])
+def test_a_restatement_without_a_quantity_that_can_be_is_an_error(quantity: str) -> None:
+    with pytest.raises(WireError):
+        parse_trade_update(update("restated", order=order(qty=quantity)))
+
+
+def test_an_order_tells_when_it_changed_last_and_whether_its_cancel_is_pending() -> None:
+    changed_at = AT + timedelta(hours=1)
+    pending = parse_found_order(order(status="pending_cancel", updated_at=write_moment(changed_at)))
+    working = parse_found_order(order(updated_at=None))
+
+    assert isinstance(pending, VenueOrder)
+    assert isinstance(working, VenueOrder)
+    assert (pending.is_cancel_pending, pending.is_open, pending.updated_at) == (True, True, changed_at)
+    assert (working.is_cancel_pending, working.updated_at) == (False, None)
+
+
 NO_TIMES: Sequence[object] = [None, "", 1767600001, "yesterday", "2026-13-45T08:00:00Z", {}]
 
 

@@ -21,11 +21,13 @@ from domain.model.reports import (
     OrderAccepted,
     OrderEnded,
     OrderFilled,
+    OrderRestated,
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
     SubmissionRefused,
 )
+from domain.model.restatement import Restatement
 from domain.model.values import Instrument, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from tests.support.fakes.clock import MIDNIGHT
 
@@ -154,6 +156,13 @@ def corrected(quantity: str, *, name: str = "E1", price: str = "12.5", second: i
 def ended(end: End, *, reason: Reason = VENUE_SAYS, venue_order_id: str | None = None) -> OrderEnded:
     """The order's life is over."""
     return OrderEnded(end=end, reason=reason, venue_order_id=venue_order_id, at=at(4))
+
+
+def restated(quantity: str, *, symbol: str = "AAPL", limit_price: str | None = None, second: int = 4) -> OrderRestated:
+    """Return the report that the venue has changed the terms."""
+    price = None if limit_price is None else Decimal(limit_price)
+    restatement = Restatement(at=at(second), quantity=Decimal(quantity), symbol=symbol, limit_price=price)
+    return OrderRestated(venue_order_id="V1", restatement=restatement)
 
 
 def cancel_asked() -> CancelRequested:

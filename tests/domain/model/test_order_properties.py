@@ -38,6 +38,7 @@ from tests.support.examples import (
     filled,
     given_up,
     refused,
+    restated,
 )
 from tests.support.fakes.clock import CountingIds
 
@@ -128,6 +129,13 @@ other_reports = st.lists(
         ),
         st.builds(ended, st.sampled_from(End), reason=st.sampled_from([VENUE_SAYS, OTHER_WORDING])),
         st.builds(cancel_refused, st.none(), second=st.integers(min_value=8, max_value=10)),
+        st.builds(
+            restated,
+            st.sampled_from(["0.000001", "1", "1000", "5000"]),
+            symbol=st.sampled_from(["AAPL", "META"]),
+            limit_price=st.sampled_from([None, "9"]),
+            second=st.integers(min_value=4, max_value=6),
+        ),
         submission_reports,
     ),
     max_size=4,
@@ -322,6 +330,10 @@ STEPS: Sequence[tuple[Sequence[Report], Report, OrderStatus]] = [
     ((filled("10"), ended(End.REJECTED)), busted(), OrderStatus.REJECTED),
     ((filled("4"), ended(End.REJECTED)), busted(), OrderStatus.REJECTED),
     ((given_up(),), busted(), OrderStatus.PLACED),
+    ((filled("10"),), restated("40"), OrderStatus.PARTIALLY_FILLED),
+    ((cancel_asked(), filled("10")), restated("40"), OrderStatus.PENDING_CANCEL),
+    ((filled("10"), ended(End.EXPIRED)), restated("40"), OrderStatus.EXPIRED),
+    ((filled("10"), ended(End.CANCELED)), restated("40"), OrderStatus.CANCELED),
 ]
 
 
