@@ -141,22 +141,15 @@ def _order(data: Json, *, account_id: str) -> OrderSnapshot:
     )
 
 
-def _restatement_json(restatement: Restatement) -> dict[str, object]:
-    return {
-        "at": restatement.at,
-        "quantity": str(restatement.quantity),
-        "symbol": restatement.symbol,
-        "limit_price": None if restatement.limit_price is None else str(restatement.limit_price),
-    }
+def _restatement_json(restatement: Restatement) -> list[object]:
+    price = restatement.limit_price
+    return [restatement.at, str(restatement.quantity), restatement.symbol, None if price is None else str(price)]
 
 
-def _restatement(data: Json) -> Restatement:
-    return Restatement(
-        at=_time(data["at"]),
-        quantity=_decimal(data["quantity"]),
-        symbol=_text(data["symbol"]),
-        limit_price=_optional(_decimal, data["limit_price"]),
-    )
+def _restatement(data: Sequence[Any]) -> Restatement:
+    at, quantity, symbol, price = data
+    limit_price = _optional(_decimal, price)
+    return Restatement(at=_time(at), quantity=_decimal(quantity), symbol=_text(symbol), limit_price=limit_price)
 
 
 def _terms_json(terms: Terms) -> dict[str, object]:

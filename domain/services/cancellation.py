@@ -173,7 +173,10 @@ class CancelDelivery:
     async def _result_of(self, row: LoadedOrder, outcome: CancelOutcome) -> Step:
         match outcome:
             case CancelTaken():
-                return [self._sent(row)], self._pause_after_sending(row)
+                # The first one that is taken is looked at soon, however long the venue did not answer before.
+                is_first = row.order.facts.cancel.is_unsent
+                pause = self.policy.confirm_within if is_first else self._pause_after_sending(row)
+                return [self._sent(row)], pause
             case CancelUnknown(error=error):
                 self.telemetry.warning(
                     "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again automatically"

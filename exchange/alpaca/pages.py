@@ -15,20 +15,6 @@ STEP_BACK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Direction:
-    """An order of the venue's lists of orders: its name, and the parameters that start a page behind a submission time
-    or behind an order."""
-
-    name: str
-    by_time: str
-    by_id: str
-
-
-OLDEST_FIRST = Direction(name="asc", by_time="after", by_id="after_order_id")
-NEWEST_FIRST = Direction(name="desc", by_time="until", by_id="before_order_id")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ListRows:
     """The rows of a list: how many, and those that are objects."""
 
@@ -36,38 +22,56 @@ class ListRows:
     objects: Sequence[Json]
 
 
-def next_orders_page(rows: ListRows, page: str | None, direction: Direction) -> str | None:
-    """Return where the next page starts; None after the last one. Raises VenueUnreachableError.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderList:
+    """A list of orders: its status and direction, and the parameters that start a page behind a submission time or
+    behind an order."""
 
-    By the last submission time; by the last order when that time cannot be read or does not lead further, since a
-    whole page has it.
-    """
-    if rows.count < ORDERS_PAGE_ROWS:
-        return None
-    times = [] if page is not None and page.startswith(f"{direction.by_id}=") else _submission_times(rows.objects)
-    by_time = f"{direction.by_time}={write_moment(_page_end(times, direction))}" if times else page
-    if by_time != page:
-        return by_time
-    by_id = f"{direction.by_id}={last_id(rows.objects)}"
-    if by_id == page:
-        raise VenueUnreachableError("the venue's list of orders has no end")
-    return by_id
+    status: str
+    direction: str
+    by_time: str
+    by_id: str
+
+    def query(self, *, page: str | None, after: datetime | None = None) -> dict[str, str]:
+        """Return the parameters of a page; `after` is the earliest submission time, exclusive."""
+        query = {
+            "status": self.status,
+            "limit": str(ORDERS_PAGE_ROWS),
+            "direction": self.direction,
+            "nested": "false",
+        }
+        if page is not None:
+            key, _, start = page.partition("=")
+            query[key] = start
+        # The venue takes no time together with an id.
+        if after is not None and self.by_id not in query:
+            query["after"] = write_moment(after)
+        return query
+
+    def next_page(self, rows: ListRows, page: str | None) -> str | None:
+        """Return where the next page starts; None after the last one. Raises VenueUnreachableError.
+
+        By the last submission time; by the last order when that time cannot be read or does not lead further, since a
+        whole page has it.
+        """
+        if rows.count < ORDERS_PAGE_ROWS:
+            return None
+        times = [] if page is not None and page.startswith(f"{self.by_id}=") else _submission_times(rows.objects)
+        by_time = f"{self.by_time}={write_moment(self._end(times))}" if times else page
+        if by_time != page:
+            return by_time
+        by_id = f"{self.by_id}={last_id(rows.objects)}"
+        if by_id == page:
+            raise VenueUnreachableError("the venue's list of orders has no end")
+        return by_id
+
+    def _end(self, times: Sequence[datetime]) -> datetime:
+        return max(times) - STEP_BACK if self.direction == OLDEST_FIRST else min(times) + STEP_BACK
 
 
-def orders_query(status: str, direction: Direction, *, page: str | None, after: datetime | None) -> dict[str, str]:
-    """Return the parameters of a page of orders; `after` is the earliest submission time, exclusive."""
-    query = {"status": status, "limit": str(ORDERS_PAGE_ROWS), "direction": direction.name, "nested": "false"}
-    if page is not None:
-        key, _, start = page.partition("=")
-        query[key] = start
-    # The venue takes no time together with an id.
-    if after is not None and direction.by_id not in query:
-        query["after"] = write_moment(after)
-    return query
-
-
-def _page_end(times: Sequence[datetime], direction: Direction) -> datetime:
-    return min(times) + STEP_BACK if direction is NEWEST_FIRST else max(times) - STEP_BACK
+OLDEST_FIRST, NEWEST_FIRST = "asc", "desc"
+OPEN_ORDERS = OrderList(status="open", direction=OLDEST_FIRST, by_time="after", by_id="after_order_id")
+CLOSED_ORDERS = OrderList(status="closed", direction=NEWEST_FIRST, by_time="until", by_id="before_order_id")
 
 
 def _submission_times(rows: Sequence[Json]) -> Sequence[datetime]:

@@ -29,15 +29,7 @@ from exchange.alpaca.outcomes import (
     submission_failure,
     submission_outcome,
 )
-from exchange.alpaca.pages import (
-    NEWEST_FIRST,
-    OLDEST_FIRST,
-    Direction,
-    ListRows,
-    last_id,
-    next_orders_page,
-    orders_query,
-)
+from exchange.alpaca.pages import CLOSED_ORDERS, OPEN_ORDERS, ListRows, OrderList, last_id
 from exchange.alpaca.row_reader import RowReader
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_transport
@@ -156,20 +148,17 @@ class AlpacaVenue:
 
     async def open_orders(self, *, page: str | None = None) -> OrdersPage:
         """Return one page of the open orders, the oldest first. Raises VenueUnreachableError."""
-        return await self._orders_page("open", OLDEST_FIRST, page=page)
+        return await self._orders_page(OPEN_ORDERS, page=page)
 
     async def closed_orders(self, *, since: datetime, page: str | None = None) -> OrdersPage:
         """Return one page of the orders that have ended, the newest first. Raises VenueUnreachableError."""
-        return await self._orders_page("closed", NEWEST_FIRST, page=page, after=since)
+        return await self._orders_page(CLOSED_ORDERS, page=page, after=since)
 
-    async def _orders_page(
-        self, status: str, direction: Direction, *, page: str | None, after: datetime | None = None
-    ) -> OrdersPage:
+    async def _orders_page(self, orders: OrderList, *, page: str | None, after: datetime | None = None) -> OrdersPage:
         prefixes = await self._installation.prefixes()
-        rows = await self._rows("/v2/orders", orders_query(status, direction, page=page, after=after))
-        return OrdersPage(
-            orders=self._reader.found_orders(rows.objects, prefixes), next_page=next_orders_page(rows, page, direction)
-        )
+        rows = await self._rows("/v2/orders", orders.query(page=page, after=after))
+        found = self._reader.found_orders(rows.objects, prefixes)
+        return OrdersPage(orders=found, next_page=orders.next_page(rows, page))
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         """Pages of fills, oldest first. Raises VenueUnreachableError.

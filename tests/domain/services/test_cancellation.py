@@ -458,6 +458,18 @@ async def test_a_cancel_that_was_taken_and_of_which_the_venue_shows_nothing_is_s
     ]
 
 
+async def test_a_cancel_that_is_taken_after_a_long_outage_is_looked_at_soon(placed: Desk) -> None:
+    await ask(placed)
+    placed.venue.is_reachable = False
+    await requests_sent(placed, within_seconds=600)
+    placed.venue.is_reachable = True
+    placed.clock.advance(15 * SECOND)
+
+    sent = await requests_sent(placed, within_seconds=60)
+
+    assert sent == ["0 cancel", "10 find", "10 cancel"]
+
+
 async def test_an_order_that_fills_while_its_cancel_is_pending_is_looked_at_soon_again(placed: Desk) -> None:
     placed.venue.leaves_cancels_pending = True
     await ask(placed)
