@@ -129,7 +129,10 @@ class Order:
 
     def __post_init__(self) -> None:
         """Derive the status."""
-        object.__setattr__(self, "status", derive_status(self.facts, quantity=self.quantity))
+        facts = self.facts
+        # As `quantity` does, without a call: an order is made for each fill.
+        quantity = self.terms.quantity if facts.restatement is None else facts.restatement.quantity
+        object.__setattr__(self, "status", derive_status(facts, quantity=quantity))
 
     @property
     def quantity(self) -> Decimal:
