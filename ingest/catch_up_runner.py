@@ -1,5 +1,6 @@
 """The catch-ups of one consumer, whatever caused each: when they begin to fail and when they recover."""
 
+import asyncio
 from dataclasses import dataclass
 
 from domain.model.errors import TransientError
@@ -9,23 +10,27 @@ from domain.services.reconciliation import Reconciliation
 
 @dataclass(slots=True, kw_only=True)
 class CatchUpRunner:
-    """The runner of catch-ups. It logs each that fails, and the first that succeeds again. `changes` is how many all of
-    them found."""
+    """The runner of catch-ups. It logs each that fails, and the first that succeeds again.
+
+    `found_at` is when the last one began that found something, in the event loop's seconds.
+    """
 
     reconciliation: Reconciliation
     telemetry: Telemetry
-    changes: int = 0
+    found_at: float = float("-inf")
     _is_failing: bool = False
 
     async def run(self, *, cause: str) -> int | None:
         """Catch up; return the number of changes, or None when it failed and is to be tried again."""
+        begun_at = asyncio.get_running_loop().time()
         try:
             changes = await self.reconciliation.catch_up(cause=cause)
         except TransientError as error:
             self._is_failing = True
             self.telemetry.warning("catch_up_failed", cause=cause, error=str(error), next="tried again")
             return None
-        self.changes += changes
+        if changes:
+            self.found_at = begun_at
         if self._is_failing:
             self._is_failing = False
             self.telemetry.info("catch_up_recovered", cause=cause)

@@ -2,7 +2,8 @@
 
 Silence alone proves nothing, since a quiet market looks the same, all night. So the venue is asked over REST, at each
 interval of silence while orders are open: only what it shows there, and should have sent, proves that the stream is
-broken. Others may record it first (the periodic catch-up, a worker's reconciler), so the newest fill counts too.
+broken. Others may record it first: so what any catch-up of this process found counts, and, since a worker's reconciler
+may be it too, a newer fill in the venue's list.
 """
 
 import asyncio
@@ -11,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.model.errors import TransientError
-from domain.model.frozen import frozen
 from domain.services.reconciliation import Reconciliation
 from ingest.catch_up_runner import CatchUpRunner
+
+REPORTS_LATE_SHARE = 0.25
+"""Which part of the silence must have passed before what a catch-up finds is something that the stream did not send."""
 
 
 class LastReport:
@@ -28,24 +31,18 @@ class LastReport:
         self.at = self.clock()
 
 
-@frozen
-class _Shown:
-    """What the venue has shown over REST so far: the number of changes that catch-ups found, and its newest fill."""
-
-    changes: int
-    newest_fill_at: datetime | None
-
-
 @dataclass(slots=True, kw_only=True)
 class SilenceDetector:
-    """The silence detector of one session of the stream. `_shown` is what the venue had shown at the last probe, None
-    when the stream has sent a report since."""
+    """The silence detector of one session of the stream.
+
+    `_newest_fills` are the newest fills at the probes since the stream's last report.
+    """
 
     last_report: LastReport
     reconciliation: Reconciliation
     catch_ups: CatchUpRunner
     silence_seconds: float
-    _shown: _Shown | None = field(default=None, init=False)
+    _newest_fills: set[datetime | None] = field(default_factory=set, init=False)
 
     async def reason_to_end(self) -> str:
         """Wait until the venue has shown something that the silent stream should have sent; return the reason."""
@@ -53,19 +50,20 @@ class SilenceDetector:
         while True:
             await self._wait_for_silence(since=checked_at)
             if self.last_report.at > checked_at:
-                self._shown = None
+                self._newest_fills.clear()
             checked_at = self.last_report.clock()
             if await self._has_open_orders() and await self._is_broken(checked_at):
                 return "the venue has reports that its stream did not send"
 
     async def _is_broken(self, checked_at: float) -> bool:
-        """Ask the venue; return whether that shows more than the stream has sent."""
+        """Ask the venue; return whether that, or an earlier catch-up, showed more than the stream has sent."""
         changes = await self.catch_ups.run(cause="silence")
         if changes is None or self.last_report.at > checked_at:
             return False
-        before = self._shown
-        self._shown = _Shown(changes=self.catch_ups.changes, newest_fill_at=self.reconciliation.newest_fill_at)
-        return changes > 0 or (before is not None and self._shown != before)
+        self._newest_fills.add(self.reconciliation.newest_fill_at)
+        # What a report revealed as missed is caught up at once, and is no proof: the stream did send that report.
+        silent_since = self.last_report.at + self.silence_seconds * REPORTS_LATE_SHARE
+        return self.catch_ups.found_at > silent_since or len(self._newest_fills) > 1
 
     async def _wait_for_silence(self, *, since: float) -> None:
         """Wait until no report has come for `silence_seconds`, counted from `since` at the earliest."""

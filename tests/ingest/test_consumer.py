@@ -266,6 +266,36 @@ async def test_a_mute_stream_is_left_though_somebody_else_records_first_what_it_
     assert "that its stream did not send" in str(desk.telemetry.said("stream_lost")[0]["error"])
 
 
+async def test_a_mute_stream_is_left_though_a_periodic_catch_up_finds_first_what_it_did_not_send() -> None:
+    desk, loop = Desk(), asyncio.get_running_loop()
+    order = await placed(desk)
+
+    async with following(desk, silence=timedelta(milliseconds=400)) as at_work:
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") == 1, "connected")
+        late_until = loop.time() + 0.15
+        await soon(lambda: loop.time() > late_until, "past the time in which a report may be late")
+        desk.venue.fill_pages = [[report_of(order, fill(1, quantity=40, cumulative=40))]]
+        await at_work.consumer._catch_up(cause="periodic")  # noqa: SLF001 - as its own loop calls it
+        assert at_work.status(order) is OrderStatus.PARTIALLY_FILLED
+        await soon(lambda: at_work.stream.sessions == 2, "a new session")
+
+
+async def test_a_missed_fill_that_a_report_reveals_is_no_reason_to_leave_the_stream() -> None:
+    desk = Desk()
+    order = await placed(desk)
+
+    async with following(desk, silence=timedelta(milliseconds=100)) as at_work:
+        await soon(lambda: at_work.stream.sessions == 1, "connected")
+        first, second = fill(1, quantity=40, cumulative=40), fill(2, quantity=10, cumulative=50)
+        desk.venue.fill_pages = [[report_of(order, first), report_of(order, second)]]
+        await at_work.stream.live.put(report_of(order, second))
+        probes = desk.telemetry.counted(Metric.CATCH_UPS, cause="silence")
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="silence") > probes + 2, "silence")
+
+    assert desk.order(order.id).facts.filled_quantity == 50
+    assert at_work.stream.sessions == 1
+
+
 async def test_a_fill_that_the_stream_sent_and_the_venue_lists_too_is_no_reason_to_leave_it() -> None:
     desk = Desk()
     order = await placed(desk)
