@@ -7,12 +7,16 @@ from domain.model.errors import TransientError
 from domain.ports.telemetry import Telemetry
 from domain.services.reconciliation import Reconciliation
 
+CONNECT = "connect"
+"""The cause of the catch-up after a connect."""
+
 
 @dataclass(slots=True, kw_only=True)
 class CatchUpRunner:
     """The runner of catch-ups. It logs each that fails, and the first that succeeds again.
 
-    `found_at` is when the last one began that found something, in the event loop's seconds.
+    `found_at` is when the last one began that found something which an open stream did not send, in the event loop's
+    seconds: what the catch-up after a connect finds was missed before.
     """
 
     reconciliation: Reconciliation
@@ -29,7 +33,7 @@ class CatchUpRunner:
             self._is_failing = True
             self.telemetry.warning("catch_up_failed", cause=cause, error=str(error), next="tried again")
             return None
-        if changes:
+        if changes and cause != CONNECT:
             self.found_at = begun_at
         if self._is_failing:
             self._is_failing = False

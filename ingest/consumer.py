@@ -19,7 +19,7 @@ from domain.services.reconciliation import Reconciliation
 from domain.services.task_cancellation import run_cancellable
 from ingest.batch_recorder import BatchRecorder
 from ingest.buffer import Buffer, BufferFullError
-from ingest.catch_up_runner import CatchUpRunner
+from ingest.catch_up_runner import CONNECT, CatchUpRunner
 from ingest.silence_detector import LastReport, SilenceDetector
 
 CONNECT_CATCH_UP_WAIT = timedelta(seconds=5)
@@ -169,7 +169,7 @@ class Consumer:
             await step()
 
     async def _catch_up_throughout(self, caught_up: asyncio.Event, something_missed: asyncio.Event) -> None:
-        if not await self._catch_up(cause="connect"):
+        if not await self._catch_up(cause=CONNECT):
             something_missed.set()
         caught_up.set()
         await self._catch_up_when_needed(something_missed)

@@ -2,8 +2,8 @@
 
 Silence alone proves nothing, since a quiet market looks the same, all night. So the venue is asked over REST, at each
 interval of silence while orders are open: only what it shows there, and should have sent, proves that the stream is
-broken. Others may record it first: so what any catch-up of this process found counts, and, since a worker's reconciler
-may be it too, a newer fill in the venue's list.
+broken. Others may record it first: so what any catch-up of this process found since the last report counts, and, since
+a worker's reconciler may be it too, a newer fill in the list of the venue.
 """
 
 import asyncio
@@ -14,9 +14,6 @@ from datetime import datetime
 from domain.model.errors import TransientError
 from domain.services.reconciliation import Reconciliation
 from ingest.catch_up_runner import CatchUpRunner
-
-REPORTS_LATE_SHARE = 0.25
-"""Which part of the silence must have passed before what a catch-up finds is something that the stream did not send."""
 
 
 class LastReport:
@@ -61,9 +58,7 @@ class SilenceDetector:
         if changes is None or self.last_report.at > checked_at:
             return False
         self._newest_fills.add(self.reconciliation.newest_fill_at)
-        # What a report revealed as missed is caught up at once, and is no proof: the stream did send that report.
-        silent_since = self.last_report.at + self.silence_seconds * REPORTS_LATE_SHARE
-        return self.catch_ups.found_at > silent_since or len(self._newest_fills) > 1
+        return self.catch_ups.found_at > self.last_report.at or len(self._newest_fills) > 1
 
     async def _wait_for_silence(self, *, since: float) -> None:
         """Wait until no report has come for `silence_seconds`, counted from `since` at the earliest."""
