@@ -15,7 +15,7 @@ CONNECT = "connect"
 class CatchUpRunner:
     """The runner of catch-ups. It logs each that fails, and the first that succeeds again.
 
-    `found_at` is when the last one began that found something which an open stream did not send, in the event loop's
+    `found_at` is when the last one ended that found something which an open stream did not send, in the event loop's
     seconds: what the catch-up after a connect finds was missed before.
     """
 
@@ -26,7 +26,6 @@ class CatchUpRunner:
 
     async def run(self, *, cause: str) -> int | None:
         """Catch up; return the number of changes, or None when it failed and is to be tried again."""
-        begun_at = asyncio.get_running_loop().time()
         try:
             changes = await self.reconciliation.catch_up(cause=cause)
         except TransientError as error:
@@ -34,7 +33,7 @@ class CatchUpRunner:
             self.telemetry.warning("catch_up_failed", cause=cause, error=str(error), next="tried again")
             return None
         if changes and cause != CONNECT:
-            self.found_at = begun_at
+            self.found_at = asyncio.get_running_loop().time()
         if self._is_failing:
             self._is_failing = False
             self.telemetry.info("catch_up_recovered", cause=cause)
