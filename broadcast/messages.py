@@ -16,6 +16,7 @@ from broadcast.fields import optional, read_count, read_decimal, read_notional, 
 from broadcast.shards import channel_of, shard_of
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange
 from domain.model.order import OrderStatus
+from domain.model.restatement import Restatement
 from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 
 Member = TypeVar("Member", bound=StrEnum)
@@ -83,6 +84,7 @@ def _order_json(order: OrderSnapshot) -> dict[str, object]:
         "created_at": order.created_at,
         "updated_at": order.updated_at,
         **({} if order.venue_filled_quantity is None else {"counted": str(order.venue_filled_quantity)}),
+        **({} if order.restatement is None else {"restatement": _restatement_json(order.restatement)}),
     }
 
 
@@ -100,8 +102,24 @@ def _order(data: Json, *, account_id: str) -> OrderSnapshot:
         version=read_count(data["version"]),
         created_at=read_time(data["created_at"]),
         updated_at=read_time(data["updated_at"]),
-        # A process of the version before does not write it.
+        # A process of the version before does not write these.
         venue_filled_quantity=optional(read_decimal, data.get("counted")),
+        restatement=optional(_restatement, data.get("restatement")),
+    )
+
+
+def _restatement_json(restatement: Restatement) -> list[object]:
+    price = restatement.limit_price
+    return [restatement.at, str(restatement.quantity), restatement.symbol, None if price is None else str(price)]
+
+
+def _restatement(data: Sequence[Any]) -> Restatement:
+    at, quantity, symbol, price = data
+    return Restatement(
+        at=read_time(at),
+        quantity=read_decimal(quantity),
+        symbol=read_text(symbol),
+        limit_price=optional(read_decimal, price),
     )
 
 

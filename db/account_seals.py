@@ -10,7 +10,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from db.database import Database, Row
-from domain.model.audit_chain import ChainHead, ChangeRecord, account_genesis
+from db.order_rows import restatement_of
+from domain.model.audit_chain import ChainHead, ChangeRecord, account_genesis, restatement_text
 from domain.ports.audit import AccountSeals, ChangeRange, NewSeal, SealedAccount
 from domain.services.batcher import Batcher
 
@@ -127,7 +128,9 @@ class PostgresAccountSeals(AccountSeals):
 
 def change_of(row: Row) -> ChangeRecord:
     """Return the change of a row with the columns of CHANGE_COLUMNS."""
-    return ChangeRecord(*(row[name] for name in ChangeRecord._fields))
+    restatement = restatement_of(row["restatement"])
+    stored = ChangeRecord(*(row[name] for name in ChangeRecord._fields))
+    return stored._replace(restatement=None if restatement is None else restatement_text(restatement))
 
 
 def _account_of(row: Row) -> SealedAccount:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from db.array_literals import moment_array, plain_array, text_array
 from db.execution_arrays import ExecutionColumns
+from db.order_rows import restatement_as_json
 from domain.model.changes import Change
 from domain.model.executions import Execution
 from domain.model.frozen import frozen
@@ -84,6 +85,7 @@ def change_columns(
         text_array([reason and reason.code for reason in reasons]),
         text_array([reason and reason.message for reason in reasons]),
         text_array([each.venue_order_id for each in facts]),
+        text_array([restatement_as_json(each.restatement) for each in facts]),
     )
 
 

@@ -30,6 +30,7 @@ def changes() -> Select[tuple[object, ...]]:
         _CHANGE.venue_order_id.label("change_venue_order_id"),
         _CHANGE.executed_at.label("change_executed_at"),
         _CHANGE.received_at.label("change_received_at"),
+        _CHANGE.restatement.label("change_restatement"),
         _ORDER.client_order_id,
         _ORDER.isin,
         _ORDER.symbol,

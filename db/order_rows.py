@@ -5,7 +5,7 @@ Only this and `db.snapshot_rows`, which reads what people see, know both.
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -18,7 +18,19 @@ from domain.model.changes import PlacementState
 from domain.model.executions import Correction, Execution, Trade
 from domain.model.operator_end import EndedAs, OperatorEnd
 from domain.model.order import End, Facts, Order, SubmissionPhase, VenueCount, VenueRank
-from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, storable_reason
+from domain.model.restatement import Restatement
+from domain.model.values import (
+    REASON_CODE_MAX_CHARACTERS,
+    OrderType,
+    Reason,
+    ReasonSource,
+    Side,
+    Terms,
+    TimeInForce,
+    format_decimal,
+    storable,
+    storable_reason,
+)
 from domain.ports.order_store import LoadedOrder
 
 Key = TypeVar("Key", End, SubmissionPhase)
@@ -82,6 +94,7 @@ def facts_of(row: Row) -> Facts:
         operator_end=_operator_end_of(row["end_reasons"]),
         phase_reasons=_reasons_of(row["phase_reasons"], SubmissionPhase),
         count=_count_of(row),
+        restatement=restatement_of(row["restatement"]),
     )
 
 
@@ -162,6 +175,33 @@ def reasons_as_json(reasons: Mapping[Any, Reason]) -> str:
     if not reasons:
         return "{}"
     return orjson.dumps({key.name: storable_reason(reason) for key, reason in reasons.items()}).decode()
+
+
+def restatement_as_json(restatement: Restatement | None) -> str | None:
+    """The venue's restatement as it is stored: decimals as texts, which keep every digit."""
+    if restatement is None:
+        return None
+    price = restatement.limit_price
+    stored = {
+        "at": restatement.at,
+        "quantity": format_decimal(restatement.quantity),
+        "symbol": storable(restatement.symbol, max_characters=REASON_CODE_MAX_CHARACTERS),
+        "limit_price": None if price is None else format_decimal(price),
+    }
+    return orjson.dumps(stored).decode()
+
+
+def restatement_of(stored: Mapping[str, str | None] | None) -> Restatement | None:
+    """The restatement that is stored so."""
+    if stored is None:
+        return None
+    at, quantity, price = stored["at"], stored["quantity"], stored["limit_price"]
+    return Restatement(
+        at=datetime.fromisoformat(str(at)).astimezone(UTC),
+        quantity=Decimal(str(quantity)),
+        symbol=str(stored["symbol"]),
+        limit_price=None if price is None else Decimal(price),
+    )
 
 
 def _cancel_requests_of(row: Row) -> CancelRequests:

@@ -50,14 +50,14 @@ _REQUESTED = (
     *("version", "updated_at", "status", "cancel_asked", "ends", "end_reasons", "submit_due_at", "cancel_due_at"),
 )
 _NEW_CHANGE = ("account_id", "sequence", "order_id", "version", "kind", "at", "status", "filled_quantity", "notional")
-_REASON = ("reason_source", "reason_code", "reason_message", "venue_order_id")
+_SHOWN = ("reason_source", "reason_code", "reason_message", "venue_order_id", "restatement")
 
 # The worker and ingest record what the venue reports; only the worker claims.
 _RECORDED = (
     *("version", "updated_at", "status", "phase", "rank", "venue_order_id", "filled_quantity", "notional", "ends"),
     *("cancel_asked", "cancel_sent", "cancel_refused", "cancel_refused_at", "end_reasons", "phase_reasons"),
     *("is_open_at_venue", "submit_due_at", "lease_until", "attempts", "maybe_sent_at", "last_error", "cancel_due_at"),
-    *("venue_counted", "venue_counted_at"),
+    *("venue_counted", "venue_counted_at", "restatement"),
 )
 _CLAIMED = ("attempt", "last_attempt_at")
 # A fill is completed, corrected or busted in its row, which stays that of the same execution and order.
@@ -119,7 +119,7 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
         Role.OPERATOR: READS,
     },
     "order_changes": {
-        Role.API: Access(select=ALL, insert=(*_NEW_CHANGE, *_REASON)),
+        Role.API: Access(select=ALL, insert=(*_NEW_CHANGE, *_SHOWN)),
         Role.WORKER: Access(select=ALL, insert=ALL),  # It seals them.
         Role.INGEST: Access(insert=ALL),
         Role.OPERATOR: READS,

@@ -7,7 +7,7 @@ from sqlalchemy import Text, literal_column
 from db.breaker_store import PAUSED_UNTIL
 from db.columns import MOMENT
 from db.database import Row
-from db.order_rows import execution_of, facts_of, placement_of, terms_of
+from db.order_rows import execution_of, facts_of, placement_of, restatement_of, terms_of
 from db.tables import orders
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, view
 from domain.model.order import OrderStatus, derive_reason, derive_status
@@ -56,7 +56,9 @@ def snapshot_of(row: Row) -> OrderSnapshot:
     What `domain.model.changes.snapshot` makes of the order of the row, without the order: a page has a hundred of them.
     """
     terms, facts = terms_of(row), facts_of(row)
-    status = derive_status(facts, quantity=terms.quantity)
+    restatement = facts.restatement
+    quantity = terms.quantity if restatement is None else restatement.quantity
+    status = derive_status(facts, quantity=quantity)
     return OrderSnapshot(
         id=row["id"],
         account_id=row["account_id"],
@@ -71,6 +73,7 @@ def snapshot_of(row: Row) -> OrderSnapshot:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         venue_filled_quantity=row["venue_counted"],
+        restatement=restatement,
     )
 
 
@@ -112,6 +115,7 @@ def change_of(row: Row) -> RecordedChange:
         created_at=row["created_at"],
         updated_at=row["at"],
         venue_filled_quantity=row["venue_counted"],
+        restatement=restatement_of(row["change_restatement"]),
     )
     return RecordedChange(
         sequence=row["sequence"],

@@ -49,7 +49,7 @@ orders = Table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("account_id", NAME, nullable=False),
-    # The terms: they never change.
+    # The terms, as they were asked for: they never change.
     Column("client_order_id", NAME, nullable=False),
     Column("isin", NAME, nullable=False),
     Column("symbol", Text, nullable=False),
@@ -94,6 +94,8 @@ orders = Table(
     # What the venue counted as filled when the order ended or was amended last.
     Column("venue_counted", Numeric),
     Column("venue_counted_at", MOMENT),
+    # A fact: the terms as the venue has changed them, see domain.model.restatement. NULL: they are as asked for.
+    Column("restatement", JSONB),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("account_id", "client_order_id"),
     UniqueConstraint("venue_client_order_id"),
@@ -216,6 +218,7 @@ order_changes = Table(
     Column("execution_price", Numeric),
     Column("executed_at", MOMENT),
     Column("received_at", MOMENT),
+    Column("restatement", JSONB),
     PrimaryKeyConstraint("account_id", "sequence"),
     UniqueConstraint("order_id", "version"),
     at_most("reason_code", CODE_MAX_CHARACTERS),

@@ -8,7 +8,7 @@ from db.array_literals import moment_array, plain_array, text_array
 from db.change_arrays import NumberedChanges, change_columns
 from db.columns import MESSAGE_MAX_CHARACTERS
 from db.execution_arrays import execution_columns, execution_names
-from db.order_rows import ends_as_json, reasons_as_json
+from db.order_rows import ends_as_json, reasons_as_json, restatement_as_json
 from domain.model.order import FINAL_STATUSES, VenueRank, disagrees, is_submission_over
 from domain.model.values import storable
 from domain.ports.ingest_state import Fence
@@ -37,6 +37,7 @@ def write_arguments(
         plain_array([count and count.quantity for count in counts]),
         moment_array([None if count is None else count.at for count in counts]),
         *execution_names([execution for _, execution in executed]),
+        text_array([restatement_as_json(write.order.facts.restatement) for write in writes]),
         fence and fence.venue,
         fence and fence.epoch,
     )

@@ -44,18 +44,18 @@ WITH {led}locked AS MATERIALIZED (
         $11::text::timestamptz[], $12::text::text[], $13::text::timestamptz[], $14::text::bool[],
         $15::text::bool[], $16::text::bool[], $17::text::int[], $18::text::bool[], $19::text::bool[],
         $20::text::bool[], $21::text::text[], $22::text::text[], $23::text::text[], $24::text::text[],
-        $25::text::text[], $26::text::text[], $27::text::interval[], $28::text::interval[]{count_arrays}
+        $25::text::text[], $26::text::text[], $27::text::interval[], $28::text::interval[]{fact_arrays}
     ) AS w (
         id, read_version, version, phase, rank, filled_quantity, notional, cancel_asked, cancel_sent,
         cancel_refused, cancel_refused_at, status, updated_at, is_placing_over, is_cancel_open,
         is_open_at_venue, attempt, counts, may_have_been_sent, unclaimed, account_id, venue_order_id, ends,
-        end_reasons, phase_reasons, error, next_in, cancel_in{count_columns}
+        end_reasons, phase_reasons, error, next_in, cancel_in{fact_columns}
     )
     JOIN orders AS o ON o.id = w.id AND o.account_id = w.account_id
     ORDER BY o.id
     FOR UPDATE OF o
 ), verdict AS MATERIALIZED (
-    SELECT count(*) FILTER (WHERE l.holds) = $51::int{is_led} AS holds
+    SELECT count(*) FILTER (WHERE l.holds) = $52::int{is_led} AS holds
     FROM locked AS l
 ), updated AS (
     UPDATE orders AS o SET
@@ -69,8 +69,8 @@ WITH {led}locked AS MATERIALIZED (
     FROM (
         SELECT c.id, c.changes, 0 AS opened FROM unnest($29::text[], $30::bigint[]) AS c (id, changes)
         UNION ALL
-        SELECT l.account_id, 0, CASE WHEN l.status = ANY($50::text[]) THEN -1 ELSE 1 END FROM locked AS l
-        WHERE (l.status = ANY($50::text[])) <> (l.read_status = ANY($50::text[]))
+        SELECT l.account_id, 0, CASE WHEN l.status = ANY($51::text[]) THEN -1 ELSE 1 END FROM locked AS l
+        WHERE (l.status = ANY($51::text[])) <> (l.read_status = ANY($51::text[]))
     ) AS n
     WHERE (SELECT v.holds FROM verdict AS v)
         AND (SELECT count(*) FROM updated){count_executed} >= 0
@@ -84,21 +84,21 @@ WITH {led}locked AS MATERIALIZED (
 ), recorded AS (
     INSERT INTO order_changes (
         account_id, sequence, order_id, version, kind, at, status, filled_quantity, notional, reason_source,
-        reason_code, reason_message, venue_order_id{execution_columns}
+        reason_code, reason_message, venue_order_id, restatement{execution_columns}
     )
     SELECT c.account_id, (SELECT e.sequences FROM ends AS e)[c.account_number] - c.behind, c.order_id, c.version,
         c.kind, c.at, c.status, c.filled_quantity, c.notional, c.reason_source, c.reason_code, c.reason_message,
-        c.venue_order_id{execution_values}
+        c.venue_order_id, c.restatement::jsonb{execution_values}
     FROM unnest(
         $31::text::int[], $32::text::int[], $33::text::uuid[], $34::text::int[], $35::text::text[],
         $36::text::timestamptz[], $37::text::text[], $38::text::numeric[], $39::text::numeric[],
         $40::text::text[], $41::text::uuid[], $42::text::numeric[], $43::text::numeric[],
         $44::text::timestamptz[], $45::text::timestamptz[], $46::text::text[], $47::text::text[],
-        $48::text::text[], $49::text::text[]
+        $48::text::text[], $49::text::text[], $50::text::text[]
     ) AS c (
         account_number, behind, order_id, version, kind, at, status, filled_quantity, notional, reason_source,
         execution_id, execution_quantity, execution_price, executed_at, received_at, account_id, reason_code,
-        reason_message, venue_order_id
+        reason_message, venue_order_id, restatement
     )
     WHERE (SELECT v.holds FROM verdict AS v)
 ){acted}
@@ -123,7 +123,7 @@ _RECORDED_COLUMNS = f"""version = w.version, updated_at = w.updated_at, status =
         end_reasons = coalesce(w.end_reasons, '{{}}')::jsonb,
         phase_reasons = coalesce(w.phase_reasons, '{{}}')::jsonb || o.phase_reasons,
         is_open_at_venue = w.is_open_at_venue,
-        venue_counted = w.venue_counted, venue_counted_at = w.venue_counted_at,
+        venue_counted = w.venue_counted, venue_counted_at = w.venue_counted_at, restatement = w.restatement::jsonb,
         submit_due_at = CASE
             WHEN w.is_placing_over THEN NULL
             WHEN w.next_in IS NOT NULL THEN now() + w.next_in
@@ -153,14 +153,14 @@ _EXECUTED = """), executed AS (
         correction_quantity, correction_price, corrected_at, is_busted, executed_at, received_at, amends, repeats,
         amended_at{booking_columns}
     )
-    SELECT x.id, x.account_id, x.order_id, $52::text, x.venue_execution_id, x.cumulative_quantity, x.fill_quantity,
+    SELECT x.id, x.account_id, x.order_id, $53::text, x.venue_execution_id, x.cumulative_quantity, x.fill_quantity,
         x.fill_price, x.correction_quantity, x.correction_price, x.corrected_at, x.is_busted, x.executed_at,
         x.received_at, x.amends, x.repeats, x.amended_at::timestamptz[]{booking_values}
     FROM unnest(
-        $53::text::uuid[], $54::text::uuid[], $55::text::numeric[], $56::text::numeric[], $57::text::numeric[],
-        $58::text::numeric[], $59::text::numeric[], $60::text::timestamptz[], $61::text::bool[],
-        $62::text::timestamptz[], $63::text::timestamptz[], $64::text::text[], $65::text::text[],
-        $68::text::text[], $69::text::text[], $70::text::text[]
+        $54::text::uuid[], $55::text::uuid[], $56::text::numeric[], $57::text::numeric[], $58::text::numeric[],
+        $59::text::numeric[], $60::text::numeric[], $61::text::timestamptz[], $62::text::bool[],
+        $63::text::timestamptz[], $64::text::timestamptz[], $65::text::text[], $66::text::text[],
+        $69::text::text[], $70::text::text[], $71::text::text[]
     ) AS x (
         id, order_id, cumulative_quantity, fill_quantity, fill_price, correction_quantity, correction_price,
         corrected_at, is_busted, executed_at, received_at, account_id, venue_execution_id, amends, repeats, amended_at
@@ -187,13 +187,13 @@ _EXECUTED = """), executed AS (
     RETURNING e.id
 """
 _LED = """led AS MATERIALIZED (
-    SELECT p.epoch = $72::bigint AS holds FROM stream_positions AS p WHERE p.venue = $71::text FOR SHARE
+    SELECT p.epoch = $74::bigint AS holds FROM stream_positions AS p WHERE p.venue = $73::text FOR SHARE
 ), """
 _EXECUTION_COLUMNS = ("execution_id", "execution_quantity", "execution_price", "executed_at", "received_at")
 _RECORDS = {
     "others_hold": _COUNT_HOLDS,
-    "count_arrays": ", $66::text::numeric[], $67::text::timestamptz[]",
-    "count_columns": ", venue_counted, venue_counted_at",
+    "fact_arrays": ", $67::text::numeric[], $68::text::timestamptz[], $72::text::text[]",
+    "fact_columns": ", venue_counted, venue_counted_at, restatement",
     "columns": _RECORDED_COLUMNS,
     "executed": _EXECUTED.format(booking_columns="", booking_values=""),
     "count_executed": " + (SELECT count(*) FROM executed)",
@@ -204,8 +204,8 @@ _RECORDS = {
 }
 _REQUESTS = {
     "others_hold": _UNWRITTEN_IS_EQUAL,
-    "count_arrays": "",
-    "count_columns": "",
+    "fact_arrays": "",
+    "fact_columns": "",
     "columns": _REQUESTED_COLUMNS,
     "executed": "",
     "count_executed": "",
@@ -215,8 +215,8 @@ _REQUESTS = {
     "is_led": "",
     "led_holds": "true",
 }
-ARGUMENTS_OF_REQUESTS = 51
-ARGUMENTS_UNFENCED = 70
+ARGUMENTS_OF_REQUESTS = 52
+ARGUMENTS_UNFENCED = 72
 """How many arguments of `db.write_arrays` WRITE_REQUESTS and WRITE take, from the first; WRITE_FENCED takes all."""
 # From `ends`, so that the accounts are locked before the head of the chain of actions is.
 _ACTED = f""", acted AS MATERIALIZED (

@@ -1,19 +1,25 @@
 """The catch-ups of one consumer, whatever caused each: when they begin to fail and when they recover."""
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from domain.model.errors import TransientError
 from domain.ports.telemetry import Telemetry
-from domain.services.reconciliation import Reconciliation
+from domain.services.reconciliation import CONNECT, Reconciliation
 
 
 @dataclass(slots=True, kw_only=True)
 class CatchUpRunner:
-    """The runner of catch-ups. It logs each that fails, and the first that succeeds again."""
+    """The runner of catch-ups. It logs each that fails, and the first that succeeds again.
+
+    `found_at` is when the last one ended that found something which an open stream did not send, in the event loop's
+    seconds: what the catch-up after a connect finds was missed before.
+    """
 
     reconciliation: Reconciliation
     telemetry: Telemetry
+    found_at: float = float("-inf")
     _is_failing: bool = False
 
     async def repair(self) -> bool:
@@ -41,6 +47,8 @@ class CatchUpRunner:
             self._is_failing = True
             self.telemetry.warning("catch_up_failed", cause=cause, error=str(error), next="tried again")
             return None
+        if changes and cause != CONNECT:
+            self.found_at = asyncio.get_running_loop().time()
         if self._is_failing:
             self._is_failing = False
             self.telemetry.info("catch_up_recovered", cause=cause)

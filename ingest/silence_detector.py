@@ -1,12 +1,15 @@
 """Detection of a stream that is connected and silent: it answers pings for hours and sends no report.
 
-Silence alone proves nothing, since a quiet market looks the same. So a catch-up is made: if it finds something new
-while the stream stayed silent, the stream is broken. If it finds nothing, the stream gets one more interval.
+Silence alone proves nothing, since a quiet market looks the same, all night. So the venue is asked over REST, at each
+interval of silence while orders are open: only what it shows there, and should have sent, proves that the stream is
+broken. Others may record it first: so what any catch-up of this process found since the last report counts, and, since
+a worker's reconciler may be it too, a newer fill in the list of the venue.
 """
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from domain.model.errors import TransientError
 from domain.services.reconciliation import Reconciliation
@@ -25,29 +28,37 @@ class LastReport:
         self.at = self.clock()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SilenceDetector:
-    """The silence detector of one session of the stream."""
+    """The silence detector of one session of the stream.
+
+    `_newest_fills` are the newest fills at the probes since the stream's last report.
+    """
 
     last_report: LastReport
     reconciliation: Reconciliation
     catch_ups: CatchUpRunner
     silence_seconds: float
+    _newest_fills: set[datetime | None] = field(default_factory=set, init=False)
 
     async def reason_to_end(self) -> str:
-        """Wait until the session should be ended for its silence; return the reason."""
-        checked_at, asked_at = self.last_report.clock(), None
+        """Wait until the venue has shown something that the silent stream should have sent; return the reason."""
+        checked_at = self.last_report.clock()
         while True:
             await self._wait_for_silence(since=checked_at)
-            is_still_silent = asked_at is not None and self.last_report.at <= asked_at
-            checked_at, asked_at = self.last_report.clock(), None
-            if not await self._has_open_orders():
-                continue
-            if is_still_silent:
-                return "the stream stays silent although orders are open"
-            if await self.catch_ups.run(cause="silence") and self.last_report.at <= checked_at:
+            if self.last_report.at > checked_at:
+                self._newest_fills.clear()
+            checked_at = self.last_report.clock()
+            if await self._has_open_orders() and await self._is_broken(checked_at):
                 return "the venue has reports that its stream did not send"
-            asked_at = checked_at
+
+    async def _is_broken(self, checked_at: float) -> bool:
+        """Ask the venue; return whether that, or an earlier catch-up, showed more than the stream has sent."""
+        changes = await self.catch_ups.run(cause="silence")
+        if changes is None or self.last_report.at > checked_at:
+            return False
+        self._newest_fills.add(self.reconciliation.newest_fill_at)
+        return self.catch_ups.found_at > self.last_report.at or len(self._newest_fills) > 1
 
     async def _wait_for_silence(self, *, since: float) -> None:
         """Wait until no report has come for `silence_seconds`, counted from `since` at the earliest."""

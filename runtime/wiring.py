@@ -19,6 +19,7 @@ from domain.services.dead_letter_keeper import DeadLetterKeeper
 from domain.services.fill_repair import FillRepair
 from domain.services.halt_cache import HaltCache
 from domain.services.look_up_schedule import LookUpPolicy
+from domain.services.lost_orders import LostOrders
 from domain.services.open_orders import OpenOrders
 from domain.services.order_cache import OrderCache
 from domain.services.order_owners import OrderOwners
@@ -212,6 +213,7 @@ def make_cancel_delivery(
         policy=CancelPolicy(
             retry=timedelta(seconds=settings.cancel_retry_seconds),
             confirm_within=timedelta(seconds=settings.cancel_confirm_seconds),
+            pause_max=timedelta(seconds=settings.cancel_pause_max_seconds),
             lease=settings.placement_lease,
         ),
         slots=asyncio.Semaphore(settings.placement_slots),
@@ -259,8 +261,12 @@ def make_reconciliation(
         fills=fills,
         telemetry=telemetry,
         clock=steady_clock,
+        overlap=overlap,
         pages_max=settings.reconcile_pages_max,
         look_ups=look_ups,
+        lost=LostOrders(
+            telemetry=telemetry, clock=steady_clock, lost_after=timedelta(seconds=settings.reconcile_lost_seconds)
+        ),
     )
     return Reconciliation(
         venue=venue,

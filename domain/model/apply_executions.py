@@ -99,7 +99,7 @@ class ReportedExecutions:
             found.append(Anomaly.MISSED_AMENDMENT)
         if missed_up_to > filled:
             found.append(Anomaly.MISSED_FILL)
-        if self.touched and filled > order.terms.quantity:
+        if self.touched and filled > order.quantity:
             found.append(Anomaly.OVERFILL)
         if any(self._is_unknown(name) for name in self._amended):
             found.append(Anomaly.UNKNOWN_EXECUTION_AMENDED)

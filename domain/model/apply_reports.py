@@ -30,17 +30,20 @@ from domain.model.reports import (
     OrderAdopted,
     OrderEnded,
     OrderFilled,
+    OrderRestated,
     OrderShownOpen,
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
     SubmissionRefused,
 )
+from domain.model.restatement import latest
 from domain.model.values import ReasonSource, storable_reason
 
 OtherReport = (
     OrderAccepted
     | OrderEnded
+    | OrderRestated
     | CancelRefused
     | CancelRequested
     | CancelSent
@@ -160,6 +163,8 @@ class _Application:
         match report:
             case OrderAccepted():
                 return ChangeKind.PLACED, self._accepted(facts, report)
+            case OrderRestated():
+                return ChangeKind.RESTATED, self._restated(facts, report)
             case OrderEnded():
                 return _END_KINDS[report.end], self._ended(facts, report)
             case CancelRequested() | CancelSent() | CancelRefused():
@@ -178,6 +183,11 @@ class _Application:
     def _accepted(self, facts: Facts, report: OrderAccepted) -> Facts:
         facts = self._with_venue_order_id(facts, report.venue_order_id)
         return replace(facts, rank=max(facts.rank, report.rank))
+
+    def _restated(self, facts: Facts, report: OrderRestated) -> Facts:
+        facts = self._with_venue_order_id(facts, report.venue_order_id)
+        restatement = latest(facts.restatement, report.restatement)
+        return replace(facts, restatement=restatement, rank=max(facts.rank, VenueRank.ACCEPTED))
 
     def _ended(self, facts: Facts, report: OrderEnded) -> Facts:
         if facts.ends and report.end not in facts.ends:
@@ -221,6 +231,7 @@ def _visible(order: Order) -> tuple[object, ...]:
         facts.filled_quantity,
         facts.notional,
         facts.venue_order_id,
+        facts.restatement,
         # A request that was too late is refused after the order is over: nobody waits for that any more.
         None if status.is_final else (facts.cancel.requested, facts.cancel.refused),
     )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.model.operator_actions import OperatorAction, moment_text
+from domain.model.restatement import Restatement
 from domain.model.values import format_decimal
 
 ACTIONS_TAG = "fillwire/operator-actions/1"
@@ -22,7 +23,10 @@ Texts = Sequence[str | None]
 
 
 class ChangeRecord(NamedTuple):
-    """One row of `order_changes`, in the order of the canonical form."""
+    """One row of `order_changes`, in the order of the canonical form.
+
+    `restatement` is the text of `restatement_text`; a row without one has no such field.
+    """
 
     account_id: str
     sequence: int
@@ -42,6 +46,7 @@ class ChangeRecord(NamedTuple):
     execution_price: Decimal | None
     executed_at: datetime | None
     received_at: datetime | None
+    restatement: str | None = None
 
 
 class ChainHead(NamedTuple):
@@ -100,8 +105,17 @@ def action_texts(action: OperatorAction) -> Texts:
 
 
 def change_texts(change: ChangeRecord) -> Texts:
-    """Return the fields of a change as texts."""
-    return tuple(map(_text, change))
+    """Return the fields of a change as texts; the terms as the venue has changed them only where it has."""
+    texts = tuple(map(_text, change))
+    return texts if change.restatement is not None else texts[:-1]
+
+
+def restatement_text(restatement: Restatement) -> str:
+    """Return the time, the quantity, the limit price or `-`, and the symbol, with a space between two of them."""
+    price = restatement.limit_price
+    limit_price = "-" if price is None else format_decimal(price)
+    quantity = format_decimal(restatement.quantity)
+    return f"{moment_text(restatement.at)} {quantity} {limit_price} {restatement.symbol}"
 
 
 def action_hash(previous_hash: str, action: OperatorAction) -> str:

@@ -33,7 +33,7 @@ def seal_record(chain: Chain, head: ChainHead, sealed_at: datetime) -> Record:
 
 def change_record(change: ChangeRecord) -> Record:
     """Return the record of a change: the texts of its canonical form."""
-    return {"type": "change", **dict(zip(ChangeRecord._fields, change_texts(change), strict=True))}
+    return {"type": "change", **dict(zip(ChangeRecord._fields, change_texts(change), strict=False))}
 
 
 def action_record(action: OperatorAction) -> Record:

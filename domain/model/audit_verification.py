@@ -147,7 +147,9 @@ class _ChainVerifier:
             self._forget_expected_before(sequence)
             self.hash = None
         is_action = record["type"] == "action"
-        fields = ACTION_FIELDS if is_action else ChangeRecord._fields
+        fields: Sequence[str] = ACTION_FIELDS if is_action else ChangeRecord._fields
+        if not is_action and record.get("restatement") is None:
+            fields = fields[:-1]
         texts = [_text_of(record, name) for name in fields]
         if self.hash is not None:
             self.hash = link_hash(ACTIONS_TAG if is_action else CHANGES_TAG, self.hash, texts)

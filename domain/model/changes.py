@@ -12,6 +12,7 @@ from uuid import UUID
 from domain.model.executions import Execution
 from domain.model.frozen import frozen
 from domain.model.order import Order, OrderStatus, derive_reason, leaves_quantity
+from domain.model.restatement import Restatement
 from domain.model.values import Reason, Terms, average_price
 
 
@@ -30,6 +31,7 @@ class ChangeKind(StrEnum):
     FAILED = "FAILED"
     CORRECTED = "CORRECTED"
     REVIVED = "REVIVED"
+    RESTATED = "RESTATED"
     RESOLVED = "RESOLVED"
 
 
@@ -60,7 +62,8 @@ class PlacementState:
 class OrderSnapshot:
     """An order as people see it at one version: what is stored in a history row, published, and shown.
 
-    `venue_filled_quantity` is what the venue counted as filled when the order ended or was amended last.
+    `terms` are those that were asked for; `current_terms` are shown. `venue_filled_quantity` is what the venue counted
+    as filled when the order ended or was amended last.
     """
 
     id: UUID
@@ -76,6 +79,12 @@ class OrderSnapshot:
     created_at: datetime
     updated_at: datetime
     venue_filled_quantity: Decimal | None = None
+    restatement: Restatement | None = None
+
+    @property
+    def current_terms(self) -> Terms:
+        """The terms as they were at this version: as asked for, unless the venue had restated them."""
+        return self.terms if self.restatement is None else self.restatement.applied_to(self.terms)
 
     @property
     def lacks_fills(self) -> bool:
@@ -96,7 +105,8 @@ class OrderSnapshot:
     @property
     def leaves_quantity(self) -> Decimal:
         """What can still fill: zero once the order is final."""
-        return leaves_quantity(status=self.status, quantity=self.terms.quantity, filled_quantity=self.filled_quantity)
+        quantity = self.terms.quantity if self.restatement is None else self.restatement.quantity
+        return leaves_quantity(status=self.status, quantity=quantity, filled_quantity=self.filled_quantity)
 
 
 @frozen
@@ -156,6 +166,7 @@ def snapshot(order: Order, *, placement: PlacementState) -> OrderSnapshot:
         created_at=order.created_at,
         updated_at=order.updated_at,
         venue_filled_quantity=None if order.facts.count is None else order.facts.count.quantity,
+        restatement=order.facts.restatement,
     )
 
 

@@ -28,13 +28,14 @@ def apply_plain_fills(
     facts = order.facts
     if facts.ends or facts.operator_end is not None or facts.cancel.is_open or facts.rank is not VenueRank.WORKING:
         return None
+    quantity = order.quantity
     changes: list[Change] = []
     executions: dict[str, Execution] = {}
     for report in reports:
         if not isinstance(report, OrderFilled) or report.venue_execution_id in executions:
             return None
         filled = EXACT.add(order.facts.filled_quantity, report.trade.quantity)
-        if not _is_next(report, filled, order):
+        if filled > quantity or not _is_next(report, filled, order):
             return None
         execution = Execution(
             id=new_id(),
@@ -57,7 +58,6 @@ def _is_next(report: OrderFilled, filled: Decimal, order: Order) -> bool:
     return (
         report.cumulative_quantity == filled
         and report.trade.quantity > ZERO
-        and filled <= order.terms.quantity
         and report.venue_order_id == order.facts.venue_order_id
     )
 
@@ -76,6 +76,7 @@ def _filled(facts: Facts, *, filled_quantity: Decimal, notional: Decimal) -> Fac
         phase_reasons=facts.phase_reasons,
         count=facts.count,
         operator_end=facts.operator_end,
+        restatement=facts.restatement,
     )
 
 

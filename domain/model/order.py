@@ -11,7 +11,8 @@ The facts:
 - executions are a set of legs known by the venue's execution id; filled quantity and notional are their exact sums;
 - ends (canceled, expired, replaced, rejected) are a set;
 - a cancel request is open while more requests were asked than refused;
-- an operator's end counts until the venue shows the order again (`domain.model.operator_end`).
+- an operator's end counts until the venue shows the order again (`domain.model.operator_end`);
+- of the venue's restatements of the terms the latest holds.
 
 Note that a fill may come before the acknowledgement, during a cancel, and after the end. It always counts.
 A refusal read from an answer is no end: it may answer the second of two requests, or come from a gateway. So it counts
@@ -29,6 +30,7 @@ from uuid import UUID
 from domain.model.cancel_requests import CancelRequests
 from domain.model.frozen import frozen
 from domain.model.operator_end import EndedAs, OperatorEnd
+from domain.model.restatement import Restatement
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
 
 
@@ -110,6 +112,7 @@ class Facts:
     phase_reasons: Mapping[SubmissionPhase, Reason] = field(default_factory=dict)
     count: VenueCount | None = None
     operator_end: OperatorEnd | None = None
+    restatement: Restatement | None = None
 
     @property
     def venue_has_shown_something(self) -> bool:
@@ -130,7 +133,7 @@ class Facts:
 
 @frozen
 class Order:
-    """An accepted order: its terms, its facts, and the number of changes it has seen.
+    """An accepted order: its terms as they were asked for, its facts, and the number of changes it has seen.
 
     The venue knows it by `venue_client_order_id` (see `domain.model.order_identity`), which never changes.
     `status` is what the facts give (see `derive_status`), found out once: writing and telling ask for it often.
@@ -148,7 +151,22 @@ class Order:
 
     def __post_init__(self) -> None:
         """Derive the status."""
-        object.__setattr__(self, "status", derive_status(self.facts, quantity=self.terms.quantity))
+        facts = self.facts
+        # As `quantity` does, without a call: an order is made for each fill.
+        quantity = self.terms.quantity if facts.restatement is None else facts.restatement.quantity
+        object.__setattr__(self, "status", derive_status(facts, quantity=quantity))
+
+    @property
+    def quantity(self) -> Decimal:
+        """How much is ordered now: as asked for, unless the venue restated it."""
+        restatement = self.facts.restatement
+        return self.terms.quantity if restatement is None else restatement.quantity
+
+    @property
+    def current_terms(self) -> Terms:
+        """The terms as they are now: as asked for, unless the venue restated them."""
+        restatement = self.facts.restatement
+        return self.terms if restatement is None else restatement.applied_to(self.terms)
 
     @property
     def reason(self) -> Reason | None:
@@ -163,9 +181,7 @@ class Order:
     @property
     def leaves_quantity(self) -> Decimal:
         """What can still fill: zero once the order is final or overfilled."""
-        return leaves_quantity(
-            status=self.status, quantity=self.terms.quantity, filled_quantity=self.facts.filled_quantity
-        )
+        return leaves_quantity(status=self.status, quantity=self.quantity, filled_quantity=self.facts.filled_quantity)
 
 
 def disagrees(facts: Facts) -> bool:

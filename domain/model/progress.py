@@ -30,6 +30,10 @@ STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus
     (None, ChangeKind.CORRECTED): frozenset(OrderStatus),
     # An operator decides by what the venue says to people; only the venue's later evidence outranks that.
     (None, ChangeKind.RESOLVED): frozenset(OrderStatus),
+    # A restatement may raise the quantity above what filled the order until then.
+    (OrderStatus.FILLED, ChangeKind.RESTATED): frozenset(
+        {OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL, OrderStatus.EXPIRED, OrderStatus.CANCELED}
+    ),
 }
 """The valid steps back: (status before, kind of change) to the statuses after. Every other step goes up."""
 

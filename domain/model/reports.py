@@ -12,6 +12,7 @@ from domain.model.executions import Trade
 from domain.model.frozen import frozen
 from domain.model.operator_end import EndedAs
 from domain.model.order import End, VenueCount, VenueRank
+from domain.model.restatement import Restatement
 from domain.model.values import Reason
 
 
@@ -69,6 +70,19 @@ class OrderEnded:
     venue_order_id: str | None
     at: datetime
     count: VenueCount | None = None
+
+
+@frozen
+class OrderRestated:
+    """The venue changed the order's terms."""
+
+    venue_order_id: str
+    restatement: Restatement
+
+    @property
+    def at(self) -> datetime:
+        """When, by the venue's clock."""
+        return self.restatement.at
 
 
 @frozen
@@ -185,6 +199,7 @@ Report = (
     | ExecutionCorrected
     | ExecutionBusted
     | OrderEnded
+    | OrderRestated
     | CancelRefused
     | CancelRequested
     | CancelSent

@@ -21,6 +21,8 @@ class VenueOrder:
     """An order of ours as the venue knows it.
 
     `terms` is None when the venue's order is of a kind that is never sent from here, a stop order for example.
+    `updated_at` is when the venue changed it last; None when it does not tell. `is_cancel_pending` says that the venue
+    has a cancel request and has not carried it out.
     `reports` states the same as facts: accepted, and ended if it is over. Its fills come from `Venue.fills`.
     """
 
@@ -31,6 +33,8 @@ class VenueOrder:
     is_open: bool
     reports: Sequence[Report]
     submitted_at: datetime
+    updated_at: datetime | None = None
+    is_cancel_pending: bool = False
     unknown_values: Sequence[UnknownValue] = ()
 
 
@@ -54,8 +58,8 @@ FoundOrder = VenueOrder | UnreadableOrder | ExternalOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenOrdersPage:
-    """One page of the venue's orders, by submission time. `next_page` is None on the last page."""
+class OrdersPage:
+    """One page of the venue's open or closed orders, by submission time. `next_page` is None on the last page."""
 
     orders: Sequence[FoundOrder]
     next_page: str | None
@@ -131,16 +135,16 @@ class Venue(Protocol):
     def execution_id(self, stated: str) -> str:
         """Return the id under which an execution is recorded, of the one that the venue's lists and statements show."""
 
-    async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
+    async def open_orders(self, *, page: str | None = None) -> OrdersPage:
         """Return one page of the open orders, the oldest first: the first page, or the `next_page` of another one.
 
         Raises VenueUnreachableError. An order that is submitted or moved while pages are read is on a later page.
         """
 
-    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OpenOrdersPage:
-        """Return one page of the orders that are over and were submitted since then, the oldest first.
+    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OrdersPage:
+        """Return one page of the orders that are over and were submitted since then, the newest first.
 
-        Raises VenueUnreachableError.
+        Raises VenueUnreachableError. An order that ends while pages are read may be on none of them.
         """
 
     def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:

@@ -106,7 +106,7 @@ class AttemptPolicy:
 
     def adopted(self, claim: Claim, found: VenueOrder) -> AttemptResult:
         """Return the result for an order that the venue shows: its reports, if it is the same order at all."""
-        if found.terms is not None and claim.order.terms.is_at_venue_as(found.terms):
+        if found.terms is not None and claim.order.current_terms.is_at_venue_as(found.terms):
             return AttemptResult(outcome="found", sign=VenueSign.WORKS, reports=found.reports)
         self.telemetry.error(
             "venue_order_mismatch",

@@ -2,7 +2,8 @@
 
 An order that was never sent is canceled at once, here. One that may be at the venue is canceled by the venue alone:
 until it reports that, the order is PENDING_CANCEL and can still fill. Canceling twice is harmless, so an unanswered
-request is sent again.
+request is sent again, and so is one of which the venue's status shows nothing: it was lost. While that status is that a
+cancellation is pending, as for hours outside the trading day, no request is sent again.
 """
 
 import asyncio
@@ -18,12 +19,14 @@ from domain.model.errors import (
     OrderNotFoundError,
     TransientError,
     UnavailableError,
+    VenueBusyError,
     VenueUnreachableError,
     VersionConflictError,
 )
 from domain.model.operator_actions import ActionKind, Actor, NewAction, order_state
 from domain.model.order import CANCELED_BEFORE_SENDING, End, SubmissionPhase
 from domain.model.reports import CancelRefused, CancelRequested, CancelSent, OrderEnded, Report
+from domain.model.values import Reason
 from domain.ports.notifications import WakeUps
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.readers import OrderReader
@@ -112,18 +115,26 @@ def was_never_sent(row: LoadedOrder) -> bool:
     )
 
 
-RETRY_PAUSE_MAX = timedelta(seconds=15)
-"""Longest pause before a request that led to nothing is sent again, as to an order that the venue has forgotten. Not
-longer: a live order must not stay uncanceled for a minute after a gateway's outage."""
+UNANSWERED_PAUSE_MAX = timedelta(seconds=15)
+"""Longest pause before a request without a usable answer is sent again. Not longer: a live order must not stay
+uncanceled for a minute after a gateway's outage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPolicy:
-    """Times of delivering cancel requests. `confirm_within` is how long the stream may take to report the result."""
+    """Times of delivering cancel requests. `confirm_within` is how long the stream may take to report the result.
+
+    While the venue answers and the order stays as it is, pauses grow up to `pause_max`.
+    """
 
     retry: timedelta
     confirm_within: timedelta
+    pause_max: timedelta
     lease: timedelta
+
+
+Step = tuple[Sequence[Report], timedelta]
+"""Reports about a request, and after which time to go on with it if it is still open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,49 +175,75 @@ class CancelDelivery:
             log = self.telemetry.warning if isinstance(error, TransientError) else self.telemetry.error
             log("cancel_not_recorded", order_id=str(row.order.id), error=repr(error), next="sent again when due")
 
-    async def _make_request(self, row: LoadedOrder) -> tuple[Sequence[Report], timedelta]:
-        """Send the request; return reports about it, and after which time to try again if it is still open."""
+    async def _make_request(self, row: LoadedOrder) -> Step:
+        """Send the request, unless the venue shows that it has been sent."""
         facts = row.order.facts
         if facts.venue_order_id is None:
             return (), self.policy.retry  # Not at the venue yet: its submission comes first, or ends it.
         if not facts.cancel.is_unsent:
-            found = await self._look_up(row)
-            if found is not None and not found.is_open:
-                return found.reports, self.policy.confirm_within
+            try:
+                found = await self._look_up(row)
+            except VenueBusyError as error:
+                return (), error.retry_after
+            except VenueUnreachableError:
+                found = None
+            if found is not None and (found.is_cancel_pending or not found.is_open):
+                return found.reports, self._pause_after_sending(row)
         outcome = await self.venue.cancel(facts.venue_order_id)
         self.telemetry.count(Metric.CANCEL_ATTEMPTS, outcome=type(outcome).__name__)
         return await self._result_of(row, outcome)
 
-    async def _result_of(self, row: LoadedOrder, outcome: CancelOutcome) -> tuple[Sequence[Report], timedelta]:
-        now = self.recording.clock()
-        request = row.order.facts.cancel.requested
+    async def _result_of(self, row: LoadedOrder, outcome: CancelOutcome) -> Step:
         match outcome:
             case CancelTaken():
-                return [CancelSent(request=request, at=now)], self.policy.confirm_within
+                # The first one that is taken is looked at soon, however long the venue did not answer before.
+                is_first = row.order.facts.cancel.is_unsent
+                pause = self.policy.confirm_within if is_first else self._pause_after_sending(row)
+                return [self._sent(row)], pause
             case CancelUnknown(error=error):
                 self.telemetry.warning(
                     "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again automatically"
                 )
-                return (), self._growing_pause(row)
+                return (), self._unanswered_pause(row)
             case CancelPostponed(error=error, retry_after=retry_after):
                 self.telemetry.warning(
                     "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again automatically"
                 )
                 return (), retry_after
             case CancelNotPossible(reason=reason):
-                found = await self._look_up(row)
-                if found is None:
-                    return (), self._growing_pause(row)
-                if not found.is_open:
-                    return found.reports, self.policy.retry  # It ended before; the stream reports its last fills.
-                return [*found.reports, CancelRefused(reason=reason, request=request, at=now)], self.policy.retry
+                return await self._result_of_refusal(row, reason)
 
-    def _growing_pause(self, row: LoadedOrder) -> timedelta:
+    async def _result_of_refusal(self, row: LoadedOrder, reason: Reason) -> Step:
+        """Look the order up: only one that is open, and not being canceled, has kept its life by the refusal."""
+        try:
+            found = await self._look_up(row)
+        except VenueUnreachableError:
+            return (), self._unanswered_pause(row)
+        if found is None:  # The venue does not know it any more; `OpenOrders` tells people.
+            return (), self._growing_pause(row, first=self.policy.retry)
+        if found.is_cancel_pending:
+            return [*found.reports, self._sent(row)], self._pause_after_sending(row)
+        if not found.is_open:
+            return found.reports, self.policy.retry  # It ended before; the stream reports its last fills.
+        refused = CancelRefused(reason=reason, request=row.order.facts.cancel.requested, at=self.recording.clock())
+        return [*found.reports, refused], self.policy.retry
+
+    def _sent(self, row: LoadedOrder) -> CancelSent:
+        return CancelSent(request=row.order.facts.cancel.requested, at=self.recording.clock())
+
+    def _unanswered_pause(self, row: LoadedOrder) -> timedelta:
+        return min(self._growing_pause(row, first=self.policy.retry), max(UNANSWERED_PAUSE_MAX, self.policy.retry))
+
+    def _pause_after_sending(self, row: LoadedOrder) -> timedelta:
+        return self._growing_pause(row, first=self.policy.confirm_within)
+
+    def _growing_pause(self, row: LoadedOrder, *, first: timedelta) -> timedelta:
         """Return as long as the order has not changed, so that the time between two requests doubles, up to a bound."""
         unchanged_for = self.recording.clock() - row.order.updated_at
-        return min(max(unchanged_for, self.policy.retry), max(RETRY_PAUSE_MAX, self.policy.retry))
+        return min(max(unchanged_for, first), max(self.policy.pause_max, first))
 
     async def _look_up(self, row: LoadedOrder) -> VenueOrder | None:
+        """Look the order up; return None when the venue does not have it. Raises VenueUnreachableError."""
         try:
             return await self.venue.find(row.order.venue_client_order_id)
         except VenueUnreachableError as error:
@@ -216,7 +253,7 @@ class CancelDelivery:
                 error=str(error),
                 next="looked up again automatically",
             )
-            return None
+            raise
 
     async def _record(self, row: LoadedOrder, reports: Sequence[Report], *, again_in: timedelta) -> None:
         for _ in range(VERSION_CONFLICTS_MAX):

@@ -33,6 +33,15 @@ def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
                 status=order.status,
                 next="it is followed again and can be canceled; tell the account, which saw it end",
             )
+        case ChangeKind.RESTATED:
+            terms = order.current_terms
+            telemetry.info(
+                "order_restated",
+                order_id=str(order.id),
+                quantity=str(terms.quantity),
+                symbol=terms.symbol,
+                limit_price=None if terms.limit_price is None else str(terms.limit_price),
+            )
         case ChangeKind.FAILED:
             telemetry.count(Metric.ORDERS_FAILED)
             telemetry.error(

@@ -1,7 +1,11 @@
-"""Comparison of our open orders with the venue's list, which others fill too, and look-ups of those that it lacks."""
+"""Comparison of our open orders with the venue's list, which others fill too, and look-ups of those that it lacks.
+
+Hundreds of orders end in one moment, at the close. So where many are lacking the venue's list of closed orders is read
+first, 500 to a request, and only what that does not show is looked up.
+"""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,17 +16,23 @@ from domain.model.errors import (
     VenueUnreachableError,
 )
 from domain.model.order import OrderStatus
+from domain.model.reports import OrderRestated, Report
+from domain.model.restatement import Restatement
 from domain.ports.clock_and_ids import Clock
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import ExternalOrder, FoundOrder, Venue, VenueOrder
 from domain.services.catch_up import CatchUp
 from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
+from domain.services.lost_orders import LostOrders
 from domain.services.recording import Recording
 from domain.services.venue_answers import reports_of_open
 
 Revision = tuple[str, int]
 """An order's venue client order id and its version: a change makes a new look-up due."""
+
+LOOK_UPS_PER_PAGE = 10
+"""How many look-ups a page of closed orders must be able to save: below, they are made one by one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,7 +40,7 @@ class OpenOrders:
     """Compares in runs. One run reads at most `pages_max` pages of the list; the next one continues there.
 
     `_listed` are our orders on the pages read so far. Orders are looked up when the last page has been read. A second
-    run at the same time waits for the first.
+    run at the same time waits for the first. `overlap` is by how much our clock and the venue's may differ.
     """
 
     venue: Venue
@@ -39,8 +49,10 @@ class OpenOrders:
     fills: CatchUp
     telemetry: Telemetry
     clock: Clock
+    overlap: timedelta
     pages_max: int
     look_ups: LookUpPolicy
+    lost: LostOrders
     _page: str | None = None
     _listed: set[str] = field(default_factory=set)
     _schedule: LookUpSchedule[Revision] = field(init=False)
@@ -105,22 +117,52 @@ class OpenOrders:
 
     async def _look_up_unlisted(self, silent_for: timedelta) -> int:
         # At most so many of the rows are listed or not due, so they cannot hide those that closed without a report.
-        limit = len(self._listed) + len(self._schedule) + self.look_ups.per_run_max
+        limit = len(self._listed) + len(self._schedule) + self.look_ups.per_run_max * LOOK_UPS_PER_PAGE
         rows = await self.orders.open_at_venue(silent_for=silent_for, limit=limit)
-        unlisted = [
-            (row.order.venue_client_order_id, row.order.version)
+        unlisted = {
+            (row.order.venue_client_order_id, row.order.version): row
             for row in rows
             if row.order.venue_client_order_id not in self._listed and row.order.status is not OrderStatus.IN_DOUBT
-        ]
+        }
         self._schedule.keep_only(unlisted)
+        changes = await self._record_closed(unlisted)
         found, failure = await self._look_up(unlisted)
-        changes = await self._record(found)
+        changes += await self._record(found)
         self.telemetry.count(Metric.RECONCILED_ORDERS, len(rows))
         if failure is not None:
             raise failure
         return changes
 
-    async def _look_up(self, orders: Iterable[Revision]) -> tuple[Sequence[VenueOrder], VenueUnreachableError | None]:
+    async def _record_closed(self, unlisted: Mapping[Revision, LoadedOrder]) -> int:
+        """Record those of the orders that the venue's list of closed orders shows; return the number of changes.
+
+        The list is read as far as it can save look-ups. What it shows is not looked up before its pause has passed.
+        """
+        now = self.clock()
+        due = {key[0]: key for key in unlisted if self._schedule.is_due(key, now=now)}
+        pages_max = min(len(due) // LOOK_UPS_PER_PAGE, self.pages_max)
+        since = min((unlisted[key].order.created_at for key in due.values()), default=now) - self.overlap
+        page, changes = None, 0
+        for _ in range(pages_max):
+            try:
+                closed = await self.venue.closed_orders(since=since, page=page)
+            except (VenueBusyError, VenueUnauthorizedError):
+                raise
+            except VenueUnreachableError as error:
+                self.telemetry.warning("closed_orders_not_read", error=str(error), next="they are looked up one by one")
+                return changes
+            shown = [one for one in closed.orders if isinstance(one, VenueOrder) and one.venue_client_order_id in due]
+            for order in shown:
+                self._schedule.put_off(due.pop(order.venue_client_order_id), now=now)
+            changes += await self._record(shown)
+            page = closed.next_page
+            if page is None or not due:
+                break
+        return changes
+
+    async def _look_up(
+        self, orders: Mapping[Revision, LoadedOrder]
+    ) -> tuple[Sequence[VenueOrder], VenueUnreachableError | None]:
         """Look orders up within the bounds of one run; return those found, and an error that concerns all look-ups."""
         found: list[VenueOrder] = []
         for order in self.look_ups.run(self._schedule, orders, clock=self.clock):
@@ -138,11 +180,14 @@ class OpenOrders:
                 )
             else:
                 found += [] if one is None else [one]
+                if one is None:
+                    self.lost.note_missing(orders[order])
         return found, None
 
     async def _record(self, orders: Iterable[VenueOrder]) -> int:
         """Record what the venue shows of our orders; suspect those of which it counts another quantity as filled."""
         ours = {order.venue_client_order_id: order for order in orders}
+        self.lost.note_shown(ours)
         rows = await self.orders.load_reported(ours.keys(), []) if ours else {}
         self.fills.note_unknown(ours.keys() - rows.keys())
         same = {name: ours[name] for name, row in rows.items() if self._is_same(row, ours[name])}
@@ -150,11 +195,7 @@ class OpenOrders:
             return 0
         now = self.recording.clock()
         recorded = await self.recording.record(
-            {
-                # An operator's end holds until the venue shows the order open.
-                name: order.reports if rows[name].order.facts.operator_end is None else reports_of_open(order, at=now)
-                for name, order in same.items()
-            }
+            {name: _reports_on(rows[name], order, now=now) for name, order in same.items()}
         )
         rows = await self.orders.load_reported(same.keys(), [])
         # A missed last fill, and a missed bust, show only here: no later fill reveals them.
@@ -168,7 +209,7 @@ class OpenOrders:
         # The venue may change the terms of an order that is linked: a split, a new symbol.
         if row.order.facts.venue_order_id == found.venue_order_id:
             return True
-        if found.terms is not None and row.order.terms.is_at_venue_as(found.terms):
+        if found.terms is not None and row.order.current_terms.is_at_venue_as(found.terms):
             return True
         self.telemetry.error(
             "venue_order_mismatch",
@@ -178,3 +219,29 @@ class OpenOrders:
             next="not adopted; compare both orders and decide by hand",
         )
         return False
+
+
+def _reports_on(row: LoadedOrder, found: VenueOrder, *, now: datetime) -> Sequence[Report]:
+    """Return what the venue shows of our order. An operator's end holds until it shows the order open."""
+    said = found.reports if row.order.facts.operator_end is None else reports_of_open(found, at=now)
+    return [*said, *_restatement(row, found)]
+
+
+def _restatement(row: LoadedOrder, found: VenueOrder) -> Sequence[OrderRestated]:
+    """Return the report that the venue has changed the terms, if it shows others than are recorded.
+
+    Only of an order that is linked: of any other it is the terms that say whether it is ours.
+    """
+    ours, theirs = row.order.current_terms, found.terms
+    if theirs is None or row.order.facts.venue_order_id != found.venue_order_id:
+        return ()
+    is_price_same = theirs.limit_price in (None, ours.limit_price)
+    if (theirs.quantity, theirs.symbol) == (ours.quantity, ours.symbol) and is_price_same:
+        return ()
+    restatement = Restatement(
+        at=found.updated_at or found.submitted_at,
+        quantity=theirs.quantity,
+        symbol=theirs.symbol,
+        limit_price=theirs.limit_price,
+    )
+    return (OrderRestated(venue_order_id=found.venue_order_id, restatement=restatement),)

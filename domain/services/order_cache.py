@@ -84,4 +84,4 @@ def as_written(row: LoadedOrder, applied: Applied) -> LoadedOrder:
 
 def _expects_more_fills(order: Order) -> bool:
     """Return whether it is worth caching. An ended order is not: its end reasons may grow without a new version."""
-    return not order.facts.ends and order.facts.filled_quantity < order.terms.quantity
+    return not order.facts.ends and order.facts.filled_quantity < order.quantity

@@ -56,6 +56,11 @@ class Reconciliation:
     _newest_read_at: datetime | None = None
     _closed_since: datetime | None = None
 
+    @property
+    def newest_fill_at(self) -> datetime | None:
+        """When the newest fill of the account that a catch-up has read was executed, by the venue's clock."""
+        return self._newest_at
+
     async def catch_up(self, *, cause: str) -> int:
         """Record every fill since the last position and the end of every order that closed without a report.
 

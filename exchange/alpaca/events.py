@@ -1,6 +1,7 @@
 """What the venue tells about an order as it happens: trade updates of the stream, and FILL activities. Pure."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,8 +11,17 @@ import orjson
 from domain.model.executions import Trade
 from domain.model.order import VenueRank
 from domain.model.order_identity import InstallationPrefixes
-from domain.model.reports import CancelRefused, ExecutionBusted, ExecutionCorrected, OrderAccepted, OrderFilled, Report
+from domain.model.reports import (
+    CancelRefused,
+    ExecutionBusted,
+    ExecutionCorrected,
+    OrderAccepted,
+    OrderFilled,
+    OrderRestated,
+    Report,
+)
 from domain.model.values import ZERO, Reason, ReasonSource
+from domain.ports.clock_and_ids import Clock
 from domain.ports.venue import ExternalOrder, ExternalReport, ListedFill, UnreadableFill, VenueReport
 from exchange.alpaca.fields import (
     Json,
@@ -29,7 +39,15 @@ from exchange.alpaca.fields import (
     text,
     venue_id,
 )
-from exchange.alpaca.orders import ENDS, UNKNOWN_VALUE_MAX_CHARACTERS, ended, owner_of, reason_text, venue_count
+from exchange.alpaca.orders import (
+    ENDS,
+    UNKNOWN_VALUE_MAX_CHARACTERS,
+    ended,
+    owner_of,
+    parse_restatement,
+    reason_text,
+    venue_count,
+)
 
 TRADE_UPDATES = "trade_updates"
 """The stream of what happens to orders."""
@@ -38,33 +56,44 @@ FILL = "FILL"
 """The type of the activities that are fills."""
 _EVENTS_WITHOUT_REPORTS = frozenset(
     {"accepted_for_bidding", "calculated", "done_for_day", "held", "order_replace_rejected", "pending_cancel"}
-    | {"pending_replace", "pending_review", "restated", "stopped", "suspended"}
+    | {"pending_replace", "pending_review", "stopped", "suspended"}
 )
 _FILLS = frozenset({"partial_fill", "fill"})
 MILLISECOND = 1_000
 """In microseconds."""
 
 
-def parse_trade_update(data: Json, prefixes: InstallationPrefixes, *, raw: bytes = b"") -> VenueReport | ExternalReport:
+def parse_trade_update(
+    data: Json, prefixes: InstallationPrefixes, *, clock: Clock, raw: bytes = b""
+) -> VenueReport | ExternalReport:
     """Return what one trade update says, which came as `raw`. Raises WireError, never for an external order.
 
-    Events that change nothing here, and events not in the documents, carry no reports.
+    Events that change nothing here, and events not in the documents, carry no reports. `clock` gives the time of
+    arrival, which an event has that states no time.
     """
     order = as_object(data.get("order"), what="order")
     owner = owner_of(order, prefixes)
     if isinstance(owner, ExternalOrder):
         return ExternalReport(venue_order_id=owner.venue_order_id)
-    event, at = text(data, "event"), moment(data, "timestamp")
+    event, at = text(data, "event"), _stated_time(data, order) or clock()
     parse = _EVENTS.get(event)
     is_known = parse is not None or event in _EVENTS_WITHOUT_REPORTS
     return VenueReport(
         venue_client_order_id=owner,
         venue_order_id=venue_id(order, "id"),
-        reports=() if parse is None else (parse(data, order, at),),
+        reports=() if parse is None or (report := parse(data, order, at)) is None else (report,),
         at=at,
         unknown_values=() if is_known else (("event", event[:UNKNOWN_VALUE_MAX_CHARACTERS]),),
         raw=raw,
     )
+
+
+def _stated_time(data: Json, order: Json) -> datetime | None:
+    """Return the event's own time, else that of the order's last change; None where neither can be read."""
+    for holder, key in ((data, "timestamp"), (order, "updated_at")):
+        with suppress(WireError):
+            return moment(holder, key)
+    return None
 
 
 def plain_fill(
@@ -179,6 +208,10 @@ def _ended(data: Json, order: Json, at: datetime) -> Report:
     return ended(ENDS[text(data, "event")], venue_order_id=venue_id(order, "id"), at=at, stated=stated, count=count)
 
 
+def _restated(_data: Json, order: Json, at: datetime) -> OrderRestated | None:
+    return parse_restatement(order, at=at)
+
+
 def _cancel_refused(data: Json, _order: Json, at: datetime) -> CancelRefused:
     message = reason_text(data) or "The venue refused to cancel the order."
     reason = Reason(source=ReasonSource.VENUE, code="VENUE_CANCEL_REFUSED", message=message)
@@ -215,7 +248,7 @@ def _trade(data: Json) -> Trade:
     return Trade(quantity=positive(data, "qty"), price=not_negative(data, "price"))
 
 
-_EVENTS: Mapping[str, Callable[[Json, Json, datetime], Report]] = {
+_EVENTS: Mapping[str, Callable[[Json, Json, datetime], Report | None]] = {
     "accepted": _accepted(VenueRank.ACCEPTED),
     "pending_new": _accepted(VenueRank.ACCEPTED),
     "new": _accepted(VenueRank.WORKING),
@@ -223,6 +256,7 @@ _EVENTS: Mapping[str, Callable[[Json, Json, datetime], Report]] = {
     "fill": _filled,
     **dict.fromkeys(ENDS, _ended),
     "order_cancel_rejected": _cancel_refused,
+    "restated": _restated,
     "trade_bust": _busted,
     "trade_correct": _corrected,
 }

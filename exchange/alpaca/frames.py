@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import orjson
 
 from domain.model.order_identity import InstallationPrefixes
+from domain.ports.clock_and_ids import Clock
 from domain.ports.venue import ExternalReport, UnreadableReport, VenueReport
 from exchange.alpaca.events import TRADE_UPDATES, parse_trade_update, plain_fill
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, optional_text, parse_json
@@ -39,16 +40,16 @@ def listen_frame() -> str:
     return _frame({"action": "listen", "data": {"streams": [TRADE_UPDATES]}})
 
 
-def parse_frame(raw: bytes, prefixes: InstallationPrefixes) -> Frame:
-    """What a text or binary frame says. Never raises."""
+def parse_frame(raw: bytes, prefixes: InstallationPrefixes, *, clock: Clock) -> Frame:
+    """What a text or binary frame says, which has just arrived. Never raises."""
     try:
         content = parse_json(raw)
     except WireError as error:
         return UnreadableReport(raw=raw, error=str(error))
-    return plain_fill(content, prefixes, raw=raw) or parse_message(content, prefixes, raw=raw)
+    return plain_fill(content, prefixes, raw=raw) or parse_message(content, prefixes, clock=clock, raw=raw)
 
 
-def parse_message(content: object, prefixes: InstallationPrefixes, *, raw: bytes) -> Frame:
+def parse_message(content: object, prefixes: InstallationPrefixes, *, clock: Clock, raw: bytes) -> Frame:
     """The same for JSON that is read already, whatever it is."""
     try:
         message = as_object(content, what="message")
@@ -60,7 +61,7 @@ def parse_message(content: object, prefixes: InstallationPrefixes, *, raw: bytes
         stated = as_object(data, what="data")
         if stream != TRADE_UPDATES:
             return ControlFrame(stream=stream, data=stated)
-        return parse_trade_update(stated, prefixes, raw=raw)
+        return parse_trade_update(stated, prefixes, clock=clock, raw=raw)
     except WireError as error:
         return UnreadableReport(raw=raw, error=str(error))
 

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from domain.model.order import End, VenueCount, VenueRank
 from domain.model.order_identity import InstallationPrefixes
-from domain.model.reports import OrderAccepted, OrderEnded, Report
+from domain.model.reports import OrderAccepted, OrderEnded, OrderRestated, Report
+from domain.model.restatement import Restatement
 from domain.model.values import ZERO, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, format_decimal
 from domain.ports.venue import ExternalOrder, FoundOrder, UnknownValue, UnreadableOrder, VenueOrder
 from exchange.alpaca.fields import (
@@ -13,6 +14,7 @@ from exchange.alpaca.fields import (
     Json,
     WireError,
     first_moment,
+    moment,
     not_negative,
     optional_text,
     own_id,
@@ -113,8 +115,20 @@ def parse_order(data: Json, *, venue_client_order_id: str) -> VenueOrder:
         is_open=status not in ENDS and status != "filled",
         reports=_reports(data, status=status, venue_order_id=venue_order_id, submitted_at=submitted_at),
         submitted_at=submitted_at,
+        updated_at=None if data.get("updated_at") is None else moment(data, "updated_at"),
+        is_cancel_pending=status == "pending_cancel",
         unknown_values=_unknown_values(data),
     )
+
+
+def parse_restatement(data: Json, *, at: datetime) -> OrderRestated | None:
+    """Return the terms of our order as the venue has changed them; None when they are of a kind that is never sent from
+    here. Raises WireError."""
+    terms = _terms(data)
+    if terms is None:
+        return None
+    restatement = Restatement(at=at, quantity=terms.quantity, symbol=terms.symbol, limit_price=terms.limit_price)
+    return OrderRestated(venue_order_id=venue_id(data, "id"), restatement=restatement)
 
 
 def parse_acceptance(data: Json, *, venue_client_order_id: str) -> OrderAccepted | OrderEnded:

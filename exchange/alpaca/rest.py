@@ -12,7 +12,7 @@ from domain.ports.clock_and_ids import Clock
 from domain.ports.installation import Installation
 from domain.ports.rate_limiter import RateLimiter, Unlimited
 from domain.ports.telemetry import Telemetry
-from domain.ports.venue import FoundOrder, ListedFill, OpenOrdersPage, VenueOrder
+from domain.ports.venue import FoundOrder, ListedFill, OrdersPage, VenueOrder
 from domain.ports.venue_clock import UnmeasuredClock, VenueClock
 from domain.ports.venue_outcomes import CancelOutcome, CancelPostponed, CancelUnknown, SubmissionOutcome
 from exchange.alpaca.assets import parse_asset
@@ -31,7 +31,7 @@ from exchange.alpaca.outcomes import (
     submission_failure,
     submission_outcome,
 )
-from exchange.alpaca.pages import AFTER_TIME, ORDERS_PAGE_ROWS, STEP_BACK, ListRows, next_orders_page
+from exchange.alpaca.pages import CLOSED_ORDERS, OPEN_ORDERS, ListRows, OrderList
 from exchange.alpaca.row_reader import RowReader
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.transport import TRANSPORT_ERRORS, Transport, open_transport
@@ -159,24 +159,19 @@ class AlpacaVenue:
         """Return the id under which an execution is recorded: lists show it behind the time of their row."""
         return execution_id(stated)
 
-    async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
-        """Return one page of the open orders, by submission time. Raises VenueUnreachableError."""
-        return await self._orders_page("open", page)
+    async def open_orders(self, *, page: str | None = None) -> OrdersPage:
+        """Return one page of the open orders, the oldest first. Raises VenueUnreachableError."""
+        return await self._orders_page(OPEN_ORDERS, page=page)
 
-    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OpenOrdersPage:
-        """Return one page of the closed orders submitted since then. Raises VenueUnreachableError."""
-        return await self._orders_page("closed", page or f"{AFTER_TIME}={write_moment(since - STEP_BACK)}")
+    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OrdersPage:
+        """Return one page of the orders that have ended, the newest first. Raises VenueUnreachableError."""
+        return await self._orders_page(CLOSED_ORDERS, page=page, since=since)
 
-    async def _orders_page(self, status: str, page: str | None) -> OpenOrdersPage:
+    async def _orders_page(self, orders: OrderList, *, page: str | None, since: datetime | None = None) -> OrdersPage:
         prefixes = await self._installation.prefixes()
-        query = {"status": status, "limit": str(ORDERS_PAGE_ROWS), "direction": "asc", "nested": "false"}
-        if page is not None:
-            key, _, start = page.partition("=")
-            query[key] = start
-        rows = await self._rows("/v2/orders", query)
-        return OpenOrdersPage(
-            orders=self._reader.found_orders(rows.objects, prefixes), next_page=next_orders_page(rows, page)
-        )
+        rows = await self._rows("/v2/orders", orders.query(page=page, since=since))
+        found = self._reader.found_orders(rows.objects, prefixes)
+        return OrdersPage(orders=found, next_page=orders.next_page(rows, page))
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         """Yield pages of fills, oldest first. Raises VenueUnreachableError."""

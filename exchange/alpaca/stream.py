@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidS
 
 from domain.model.errors import VenueUnreachableError
 from domain.model.order_identity import InstallationPrefixes
+from domain.ports.clock_and_ids import Clock
 from domain.ports.installation import Installation
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import ExternalReport, StreamItem, UnreadableReport, VenueReport
@@ -42,9 +43,12 @@ READ_AT_ONCE_MAX = 32
 class AlpacaStream:
     """The execution stream of the account. The venue allows one connection at a time."""
 
-    def __init__(self, *, settings: AlpacaSettings, installation: Installation, telemetry: Telemetry) -> None:
+    def __init__(
+        self, *, settings: AlpacaSettings, installation: Installation, clock: Clock, telemetry: Telemetry
+    ) -> None:
         self._settings = settings
         self._installation = installation
+        self._clock = clock
         self._telemetry = telemetry
 
     @asynccontextmanager
@@ -88,7 +92,7 @@ class AlpacaStream:
         """Authenticate and ask for the trade updates; gives those that came before the answer did."""
         settings = self._settings
         early: list[Frame] = []
-        next_answer = partial(_answer, connection, prefixes=prefixes, early=early)
+        next_answer = partial(_answer, connection, prefixes=prefixes, clock=self._clock, early=early)
         try:
             async with asyncio.timeout(settings.stream_answer_timeout_seconds):
                 await connection.send(authenticate_frame(key=settings.key, secret=settings.secret))
@@ -110,7 +114,7 @@ class AlpacaStream:
         try:
             while True:
                 messages = await connection.next_messages(READ_AT_ONCE_MAX)
-                yield self._reports_of(parse_frame(raw, prefixes) for raw in messages)
+                yield self._reports_of(parse_frame(raw, prefixes, clock=self._clock) for raw in messages)
         except ConnectionClosedOK:
             return
         except ConnectionClosed as error:
@@ -141,12 +145,12 @@ class _connect_once(connect):  # noqa: N801 - a variant of a library's class tha
 
 
 async def _answer(
-    connection: StreamConnection, stream: str, *, prefixes: InstallationPrefixes, early: list[Frame]
+    connection: StreamConnection, stream: str, *, prefixes: InstallationPrefixes, clock: Clock, early: list[Frame]
 ) -> ControlFrame:
     """The next frame of that stream; the others are kept for later."""
     while len(early) < EARLY_FRAMES_MAX:
         (raw,) = await connection.next_messages(1)
-        frame = parse_frame(raw, prefixes)
+        frame = parse_frame(raw, prefixes, clock=clock)
         if isinstance(frame, ControlFrame) and frame.stream == stream:
             return frame
         early.append(frame)

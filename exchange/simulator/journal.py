@@ -19,7 +19,7 @@ from typing import Literal
 import orjson
 
 from exchange.simulator.faults import PlacementAnswer
-from exchange.simulator.orders import Execution, Order
+from exchange.simulator.orders import Execution, Order, OrderTerms
 from exchange.simulator.wire_values import decimal_text, time_text
 
 READ_DEFAULT_ENTRIES = 10_000
@@ -31,7 +31,8 @@ class Entry:
     """One line of the journal. `event` is None where the entry is an order's acceptance, or that it was forgotten.
 
     Quantity and price are those of the execution as the event told them, `execution_id` is the id that it told, and
-    `previous_execution_id` the one that a bust or correction amends.
+    `previous_execution_id` the one that a bust or correction amends. `terms` are the order's as it was accepted, or as
+    a `restated` event left them.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Entry:
     execution_id: str | None = None
     previous_execution_id: str | None = None
     reason: str | None = None
+    terms: OrderTerms | None = None
     answer: PlacementAnswer | None = None
     is_forgotten: bool = False
     withheld: tuple[str, ...] = ()
@@ -81,6 +83,7 @@ class Journal:
             order=order,
             event=None,
             filled_quantity=order.filled_quantity,
+            terms=order.terms,
             answer=answer,
             withheld=withheld,
         )
@@ -113,6 +116,7 @@ class Journal:
         price: Decimal | None = None,
         previous_execution_id: str | None = None,
         reason: str | None = None,
+        terms: OrderTerms | None = None,
     ) -> Entry:
         """Adds an event. The caller writes it to the file once it knows how it was delivered."""
         entry = Entry(
@@ -127,6 +131,7 @@ class Journal:
             execution_id=None if execution is None else execution.id,
             previous_execution_id=previous_execution_id,
             reason=reason,
+            terms=terms,
         )
         self._entries.append(entry)
         return entry
@@ -168,7 +173,7 @@ def entry_json(entry: Entry) -> dict[str, object]:
 
 
 def _order_part(entry: Entry) -> dict[str, object]:
-    order, terms = entry.order, entry.order.terms
+    order, terms = entry.order, entry.terms or entry.order.terms
     part: dict[str, object] = {
         "symbol": terms.instrument.symbol,
         "side": terms.side,
@@ -200,7 +205,18 @@ def _event_part(entry: Entry) -> dict[str, object]:
     }
     if entry.previous_execution_id is not None:
         part["previous_execution_id"] = entry.previous_execution_id
+    if entry.terms is not None:
+        part["terms"] = _restated_part(entry.terms)
     return part
+
+
+def _restated_part(terms: OrderTerms) -> dict[str, object]:
+    part: dict[str, object] = {
+        "symbol": terms.instrument.symbol,
+        "qty": decimal_text(terms.quantity),
+        "limit_price": decimal_text(terms.limit_price),
+    }
+    return part if terms.wire_fields is None else {**part, "wire_fields": terms.wire_fields}
 
 
 def _forgotten_part(_entry: Entry) -> dict[str, object]:

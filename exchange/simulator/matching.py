@@ -22,6 +22,7 @@ _RULES: dict[str, Rule] = {
     "fill_delay_ms": NumberRange(0, 600_000),
     "fills_per_order": NumberRange(1, 1000, is_whole=True),
     "cancel_delay_ms": NumberRange(0, 600_000),
+    "cancels": Choice(("auto", "manual")),
 }
 
 
@@ -30,13 +31,15 @@ class Matching:
     """`auto` executes marketable orders by itself, `manual` only by hand.
 
     `fill_delay_ms` passes before each of the `fills_per_order` executions. With a `cancel_delay_ms` a cancel request
-    stays pending for that time, in which the order can still fill.
+    stays pending for that time, in which the order can still fill. With `cancels` `manual` it stays pending until a
+    control decides, as outside the trading day.
     """
 
     mode: Literal["auto", "manual"] = "auto"
     fill_delay_ms: float = 800
     fills_per_order: int = 3
     cancel_delay_ms: float = 0
+    cancels: Literal["auto", "manual"] = "auto"
 
     def changed(self, changes: object) -> "Matching":
         """These settings with the given keys replaced.

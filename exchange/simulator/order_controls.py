@@ -8,10 +8,12 @@ from aiohttp import web
 
 from exchange.simulator.answers import json_answer
 from exchange.simulator.external_orders import ExternalOrderReader
-from exchange.simulator.orders import ZERO, Execution, Order
+from exchange.simulator.instruments import Instrument, unlisted_instrument
+from exchange.simulator.orders import ZERO, Execution, Order, Status, restated
 from exchange.simulator.refusals import Code, order_not_found, refusal
 from exchange.simulator.rendering import order_json
 from exchange.simulator.requests import parse_object
+from exchange.simulator.settings_changes import Choice, Flag
 from exchange.simulator.venue import SimulatedVenue
 from exchange.simulator.wire_values import decimal_text, parse_decimal
 
@@ -33,6 +35,9 @@ class OrderControls:
             ("POST", "/simulator/fills"): self._fill,
             ("POST", "/simulator/bust"): partial(self._revise, is_bust=True),
             ("POST", "/simulator/correct"): partial(self._revise, is_bust=False),
+            ("POST", "/simulator/restate"): self._restate,
+            ("POST", "/simulator/cancels"): self._decide_cancels,
+            ("POST", "/simulator/session"): self._end_session,
             ("POST", "/simulator/close"): self._close_day,
         }
 
@@ -72,6 +77,48 @@ class OrderControls:
         self._venue.trading.revise(execution, quantity=quantity, price=price)
         return json_answer(_execution_json(execution))
 
+    async def _restate(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Change `qty`, `symbol` or `limit_price` of an open order, which the stream tells as `restated`."""
+        fields = parse_object(await request.read())
+        order, symbol = self._order(fields), fields.get("symbol")
+        if symbol is not None and not (isinstance(symbol, str) and symbol):
+            raise refusal(Code.BAD_REQUEST, "symbol must be a string")
+        quantity, limit_price = _optional_number(fields, "qty"), _optional_number(fields, "limit_price")
+        if limit_price is not None and order.terms.limit_price is None:
+            raise refusal(Code.BAD_REQUEST, "the order has no limit_price")
+        if quantity is None and symbol is None and limit_price is None:
+            raise refusal(Code.BAD_REQUEST, "qty, symbol or limit_price is required")
+        _check_open(order)
+        if quantity is not None and quantity < order.filled_quantity:
+            raise refusal(Code.UNPROCESSABLE, "qty must not be less than filled_qty")
+        terms = restated(order.terms, instrument=self._instrument(order, symbol), quantity=quantity, price=limit_price)
+        self._venue.trading.restate(order, terms)
+        return json_answer(order_json(order))
+
+    def _instrument(self, order: Order, symbol: str | None) -> Instrument:
+        if symbol is None:
+            return order.terms.instrument
+        return self._venue.instruments.get(symbol) or unlisted_instrument(symbol)
+
+    async def _decide_cancels(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Carry out the pending cancel request of one order, or of all; with `"refuse": true` refuse it."""
+        fields = parse_object(await request.read())
+        is_of_one = "order_id" in fields or "client_order_id" in fields
+        orders = [self._order(fields)] if is_of_one else self._venue.book.open_orders()
+        is_refused = Flag().check("refuse", fields.get("refuse", False))
+        pending = [order for order in orders if order.is_open and order.status is Status.PENDING_CANCEL]
+        for order in pending:
+            self._venue.trading.decide_cancel(order, is_refused=is_refused)
+        return json_answer({"decided": len(pending)})
+
+    async def _end_session(self, request: web.BaseRequest) -> web.StreamResponse:
+        """End the trading day: open DAY orders expire, or are canceled, as venues do either."""
+        fields = parse_object(await request.read())
+        status = Status(Choice((Status.EXPIRED, Status.CANCELED)).check("status", fields.get("status", Status.EXPIRED)))
+        if not Flag().check("end", fields.get("end")):
+            raise refusal(Code.BAD_REQUEST, "end must be true: nothing else can be done to a session")
+        return json_answer({"ended": self._venue.close_day(status=status)})
+
     async def _close_day(self, _request: web.BaseRequest) -> web.StreamResponse:
         return json_answer({"expired": self._venue.close_day()})
 
@@ -88,6 +135,11 @@ class OrderControls:
         return order
 
 
+def _check_open(order: Order) -> None:
+    if not order.is_open:
+        raise refusal(Code.UNPROCESSABLE, f'order is already in "{order.status}" state')
+
+
 def _check_fillable(order: Order, quantity: Decimal) -> None:
     if not order.is_open:
         raise refusal(Code.UNPROCESSABLE, f'order is already in "{order.status}" state; give "force": true to fill it')
@@ -101,6 +153,10 @@ def _number(fields: Mapping[str, object], key: str, *, default: Decimal) -> Deci
     if number is None or number <= 0:
         raise refusal(Code.BAD_REQUEST, f"{key} must be a number greater than 0")
     return number
+
+
+def _optional_number(fields: Mapping[str, object], key: str) -> Decimal | None:
+    return None if fields.get(key) is None else _number(fields, key, default=ZERO)
 
 
 def _execution_json(execution: Execution) -> dict[str, object]:

@@ -4,13 +4,14 @@ Pure: prices, times and ids come in as arguments. Nothing here knows the wire, t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 
 from exchange.simulator.instruments import Instrument
+from exchange.simulator.wire_values import decimal_text
 
 ZERO = Decimal(0)
 SHARED_DECIMALS_MAX = 50_000
@@ -90,6 +91,24 @@ class OrderTerms:
         return price <= self.limit_price if self.side is Side.BUY else price >= self.limit_price
 
 
+def restated(
+    terms: OrderTerms, *, instrument: Instrument, quantity: Decimal | None, price: Decimal | None
+) -> OrderTerms:
+    """Return the terms with another instrument, and with the quantity and limit price that are given."""
+    wire_fields = terms.wire_fields
+    if wire_fields is not None:
+        given = {"qty": quantity, "limit_price": price}
+        shown = {key: decimal_text(value) for key, value in given.items() if value is not None}
+        wire_fields = {**wire_fields, "symbol": instrument.symbol, **shown}
+    return replace(
+        terms,
+        instrument=instrument,
+        quantity=terms.quantity if quantity is None else shared(quantity),
+        limit_price=terms.limit_price if price is None else shared(price),
+        wire_fields=wire_fields,
+    )
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Order:
     """An accepted order. Look-ups do not show it before `visible_at`; `fills_left` counts the planned executions.
@@ -159,6 +178,19 @@ class Order:
     def ask_cancel(self, *, at: datetime) -> None:
         self.status = Status.PENDING_CANCEL
         self.updated_at = at
+
+    def refuse_cancel(self, *, at: datetime) -> None:
+        """Put an order whose cancel request was pending back to work."""
+        self.status = Status.PARTIALLY_FILLED if self.filled_quantity else Status.NEW
+        self.updated_at = at
+
+    def restate(self, terms: OrderTerms, *, at: datetime) -> None:
+        """Take other terms; an order of which nothing is left is filled."""
+        self.terms = terms
+        self.updated_at = at
+        if self.filled_quantity >= terms.quantity:
+            self.status = Status.FILLED
+            self.filled_at = at
 
     def end(self, status: Status, *, at: datetime) -> None:
         self.status = status

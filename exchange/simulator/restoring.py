@@ -5,6 +5,7 @@ planned, such as the next execution, is planned anew.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -73,7 +74,7 @@ def _entry(fields: Fields, *, book: OrderBook, instruments: Mapping[str, Instrum
     if fields["kind"] == "forgotten":
         book.forget(found)
         return _restored(fields, at=at, order=found, execution=None)
-    execution = _apply(fields, at=at, order=found, book=book)
+    execution = _apply(fields, at=at, order=found, book=book, instruments=instruments)
     return _restored(fields, at=at, order=found, execution=execution)
 
 
@@ -117,7 +118,19 @@ def _instrument(fields: Fields, instruments: Mapping[str, Instrument]) -> Instru
     return instruments.get(symbol) or unlisted_instrument(symbol) if "wire_fields" in fields else instruments[symbol]
 
 
-def _apply(fields: Fields, *, at: datetime, order: Order, book: OrderBook) -> Execution | None:
+def _restated_terms(fields: Fields, terms: OrderTerms, instruments: Mapping[str, Instrument]) -> OrderTerms:
+    return replace(
+        terms,
+        instrument=instruments.get(fields["symbol"]) or unlisted_instrument(fields["symbol"]),
+        quantity=shared(Decimal(fields["qty"])),
+        limit_price=None if fields["limit_price"] is None else shared(Decimal(fields["limit_price"])),
+        wire_fields=fields.get("wire_fields"),
+    )
+
+
+def _apply(
+    fields: Fields, *, at: datetime, order: Order, book: OrderBook, instruments: Mapping[str, Instrument]
+) -> Execution | None:
     """Does to the order what the event says was done to it."""
     event, was_open = fields["event"], order.is_open
     execution = None
@@ -134,6 +147,10 @@ def _apply(fields: Fields, *, at: datetime, order: Order, book: OrderBook) -> Ex
         order.hold(at=at)
     elif event == "pending_cancel":
         order.ask_cancel(at=at)
+    elif event == "order_cancel_rejected" and was_open:
+        order.refuse_cancel(at=at)
+    elif event == "restated":
+        order.restate(_restated_terms(fields["terms"], order.terms, instruments), at=at)
     elif event in _ENDS:
         order.end(_ENDS[event], at=at)
     if was_open and not order.is_open:
@@ -170,6 +187,7 @@ def _restored(fields: Fields, *, at: datetime, order: Order, execution: Executio
         execution_id=fields.get("execution_id"),
         previous_execution_id=fields.get("previous_execution_id"),
         reason=fields.get("reason"),
+        terms=order.terms if fields["kind"] == "order" or "terms" in fields else None,
         answer=PlacementAnswer(fields["answer"]) if fields.get("answer") is not None else None,
         is_forgotten=fields["kind"] == "forgotten",
         withheld=tuple(fields["withheld"]),

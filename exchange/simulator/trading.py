@@ -12,7 +12,7 @@ from functools import partial
 from exchange.simulator.book import OrderBook
 from exchange.simulator.journal import Entry, Journal
 from exchange.simulator.matching import Market, Matching, next_slice
-from exchange.simulator.orders import Execution, Order, Status
+from exchange.simulator.orders import Execution, Order, OrderTerms, Status
 from exchange.simulator.scheduler import Scheduler
 
 WALK_INTERVAL_SECONDS = 1.0
@@ -160,9 +160,11 @@ class Trading:
             self._work(reached)
 
     def cancel_later(self, order: Order) -> None:
-        """Takes a cancel request that is carried out after the matching's cancel delay."""
+        """Takes a cancel request that is carried out after the matching's cancel delay, or when a control says so."""
         order.ask_cancel(at=self._now())
         self._emit("pending_cancel", order)
+        if self.matching.cancels == "manual":
+            return
         self._scheduler.after(self.matching.cancel_delay_ms / 1000, partial(self.carry_out_cancel, order))
 
     def carry_out_cancel(self, order: Order) -> None:
@@ -171,6 +173,24 @@ class Trading:
             self.end(order, Status.CANCELED)
         elif not order.is_forgotten:
             self._emit("order_cancel_rejected", order, reason="TOO_LATE_TO_CANCEL", at=self._now())
+
+    def decide_cancel(self, order: Order, *, is_refused: bool) -> None:
+        """Carry out the pending cancel request, or refuse it: then the order works on."""
+        if not is_refused:
+            self.end(order, Status.CANCELED)
+            return
+        order.refuse_cancel(at=self._now())
+        self._emit("order_cancel_rejected", order, reason="CANCEL_REFUSED")
+        self._work(order)
+
+    def restate(self, order: Order, terms: OrderTerms) -> None:
+        """Change the order's terms; it is filled if nothing is left, and may be marketable by them."""
+        order.restate(terms, at=self._now())
+        self._emit("restated", order, terms=terms)
+        if not order.is_open:
+            self._book.note_closed()
+            self._settle_group(order)
+        self._work(order)
 
     def _walk(self) -> None:
         """The market's own life: it moves the prices for which somebody waits."""
@@ -190,6 +210,7 @@ class Trading:
         previous_execution_id: str | None = None,
         reason: str | None = None,
         at: datetime | None = None,
+        terms: OrderTerms | None = None,
     ) -> None:
         entry = self._journal.record_event(
             event,
@@ -200,6 +221,7 @@ class Trading:
             price=price,
             previous_execution_id=previous_execution_id,
             reason=reason,
+            terms=terms,
         )
         self._publish(entry)
         self._journal.write(entry)

@@ -119,7 +119,7 @@ class SimulatedVenue:
         """
         if not order.is_open or order.status is Status.PENDING_CANCEL:
             raise refusal(Code.UNPROCESSABLE, f'order is already in "{order.status}" state')
-        if self.trading.matching.cancel_delay_ms:
+        if self.trading.matching.cancels == "manual" or self.trading.matching.cancel_delay_ms:
             self.trading.cancel_later(order)
         else:
             self.trading.end(order, Status.CANCELED)
@@ -211,12 +211,12 @@ class SimulatedVenue:
             else:
                 self.trading.start(order)
 
-    def close_day(self) -> int:
-        """Ends the trading day: every open DAY order expires. Returns how many did."""
-        expiring = [order for order in self.book.open_orders() if order.terms.time_in_force is TimeInForce.DAY]
-        for order in expiring:
-            self.trading.end(order, Status.EXPIRED)
-        return len(expiring)
+    def close_day(self, *, status: Status = Status.EXPIRED) -> int:
+        """Ends the trading day: every open DAY order ends, with this status. Returns how many did."""
+        ending = [order for order in self.book.open_orders() if order.terms.time_in_force is TimeInForce.DAY]
+        for order in ending:
+            self.trading.end(order, status)
+        return len(ending)
 
     def _schedule_close(self) -> None:
         now = self.now()

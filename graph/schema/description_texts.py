@@ -82,7 +82,8 @@ WORDS = {
     "Order.side": "Bought or sold.",
     "Order.type": "At the market, or with a limit.",
     "Order.timeInForce": "How long it works at the venue.",
-    "Order.quantity": "How much was ordered.",
+    "Order.quantity": "How much is ordered: as asked for, unless the venue restated it, as after a split.",
+    "Order.originalQuantity": "The quantity that was first asked for, before restatements.",
     "Order.limitPrice": "The worst price it may trade at; null for MARKET.",
     "Order.status": "Where it stands.",
     "Order.filledQuantity": "How much was executed: the exact sum over its executions.",
@@ -135,6 +136,10 @@ WORDS = {
     "OrderChangeKind.FAILED": "It was given up; the venue does not have it.",
     "OrderChangeKind.CORRECTED": (
         "The venue corrected or took back an execution, or lists one that an operator had booked: they are one."
+    ),
+    "OrderChangeKind.RESTATED": (
+        "The venue changed the terms by itself: a split, a new symbol, another quantity. "
+        "A FILLED order can be live again by it."
     ),
     "OrderChangeKind.REVIVED": (
         "It was final, and the venue shows that it is live: a REJECTED, FAILED or CANCELED of before is taken back. "

@@ -116,6 +116,16 @@ ALERTS: Mapping[str, AlertKind] = {
         "again. Its id at the exchange is in the log event; docs/operations.md says what to do when nobody repeats it.",
         identity_fields=("venue_client_order_id",),
     ),
+    "venue_lost_order": AlertKind(
+        name="venue_lost_order",
+        title="order that the exchange does not know any more",
+        summary="The exchange accepted the order, and its look-ups have answered for a while that there is no such "
+        "order. Its status stays as it is: the order may have been executed.",
+        action="Ask the exchange what became of it, by the venue_order_id of the log event, and compare the position. "
+        "It is looked up ever less often; nothing is concluded by itself.",
+        identity_fields=ORDER,
+        shown_fields=ORDER,
+    ),
     "venue_contradicts_itself": AlertKind(
         name="venue_contradicts_itself",
         title="order known to the exchange and not shown",

@@ -67,7 +67,10 @@ def make_consumer(
     )
     return Consumer(
         stream=AlpacaStream(
-            settings=alpaca_settings(settings), installation=database.installation, telemetry=process.telemetry
+            settings=alpaca_settings(settings),
+            installation=database.installation,
+            clock=utc_now,
+            telemetry=process.telemetry,
         ),
         recorder=BatchRecorder(
             catch_up=reconciliation.fills,

@@ -21,6 +21,9 @@ class SubmissionSettings(SettingsGroup):
     placement_circuit_open_seconds: Seconds = Field(5.0, description="Then one order is tried, and again each so often")
     cancel_retry_seconds: Seconds = 1.0
     cancel_confirm_seconds: Seconds = Field(5.0, description="How long the stream may take to confirm a cancel")
+    cancel_pause_max_seconds: Seconds = Field(
+        300.0, description="Longest pause before a cancel that the exchange leaves pending is looked at again"
+    )
 
     @property
     def placement_lease(self) -> timedelta:
@@ -47,3 +50,6 @@ class JobSettings(SettingsGroup):
     reconcile_look_up_pause_max_seconds: Seconds = 300.0
     audit_seal_every_seconds: Seconds = Field(1.0, description="How often new changes are sealed in the hash chains")
     audit_seal_max_changes: Count = Field(10_000, description="Changes sealed in one round; the next goes on")
+    reconcile_lost_seconds: Seconds = Field(
+        60.0, description="How long the exchange does not know an order that it accepted before people are told"
+    )

@@ -13,6 +13,7 @@ from broadcast.messages import decode, encode
 from broadcast.shards import SHARD_COUNT, channel_of, shard_of, shard_of_channel
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange
 from domain.model.order import OrderStatus
+from domain.model.restatement import Restatement
 from domain.model.values import OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.support.signed_messages import SIGNER, a_message, signed
@@ -56,6 +57,8 @@ orders = st.builds(
     version=st.integers(1, 10**6),
     created_at=moments,
     updated_at=moments,
+    restatement=st.none()
+    | st.builds(Restatement, at=moments, quantity=decimals, symbol=texts, limit_price=st.none() | decimals),
 )
 executions = st.builds(
     ExecutionView, id=st.uuids(), quantity=decimals, price=decimals, executed_at=moments, received_at=moments

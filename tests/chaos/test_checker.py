@@ -120,6 +120,8 @@ def test_a_status_version_or_sequence_that_does_not_follow_is_found(changed: dic
         ("REJECTED", "PLACED", "REVIVED", True),
         ("FAILED", "PARTIALLY_FILLED", "REVIVED", True),
         ("CANCELED", "PENDING_CANCEL", "REVIVED", True),
+        ("FILLED", "PARTIALLY_FILLED", "RESTATED", True),
+        ("CANCELED", "PLACED", "RESTATED", False),
         ("FAILED", "REJECTED", "REJECTED", True),
         ("CANCELED", "FILLED", "FILL", True),
         ("CANCELED", "CANCELED", "FILL", True),

@@ -15,7 +15,7 @@ from domain.model.order_query import OrderFilter, OrderKey, OrderSort, PageReque
 from domain.model.values import Side
 from domain.ports.order_store import OrderStore
 from domain.ports.readers import OrderReader
-from tests.support.examples import accepted, busted, ended, filled, new_order, now
+from tests.support.examples import accepted, busted, ended, filled, new_order, now, restated
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.store_driver import Clerk
 
@@ -154,7 +154,8 @@ async def test_a_history_shows_each_change_as_the_order_stood_then(reader: Order
         *await clerk.record(
             {order_id: [accepted(), filled("40", name="e-1", price="5"), filled("60", name="e-2", price="6")]}
         ),
-        *await clerk.record({order_id: [busted("e-2"), ended(End.CANCELED)]}),
+        *await clerk.record({order_id: [restated("400", symbol="META", limit_price="3"), busted("e-2")]}),
+        *await clerk.record({order_id: [ended(End.CANCELED)]}),
     ]
 
     history = await reader.history(order_id, PageRequest(limit=10))

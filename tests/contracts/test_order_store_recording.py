@@ -32,6 +32,7 @@ from tests.support.examples import (
     new_order,
     now,
     refused,
+    restated,
 )
 from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.support.fakes.telemetry import RecordingTelemetry
@@ -50,6 +51,19 @@ async def test_what_was_written_is_read_back_as_it_was(store: OrderStore, clerk:
     loaded = (await store.load_reported([name_of(order_id)], [key]))[name_of(order_id)]
     assert loaded.order == writes[0].order
     assert list(loaded.executions) == list(writes[0].executions)
+
+
+async def test_a_restatement_is_read_back_exactly_and_only_by_the_changes_since(
+    store: OrderStore, clerk: Clerk
+) -> None:
+    (order_id,) = await clerk.store(1)
+    report = restated("0.000000000000000001", symbol='A "quoted" \\ name', limit_price="999999999999999999.5")
+
+    recorded = await clerk.record({order_id: [accepted(), report]})
+
+    assert (await store.load([order_id]))[order_id].order.facts.restatement == report.restatement
+    assert [change.order.restatement for change in recorded] == [None, report.restatement]
+    assert [change.kind for change in recorded] == [ChangeKind.PLACED, ChangeKind.RESTATED]
 
 
 async def test_changes_come_back_in_order_with_their_places_in_each_account(store: OrderStore, clerk: Clerk) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ import pytest
 from domain.model.errors import VenueUnreachableError
 from domain.model.reports import OrderFilled
 from domain.model.values import OrderType, Terms
-from domain.ports.venue import OpenOrdersPage, Venue, VenueReport
+from domain.ports.venue import OrdersPage, Venue, VenueOrder, VenueReport
 from domain.ports.venue_outcomes import (
     AlreadyPlaced,
     CancelNotPossible,
@@ -82,7 +82,7 @@ async def test_an_order_is_placed_once_and_found_by_both_ids(market: Market) -> 
     assert found.terms is not None
     assert TERMS.is_at_venue_as(found.terms)
     assert await venue.find_by_venue_order_id(venue_order_id) == found
-    assert await venue.open_orders() == OpenOrdersPage(orders=[found], next_page=None)
+    assert await venue.open_orders() == OrdersPage(orders=[found], next_page=None)
 
 
 async def test_an_order_that_the_venue_does_not_have_is_not_found(market: Market) -> None:
@@ -126,6 +126,24 @@ async def test_a_filled_order_is_over_and_cannot_be_canceled(market: Market) -> 
     assert (found.is_open, found.filled_quantity) == (False, Decimal(10))
     assert (await market.venue.open_orders()).orders == []
     assert isinstance(await market.venue.cancel(venue_order_id), CancelNotPossible)
+
+
+async def test_the_closed_orders_are_listed_the_newest_first_and_no_open_one(market: Market) -> None:
+    first, second, still_open = new_name(), new_name(), new_name()
+    for name in (first, second, still_open):
+        await market.placed(name)
+    since = now() - timedelta(hours=1)
+    await market.fill(first, "10", "12.5")
+
+    before = await market.venue.closed_orders(since=since)
+    await market.fill(second, "10", "12.5")
+    after = await market.venue.closed_orders(since=since)
+    of_tomorrow = await market.venue.closed_orders(since=now() + timedelta(hours=1))
+
+    assert [one.venue_client_order_id for one in before.orders if isinstance(one, VenueOrder)] == [first]
+    assert {one.venue_client_order_id for one in after.orders if isinstance(one, VenueOrder)} == {first, second}
+    assert after.next_page is None
+    assert of_tomorrow.orders == []
 
 
 async def test_an_open_order_takes_a_cancel_request_and_an_unknown_one_does_not(market: Market) -> None:

@@ -19,11 +19,13 @@ from domain.model.reports import (
     OrderAccepted,
     OrderEnded,
     OrderFilled,
+    OrderRestated,
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
     SubmissionRefused,
 )
+from domain.model.restatement import Restatement
 from domain.model.values import Reason, ReasonSource
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.postgres_stores import make_store
@@ -58,6 +60,17 @@ reports: st.SearchStrategy[Report] = st.one_of(
     st.builds(ExecutionCorrected, venue_execution_id=names, trade=trades, at=moments),
     st.builds(ExecutionBusted, venue_execution_id=names, at=moments),
     st.builds(OrderEnded, end=st.sampled_from(End), reason=reasons, venue_order_id=venue_ids, at=moments),
+    st.builds(
+        OrderRestated,
+        venue_order_id=st.just("v-1"),
+        restatement=st.builds(
+            Restatement,
+            at=moments,
+            quantity=st.sampled_from([Decimal(10), Decimal("20.5"), Decimal(90)]),
+            symbol=st.sampled_from(["AAPL", "META"]),
+            limit_price=st.none() | st.just(Decimal("12.50")),
+        ),
+    ),
     st.builds(CancelRequested, at=moments),
     st.builds(CancelSent, request=numbers, at=moments),
     st.builds(CancelRefused, reason=reasons, request=st.none() | numbers, at=moments),

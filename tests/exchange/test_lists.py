@@ -1,5 +1,7 @@
 """The venue's lists: paged to their end, whatever rows others put on them."""
 
+from datetime import timedelta
+
 import pytest
 from aiohttp import web
 
@@ -71,6 +73,53 @@ async def test_a_whole_page_without_times_that_lead_further_is_paged_by_ids(subm
 
     async with serving(answer) as url, reaching(settings(url)) as venue:
         found = await all_open_orders(venue)
+
+    assert len(found) == 1203
+
+
+async def all_closed_orders(venue: AlpacaVenue) -> list[FoundOrder]:
+    """Read every page; an order may be on two of them."""
+    found: dict[str, FoundOrder] = {}
+    page: str | None = None
+    for _ in range(PAGES_MAX):
+        read = await venue.closed_orders(since=NOW - timedelta(days=1), page=page)
+        found.update((order.venue_order_id, order) for order in read.orders)
+        page = read.next_page
+        if page is None:
+            return list(found.values())
+    raise AssertionError("the list has no end")
+
+
+@pytest.mark.parametrize("total", [0, 1, 499, 500, 501, 1203])
+async def test_all_pages_of_closed_orders_are_read_the_newest_first(total: int) -> None:
+    orders, _ = paged_orders(total)
+    asked = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.query)
+        until = request.query.get("until", "3000-01-01T00:00:00.000000Z")
+        older = [order for order in reversed(orders) if str(order["submitted_at"]) < until.replace("Z", "000Z")]
+        return web.json_response(older[: int(request.query["limit"])])
+
+    async with serving(answer) as url, reaching(settings(url)) as venue:
+        found = await all_closed_orders(venue)
+
+    assert {order.venue_order_id for order in found} == {order["id"] for order in orders}
+    assert all((one["status"], one["direction"]) == ("closed", "desc") and "after" in one for one in asked)
+
+
+async def test_a_whole_page_of_closed_orders_of_one_moment_is_paged_by_ids_without_a_time() -> None:
+    orders = [ORDER | {"id": f"v{n}", "submitted_at": "2026-01-05T08:00:00.5Z"} for n in range(1203)]
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        start = request.query.get("before_order_id")
+        if start is not None and ("after" in request.query or "until" in request.query):
+            return web.json_response({"code": 42210000, "message": "exclusive"}, status=422)
+        first = 0 if start is None else int(start.removeprefix("v")) + 1
+        return web.json_response(orders[first : first + 500])
+
+    async with serving(answer) as url, reaching(settings(url)) as venue:
+        found = await all_closed_orders(venue)
 
     assert len(found) == 1203
 

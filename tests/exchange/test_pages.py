@@ -1,4 +1,4 @@
-"""Where the next page of the venue's list of open orders starts: no order falls between two pages."""
+"""Where the next page of the venue's lists of orders starts: no order falls between two pages."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from exchange.alpaca.fields import Json
-from exchange.alpaca.pages import AFTER_ID, AFTER_TIME, ORDERS_PAGE_ROWS, ListRows, next_orders_page
+from exchange.alpaca.pages import CLOSED_ORDERS, OPEN_ORDERS, ORDERS_PAGE_ROWS, ListRows, OrderList
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 PAGES_MAX = 20
@@ -24,20 +24,27 @@ def _order(number: int, *, nanoseconds: int) -> Json:
     return {"id": f"order-{number:04}", "submitted_at": f"{at:%Y-%m-%dT%H:%M:%S}.{rest:09}Z"}
 
 
-def _listed(orders: Sequence[Json], page: str | None) -> ListRows:
+def _listed(orders: Sequence[Json], wanted: OrderList, page: str | None) -> ListRows:
     """One page as the venue gives it: what is behind the start, which is exclusive."""
     key, _, start = (page or "").partition("=")
-    if key == AFTER_TIME:
+    if key == "after":
         orders = [one for one in orders if _moment(str(one["submitted_at"])) > _moment(start)]
-    elif key == AFTER_ID:
-        orders = [one for one in orders if str(one["id"]) > start]
+    elif key == "until":
+        orders = [one for one in orders if _moment(str(one["submitted_at"])) < _moment(start)]
+    orders = sorted(orders, key=lambda one: str(one["submitted_at"]), reverse=wanted is CLOSED_ORDERS)
+    if key in {"after_order_id", "before_order_id"}:
+        behind = [str(one["id"]) for one in orders].index(start) + 1
+        orders = orders[behind:]
     some = orders[:ORDERS_PAGE_ROWS]
     return ListRows(count=len(some), objects=some)
 
 
+@pytest.mark.parametrize("wanted", [OPEN_ORDERS, CLOSED_ORDERS], ids=lambda wanted: f"{wanted.status} orders")
 @pytest.mark.parametrize("border", [ORDERS_PAGE_ROWS - 3, ORDERS_PAGE_ROWS - 1, ORDERS_PAGE_ROWS])
 @pytest.mark.parametrize("apart", [0, 1, 999], ids=lambda nanoseconds: f"{nanoseconds} ns apart")
-def test_orders_of_one_moment_at_the_border_of_a_page_are_all_listed(border: int, apart: int) -> None:
+def test_orders_of_one_moment_at_the_border_of_a_page_are_all_listed(
+    wanted: OrderList, border: int, apart: int
+) -> None:
     same = range(border, border + 4)
     orders = [
         _order(
@@ -48,9 +55,9 @@ def test_orders_of_one_moment_at_the_border_of_a_page_are_all_listed(border: int
     ]
     seen, page = set[str](), None
     for _ in range(PAGES_MAX):
-        rows = _listed(sorted(orders, key=lambda one: str(one["submitted_at"])), page)
+        rows = _listed(orders, wanted, page)
         seen |= {str(one["id"]) for one in rows.objects}
-        page = next_orders_page(rows, page)
+        page = wanted.next_page(rows, page)
         if page is None:
             break
 

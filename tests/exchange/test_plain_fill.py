@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from domain.ports.venue import ExternalReport, VenueReport
 from exchange.alpaca import events, frames
-from tests.exchange.test_wire import JSON, order, update
+from tests.exchange.test_wire import ARRIVED_AT, JSON, order, update
 from tests.support.fakes.installation import PREFIXES
 
 plain_fill = partial(events.plain_fill, prefixes=PREFIXES)
-parse_message = partial(frames.parse_message, prefixes=PREFIXES)
+parse_message = partial(frames.parse_message, prefixes=PREFIXES, clock=lambda: ARRIVED_AT)
 RAW = b"as it came"
 EVENTS = ["fill", "partial_fill", "new", "canceled", "trade_bust", "trade_correct"]
 ODD = st.sampled_from(

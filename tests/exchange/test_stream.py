@@ -15,6 +15,7 @@ from domain.ports.venue import UnreadableReport, VenueReport
 from exchange.alpaca.settings import AlpacaSettings
 from exchange.alpaca.stream import AlpacaStream
 from tests.exchange.test_wire import update
+from tests.support.examples import now
 from tests.support.fakes.installation import FixedInstallation
 from tests.support.fakes.telemetry import RecordingTelemetry
 
@@ -35,7 +36,7 @@ async def a_stream(talk: Talk) -> AsyncIterator[AlpacaStream]:
 def a_stream_at(url: str) -> AlpacaStream:
     settings = AlpacaSettings(url="", stream_url=url, key="k", secret="s")
     quick = replace(settings, stream_answer_timeout_seconds=0.3, stream_open_timeout_seconds=1)
-    return AlpacaStream(installation=FixedInstallation(), settings=quick, telemetry=RecordingTelemetry())
+    return AlpacaStream(installation=FixedInstallation(), settings=quick, clock=now, telemetry=RecordingTelemetry())
 
 
 async def opened(stream: AlpacaStream) -> None:

@@ -1,8 +1,8 @@
 """The venue's JSON and the domain's words for it, right and wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -22,7 +22,9 @@ from domain.model.reports import (
     OrderAccepted,
     OrderEnded,
     OrderFilled,
+    OrderRestated,
 )
+from domain.model.restatement import Restatement
 from domain.model.values import DECIMAL_DIGITS, OrderType, ReasonSource, Side, Terms, TimeInForce
 from domain.ports.venue import (
     ExternalOrder,
@@ -30,6 +32,7 @@ from domain.ports.venue import (
     UnreadableFill,
     UnreadableOrder,
     UnreadableReport,
+    VenueOrder,
     VenueReport,
 )
 from exchange.alpaca import events, frames, orders
@@ -40,13 +43,14 @@ from exchange.alpaca.frames import ControlFrame, NullFrame
 from exchange.alpaca.orders import order_json, parse_order
 from tests.support.fakes.installation import PREFIXES
 
-parse_found_order = partial(orders.parse_found_order, prefixes=PREFIXES)
-parse_trade_update = partial(events.parse_trade_update, prefixes=PREFIXES)
-parse_frame = partial(frames.parse_frame, prefixes=PREFIXES)
 NAME = "test-mfrggzdfmztwq2lknnwg23tpobyxe43u"
 OLD_NAME = "01890a5d-ac96-774b-bcce-b302099a8057"
 AT = datetime(2026, 1, 5, 8, 0, 1, 234567, tzinfo=UTC)
 AT_TEXT = "2026-01-05T08:00:01.234567891Z"
+ARRIVED_AT = AT + timedelta(seconds=1)
+parse_found_order = partial(orders.parse_found_order, prefixes=PREFIXES)
+parse_trade_update = partial(events.parse_trade_update, prefixes=PREFIXES, clock=lambda: ARRIVED_AT)
+parse_frame = partial(frames.parse_frame, prefixes=PREFIXES, clock=lambda: ARRIVED_AT)
 
 
 def order(**changes: object) -> dict[str, object]:
@@ -324,7 +328,7 @@ def test_a_bust_may_tell_a_negative_quantity_and_a_correction_that_nothing_trade
     assert correction.trade.quantity == Decimal(0)
 
 
-@pytest.mark.parametrize("event", ["done_for_day", "pending_cancel", "calculated", "restated", "an event of next year"])
+@pytest.mark.parametrize("event", ["done_for_day", "pending_cancel", "calculated", "an event of next year"])
 def test_other_events_say_nothing_new(event: str) -> None:
     report = parse_trade_update(update(event))
 
@@ -338,6 +342,83 @@ def test_an_update_without_a_client_order_id_names_its_order_by_the_venues_id(cl
 
     assert isinstance(report, VenueReport)
     assert (report.venue_client_order_id, report.venue_order_id) == (None, "v1")
+
+
+EVENTS = ["new", "fill", "canceled", "rejected", "order_cancel_rejected", "restated", "trade_bust", "trade_correct"]
+
+
+def test_a_restatement_tells_the_terms_as_they_are_now() -> None:
+    report = only_report("restated", order=order(qty="40", symbol="META", limit_price="3.125"))
+
+    restatement = Restatement(at=AT, quantity=Decimal(40), symbol="META", limit_price=Decimal("3.125"))
+    assert report == OrderRestated(venue_order_id="v1", restatement=restatement)
+
+
+@pytest.mark.parametrize("changes", [{"qty": None}, {"type": "stop"}, {"time_in_force": "opg"}])
+def test_a_restatement_into_a_kind_that_is_never_sent_says_nothing(changes: dict[str, object]) -> None:
+    told = parse_trade_update(update("restated", order=order(**changes)))
+
+    assert isinstance(told, VenueReport)
+    assert told.reports == ()
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1", "ten"])
+def test_a_restatement_without_a_quantity_that_can_be_is_an_error(quantity: str) -> None:
+    with pytest.raises(WireError):
+        parse_trade_update(update("restated", order=order(qty=quantity)))
+
+
+def test_an_order_tells_when_it_changed_last_and_whether_its_cancel_is_pending() -> None:
+    changed_at = AT + timedelta(hours=1)
+    pending = parse_found_order(order(status="pending_cancel", updated_at=write_moment(changed_at)))
+    working = parse_found_order(order(updated_at=None))
+
+    assert isinstance(pending, VenueOrder)
+    assert isinstance(working, VenueOrder)
+    assert (pending.is_cancel_pending, pending.is_open, pending.updated_at) == (True, True, changed_at)
+    assert (working.is_cancel_pending, working.updated_at) == (False, None)
+
+
+NO_TIMES: Sequence[object] = [None, "", 1767600001, "yesterday", "2026-13-45T08:00:00Z", {}]
+
+
+@pytest.mark.parametrize("timestamp", NO_TIMES)
+@pytest.mark.parametrize(
+    "event",
+    [
+        "new",
+        "fill",
+        "canceled",
+        "rejected",
+        "order_cancel_rejected",
+        "trade_bust",
+        "trade_correct",
+        "pending_cancel",
+        "an event of next year",
+    ],
+)
+def test_an_event_without_a_time_has_that_of_its_orders_last_change(event: str, timestamp: object) -> None:
+    changed_at = "2026-01-05T08:00:02.345678Z"
+    fields = {"execution_id": "e9", "previous_execution_id": "e8", "qty": "2", "price": "3"}
+
+    told = parse_trade_update(
+        update(event, timestamp=timestamp, order=order(filled_qty="2", updated_at=changed_at), **fields)
+    )
+
+    assert isinstance(told, VenueReport)
+    assert told.at == datetime(2026, 1, 5, 8, 0, 2, 345678, tzinfo=UTC)
+    assert all(report.at == told.at for report in told.reports)
+
+
+@pytest.mark.parametrize("updated_at", NO_TIMES)
+def test_an_event_that_states_no_time_at_all_has_the_time_of_its_arrival(updated_at: object) -> None:
+    data = update("canceled", order=order(updated_at=updated_at))
+    del data["timestamp"]
+
+    told = parse_trade_update(data)
+
+    assert isinstance(told, VenueReport)
+    assert [report.at for report in told.reports] == [ARRIVED_AT]
 
 
 def activity(**changes: object) -> dict[str, object]:
@@ -531,7 +612,6 @@ JSON = st.recursive(
     max_leaves=6,
 )
 KEYS = sorted({*order(), *update("fill"), *activity(), "isin", "tick_size", "reason", "execution_id", "status"})
-EVENTS = ["new", "fill", "canceled", "rejected", "order_cancel_rejected", "trade_bust", "trade_correct"]
 
 
 @pytest.mark.parametrize("parse", [parse_found_order, parse_trade_update, parse_fill_activity, parse_asset])

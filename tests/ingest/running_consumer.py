@@ -58,6 +58,7 @@ class Following:
     stream: ScriptedStream
     letters: MemoryDeadLetters
     recorder: BatchRecorder
+    consumer: Consumer
     running: asyncio.Task[None]
 
     @property
@@ -116,7 +117,9 @@ async def following(
     )
     running = asyncio.create_task(consumer.run())
     try:
-        yield Following(desk=desk, stream=stream, letters=letters, recorder=recorder, running=running)
+        yield Following(
+            desk=desk, stream=stream, letters=letters, recorder=recorder, consumer=consumer, running=running
+        )
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

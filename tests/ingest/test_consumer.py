@@ -238,15 +238,72 @@ async def test_a_mute_stream_is_left_when_the_venue_has_reports_that_it_did_not_
     assert "that its stream did not send" in str(desk.telemetry.said("stream_lost")[0]["error"])
 
 
-async def test_a_stream_that_stays_silent_while_orders_are_open_is_left_after_a_second_span() -> None:
+async def test_a_stream_that_is_silent_all_night_is_kept_while_the_venue_shows_nothing_new() -> None:
     desk = Desk()
-    await placed(desk)
+    order = await placed(desk)
 
-    async with following(desk, silence=timedelta(milliseconds=20)) as at_work:
+    async with following(desk, silence=timedelta(milliseconds=2)) as at_work:
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="silence") > 20, "twenty spans of silence")
+
+        assert at_work.stream.sessions == 1
+        desk.venue.fill_pages = [[report_of(order, fill(1, quantity=40, cumulative=40))]]
         await soon(lambda: at_work.stream.sessions == 2, "a new session")
 
-    assert desk.telemetry.counted(Metric.CATCH_UPS, cause="silence") >= 1
-    assert "stays silent" in str(desk.telemetry.said("stream_lost")[0]["error"])
+    assert at_work.status(order) is OrderStatus.PARTIALLY_FILLED
+
+
+async def test_a_mute_stream_is_left_though_somebody_else_records_first_what_it_did_not_send() -> None:
+    desk = Desk()
+    order = await placed(desk)
+
+    async with following(desk, silence=timedelta(milliseconds=20)) as at_work:
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="silence") > 1, "a span of silence")
+        missed = fill(1, quantity=40, cumulative=40)
+        await desk.recording.record({order.venue_client_order_id: [missed]})
+        desk.venue.fill_pages = [[report_of(order, missed)]]
+        await soon(lambda: at_work.stream.sessions == 2, "a new session")
+
+    assert "that its stream did not send" in str(desk.telemetry.said("stream_lost")[0]["error"])
+
+
+async def test_a_mute_stream_is_left_though_a_periodic_catch_up_finds_first_what_it_did_not_send() -> None:
+    desk = Desk()
+    order = await placed(desk)
+
+    async with following(desk, silence=timedelta(milliseconds=400)) as at_work:
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") == 1, "connected")
+        desk.venue.fill_pages = [[report_of(order, fill(1, quantity=40, cumulative=40))]]
+        await at_work.consumer._catch_up(cause="periodic")  # noqa: SLF001 - as its own loop calls it
+        assert at_work.status(order) is OrderStatus.PARTIALLY_FILLED
+        await soon(lambda: at_work.stream.sessions == 2, "a new session")
+
+
+async def test_what_was_missed_before_the_connect_is_no_reason_to_leave_the_stream() -> None:
+    desk = Desk()
+    order = await placed(desk)
+    desk.venue.fill_pages = [[report_of(order, fill(1, quantity=40, cumulative=40))]]
+
+    async with following(desk, silence=timedelta(milliseconds=20)) as at_work:
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="silence") > 2, "spans of silence")
+
+    assert at_work.status(order) is OrderStatus.PARTIALLY_FILLED
+    assert at_work.stream.sessions == 1
+
+
+async def test_a_fill_that_the_stream_sent_and_the_venue_lists_too_is_no_reason_to_leave_it() -> None:
+    desk = Desk()
+    order = await placed(desk)
+
+    async with following(desk, silence=timedelta(milliseconds=20)) as at_work:
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="silence") > 1, "a span of silence")
+        sent = report_of(order, fill(1, quantity=40, cumulative=40))
+        await at_work.stream.live.put(sent)
+        desk.venue.fill_pages = [[sent]]
+        await soon(lambda: at_work.status(order) is OrderStatus.PARTIALLY_FILLED, "recorded")
+        probes = desk.telemetry.counted(Metric.CATCH_UPS, cause="silence")
+        await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="silence") > probes + 3, "more silence")
+
+    assert at_work.stream.sessions == 1
 
 
 async def test_a_stream_may_be_silent_while_no_order_is_open() -> None:

@@ -23,12 +23,14 @@ from domain.model.reports import (
     OrderAccepted,
     OrderEnded,
     OrderFilled,
+    OrderRestated,
     OrderShownOpen,
     Report,
     SubmissionGivenUp,
     SubmissionInDoubt,
     SubmissionRefused,
 )
+from domain.model.restatement import Restatement
 from domain.model.values import Instrument, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce
 from tests.support.fakes.clock import MIDNIGHT
 
@@ -170,6 +172,13 @@ def ended_by_operator(ended_as: str) -> OperatorEnded:
 def shown_open() -> OrderShownOpen:
     """The venue shows it open later."""
     return OrderShownOpen(at=at(5))
+
+
+def restated(quantity: str, *, symbol: str = "AAPL", limit_price: str | None = None, second: int = 4) -> OrderRestated:
+    """Return the report that the venue has changed the terms."""
+    price = None if limit_price is None else Decimal(limit_price)
+    restatement = Restatement(at=at(second), quantity=Decimal(quantity), symbol=symbol, limit_price=price)
+    return OrderRestated(venue_order_id="V1", restatement=restatement)
 
 
 def cancel_asked() -> CancelRequested:

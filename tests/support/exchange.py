@@ -67,7 +67,7 @@ async def an_exchange(
         venue = open_alpaca_venue(settings, installation=FixedInstallation(), clock=now, telemetry=telemetry)
         yield Exchange(
             venue=await stack.enter_async_context(venue),
-            stream=AlpacaStream(settings=settings, installation=FixedInstallation(), telemetry=telemetry),
+            stream=AlpacaStream(settings=settings, installation=FixedInstallation(), clock=now, telemetry=telemetry),
             settings=settings,
             telemetry=telemetry,
             session=await stack.enter_async_context(aiohttp.ClientSession()),

@@ -23,6 +23,7 @@ from domain.services.dead_letter_keeper import DeadLetterKeeper
 from domain.services.fill_repair import FillRepair
 from domain.services.halt_cache import HaltCache
 from domain.services.look_up_schedule import LookUpPolicy
+from domain.services.lost_orders import LostOrders
 from domain.services.open_orders import OpenOrders
 from domain.services.order_cache import OrderCache
 from domain.services.order_owners import OrderOwners
@@ -175,7 +176,9 @@ class Desk:
             recording=self.recording,
             wake_ups=self.wake_ups,
             telemetry=self.telemetry,
-            policy=CancelPolicy(retry=2 * SECOND, confirm_within=10 * SECOND, lease=30 * SECOND),
+            policy=CancelPolicy(
+                retry=2 * SECOND, confirm_within=10 * SECOND, pause_max=300 * SECOND, lease=30 * SECOND
+            ),
             slots=self.slots,
         )
 
@@ -218,8 +221,10 @@ class Desk:
             fills=fills,
             telemetry=self.telemetry,
             clock=self.clock,
+            overlap=overlap,
             pages_max=self.pages_max,
             look_ups=look_ups,
+            lost=LostOrders(telemetry=self.telemetry, clock=self.clock, lost_after=60 * SECOND),
         )
         return Reconciliation(
             venue=venue,

@@ -49,6 +49,7 @@ class Order(Node):
     type: OrderType
     time_in_force: TimeInForce
     quantity: Decimal
+    original_quantity: Decimal
     limit_price: Decimal | None
     status: OrderStatus
     is_final: bool = strawberry.field(
@@ -113,7 +114,7 @@ class Order(Node):
 
 def order_from(order: OrderSnapshot) -> Order:
     """The order as clients see it."""
-    terms = order.terms
+    terms = order.current_terms
     return Order(
         id=order_node_id(order.id),
         key=order.id,
@@ -124,6 +125,7 @@ def order_from(order: OrderSnapshot) -> Order:
         type=terms.type,
         time_in_force=terms.time_in_force,
         quantity=terms.quantity,
+        original_quantity=order.terms.quantity,
         limit_price=terms.limit_price,
         status=order.status,
         is_final=order.status.is_final,

@@ -14,7 +14,17 @@ from domain.model.executions import Trade
 from domain.model.fast_fills import apply_plain_fills
 from domain.model.order import End, Order, OrderStatus
 from domain.model.reports import OrderFilled, Report
-from tests.support.examples import accepted, an_order, at, cancel_asked, cancel_refused, cancel_sent, ended, told
+from tests.support.examples import (
+    accepted,
+    an_order,
+    at,
+    cancel_asked,
+    cancel_refused,
+    cancel_sent,
+    ended,
+    restated,
+    told,
+)
 from tests.support.fakes.clock import CountingIds
 
 decimals = st.integers(min_value=1, max_value=10**12).map(lambda units: Decimal(units).scaleb(-6))
@@ -26,6 +36,8 @@ before: st.SearchStrategy[Sequence[Report]] = st.sampled_from(
         (accepted(), cancel_asked(), cancel_sent()),
         (accepted(), cancel_asked(), cancel_sent(), cancel_refused(1)),
         (accepted(), ended(End.CANCELED)),
+        (accepted(), restated("0.5")),
+        (accepted(), restated("5000000")),
     ]
 )
 

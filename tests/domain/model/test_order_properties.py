@@ -39,6 +39,7 @@ from tests.support.examples import (
     filled,
     given_up,
     refused,
+    restated,
     shown_open,
 )
 from tests.support.fakes.clock import CountingIds
@@ -146,6 +147,13 @@ other_reports = st.lists(
             count=st.none() | st.builds(VenueCount, at=st.sampled_from([at(3), at(4)]), quantity=quantities),
         ),
         st.builds(cancel_refused, st.none(), second=st.integers(min_value=8, max_value=10)),
+        st.builds(
+            restated,
+            st.sampled_from(["0.000001", "1", "1000", "5000"]),
+            symbol=st.sampled_from(["AAPL", "META"]),
+            limit_price=st.sampled_from([None, "9"]),
+            second=st.integers(min_value=4, max_value=6),
+        ),
         submission_reports,
     ),
     max_size=4,
@@ -349,6 +357,10 @@ STEPS: Sequence[tuple[Sequence[Report], Report, OrderStatus]] = [
     ((filled("4"), ended_by_operator("CANCELED")), shown_open(), OrderStatus.PARTIALLY_FILLED),
     ((accepted(), ended_by_operator("CANCELED")), ended(End.REJECTED), OrderStatus.REJECTED),
     ((accepted(), ended_by_operator("EXPIRED")), ended(End.REJECTED), OrderStatus.REJECTED),
+    ((filled("10"),), restated("40"), OrderStatus.PARTIALLY_FILLED),
+    ((cancel_asked(), filled("10")), restated("40"), OrderStatus.PENDING_CANCEL),
+    ((filled("10"), ended(End.EXPIRED)), restated("40"), OrderStatus.EXPIRED),
+    ((filled("10"), ended(End.CANCELED)), restated("40"), OrderStatus.CANCELED),
 ]
 
 

@@ -331,7 +331,7 @@ class World:
             recording=self.recording,
             wake_ups=RecordingWakeUps(),
             telemetry=self.telemetry,
-            policy=CancelPolicy(retry=SECOND, confirm_within=5 * SECOND, lease=LEASE),
+            policy=CancelPolicy(retry=SECOND, confirm_within=5 * SECOND, pause_max=300 * SECOND, lease=LEASE),
             slots=asyncio.Semaphore(2),
         )
         self.run(delivery.sweep(limit=9, overdue_by=timedelta(0)))

@@ -3,13 +3,14 @@
 import operator
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
 from domain.model.accounts import VisibleAccounts
 from domain.model.changes import ChangeKind
-from domain.model.errors import NotCancelableError, OrderNotFoundError, UnavailableError
+from domain.model.errors import NotCancelableError, OrderNotFoundError, UnavailableError, VenueBusyError
 from domain.model.order import CANCELED_AS_ASKED, CANCELED_BEFORE_SENDING, End, OrderStatus
 from domain.model.reports import OrderEnded
 from domain.ports.telemetry import Metric
@@ -403,18 +404,109 @@ async def test_a_cancel_that_was_confirmed_before_sending_is_sent_when_the_order
     assert "cancel V1" in desk.venue.asked
 
 
-@pytest.mark.parametrize("is_reachable", [True, False], ids=["forgotten", "unanswered"])
-async def test_a_request_that_leads_to_nothing_is_sent_at_pauses_that_double_up_to_a_bound(
-    placed: Desk, is_reachable: bool
+async def requests_sent(desk: Desk, *, within_seconds: int) -> list[str]:
+    """Let time pass second by second; return each request with its second, but those of the first delivery."""
+    begun_at, requests = desk.clock(), []
+    for _ in range(within_seconds):
+        desk.venue.asked.clear()
+        await desk.delivery.deliver([ORDER_ID])
+        requests += [f"{(desk.clock() - begun_at) // SECOND} {one.split()[0]}" for one in desk.venue.asked]
+        desk.clock.advance(SECOND)
+    return requests
+
+
+async def test_a_request_that_is_not_answered_is_sent_at_pauses_that_double_up_to_a_quarter_of_a_minute(
+    placed: Desk,
+) -> None:
+    await ask(placed)
+    placed.venue.is_reachable = False
+
+    sent = await requests_sent(placed, within_seconds=200)
+
+    assert sent == [f"{second} cancel" for second in (0, 2, 4, 8, 16, *range(31, 200, 15))]
+
+
+async def test_the_cancel_of_an_order_that_the_venue_forgot_is_sent_at_pauses_that_double_up_to_minutes(
+    placed: Desk,
 ) -> None:
     await ask(placed)
     del placed.venue.orders[name_of(ORDER_ID)]
-    placed.venue.is_reachable = is_reachable
-    asked_at, sent_at = placed.clock(), []
 
-    for _ in range(200):
-        if await placed.delivery.deliver([ORDER_ID]):
-            sent_at.append((placed.clock() - asked_at) // SECOND)
-        placed.clock.advance(SECOND)
+    sent = await requests_sent(placed, within_seconds=1500)
 
-    assert sent_at == [0, 2, 4, 8, 16, *range(31, 200, 15)]
+    assert [one for one in sent if "cancel" in one] == [
+        f"{second} cancel" for second in (0, 2, 4, 8, 16, 32, 64, 128, 256, 512, 812, 1112, 1412)
+    ]
+    assert placed.order().status is OrderStatus.PENDING_CANCEL
+
+
+async def test_a_cancel_that_the_venue_leaves_pending_is_sent_once_and_looked_at_ever_less_often(placed: Desk) -> None:
+    placed.venue.leaves_cancels_pending = True
+    await ask(placed)
+
+    sent = await requests_sent(placed, within_seconds=1500)
+
+    assert sent == ["0 cancel", *(f"{second} find" for second in (10, 20, 40, 80, 160, 320, 620, 920, 1220))]
+    assert placed.order().status is OrderStatus.PENDING_CANCEL
+
+
+async def test_a_cancel_that_was_taken_and_of_which_the_venue_shows_nothing_is_sent_again_ever_less_often(
+    placed: Desk,
+) -> None:
+    await ask(placed)
+
+    sent = await requests_sent(placed, within_seconds=1500)
+
+    assert [one for one in sent if "cancel" in one] == [
+        f"{second} cancel" for second in (0, 10, 20, 40, 80, 160, 320, 620, 920, 1220)
+    ]
+
+
+async def test_a_cancel_that_is_taken_after_a_long_outage_is_looked_at_soon(placed: Desk) -> None:
+    await ask(placed)
+    placed.venue.is_reachable = False
+    await requests_sent(placed, within_seconds=600)
+    placed.venue.is_reachable = True
+    placed.clock.advance(15 * SECOND)
+
+    sent = await requests_sent(placed, within_seconds=60)
+
+    assert sent == ["0 cancel", "10 find", "10 cancel"]
+
+
+async def test_an_order_that_fills_while_its_cancel_is_pending_is_looked_at_soon_again(placed: Desk) -> None:
+    placed.venue.leaves_cancels_pending = True
+    await ask(placed)
+    await requests_sent(placed, within_seconds=1300)
+    placed.venue.fill(name_of(ORDER_ID), quantity=Decimal(1), price=Decimal(1))
+    await placed.report(filled("1"))
+    placed.clock.advance(300 * SECOND)
+    await placed.report(filled("1", name="E2"))
+
+    sent = await requests_sent(placed, within_seconds=60)
+
+    assert sent == ["0 find", "10 find", "20 find", "40 find"]
+
+
+async def test_a_lost_answer_to_a_cancel_that_the_venue_has_is_no_refusal(placed: Desk) -> None:
+    placed.venue.leaves_cancels_pending = True
+    await ask(placed)
+    await placed.venue.cancel("V1")
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.order().status is OrderStatus.PENDING_CANCEL
+    assert placed.order().facts.cancel.sent == 1
+    assert "CANCEL_REFUSED" not in placed.kinds()
+
+
+async def test_a_look_up_that_the_rate_limit_holds_back_is_no_reason_to_send_the_request_again(placed: Desk) -> None:
+    await ask(placed)
+    await placed.delivery.deliver([ORDER_ID])
+    placed.clock.advance(10 * SECOND)
+    placed.venue.look_up_failure = VenueBusyError("the rate limit", retry_after=7 * SECOND)
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.venue.asked == ["cancel V1", "find"]
+    assert placed.wake_ups.cancels[-1] == (ORDER_ID, 7 * SECOND)

@@ -17,7 +17,7 @@ from domain.model.errors import (
 from domain.model.order import End, OrderStatus
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
-from domain.ports.venue import ExternalOrder, ListedFill, OpenOrdersPage, UnreadableFill, UnreadableOrder, VenueReport
+from domain.ports.venue import ExternalOrder, ListedFill, OrdersPage, UnreadableFill, UnreadableOrder, VenueReport
 from domain.ports.venue_outcomes import OutcomeUnknown
 from tests.support.examples import ORDER_ID, at, ended, filled, name_of, some_terms
 from tests.support.fakes.venue import ScriptedVenue
@@ -299,7 +299,7 @@ async def test_a_page_that_the_venue_does_not_answer_begins_the_list_again(desk:
 class FewPages(ScriptedVenue):
     """A venue whose rate limit leaves three pages of the list to each run."""
 
-    async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
+    async def open_orders(self, *, page: str | None = None) -> OrdersPage:
         if len(self.pages_read) == 3:
             self.pages_read.clear()
             raise RequestHeldBackError("nothing is left", retry_after=60 * SECOND)

@@ -16,7 +16,8 @@ from tests.exchange.simulator.client import AT_ONCE, MANUAL, Client
 
 
 @asynccontextmanager
-async def _started(path: Path, *, matching: Matching = MANUAL) -> AsyncIterator[Client]:
+async def started(path: Path, *, matching: Matching = MANUAL) -> AsyncIterator[Client]:
+    """Run an exchange with that journal file."""
     config = SimulatorConfig(port=0, faults=NO_FAULTS, matching=matching, journal_path=path)
     async with running_simulator(config) as simulator, aiohttp.ClientSession() as session:
         yield Client(simulator, session)
@@ -74,11 +75,11 @@ async def test_external_forgotten_and_doubled_orders_are_the_same_after_a_restar
     paths = ["/v2/orders", "/v2/account/activities/FILL", "/v2/positions", "/simulator/journal"]
     paths += ["/v2/orders:by_client_order_id"]
 
-    async with _started(path) as client:
+    async with started(path) as client:
         await _make_external_history(client)
         before = [await client.call("GET", each, status="all", client_order_id="twice") for each in paths]
         nested = await client.call("GET", "/v2/orders", status="all", nested="true")
-    async with _started(path) as client:
+    async with started(path) as client:
         after = [await client.call("GET", each, status="all", client_order_id="twice") for each in paths]
         nested_after = await client.call("GET", "/v2/orders", status="all", nested="true")
         forgotten = await client.call("GET", "/v2/orders:by_client_order_id", client_order_id="forgotten")
@@ -94,9 +95,9 @@ async def test_a_restored_external_order_is_still_filled_by_the_controls_alone(t
     path = tmp_path / "journal.jsonl"
     fields = {"symbol": "AAPL", "side": "buy", "qty": "1", "time_in_force": "gtc"}
 
-    async with _started(path) as client:
+    async with started(path) as client:
         _, order = await client.call("POST", "/simulator/orders", fields)
-    async with _started(path, matching=AT_ONCE) as client:
+    async with started(path, matching=AT_ONCE) as client:
         own = await client.placed(qty="1")
         await client.until_status(own["id"], "filled")
 
@@ -117,7 +118,7 @@ async def test_a_journal_from_before_external_orders_is_read(tmp_path: Path) -> 
     path = tmp_path / "journal.jsonl"
     path.write_bytes(OLD_JOURNAL)
 
-    async with _started(path) as client:
+    async with started(path) as client:
         order = await client.order("0199")
         entries = await client.journal()
 
@@ -129,10 +130,10 @@ async def test_orders_executions_positions_and_the_journal_are_the_same_after_a_
     path = tmp_path / "journal.jsonl"
     paths = ["/v2/orders", "/v2/account/activities/FILL", "/v2/positions", "/simulator/journal"]
 
-    async with _started(path) as client:
+    async with started(path) as client:
         await _make_history(client)
         before = [await client.call("GET", each, status="all") for each in paths]
-    async with _started(path) as client:
+    async with started(path) as client:
         after = [await client.call("GET", each, status="all") for each in paths]
         taken = await client.place(client_order_id="filled")
 
@@ -143,10 +144,10 @@ async def test_orders_executions_positions_and_the_journal_are_the_same_after_a_
 async def test_an_open_order_goes_on_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
 
-    async with _started(path) as client:
+    async with started(path) as client:
         order = await client.placed()
         await client.call("POST", "/simulator/fills", {"order_id": order["id"], "qty": "3"})
-    async with _started(path, matching=AT_ONCE) as client:
+    async with started(path, matching=AT_ONCE) as client:
         filled = await client.until_status(order["id"], "filled")
         numbers = [entry["number"] for entry in await client.journal()]
 
@@ -157,16 +158,16 @@ async def test_an_open_order_goes_on_after_a_restart(tmp_path: Path) -> None:
 async def test_a_line_that_a_crash_left_half_written_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
 
-    async with _started(path) as client:
+    async with started(path) as client:
         await client.placed()
         before = await client.journal()
     with path.open("ab") as file:
         file.write(b'{"number":3,"kin')
-    async with _started(path) as client:
+    async with started(path) as client:
         assert await client.journal() == before
         await client.placed()
         grown = await client.journal()
-    async with _started(path) as client:
+    async with started(path) as client:
         assert await client.journal() == grown
 
 
@@ -176,5 +177,5 @@ async def test_a_damaged_journal_is_not_taken_for_an_empty_one(tmp_path: Path, l
     path.write_bytes(line)
 
     with pytest.raises(JournalDamagedError, match="line 1"):
-        async with _started(path):
+        async with started(path):
             pass

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.api_instruments import APPLE, SAP
 from tests.support.api_server import Api, token
-from tests.support.examples import accepted, filled
+from tests.support.examples import accepted, filled, restated
 from tests.support.graphql_orders import key_of, limit_order, place, placed_id
 
 
@@ -61,6 +61,35 @@ async def test_an_order_shows_its_terms_and_its_state_in_full(api: Api) -> None:
             "lastError": None,
         },
     }
+
+
+async def test_a_restated_order_shows_its_terms_as_they_are_now_and_what_was_asked_for(api: Api) -> None:
+    order_id = await placed_id(api)
+    await api.world.report(key_of(order_id), accepted(), filled("4"), restated("40", limit_price="37.5"))
+
+    document = """query ($id: ID!) { order(id: $id) {
+        quantity originalQuantity limitPrice leavesQuantity status history { nodes { kind } }
+    } }"""
+    order = (await api.data(document, {"id": order_id}))["order"]
+
+    kinds = [change["kind"] for change in order.pop("history")["nodes"]]
+    assert kinds == ["RECEIVED", "PLACED", "FILL", "RESTATED"]
+    assert order == {
+        "quantity": "40",
+        "originalQuantity": "10",
+        "limitPrice": "37.5",
+        "leavesQuantity": "36",
+        "status": "PARTIALLY_FILLED",
+    }
+
+
+async def test_a_repeat_of_place_order_finds_the_order_that_the_venue_restated(api: Api) -> None:
+    order_id = await placed_id(api)
+    await api.world.report(key_of(order_id), accepted(), restated("40", symbol="META", limit_price="37.5"))
+
+    answer = await place(api, limit_order())
+
+    assert (answer["replayed"], answer["order"]["id"]) == (True, order_id)
 
 
 async def test_an_order_is_found_by_its_client_order_id(api: Api) -> None:

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.model.audit_chain import ChainHead, ChangeRecord, account_genesis, action_hash, actions_genesis
+from domain.model.audit_chain import (
+    ChainHead,
+    ChangeRecord,
+    account_genesis,
+    action_hash,
+    actions_genesis,
+    restatement_text,
+)
 from domain.model.changes import RecordedChange
 from domain.model.operator_actions import ActionFilter, NewAction, OperatorAction
 from domain.model.order_query import Page, PageRequest
@@ -134,4 +141,5 @@ def _record(change: RecordedChange) -> ChangeRecord:
         execution_price=None if execution is None else execution.price,
         executed_at=None if execution is None else execution.executed_at,
         received_at=None if execution is None else execution.received_at,
+        restatement=None if order.restatement is None else restatement_text(order.restatement),
     )

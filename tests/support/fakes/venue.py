@@ -16,7 +16,7 @@ from domain.ports.venue import (
     ExternalOrder,
     FoundOrder,
     ListedFill,
-    OpenOrdersPage,
+    OrdersPage,
     UnreadableOrder,
     VenueOrder,
     VenueReport,
@@ -64,6 +64,7 @@ class ScriptedVenue:
     pages_read: list[str | None] = field(default_factory=list)
     fills_since: list[datetime] = field(default_factory=list)
     closed_since: list[datetime] = field(default_factory=list)
+    leaves_cancels_pending: bool = False
     cancel_answers: deque[CancelOutcome] = field(default_factory=deque)
     _answers: deque[tuple[SubmissionOutcome, bool]] = field(default_factory=deque)
 
@@ -107,8 +108,11 @@ class ScriptedVenue:
             return self.cancel_answers.popleft()
         if not self.is_reachable:
             return CancelUnknown(error=NO_ANSWER)
-        known = any(one.venue_order_id == venue_order_id and one.is_open for one in self.orders.values())
-        return CancelTaken() if known else CancelNotPossible(reason=NOTHING_TO_CANCEL)
+        for name, order in self.orders.items():
+            if order.venue_order_id == venue_order_id and order.is_open and not order.is_cancel_pending:
+                self.orders[name] = replace(order, is_cancel_pending=self.leaves_cancels_pending)
+                return CancelTaken()
+        return CancelNotPossible(reason=NOTHING_TO_CANCEL)
 
     def fill(self, venue_client_order_id: str, *, quantity: Decimal, price: Decimal) -> None:
         """Execute a part of an order; its fill is a page of its own."""
@@ -145,22 +149,28 @@ class ScriptedVenue:
     def execution_id(self, stated: str) -> str:
         return stated.rpartition("::")[2]
 
-    async def open_orders(self, *, page: str | None = None) -> OpenOrdersPage:
+    async def open_orders(self, *, page: str | None = None) -> OrdersPage:
         self.pages_read.append(page)
         self._require_link()
         ours = [one for name, one in self.orders.items() if one.is_open and name not in self.hidden]
         rows: list[FoundOrder] = [*self.external, *self.unreadable, *ours]
         first = int(page or 0)
         after = first + self.page_rows
-        return OpenOrdersPage(orders=rows[first:after], next_page=str(after) if after < len(rows) else None)
+        return OrdersPage(orders=rows[first:after], next_page=str(after) if after < len(rows) else None)
 
-    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OpenOrdersPage:  # noqa: ARG002 - one page
+    async def closed_orders(self, *, since: datetime, page: str | None = None) -> OrdersPage:
+        self.asked.append("closed")
         self._require_link()
         self.closed_since.append(since)
-        return OpenOrdersPage(
-            orders=[one for one in self.orders.values() if not one.is_open and one.submitted_at >= since],
-            next_page=None,
-        )
+        rows = [
+            one
+            for name, one in self.orders.items()
+            if not one.is_open and one.submitted_at >= since and name not in self.hidden
+        ]
+        rows.sort(key=lambda one: one.submitted_at, reverse=True)
+        first = int(page or 0)
+        after = first + self.page_rows
+        return OrdersPage(orders=rows[first:after], next_page=str(after) if after < len(rows) else None)
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         self._require_link()
