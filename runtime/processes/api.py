@@ -97,10 +97,10 @@ async def run(process: Process) -> None:
         await until_stopped(
             process,
             lambda: _serve(process, application, sockets),
-            lambda: serve_health(process, checks=checks),
             lambda: repeat(
                 withdrawal.read_revocations, every=READ_EVERY, name="revocations", telemetry=process.telemetry
             ),
+            probes=lambda: serve_health(process, checks=checks),
         )
 
 

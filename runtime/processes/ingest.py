@@ -49,7 +49,12 @@ async def run(process: Process) -> None:
             ),
         )
         checks = {"database": database.check, "redis": redis.check}
-        await until_stopped(process, leadership.run, database.tape.run, lambda: serve_health(process, checks=checks))
+        await until_stopped(
+            process,
+            leadership.run,
+            database.tape.run,
+            probes=lambda: serve_health(process, checks=checks),
+        )
 
 
 def make_consumer(

@@ -117,10 +117,13 @@ def _warn_of_settings(settings: Settings, allowed: Sequence[Risk]) -> None:
             log.warning("secret_file_open_to_others", setting=setting.upper(), file=str(path), fix="chmod o-rwx")
 
 
-async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]]) -> None:
+async def until_stopped(
+    process: Process, *tasks: Callable[[], Awaitable[None]], probes: Callable[[], Awaitable[None]] | None = None
+) -> None:
     """Run the tasks until the process is asked to stop; then cancel them and wait until they end.
 
-    A task that fails ends the process: its supervisor starts a new one.
+    `probes` is cancelled behind them: /readyz says that the process stops for as long as it does. A task that fails
+    ends the process: its supervisor starts a new one.
     """
 
     async def stop_all() -> None:
@@ -128,7 +131,9 @@ async def until_stopped(process: Process, *tasks: Callable[[], Awaitable[None]])
         raise _StoppedError
 
     try:
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as outer, asyncio.TaskGroup() as group:
+            if probes is not None:
+                outer.create_task(_as_coroutine(probes))
             group.create_task(stop_all())
             group.create_task(collect_garbage())
             for task in tasks:

@@ -101,5 +101,5 @@ async def run(process: Process) -> None:
             halts.run,
             make_due_time_repair(process, database).run,
             sealer.run,
-            lambda: serve_health(process, checks=checks),
+            probes=lambda: serve_health(process, checks=checks),
         )

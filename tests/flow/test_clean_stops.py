@@ -207,9 +207,6 @@ async def _has_orders(system: System, count: int) -> bool:
 
 
 async def _is_unready(system: System) -> bool:
-    """Whether a balancer would send nothing more: 503, or nobody listens on the port of the probes any more."""
-    try:
-        async with system.session.get(f"{system.probes_url('api')}/readyz") as response:
-            return response.status == 503
-    except aiohttp.ClientConnectorError:
-        return True
+    """Whether a balancer would send nothing more: the probes answer as long as the process does."""
+    async with system.session.get(f"{system.probes_url('api')}/readyz") as response:
+        return response.status == 503
