@@ -246,6 +246,7 @@ def make_reconciliation(
         fills=fills,
         telemetry=telemetry,
         clock=steady_clock,
+        overlap=overlap,
         policy=LookUpPolicy(
             per_run_max=settings.reconcile_look_ups_max,
             run_within=timedelta(seconds=settings.reconcile_look_ups_seconds),

@@ -17,7 +17,7 @@ from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import Venue, VenueOrder
 from domain.services.catch_up import CatchUp
-from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
+from domain.services.look_up_schedule import LOOK_UPS_PER_PAGE, LookUpPolicy, LookUpSchedule
 from domain.services.recording import Recording
 from domain.services.suspects import Suspects
 
@@ -25,7 +25,7 @@ from domain.services.suspects import Suspects
 @dataclass(slots=True, kw_only=True)
 class FillRepair:
     """The use case of repairing the suspects of `fills`. One that disagrees for `alert_after` is an error: a person
-    resolves it."""
+    resolves it. `overlap` is by how much our clock and the venue's may differ."""
 
     venue: Venue
     orders: OrderStore
@@ -33,6 +33,7 @@ class FillRepair:
     fills: CatchUp
     telemetry: Telemetry
     clock: Clock
+    overlap: timedelta
     policy: LookUpPolicy
     alert_after: timedelta
     _schedule: LookUpSchedule[str] = field(init=False)
@@ -59,8 +60,8 @@ class FillRepair:
 
         Raises VenueUnreachableError when more requests make no sense now, and UnavailableError.
         """
-        changes = 0
         async with self._running:
+            changes = await self._read_pages()
             for name in self.policy.run(self._schedule, self._suspects.names(), clock=self.clock):
                 self._schedule.put_off(name, now=self.clock())
                 try:
@@ -76,9 +77,31 @@ class FillRepair:
                     )
         return changes
 
+    async def _read_pages(self) -> int:
+        """Read the list of fills first where many orders are new here, as after the close; return the number of changes.
+
+        It is read as far as it can save look-ups, from the oldest of their last changes on.
+        """
+        new = [name for name in self._suspects.names() if self._schedule.since(name) is None]
+        pages_max, changes = len(new) // LOOK_UPS_PER_PAGE, 0
+        if not pages_max:
+            return 0
+        rows = (await self.orders.load_reported(new, [])).values()
+        since = min((row.order.updated_at for row in rows), default=self.clock()) - self.overlap
+        async with aclosing(self.venue.fills(since=since)) as pages:
+            async for page in pages:
+                changes += await self.fills.record_listed(page)
+                pages_max -= 1
+                if not pages_max:
+                    break
+        for name, row in (await self.orders.load_reported(new, [])).items():
+            if row.order.facts.filled_quantity == self._suspects.count(name):
+                self._settle(name)
+        return changes
+
     async def _repair(self, name: str) -> int:
         before = await self._load(name)
-        if before is None or (not self._suspects.is_counted(name) and _adds_up(before)):
+        if before is None or (self._suspects.count(name) is None and _adds_up(before)):
             self._settle(name)
             return 0
         found = await self.venue.find(name)

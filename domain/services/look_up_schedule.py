@@ -10,6 +10,9 @@ from domain.ports.clock_and_ids import Clock
 PUT_OFF_MAX = 20_000
 """Orders whose next look-up is remembered."""
 
+LOOK_UPS_PER_PAGE = 10
+"""How many look-ups of single orders the read of a page must be able to save: below, they are made one by one."""
+
 Key = TypeVar("Key")
 
 

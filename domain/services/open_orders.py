@@ -23,16 +23,13 @@ from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import ExternalOrder, FoundOrder, Venue, VenueOrder
 from domain.services.catch_up import CatchUp
-from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
+from domain.services.look_up_schedule import LOOK_UPS_PER_PAGE, LookUpPolicy, LookUpSchedule
 from domain.services.lost_orders import LostOrders
 from domain.services.recording import Recording
 from domain.services.venue_answers import reports_of_open
 
 Revision = tuple[str, int]
 """An order's venue client order id and its version: a change makes a new look-up due."""
-
-LOOK_UPS_PER_PAGE = 10
-"""How many look-ups a page of closed orders must be able to save: below, they are made one by one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -199,9 +196,9 @@ class OpenOrders:
         )
         rows = await self.orders.load_reported(same.keys(), [])
         # A missed last fill, and a missed bust, show only here: no later fill reveals them.
-        self.fills.suspects.add(
-            [name for name, row in rows.items() if row.order.facts.filled_quantity != same[name].filled_quantity],
-            counted=True,
+        counts = {name: same[name].filled_quantity for name in rows}
+        self.fills.suspects.add_counted(
+            {name: count for name, count in counts.items() if rows[name].order.facts.filled_quantity != count}
         )
         return len(recorded.changes)
 

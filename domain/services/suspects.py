@@ -1,8 +1,9 @@
 """Orders whose executions do not add up to what the venue counts, until they are repaired or prove to be right."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 SUSPECTS_MAX = 10_000
 
@@ -11,27 +12,34 @@ SUSPECTS_MAX = 10_000
 class Suspects:
     """At most SUSPECTS_MAX orders by their venue client order ids; the comparison of orders finds any other again.
 
-    Of those that the venue `counted` otherwise only the venue can tell that they are right; a gap between two reports
+    Of those that the venue counted otherwise only the venue can tell that they are right; a gap between two reports
     may close by a report that was only late.
     """
 
-    _counted_by_venue: dict[str, bool] = field(default_factory=dict)
+    _counted_by_venue: dict[str, Decimal | None] = field(default_factory=dict)
     _added: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, venue_client_order_ids: Iterable[str], *, counted: bool = False) -> None:
-        """Add orders, and wake who waits for one."""
-        for name in venue_client_order_ids:
+    def add(self, venue_client_order_ids: Iterable[str]) -> None:
+        """Add orders in whose reports something is missing, and wake who waits for one."""
+        self._add((name, self._counted_by_venue.get(name)) for name in venue_client_order_ids)
+
+    def add_counted(self, counts: Mapping[str, Decimal]) -> None:
+        """Add orders with what the venue counts of them, and wake who waits for one."""
+        self._add(counts.items())
+
+    def _add(self, counts: Iterable[tuple[str, Decimal | None]]) -> None:
+        for name, count in counts:
             if name in self._counted_by_venue or len(self._counted_by_venue) < SUSPECTS_MAX:
-                self._counted_by_venue[name] = counted or self._counted_by_venue.get(name, False)
+                self._counted_by_venue[name] = count
                 self._added.set()
 
     def remove(self, name: str) -> None:
         """Remove an order."""
         self._counted_by_venue.pop(name, None)
 
-    def is_counted(self, name: str) -> bool:
-        """Return whether the venue itself counted otherwise."""
-        return self._counted_by_venue.get(name, False)
+    def count(self, name: str) -> Decimal | None:
+        """Return what the venue counted last as filled; None where only reports showed that something is missing."""
+        return self._counted_by_venue.get(name)
 
     def names(self) -> Sequence[str]:
         """Return the orders, the first one added first."""

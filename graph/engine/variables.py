@@ -169,7 +169,10 @@ def _input_object(type_: GraphQLInputObjectType) -> Coerce:
                 given[out_name] = None
             else:
                 raise CoercionFailedError
-        return type_.out_type(given)
+        try:
+            return type_.out_type(given)
+        except GraphQLError:  # Strawberry checks only here that a @oneOf has one key.
+            raise CoercionFailedError from None
 
     return coerced
 

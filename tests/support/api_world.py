@@ -15,6 +15,7 @@ from domain.services.recording import Recording
 from domain.services.resolution import ResolutionDesk
 from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
+from domain.services.venue_answers import AnswerKind, VenueAnswer, write_answer
 from graph.context import Services
 from graph.settings import GraphSettings
 from tests.support.api_instruments import APPLE, HALTED, SAP
@@ -50,12 +51,17 @@ class World:
     prices: MemoryInstrumentPrices = field(default_factory=MemoryInstrumentPrices)
     revocations: MemoryTokenRevocations = field(default_factory=MemoryTokenRevocations)
     resolved_within_seconds: float = 0.2
+    has_worker: bool = False
+    """Whether one does at once what operators ask for: it changes nothing, and the venue does not answer."""
     orders: MemoryOrderStore = field(init=False)
     seals: MemoryAccountSeals = field(init=False)
     feed: MemoryLiveFeed = field(init=False)
 
     def __post_init__(self) -> None:
         self.orders = MemoryOrderStore(self.clock)
+        if self.has_worker:
+            unanswered = VenueAnswer(asked_at=START, outcome=AnswerKind.NO_ANSWER, error="It is away.")
+            self.orders.resolutions.answered_at_once = write_answer(unanswered)
         self.seals = MemoryAccountSeals(self.clock, self.orders.changes)
         self.feed = MemoryLiveFeed(self.orders)
 

@@ -211,6 +211,7 @@ class Desk:
             fills=fills,
             telemetry=self.telemetry,
             clock=self.clock,
+            overlap=overlap,
             policy=look_ups,
             alert_after=120 * SECOND,
         )

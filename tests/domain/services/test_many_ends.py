@@ -1,5 +1,6 @@
 """Many orders that end in one moment, unheard, as at the close: few requests, whatever the number of orders."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ import pytest
 from domain.model.errors import VenueBusyError, VenueUnreachableError
 from domain.model.order import End, OrderStatus
 from domain.ports.venue import OrdersPage
-from domain.services.open_orders import LOOK_UPS_PER_PAGE
+from domain.services.look_up_schedule import LOOK_UPS_PER_PAGE
 from tests.support.examples import ended, name_of
 from tests.support.fakes.venue import ScriptedVenue
 from tests.support.memory_gateway import SECOND, Desk
@@ -64,6 +65,8 @@ async def test_500_orders_that_fill_unheard_are_read_by_page_with_one_read_of_th
     desk, order_ids = await with_orders(500)
     for order_id in order_ids:
         desk.venue.fill(name_of(order_id), quantity=Decimal(10), price=Decimal(1))
+    fills = [fill for page in desk.venue.fill_pages for fill in page]
+    desk.venue.fill_pages = [fills[start : start + 100] for start in range(0, 500, 100)]
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
@@ -151,4 +154,6 @@ async def test_orders_that_the_list_shows_and_that_stay_behind_are_asked_for_at_
         await reconciliation.compare_open_orders(silent_for=AT_ONCE)
         desk.clock.advance(SECOND)
 
-    assert desk.venue.asked == ["closed"]
+    asked = Counter(desk.venue.asked)
+    assert (asked["closed"], asked["find"]) == (1, len(order_ids))
+    assert {count for what, count in asked.items() if what.startswith("fills of")} == {1}

@@ -97,6 +97,21 @@ CASES = (
     Case(root="Mutation.cancelOrder", arguments={"input": {"orderId": "{order}"}}, scope=Scope.CANCEL, changes=True),
     Case(root="Subscription.orderStatus", arguments={"orderId": "{order}"}),
     Case(root="Subscription.orderUpdates", arguments={"after": write_stream_cursor(0)}, alone=True, messages=2),
+    Case(
+        root="Mutation.resolveOrder",
+        arguments={
+            "input": {
+                "orderId": "{order}",
+                "reason": "a test",
+                "clientRequestId": "a-request",
+                "action": {"reread": True},
+            }
+        },
+        scope=Scope.OPERATOR_RESOLVE,
+        shows_orders=False,
+        shows_account=True,
+        changes=True,
+    ),
     *(
         Case(root=root, arguments=arguments, scope=scope, shows_orders=False, shows_account=root == "Query.accounts")
         for root, arguments, scope in (
@@ -112,6 +127,7 @@ CASES = (
             ),
             ("Mutation.clearAccountLimits", {"input": {"accountId": "elsewhere"}}, Scope.OPERATOR_LIMITS),
             ("Query.operatorActions", {"accountId": "elsewhere"}, Scope.OPERATOR_READ),
+            ("Query.venueAnswer", {"orderId": "{order}"}, Scope.OPERATOR_RESOLVE),
             ("Mutation.revokeTokens", {"input": {"accountId": "elsewhere", "reason": "a test"}}, Scope.OPERATOR_HALT),
         )
     ),
@@ -197,7 +213,7 @@ def codes(answered: Json) -> set[str]:
 @pytest.fixture(scope="module")
 async def unlimited() -> AsyncIterator[Api]:
     """A server that answers documents of any size: what is left out of one could be what shows too much."""
-    async with running_api(World(settings=UNLIMITED)) as api:
+    async with running_api(World(settings=UNLIMITED, has_worker=True)) as api:
         yield api
 
 
@@ -232,7 +248,7 @@ def naming(*accounts: str, scopes: Sequence[str] = ALL_SCOPES) -> str:
 @pytest.fixture(scope="module")
 async def unlimited_by_claim() -> AsyncIterator[Api]:
     """The same server, for tokens that name several accounts."""
-    async with running_api(World(settings=UNLIMITED, account_claim="accounts")) as api:
+    async with running_api(World(settings=UNLIMITED, account_claim="accounts", has_worker=True)) as api:
         yield api
 
 

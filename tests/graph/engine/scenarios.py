@@ -129,7 +129,7 @@ async def let_things_happen(world: World) -> None:
 
 async def world_of(scenario: Scenario) -> tuple[World, Context]:
     """A world with some history, and the context of a request in it. Two of the same scenario are alike."""
-    world = World()
+    world = World(has_worker=True)
     await _fill(world)
     services = world.services()
     reader, feed = SpoilingReader(world, scenario.spoiled), SpoilingFeed(world, scenario.spoiled)

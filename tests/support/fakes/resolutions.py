@@ -14,7 +14,10 @@ from tests.support.fakes.audit import MemoryOperatorActions
 
 @dataclass(slots=True)
 class MemoryResolutions:
-    """ResolutionRequests and Resolutions. `account_of` gives the account of an order, None when there is none."""
+    """ResolutionRequests and Resolutions. `account_of` gives the account of an order, None when there is none.
+
+    With `answered_at_once` every request is done when it is stored, as by a worker: with this answer of the venue.
+    """
 
     clock: Clock
     actions: MemoryOperatorActions
@@ -22,6 +25,7 @@ class MemoryResolutions:
     asked: dict[UUID, NewResolution] = field(default_factory=dict)
     stored: dict[UUID, Resolution] = field(default_factory=dict)
     leases: dict[UUID, datetime] = field(default_factory=dict)
+    answered_at_once: str | None = None
 
     async def add(self, new: NewResolution) -> Resolution:
         if self.account_of(new.order_id) is None:
@@ -42,6 +46,8 @@ class MemoryResolutions:
             refusal=None,
             answer=None,
         )
+        if self.answered_at_once is not None:
+            self._finish(new.id, answer=self.answered_at_once)
         return self.stored[new.id]
 
     async def find(self, resolution_id: UUID) -> Resolution:
