@@ -78,7 +78,7 @@ class FillRepair:
         return changes
 
     async def _read_pages(self) -> int:
-        """Read the list of fills first where many orders are new here, as after the close; return the number of changes.
+        """Read the list of fills where many orders are new here, as after the close; return the number of changes.
 
         It is read as far as it can save look-ups, from the oldest of their last changes on.
         """

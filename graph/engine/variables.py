@@ -169,12 +169,17 @@ def _input_object(type_: GraphQLInputObjectType) -> Coerce:
                 given[out_name] = None
             else:
                 raise CoercionFailedError
-        try:
-            return type_.out_type(given)
-        except GraphQLError:  # Strawberry checks only here that a @oneOf has one key.
-            raise CoercionFailedError from None
+        return _made(type_, given)
 
     return coerced
+
+
+def _made(type_: GraphQLInputObjectType, given: dict[str, Value]) -> Value:
+    """Return Strawberry's object of these fields. Only there it is checked that a @oneOf has one of them."""
+    try:
+        return type_.out_type(given)
+    except GraphQLError:
+        raise CoercionFailedError from None
 
 
 def _enum(type_: CustomGraphQLEnumType) -> Coerce:
