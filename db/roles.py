@@ -184,7 +184,8 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
     },
     # Written by `append_operator_action` alone.
     "operator_actions": {Role.API: READS, Role.OPERATOR: READS},
-    "operator_action_head": {Role.OPERATOR: READS},
+    # The worker appends only what is stored in `resolutions`: reading the head lets it do so for the command line, too.
+    "operator_action_head": {Role.WORKER: READS, Role.OPERATOR: READS},
     "sealed_accounts": {
         Role.API: READS,
         Role.WORKER: Access(select=ALL, insert=ALL, update=("sequence", "hash", "sealed_at")),
@@ -204,5 +205,6 @@ FUNCTIONS: Mapping[str, Sequence[Role]] = {
     "append_operator_action(uuid,text,text,text,text,text,uuid,text,text,text)": (Role.API, Role.OPERATOR),
     "append_resolution_action(uuid,text,text)": (Role.WORKER,),
     "refuse_changes_of_operator_actions()": (),
+    "refuse_resolutions_for_others()": (),
 }
 """Our functions and who may call them: those that run with their owner's rights. Of triggers nobody calls any."""

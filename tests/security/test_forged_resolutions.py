@@ -44,6 +44,14 @@ async def test_only_who_is_asked_by_people_stores_a_request(login: tuple[str, as
     assert await refused(connection, NEW_ROW) is (role in {"worker", "ingest"})
 
 
+async def test_only_the_operators_login_stores_a_request_of_a_user_of_the_operating_system(
+    login: tuple[str, asyncpg.Connection],
+) -> None:
+    role, connection = login
+
+    assert await refused(connection, NEW_ROW.replace("'olga')", "'os:root@desk')")) is (role != "operator")
+
+
 @pytest.mark.parametrize("column", ["actor", "subject", "reason", "action", "arguments", "order_id", "asked_at"])
 async def test_nobody_alters_who_asked_for_what_and_why(login: tuple[str, asyncpg.Connection], column: str) -> None:
     _, connection = login
