@@ -12,6 +12,8 @@ from tools.devstack.folder import stored_secret, write_secret
 
 SECRET_NAME = "token-secret"  # noqa: S105  # A file's name.
 TOKEN_NAME = "token"  # noqa: S105  # A file's name.
+URL_NAME = "graphql-url"
+"""Beside the token: where `./dev watch` finds the API that accepts it."""
 ALGORITHM = "HS256"
 SUBJECT = "sub"
 DEMO_ACCOUNT = "demo"
