@@ -24,7 +24,7 @@ TOKEN_LIFETIME_MAX_SECONDS = 100 * 365 * 24 * 3600
 
 
 def signing_secret(folder: Path) -> str:
-    """The secret of TOKEN_SECRET, or else the folder's own, made at random the first time."""
+    """Return the secret of TOKEN_SECRET, or else the folder's own, made at random the first time."""
     return os.environ.get("TOKEN_SECRET") or stored_secret(folder / SECRET_NAME)
 
 
