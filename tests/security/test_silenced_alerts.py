@@ -49,7 +49,7 @@ async def assert_is_sent_once(redis: Redis, *, at: float = NOW) -> None:
     assert 0 < await redis.pttl(KEY) <= 1000 * REPEAT_SECONDS
 
 
-async def test_another_process_is_told_which_cases_were_named_and_when_the_next_message_may_follow(
+async def test_another_process_learns_which_cases_were_named_and_when_the_next_message_may_follow(
     redis: Redis,
 ) -> None:
     assert await reserves(a_process(redis))

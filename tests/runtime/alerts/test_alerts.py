@@ -1,4 +1,4 @@
-"""Alerts through a real webhook: each told once, bursts as one, dead channels in nobody's way, no secret in the log."""
+"""Alerts through a real webhook: each sent once, bursts as one, no delay by a dead channel, no secret in the log."""
 
 import asyncio
 import secrets
@@ -41,7 +41,7 @@ async def webhook() -> AsyncIterator[Webhook]:
 async def _alerts(
     *addresses: str, redis_url: str | None = None, gather_seconds: float = 0.05, **settings: object
 ) -> AsyncIterator[ProcessTelemetry]:
-    """The telemetry of a process that tells people at these addresses."""
+    """The telemetry of a process that sends alerts to these addresses."""
     telemetry = ProcessTelemetry(Metrics(), get_logger())
     given = {**QUICK, "alert_urls": ",".join(addresses), "redis_url": redis_url, "broadcast_key": KEY, **settings}
     async with open_alerts(
@@ -88,7 +88,7 @@ async def test_what_was_gathered_when_the_process_stops_still_goes_out(webhook: 
     assert webhook.titles() == ["Fillwire: order FAILED"]
 
 
-async def test_two_processes_that_see_the_same_tell_it_once(webhook: Webhook, redis_url: str) -> None:
+async def test_two_processes_that_see_the_same_case_send_it_once(webhook: Webhook, redis_url: str) -> None:
     async with (
         _alerts(webhook.address, redis_url=redis_url) as one,
         _alerts(webhook.address, redis_url=redis_url) as other,
@@ -121,7 +121,7 @@ async def test_what_another_process_did_not_name_follows_after_the_repeat_time(
     assert webhook.titles() == ["Fillwire: order FAILED"] * 2
 
 
-async def test_two_processes_without_a_key_both_tell_it(webhook: Webhook, redis_url: str) -> None:
+async def test_two_processes_without_a_key_both_send_it(webhook: Webhook, redis_url: str) -> None:
     async with (
         _alerts(webhook.address, redis_url=redis_url, broadcast_key=None) as one,
         _alerts(webhook.address, redis_url=redis_url, broadcast_key=None) as other,
@@ -133,7 +133,7 @@ async def test_two_processes_without_a_key_both_tell_it(webhook: Webhook, redis_
     assert webhook.titles() == ["Fillwire: order FAILED"] * 2
 
 
-async def test_without_redis_people_are_told_all_the_same(webhook: Webhook) -> None:
+async def test_without_redis_the_alert_is_sent(webhook: Webhook) -> None:
     async with _alerts(webhook.address, redis_url="redis://127.0.0.1:9/0") as telemetry:
         telemetry.error("order_failed", order_id="o-1")
         await eventually(lambda: webhook.messages, within_seconds=10)
@@ -153,18 +153,20 @@ async def test_a_channel_that_fails_for_a_moment_gets_the_message_after_all(webh
     assert _messages(telemetry, "failed") == 0
 
 
-async def test_what_reached_nobody_is_counted_and_told_when_it_happens_again(webhook: Webhook, redis_url: str) -> None:
+async def test_what_no_channel_delivered_is_counted_and_sent_when_it_happens_again(
+    webhook: Webhook, redis_url: str
+) -> None:
     webhook.status = 503
     async with _alerts(webhook.address, redis_url=redis_url, alert_max_attempts=2) as telemetry:
         telemetry.error("venue_unauthorized")
         await eventually(lambda: _messages(telemetry, "failed") == 1, within_seconds=10)
         webhook.status = 200
 
-        def is_told_again() -> list[str]:
+        def is_sent_again() -> list[str]:
             telemetry.error("venue_unauthorized")
             return webhook.titles()
 
-        await eventually(is_told_again, within_seconds=10)
+        await eventually(is_sent_again, within_seconds=10)
 
     (title,) = webhook.titles()
     assert title.startswith("Fillwire: the exchange refuses our key")
