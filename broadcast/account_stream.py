@@ -35,7 +35,7 @@ class AccountStream:
         return self.position is not None and self.position < self.newest
 
     def add(self, subscriber: Subscriber, *, order_id: UUID | None) -> None:
-        """Hand changes to this subscriber too: all of the account, or those of one order."""
+        """Pass changes to this subscriber too: all of the account, or those of one order."""
         followers = self._of_account if order_id is None else self._of_order.setdefault(order_id, set())
         followers.add(subscriber)
 
@@ -69,7 +69,7 @@ class AccountStream:
         self.newest = self.position or 0
 
     def jump(self, position: int) -> None:
-        """Go on after this sequence, because what is before it cannot be read; each subscriber catches up by itself."""
+        """Continue after this sequence: what is before it cannot be read, and each subscriber catches up by itself."""
         self.position = max(position, self.position or 0)
         self.newest = max(self.position, *self._early, 0)
         for subscriber in self._subscribers():
@@ -90,7 +90,7 @@ class AccountStream:
             self._early[change.sequence] = change
 
     def _hand_out_early(self) -> None:
-        """Hand out the early changes that are next, and drop those that were handed out already."""
+        """Pass on the early changes that are next, and drop those that were passed on already."""
         if self.position is None or not self._early:
             return
         while (change := self._early.pop(self.position + 1, None)) is not None:

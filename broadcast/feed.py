@@ -36,7 +36,7 @@ class HubFeed:
     async def order(
         self, order_id: UUID, *, account_id: str | None, after_version: int | None
     ) -> AsyncGenerator[Sequence[OrderSnapshot | UpToDate | RecordedChange]]:
-        """One order: its snapshot, or the changes after a version; then each later change until a final status.
+        """Follow one order: its snapshot, or the changes after a version; then each later change until a final status.
 
         A snapshot comes again in place of missed changes that are no longer kept, and when the history has moved back.
         Raises OrderNotFoundError, also when a restored database no longer has the order.
@@ -74,8 +74,10 @@ class HubFeed:
     async def account(
         self, account_id: str, *, after: int | None
     ) -> AsyncGenerator[Sequence[Checkpoint | Reset | RecordedChange]]:
-        """All orders of the account: a checkpoint, or a reset where the changes since `after` are no longer kept;
-        then each change in the sequence's order. A reset comes again when the history has moved back."""
+        """Follow all orders of the account: a checkpoint, then each change in the sequence's order.
+
+        A reset comes first where the changes since `after` are no longer kept, and when the history has moved back.
+        """
         with self.hub.follow(account_id) as subscriber:
             sequence = await self.log.position(account_id)
             self.hub.start(account_id, sequence)

@@ -21,14 +21,14 @@ class FollowedAccounts:
         self.subscribers = 0
 
     def get(self, account_id: str) -> AccountStream | None:
-        """The stream of an account, if somebody follows it."""
+        """Return the stream of an account, or None when nobody follows it."""
         return self._streams.get(account_id)
 
     def __len__(self) -> int:
         return len(self._streams)
 
     def add(self, account_id: str, *, order_id: UUID | None) -> tuple[AccountStream, Subscriber]:
-        """A new subscriber of the account, or of one of its orders, and the stream that it listens to."""
+        """Return a new subscriber of the account, or of one of its orders, and the stream that it listens to."""
         stream = self._streams.get(account_id)
         if stream is None:
             stream = AccountStream(account_id, early_max_changes=self._settings.early_max_changes)
@@ -53,11 +53,11 @@ class FollowedAccounts:
             self._emptied_at[shard] = self._clock()
 
     def is_current(self, stream: AccountStream) -> bool:
-        """Whether somebody still follows this very stream."""
+        """Return whether somebody still follows this very stream."""
         return self._streams.get(stream.account_id) is stream
 
     def wanted_shards(self) -> frozenset[int]:
-        """The shards with accounts, and those that lost their last one not long ago: it may come back."""
+        """Return the shards with accounts, and those that lost their last one not long ago: it may come back."""
         self._emptied_at = {
             shard: emptied_at
             for shard, emptied_at in self._emptied_at.items()
@@ -66,7 +66,7 @@ class FollowedAccounts:
         return frozenset(self._by_shard.keys() | self._emptied_at.keys())
 
     def streams(self, *, shards: Collection[int] | None = None) -> Sequence[AccountStream]:
-        """The streams of some shards, or all."""
+        """Return the streams of some shards, or all."""
         if shards is None:
             return list(self._streams.values())
         return [self._streams[account_id] for shard in shards for account_id in self._by_shard.get(shard, ())]

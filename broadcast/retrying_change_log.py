@@ -28,25 +28,25 @@ class RetryingChangeLog:
         self._is_failing = False
 
     async def account_page(self, account_id: str, *, after: int) -> Sequence[RecordedChange]:
-        """The account's next changes; a page that is not full is the last one."""
+        """Return the account's next changes; a page that is not full is the last one."""
         limit = self._settings.page_max_changes
         return await self._retry(lambda: self._log.changes_after(account_id, after, limit=limit))
 
     async def order_page(self, order_id: UUID, *, after_version: int) -> Sequence[RecordedChange]:
-        """The order's next changes; a page that is not full is the last one."""
+        """Return the order's next changes; a page that is not full is the last one."""
         limit = self._settings.page_max_changes
         return await self._retry(lambda: self._log.order_changes_after(order_id, after_version, limit=limit))
 
     async def position(self, account_id: str) -> int:
-        """The sequence of the account's newest change."""
+        """Return the sequence of the account's newest change."""
         return await self._retry(lambda: self._log.position(account_id))
 
     async def order_position(self, order_id: UUID, *, account_id: str) -> AccountPosition | None:
-        """The order and its account's sequence."""
+        """Return the order and its account's sequence."""
         return await self._retry(lambda: self._log.order_position(order_id, account_id=account_id))
 
     def is_last_page(self, page: Sequence[RecordedChange]) -> bool:
-        """Whether nothing followed this page when it was read."""
+        """Return whether nothing followed this page when it was read."""
         return len(page) < self._settings.page_max_changes
 
     async def _retry(self, read: Callable[[], Awaitable[_Read]]) -> _Read:

@@ -9,17 +9,17 @@ _PREFIX = b"fillwire:changes:"
 
 
 def shard_of(account_id: str) -> int:
-    """The account's shard, the same in every process and release (the built-in hash differs by process)."""
+    """Return the account's shard, the same in every process and release (the built-in hash differs by process)."""
     return zlib.crc32(account_id.encode()) % SHARD_COUNT
 
 
 def channel_of(shard: int) -> bytes:
-    """The channel of a shard."""
+    """Return the channel of a shard."""
     return b"%b%d" % (_PREFIX, shard)
 
 
 def shard_of_channel(channel: bytes) -> int | None:
-    """The shard of a channel, or None when it is none of ours."""
+    """Return the shard of a channel, or None when it is none of ours."""
     number = channel.removeprefix(_PREFIX)
     if number == channel or not number.isdigit():
         return None

@@ -30,7 +30,7 @@ class Subscriber:
         self._waiting: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
-        """How many changes are buffered."""
+        """Return how many changes are buffered."""
         return len(self._buffer)
 
     @property
@@ -60,7 +60,7 @@ class Subscriber:
         self._behind = None
 
     def take(self) -> Sequence[RecordedChange]:
-        """Everything that is buffered, in order."""
+        """Remove and return everything that is buffered, in order."""
         taken, self._buffer = self._buffer, []
         return taken
 

@@ -22,12 +22,12 @@ class SubscriberCursor(ABC):
         self._reading: Cause | None = None
 
     def start_at(self, number: int) -> None:
-        """Go on after this number, which was read after the subscriber had begun to buffer."""
+        """Continue after this number, which was read after the subscriber had begun to buffer."""
         self.at = number
         self._reading = None
 
     def resume_at(self, number: int) -> None:
-        """Go on after this number, reading first what was missed since."""
+        """Continue after this number, reading first what was missed since."""
         self.at = number
         self._subscriber.fall_behind(Cause.RESUME)
 
@@ -63,7 +63,7 @@ class SubscriberCursor(ABC):
         return self._reading is not None or self._subscriber.behind is not None
 
     def _buffered(self) -> Sequence[RecordedChange]:
-        """What is buffered and newer; a gap in it means that something was missed."""
+        """Return what is buffered and newer; after a gap in it the subscriber counts as behind."""
         changes = [change for change in self._subscriber.take() if self._number(change) > self.at]
         newer = self._newer(changes)
         if len(newer) < len(changes):
@@ -71,7 +71,7 @@ class SubscriberCursor(ABC):
         return newer
 
     def _newer(self, changes: Iterable[RecordedChange]) -> Sequence[RecordedChange]:
-        """Those that follow without a gap on what was returned; they count as returned."""
+        """Return the changes that follow without a gap on what was returned; they count as returned."""
         newer: list[RecordedChange] = []
         for change in changes:
             if self._number(change) == self.at + 1:
@@ -83,11 +83,11 @@ class SubscriberCursor(ABC):
 
     @abstractmethod
     def _number(self, change: RecordedChange) -> int:
-        """The number by which changes are consecutive."""
+        """Return the number by which changes are consecutive."""
 
     @abstractmethod
     async def _read_page(self) -> Sequence[RecordedChange]:
-        """The changes after `at`."""
+        """Read the next page of changes after `at`."""
 
 
 class AccountCursor(SubscriberCursor):

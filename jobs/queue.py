@@ -35,7 +35,7 @@ class WakeUp:
 
 
 def open_queue(redis: Redis, *, telemetry: Telemetry) -> WakeUpQueue:
-    """The queue over a client whose `socket_timeout` must be longer than the worker's dequeue time-out."""
+    """Return the queue over a client whose `socket_timeout` must be longer than the worker's dequeue time-out."""
     return WakeUpQueue(
         redis,
         telemetry=telemetry,
@@ -48,12 +48,12 @@ def open_queue(redis: Redis, *, telemetry: Telemetry) -> WakeUpQueue:
 
 
 def due_at(within: timedelta) -> int:
-    """When a job is to run, for SAQ: whole seconds of the epoch, never early; 0 runs it at once."""
+    """Return when a job is to run, for SAQ: whole seconds of the epoch, never early; 0 runs it at once."""
     return math.ceil(time.time() + within.total_seconds()) if within > timedelta(0) else 0
 
 
 def as_job(wake_up: WakeUp, *, timeout_seconds: int) -> Job:
-    """The job for a wake-up. PostgreSQL does the retries, so SAQ does none and keeps no result."""
+    """Return the job for a wake-up. PostgreSQL does the retries, so SAQ does none and keeps no result."""
     return Job(
         function=wake_up.function,
         kwargs={"order_ids": [str(order_id) for order_id in wake_up.order_ids]},

@@ -176,7 +176,7 @@ class WakeUpQueue(RedisQueue):
 
 
 def _is_dead(job: Job | None) -> bool:
-    """Whether it was begun longer ago than it may take, or, by a wrong clock, as far ahead.
+    """Return whether the job was begun longer ago than it may take, or, by a wrong clock, as far ahead.
 
     A worker may die before it has noted that it began: then the time counts from when the job was due.
     """

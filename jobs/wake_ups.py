@@ -52,11 +52,11 @@ class SaqWakeUps:
         return self._denied_at is not None and time.monotonic() - self._denied_at < DENIED_SECONDS
 
     def placement_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
-        """The orders are to be placed, after that delay."""
+        """Add these orders to the next wake-up of the workers, to be submitted after that delay."""
         self._gather(PLACE_ORDERS, order_ids, within)
 
     def cancel_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
-        """Their cancel requests are to be sent, after that delay."""
+        """Add these orders to the next wake-up of the workers, to have their cancel requests sent after that delay."""
         self._gather(CANCEL_ORDERS, order_ids, within)
 
     async def run(self) -> None:

@@ -8,18 +8,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
 
 from domain.ports.telemetry import Metric
 from runtime.alerts.deduplication import AlertDeduplicator, open_deduplicator
 from runtime.alerts.delivery import AlertDelivery, ChannelQueue, DeliveryPolicy
 from runtime.alerts.grouping import AlertGroup, AlertGrouping, message_of
-from runtime.alerts.matching import Alert, AlertMatcher
+from runtime.alerts.matching import AlertMatcher
 from runtime.observability.telemetry import ProcessTelemetry
 from runtime.settings import Settings
 
 STOP_WITHIN_SECONDS = 2.0
 """How long a process that stops waits for its last messages."""
 PAUSE_AFTER_ERROR_SECONDS = 1.0
+GATHER_SECONDS = 3.0
+"""How long the first alert of a kind waits for others, so that a burst is one message."""
 
 
 class Alerter:
@@ -44,7 +47,7 @@ class Alerter:
         self._telemetry = telemetry
         self._clock = clock
         self._changed = asyncio.Event()
-        self._undelivered: list[Alert] = []
+        self._undelivered: list[str] = []
 
     def on_event(self, event: str, fields: Mapping[str, object]) -> None:
         """Add the event to a group when it is an alert. Neither waits nor raises."""
@@ -53,26 +56,28 @@ class Alerter:
         if alert is None:
             return
         self._telemetry.count(Metric.ALERTS, kind=alert.kind.name)
-        if self._queues and self._grouping.add(alert, now=now):
+        if self._queues and self._grouping.add(alert, now=now, time=datetime.now(UTC)):
             self._changed.set()
 
     async def run(self) -> None:
         """Send what is due, until cancelled."""
         while True:
             self._changed.clear()
-            due_at = self._grouping.due_at()
+            due_at = self._grouping.next_due_at()
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if due_at is None else max(0.0, due_at - self._clock())):
                     await self._changed.wait()
             await self.send(due_by=self._clock())
 
     async def send(self, *, due_by: float) -> None:
-        """Queue every group that is due for the channels, and release the alerts that no channel delivered."""
+        """Queue every group that is due for the channels, and release the kinds whose message no channel delivered."""
         await self._release_undelivered()
-        for group in self._grouping.take_due(now=due_by):
-            reserved = await self._reserved(group)
-            if reserved is not None:
-                self._enqueue(reserved)
+        for group in self._grouping.due(now=due_by):
+            other = None
+            if self._deduplicator is not None:
+                other = await self._deduplicator.reserve(group.kind.name, group.named, now=self._clock())
+            if self._grouping.take(group, other=other, now=due_by):
+                self._enqueue(group)
 
     async def finish(self) -> None:
         """Send every group at once, and wait until the channels are done."""
@@ -90,29 +95,25 @@ class Alerter:
             undelivered, self._undelivered = self._undelivered, []
             await self._deduplicator.release(undelivered)
 
-    async def _reserved(self, group: AlertGroup) -> AlertGroup | None:
-        if self._deduplicator is None:
-            return group
-        return group.only(alert.fingerprint for alert in await self._deduplicator.reserve(group.alerts))
-
     def _enqueue(self, group: AlertGroup) -> None:
         delivery = AlertDelivery(
             message=message_of(group, process=self._process_name),
-            alerts=group.alerts,
             undelivered=self._on_undelivered,
             channels_left=len(self._queues),
         )
         for queue in self._queues:
             queue.put(delivery)
 
-    def _on_undelivered(self, alerts: Sequence[Alert]) -> None:
-        self._grouping.forget(alerts)
-        self._undelivered.extend(alerts)
+    def _on_undelivered(self, kind: str) -> None:
+        self._grouping.forget(kind)
+        self._undelivered.append(kind)
         self._changed.set()
 
 
 @asynccontextmanager
-async def open_alerts(settings: Settings, *, telemetry: ProcessTelemetry, process_name: str) -> AsyncIterator[None]:
+async def open_alerts(
+    settings: Settings, *, telemetry: ProcessTelemetry, process_name: str, gather_seconds: float = GATHER_SECONDS
+) -> AsyncIterator[None]:
     """Send alerts of what happens inside the block. Raises SettingsError for an address that cannot be used."""
     async with AsyncExitStack() as stack:
         deduplicator = None
@@ -128,11 +129,7 @@ async def open_alerts(settings: Settings, *, telemetry: ProcessTelemetry, proces
         alerter = Alerter(
             process_name=process_name,
             matcher=AlertMatcher(sustained_seconds=settings.alert_stream_down_seconds),
-            grouping=AlertGrouping(
-                repeat_seconds=settings.alert_repeat_seconds,
-                gather_seconds=settings.alert_gather_seconds,
-                gather_max_seconds=settings.alert_gather_max_seconds,
-            ),
+            grouping=AlertGrouping(repeat_seconds=settings.alert_repeat_seconds, gather_seconds=gather_seconds),
             queues=queues,
             deduplicator=deduplicator,
             telemetry=telemetry,

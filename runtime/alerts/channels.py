@@ -68,7 +68,7 @@ class Channel:
 
 
 def open_channels(addresses: Sequence[str]) -> Sequence[Channel]:
-    """A channel for each address. Raises SettingsError that names the place of one that cannot be used."""
+    """Return a channel for each address. Raise SettingsError that names the place of one that cannot be used."""
     for name in _LIBRARIES_THAT_LOG_ADDRESSES:
         library = logging.getLogger(name)
         library.addHandler(logging.NullHandler())
@@ -77,7 +77,7 @@ def open_channels(addresses: Sequence[str]) -> Sequence[Channel]:
 
 
 def secret_parts(address: str) -> Sequence[str]:
-    """Every part of an address that might be a key, the longest first: in a chat's address even the host is one."""
+    """Return every part of an address that might be a key, the longest first: a chat's host may be one."""
     parts = urlsplit(address)
     found = {address, parts.netloc, *parts.path.split("/"), *parts.netloc.replace("@", ":").split(":")}
     found |= {value for _, value in parse_qsl(parts.query)}

@@ -1,14 +1,14 @@
-"""Which process sends an alert that several see: the first to set its key in Redis.
+"""Which process sends a message that several may send: the first to set the kind's key in Redis.
 
 Redis is a hint here as everywhere: without it every process sends, since twice is better than not at all. The value of
-a key is `<deadline>:<mac>`: until when it counts, in milliseconds since 1970, signed together with the key. A value
-that is not signed here, or whose deadline has passed, counts for nothing, whatever its expiry in Redis is.
+a key is `<deadline>:<fingerprints>:<mac>`: until when it counts, in milliseconds since 1970, and the cases that the
+message names, signed together with the key. A value that is not signed here, or whose deadline has passed, counts for
+nothing, whatever its expiry in Redis is.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
@@ -16,18 +16,18 @@ from redis.exceptions import RedisError
 
 from broadcast.envelope import MessageSigner
 from broadcast.redis_client import redis_client
-from runtime.alerts.matching import Alert
+from runtime.alerts.grouping import LastMessage
 
 PREFIX = "fillwire:alert"
 ANSWER_TIMEOUT_SECONDS = 1.0
-# Shorter than a process' own memory of what it sent, or its own key would suppress its own repetition.
+# The rest is how far the clocks of two processes may differ.
 KEY_LIFE_OF_REPEAT = 0.9
-VALUE_MAX_BYTES = 128
-"""More than a deadline and its signature have. No more is read of what may be anything of any size."""
+VALUE_MAX_BYTES = 300
+"""More than a deadline, five fingerprints and a signature have. No more is read of what may be anything of any size."""
 
 
 class AlertDeduplicator:
-    """Keys in Redis of the alerts that some process sends or has sent; each expires after a while."""
+    """Keys in Redis of the kinds of which some process sends or has sent a message; each expires after a while."""
 
     def __init__(
         self, redis: Redis, *, signer: MessageSigner, repeat_seconds: float, clock: Callable[[], float] = time.time
@@ -38,48 +38,48 @@ class AlertDeduplicator:
         self._life_ms = max(1, int(KEY_LIFE_OF_REPEAT * self._repeat_ms))
         self._clock = clock
 
-    async def reserve(self, alerts: Sequence[Alert]) -> Sequence[Alert]:
-        """Return the alerts that no other process has reserved; all of them when Redis does not answer."""
-        values = {_key(alert): self._value(_key(alert)) for alert in alerts}
+    async def reserve(self, kind: str, named: Iterable[str], *, now: float) -> LastMessage | None:
+        """Reserve the kind for a message that names these cases; return the message of another process instead, if any.
+
+        `now` and the returned `next_at` are in seconds of the caller's clock. None also when Redis does not answer.
+        """
+        key = _key(kind)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
-                reserved_by_others = await self._set_unless_reserved(values)
+                return await self._set_unless_reserved(key, self._value(key, named), now)
         except (RedisError, OSError, TimeoutError):
-            return alerts
-        return [alert for alert in alerts if _key(alert) not in reserved_by_others]
+            return None
 
-    async def _set_unless_reserved(self, values: Mapping[str, bytes]) -> AbstractSet[str]:
-        """Set these keys, and return those that others of ours have set and that still count: they stay as they are."""
+    async def _set_unless_reserved(self, key: str, value: bytes, now: float) -> LastMessage | None:
         pipeline = self._redis.pipeline(transaction=False)
-        for key, value in values.items():
-            pipeline.set(key, value, nx=True, px=self._life_ms)
-            pipeline.getrange(key, 0, VALUE_MAX_BYTES)
-        answers = await pipeline.execute(raise_on_error=False)  # a key that somebody made a list is an error of its own
-        found = {key: read for key, is_set, read in zip(values, answers[::2], answers[1::2], strict=True) if not is_set}
-        reserved = {key for key, read in found.items() if self._counts(key, read)}
-        for key in found.keys() - reserved:
-            pipeline.set(key, values[key], px=self._life_ms)
-        await pipeline.execute(raise_on_error=False)
-        return reserved
+        pipeline.set(key, value, nx=True, px=self._life_ms)
+        pipeline.getrange(key, 0, VALUE_MAX_BYTES)
+        is_set, found = await pipeline.execute(raise_on_error=False)  # a key that somebody made a list is an error
+        other = None if is_set is True else self._read(key, found, now)
+        if is_set is not True and other is None:
+            await self._redis.set(key, value, px=self._life_ms)
+        return other
 
-    def _value(self, key: str) -> bytes:
-        deadline = b"%d" % (1000 * self._clock() + self._life_ms)
-        return deadline + b":" + self._signer.mac(key.encode(), deadline)
+    def _value(self, key: str, named: Iterable[str]) -> bytes:
+        signed = b"%d:%b" % (1000 * self._clock() + self._life_ms, ",".join(named).encode())
+        return signed + b":" + self._signer.mac(key.encode(), signed)
 
-    def _counts(self, key: str, value: object) -> bool:
-        if not isinstance(value, bytes):
-            return False
-        deadline, _, mac = value.partition(b":")
-        if not self._signer.has_made(mac, key.encode(), deadline):
-            return False
-        return 0 < int(deadline) - 1000 * self._clock() <= self._repeat_ms
+    def _read(self, key: str, value: object, now: float) -> LastMessage | None:
+        signed, _, mac = value.rpartition(b":") if isinstance(value, bytes) else (b"", b"", b"")
+        if not self._signer.has_made(mac, key.encode(), signed):
+            return None
+        deadline, _, named = signed.partition(b":")
+        left_ms = int(deadline) - 1000 * self._clock()
+        if not 0 < left_ms <= self._repeat_ms:
+            return None
+        next_at = now + (left_ms + self._repeat_ms - self._life_ms) / 1000
+        return LastMessage(next_at=next_at, named=frozenset(named.decode().split(",")))
 
-    async def release(self, alerts: Iterable[Alert]) -> None:
-        """Delete the keys of alerts that no channel delivered, so that any process may send them."""
-        keys = [_key(alert) for alert in alerts]
+    async def release(self, kinds: Iterable[str]) -> None:
+        """Delete the keys of kinds whose message no channel delivered, so that any process may send the next one."""
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
-                await self._redis.delete(*keys)
+                await self._redis.delete(*(_key(kind) for kind in kinds))
 
 
 @asynccontextmanager
@@ -100,5 +100,5 @@ async def open_deduplicator(
             await redis.aclose()
 
 
-def _key(alert: Alert) -> str:
-    return f"{PREFIX}:{alert.kind.name}:{alert.fingerprint}"
+def _key(kind: str) -> str:
+    return f"{PREFIX}:{kind}"

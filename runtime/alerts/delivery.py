@@ -1,13 +1,12 @@
 """Delivers messages to channels: a bounded queue for each channel, sent one after the other, with retries."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from domain.ports.telemetry import Metric, Telemetry
 from runtime.alerts.channels import Channel
 from runtime.alerts.grouping import AlertMessage
-from runtime.alerts.matching import Alert
 
 HOW_TO_TEST = "run `python -m runtime alerts test`"
 STOPPED = "the process stopped before it was sent"
@@ -24,11 +23,10 @@ class DeliveryPolicy:
 
 @dataclass(slots=True, kw_only=True)
 class AlertDelivery:
-    """A message on its way to every channel, with its alerts. `undelivered` is called when every channel failed."""
+    """A message on its way to every channel. `undelivered` is called with its kind when every channel failed."""
 
     message: AlertMessage
-    alerts: Sequence[Alert]
-    undelivered: Callable[[Sequence[Alert]], None]
+    undelivered: Callable[[str], None]
     channels_left: int
     is_sent: bool = False
 
@@ -37,7 +35,7 @@ class AlertDelivery:
         self.channels_left -= 1
         self.is_sent |= sent
         if not self.channels_left and not self.is_sent:
-            self.undelivered(self.alerts)
+            self.undelivered(self.message.kind)
 
 
 class ChannelQueue:

@@ -1,21 +1,19 @@
-"""Groups many alerts into few messages: each alert once in a while, and many of one kind as one message. Pure.
+"""Groups alerts by one rule: one message per kind and `repeat_seconds`, with a count and the first five ids. Pure.
 
-The first alert of a kind waits for a moment, so that those that follow go into the same message. While a kind goes on,
-that wait doubles with each message: an outage that fails ten thousand orders is a dozen messages, not thousands.
+The first alert of a kind waits for `gather_seconds`, so that a burst is one message. What follows waits until
+`repeat_seconds` after that message; a case that the message has named is left out until then.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from runtime.alerts.kinds import AlertKind
 from runtime.alerts.matching import Alert
 
-ALERTS_REMEMBERED_MAX = 50_000
-ALERTS_PER_GROUP_MAX = 1_000
-LABELS_SHOWN_MAX = 5
-
-Key = tuple[str, str]
+CASES_NAMED_MAX = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,92 +25,107 @@ class AlertMessage:
     kind: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastMessage:
+    """The last message of a kind: when the next one may follow, and the fingerprints of the cases that it named."""
+
+    next_at: float
+    named: AbstractSet[str]
+
+
+NO_MESSAGE = LastMessage(next_at=float("-inf"), named=frozenset())
+
+
 @dataclass(slots=True, kw_only=True)
 class AlertGroup:
-    """Alerts of one kind that are sent together: all are counted, the first ALERTS_PER_GROUP_MAX are kept."""
+    """Alerts of one kind that are sent together: how often each of the first cases occurred, and all others.
+
+    `began_at` and `due_at` are in seconds of a monotonic clock; `first_time` and `last_time` are for people.
+    """
 
     kind: AlertKind
+    began_at: float
     due_at: float
-    wait_seconds: float
-    alerts: list[Alert] = field(default_factory=list)
-    omitted: int = 0
+    first_time: datetime
+    last_time: datetime
+    cases: Counter[Alert] = field(default_factory=Counter)
+    unnamed: int = 0
+
+    @property
+    def named(self) -> AbstractSet[str]:
+        """The fingerprints of the first cases."""
+        return frozenset(alert.fingerprint for alert in self.cases)
 
     @property
     def count(self) -> int:
-        """The number of alerts, omitted ones included."""
-        return len(self.alerts) + self.omitted
-
-    def only(self, fingerprints: Iterable[str]) -> "AlertGroup | None":
-        """Return the group with only these of its alerts, or None when none of them is left."""
-        wanted = set(fingerprints)
-        kept = [alert for alert in self.alerts if alert.fingerprint in wanted]
-        if not kept:
-            return None
-        return AlertGroup(
-            kind=self.kind, due_at=self.due_at, wait_seconds=self.wait_seconds, alerts=kept, omitted=self.omitted
-        )
+        """The number of alerts."""
+        return self.cases.total() + self.unnamed
 
 
 @dataclass(slots=True, kw_only=True)
 class AlertGrouping:
-    """The groups that wait to be sent. Every moment is in seconds of a monotonic clock."""
+    """The groups that wait to be sent, one for each kind at most. `now` is in seconds of a monotonic clock."""
 
     repeat_seconds: float
     gather_seconds: float
-    gather_max_seconds: float
-    _added_at: OrderedDict[Key, float] = field(default_factory=OrderedDict)
     _groups: dict[str, AlertGroup] = field(default_factory=dict)
-    _last: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Of each kind, when its last group was taken, and how many seconds that one had waited."""
+    _last: dict[str, LastMessage] = field(default_factory=dict)
 
-    def add(self, alert: Alert, *, now: float) -> bool:
-        """Add an alert to the group of its kind; False when the same one was added within `repeat_seconds`."""
-        key = (alert.kind.name, alert.fingerprint)
-        if now - self._added_at.get(key, -self.repeat_seconds) < self.repeat_seconds:
+    def add(self, alert: Alert, *, now: float, time: datetime) -> bool:
+        """Add an alert to the group of its kind; return False when the last message has named its case."""
+        last = self._last.get(alert.kind.name, NO_MESSAGE)
+        if now < last.next_at and alert.fingerprint in last.named:
             return False
-        self._added_at[key] = now
-        self._added_at.move_to_end(key)
-        if len(self._added_at) > ALERTS_REMEMBERED_MAX:
-            self._added_at.popitem(last=False)
-        group = self._groups.get(alert.kind.name) or self._begin(alert.kind, now)
-        if len(group.alerts) < ALERTS_PER_GROUP_MAX:
-            group.alerts.append(alert)
+        due_at = max(now + self.gather_seconds, last.next_at)
+        new = AlertGroup(kind=alert.kind, began_at=now, due_at=due_at, first_time=time, last_time=time)
+        group = self._groups.setdefault(alert.kind.name, new)
+        group.last_time = time
+        if alert in group.cases or len(group.cases) < CASES_NAMED_MAX:
+            group.cases[alert] += 1
         else:
-            group.omitted += 1
+            group.unnamed += 1
         return True
 
-    def due_at(self) -> float | None:
+    def next_due_at(self) -> float | None:
         """Return when the next group is due, or None without groups."""
         return min((group.due_at for group in self._groups.values()), default=None)
 
-    def take_due(self, *, now: float) -> Sequence[AlertGroup]:
-        """Remove and return the groups that are due."""
-        due = [group for group in self._groups.values() if group.due_at <= now]
-        for group in due:
-            del self._groups[group.kind.name]
-            self._last[group.kind.name] = (now, group.wait_seconds)
-        return due
+    def due(self, *, now: float) -> Sequence[AlertGroup]:
+        """Return the groups that are due; each stays until it is taken."""
+        return [group for group in self._groups.values() if group.due_at <= now]
 
-    def forget(self, alerts: Iterable[Alert]) -> None:
-        """Accept these alerts again at once: no channel delivered them."""
-        for alert in alerts:
-            self._added_at.pop((alert.kind.name, alert.fingerprint), None)
+    def take(self, group: AlertGroup, *, other: LastMessage | None, now: float) -> bool:
+        """Remove a due group and return True when its message is to be sent now.
 
-    def _begin(self, kind: AlertKind, now: float) -> AlertGroup:
-        taken_at, waited_seconds = self._last.get(kind.name, (-self.gather_max_seconds, 0.0))
-        is_going_on = now - taken_at < self.gather_max_seconds
-        wait_seconds = min(2 * waited_seconds, self.gather_max_seconds) if is_going_on else self.gather_seconds
-        self._groups[kind.name] = AlertGroup(kind=kind, due_at=now + wait_seconds, wait_seconds=wait_seconds)
-        return self._groups[kind.name]
+        After the message of another process it waits like after one of its own, but never longer than `repeat_seconds`,
+        and the cases that this message has named are left out; a group of which nothing is left is removed.
+        """
+        if other is not None:
+            self._last[group.kind.name] = other
+            group.cases = Counter({case: n for case, n in group.cases.items() if case.fingerprint not in other.named})
+            group.due_at = min(other.next_at, group.began_at + self.repeat_seconds)
+            if group.count and now < group.due_at:
+                return False
+        del self._groups[group.kind.name]
+        if group.count:
+            self._last[group.kind.name] = LastMessage(next_at=now + self.repeat_seconds, named=group.named)
+        return bool(group.count)
+
+    def forget(self, kind: str) -> None:
+        """Send what comes next of this kind without waiting: no channel delivered the last message."""
+        self._last.pop(kind, None)
+        if kind in self._groups:
+            self._groups[kind].due_at = self._groups[kind].began_at + self.gather_seconds
 
 
 def message_of(group: AlertGroup, *, process: str) -> AlertMessage:
-    """Return the message of a group: what happened, what to do, how many, and the first few by their ids."""
+    """Return the message of a group: what happened, what to do, how often, when, and the first few ids."""
     times = f" ({group.count} times)" if group.count > 1 else ""
     lines = [group.kind.summary, f"What to do: {group.kind.action}"]
-    labels = [alert.label for alert in group.alerts if alert.label]
+    labels = [case.label for case in group.cases if case.label]
     if labels:
-        more = group.count - len(labels[:LABELS_SHOWN_MAX])
-        lines.append("Which: " + ", ".join(labels[:LABELS_SHOWN_MAX]) + (f" and {more} more" if more else ""))
+        lines.append("Which: " + ", ".join(labels) + (f" and others ({group.unnamed} times)" if group.unnamed else ""))
+    first, last = (f"{time:%Y-%m-%d %H:%M:%S} UTC" for time in (group.first_time, group.last_time))
+    lines.append(f"When: {first}" + (f" to {last}" if last != first else ""))
     lines.append(f"Reported by: {process}, as {group.kind.name}")
     return AlertMessage(title=f"Fillwire: {group.kind.title}{times}", body="\n".join(lines), kind=group.kind.name)

@@ -26,7 +26,7 @@ def run_until_output_closes(command: Callable[[], int]) -> int:
 
 
 def is_closed_output(error: Exception) -> bool:
-    """Whether the error says that nobody reads the output."""
+    """Return whether the error says that nobody reads the output."""
     if isinstance(error, ExceptionGroup):
         return all(is_closed_output(each) for each in error.exceptions)
     return isinstance(error, BrokenPipeError)

@@ -94,7 +94,7 @@ def _renderer(process: str, *, plain: bool) -> list[Processor]:
 
 
 def log_uncaught_errors() -> None:
-    """Have errors that nobody catches logged, with secrets masked: Python writes them to standard error as they are."""
+    """Log errors that nobody catches, with secrets masked: Python writes them to standard error as they are."""
     log = get_logger()
 
     def crashed(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:

@@ -1,4 +1,4 @@
-"""Alerts: where they are sent, how they are grouped, and from when on a state is one."""
+"""Alerts: where they are sent, how often, and from when on a state is one."""
 
 import re
 
@@ -10,14 +10,10 @@ _BEFORE_ADDRESS = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://|$)")
 
 
 class AlertSettings(SettingsGroup):
-    """Channels, grouping and thresholds of alerts."""
+    """Channels, frequency and thresholds of alerts."""
 
     alert_urls: SecretStr | None = Field(None, description="Where alerts go: addresses of apprise, comma separated")
-    alert_repeat_seconds: Seconds = Field(3_600.0, description="How long the same alert is not sent again")
-    alert_gather_seconds: Seconds = Field(
-        3.0, description="How long alerts of a kind are grouped in one message; doubles"
-    )
-    alert_gather_max_seconds: Seconds = 300.0
+    alert_repeat_seconds: Seconds = Field(3_600.0, description="How long no second message of a kind is sent")
     alert_timeout_seconds: Seconds = Field(15.0, description="How long a channel may take for one message")
     alert_max_attempts: Count = Field(5, description="Attempts to send a message to one channel")
     alert_retry_seconds: Seconds = Field(2.0, description="Pause before the second attempt; doubles")

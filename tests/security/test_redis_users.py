@@ -15,8 +15,6 @@ from broadcast.shards import channel_of
 from domain.ports.telemetry import Metric
 from jobs.queue import open_queue
 from runtime.alerts.deduplication import AlertDeduplicator
-from runtime.alerts.kinds import ALERTS
-from runtime.alerts.matching import alert_of
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.processes import ROOT
 from tests.support.servers import TestServer, running_valkey_with_users
@@ -170,15 +168,14 @@ async def test_a_worker_may_sweep_the_queue_and_put_it_in_order(valkey: TestServ
 
 @pytest.mark.parametrize("user", PROCESSES)
 async def test_each_process_may_reserve_alerts(user: str, valkey: TestServer) -> None:
-    alert = alert_of(ALERTS["order_failed"], {"order_id": user})
     async with connected_as(valkey, user) as redis:
         first, second = (AlertDeduplicator(redis, signer=SIGNER, repeat_seconds=60) for _ in range(2))
 
-        assert await first.reserve([alert]) == [alert]
-        assert await second.reserve([alert]) == []
-        await first.release([alert])
-        assert await second.reserve([alert]) == [alert]
-        await second.release([alert])
+        assert await first.reserve(user, ["case"], now=0) is None
+        assert await second.reserve(user, ["case"], now=0) is not None
+        await first.release([user])
+        assert await second.reserve(user, ["case"], now=0) is None
+        await second.release([user])
 
 
 @pytest.mark.parametrize("user", MAY)

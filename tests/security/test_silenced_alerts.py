@@ -7,17 +7,14 @@ from redis.asyncio import Redis
 
 from broadcast.envelope import MessageSigner
 from runtime.alerts.deduplication import KEY_LIFE_OF_REPEAT, PREFIX, AlertDeduplicator
-from runtime.alerts.kinds import ALERTS
-from runtime.alerts.matching import Alert, alert_of
+from runtime.alerts.grouping import CASES_NAMED_MAX, LastMessage
 
 REPEAT_SECONDS = 60.0
 NOW = 1_800_000_000.0
 OLD, NEW = b"o" * 32, b"n" * 32
-BROKEN, OTHER = (alert_of(ALERTS["audit_trail_broken"], {"account": account}) for account in ("alice", "bob"))
-
-
-def key_of(alert: Alert) -> str:
-    return f"{PREFIX}:{alert.kind.name}:{alert.fingerprint}"
+KIND, OTHER_KIND = "audit_trail_broken", "order_failed"
+KEY = f"{PREFIX}:{KIND}"
+CASES = tuple(f"{number:032x}" for number in range(CASES_NAMED_MAX))
 
 
 def a_process(redis: Redis, *keys: bytes, at: float = NOW, repeat_seconds: float = REPEAT_SECONDS) -> AlertDeduplicator:
@@ -32,65 +29,84 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
         yield redis
 
 
-async def value_of(redis: Redis, alert: Alert = BROKEN, *, key: bytes = NEW) -> bytes:
+async def reserves(process: AlertDeduplicator, kind: str = KIND) -> bool:
+    """Whether this process may send a message of the kind now."""
+    return await process.reserve(kind, CASES, now=0) is None
+
+
+async def value_of(redis: Redis, kind: str = KIND, *, key: bytes = NEW) -> bytes:
     """The value that a process with this key sets, and that somebody who reads Redis then has."""
-    assert await a_process(redis, key).reserve([alert]) == [alert]
-    value = await redis.getdel(key_of(alert))
+    assert await reserves(a_process(redis, key), kind)
+    value = await redis.getdel(f"{PREFIX}:{kind}")
     assert isinstance(value, bytes)
     return value
 
 
-async def assert_is_told_once(redis: Redis, *, at: float = NOW) -> None:
-    """Whatever is there: one process tells it, the next one does not, and the key expires."""
-    assert await a_process(redis, at=at).reserve([OTHER, BROKEN]) == [OTHER, BROKEN]
-    assert await a_process(redis, at=at).reserve([BROKEN, OTHER]) == []
-    assert 0 < await redis.pttl(key_of(BROKEN)) <= 1000 * REPEAT_SECONDS
+async def assert_is_sent_once(redis: Redis, *, at: float = NOW) -> None:
+    """Whatever is there: one process sends, the next one does not, and the key expires."""
+    assert await reserves(a_process(redis, at=at))
+    assert not await reserves(a_process(redis, at=at))
+    assert 0 < await redis.pttl(KEY) <= 1000 * REPEAT_SECONDS
 
 
-@pytest.mark.parametrize("written", ["1", "", ":", "x" * 100, f"{10**30}:{'0' * 64}", "x" * 10_000_000])
+async def test_another_process_learns_which_cases_were_named_and_when_the_next_message_may_follow(
+    redis: Redis,
+) -> None:
+    assert await reserves(a_process(redis))
+
+    other = await a_process(redis, at=NOW + 10).reserve(KIND, (), now=1000)
+
+    assert other == LastMessage(next_at=1000 + REPEAT_SECONDS - 10, named=frozenset(CASES))
+
+
+@pytest.mark.parametrize(
+    "written", ["1", "", ":", "::", "x" * 100, f"{10**30}:{'0' * 64}", f"{10**13}::{'0' * 64}", "x" * 10_000_000]
+)
 async def test_a_key_that_none_of_ours_has_written_silences_no_alert(redis: Redis, written: str) -> None:
-    await redis.set(key_of(BROKEN), written)
+    await redis.set(KEY, written)
 
-    await assert_is_told_once(redis)
+    await assert_is_sent_once(redis)
 
 
 async def test_a_key_that_holds_no_text_silences_no_alert(redis: Redis) -> None:
-    await redis.rpush(key_of(BROKEN), "1")  # type: ignore[misc] # redis types it as perhaps synchronous
+    await redis.rpush(KEY, "1")  # type: ignore[misc] # redis types it as perhaps synchronous
 
-    await assert_is_told_once(redis)
-
-
-async def test_a_value_of_another_alert_or_of_another_installation_silences_no_alert(redis: Redis) -> None:
-    for value in (await value_of(redis, OTHER), await value_of(redis, key=OLD)):
-        await redis.set(key_of(BROKEN), value)
-
-        await assert_is_told_once(redis)
-        await redis.delete(key_of(BROKEN), key_of(OTHER))
+    await assert_is_sent_once(redis)
 
 
-async def test_a_value_whose_deadline_was_moved_silences_no_alert(redis: Redis) -> None:
-    deadline, _, mac = (await value_of(redis)).partition(b":")
-    await redis.set(key_of(BROKEN), b"%d:%b" % (int(deadline) + 1, mac))
+async def test_a_value_of_another_kind_or_of_another_installation_silences_no_alert(redis: Redis) -> None:
+    for value in (await value_of(redis, OTHER_KIND), await value_of(redis, key=OLD)):
+        await redis.set(KEY, value)
 
-    await assert_is_told_once(redis)
+        await assert_is_sent_once(redis)
+        await redis.delete(KEY)
+
+
+async def test_a_value_whose_deadline_or_cases_were_changed_silences_no_alert(redis: Redis) -> None:
+    deadline, cases, mac = (await value_of(redis)).split(b":")
+    for changed in (b"%d:%b:%b" % (int(deadline) + 1, cases, mac), b"%b:%b,%b:%b" % (deadline, cases, b"f" * 32, mac)):
+        await redis.set(KEY, changed)
+
+        await assert_is_sent_once(redis)
+        await redis.delete(KEY)
 
 
 async def test_a_value_of_ours_silences_until_its_deadline_and_no_longer(redis: Redis) -> None:
     deadline = NOW + KEY_LIFE_OF_REPEAT * REPEAT_SECONDS
-    await redis.set(key_of(BROKEN), await value_of(redis))
+    await redis.set(KEY, await value_of(redis))
 
-    assert await a_process(redis, at=deadline - 0.001).reserve([BROKEN]) == []
-    await assert_is_told_once(redis, at=deadline)
+    assert not await reserves(a_process(redis, at=deadline - 0.001))
+    await assert_is_sent_once(redis, at=deadline)
 
 
 async def test_a_value_further_ahead_than_an_alert_is_silent_counts_for_nothing(redis: Redis) -> None:
-    ahead = a_process(redis, at=NOW + REPEAT_SECONDS)
-    assert await ahead.reserve([BROKEN]) == [BROKEN]
+    assert await reserves(a_process(redis, at=NOW + REPEAT_SECONDS))
 
-    await assert_is_told_once(redis)
+    await assert_is_sent_once(redis)
 
 
-async def test_while_the_key_is_changed_an_alert_is_told_once(redis: Redis) -> None:
-    assert await a_process(redis, OLD, NEW).reserve([BROKEN]) == [BROKEN]
-    assert await a_process(redis, NEW, OLD).reserve([BROKEN, OTHER]) == [OTHER]
-    assert await a_process(redis, OLD, NEW).reserve([OTHER]) == []
+async def test_while_the_key_is_changed_an_alert_is_sent_once(redis: Redis) -> None:
+    assert await reserves(a_process(redis, OLD, NEW))
+    assert not await reserves(a_process(redis, NEW, OLD))
+    assert await reserves(a_process(redis, NEW, OLD), OTHER_KIND)
+    assert not await reserves(a_process(redis, OLD, NEW), OTHER_KIND)

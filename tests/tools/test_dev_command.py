@@ -51,7 +51,7 @@ def test_it_needs_the_standard_library_alone() -> None:
 
 
 def test_each_command_has_its_help_and_an_unknown_one_a_list() -> None:
-    for command in ("up", "test", "check", "token", "reset"):
+    for command in ("up", "watch", "test", "check", "token", "reset"):
         answer = subprocess.run([DEV, command, "--help"], capture_output=True, text=True, check=True)
         assert answer.stdout.startswith(f"usage: ./dev {command}")
 

@@ -95,6 +95,7 @@ async def test_up_starts_all_in_order_tells_where_and_stops_all_in_order(
     assert (tmp_path / "local" / "broadcast-key").stat().st_mode & 0o777 == 0o600
     assert starts["api-2"]["PORT"] == str(port + 10)
     assert f"http://127.0.0.1:{port}/graphql (GraphiQL)" in screen.text
+    assert (tmp_path / "local" / "graphql-url").read_text() == f"http://127.0.0.1:{port}/graphql\n"
     assert str(tmp_path / "local" / "token") in screen.text
 
     stack.cancel()

@@ -81,19 +81,19 @@ class Arena:
         return None
 
     def ready_url(self, name: str) -> str:
-        """What answers when the process serves."""
+        """Return the address that answers when the process serves."""
         return f"{self.probes_url(name)}/healthz"
 
     def probes_url(self, name: str) -> str:
-        """Where the process tells its health and its metrics."""
+        """Return the address of the process's health and metrics."""
         return f"http://127.0.0.1:{self.probe_ports[name]}"
 
     async def is_ready(self, name: str) -> bool:
-        """Whether the process serves."""
+        """Return whether the process serves."""
         return await http_answers(self.ready_url(name))
 
     async def not_ready(self) -> list[str]:
-        """The processes of ours that do not serve."""
+        """Return our processes that do not serve."""
         return [name for name in PROCESSES if not await self.is_ready(name)]
 
     def process_id(self, name: str) -> int | None:
@@ -134,7 +134,7 @@ class Arena:
             return response.status, answer
 
     async def metrics(self, name: str) -> dict[str, float]:
-        """The series of a process, summed over their labels."""
+        """Return the series of a process, summed over their labels."""
         totals: Counter[str] = Counter()
         async with self.session.get(f"{self.probes_url(name)}/metrics") as response:
             for line in (await response.text()).splitlines():
@@ -199,7 +199,7 @@ def _lasting(program: Program, *, end: signal.Signals) -> Program:
 
 
 def _emptied(program: Program, arena: Arena) -> Program:
-    """The Valkey that comes back empty when the arena says so."""
+    """Return the Valkey program, which starts empty when the arena says so."""
     usual = program.prepare
 
     async def prepare() -> None:

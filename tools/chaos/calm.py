@@ -55,7 +55,7 @@ async def _until(condition: Callable[[], Awaitable[bool]], *, deadline: float) -
 
 
 async def _is_still(arena: Arena, ledger: Ledger, history: History) -> bool:
-    """Every process serves, nothing is due, and neither side has moved for a while."""
+    """Return whether every process serves, nothing is due, and neither side has changed for a while."""
     before = None
     for _ in range(STILL_LOOKS):
         undecided, down = await ledger.undecided(), await arena.not_ready()
@@ -69,7 +69,7 @@ async def _is_still(arena: Arena, ledger: Ledger, history: History) -> bool:
 
 
 async def _agrees(arena: Arena, ledger: Ledger, journal: Journal, history: History) -> bool:
-    """Both sides have the same executions, by number, and the same open orders."""
+    """Return whether both sides have the same number of executions and the same open orders."""
     await journal.read_on(arena)
     there, here = len(journal.executions), await ledger.execution_count()
     open_there, open_here = journal.open_orders, await ledger.open_at_venue()

@@ -19,7 +19,7 @@ NOT_THERE = frozenset({"REJECTED", "FAILED"})
 
 
 def check_changes(evidence: Evidence) -> Iterator[Violation]:
-    """Each status follows from the facts and the one before; versions rise by 1; no account's sequence has a gap."""
+    """Check that statuses follow from the facts, versions rise by 1, and no account's sequence has a gap."""
     by_order: defaultdict[str, list[StoredChange]] = defaultdict(list)
     by_account: defaultdict[str, list[int]] = defaultdict(list)
     for change in evidence.changes:

@@ -11,7 +11,7 @@ UNDECIDED = frozenset({"PENDING", "IN_DOUBT"})
 
 
 def check_leftovers(evidence: Evidence) -> Iterator[Violation]:
-    """Everything is decided and done; what was taken is given back."""
+    """Check that everything is decided and done, and that what was taken is given back."""
     if evidence.quiet_seconds is None or evidence.quiet_seconds > QUIET_WITHIN_SECONDS:
         yield Violation(invariant=7, what=f"not quiet within {QUIET_WITHIN_SECONDS:g} s", subject="the system")
     canceling = {answer.order_id for answer in evidence.cancel_answers if answer.outcome == "ok"}

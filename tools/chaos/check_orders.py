@@ -21,7 +21,7 @@ OPEN_THERE = frozenset({"PLACED", "PARTIALLY_FILLED", "PENDING_CANCEL"})
 
 
 def check_acknowledged(evidence: Evidence) -> Iterator[Violation]:
-    """Every acknowledged order exists once, under the id that was told; any other not at all or once."""
+    """Check that every acknowledged order exists once, under the id of its answer; any other not at all or once."""
     stored = {(order.account_id, order.client_order_id): order.id for order in evidence.orders}
     counts = Counter((order.account_id, order.client_order_id) for order in evidence.orders)
     asked = {(answer.account_id, answer.client_order_id) for answer in evidence.place_answers}
@@ -45,8 +45,10 @@ def check_acknowledged(evidence: Evidence) -> Iterator[Violation]:
 
 
 def check_exchange(evidence: Evidence) -> Iterator[Violation]:
-    """Each order is at the exchange once at most, known on both sides, over on both sides or on neither, and never sent
-    twice without a look-up in between."""
+    """Check that each order is at the exchange once at most, and known and over on both sides or on neither.
+
+    No order is sent twice without a look-up in between.
+    """
     ours = {order.id: order for order in evidence.orders}
     for order_id, count in Counter(order.order_id for order in evidence.venue_orders).items():
         if count > 1:
@@ -74,7 +76,7 @@ def _compare(order: StoredOrder, there: VenueOrder | None) -> Iterator[Violation
 
 
 def check_executions(evidence: Evidence) -> Iterator[Violation]:
-    """The executions here are the journal's, as sets, with exact quantities, prices and sums."""
+    """Check that the executions here are the journal's, as sets, with exact quantities, prices and sums."""
     theirs = {each.execution_id: (each.order_id, each.quantity, each.price) for each in evidence.venue_executions}
     ours = {each.execution_id: (each.order_id, each.quantity, each.price) for each in evidence.executions}
     if len(ours) != len(evidence.executions):

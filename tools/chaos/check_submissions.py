@@ -69,5 +69,5 @@ def count_submissions(evidence: Evidence) -> SubmissionCounts:
 
 
 def _has_just_ended(pause: Pause, request: VenueRequest) -> bool:
-    """Whether the process may have sent this request, or the one before it, as it went on."""
+    """Return whether the process may have sent this request, or the one before it, as it went on."""
     return 0 <= request.at - pause.ended <= RESUMED_WITHIN_SECONDS

@@ -30,7 +30,7 @@ def _check_attempts(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _is_end_without_evidence(step: PlacingStep) -> bool:
-    """What the exchange has shown anybody may record; that an attempt has failed only the process that made it."""
+    """Return whether the step ends a leased attempt without evidence, which only the process that made it may do."""
     return step.lease_left_seconds is not None and not step.is_leased and not step.has_evidence
 
 

@@ -25,5 +25,5 @@ INVARIANTS: Sequence[tuple[str, Callable[[Evidence], Iterator[Violation]]]] = (
 
 
 def check(evidence: Evidence) -> Sequence[Violation]:
-    """Every violation, by invariant."""
+    """Return every violation, by invariant."""
     return [violation for _, find in INVARIANTS for violation in find(evidence)]

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def account(number: int) -> str:
-    """The name of an account."""
+    """Return the name of an account."""
     return f"account-{number % ACCOUNTS}"
 
 
@@ -40,11 +40,11 @@ class Clients:
         return any(self._avoided_until.get(api, 0.0) <= now for api in range(len(self.urls)))
 
     def avoid(self, api: int) -> None:
-        """That API did not answer: leave it alone for a moment."""
+        """Note that this API did not answer: it is avoided for a moment."""
         self._avoided_until[api] = time.monotonic() + AVOIDED_SECONDS
 
     def choose(self, api: int) -> int:
-        """That API, or the next one while that one does not answer: as behind a load balancer."""
+        """Return this API, or the next one while it does not answer: as behind a load balancer."""
         now = time.monotonic()
         if self._avoided_until.get(api, 0.0) <= now:
             return api
@@ -52,14 +52,14 @@ class Clients:
         return other if self._avoided_until.get(other, 0.0) <= now else api
 
     def token(self, account_id: str) -> str:
-        """A token of the account, valid for the whole run."""
+        """Return a token of the account, valid for the whole run."""
         if account_id not in self._tokens:
             claims = {"sub": account_id, "scope": SCOPES, "exp": int(time.time()) + TOKEN_SECONDS}
             self._tokens[account_id] = jwt.encode(claims, self.secret, algorithm="HS256")
         return self._tokens[account_id]
 
     async def ask(self, query: str, variables: Json, *, account_id: str, api: int) -> tuple[Json | None, str]:
-        """One operation at one of the APIs: its data, or None and why there is no usable answer."""
+        """Send one operation to one of the APIs; return its data, or None and why there is no usable answer."""
         body = orjson.dumps({"query": query, "variables": variables})
         token = self.token(account_id)
         try:

@@ -13,7 +13,7 @@ from typing import Literal
 
 @cache
 def one(number: Decimal | str) -> Decimal:
-    """That very number, as the one object that all its occurrences share: a run has millions."""
+    """Return the number as the one object that all its occurrences share: a run has millions."""
     return number if isinstance(number, Decimal) else Decimal(number)
 
 

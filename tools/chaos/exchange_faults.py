@@ -36,7 +36,7 @@ MATCHING: Mapping[str, Any] = {"mode": "auto", "fill_delay_ms": 150, "fills_per_
 
 
 def merged_faults(usual: Mapping[str, Any], active: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The usual faults with those that are active on top, the stream's settings one by one."""
+    """Return the usual faults with those that are active on top, the stream's settings one by one."""
     stream = dict(usual["stream"])
     merged = dict(usual)
     for changes in active:
@@ -86,7 +86,7 @@ class ExchangeFaults:
         await self._set_faults()
 
     async def answer_as_gateway(self, scripts: Sequence[Script], seconds: float) -> None:
-        """Let these scripts answer in the exchange's place for that long, or until they are used up."""
+        """Answer by these scripts in the exchange's place for that long, or until they are used up."""
         self._scripts.append(scripts)
         await self._set_answers()
         await asyncio.sleep(seconds)

@@ -17,7 +17,7 @@ class History:
         self._began = time.monotonic()
 
     def now(self) -> float:
-        """Seconds since the run began."""
+        """Return the seconds since the run began."""
         return time.monotonic() - self._began
 
     @property
@@ -33,7 +33,7 @@ class History:
 
 @contextmanager
 def open_history(path: Path) -> Iterator[History]:
-    """A history in that file, which is made anew."""
+    """Open a history in that file, which is overwritten."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         yield History(file)

@@ -19,7 +19,7 @@ class Connections:
         self._idle: defaultdict[str, list[_Connection]] = defaultdict(list)
 
     async def post(self, url: str, path: str, body: bytes, *, token: str, timeout_seconds: float) -> bytes:
-        """The body of the answer, whatever its status. Raises OSError, TimeoutError, ValueError (not understood)."""
+        """Return the body of the answer, whatever its status. Raise OSError, TimeoutError or ValueError."""
         async with asyncio.timeout(timeout_seconds):
             connection = await self._take(url)
             try:

@@ -33,7 +33,7 @@ class Lag:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def look(self, ledger: Ledger) -> bool:
-        """Whether every subscriber has what the database holds now. Raises one of OUTAGES."""
+        """Return whether every subscriber has what the database holds now. Raise one of OUTAGES."""
         positions = await ledger.sequences()
         positions |= await ledger.versions([each.order_id for each in self._waiting() if each.order_id is not None])
         now = asyncio.get_running_loop().time()
@@ -41,14 +41,14 @@ class Lag:
         return self.behind_seconds(now=now) == 0
 
     def note(self, positions: Mapping[str, int], *, now: float) -> None:
-        """The database stands there: sequences by account, versions by order."""
+        """Note what the database holds: sequences by account, versions by order."""
         for key, position in positions.items():
             marks = self._marks[key]
             if not marks or marks[-1][1] < position:
                 marks.append((now, position))
 
     def behind_seconds(self, *, now: float) -> float:
-        """For how long the subscriber who is furthest behind has lacked something; 0 when none lacks anything."""
+        """Return for how long the subscriber who is furthest behind has lacked something; 0 for none."""
         worst = max((self._lacks_seconds(each, now) for each in self._waiting()), default=0.0)
         self.worst_seconds = max(self.worst_seconds, worst)
         return worst

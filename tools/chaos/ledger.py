@@ -77,37 +77,39 @@ class Ledger:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def undecided(self) -> tuple[int, int]:
-        """How many orders are still to be placed, and how many cancel requests are open. Raises one of OUTAGES."""
+        """Return how many orders are to be placed, and how many cancel requests are open. Raise one of OUTAGES."""
         (row,) = await self._fetch(_UNDECIDED)
         return row["to_place"], row["to_cancel"]
 
     async def sequences(self) -> dict[str, int]:
-        """Each account's newest sequence. Raises one of OUTAGES."""
+        """Return each account's newest sequence. Raise one of OUTAGES."""
         return {row["id"]: row["sequence"] for row in await self._fetch("SELECT id, sequence FROM accounts")}
 
     async def versions(self, order_ids: Sequence[str]) -> dict[str, int]:
-        """The versions of these orders. Raises one of OUTAGES."""
+        """Return the versions of these orders. Raise one of OUTAGES."""
         rows = await self._fetch("SELECT id, version FROM orders WHERE id = ANY($1::uuid[])", list(order_ids))
         return {str(row["id"]): row["version"] for row in rows}
 
     async def execution_count(self) -> int:
-        """How many executions are stored. Raises one of OUTAGES."""
+        """Return how many executions are stored. Raise one of OUTAGES."""
         (row,) = await self._fetch("SELECT count(*) AS n FROM executions")
         count: int = row["n"]
         return count
 
     async def open_at_venue(self) -> set[str]:
-        """The exchange's client order ids of the orders that are open there, as far as is known here. Raises one of
-        OUTAGES."""
+        """Return the exchange's client order ids of the orders that are open there, as far as is known here.
+
+        Raise one of OUTAGES.
+        """
         rows = await self._fetch("SELECT venue_client_order_id AS name FROM orders WHERE is_open_at_venue")
         return {row["name"] for row in rows}
 
     async def connections(self) -> dict[str, int]:
-        """How many connections each of our processes holds, by its application name. Raises one of OUTAGES."""
+        """Return how many connections each of our processes holds, by its application name. Raise one of OUTAGES."""
         return {row["application_name"]: row["count"] for row in await self._fetch(_CONNECTIONS)}
 
     async def read_all(self) -> Stored:
-        """Everything, to be judged. Raises one of OUTAGES."""
+        """Return everything that is checked. Raise one of OUTAGES."""
         return Stored(
             orders=[_order(row) async for row in self._rows("SELECT * FROM orders")],
             executions=[_execution(row) async for row in self._rows(_EXECUTIONS)],
@@ -119,14 +121,14 @@ class Ledger:
         )
 
     async def _rows(self, statement: str) -> AsyncIterator[Row]:
-        """The rows, some thousands at a time."""
+        """Yield the rows; they are fetched some thousands at a time."""
         connection = await self._open()
         async with connection.transaction(readonly=True):
             async for record in connection.cursor(statement, prefetch=READ_AT_ONCE_ROWS, timeout=READ_TIMEOUT_SECONDS):
                 yield dict(record)
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None

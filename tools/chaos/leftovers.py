@@ -40,7 +40,7 @@ Held = Mapping[str, float]
 
 
 async def look(arena: Arena, ledger: Ledger) -> Held:
-    """What everything holds at the moment."""
+    """Return what every process holds at the moment."""
     held: dict[str, float] = {}
     for name in PROCESSES:
         series = await arena.metrics(name)
@@ -87,7 +87,7 @@ def ends_in_the_calm(deaths: Counter[str], before: Counter[str]) -> Sequence[Lef
 
 
 def compare(held: Held, before: Held) -> Sequence[Leftover]:
-    """What is held, beside what it may be. Processes of one kind are alike: the most that one of them held counts."""
+    """Return what is held beside the most that may be; of processes of one kind the one that held most counts."""
     by_kind: defaultdict[str, float] = defaultdict(float)
     for what, value in before.items():
         by_kind[_kind(what)] = max(by_kind[_kind(what)], value)
@@ -109,7 +109,7 @@ def _allowed(what: str, before: Mapping[str, float]) -> float:
 
 
 def _kind(what: str) -> str:
-    """Its name without the number of the process."""
+    """Return the name without the number of the process."""
     return re.sub(r"-?\d+$", "", what)
 
 

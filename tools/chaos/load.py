@@ -172,7 +172,7 @@ class Load:
             await self._cancel(plan, order_id)
 
     async def _place_until_told(self, plan: Plan) -> str | None:
-        """The node id of the order once it is acknowledged; None when the client gives up or is refused."""
+        """Return the node id of the order once it is acknowledged; None when the client gives up or is refused."""
         first = plan.random.randrange(len(self.clients.urls))
         for number in range(TRIES_MAX):
             answer, node_id = await self._place(plan, api=(first + number) % len(self.clients.urls))
@@ -234,7 +234,7 @@ class Load:
 
 
 def order_id_of(node_id: str) -> str:
-    """The order's id as the exchange and the database write it."""
+    """Return the order's id as the exchange and the database write it."""
     digits = node_id.partition("_")[2]
     return intern("-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])))
 

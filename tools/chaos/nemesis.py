@@ -140,7 +140,7 @@ class Nemesis:
         return any(settings)
 
     async def _roll(self) -> None:
-        """Every process in turn: asked to stop, and waited for until its successor serves."""
+        """Restart every process in turn: ask it to stop, and wait until its successor serves."""
         for name in PROCESSES:
             if self.arena.send(name, signal.SIGTERM) is None:
                 continue

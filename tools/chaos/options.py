@@ -59,7 +59,7 @@ class Options:
 
 
 def read_options(arguments: Sequence[str]) -> Options:
-    """The options of a command line; ends the program with a sentence when one is wrong."""
+    """Return the options of a command line; end the program with a sentence when one is wrong."""
     parser = argparse.ArgumentParser(prog="./dev chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=None)

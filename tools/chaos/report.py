@@ -47,7 +47,7 @@ def render(
     evidence: Evidence,
     violations: Sequence[Violation],
 ) -> str:
-    """The whole report."""
+    """Return the whole report."""
     parts = [
         *_injected(injected, figures),
         "",
@@ -118,7 +118,7 @@ def _submitted(options: Options, evidence: Evidence) -> Iterator[str]:
 
 
 def _left(leftovers: Sequence[Leftover]) -> str:
-    """Each kind once: the most that one process holds, of what is allowed."""
+    """Return each kind once: the most that one process holds, of what is allowed."""
     kinds: dict[str, Leftover] = {}
     for each in leftovers:
         kind = NUMBER.sub("", each.name)

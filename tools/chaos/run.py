@@ -175,7 +175,7 @@ async def _ended(*tasks: "asyncio.Task[None]") -> None:
 
 
 async def _rage(options: Options, nemesis: Nemesis) -> None:
-    """Every fault of the schedule, then all of them taken away."""
+    """Inject every fault of the schedule, then take all of them away."""
     await nemesis.prepare()
     schedule = make_schedule(seed=options.seed, seconds=options.storm_seconds, has_id_check=options.has_id_check)
     try:

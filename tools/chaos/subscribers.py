@@ -74,11 +74,11 @@ class Subscribers:
     _no_new_orders: bool = False
 
     def offer(self, account_id: str, node_id: str) -> None:
-        """An order that can be followed."""
+        """Add an order that can be followed."""
         self._fresh[account_id].append(node_id)
 
     def settle(self) -> None:
-        """From here on nobody takes up another order, and nobody leaves by itself."""
+        """Stop taking up further orders, and leaving by themselves, for all subscribers."""
         self._no_new_orders = True
 
     async def run(self) -> None:
@@ -88,7 +88,7 @@ class Subscribers:
                 tasks.create_task(self._subscribe(number))
 
     async def _subscribe(self, number: int) -> None:
-        """Come back again and again, until there is nothing to follow any more."""
+        """Subscribe again and again, until there is nothing to follow any more."""
         random = Random(f"{self.seed}:subscriber:{number}")
         follows_account = number % FOLLOWS_ACCOUNT_EVERY == 0
         account_id = account(number // FOLLOWS_ACCOUNT_EVERY if follows_account else number)
@@ -120,7 +120,7 @@ class Subscribers:
     async def _orders(
         self, number: int, account_id: str, current: Following | None, random: Random
     ) -> AsyncIterator[Following]:
-        """What to follow next: what is not over yet, then one fresh order of the account after the other."""
+        """Yield what to follow next: what is not over yet, then one fresh order of the account after the other."""
         if current is not None and not current.is_over:
             yield current
         while not self._no_new_orders:
@@ -137,7 +137,7 @@ class Subscribers:
 
     @asynccontextmanager
     async def _connected(self, account_id: str, random: Random) -> AsyncIterator[ClientConnection]:
-        """One acknowledged connection, which the client leaves by itself after a while. Raises one of LOST."""
+        """Open an acknowledged connection, which the client leaves by itself after a while. Raise one of LOST."""
         api = self.clients.choose(random.randrange(len(self.clients.urls)))
         leaves_after = random.uniform(SESSION_MIN_SECONDS, SESSION_MAX_SECONDS)
         async with AsyncExitStack() as stack:
@@ -189,7 +189,7 @@ class Subscribers:
         )
 
     def _note_error(self, following: Following, errors: list[Json]) -> None:
-        """An error that asks to come again is like a lost connection; any other is held against the server."""
+        """Record an error: one that allows a retry is like a lost connection, any other is a fault of the server."""
         codes = [error.get("extensions", {}).get("code", "") for error in errors]
         self.history.note("error", subscriber=following.subscriber, codes=codes)
         if not codes or not TRY_AGAIN.issuperset(codes):
@@ -198,7 +198,7 @@ class Subscribers:
 
 @asynccontextmanager
 async def _socket(url: str, *, token: str) -> AsyncIterator[ClientConnection]:
-    """An acknowledged connection. Raises one of LOST."""
+    """Open a connection and wait until it is acknowledged. Raise one of LOST."""
     async with connect(
         f"{url.replace('http', 'ws', 1)}/graphql",
         subprotocols=[Subprotocol("graphql-transport-ws")],

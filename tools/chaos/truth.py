@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 async def newest_entry(arena: Arena) -> int:
-    """The number of the journal's newest entry."""
+    """Return the number of the journal's newest entry."""
     number: int = (await arena.control("GET", "journal?after=0&limit=1"))["last"]
     return number
 

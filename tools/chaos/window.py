@@ -20,11 +20,11 @@ class Window:
     _shrunk_at: float = float("-inf")
 
     def note_answer(self) -> None:
-        """A request was answered: one more may be open for each full window of answers."""
+        """Note an answer: one more request may be open for each full window of answers."""
         self.open_max = min(self.open_max + 1 / self.open_max, OPEN_MAX)
 
     def note_time_out(self, *, now: float) -> None:
-        """A request timed out. Those that time out together count once."""
+        """Note a time-out. Those at about the same time count once."""
         if now - self._shrunk_at >= SHRINKS_APART_SECONDS:
             self._shrunk_at = now
             self.open_max = max(self.open_max * SHRINK_FACTOR, OPEN_MIN)

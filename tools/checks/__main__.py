@@ -36,12 +36,12 @@ class Result:
 
 
 def program(name: str, *arguments: str) -> list[str]:
-    """The command of a program that was installed into our environment."""
+    """Return the command of a program that was installed into our environment."""
     return [str(PROGRAMS / name), *arguments]
 
 
 def module(name: str, *arguments: str) -> list[str]:
-    """The command of a Python module."""
+    """Return the command of a Python module."""
     return [sys.executable, "-m", name, *arguments]
 
 
@@ -112,7 +112,7 @@ def run(step: Step) -> Result:
 
 
 def show(result: Result) -> None:
-    """One line for a step that passed; what it found for one that failed."""
+    """Print one line for a step that passed; what it found for one that failed."""
     print(f"{'ok    ' if result.passed else 'FAILED'} {result.step.name:<17} {result.seconds:5.1f} s", flush=True)
     if not result.passed:
         print("\n".join(f"       {line}" for line in result.output.rstrip().splitlines()))

@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def find_problems(root: Path) -> Iterator[str]:
-    """Every problem of the lock files under `root`, as a sentence."""
+    """Yield every problem of the lock files under `root`, as a sentence."""
     project = tomllib.loads((root / "pyproject.toml").read_text())
     product = project["project"]["dependencies"]
     tools = project["dependency-groups"]["dev"]
@@ -66,7 +66,7 @@ def _lines(requirements: Path) -> list[str]:
 
 
 def problems_of_lock(text: str, requirements: list[str]) -> Iterator[str]:
-    """What is wrong with one lock file, whose direct dependencies are `requirements`."""
+    """Yield what is wrong with one lock file, whose direct dependencies are `requirements`."""
     for number, line in enumerate(text.splitlines(), start=1):
         if HOST.search(line):
             yield f"line {number} names a host: {line.strip()}"
@@ -85,7 +85,7 @@ def problems_of_lock(text: str, requirements: list[str]) -> Iterator[str]:
 
 
 def read_pins(text: str) -> dict[str, Pin]:
-    """The packages of a lock file by their canonical names; lines that name a host are passed over."""
+    """Return the packages of a lock file by their canonical names; lines that name a host are passed over."""
     logical_lines = text.replace("\\\n", " ").splitlines()
     pins: dict[str, Pin] = {}
     for line in logical_lines:
@@ -97,7 +97,7 @@ def read_pins(text: str) -> dict[str, Pin]:
 
 
 def _differences(production: str, development: str) -> Iterator[str]:
-    """What is tested must be what is shipped."""
+    """Yield where the locks differ: what is tested must be what is shipped."""
     tested = read_pins(development)
     for name, pin in read_pins(production).items():
         if name not in tested:

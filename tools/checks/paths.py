@@ -43,7 +43,7 @@ def find_problems(page: str, text: str, *, existing: Collection[str]) -> Iterato
 
 
 def _is_ours(path: str, existing: Collection[str]) -> bool:
-    """Whether it is meant as a path of this repository: `application/json` and `/graphql` are not."""
+    """Return whether it is meant as a path of this repository: `application/json` and `/graphql` are not."""
     first, slash, _ = path.partition("/")
     return bool(slash) and (first in existing or PurePosixPath(path).suffix in SUFFIXES)
 

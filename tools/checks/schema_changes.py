@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def find_problems(root: Path) -> Iterator[str]:
-    """Every change since the last release that breaks a client, or that the changelog does not name, as a sentence."""
+    """Yield each change since the last release that breaks a client or is not in the changelog, as a sentence."""
     version, released = last_release(root)
     now = build_schema((root / SCHEMA).read_text(encoding="utf-8"))
     for change in find_breaking_changes(released, now):
@@ -54,7 +54,7 @@ def find_problems(root: Path) -> Iterator[str]:
 
 
 def last_release(root: Path) -> tuple[Version, GraphQLSchema]:
-    """The newest release and its schema."""
+    """Return the newest release and its schema."""
     files = {Version(path.stem.removeprefix("schema-")): path for path in (root / RELEASES).glob("schema-*.graphql")}
     version = max(files)
     return version, build_schema(files[version].read_text(encoding="utf-8"))

@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def _answers(python: str) -> bool:
-    """Whether the installed wheel, run by the local stack, answers the query with all of its parts."""
+    """Return whether the installed wheel, run by the local stack, answers the query with all of its parts."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "tools").mkdir()
@@ -68,7 +68,7 @@ async def _first_answer(python: str, folder: Path, servers: dict[str, str]) -> d
 
 
 def _read_page(port: int) -> None:
-    """Raises HTTPError when a file of the page is not in the wheel."""
+    """Raise HTTPError when a file of the page is not in the wheel."""
     for path in PAGE_PATHS:
         request = Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "text/html"})
         urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS).close()  # noqa: S310  # Our own address, from the line above.

@@ -1,4 +1,4 @@
-"""`python -m tools.devstack up | token | reset`: the local stack's commands, behind `./dev`."""
+"""`python -m tools.devstack up | watch | token | reset`: the local stack's commands, behind `./dev`."""
 
 import argparse
 import asyncio
@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 from tools.devstack.addresses import PROCESSES_MAX
@@ -36,7 +36,11 @@ def main() -> int:
 def _run(arguments: argparse.Namespace, folder: Path) -> None:
     read_secret_files(os.environ)
     if arguments.command == "up":
-        asyncio.run(_run_until_signal(folder, apis=arguments.api, workers=arguments.workers))
+        asyncio.run(_run_until_signal(up(folder, apis=arguments.api, workers=arguments.workers)))
+    elif arguments.command == "watch":
+        from tools.devstack.watch import watch  # noqa: PLC0415  # The client library takes half a second.
+
+        asyncio.run(_run_until_signal(watch(folder, account=arguments.account)))
     elif arguments.command == "token":
         prepare_folder(folder)
         scopes = [scope for scope in arguments.scopes.replace(",", " ").split() if scope]
@@ -46,9 +50,9 @@ def _run(arguments: argparse.Namespace, folder: Path) -> None:
         _reset(folder)
 
 
-async def _run_until_signal(folder: Path, *, apis: int, workers: int) -> None:
-    """Run the stack until SIGINT, SIGTERM or SIGHUP; further signals do not interrupt the stop."""
-    stack = asyncio.create_task(up(folder, apis=apis, workers=workers))
+async def _run_until_signal(work: Coroutine[None, None, None]) -> None:
+    """Run until SIGINT, SIGTERM or SIGHUP; further signals do not interrupt the stop."""
+    task = asyncio.create_task(work)
     loop = asyncio.get_running_loop()
     is_stopping = False
 
@@ -56,13 +60,13 @@ async def _run_until_signal(folder: Path, *, apis: int, workers: int) -> None:
         nonlocal is_stopping
         if not is_stopping:
             is_stopping = True
-            stack.cancel()
+            task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
-    await asyncio.wait({stack})
-    if not stack.cancelled():
-        stack.result()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
 
 
 def _reset(folder: Path) -> None:
@@ -87,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     start = commands.add_parser("up", help="start everything on this machine; Ctrl-C stops it")
     start.add_argument("--api", type=_count, default=1, metavar="N", help="API processes (1)")
     start.add_argument("--workers", type=_count, default=1, metavar="N", help="worker processes (1)")
+    follow = commands.add_parser("watch", help="follow the changes of an account's orders")
+    follow.add_argument("--account", metavar="A", help=f"the account ({DEMO_ACCOUNT})")
     token = commands.add_parser("token", help="print a development token")
     token.add_argument(
         "--account", action="append", metavar="A", help=f"an account it acts for; again for several ({DEMO_ACCOUNT})"

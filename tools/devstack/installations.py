@@ -53,7 +53,7 @@ class PostgresPrograms:
 
 
 def find_postgres() -> PostgresPrograms:
-    """The first PostgreSQL in the order of choice; raises LocalStackError when there is none."""
+    """Return the first PostgreSQL in the order of choice; raise LocalStackError when there is none."""
     for folder in _postgres_folders():
         if all(os.access(folder / name, os.X_OK) for name in ("postgres", "initdb")):
             return PostgresPrograms(folder=folder)
@@ -61,7 +61,7 @@ def find_postgres() -> PostgresPrograms:
 
 
 def find_valkey() -> str:
-    """The first Valkey, or else Redis, in the order of choice; raises LocalStackError when there is none."""
+    """Return the first Valkey, or else Redis, in the order of choice; raise LocalStackError when there is none."""
     for path in _valkey_paths():
         if os.access(path, os.X_OK):
             return str(path)
@@ -69,7 +69,7 @@ def find_valkey() -> str:
 
 
 def wheel_folder(package: str) -> Path | None:
-    """Where an installed package lies, found without importing it; none when it is not installed."""
+    """Return the folder of an installed package, found without importing it; None when it is not installed."""
     specification = importlib.util.find_spec(package)
     if specification is None or not specification.submodule_search_locations:
         return None
@@ -110,5 +110,5 @@ def _valkey_paths() -> Iterator[Path]:
 
 
 def _valkey_platform() -> str:
-    """The wheel's name for this machine, for example linux-x86_64 or darwin-arm64."""
+    """Return the wheel's name for this machine, for example linux-x86_64 or darwin-arm64."""
     return f"{platform.system().lower()}-{platform.machine()}"

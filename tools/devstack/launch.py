@@ -16,7 +16,7 @@ CANNOT_BECOME = 97
 
 
 def main(arguments: list[str]) -> None:
-    """`PARENT_PID SIGNAL IDENTITY PROGRAM…`: exits with 97 when the identity is refused or the program cannot run."""
+    """Run `PARENT_PID SIGNAL IDENTITY PROGRAM…`; exit with 97 when the identity is refused or nothing can run."""
     parent, death_signal, identity, *program = arguments
     # Python ignores SIGPIPE and raises on SIGINT; the program gets the defaults, as from a shell.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)

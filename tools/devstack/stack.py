@@ -8,11 +8,11 @@ from pathlib import Path
 from tools.devstack import processes
 from tools.devstack.addresses import API_PORT_STEP, Addresses, address, choose_addresses
 from tools.devstack.database_roles import migrate_settings
-from tools.devstack.folder import exclusive_use, prepare_folder
+from tools.devstack.folder import exclusive_use, prepare_folder, write_secret
 from tools.devstack.postgres import prepare_postgres
 from tools.devstack.supervisor import Supervisor, supervision
 from tools.devstack.terminal import Terminal
-from tools.devstack.tokens import DEMO_ACCOUNT, TOKEN_NAME, write_demo_token
+from tools.devstack.tokens import DEMO_ACCOUNT, TOKEN_NAME, URL_NAME, write_demo_token
 from tools.devstack.valkey import prepare_valkey
 
 NEXT_STEP = (
@@ -35,6 +35,7 @@ async def up(folder: Path, *, apis: int, workers: int) -> None:
         async with supervision(terminal.write) as supervisor:
             try:
                 await _start(supervisor, terminal, folder, addresses)
+                write_secret(folder / URL_NAME, address(addresses.apis[0], "/graphql"))
                 terminal.show(_summary(folder, addresses, seconds=time.monotonic() - began))
                 await supervisor.wait()
             finally:

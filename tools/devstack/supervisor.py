@@ -41,7 +41,7 @@ class _Run:
 
 @asynccontextmanager
 async def supervision(write: Write) -> AsyncIterator["Supervisor"]:
-    """A supervisor whose programs are all stopped, in order, when the block ends, however it ends.
+    """Open a supervisor whose programs are all stopped, in order, when the block ends, however it ends.
 
     Errors inside the block leave it in an exception group, as from any task group.
     """
@@ -91,7 +91,7 @@ class Supervisor:
         await asyncio.shield(self._failure)
 
     def pid(self, name: str) -> int:
-        """The process id of a running program, by its name; raises LookupError when it does not run."""
+        """Return the process id of a running program, by its name; raise LookupError when it does not run."""
         for run in self._runs:
             if run.program.name == name and run.process is not None and run.process.returncode is None:
                 return run.process.pid

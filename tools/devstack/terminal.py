@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from itertools import cycle
+from typing import TextIO
 
 NAME_WIDTH = 11
 COLORS = (
@@ -21,12 +22,17 @@ COLORS = (
 OWN_NAME = "dev"
 
 
+def has_colors(out: TextIO) -> bool:
+    """Return whether a person sees colors there: on a terminal, unless NO_COLOR is set."""
+    return out.isatty() and not os.environ.get("NO_COLOR")
+
+
 class Terminal:
     """Standard output, with colors on a terminal unless NO_COLOR is set."""
 
     def __init__(self) -> None:
         self._out = sys.stdout
-        self._colored = self._out.isatty() and not os.environ.get("NO_COLOR")
+        self._colored = has_colors(self._out)
         self._next_color = cycle(COLORS)
         self._colors: dict[str, str] = {}
 

@@ -12,6 +12,8 @@ from tools.devstack.folder import stored_secret, write_secret
 
 SECRET_NAME = "token-secret"  # noqa: S105  # A file's name.
 TOKEN_NAME = "token"  # noqa: S105  # A file's name.
+URL_NAME = "graphql-url"
+"""Beside the token: where `./dev watch` finds the API that accepts it."""
 ALGORITHM = "HS256"
 SUBJECT = "sub"
 DEMO_ACCOUNT = "demo"
@@ -22,7 +24,7 @@ TOKEN_LIFETIME_MAX_SECONDS = 100 * 365 * 24 * 3600
 
 
 def signing_secret(folder: Path) -> str:
-    """The secret of TOKEN_SECRET, or else the folder's own, made at random the first time."""
+    """Return the secret of TOKEN_SECRET, or else the folder's own, made at random the first time."""
     return os.environ.get("TOKEN_SECRET") or stored_secret(folder / SECRET_NAME)
 
 

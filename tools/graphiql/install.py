@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
 
 def is_installed() -> bool:
-    """Whether the files of this very lock are in place."""
+    """Return whether the files of this very lock are in place."""
     stamp = TARGET / STAMP
     return stamp.is_file() and stamp.read_bytes() == (HERE / "package-lock.json").read_bytes()
 
@@ -82,14 +82,14 @@ def _run(npm: str, work: Path) -> str:
 
 
 def _reason(errors: str) -> str:
-    """npm's first line that says what went wrong; after it come hints, and where it logged."""
+    """Return npm's first line that says what went wrong; after it come hints, and where it logged."""
     lines = [line.removeprefix("npm error").strip() for line in errors.splitlines()]
     said = [line for line in lines if line and not line.startswith(("code ", "errno ", "syscall "))]
     return (said or ["it did not say why"])[0].rstrip(".")
 
 
 def _put_into_place(modules: Path) -> None:
-    """Gather the files beside the target and rename, so that nobody is served a part of them."""
+    """Collect the files beside the target and rename, so that nobody is served a part of them."""
     new = Path(tempfile.mkdtemp(prefix=f"{TARGET.name}.", dir=TARGET.parent))
     try:
         new.chmod(0o755)

@@ -107,3 +107,21 @@ async def test_where_it_is_allowed_in_production_the_page_holds_no_token(develop
     assert 'name="fillwire-token" content=""' in text
     assert introspection == {"__schema": {"queryType": {"name": "Query"}}}
     assert "secret" in (await page(development))[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "target"),
+    [
+        (GraphSettings(is_development=True), 307, "/graphql"),
+        (GraphSettings(is_development=True, root_path="/trading"), 307, "/trading/graphql"),
+        (GraphSettings(), 404, None),
+    ],
+    ids=["development", "under a path", "production"],
+)
+async def test_the_root_leads_to_the_page_where_it_is_shown(
+    settings: GraphSettings, status: int, target: str | None
+) -> None:
+    async with running_api(World(settings=settings)) as api:
+        root = api.url.removesuffix("graphql")
+        async with api.http.get(root, headers=HTML, allow_redirects=False) as response:
+            assert (response.status, response.headers.get("location")) == (status, target)
