@@ -76,8 +76,8 @@ BEGIN
 END
 $$
 """
-# As `append_operator_action` does: what a person asks for at the command line is asked for by the operators' login, which
-# may read the head of the trail. The API may not, so it cannot ask in such a person's name.
+# As `append_operator_action` does: what a person asks for at the command line is asked for by the operators' login,
+# which may read the head of the trail. The API may not, so it cannot ask in such a person's name.
 OWN_ACTORS = """
 CREATE FUNCTION refuse_resolutions_for_others() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, {schema}, pg_temp AS $$
