@@ -34,10 +34,11 @@ class MessageReader:
         A genuine one whose changes cannot be read still says that they exist.
         """
         try:
-            stream = self._followed.get(account_of(message))
+            account_id = account_of(message)
+            stream = self._followed.get(account_id)
             if stream is None:
                 return None
-            envelope = self._signer.open(message)
+            envelope = self._signer.open(message, account_id=account_id)
         except MessageError as error:
             self._note("message_refused", error, message, next_step="ignored: it changes and announces nothing")
             return None

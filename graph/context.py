@@ -1,7 +1,6 @@
 """What resolvers work with: the services of the process, who is asking, and a batch for instruments."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,7 +22,7 @@ from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from graph.auth.bearer import Bearer
 from graph.limits.deadline import Deadline, Deadlines
-from graph.limits.query_concurrency import QueryConcurrency
+from graph.limits.query_concurrency import QueryConcurrency, QuerySlots
 from graph.settings import GraphSettings
 
 
@@ -76,10 +75,13 @@ class Context:
         seconds = services.settings.operation_timeout_seconds
         return Deadline(services.deadlines, services.telemetry, seconds=seconds, kind=kind)
 
-    def query_slot(self) -> AbstractAsyncContextManager[None]:
-        """Return the slot that a query holds while it runs: an account has a limited number of them."""
-        services = self.services
-        return services.query_concurrency.slot(self.bearer.limit_key, at_once=services.settings.queries_at_once)
+    def query_slots(self, objects: int) -> QuerySlots:
+        """Return the slots that a query holds while it runs, by the objects that its answer can hold: an account has a
+        limited number of them."""
+        services, settings = self.services, self.services.settings
+        return services.query_concurrency.slots(
+            self.bearer.limit_key, count=-(-objects // settings.query_slot_objects), at_once=settings.queries_at_once
+        )
 
     @property
     def instruments(self) -> DataLoader[str, Instrument | None]:

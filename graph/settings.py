@@ -37,6 +37,7 @@ class GraphSettings:
     new_documents_burst: int = 10_000
     rated_accounts_max: int = 10_000
     queries_at_once: int = 4
+    query_slot_objects: int = 20
 
     operation_timeout_seconds: float = 20.0
     body_max_bytes: int = 131_072

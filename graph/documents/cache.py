@@ -76,9 +76,12 @@ class Document(str):
 
     def check_cost(
         self, operation_name: str | None, variables: Mapping[str, Any] | None, settings: GraphSettings
-    ) -> None:
-        """Raises DocumentRefusedError when the operation is too costly with these variables, or there is none such."""
-        _check_objects(self.chosen(operation_name).objects_with(variables), settings.max_cost_objects)
+    ) -> int:
+        """Return how many objects the answer can hold; raise DocumentRefusedError when the operation is too costly with
+        these variables, or there is none such."""
+        objects = self.chosen(operation_name).objects_with(variables)
+        _check_objects(objects, settings.max_cost_objects)
+        return objects
 
     def check_least_cost(self, max_objects: int) -> None:
         """Raises DocumentRefusedError when no variables make one of the operations cheap enough."""

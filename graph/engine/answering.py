@@ -17,7 +17,7 @@ async def answer(run: Run, root: Root, hooks: EngineHooks) -> ExecutionResult:
             if root.is_serial:
                 result = await execute(run, root)
             else:
-                async with hooks.query_slot(run.context):
+                async with hooks.query_slots(run.context, run.objects):
                     result = await execute(run, root)
     except Exception as error:  # noqa: BLE001 - no field's error: the deadline, or a mistake of ours
         return failure(error, run, hooks)

@@ -28,17 +28,18 @@ class CompilableDocument(Protocol):
 class EngineHooks:
     """The callables of the application. Each is called once per operation, `public_error` once per error.
 
-    `find_document` takes the query, the operation's name, its variables and the context, and returns None for what
-    Strawberry has to answer, a refusal for example. `deadline` takes the context and the kind of the operation
-    (`query`, `mutation`, `subscription`) and spans the operation, of a subscription its start. `query_slot` is held by
-    each query while it runs. `exact_types` names the class that nearly every value of a scalar has, by the scalar's
+    `find_document` takes the query, the operation's name, its variables and the context, and returns the document with
+    the number of objects that the answer can hold, or None for what Strawberry has to answer, a refusal for example.
+    `deadline` takes the context and the kind of the operation (`query`, `mutation`, `subscription`) and spans the
+    operation, of a subscription its start. `query_slots` takes the context and that number of objects; each query holds
+    the slots while it runs. `exact_types` names the class that nearly every value of a scalar has, by the scalar's
     `serialize`: such a value is neither null nor an error. `shared_results_max` bounds the results of subscriptions
     that are kept to be sent to other subscribers.
     """
 
-    find_document: Callable[[str, str | None, Mapping[str, Any] | None, Context], CompilableDocument | None]
+    find_document: Callable[[str, str | None, Mapping[str, Any] | None, Context], tuple[CompilableDocument, int] | None]
     deadline: Callable[[Context, str], AbstractContextManager[None]]
-    query_slot: Callable[[Context], AbstractAsyncContextManager[None]]
+    query_slots: Callable[[Context, int], AbstractAsyncContextManager[None]]
     public_error: Callable[[GraphQLError, Context], GraphQLError]
     exact_types: ExactTypes = field(default_factory=dict)
     shared_results_max: int = 1_000

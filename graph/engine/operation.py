@@ -62,7 +62,12 @@ class CompiledOperation:
         self._plans: dict[tuple[bool | None, ...], Root | Events | None] = {}
 
     def begin(
-        self, given: Mapping[str, Value] | None, context: Context, *, extensions: dict[str, Value] | None = None
+        self,
+        given: Mapping[str, Value] | None,
+        context: Context,
+        *,
+        objects: int = 0,
+        extensions: dict[str, Value] | None = None,
     ) -> tuple[Run, Root | Events] | None:
         """A run with the given variables, and what it runs; None when Strawberry has to do it: variables that do not
         fit among the rest."""
@@ -70,7 +75,7 @@ class CompiledOperation:
         plan = None if variables is None else self._plan(variables)
         if variables is None or plan is None:
             return None
-        return Run(self._source, variables, context, extensions), plan
+        return Run(self._source, variables, context, extensions, objects=objects), plan
 
     def _plan(self, variables: VariableValues) -> Root | Events | None:
         choice = tuple([variables.coerced.get(name) for name in self._conditions])

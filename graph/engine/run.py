@@ -74,9 +74,10 @@ class ResolveInfo(GraphQLResolveInfo[Context]):
 
 
 class Run:
-    """The state of one run. `errors` are in the order in which they were met, as graphql-core would have them."""
+    """The state of one run. `objects` are those that its answer can hold, at most; `errors` are in the order in which
+    they were met, as graphql-core would have them."""
 
-    __slots__ = ("_background", "_nulled", "context", "errors", "extensions", "source", "variables")
+    __slots__ = ("_background", "_nulled", "context", "errors", "extensions", "objects", "source", "variables")
 
     def __init__(
         self,
@@ -84,11 +85,14 @@ class Run:
         variables: VariableValues,
         context: Context,
         extensions: dict[str, Any] | None = None,
+        *,
+        objects: int = 0,
     ) -> None:
         self.source = source
         self.variables = variables
         self.context = context
         self.extensions = extensions
+        self.objects = objects
         self.errors: list[GraphQLError] = []
         self._nulled: set[Path | None] = set()
         self._background: set[asyncio.Future[Any]] = set()

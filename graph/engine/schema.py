@@ -127,13 +127,14 @@ class CompilingSchema(strawberry.Schema):
         """Return a run of the compiled operation; None when Strawberry has to answer, with a refusal for example."""
         if not query or context is None:
             return None
-        document = hooks.find_document(query, operation_name, variables, context)
-        if document is None:
+        found = hooks.find_document(query, operation_name, variables, context)
+        if found is None:
             return None
+        document, objects = found
         operation = self.compiled_operation(document, operation_name)
         if operation is None or operation.kind not in allowed:
             return None
-        return operation.begin(variables, context, extensions=extensions)
+        return operation.begin(variables, context, objects=objects, extensions=extensions)
 
 
 async def stream(

@@ -1,26 +1,34 @@
 """A limited number of queries of an account run at once in a process; its others wait, first come, first served.
 
 A process has one thread. Without this a client that sends queries over many connections, within every rate, would make
-all other accounts wait behind all of its queries.
+all other accounts wait behind all of its queries. So the account has slots. A costly query holds several, or all of
+them: beside others of its kind it would keep the thread busy for long without a turn for anybody else. When a query
+ends while others of its account wait, its slots rest for as long as they were held before the next one gets them. So an
+account that always has queries waiting leaves the thread to the others about half of the time; whoever has none waiting
+notices nothing.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from time import monotonic
+from types import TracebackType
+
+REST_MAX_SECONDS = 0.05
+"""The longest rest, about what the costliest query keeps the thread busy; one that takes longer waits for others."""
 
 
-@dataclass(slots=True)
 class _AccountQueue:
-    """The queries of one account: how many run, and those that wait."""
+    """The queries of one account: how many slots are taken, and those that wait, each with the slots that it needs."""
 
-    running: int = 0
-    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    __slots__ = ("taken", "waiting")
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.waiting: deque[tuple[asyncio.Future[None], int]] = deque()
 
 
 class QueryConcurrency:
-    """The accounts that have running queries."""
+    """The accounts that have running queries, or slots that rest."""
 
     def __init__(self) -> None:
         self._queues: dict[str, _AccountQueue] = {}
@@ -28,37 +36,70 @@ class QueryConcurrency:
     def __len__(self) -> int:
         return len(self._queues)
 
-    @asynccontextmanager
-    async def slot(self, account_id: str, *, at_once: int) -> AsyncIterator[None]:
-        """Wait for one of the account's slots, and hold it until the block ends."""
-        queue = self._queues.setdefault(account_id, _AccountQueue())
-        if queue.running < at_once:
-            queue.running += 1
-        else:
-            await self._wait(account_id, queue)
-        try:
-            yield
-        finally:
-            self._release(account_id, queue)
+    def slots(self, account_id: str, *, count: int = 1, at_once: int) -> "QuerySlots":
+        """Return so many of the account's slots, at most all, to be held by `async with`."""
+        return QuerySlots(self._queues, account_id, count=min(count, at_once), at_once=at_once)
 
-    async def _wait(self, account_id: str, queue: _AccountQueue) -> None:
-        released = asyncio.get_running_loop().create_future()
-        queue.waiting.append(released)
+
+class QuerySlots:
+    """Slots of an account: entering waits for them, and they are held until the block ends."""
+
+    __slots__ = ("_account_id", "_at_once", "_count", "_queue", "_queues", "_since")
+
+    def __init__(self, queues: dict[str, _AccountQueue], account_id: str, *, count: int, at_once: int) -> None:
+        self._queues = queues
+        self._account_id = account_id
+        self._count = count
+        self._at_once = at_once
+
+    async def __aenter__(self) -> None:
+        queue = self._queues.get(self._account_id)
+        if queue is None:
+            queue = self._queues[self._account_id] = _AccountQueue()
+        self._queue = queue
+        if not queue.waiting and queue.taken + self._count <= self._at_once:
+            queue.taken += self._count
+        else:
+            await self._wait()
+        self._since = monotonic()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._queue.waiting:
+            rest_seconds = min(monotonic() - self._since, REST_MAX_SECONDS)
+            asyncio.get_running_loop().call_later(rest_seconds, self._release)
+        else:
+            self._release()
+
+    async def _wait(self) -> None:
+        handed_over = asyncio.get_running_loop().create_future()
+        self._queue.waiting.append((handed_over, self._count))
         try:
-            await released
+            await handed_over
         except asyncio.CancelledError:
-            # The slot may have been handed over at the moment when the caller was cancelled.
-            if not released.cancelled():
-                self._release(account_id, queue)
+            if handed_over.cancelled():
+                # Those behind it may need fewer slots than it did.
+                self._hand_over()
+            else:
+                # The slots came at the moment when the caller was cancelled.
+                self._release()
             raise
 
-    def _release(self, account_id: str, queue: _AccountQueue) -> None:
-        """Hand the slot to the query that has waited longest. Those that were cancelled wait no more."""
+    def _release(self) -> None:
+        self._queue.taken -= self._count
+        self._hand_over()
+        if not self._queue.taken:
+            del self._queues[self._account_id]
+
+    def _hand_over(self) -> None:
+        """Hand free slots to the queries that have waited longest. Those that were cancelled wait no more."""
+        queue = self._queue
         while queue.waiting:
-            released = queue.waiting.popleft()
-            if not released.done():
-                released.set_result(None)
-                return
-        queue.running -= 1
-        if not queue.running:
-            del self._queues[account_id]
+            handed_over, count = queue.waiting[0]
+            if not handed_over.done():
+                if queue.taken + count > self._at_once:
+                    return
+                queue.taken += count
+                handed_over.set_result(None)
+            queue.waiting.popleft()

@@ -50,18 +50,28 @@ class Schema(CompilingSchema):
 
 
 class UnderDeadline(SchemaExtension):
-    """Ends an operation that takes too long, and measures the others; a query waits for one of its account's slots. Of
-    a subscription it spans only the start."""
+    """Ends an operation that takes too long, and measures the others; a query waits for slots of its account. Of a
+    subscription it spans only the start."""
+
+    def __init__(self, cache: DocumentCache) -> None:
+        super().__init__()
+        self._cache = cache
 
     async def on_execute(self) -> AsyncIterator[None]:
         """Run the operation under the deadline."""
         operation = self.execution_context
         with operation.context.deadline(operation.operation_type.value):
             if operation.operation_type is OperationType.QUERY:
-                async with operation.context.query_slot():
+                async with operation.context.query_slots(self._objects()):
                     yield
             else:
                 yield
+
+    def _objects(self) -> int:
+        operation = self.execution_context
+        core = operation.schema._schema  # noqa: SLF001 - as in build_schema
+        document = self._cache.read(operation.query or "", core)
+        return document.check_cost(operation.operation_name, operation.variables, operation.context.services.settings)
 
 
 def _public_error(error: GraphQLError, context: Context) -> GraphQLError:
@@ -77,7 +87,7 @@ def build_schema(settings: GraphSettings) -> Schema:
         query=merge_types("Query", (Query, TradingQuery, AuditQuery, ResolutionQuery)),
         mutation=merge_types("Mutation", (Mutation, TradingMutation, RevocationMutation, ResolutionMutation)),
         subscription=Subscription,
-        extensions=[lambda: CachedDocuments(cache), UnderDeadline],
+        extensions=[lambda: CachedDocuments(cache), lambda: UnderDeadline(cache)],
         config=StrawberryConfig(
             scalar_map=SCALARS,
             relay_max_results=settings.page_max_rows,
@@ -96,18 +106,17 @@ def build_schema(settings: GraphSettings) -> Schema:
 def _engine_hooks(cache: DocumentCache, core: GraphQLSchema, settings: GraphSettings) -> EngineHooks:
     def find_document(
         query: str, operation_name: str | None, variables: Mapping[str, Any] | None, context: Context
-    ) -> Document | None:
+    ) -> tuple[Document, int] | None:
         try:
             document = cache.read(query, core)
-            document.check_cost(operation_name, variables, context.services.settings)
+            return document, document.check_cost(operation_name, variables, context.services.settings)
         except DocumentRefusedError:
             return None
-        return document
 
     return EngineHooks(
         find_document=find_document,
         deadline=Context.deadline,
-        query_slot=Context.query_slot,
+        query_slots=Context.query_slots,
         public_error=_public_error,
         exact_types={format_decimal: Decimal, write_date_time: datetime},
         shared_results_max=settings.shared_results_max,

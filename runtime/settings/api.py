@@ -31,6 +31,9 @@ class HttpSettings(SettingsGroup):
     queries_at_once_per_account_max: Count = Field(
         4, description="Concurrent queries of an account in one API process; more wait"
     )
+    query_slot_max_objects: Count = Field(
+        20, description="A query whose answer could hold more counts as several of those, one that holds many as all"
+    )
     request_accounts_max: Count = Field(10_000, description="Accounts whose rates one API process remembers")
     operation_timeout_seconds: Seconds = 15.0
     get_queries_allowed: bool = Field(False, description="Whether queries, never mutations, may be sent by GET")

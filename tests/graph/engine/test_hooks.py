@@ -41,8 +41,13 @@ class Text:
     compiled: dict[str | None, CompiledOperation | None] = field(default_factory=dict)
 
 
-def find_document(query: str, _name: str | None, _variables: Mapping[str, Any] | None, context: Context) -> Text | None:
-    return Text(parse(query)) if context["compiles"] else None
+OBJECTS = 7
+
+
+def find_document(
+    query: str, _name: str | None, _variables: Mapping[str, Any] | None, context: Context
+) -> tuple[Text, int] | None:
+    return (Text(parse(query)), OBJECTS) if context["compiles"] else None
 
 
 @contextmanager
@@ -53,10 +58,10 @@ def deadline(_context: Context, kind: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def query_slot(_context: Context) -> AsyncIterator[None]:
-    events.append("slot held")
+async def query_slots(_context: Context, objects: int) -> AsyncIterator[None]:
+    events.append(f"slots held for {objects} objects")
     yield
-    events.append("slot free")
+    events.append("slots free")
 
 
 def public_error(error: GraphQLError, context: Context) -> GraphQLError:
@@ -68,7 +73,7 @@ def schema() -> CompilingSchema:
     events.clear()
     schema = CompilingSchema(Query, Mutation)
     schema.compile_operations(
-        EngineHooks(find_document=find_document, deadline=deadline, query_slot=query_slot, public_error=public_error)
+        EngineHooks(find_document=find_document, deadline=deadline, query_slots=query_slots, public_error=public_error)
     )
     return schema
 
@@ -81,7 +86,7 @@ async def test_a_query_runs_in_a_slot_and_under_the_deadline(schema: CompilingSc
     result = await schema.execute("{ name }", context_value=context())
 
     assert result.data == {"name": "Ada"}
-    assert events == ["query begins", "slot held", "resolver", "slot free", "query ends"]
+    assert events == ["query begins", "slots held for 7 objects", "resolver", "slots free", "query ends"]
 
 
 async def test_a_mutation_takes_no_slot(schema: CompilingSchema) -> None:
