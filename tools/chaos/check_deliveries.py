@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tools.chaos.check_changes import REVIVED
+from tools.chaos.check_changes import REVIVED, TAKES_BACK
 from tools.chaos.evidence import Evidence, Following, Message, Session, StoredChange
 from tools.chaos.violations import Violation
 
+AFTER_THE_END = TAKES_BACK | {REVIVED}
+"""The kinds of changes that may come behind a completed stream."""
 BEHIND_MAX_SECONDS = 10.0
 """How long a subscriber may lack a change after the faults have ended (see `tools.chaos.lag`)."""
 
@@ -93,13 +95,14 @@ def _wrong_content(following: Following, message: Message, truth: _Truth) -> Ite
 
 
 def _may_have_missed(following: Following, seen: int | None, truth: _Truth) -> bool:
-    """Return whether a completed stream told that fills were missing, or the order was live again after its end."""
+    """Return whether a completed stream told that fills were missing, or the exchange changed the order after its end:
+    it lived after all, or an execution was taken back. A late fill alone is no reason."""
     if any(session.messages for session in following.sessions):
         last = next(session.messages[-1] for session in reversed(following.sessions) if session.messages)
         if last.shows_difference:
             return True
     following_change = truth.by_version.get((following.order_id or "", (seen or 0) + 1))
-    return following_change is not None and following_change.kind == REVIVED
+    return following_change is not None and following_change.kind in AFTER_THE_END
 
 
 def _wrong_end(following: Following, seen: int | None, truth: _Truth) -> Iterator[str]:
