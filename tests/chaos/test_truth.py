@@ -65,11 +65,13 @@ def test_an_execution_is_what_its_newest_amendment_says_under_its_first_id() -> 
 
     journal = _read([ACCEPTED, PARTIAL, LAST, corrected | {"qty": "2", "price": "8"}], [again, busted])
 
-    assert [(each.execution_id, each.quantity) for each in journal.executions] == [("x-1", 1), ("x-2", 0)]
+    assert {each.execution_id: each.quantity for each in journal.executions} == {"x-1": Decimal(1), "x-2": Decimal(0)}
     assert [journal.first_id(name) for name in ("x-4", "x-5", "x-9")] == ["x-1", "x-2", "x-9"]
     assert journal.execution("x-4") == journal.executions[0]
     assert journal.filled["o-1"] == (Decimal(1), Decimal(9))
-    assert [(order.filled_quantity, order.end, order.is_short) for order in journal.orders] == [(1, "filled", True)]
+    assert [(order.filled_quantity, order.end, order.is_short) for order in journal.orders] == [
+        (Decimal(1), "filled", True)
+    ]
     assert journal.short_orders == {"o-1"}
     assert journal.counts == {"trade_correct": 2, "trade_bust": 1}
 
@@ -80,7 +82,7 @@ def test_a_restated_order_has_its_new_terms_and_is_filled_by_them() -> None:
     (working,) = _read([ACCEPTED, PARTIAL, restated]).orders
     filled = _read([ACCEPTED, PARTIAL, restated | {"terms": {"symbol": "AAPL", "qty": "2"}}])
 
-    assert (working.symbol, working.quantity, working.end) == ("NEWCO", 3, None)
+    assert (working.symbol, working.quantity, working.end) == ("NEWCO", Decimal(3), None)
     assert [(order.end, order.is_short) for order in filled.orders] == [("filled", False)]
     assert filled.restated == {"o-1": ("AAPL", Decimal(2))}
 

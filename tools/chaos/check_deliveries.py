@@ -94,15 +94,17 @@ def _wrong_content(following: Following, message: Message, truth: _Truth) -> Ite
         yield f"change {message.place} is another one in the database"
 
 
-def _may_have_missed(following: Following, seen: int | None, truth: _Truth) -> bool:
+def _may_have_missed(following: Following, seen: int | None, newest: int, truth: _Truth) -> bool:
     """Return whether a completed stream told that fills were missing, or the exchange changed the order after its end:
-    it lived after all, or an execution was taken back. A late fill alone is no reason."""
+    it lived after all, or an execution was taken back, of which the own id may be listed as that of a fill before.
+    A late fill alone is no reason."""
     if any(session.messages for session in following.sessions):
         last = next(session.messages[-1] for session in reversed(following.sessions) if session.messages)
         if last.shows_difference:
             return True
-    following_change = truth.by_version.get((following.order_id or "", (seen or 0) + 1))
-    return following_change is not None and following_change.kind in AFTER_THE_END
+    order_id, behind = following.order_id or "", range((seen or 0) + 1, newest + 1)
+    changes = (truth.by_version.get((order_id, version)) for version in behind)
+    return any(change is not None and change.kind in AFTER_THE_END for change in changes)
 
 
 def _wrong_end(following: Following, seen: int | None, truth: _Truth) -> Iterator[str]:
@@ -110,7 +112,7 @@ def _wrong_end(following: Following, seen: int | None, truth: _Truth) -> Iterato
         newest = truth.sequences.get(following.account_id, 0)
     else:
         newest = truth.versions.get(following.order_id, 0)
-        if following.is_over and _may_have_missed(following, seen, truth):
+        if following.is_over and _may_have_missed(following, seen, newest, truth):
             return
     if seen != newest:
         yield f"ended at {seen}, and the database is at {newest}"
