@@ -10,7 +10,7 @@ from tools.chaos.clients import ACCOUNTS, OPERATOR, Clients, account
 from tools.chaos.evidence import HaltPeriod
 from tools.chaos.history import History
 
-ACCOUNTS_AT_ONCE = 24
+ACCOUNTS_AT_ONCE = 60
 TRY_AGAIN_SECONDS = 0.3
 RESUME_WITHIN_SECONDS = 30.0
 

@@ -6,13 +6,14 @@ so, with the journal as the statement, and only of an order that was alerted: wh
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from graph.schema.global_ids import execution_node_id, order_node_id
 from tools.chaos.arena import Arena
 from tools.chaos.clients import OPERATOR, Clients, Json
+from tools.chaos.evidence import StoredExecution
 from tools.chaos.history import History
 from tools.chaos.ledger import Ledger
 from tools.chaos.truth import Journal
@@ -39,14 +40,20 @@ class Operator:
     async def resolve(self, names: Iterable[str]) -> None:
         """Resolve those of the orders that were alerted, some at once. Raises one of OUTAGES."""
         alerted = [name for name in names if name in self.arena.alerted][:AT_ONCE_MAX]
-        await asyncio.gather(*[self._resolve(name) for name in alerted])
+        # One after the other: they share a connection.
+        wrong = [each for name in alerted for each in await self._wrong_executions(name)]
+        await asyncio.gather(*[self._bust(UUID(recorded.order_id), each) for each, recorded in wrong])
 
-    async def _resolve(self, name: str) -> None:
-        for execution_id, recorded in await self.ledger.counted_executions(name):
-            there = self.journal.execution(recorded.execution_id)
-            is_same = there is not None and (there.quantity, there.price) == (recorded.quantity, recorded.price)
-            if recorded.quantity and not is_same and execution_id not in self.busted:
-                await self._bust(UUID(recorded.order_id), execution_id)
+    async def _wrong_executions(self, name: str) -> Sequence[tuple[UUID, StoredExecution]]:
+        return [
+            (execution_id, recorded)
+            for execution_id, recorded in await self.ledger.counted_executions(name)
+            if recorded.quantity and execution_id not in self.busted and not self._is_there(recorded)
+        ]
+
+    def _is_there(self, recorded: StoredExecution) -> bool:
+        there = self.journal.execution(recorded.execution_id)
+        return there is not None and (there.quantity, there.price) == (recorded.quantity, recorded.price)
 
     async def _bust(self, order_id: UUID, execution_id: UUID) -> None:
         body: Json = {

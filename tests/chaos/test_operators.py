@@ -1,0 +1,96 @@
+"""The operator of a run takes back by hand what the exchange took back unheard, where that was alerted."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from tools.chaos.arena import ALERTED, Arena
+from tools.chaos.clients import OPERATOR, Clients, Json
+from tools.chaos.evidence import StoredExecution
+from tools.chaos.history import History
+from tools.chaos.ledger import Ledger
+from tools.chaos.operators import Operator
+from tools.chaos.truth import Journal
+
+NAME = "fwceiwpf7fl6-o3pwfr24lyqxei2axd7z6yefxz4dyqhs"
+LINE = (
+    '[error] fills_excess counted=178 next="resolve it by hand" order_id=01a22e60 recorded=297 '
+    f"venue_client_order_id={NAME} venue_order_id=01a22e60-53e2"
+)
+ORDER, FIRST, SECOND = UUID(int=1), UUID(int=2), UUID(int=3)
+EVENT = {"kind": "event", "order_id": "v-1", "client_order_id": NAME, "price": "10"}
+
+
+@dataclass(slots=True)
+class FakeClients:
+    """Takes every request, and notes it."""
+
+    asked: list[Json] = field(default_factory=list)
+
+    def choose(self, api: int) -> int:
+        return api
+
+    async def ask(self, _query: str, variables: Json, *, account_id: str, api: int) -> tuple[Json, str]:
+        assert (account_id, api) == (OPERATOR, 0)
+        self.asked.append(variables["input"])
+        return {"resolveOrder": {"__typename": "ResolveOrderSuccess"}}, ""
+
+
+def _operator(clients: FakeClients, *, alerted: set[str]) -> Operator:
+    """Return an operator of an order whose correction, x-3 of x-1, was recorded as a fill beside what it corrects."""
+    journal = Journal()
+    accepted = {"kind": "order", "order_id": "v-1", "client_order_id": NAME, "symbol": "AAPL", "qty": "5"}
+    fill = EVENT | {"event": "partial_fill", "execution_id": "x-1", "qty": "2"}
+    corrected = EVENT | {"event": "trade_correct", "execution_id": "x-3", "previous_execution_id": "x-1", "qty": "1"}
+    journal.take([accepted, fill, corrected])
+
+    async def counted_executions(_name: str) -> list[tuple[UUID, StoredExecution]]:
+        return [(FIRST, _recorded("x-1", 2)), (SECOND, _recorded("x-3", 1))]
+
+    return Operator(
+        arena=cast("Arena", SimpleNamespace(alerted=alerted)),
+        clients=cast("Clients", clients),
+        ledger=cast("Ledger", SimpleNamespace(counted_executions=counted_executions)),
+        journal=journal,
+        history=cast("History", SimpleNamespace(note=lambda *_args, **_fields: None)),
+    )
+
+
+def _recorded(execution_id: str, quantity: int) -> StoredExecution:
+    return StoredExecution(
+        execution_id=execution_id, order_id=str(ORDER), quantity=Decimal(quantity), price=Decimal(10)
+    )
+
+
+async def test_what_the_exchange_has_no_more_is_taken_back_once_and_nothing_else() -> None:
+    clients = FakeClients()
+    operator = _operator(clients, alerted={NAME})
+
+    await operator.resolve([NAME])
+    await operator.resolve([NAME])
+
+    (asked,) = clients.asked
+    assert asked["action"] == {"bustExecutionId": f"exe_{FIRST.hex}"}
+    assert asked["orderId"] == f"ord_{ORDER.hex}"
+    assert operator.busted == {FIRST}
+
+
+async def test_an_order_that_was_not_alerted_is_left_as_it_is() -> None:
+    clients = FakeClients()
+
+    await _operator(clients, alerted=set()).resolve([NAME])
+
+    assert clients.asked == []
+
+
+@pytest.mark.parametrize(
+    ("line", "name"), [(LINE, NAME), (LINE.replace(NAME, f"'{NAME}'"), NAME), (LINE.replace("excess", "missing"), None)]
+)
+def test_an_alert_names_its_order(line: str, name: str | None) -> None:
+    found: Any = ALERTED.search(line)
+
+    assert (found and found[1]) == name
