@@ -12,6 +12,7 @@ from exchange.simulator.trading import Trading
 
 WITHHELD = ("dropped",)
 RENAMED_SUFFIX = ".N"
+RENAMED_AFTER_SECONDS = 10.0
 
 
 class HabitPlayer:
@@ -49,7 +50,8 @@ class HabitPlayer:
         if fate.is_restated:
             self._later(fate.after_seconds, partial(self._restate, order))
         if fate.is_renamed:
-            self._later(fate.after_seconds, partial(self._rename, order))
+            # Before it is known under its symbol a client could not tell it for its own.
+            self._later(RENAMED_AFTER_SECONDS + fate.after_seconds, partial(self._rename, order))
         if fate.is_forgotten:
             self._later(fate.after_seconds, partial(self._forget_resting, order))
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from tools.chaos.arena import ALERTED, Arena
+from tools.chaos.arena import ALERTED, Alert, Arena
 from tools.chaos.clients import OPERATOR, Clients, Json
 from tools.chaos.evidence import StoredExecution
 from tools.chaos.history import History
@@ -17,11 +17,11 @@ from tools.chaos.operators import Operator
 from tools.chaos.truth import Journal
 
 NAME = "fwceiwpf7fl6-o3pwfr24lyqxei2axd7z6yefxz4dyqhs"
-LINE = (
-    '[error] fills_excess counted=178 next="resolve it by hand" order_id=01a22e60 recorded=297 '
-    f"venue_client_order_id={NAME} venue_order_id=01a22e60-53e2"
-)
 ORDER, FIRST, SECOND = UUID(int=1), UUID(int=2), UUID(int=3)
+LINE = (
+    f"12:00:00.000 [error] fills_excess counted=178 next='by hand' order_id={ORDER} recorded=297 "
+    f"venue_client_order_id={NAME} venue_order_id=v-1"
+)
 EVENT = {"kind": "event", "order_id": "v-1", "client_order_id": NAME, "price": "10"}
 
 
@@ -40,7 +40,7 @@ class FakeClients:
         return {"resolveOrder": {"__typename": "ResolveOrderSuccess"}}, ""
 
 
-def _operator(clients: FakeClients, *, alerted: set[str]) -> Operator:
+def _operator(clients: FakeClients, *, alerts: set[Alert]) -> Operator:
     """Return an operator of an order whose correction, x-3 of x-1, was recorded as a fill beside what it corrects."""
     journal = Journal()
     accepted = {"kind": "order", "order_id": "v-1", "client_order_id": NAME, "symbol": "AAPL", "qty": "5"}
@@ -48,11 +48,11 @@ def _operator(clients: FakeClients, *, alerted: set[str]) -> Operator:
     corrected = EVENT | {"event": "trade_correct", "execution_id": "x-3", "previous_execution_id": "x-1", "qty": "1"}
     journal.take([accepted, fill, corrected])
 
-    async def counted_executions(_name: str) -> list[tuple[UUID, StoredExecution]]:
+    async def counted_executions(_order_id: UUID) -> list[tuple[UUID, StoredExecution]]:
         return [(FIRST, _recorded("x-1", 2)), (SECOND, _recorded("x-3", 1))]
 
     return Operator(
-        arena=cast("Arena", SimpleNamespace(alerted=alerted)),
+        arena=cast("Arena", SimpleNamespace(alerts=alerts)),
         clients=cast("Clients", clients),
         ledger=cast("Ledger", SimpleNamespace(counted_executions=counted_executions)),
         journal=journal,
@@ -68,29 +68,43 @@ def _recorded(execution_id: str, quantity: int) -> StoredExecution:
 
 async def test_what_the_exchange_has_no_more_is_taken_back_once_and_nothing_else() -> None:
     clients = FakeClients()
-    operator = _operator(clients, alerted={NAME})
+    operator = _operator(clients, alerts={("fills_excess", str(ORDER), "v-1")})
 
-    await operator.resolve([NAME])
-    await operator.resolve([NAME])
+    await operator.resolve()
+    await operator.resolve()
 
     (asked,) = clients.asked
     assert asked["action"] == {"bustExecutionId": f"exe_{FIRST.hex}"}
     assert asked["orderId"] == f"ord_{ORDER.hex}"
-    assert operator.busted == {FIRST}
+    assert list(operator.resolved.values()) == ["bustExecutionId"]
+
+
+async def test_an_order_that_the_exchange_has_under_other_terms_is_adopted() -> None:
+    clients = FakeClients()
+
+    await _operator(clients, alerts={("venue_order_mismatch", str(ORDER), "v-1")}).resolve()
+
+    assert [asked["action"] for asked in clients.asked] == [{"adoptVenueOrderId": "v-1"}]
 
 
 async def test_an_order_that_was_not_alerted_is_left_as_it_is() -> None:
     clients = FakeClients()
 
-    await _operator(clients, alerted=set()).resolve([NAME])
+    await _operator(clients, alerts=set()).resolve()
 
     assert clients.asked == []
 
 
 @pytest.mark.parametrize(
-    ("line", "name"), [(LINE, NAME), (LINE.replace(NAME, f"'{NAME}'"), NAME), (LINE.replace("excess", "missing"), None)]
+    ("line", "alert"),
+    [
+        (LINE, ("fills_excess", str(ORDER), "v-1")),
+        (LINE.replace("fills_excess", "venue_order_mismatch"), ("venue_order_mismatch", str(ORDER), "v-1")),
+        (LINE.replace("excess", "missing"), None),
+        (LINE.replace("fills_excess", "repeated").replace("next", "of=fills_excess next"), None),
+    ],
 )
-def test_an_alert_names_its_order(line: str, name: str | None) -> None:
+def test_an_alert_names_its_order(line: str, alert: Alert | None) -> None:
     found: Any = ALERTED.search(line)
 
-    assert (found and found[1]) == name
+    assert (found and found.groups()) == alert

@@ -46,17 +46,19 @@ CONTROL_RETRY_SECONDS = 0.1
 HTTP_ERROR = 400
 DEATHS_ALLOWED = 100_000
 SKEWED = ("-m", "tools.chaos.skewed_process")
-ALERTED = re.compile(r"fills_excess\b.*\bvenue_client_order_id=['\"]?([\w-]+)")
+ALERTED = re.compile(r"\] (fills_excess|venue_order_mismatch) .*\border_id=([\w-]+) .*\bvenue_order_id=([\w-]+)")
 PROCESSES_RANK, EXCHANGE_RANK, SERVERS_RANK = range(3)
 
 Json = dict[str, Any]
+Alert = tuple[str, str, str]
 
 
 @dataclass(slots=True, kw_only=True)
 class Arena:
     """What runs, and the levers to harm it. `deaths` counts the ends of processes by name and cause.
 
-    `alerted` are the orders, by the exchange's client order ids, of which a line of a log says `fills_excess`.
+    `alerts` are those that a person resolves, as lines of the logs name them: the event, the order's id and its id at
+    the exchange.
     """
 
     supervisor: Supervisor
@@ -73,7 +75,7 @@ class Arena:
     journal_file: Path
     has_id_check: bool
     clock_offsets: Mapping[str, float]
-    alerted: set[str]
+    alerts: set[Alert]
     empties_valkey: bool = field(default=False)
 
     @property
@@ -159,14 +161,14 @@ async def open_arena(
 ) -> AsyncIterator[Arena]:
     """Run everything until it is ready. `worker` are the interpreter's arguments for a worker; `log` takes every line
     that a process writes. `clock_offsets` are by the names of the processes, in seconds."""
-    began, deaths, alerted = time.monotonic(), Counter[str](), set[str]()
+    began, deaths, alerts = time.monotonic(), Counter[str](), set[Alert]()
 
     def write(name: str, line: str) -> None:
         log.write(f"{time.monotonic() - began:8.3f} {name}: {line}\n")
         if line.startswith("died ("):
             deaths[f"{name} {line.partition(';')[0]}"] += 1
         elif (found := ALERTED.search(line)) is not None:
-            alerted.add(found[1])
+            alerts.add((found[1], found[2], found[3]))
 
     prepare_folder(folder)
     async with supervision(write) as supervisor, aiohttp.ClientSession() as session:
@@ -189,7 +191,7 @@ async def open_arena(
             journal_file=folder / "exchange-journal.jsonl",
             has_id_check=has_id_check,
             clock_offsets=clock_offsets,
-            alerted=alerted,
+            alerts=alerts,
         )
         # SIGQUIT is PostgreSQL's immediate stop: nothing here needs to outlive the run.
         await supervisor.start(_lasting(postgres.program, end=signal.SIGQUIT))

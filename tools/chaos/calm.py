@@ -40,7 +40,7 @@ async def wait_for_calm(
     """
     loop = asyncio.get_running_loop()
     deadline = ended_at + QUIET_WITHIN_SECONDS
-    is_quiet = await _until(lambda: _is_still(arena, ledger, journal, history), deadline=deadline)
+    is_quiet = await _until(lambda: _is_still(arena, ledger, journal, operator, history), deadline=deadline)
     is_quiet = is_quiet and await _until(lambda: _agrees(arena, ledger, journal, operator, history), deadline=deadline)
     quiet_seconds = loop.time() - ended_at if is_quiet else None
     caught_up = await _until(lambda: lag.look(ledger), deadline=loop.time() + BEHIND_MAX_SECONDS)
@@ -59,7 +59,7 @@ async def _until(condition: Callable[[], Awaitable[bool]], *, deadline: float) -
     return False
 
 
-async def _is_still(arena: Arena, ledger: Ledger, journal: Journal, history: History) -> bool:
+async def _is_still(arena: Arena, ledger: Ledger, journal: Journal, operator: Operator, history: History) -> bool:
     """Every process serves, nothing is due but what was forgotten, and neither side has moved for a while."""
     before = None
     await journal.read_on(arena)
@@ -68,6 +68,7 @@ async def _is_still(arena: Arena, ledger: Ledger, journal: Journal, history: His
         state = (await newest_entry(arena), await ledger.sequences())
         if undecided != (0, 0) or down or before not in (None, state):
             history.note("not_still", to_place=undecided[0], to_cancel=undecided[1], down=down, journal=state[0])
+            await operator.resolve()
             return False
         before = state
         await asyncio.sleep(LOOK_EVERY_SECONDS)
@@ -88,7 +89,7 @@ async def _agrees(arena: Arena, ledger: Ledger, journal: Journal, operator: Oper
     history.note(
         "differs", filled=_examples(differing), terms=_examples(other_terms), open_on_one_side=_examples(opened)
     )
-    await operator.resolve(differing)
+    await operator.resolve()
     return False
 
 

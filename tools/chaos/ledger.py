@@ -38,7 +38,7 @@ SELECT e.id, e.venue_execution_id, e.order_id::text, e.is_busted,
 FROM executions AS e
 WHERE e.amends IS NULL AND e.repeats IS NULL AND coalesce(e.correction_quantity, e.fill_quantity) IS NOT NULL
 """
-_OF_ONE = "AND e.order_id = (SELECT o.id FROM orders AS o WHERE o.venue_client_order_id = $1)"
+_OF_ONE = "AND e.order_id = $1"
 _CHANGES = "SELECT account_id, sequence, order_id::text, version, kind, status, filled_quantity FROM order_changes"
 
 Row = dict[str, Any]
@@ -114,9 +114,9 @@ class Ledger:
         rows = await self._fetch("SELECT * FROM orders WHERE venue_client_order_id = ANY($1)", list(names))
         return {row["venue_client_order_id"]: _terms(row) for row in rows}
 
-    async def counted_executions(self, name: str) -> Sequence[tuple[UUID, StoredExecution]]:
+    async def counted_executions(self, order_id: UUID) -> Sequence[tuple[UUID, StoredExecution]]:
         """The executions that count of one order, with our ids of them. Raises one of OUTAGES."""
-        rows = await self._fetch(_EXECUTIONS + _OF_ONE, name)
+        rows = await self._fetch(_EXECUTIONS + _OF_ONE, order_id)
         return [(row["id"], _execution(row)) for row in rows]
 
     async def open_at_venue(self) -> set[str]:

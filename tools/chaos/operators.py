@@ -1,12 +1,15 @@
-"""The operator of a run: takes back, by hand, what the exchange took back while nobody heard it.
+"""The operator of a run: resolves by hand what no machine can, with the exchange's journal as its statement.
 
-A bust or correction that the stream did not bring cannot be read anywhere: the exchange then counts less than is
-recorded, which is alerted as `fills_excess`, and a person compares with the exchange's statement. This operator does
-so, with the journal as the statement, and only of an order that was alerted: what nobody is told of is a violation.
+- A bust or correction that the stream did not bring is in no list. The exchange then counts less than is recorded,
+  which is alerted as `fills_excess`: the executions that it does not have are taken back.
+- An order whose terms were changed before it was known here is not taken for ours: `venue_order_mismatch`. The
+  exchange's order is adopted.
+
+Only what was alerted is resolved: what nobody is told of is a violation.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -25,46 +28,57 @@ mutation Resolve($input: ResolveOrderInput!) {
 """
 AT_ONCE_MAX = 10
 
+Action = Mapping[str, str]
+
 
 @dataclass(slots=True, kw_only=True)
 class Operator:
-    """Busts executions by hand. `busted` are those that were, by our ids."""
+    """Resolves orders. `resolved` are the actions that succeeded, by what makes each of them unique."""
 
     arena: Arena
     clients: Clients
     ledger: Ledger
     journal: Journal
     history: History
-    busted: set[UUID] = field(default_factory=set)
+    resolved: dict[str, str] = field(default_factory=dict)
 
-    async def resolve(self, names: Iterable[str]) -> None:
-        """Resolve those of the orders that were alerted, some at once. Raises one of OUTAGES."""
-        alerted = [name for name in names if name in self.arena.alerted][:AT_ONCE_MAX]
-        # One after the other: they share a connection.
-        wrong = [each for name in alerted for each in await self._wrong_executions(name)]
-        await asyncio.gather(*[self._bust(UUID(recorded.order_id), each) for each, recorded in wrong])
+    async def resolve(self) -> None:
+        """Do what the alerts so far call for. Raises one of OUTAGES."""
+        actions: list[tuple[UUID, Action]] = []
+        for event, order_id, venue_order_id in sorted(self.arena.alerts):
+            order = UUID(order_id)
+            if event == "venue_order_mismatch":
+                actions.append((order, {"adoptVenueOrderId": venue_order_id}))
+            else:
+                # One order after the other: they share a connection.
+                wrong = await self._wrong_executions(order)
+                actions += [(order, {"bustExecutionId": execution_node_id(each)}) for each in wrong]
+        due = [each for each in actions if _key(each[1]) not in self.resolved][:AT_ONCE_MAX]
+        await asyncio.gather(*[self._resolve(order_id, action) for order_id, action in due])
 
-    async def _wrong_executions(self, name: str) -> Sequence[tuple[UUID, StoredExecution]]:
-        return [
-            (execution_id, recorded)
-            for execution_id, recorded in await self.ledger.counted_executions(name)
-            if recorded.quantity and execution_id not in self.busted and not self._is_there(recorded)
-        ]
+    async def _wrong_executions(self, order_id: UUID) -> Sequence[UUID]:
+        recorded = await self.ledger.counted_executions(order_id)
+        return [execution_id for execution_id, one in recorded if one.quantity and not self._is_there(one)]
 
     def _is_there(self, recorded: StoredExecution) -> bool:
         there = self.journal.execution(recorded.execution_id)
         return there is not None and (there.quantity, there.price) == (recorded.quantity, recorded.price)
 
-    async def _bust(self, order_id: UUID, execution_id: UUID) -> None:
+    async def _resolve(self, order_id: UUID, action: Action) -> None:
         body: Json = {
             "orderId": order_node_id(order_id),
             "reason": "the exchange's journal",
-            "clientRequestId": str(execution_id),
-            "action": {"bustExecutionId": execution_node_id(execution_id)},
+            "clientRequestId": _key(action),
+            "action": dict(action),
         }
-        api = self.clients.choose(0)
-        data, problem = await self.clients.ask(RESOLVE, {"input": body}, account_id=OPERATOR, api=api)
+        data, problem = await self.clients.ask(
+            RESOLVE, {"input": body}, account_id=OPERATOR, api=self.clients.choose(0)
+        )
         told = problem if data is None else str(data["resolveOrder"])
-        self.history.note("busted_by_hand", order_id=str(order_id), execution_id=str(execution_id), told=told)
+        self.history.note("resolved", order_id=str(order_id), action=action, told=told)
         if data is not None and data["resolveOrder"]["__typename"] == "ResolveOrderSuccess":
-            self.busted.add(execution_id)
+            self.resolved[_key(action)] = next(iter(action))
+
+
+def _key(action: Action) -> str:
+    return "".join(action.values())

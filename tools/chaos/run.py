@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -134,7 +135,7 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         external_orders=journal.external_orders,
         external_executions=journal.external_executions,
         external_fates=external.fates,
-        habits={**journal.counts, "busted by hand": len(operator.busted)},
+        habits={**journal.counts, **Counter(f"{each} by hand" for each in operator.resolved.values())},
         gateway_answers=trail.scripted,
         crashes=sum(count for name, count in arena.deaths.items() if CRASHED in name),
     )
