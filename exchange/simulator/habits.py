@@ -32,9 +32,10 @@ class Habits:
 
     Shares of the executions: `bust_rate`, `correct_rate` (to a smaller quantity at another price), and `omit_rate`
     (lists omit them unless asked by order). Of the corrections `amend_again_rate` are amended again, by their own id.
-    Shares of the orders: `restate_rate` (to a smaller quantity), `rename_rate` (of those that rest, to another symbol, some time later),
-    and `forget_rate` (of those that rest and have not filled). Only an order whose placement was plainly answered.
-    `fill_before_cancel_rate` is the share of cancels before which the order fills in part, which the stream drops.
+    Shares of the orders: `restate_rate` (to a smaller quantity), `rename_rate` (of those that rest, to another symbol,
+    some time later), and `forget_rate` (of those that rest and have not filled). Only an order whose placement was
+    plainly answered. `fill_before_cancel_rate` is the share of cancels before which the order fills in part, which the
+    stream drops.
     """
 
     bust_rate: float = 0

@@ -289,6 +289,18 @@ def test_a_cancel_of_what_the_exchange_calls_filled_is_over_once_it_is_refused()
     assert "still to be canceled" in _found(7, orders=[stands, order_b()], cancel_answers=asked)
 
 
+@pytest.mark.parametrize(
+    ("status", "is_right"), [("IN_DOUBT", True), ("CANCELED", True), ("FAILED", True), ("EXPIRED", False)]
+)
+def test_a_forgotten_order_whose_acceptance_was_never_told_is_as_one_that_never_came(
+    status: str, *, is_right: bool
+) -> None:
+    order = order_a(status=status, venue_order_id=None)
+    forgotten = venue_order(end=None, filled_quantity=ZERO, is_forgotten=True)
+
+    assert (_found(2, venue_orders=[forgotten], orders=[order, order_b()]) == "") is is_right
+
+
 @pytest.mark.parametrize("status", ["PLACED", "PENDING_CANCEL", "IN_DOUBT"])
 def test_a_forgotten_order_need_not_end_and_may_not_be_called_over(status: str) -> None:
     order = order_a(status=status, filled_quantity=ZERO, is_due=status == "IN_DOUBT", is_cancel_due=True)

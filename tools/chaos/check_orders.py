@@ -70,12 +70,15 @@ def _compare(order: StoredOrder, there: VenueOrder | None) -> Iterator[Violation
             what = f"{order.status} here and unknown at the exchange"
             yield Violation(invariant=2, what=what, subject=order.id)
         return
+    if there.is_forgotten and order.venue_order_id is None:
+        # That it was accepted was never told here: it is absent at the exchange, as one that never came.
+        if order.status not in NEVER_THERE | NOT_TOLD:
+            yield Violation(invariant=2, what=f"{order.status} here and forgotten at the exchange", subject=order.id)
+        return
     if order.status not in _right_statuses(there):
         known = ", which has forgotten it" if there.is_forgotten else ""
         what = f"{order.status} here and {there.end or 'open'} at the exchange{known}"
         yield Violation(invariant=2, what=what, subject=order.id)
-    if order.status == "IN_DOUBT":
-        return  # Of one that the exchange has forgotten nothing was ever told.
     if (order.symbol, order.quantity) != (there.symbol, there.quantity) and not there.is_forgotten:
         what = f"{order.quantity} {order.symbol} here and {there.quantity} {there.symbol} at the exchange"
         yield Violation(invariant=2, what=what, subject=order.id)

@@ -41,6 +41,7 @@ class Operator:
     journal: Journal
     history: History
     resolved: dict[str, str] = field(default_factory=dict)
+    _refused: set[str] = field(default_factory=set)
 
     async def resolve(self) -> None:
         """Do what the alerts so far call for. Raises one of OUTAGES."""
@@ -53,7 +54,8 @@ class Operator:
                 # One order after the other: they share a connection.
                 wrong = await self._wrong_executions(order)
                 actions += [(order, {"bustExecutionId": execution_node_id(each)}) for each in wrong]
-        due = [each for each in actions if _key(each[1]) not in self.resolved][:AT_ONCE_MAX]
+        done = self.resolved.keys() | self._refused
+        due = [each for each in actions if _key(each[1]) not in done][:AT_ONCE_MAX]
         await asyncio.gather(*[self._resolve(order_id, action) for order_id, action in due])
 
     async def _wrong_executions(self, order_id: UUID) -> Sequence[UUID]:
@@ -76,8 +78,11 @@ class Operator:
         )
         told = problem if data is None else str(data["resolveOrder"])
         self.history.note("resolved", order_id=str(order_id), action=action, told=told)
-        if data is not None and data["resolveOrder"]["__typename"] == "ResolveOrderSuccess":
+        outcome = None if data is None else data["resolveOrder"]["__typename"]
+        if outcome == "ResolveOrderSuccess":
             self.resolved[_key(action)] = next(iter(action))
+        elif outcome not in {None, "Unavailable"}:
+            self._refused.add(_key(action))  # The machines have resolved it meanwhile, or nobody can.
 
 
 def _key(action: Action) -> str:
