@@ -76,7 +76,7 @@ async def test_what_the_exchange_has_no_more_is_taken_back_once_and_nothing_else
     (asked,) = clients.asked
     assert asked["action"] == {"bustExecutionId": f"exe_{FIRST.hex}"}
     assert asked["orderId"] == f"ord_{ORDER.hex}"
-    assert list(operator.resolved.values()) == ["bustExecutionId"]
+    assert list(operator.resolved.values()) == ["busted by hand"]
 
 
 async def test_an_order_that_the_exchange_has_under_other_terms_is_adopted() -> None:

@@ -27,13 +27,14 @@ mutation Resolve($input: ResolveOrderInput!) {
 }
 """
 AT_ONCE_MAX = 10
+DONE = {"bustExecutionId": "busted by hand", "adoptVenueOrderId": "adopted by hand"}
 
 Action = Mapping[str, str]
 
 
 @dataclass(slots=True, kw_only=True)
 class Operator:
-    """Resolves orders. `resolved` are the actions that succeeded, by what makes each of them unique."""
+    """Resolves orders. `resolved` says what was done, by the ids of what it was done to."""
 
     arena: Arena
     clients: Clients
@@ -80,7 +81,7 @@ class Operator:
         self.history.note("resolved", order_id=str(order_id), action=action, told=told)
         outcome = None if data is None else data["resolveOrder"]["__typename"]
         if outcome == "ResolveOrderSuccess":
-            self.resolved[_key(action)] = next(iter(action))
+            self.resolved[_key(action)] = DONE[next(iter(action))]
         elif outcome not in {None, "Unavailable"}:
             self._refused.add(_key(action))  # The machines have resolved it meanwhile, or nobody can.
 

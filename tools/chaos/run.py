@@ -135,7 +135,7 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         external_orders=journal.external_orders,
         external_executions=journal.external_executions,
         external_fates=external.fates,
-        habits={**journal.counts, **Counter(f"{each} by hand" for each in operator.resolved.values())},
+        habits={**journal.counts, **Counter(operator.resolved.values())},
         gateway_answers=trail.scripted,
         crashes=sum(count for name, count in arena.deaths.items() if CRASHED in name),
     )
