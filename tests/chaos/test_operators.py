@@ -1,5 +1,6 @@
 """The operator of a run takes back by hand what the exchange took back unheard, where that was alerted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 from tools.chaos.arena import ALERTED, Alert, Arena
 from tools.chaos.clients import OPERATOR, Clients, Json
 from tools.chaos.evidence import StoredExecution
+from tools.chaos.halts import Halts
 from tools.chaos.history import History
 from tools.chaos.ledger import Ledger
 from tools.chaos.operators import Operator
@@ -30,6 +32,7 @@ class FakeClients:
     """Takes every request, and notes it."""
 
     asked: list[Json] = field(default_factory=list)
+    urls: Sequence[str] = ("http://api",)
 
     def choose(self, api: int) -> int:
         return api
@@ -37,10 +40,11 @@ class FakeClients:
     async def ask(self, _query: str, variables: Json, *, account_id: str, api: int) -> tuple[Json, str]:
         assert (account_id, api) == (OPERATOR, 0)
         self.asked.append(variables["input"])
-        return {"resolveOrder": {"__typename": "ResolveOrderSuccess"}}, ""
+        done = {"__typename": "ResolveOrderSuccess"}
+        return {"resolveOrder": done, "resumeTrading": {"__typename": "ResumeTradingSuccess"}}, ""
 
 
-def _operator(clients: FakeClients, *, alerts: set[Alert]) -> Operator:
+def _operator(clients: FakeClients, *, alerts: set[Alert], halted: Sequence[str] = ()) -> Operator:
     """Return an operator of an order whose correction, x-3 of x-1, was recorded as a fill beside what it corrects."""
     journal = Journal()
     accepted = {"kind": "order", "order_id": "v-1", "client_order_id": NAME, "symbol": "AAPL", "qty": "5"}
@@ -51,12 +55,17 @@ def _operator(clients: FakeClients, *, alerts: set[Alert]) -> Operator:
     async def counted_executions(_order_id: UUID) -> list[tuple[UUID, StoredExecution]]:
         return [(FIRST, _recorded("x-1", 2)), (SECOND, _recorded("x-3", 1))]
 
+    async def halted_accounts() -> list[str]:
+        return list(halted)
+
+    history = cast("History", SimpleNamespace(note=lambda *_args, **_fields: None))
     return Operator(
         arena=cast("Arena", SimpleNamespace(alerts=alerts)),
         clients=cast("Clients", clients),
-        ledger=cast("Ledger", SimpleNamespace(counted_executions=counted_executions)),
+        ledger=cast("Ledger", SimpleNamespace(counted_executions=counted_executions, halted_accounts=halted_accounts)),
+        halts=Halts(clients=cast("Clients", clients), history=history, seed=1),
         journal=journal,
-        history=cast("History", SimpleNamespace(note=lambda *_args, **_fields: None)),
+        history=history,
     )
 
 
@@ -85,6 +94,14 @@ async def test_an_order_that_the_exchange_has_under_other_terms_is_adopted() -> 
     await _operator(clients, alerts={("venue_order_mismatch", str(ORDER), "v-1")}).resolve()
 
     assert [asked["action"] for asked in clients.asked] == [{"adoptVenueOrderId": "v-1"}]
+
+
+async def test_a_halt_that_began_after_its_end_was_asked_for_is_ended() -> None:
+    clients = FakeClients()
+
+    await _operator(clients, alerts=set(), halted=["account-7"]).resolve()
+
+    assert [asked["accountId"] for asked in clients.asked] == ["account-7"]
 
 
 async def test_an_order_that_was_not_alerted_is_left_as_it_is() -> None:

@@ -46,18 +46,19 @@ class Halts:
                 await asyncio.sleep(seconds)
         except TimeoutError:
             pass
-        await self._resume(accounts)
+        await self.resume(accounts)
 
     async def repair(self) -> None:
         """Resume whatever is halted; raises TimeoutError when that is not answered."""
         async with asyncio.timeout(RESUME_WITHIN_SECONDS):
-            await self._resume(sorted(self._began))
+            await self.resume(sorted(self._began))
 
     async def _halt(self, account_id: str) -> None:
         await self._ask(HALT, account_id, "haltTrading", {"HaltTradingSuccess"})
         self._began[account_id] = time.time()
 
-    async def _resume(self, accounts: Sequence[str]) -> None:
+    async def resume(self, accounts: Sequence[str]) -> None:
+        """End the halts of these accounts."""
         await asyncio.gather(*(self._resume_one(each) for each in accounts))
 
     async def _resume_one(self, account_id: str) -> None:

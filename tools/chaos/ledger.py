@@ -97,6 +97,11 @@ class Ledger:
         rows = await self._fetch("SELECT id, version FROM orders WHERE id = ANY($1::uuid[])", list(order_ids))
         return {str(row["id"]): row["version"] for row in rows}
 
+    async def halted_accounts(self) -> Sequence[str]:
+        """The accounts with an open halt. Raises one of OUTAGES."""
+        rows = await self._fetch("SELECT account_id FROM trading_halts WHERE resumed_at IS NULL")
+        return [row["account_id"] for row in rows]
+
     async def filled_total(self) -> tuple[Decimal, Decimal]:
         """What is filled of all orders together: quantity and notional. Raises one of OUTAGES."""
         (row,) = await self._fetch(

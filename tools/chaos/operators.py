@@ -17,6 +17,7 @@ from graph.schema.global_ids import execution_node_id, order_node_id
 from tools.chaos.arena import Arena
 from tools.chaos.clients import OPERATOR, Clients, Json
 from tools.chaos.evidence import StoredExecution
+from tools.chaos.halts import Halts
 from tools.chaos.history import History
 from tools.chaos.ledger import Ledger
 from tools.chaos.truth import Journal
@@ -41,11 +42,16 @@ class Operator:
     ledger: Ledger
     journal: Journal
     history: History
+    halts: Halts
     resolved: dict[str, str] = field(default_factory=dict)
     _refused: set[str] = field(default_factory=set)
 
     async def resolve(self) -> None:
-        """Do what the alerts so far call for. Raises one of OUTAGES."""
+        """Do what the alerts so far call for. Raises one of OUTAGES.
+
+        A halt whose request was not answered may begin after its end was asked for: it is ended, too.
+        """
+        await self.halts.resume(await self.ledger.halted_accounts())
         actions: list[tuple[UUID, Action]] = []
         for event, order_id, venue_order_id in sorted(self.arena.alerts):
             order = UUID(order_id)

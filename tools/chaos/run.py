@@ -82,7 +82,7 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         trail, journal = RequestTrail(), Journal()
         halts = Halts(clients=clients, history=history, seed=options.seed)
         nemesis = _make_nemesis(options, arena=arena, history=history, trail=trail, halts=halts)
-        operator = Operator(arena=arena, clients=clients, ledger=ledger, journal=journal, history=history)
+        operator = Operator(arena=arena, clients=clients, ledger=ledger, journal=journal, history=history, halts=halts)
         external = ExternalLoad(arena=arena, history=history, seed=options.seed)
         progress = Progress(arena=arena, load=load, subscribers=subscribers, nemesis=nemesis, journal=journal)
         following = _begun(subscribers.run(), stack)
