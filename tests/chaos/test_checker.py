@@ -362,6 +362,22 @@ def test_a_change_behind_a_completed_stream_is_a_violation_unless_the_stream_tol
     assert not told_of_it
 
 
+@pytest.mark.parametrize(("status", "is_right"), [("REJECTED", True), ("CANCELED", False)])
+def test_a_rejection_may_be_worded_otherwise_behind_a_completed_stream_and_not_be_another_end(
+    status: str, *, is_right: bool
+) -> None:
+    changes = [
+        *CHANGES[:4],
+        change(5, A, 3, "REJECTED", ZERO, kind="REJECTED"),
+        change(6, A, 4, status, ZERO, kind=status),
+    ]
+    told_rejected = replace(told(5), status="REJECTED", filled_quantity=ZERO, kind="CHANGE", place=3)
+    session = Session(after=None, messages=[replace(told_rejected, kind="SNAPSHOT")], completed=True)
+    following = Following(subscriber=1, account_id=ACCOUNT, order_id=A, sessions=[session])
+
+    assert (_found(5, changes=changes, followings=[following]) == "") is is_right
+
+
 @pytest.mark.parametrize(
     ("kind", "is_right"), [("CORRECTED", True), ("RESOLVED", True), ("REVIVED", True), ("FILL", False)]
 )
