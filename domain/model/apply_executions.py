@@ -63,12 +63,13 @@ class ReportedExecutions:
             self._anomalies.append(Anomaly.FILL_AFTER_END)
         if total is not None:
             self._missed_up_to = max(self._missed_up_to, total)
+            facts = self.counted_since(facts)
         booking = self.index.booking_of(report.venue_execution_id, filled=report if counts else None)
         return self._steps(facts, revisions, kind=ChangeKind.FILL, booking=booking)
 
     def amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> Sequence[Step]:
         """Return the steps of a bust or correction: what it changes first, then fills that turn out to be others."""
-        facts = replace(facts, count=newest_count(facts.count, report.count))
+        facts = self.counted_since(replace(facts, count=newest_count(facts.count, report.count)))
         name = self.index.amended_id(report.venue_execution_id)
         self._amended.add(name)
         start = self.index.get(name) or self._new_execution(name, executed_at=report.at)
@@ -89,6 +90,15 @@ class ReportedExecutions:
         if after is None:
             return (Step(kind=ChangeKind.RESOLVED, facts=facts),)
         return self._steps(facts, self.index.put(after), kind=ChangeKind.RESOLVED)
+
+    def counted_since(self, facts: Facts) -> Facts:
+        """Return the facts with what the venue counted at the newest known fill, if that is newer than its last count.
+
+        An order may go on to fill after an amendment, and a fill tells its total, too.
+        """
+        if facts.count is None:
+            return facts
+        return replace(facts, count=newest_count(facts.count, self.index.newest_total()))
 
     def anomalies(self, order: Order) -> Sequence[Anomaly]:
         """Return what looks wrong after all reports: a batch may contain the later of two fills first."""

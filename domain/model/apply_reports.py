@@ -198,7 +198,7 @@ class _Application:
         reason = max(facts.end_reasons.get(report.end, stated), stated)
         facts = self._with_venue_order_id(facts, report.venue_order_id)
         at_venue = report.reason.source is ReasonSource.VENUE and report.end is not End.REJECTED
-        return replace(
+        after = replace(
             facts,
             ends=facts.ends | {report.end},
             end_reasons={**facts.end_reasons, report.end: reason},
@@ -206,6 +206,7 @@ class _Application:
             cancel=cancel_after_end(facts, report),
             count=newest_count(facts.count, report.count),
         )
+        return self.executions.counted_since(after)
 
     def _with_venue_order_id(self, facts: Facts, venue_order_id: str | None) -> Facts:
         if venue_order_id is None or venue_order_id == facts.venue_order_id:

@@ -25,6 +25,7 @@ from domain.model.executions import (
     without_amendments,
 )
 from domain.model.frozen import frozen
+from domain.model.order import VenueCount
 from domain.model.reports import ExecutionBooked, OrderFilled
 
 BOOKED_FILL_WITHIN = timedelta(seconds=60)
@@ -129,6 +130,12 @@ class ExecutionIndex:
             if not is_another and _is_alike(one, booked.trade, booked.at, within=within):
                 return one
         return None
+
+    def newest_total(self) -> VenueCount | None:
+        """Return what the venue counted as filled at the newest fill that says so, or None."""
+        totals = ((one.executed_at, one.cumulative_quantity) for one in self._by_id.values() if one.filled is not None)
+        counts = (VenueCount(at=at, quantity=total) for at, total in totals if total is not None)
+        return max(counts, key=lambda one: (one.at, one.quantity), default=None)
 
     def _set(self, execution: Execution) -> None:
         name = execution.venue_execution_id

@@ -28,6 +28,8 @@ def apply_plain_fills(
     facts = order.facts
     if facts.ends or facts.operator_end is not None or facts.cancel.is_open or facts.rank is not VenueRank.WORKING:
         return None
+    if facts.count is not None:  # The fill may be newer.
+        return None
     quantity = order.quantity
     changes: list[Change] = []
     executions: dict[str, Execution] = {}

@@ -26,7 +26,7 @@ from domain.model.errors import (
 from domain.model.operator_actions import ActionKind, Actor, NewAction, order_state
 from domain.model.order import CANCELED_BEFORE_SENDING, End, SubmissionPhase
 from domain.model.reports import CancelRefused, CancelRequested, CancelSent, OrderEnded, Report
-from domain.model.values import Reason
+from domain.model.values import Reason, ReasonSource
 from domain.ports.notifications import WakeUps
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.readers import OrderReader
@@ -115,6 +115,11 @@ def was_never_sent(row: LoadedOrder) -> bool:
     )
 
 
+FILLED_AND_TAKEN_BACK = Reason(
+    source=ReasonSource.VENUE,
+    code="VENUE_CANCEL_REFUSED",
+    message="The venue calls the order filled, though it took executions of it back: nothing is left to cancel there.",
+)
 UNANSWERED_PAUSE_MAX = timedelta(seconds=15)
 """Longest pause before a request without a usable answer is sent again. Not longer: a live order must not stay
 uncanceled for a minute after a gateway's outage."""
@@ -188,7 +193,7 @@ class CancelDelivery:
             except VenueUnreachableError:
                 found = None
             if found is not None and (found.is_cancel_pending or not found.is_open):
-                return found.reports, self._pause_after_sending(row)
+                return [*found.reports, *self._refused_as_filled(row, found)], self._pause_after_sending(row)
         outcome = await self.venue.cancel(facts.venue_order_id)
         self.telemetry.count(Metric.CANCEL_ATTEMPTS, outcome=type(outcome).__name__)
         return await self._result_of(row, outcome)
@@ -224,9 +229,21 @@ class CancelDelivery:
         if found.is_cancel_pending:
             return [*found.reports, self._sent(row)], self._pause_after_sending(row)
         if not found.is_open:
-            return found.reports, self.policy.retry  # It ended before; the stream reports its last fills.
+            # It ended before; the stream reports its last fills.
+            return [*found.reports, *self._refused_as_filled(row, found)], self.policy.retry
         refused = CancelRefused(reason=reason, request=row.order.facts.cancel.requested, at=self.recording.clock())
         return [*found.reports, refused], self.policy.retry
+
+    def _refused_as_filled(self, row: LoadedOrder, found: VenueOrder) -> Sequence[CancelRefused]:
+        """Return the refusal, if the venue calls the order filled and has taken back executions of it since.
+
+        Only while what it counts is recorded: then nothing follows that would end the order here.
+        """
+        facts, terms = row.order.facts, found.terms
+        is_filled = not found.is_open and not any(isinstance(report, OrderEnded) for report in found.reports)
+        if not is_filled or terms is None or not facts.filled_quantity == found.filled_quantity < terms.quantity:
+            return ()
+        return (CancelRefused(reason=FILLED_AND_TAKEN_BACK, request=facts.cancel.requested, at=self.recording.clock()),)
 
     def _sent(self, row: LoadedOrder) -> CancelSent:
         return CancelSent(request=row.order.facts.cancel.requested, at=self.recording.clock())

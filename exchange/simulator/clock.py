@@ -12,8 +12,8 @@ class VenueClock:
     Only a smaller offset sets it back; the times after that can lie before earlier ones.
     """
 
-    def __init__(self) -> None:
-        self.offset = timedelta()
+    def __init__(self, *, offset_seconds: float = 0) -> None:
+        self.offset = timedelta(seconds=offset_seconds)
         self._last = datetime.min.replace(tzinfo=UTC)
 
     def now(self) -> datetime:

@@ -12,6 +12,7 @@ from enum import Enum
 from random import Random
 from typing import Any
 
+from exchange.simulator.habits import HABIT_RULES, HabitDice, Habits
 from exchange.simulator.settings_changes import Flag, NumberRange, Rule, checked_changes
 
 _DELAY_MAX_MS = 600_000
@@ -24,6 +25,7 @@ _STREAM_RULES: dict[str, Rule] = {
     "duplicate_rate": _RATE,
     "reorder_rate": _RATE,
     "null_rate": _RATE,
+    "no_timestamp_rate": _RATE,
     "delay_ms": _MILLISECONDS,
     "mute": Flag(),
 }
@@ -40,16 +42,19 @@ _RULES: dict[str, Rule] = {
     "requests_per_minute": NumberRange(0, 1_000_000, is_whole=True),
     "down": Flag(),
 }
+_GROUPS = ("stream", "habits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFaults:
-    """Faults of the execution stream. Rates are shares of the events; `null_rate` adds frames with `"data": null`."""
+    """Faults of the execution stream. Rates are shares of the events; `null_rate` adds frames with `"data": null`,
+    `no_timestamp_rate` leaves out when the event happened."""
 
     drop_rate: float = 0
     duplicate_rate: float = 0
     reorder_rate: float = 0
     null_rate: float = 0
+    no_timestamp_rate: float = 0
     delay_ms: float = 0
     mute: bool = False
 
@@ -73,6 +78,7 @@ class Faults:
     hide_seconds: float = 0
     requests_per_minute: int = 0
     stream: StreamFaults = field(default_factory=StreamFaults)
+    habits: Habits = field(default_factory=Habits)
     down: bool = False
 
     def changed(self, changes: object) -> "Faults":
@@ -81,13 +87,14 @@ class Faults:
         Raises:
             SettingInvalidError: a key is unknown or a value out of range.
         """
-        stream = self.stream
-        if isinstance(changes, dict) and "stream" in changes:
-            stream_changes: dict[str, Any] = checked_changes(changes["stream"], _STREAM_RULES, prefix="stream.")
-            stream = replace(stream, **stream_changes)
-            changes = {key: value for key, value in changes.items() if key != "stream"}
-        own_changes: dict[str, Any] = checked_changes(changes, _RULES, also_known=("stream",))
-        return replace(self, stream=stream, **own_changes)
+        stream, habits = self.stream, self.habits
+        if isinstance(changes, dict):
+            stream_changes: dict[str, Any] = checked_changes(changes.get("stream", {}), _STREAM_RULES, prefix="stream.")
+            habit_changes: dict[str, Any] = checked_changes(changes.get("habits", {}), HABIT_RULES, prefix="habits.")
+            stream, habits = replace(stream, **stream_changes), replace(habits, **habit_changes)
+            changes = {key: value for key, value in changes.items() if key not in _GROUPS}
+        own_changes: dict[str, Any] = checked_changes(changes, _RULES, also_known=_GROUPS)
+        return replace(self, stream=stream, habits=habits, **own_changes)
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -134,16 +141,20 @@ class DeliveryFate:
     is_duplicated: bool
     is_held_back: bool
     follows_null: bool
+    lacks_timestamp: bool
 
 
-UNDISTURBED = DeliveryFate(is_dropped=False, is_duplicated=False, is_held_back=False, follows_null=False)
+UNDISTURBED = DeliveryFate(
+    is_dropped=False, is_duplicated=False, is_held_back=False, follows_null=False, lacks_timestamp=False
+)
 
 
 class FaultDice:
-    """Draws the fates, placements and events each from a sequence of their own."""
+    """Draws the fates, placements and events each from a sequence of their own; `habits` draws for the habits."""
 
     def __init__(self, seed: int) -> None:
         self._placements = Random(f"{seed}:placements")  # noqa: S311  # Faults must repeat by seed.
+        self.habits = HabitDice(seed)
         self._deliveries = Random(f"{seed}:deliveries")  # noqa: S311  # Faults must repeat by seed.
 
     def draw_placement(self, faults: Faults) -> PlacementFate:
@@ -161,10 +172,11 @@ class FaultDice:
 
     def draw_delivery(self, faults: StreamFaults) -> DeliveryFate:
         draw = self._deliveries.random
-        drop, duplicate, reorder, null = draw(), draw(), draw(), draw()
+        drop, duplicate, reorder, null, no_timestamp = draw(), draw(), draw(), draw(), draw()
         return DeliveryFate(
             is_dropped=drop < faults.drop_rate,
             is_duplicated=duplicate < faults.duplicate_rate,
             is_held_back=reorder < faults.reorder_rate,
             follows_null=null < faults.null_rate,
+            lacks_timestamp=no_timestamp < faults.no_timestamp_rate,
         )

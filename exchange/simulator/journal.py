@@ -6,7 +6,7 @@ kind `forgotten` names an order that a control removed.
 Each entry says what the client was not told. For an order: `hidden` (look-ups do not find it for a while) and
 `answer` (the placement was accepted and not plainly answered). For an event: `dropped`, `muted`, `no_listener`,
 `overflow` (the listener did not read) or `cut` (the connection ended with the event still in the buffer). Disturbances
-that withhold nothing are named apart: `duplicated`, `reordered`, `delayed`.
+that withhold nothing are named apart: `duplicated`, `reordered`, `delayed`, `no_timestamp`.
 """
 
 import os
@@ -117,6 +117,7 @@ class Journal:
         previous_execution_id: str | None = None,
         reason: str | None = None,
         terms: OrderTerms | None = None,
+        withheld: tuple[str, ...] = (),
     ) -> Entry:
         """Adds an event. The caller writes it to the file once it knows how it was delivered."""
         entry = Entry(
@@ -132,6 +133,7 @@ class Journal:
             previous_execution_id=previous_execution_id,
             reason=reason,
             terms=terms,
+            withheld=withheld,
         )
         self._entries.append(entry)
         return entry

@@ -44,15 +44,19 @@ class Listing:
         return {"late_seconds": self.late_seconds, "omitted": sorted(self.omitted), "hidden": sorted(self.hidden)}
 
     def rule(self, *, now: datetime, is_by_order: bool) -> Callable[[Execution], bool] | None:
-        """Return whether a list contains an execution; None when every list contains all."""
+        """Return whether a list contains an execution; None when this list contains all."""
         if self == _ALL:
-            return None
+            return None if is_by_order else _is_in_every_list
         left_out = self.hidden if is_by_order else self.hidden | self.omitted
         newest = now - timedelta(seconds=self.late_seconds)
-        return lambda execution: execution.at <= newest and execution.id not in left_out
+        return lambda one: one.at <= newest and one.id not in left_out and (is_by_order or not one.is_omitted)
 
 
 _ALL = Listing()
+
+
+def _is_in_every_list(execution: Execution) -> bool:
+    return not execution.is_omitted
 
 
 def _ids(fields: Mapping[str, object], key: str) -> frozenset[str]:

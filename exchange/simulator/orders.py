@@ -202,7 +202,8 @@ class Order:
 class Execution:
     """One execution. The cumulative and position quantities are those right after it.
 
-    A bust or correction has an id of its own, and `id` is the newest one.
+    A bust or correction has an id of its own, and `id` is the newest one. `is_omitted`: lists show it only when asked
+    by its order.
     """
 
     id: str
@@ -213,6 +214,7 @@ class Execution:
     cumulative_quantity: Decimal
     position_quantity: Decimal
     is_busted: bool = False
+    is_omitted: bool = False
 
     @property
     def leaves_quantity(self) -> Decimal:

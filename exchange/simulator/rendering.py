@@ -58,15 +58,15 @@ def order_json(order: Order, *, is_nested: bool = False) -> dict[str, object]:
     return shown if terms.wire_fields is None else {**shown, **terms.wire_fields}
 
 
-def trade_update(entry: Entry) -> bytes:
-    """The frame of an event, with the order as it stands now.
+def trade_update(entry: Entry, *, has_timestamp: bool = True) -> bytes:
+    """The frame of an event, with the order as it stands now; without its time, if so asked.
 
     A bust or correction has an `execution_id` of its own, and names what it undoes or changes in
     `previous_execution_id`, as the broker does for its partners. What a bust undoes is a negative quantity.
     """
     data: dict[str, object] = {
         "event": entry.event,
-        "timestamp": time_text(entry.at),
+        **({"timestamp": time_text(entry.at)} if has_timestamp else {}),
         "order": order_json(entry.order),
     }
     if entry.execution is not None:

@@ -21,7 +21,8 @@ _ORDER_FOLDER = "/v2/orders/"
 
 @dataclass(slots=True, kw_only=True)
 class LoggedRequest:
-    """One request. `status` is None until it is answered, and stays so when the connection was closed instead.
+    """One request, with the time of the system's clock `at` which it came. `status` is None until it is answered, and
+    stays so when the connection was closed instead.
 
     `client_order_id` is that of the query or the body, `order_id` that of the path. `is_scripted` says that a scripted
     answer took the place of the exchange's own.

@@ -9,6 +9,7 @@ of what it costs through them.
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
@@ -44,7 +45,8 @@ HEALTH_PATH = "/healthz"
 class SimulatorConfig:
     """How to run the exchange. Port 0 takes a free one; `frames` is how the stream sends its JSON.
 
-    With a `journal_path` the exchange goes on from that file's end; without one it begins and ends empty.
+    With a `journal_path` the exchange goes on from that file's end; without one it begins and ends empty. Its clock
+    starts `clock_offset_seconds` ahead of the system's.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +57,7 @@ class SimulatorConfig:
     matching: Matching = field(default_factory=Matching)
     frames: Frames = "binary"
     journal_path: Path | None = None
+    clock_offset_seconds: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +121,7 @@ def _open_venue(
         matching=config.matching,
         journal=journal,
         scheduler=scheduler,
-        clock=VenueClock(),
+        clock=VenueClock(offset_seconds=config.clock_offset_seconds),
         new_id=_new_id,
         publish=publish,
     )
@@ -168,7 +171,7 @@ class _Router:
         script = self._scripts.take(request.method, path)
         if path == "/stream":
             return await self._stream(request) if script is None else script.respond(request)
-        logged = await self._log.record(request, path, at=self._venue.now())
+        logged = await self._log.record(request, path, at=datetime.now(UTC))
         logged.is_scripted = script is not None
         response = await self._rest_answer(request, path, script)
         if request.transport is not None and not request.transport.is_closing():

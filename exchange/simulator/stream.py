@@ -82,7 +82,9 @@ class TradeUpdates:
         self._held_back: tuple[Entry, bytes] | None = None
 
     def publish(self, entry: Entry, *, faults: StreamFaults, draw: Callable[[StreamFaults], DeliveryFate]) -> None:
-        """Sends the event, or notes in its entry why the client is not told."""
+        """Sends the event, unless it is withheld anyway, or notes in its entry why the client is not told."""
+        if entry.withheld:
+            return
         if self._listener() is None:
             entry.withheld = ("no_listener",)
             return
@@ -93,9 +95,11 @@ class TradeUpdates:
         if fate.is_dropped:
             entry.withheld = ("dropped",)
             return
-        frame = trade_update(entry)
+        frame = trade_update(entry, has_timestamp=not fate.lacks_timestamp)
+        if fate.lacks_timestamp:
+            entry.disturbed = ("no_timestamp",)
         if faults.delay_ms:
-            entry.disturbed = ("delayed",)
+            entry.disturbed = (*entry.disturbed, "delayed")
             self._loop.call_later(faults.delay_ms / 1000, partial(self._deliver_late, entry, frame, fate))
         else:
             self._deliver(entry, frame, fate)

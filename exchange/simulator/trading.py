@@ -19,7 +19,8 @@ WALK_INTERVAL_SECONDS = 1.0
 
 
 class Trading:
-    """Brings orders from acceptance to their end. `publish` notes in the entry what was withheld."""
+    """Brings orders from acceptance to their end. `publish` notes in the entry what was withheld, `note_execution` is
+    told each new execution."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Trading:
         self._now = now
         self._new_id = new_id
         self._publish = publish
+        self.note_execution: Callable[[Execution], None] = lambda _execution: None
         scheduler.after(WALK_INTERVAL_SECONDS, self._walk)
 
     def set_matching(self, matching: Matching) -> None:
@@ -72,18 +74,24 @@ class Trading:
         action = partial(self.end, order, Status.REJECTED, "rejected by the market")
         self._scheduler.after(self.matching.fill_delay_ms / 1000, action)
 
-    def execute(self, order: Order, *, quantity: Decimal, price: Decimal) -> Execution:
-        """Makes one execution now, whatever the order's state is: the caller decides what is allowed."""
+    def execute(self, order: Order, *, quantity: Decimal, price: Decimal, withheld: tuple[str, ...] = ()) -> Execution:
+        """Makes one execution now, whatever the order's state is: the caller decides what is allowed.
+
+        An event with `withheld` is not published.
+        """
         was_open = order.is_open
         execution = self._book.record_execution(
             order, execution_id=self._new_id(), quantity=quantity, price=price, at=self._now()
         )
         has_ended = was_open and not order.is_open
         event = "fill" if order.status is Status.FILLED else "partial_fill"
-        self._emit(event, order, execution=execution, quantity=execution.quantity, price=execution.price)
+        self._emit(
+            event, order, execution=execution, quantity=execution.quantity, price=execution.price, withheld=withheld
+        )
         if has_ended:
             self._book.note_closed()
             self._settle_group(order)
+        self.note_execution(execution)
         return execution
 
     def revise(self, execution: Execution, *, quantity: Decimal, price: Decimal) -> None:
@@ -211,6 +219,7 @@ class Trading:
         reason: str | None = None,
         at: datetime | None = None,
         terms: OrderTerms | None = None,
+        withheld: tuple[str, ...] = (),
     ) -> None:
         entry = self._journal.record_event(
             event,
@@ -222,6 +231,7 @@ class Trading:
             previous_execution_id=previous_execution_id,
             reason=reason,
             terms=terms,
+            withheld=withheld,
         )
         self._publish(entry)
         self._journal.write(entry)

@@ -14,6 +14,7 @@ from exchange.simulator.book import OrderBook
 from exchange.simulator.clock import VenueClock
 from exchange.simulator.external_orders import ExternalOrder, successor_fields
 from exchange.simulator.faults import FaultDice, Faults, PlacementAnswer
+from exchange.simulator.habit_player import HabitPlayer
 from exchange.simulator.instruments import Instrument, listed_instruments
 from exchange.simulator.journal import Entry, Journal
 from exchange.simulator.listing import Listing
@@ -53,6 +54,14 @@ class SimulatedVenue:
             new_id=new_id,
             publish=publish,
         )
+        self._habits = HabitPlayer(
+            trading=self.trading,
+            scheduler=scheduler,
+            forget=self.forget,
+            habits=lambda: self.faults.habits,
+            dice=lambda: self.dice.habits,
+        )
+        self.trading.note_execution = self._habits.note_execution
         self.instruments: dict[str, Instrument] = {each.symbol: each for each in listed_instruments()}
         self.checks_identity = True
         self.listing = Listing()
@@ -78,6 +87,8 @@ class SimulatedVenue:
             self.trading.reject_later(order)
         else:
             self.trading.start_soon(order)
+        if answer is PlacementAnswer.GIVEN:
+            self._habits.note_order(order)
         return order
 
     def place_external(self, external: ExternalOrder) -> Order:
@@ -119,6 +130,7 @@ class SimulatedVenue:
         """
         if not order.is_open or order.status is Status.PENDING_CANCEL:
             raise refusal(Code.UNPROCESSABLE, f'order is already in "{order.status}" state')
+        self._habits.note_cancel(order)
         if self.trading.matching.cancels == "manual" or self.trading.matching.cancel_delay_ms:
             self.trading.cancel_later(order)
         else:

@@ -86,6 +86,7 @@ def order_a(**changed: Any) -> StoredOrder:
         client_order_id="client-a",
         venue_client_order_id="name-a",
         venue_order_id="venue-a",
+        symbol="AAPL",
         quantity=FIVE,
         status="FILLED",
         derived_status="FILLED",
@@ -111,6 +112,14 @@ def order_b(**changed: Any) -> StoredOrder:
         notional=ZERO,
     )
     return replace(canceled, **changed)
+
+
+def venue_order(**changed: Any) -> VenueOrder:
+    """Order A as the exchange has it."""
+    order = VenueOrder(
+        order_id=A, venue_order_id="venue-a", symbol="AAPL", quantity=FIVE, filled_quantity=FIVE, end="filled"
+    )
+    return replace(order, **changed)
 
 
 def place_answer(name: str, order_id: str | None, **changed: Any) -> PlaceAnswer:
@@ -178,7 +187,7 @@ def good_run(**changed: Any) -> Evidence:
                 ],
             ),
         ],
-        venue_orders=[VenueOrder(order_id=A, venue_order_id="venue-a", quantity=FIVE, end="filled")],
+        venue_orders=[venue_order()],
         venue_executions=[
             VenueExecution(execution_id="x-1", order_id=A, quantity=TWO, price=Decimal(10)),
             VenueExecution(execution_id="x-2", order_id=A, quantity=Decimal(3), price=Decimal(10)),

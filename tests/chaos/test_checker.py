@@ -13,6 +13,7 @@ from tests.chaos.histories import (
     INGEST,
     OTHER_INGEST,
     OTHER_WORKER,
+    TWO,
     WORKER,
     ZERO,
     A,
@@ -28,23 +29,22 @@ from tests.chaos.histories import (
     position,
     takeover,
     told,
+    venue_order,
 )
 from tools.chaos.checker import check
 from tools.chaos.evidence import (
     CancelAnswer,
     Following,
+    HaltPeriod,
     Leftover,
     Message,
+    Pause,
     PlacingStep,
     Session,
-    VenueOrder,
+    VenueRequest,
 )
 
 GOOD = good_run()
-
-
-def _venue_order(order_id: str, *, end: str | None = "filled") -> VenueOrder:
-    return VenueOrder(order_id=order_id, venue_order_id="venue-a", quantity=FIVE, end=end)
 
 
 def test_a_run_in_which_all_is_well_violates_nothing() -> None:
@@ -69,12 +69,29 @@ def test_an_order_that_is_lost_doubled_or_made_up_is_found(changed: dict[str, An
     ("changed", "what"),
     [
         ({"venue_orders": [*GOOD.venue_orders, *GOOD.venue_orders]}, "accepted 2 times"),
-        ({"venue_orders": [*GOOD.venue_orders, _venue_order("foreign")]}, "unknown here"),
+        ({"venue_orders": [*GOOD.venue_orders, venue_order(order_id="foreign")]}, "unknown here"),
         ({"orders": [order_a(), order_b(status="PENDING")]}, "PENDING here and unknown at the exchange"),
         ({"orders": [order_a(), order_b(status="IN_DOUBT")]}, "IN_DOUBT here and unknown at the exchange"),
-        ({"venue_orders": [_venue_order(A, end=None)]}, "FILLED here and open at the exchange"),
+        ({"venue_orders": [venue_order(end=None)]}, "FILLED here and open at the exchange"),
         ({"orders": [order_a(status="PLACED"), order_b()]}, "PLACED here and filled at the exchange"),
         ({"orders": [order_a(venue_order_id="v2"), order_b()]}, "another venue order id"),
+        ({"venue_orders": [venue_order(symbol="AAPL.N")]}, "5 AAPL here and 5 AAPL.N at the exchange"),
+        ({"venue_orders": [venue_order(quantity=TWO)]}, "5 AAPL here and 2 AAPL at the exchange"),
+        ({"venue_orders": [venue_order(filled_quantity=TWO)]}, "FILLED here and filled at the exchange"),
+        (
+            {
+                "venue_orders": [venue_order(filled_quantity=TWO)],
+                "orders": [order_a(status="PENDING_CANCEL"), order_b()],
+            },
+            "PENDING_CANCEL here and filled at the exchange",
+        ),
+        (
+            {
+                "venue_orders": [venue_order(end=None, is_forgotten=True)],
+                "orders": [order_a(status="CANCELED"), order_b()],
+            },
+            "CANCELED here and open at the exchange, which has forgotten it",
+        ),
     ],
 )
 def test_two_sides_that_disagree_about_an_order_are_found(changed: dict[str, Any], what: str) -> None:
@@ -86,7 +103,9 @@ def test_two_sides_that_disagree_about_an_order_are_found(changed: dict[str, Any
     [
         ({"executions": GOOD.executions[:1]}, "execution missed"),
         ({"venue_executions": GOOD.venue_executions[:1]}, "execution made up"),
-        ({"executions": [*GOOD.executions, GOOD.executions[0]]}, "stored twice"),
+        ({"executions": [*GOOD.executions, GOOD.executions[0]]}, "execution counts 2 times"),
+        ({"venue_executions": [replace(GOOD.venue_executions[0], quantity=ZERO), GOOD.venue_executions[1]]}, "made up"),
+        ({"executions": [replace(GOOD.executions[0], quantity=ZERO), GOOD.executions[1]]}, "execution missed"),
         (
             {"executions": [replace(GOOD.executions[0], price=Decimal("10.01")), GOOD.executions[1]]},
             "execution differs",
@@ -121,6 +140,9 @@ def test_a_status_version_or_sequence_that_does_not_follow_is_found(changed: dic
         ("FAILED", "PARTIALLY_FILLED", "REVIVED", True),
         ("CANCELED", "PENDING_CANCEL", "REVIVED", True),
         ("FILLED", "PARTIALLY_FILLED", "RESTATED", True),
+        ("FILLED", "PARTIALLY_FILLED", "CORRECTED", True),
+        ("FILLED", "PLACED", "RESOLVED", True),
+        ("EXPIRED", "PARTIALLY_FILLED", "CORRECTED", False),
         ("CANCELED", "PLACED", "RESTATED", False),
         ("FAILED", "REJECTED", "REJECTED", True),
         ("CANCELED", "FILLED", "FILL", True),
@@ -241,6 +263,83 @@ def test_a_cancel_that_was_noted_for_good_and_not_carried_out_is_found() -> None
     assert "still to be canceled" in _found(7, cancel_answers=[asked], orders=[still_open, order_b()])
 
 
+def test_a_busted_execution_is_none_whether_it_was_ever_recorded_or_not() -> None:
+    venue_executions = [replace(GOOD.venue_executions[0], quantity=ZERO), GOOD.venue_executions[1]]
+    three = Decimal(3)
+    short = order_a(status="PARTIALLY_FILLED", filled_quantity=three, notional=Decimal(30))
+    changed: dict[str, Any] = {
+        "venue_orders": [venue_order(filled_quantity=three)],
+        "venue_executions": venue_executions,
+        "orders": [short, order_b()],
+    }
+    recorded = [GOOD.executions[0], replace(GOOD.executions[1], quantity=ZERO)]
+
+    assert _found(2, executions=recorded, **changed) == ""
+    assert _found(3, executions=recorded, **changed) == ""
+    assert _found(3, executions=GOOD.executions[:1], **changed) == ""
+
+
+def test_a_cancel_of_what_the_exchange_calls_filled_is_over_once_it_is_refused() -> None:
+    asked = [CancelAnswer(order_id=A, outcome="ok")]
+    short = {"venue_orders": [venue_order(filled_quantity=TWO)], "cancel_answers": asked}
+    stands = order_a(status="PARTIALLY_FILLED", filled_quantity=TWO)
+
+    assert _found(7, orders=[stands, order_b()], **short) == ""
+    assert "still to be canceled" in _found(7, orders=[replace(stands, is_cancel_due=True), order_b()], **short)
+    assert "still to be canceled" in _found(7, orders=[stands, order_b()], cancel_answers=asked)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_right"), [("IN_DOUBT", True), ("CANCELED", True), ("FAILED", True), ("EXPIRED", False)]
+)
+def test_a_forgotten_order_whose_acceptance_was_never_told_is_as_one_that_never_came(
+    status: str, *, is_right: bool
+) -> None:
+    order = order_a(status=status, venue_order_id=None)
+    forgotten = venue_order(end=None, filled_quantity=ZERO, is_forgotten=True)
+
+    assert (_found(2, venue_orders=[forgotten], orders=[order, order_b()]) == "") is is_right
+
+
+@pytest.mark.parametrize("status", ["PLACED", "PENDING_CANCEL", "IN_DOUBT"])
+def test_a_forgotten_order_need_not_end_and_may_not_be_called_over(status: str) -> None:
+    order = order_a(status=status, filled_quantity=ZERO, is_due=status == "IN_DOUBT", is_cancel_due=True)
+    forgotten = venue_order(end=None, filled_quantity=ZERO, is_forgotten=True)
+    asked = CancelAnswer(order_id=A, outcome="ok")
+    changed: dict[str, Any] = {"venue_orders": [forgotten], "orders": [order, order_b()], "cancel_answers": [asked]}
+
+    assert _found(2, **changed) == ""
+    assert _found(7, **changed) == ""
+    assert "EXPIRED here and open" in _found(2, **changed | {"orders": [replace(order, status="EXPIRED"), order_b()]})
+
+
+@pytest.mark.parametrize(("at", "is_found"), [(9.0, False), (10.5, False), (12.0, True), (20.5, False)])
+def test_a_submission_in_a_halted_account_is_found_unless_it_was_under_way(at: float, *, is_found: bool) -> None:
+    halts = [HaltPeriod(account_id=ACCOUNT, began=10.0, ended=20.0), HaltPeriod(account_id="other", began=0, ended=99)]
+    request = VenueRequest(order_id="name-a", at=at, life=0, is_submission=True)
+    paused = Pause(process="worker-1", began=5.0, ended=at - 0.5)
+
+    assert ("submitted in a halted account" in _found(8, halts=halts, requests=[request])) is is_found
+    assert _found(8, halts=halts, requests=[replace(request, is_submission=False)]) == ""
+    assert _found(8, halts=halts, requests=[request], pauses=[paused]) == ""
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "answered_at", "is_found"), [(9.0, 11.0, False), (11.0, 12.0, True), (19.0, 20.1, False)]
+)
+def test_an_order_that_is_accepted_in_a_halted_account_is_found(
+    asked_at: float, answered_at: float, *, is_found: bool
+) -> None:
+    halts = [
+        HaltPeriod(account_id=ACCOUNT, began=1.0, ended=2.0),
+        HaltPeriod(account_id=ACCOUNT, began=10.0, ended=20.0),
+    ]
+    answer = place_answer("client-a", A, asked_at=asked_at, answered_at=answered_at)
+
+    assert ("accepted in a halted account" in _found(8, halts=halts, place_answers=[answer])) is is_found
+    assert _found(8, halts=halts, place_answers=[replace(answer, replayed=True)]) == ""
+
+
 def _found(invariant: int, **changed: Any) -> str:
     """What is found against that invariant when the good run is changed so."""
     return "\n".join(each.what for each in check(good_run(**changed)) if each.invariant == invariant)
@@ -261,3 +360,30 @@ def test_a_change_behind_a_completed_stream_is_a_violation_unless_the_stream_tol
 
     assert any("ended at" in each.what for each in found)
     assert not told_of_it
+
+
+@pytest.mark.parametrize(("status", "is_right"), [("REJECTED", True), ("CANCELED", False)])
+def test_a_rejection_may_be_worded_otherwise_behind_a_completed_stream_and_not_be_another_end(
+    status: str, *, is_right: bool
+) -> None:
+    changes = [
+        *CHANGES[:4],
+        change(5, A, 3, "REJECTED", ZERO, kind="REJECTED"),
+        change(6, A, 4, status, ZERO, kind=status),
+    ]
+    told_rejected = replace(told(5), status="REJECTED", filled_quantity=ZERO, kind="CHANGE", place=3)
+    session = Session(after=None, messages=[replace(told_rejected, kind="SNAPSHOT")], completed=True)
+    following = Following(subscriber=1, account_id=ACCOUNT, order_id=A, sessions=[session])
+
+    assert (_found(5, changes=changes, followings=[following]) == "") is is_right
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_right"), [("CORRECTED", True), ("RESOLVED", True), ("REVIVED", True), ("FILL", False)]
+)
+def test_behind_a_completed_stream_comes_what_the_exchange_takes_back_and_no_late_fill(
+    kind: str, *, is_right: bool
+) -> None:
+    changes = [*CHANGES[:5], replace(CHANGES[5], kind=kind)]
+
+    assert (_found(5, changes=changes, followings=[completed_early()]) == "") is is_right

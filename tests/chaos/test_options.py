@@ -16,7 +16,16 @@ def test_a_run_of_a_minute_needs_no_option_and_draws_its_seed() -> None:
     assert options.seed >= 0
 
 
-@pytest.mark.parametrize("mode", [[], ["--naive"], ["--no-id-check"], ["--no-id-check", "--sabotage", "no-look-up"]])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        [],
+        ["--naive"],
+        ["--habits", "0.5", "--skew-seconds", "7"],
+        ["--no-id-check"],
+        ["--no-id-check", "--sabotage", "no-look-up"],
+    ],
+)
 def test_the_command_that_a_run_prints_repeats_it(mode: list[str]) -> None:
     options = read_options(
         ["--minutes", "2.5", "--seed", "7", "--orders-per-second", "50", "--subscribers", "9", *mode]
@@ -28,7 +37,14 @@ def test_the_command_that_a_run_prints_repeats_it(mode: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--minutes", "0"], ["--minutes", "601"], ["--orders-per-second", "0"], ["--subscribers", "-1"]]
+    "arguments",
+    [
+        ["--minutes", "0"],
+        ["--minutes", "601"],
+        ["--orders-per-second", "0"],
+        ["--subscribers", "-1"],
+        ["--habits", "11"],
+    ],
 )
 def test_what_cannot_be_run_is_refused_with_a_sentence(
     arguments: list[str], capsys: pytest.CaptureFixture[str]

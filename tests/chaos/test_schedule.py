@@ -4,12 +4,13 @@ from collections import Counter
 from decimal import Decimal
 from itertools import pairwise
 
+from exchange.simulator.faults import Faults
 from exchange.simulator.instruments import listed_instruments
 from runtime.processes.crash_points import NAMES
 from tools.chaos.arena_settings import LEASE_SECONDS
-from tools.chaos.exchange_faults import USUAL_FAULTS, merged_faults
+from tools.chaos.exchange_faults import NO_FAULTS, USUAL_FAULTS, merged_faults, usual_faults
 from tools.chaos.load import plan_order
-from tools.chaos.schedule import CRASH_POINTS, PROCESSES, Kind, make_schedule
+from tools.chaos.schedule import CRASH_POINTS, PROCESSES, Kind, make_offsets, make_schedule
 
 SEEDS = range(20)
 
@@ -72,6 +73,39 @@ def test_faults_of_the_exchange_add_up_and_are_taken_away_one_by_one() -> None:
     assert (all_at_once["stream"]["mute"], all_at_once["stream"]["drop_rate"]) == (True, 0.3)
     assert (without_mute["stream"]["mute"], without_mute["stream"]["drop_rate"]) == (False, 0.3)
     assert merged_faults(USUAL_FAULTS, []) == USUAL_FAULTS
+
+
+def test_every_clock_is_off_by_the_seed_each_by_its_own_time() -> None:
+    offsets = make_offsets(seed=3, seconds_max=90)
+
+    assert offsets == make_offsets(seed=3, seconds_max=90)
+    assert offsets.keys() == {"exchange", *PROCESSES}
+    assert len(set(offsets.values())) == len(offsets)
+    assert all(30 <= abs(seconds) <= 90 for seconds in offsets.values())
+    assert set(make_offsets(seed=3, seconds_max=0).values()) == {0}
+
+
+def test_the_exchange_takes_every_rate_and_amends_nothing_once_the_faults_have_ended() -> None:
+    usual = Faults().changed(usual_faults(habits=1, has_id_check=True))
+    twice = Faults().changed(usual_faults(habits=2, has_id_check=True))
+
+    assert not usual.habits.are_off
+    assert twice.habits.bust_rate == 2 * usual.habits.bust_rate
+    assert twice.habits.within_ms == usual.habits.within_ms
+    assert Faults().changed(usual_faults(habits=0, has_id_check=True)).habits.are_off
+    assert usual.changed(NO_FAULTS).habits.are_off
+    assert usual.changed(NO_FAULTS).stream == Faults().stream
+
+
+def test_an_exchange_that_checks_no_ids_forgets_no_order() -> None:
+    assert usual_faults(habits=1, has_id_check=True)["habits"]["forget_rate"] > 0
+    assert usual_faults(habits=1, has_id_check=False)["habits"]["forget_rate"] == 0
+
+
+def test_a_day_ends_several_times_in_ten_minutes() -> None:
+    for seed in SEEDS:
+        kinds = Counter(injection.kind for injection in make_schedule(seed=seed, seconds=600))
+        assert kinds[Kind.DAY_ENDED] >= 10, seed
 
 
 def test_an_order_of_the_load_follows_from_the_seed_and_its_number() -> None:

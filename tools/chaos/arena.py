@@ -6,13 +6,14 @@ only is read before. Everything listens on loopback and ends with this process.
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,6 +30,7 @@ from tools.chaos.arena_settings import SETTINGS, SETTINGS_WITHOUT_ID_CHECK
 from tools.chaos.audit import AUDIT
 from tools.chaos.ledger import execute
 from tools.chaos.schedule import APIS, PROCESSES, WORKERS
+from tools.chaos.skewed_process import OFFSET_SETTING
 from tools.devstack.database_roles import role_url
 from tools.devstack.folder import prepare_folder
 from tools.devstack.ports import free_port
@@ -43,14 +45,21 @@ CONTROL_WITHIN_SECONDS = 30.0
 CONTROL_RETRY_SECONDS = 0.1
 HTTP_ERROR = 400
 DEATHS_ALLOWED = 100_000
+SKEWED = ("-m", "tools.chaos.skewed_process")
+ALERTED = re.compile(r"\] (fills_excess|venue_order_mismatch) .*\border_id=([\w-]+) .*\bvenue_order_id=([\w-]+)")
 PROCESSES_RANK, EXCHANGE_RANK, SERVERS_RANK = range(3)
 
 Json = dict[str, Any]
+Alert = tuple[str, str, str]
 
 
 @dataclass(slots=True, kw_only=True)
 class Arena:
-    """What runs, and the levers to harm it. `deaths` counts the ends of processes by name and cause."""
+    """What runs, and the levers to harm it. `deaths` counts the ends of processes by name and cause.
+
+    `alerts` are those that a person resolves, as lines of the logs name them: the event, the order's id and its id at
+    the exchange.
+    """
 
     supervisor: Supervisor
     session: aiohttp.ClientSession
@@ -65,6 +74,8 @@ class Arena:
     valkey_data: Path
     journal_file: Path
     has_id_check: bool
+    clock_offsets: Mapping[str, float]
+    alerts: set[Alert]
     empties_valkey: bool = field(default=False)
 
     @property
@@ -145,15 +156,19 @@ class Arena:
 
 
 @asynccontextmanager
-async def open_arena(folder: Path, *, worker: Sequence[str], has_id_check: bool, log: IO[str]) -> AsyncIterator[Arena]:
+async def open_arena(
+    folder: Path, *, worker: Sequence[str], has_id_check: bool, clock_offsets: Mapping[str, float], log: IO[str]
+) -> AsyncIterator[Arena]:
     """Run everything until it is ready. `worker` are the interpreter's arguments for a worker; `log` takes every line
-    that a process writes."""
-    began, deaths = time.monotonic(), Counter[str]()
+    that a process writes. `clock_offsets` are by the names of the processes, in seconds."""
+    began, deaths, alerts = time.monotonic(), Counter[str](), set[Alert]()
 
     def write(name: str, line: str) -> None:
         log.write(f"{time.monotonic() - began:8.3f} {name}: {line}\n")
         if line.startswith("died ("):
             deaths[f"{name} {line.partition(';')[0]}"] += 1
+        elif (found := ALERTED.search(line)) is not None:
+            alerts.add((found[1], found[2], found[3]))
 
     prepare_folder(folder)
     async with supervision(write) as supervisor, aiohttp.ClientSession() as session:
@@ -175,12 +190,14 @@ async def open_arena(folder: Path, *, worker: Sequence[str], has_id_check: bool,
             valkey_data=valkey.program.directory,
             journal_file=folder / "exchange-journal.jsonl",
             has_id_check=has_id_check,
+            clock_offsets=clock_offsets,
+            alerts=alerts,
         )
         # SIGQUIT is PostgreSQL's immediate stop: nothing here needs to outlive the run.
         await supervisor.start(_lasting(postgres.program, end=signal.SIGQUIT))
         await asyncio.gather(
             supervisor.start(_lasting(_emptied(valkey.program, arena), end=signal.SIGKILL)),
-            supervisor.start(_process(arena, "exchange", ["-m", "runtime", "exchange"], rank=EXCHANGE_RANK)),
+            supervisor.start(_process(arena, "exchange", [*SKEWED, "exchange"], rank=EXCHANGE_RANK)),
             asyncio.to_thread(migrate, postgres.url),
         )
         await execute(postgres.url, AUDIT)
@@ -190,7 +207,7 @@ async def open_arena(folder: Path, *, worker: Sequence[str], has_id_check: bool,
 
 def _started_processes(arena: Arena, *, worker: Sequence[str]) -> Iterator[Awaitable[None]]:
     for name in PROCESSES:
-        command = worker if name in WORKERS else ["-m", "runtime", name.partition("-")[0]]
+        command = worker if name in WORKERS else [*SKEWED, name.partition("-")[0]]
         yield arena.supervisor.start(_process(arena, name, command, rank=PROCESSES_RANK))
 
 
@@ -244,6 +261,7 @@ def _environment(arena: Arena, name: str) -> dict[str, str]:
         **SETTINGS,
         **({} if arena.has_id_check else SETTINGS_WITHOUT_ID_CHECK),
         "PYTHONUNBUFFERED": "1",
+        OFFSET_SETTING: str(arena.clock_offsets.get(name, 0.0)),
         "DATABASE_URL": role_url(arena.database_url, name),
         "REDIS_URL": arena.redis_url,
         "EXCHANGE_URL": f"http://{exchange}",

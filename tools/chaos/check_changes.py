@@ -1,8 +1,8 @@
 """Invariant 4: statuses, versions and sequences. Pure.
 
-An order that was over is live again by a change of the kind REVIVED alone, or where it was FILLED by a restatement of
-its quantity; and no report but REVIVED moves an order that was said not to be at the exchange, REJECTED or FAILED, to a
-status that it can only have there.
+An order that was over is live again by a change of the kind REVIVED alone, or where it was FILLED by what the exchange
+takes back or changes: a bust or a correction, by itself or by an operator, or a restatement. And no report but REVIVED
+moves an order that was said not to be at the exchange, REJECTED or FAILED, to a status that it can only have there.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from tools.chaos.evidence import Evidence, StoredChange
 from tools.chaos.violations import Violation
 
 REVIVED = "REVIVED"
-RESTATED = "RESTATED"
+TAKES_BACK = frozenset({"CORRECTED", "RESOLVED", "RESTATED"})
 NOT_THERE = frozenset({"REJECTED", "FAILED"})
 
 
@@ -45,7 +45,7 @@ def _check_steps(history: Sequence[StoredChange]) -> Iterator[Violation]:
     for before, after in pairwise(history):
         is_live_again = before.status in FINAL and after.status not in FINAL
         is_there_after_all = before.status in NOT_THERE and after.status not in NOT_THERE
-        is_restated = before.status == "FILLED" and after.kind == RESTATED
-        if after.kind != REVIVED and not is_restated and (is_live_again or is_there_after_all):
+        is_taken_back = before.status == "FILLED" and after.kind in TAKES_BACK
+        if after.kind != REVIVED and not is_taken_back and (is_live_again or is_there_after_all):
             what = f"from {before.status} to {after.status} by {after.kind}"
             yield Violation(invariant=4, what=what, subject=after.order_id)

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
-from tools.chaos.check_changes import REVIVED
+from tools.chaos.check_changes import REVIVED, TAKES_BACK
 from tools.chaos.evidence import Evidence, Following, Message, Session, StoredChange
 from tools.chaos.violations import Violation
 
+AFTER_THE_END = TAKES_BACK | {REVIVED}
+"""The kinds of changes that may come behind a completed stream."""
 BEHIND_MAX_SECONDS = 10.0
 """How long a subscriber may lack a change after the faults have ended (see `tools.chaos.lag`)."""
 
@@ -92,14 +95,24 @@ def _wrong_content(following: Following, message: Message, truth: _Truth) -> Ite
         yield f"change {message.place} is another one in the database"
 
 
-def _may_have_missed(following: Following, seen: int | None, truth: _Truth) -> bool:
-    """Return whether a completed stream told that fills were missing, or the order was live again after its end."""
+def _may_have_missed(following: Following, seen: int | None, newest: int, truth: _Truth) -> bool:
+    """Return whether a completed stream told that fills were missing, or the exchange changed the order after its end:
+    it lived after all, or an execution was taken back, of which the own id may be listed as that of a fill before.
+    Or it only gave other words for the end: a look-up may show a rejection before the stream tells why. A late fill is
+    no reason."""
     if any(session.messages for session in following.sessions):
         last = next(session.messages[-1] for session in reversed(following.sessions) if session.messages)
         if last.shows_difference:
             return True
-    following_change = truth.by_version.get((following.order_id or "", (seen or 0) + 1))
-    return following_change is not None and following_change.kind == REVIVED
+    order_id, behind = following.order_id or "", range((seen or 0) + 1, newest + 1)
+    changes = [change for version in behind if (change := truth.by_version.get((order_id, version))) is not None]
+    end = truth.by_version.get((order_id, seen or 0))
+    is_worded_otherwise = end is not None and all(_state(change) == _state(end) for change in changes)
+    return is_worded_otherwise or any(change.kind in AFTER_THE_END for change in changes)
+
+
+def _state(change: StoredChange) -> tuple[str, str, Decimal]:
+    return change.kind, change.status, change.filled_quantity
 
 
 def _wrong_end(following: Following, seen: int | None, truth: _Truth) -> Iterator[str]:
@@ -107,7 +120,7 @@ def _wrong_end(following: Following, seen: int | None, truth: _Truth) -> Iterato
         newest = truth.sequences.get(following.account_id, 0)
     else:
         newest = truth.versions.get(following.order_id, 0)
-        if following.is_over and _may_have_missed(following, seen, truth):
+        if following.is_over and _may_have_missed(following, seen, newest, truth):
             return
     if seen != newest:
         yield f"ended at {seen}, and the database is at {newest}"

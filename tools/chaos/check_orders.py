@@ -2,10 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 from tools.chaos.check_submissions import check_submissions
-from tools.chaos.evidence import Evidence, StoredOrder, VenueOrder
+from tools.chaos.evidence import Evidence, StoredExecution, StoredOrder, VenueExecution, VenueOrder
 from tools.chaos.violations import Violation
 
 FINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED", "FAILED"})
@@ -18,6 +19,10 @@ BY_END = {
     "rejected": frozenset({"REJECTED"}),
 }
 OPEN_THERE = frozenset({"PLACED", "PARTIALLY_FILLED", "PENDING_CANCEL"})
+SHORT = frozenset({"PLACED", "PARTIALLY_FILLED"})
+"""How an order stands that the exchange calls filled and of which it took executions back: by what is filled."""
+NOT_TOLD = OPEN_THERE | {"IN_DOUBT"}
+"""How an order may stay that the exchange has forgotten: as it was last told of, and never as over."""
 
 
 def check_acknowledged(evidence: Evidence) -> Iterator[Violation]:
@@ -45,10 +50,8 @@ def check_acknowledged(evidence: Evidence) -> Iterator[Violation]:
 
 
 def check_exchange(evidence: Evidence) -> Iterator[Violation]:
-    """Check that each order is at the exchange once at most, and known and over on both sides or on neither.
-
-    No order is sent twice without a look-up in between.
-    """
+    """Each order is at the exchange once at most, known on both sides, with the same terms, over on both sides or on
+    neither, and never sent twice without a look-up in between."""
     ours = {order.id: order for order in evidence.orders}
     for order_id, count in Counter(order.order_id for order in evidence.venue_orders).items():
         if count > 1:
@@ -67,20 +70,41 @@ def _compare(order: StoredOrder, there: VenueOrder | None) -> Iterator[Violation
             what = f"{order.status} here and unknown at the exchange"
             yield Violation(invariant=2, what=what, subject=order.id)
         return
-    right = OPEN_THERE if there.end is None else BY_END.get(there.end, FINAL)
-    if order.status not in right:
-        what = f"{order.status} here and {there.end or 'open'} at the exchange"
+    if there.is_forgotten and order.venue_order_id is None:
+        # That it was accepted was never told here: it is absent at the exchange, as one that never came.
+        if order.status not in NEVER_THERE | NOT_TOLD:
+            yield Violation(invariant=2, what=f"{order.status} here and forgotten at the exchange", subject=order.id)
+        return
+    if order.status not in _right_statuses(there):
+        known = ", which has forgotten it" if there.is_forgotten else ""
+        what = f"{order.status} here and {there.end or 'open'} at the exchange{known}"
+        yield Violation(invariant=2, what=what, subject=order.id)
+    if (order.symbol, order.quantity) != (there.symbol, there.quantity) and not there.is_forgotten:
+        what = f"{order.quantity} {order.symbol} here and {there.quantity} {there.symbol} at the exchange"
         yield Violation(invariant=2, what=what, subject=order.id)
     if order.venue_order_id != there.venue_order_id:
         yield Violation(invariant=2, what="known under another venue order id", subject=order.id)
 
 
+def _right_statuses(there: VenueOrder) -> AbstractSet[str]:
+    if there.is_short:
+        right: AbstractSet[str] = SHORT
+    else:
+        right = OPEN_THERE if there.end is None else BY_END.get(there.end, FINAL)
+    return right | NOT_TOLD if there.is_forgotten else right
+
+
 def check_executions(evidence: Evidence) -> Iterator[Violation]:
-    """Check that the executions here are the journal's, as sets, with exact quantities, prices and sums."""
-    theirs = {each.execution_id: (each.order_id, each.quantity, each.price) for each in evidence.venue_executions}
-    ours = {each.execution_id: (each.order_id, each.quantity, each.price) for each in evidence.executions}
-    if len(ours) != len(evidence.executions):
-        yield Violation(invariant=3, what="executions are stored twice", subject=str(len(evidence.executions)))
+    """Check that the executions here are the journal's, as sets, with exact quantities, prices and sums.
+
+    One that was busted is none, on either side.
+    """
+    theirs = {each.execution_id: _content(each) for each in evidence.venue_executions if each.quantity}
+    ours = {each.execution_id: _content(each) for each in evidence.executions if each.quantity}
+    counts = Counter(each.execution_id for each in evidence.executions if each.quantity)
+    for execution_id, count in counts.items():
+        if count > 1:
+            yield Violation(invariant=3, what=f"execution counts {count} times", subject=ours[execution_id][0])
     for execution_id in theirs.keys() - ours.keys():
         yield Violation(invariant=3, what="execution missed", subject=theirs[execution_id][0])
     for execution_id in ours.keys() - theirs.keys():
@@ -89,6 +113,10 @@ def check_executions(evidence: Evidence) -> Iterator[Violation]:
         if ours[execution_id] != theirs[execution_id]:
             yield Violation(invariant=3, what="execution differs", subject=ours[execution_id][0])
     yield from _check_sums(evidence)
+
+
+def _content(execution: VenueExecution | StoredExecution) -> tuple[str, Decimal, Decimal]:
+    return execution.order_id, execution.quantity, execution.price
 
 
 def _check_sums(evidence: Evidence) -> Iterator[Violation]:

@@ -59,7 +59,7 @@ def count_submissions(evidence: Evidence) -> SubmissionCounts:
             after_absence += 1
         elif not evidence.lives_cut_short.isdisjoint(range(before.life, request.life)):
             not_judged += 1
-        elif any(_has_just_ended(pause, request) for pause in pauses):
+        elif any(has_just_ended(pause, request) for pause in pauses):
             excused += 1
         else:
             bare.append(request)
@@ -68,6 +68,6 @@ def count_submissions(evidence: Evidence) -> SubmissionCounts:
     )
 
 
-def _has_just_ended(pause: Pause, request: VenueRequest) -> bool:
-    """Return whether the process may have sent this request, or the one before it, as it went on."""
+def has_just_ended(pause: Pause, request: VenueRequest) -> bool:
+    """Whether the process may have sent this request, or the one before it, as it went on."""
     return 0 <= request.at - pause.ended <= RESUMED_WITHIN_SECONDS

@@ -14,6 +14,8 @@ TOKEN_SECONDS = 43_200
 ANSWER_TIMEOUT_SECONDS = 2.5
 AVOIDED_SECONDS = 1.0
 SCOPES = "orders:read orders:place orders:cancel"
+OPERATOR = "fault-run-operator"
+OPERATOR_SCOPES = "operator:halt operator:resolve"
 
 Json = dict[str, Any]
 
@@ -52,9 +54,10 @@ class Clients:
         return other if self._avoided_until.get(other, 0.0) <= now else api
 
     def token(self, account_id: str) -> str:
-        """Return a token of the account, valid for the whole run."""
+        """Return a token of the account, or of OPERATOR, valid for the whole run."""
         if account_id not in self._tokens:
-            claims = {"sub": account_id, "scope": SCOPES, "exp": int(time.time()) + TOKEN_SECONDS}
+            scope = OPERATOR_SCOPES if account_id == OPERATOR else SCOPES
+            claims = {"sub": account_id, "scope": scope, "exp": int(time.time()) + TOKEN_SECONDS}
             self._tokens[account_id] = jwt.encode(claims, self.secret, algorithm="HS256")
         return self._tokens[account_id]
 

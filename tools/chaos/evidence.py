@@ -19,7 +19,10 @@ def one(number: Decimal | str) -> Decimal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceAnswer:
-    """What one `placeOrder` was told: "ok" (acknowledged), "info" (no usable answer: perhaps) or "refused"."""
+    """What one `placeOrder` was told: "ok" (acknowledged), "info" (no usable answer: perhaps) or "refused".
+
+    Times are in epoch seconds.
+    """
 
     account_id: str
     client_order_id: str
@@ -27,6 +30,8 @@ class PlaceAnswer:
     order_id: str | None = None
     replayed: bool = False
     told: str = ""
+    asked_at: float = 0.0
+    answered_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +91,30 @@ class Following:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
-    """An order that the exchange accepted. `end` is how it ended there (filled, canceled, …), None while open."""
+    """An order that the exchange accepted, as it is there in the end: its terms, and what is filled after all busts and
+    corrections. `end` is how it ended there (filled, canceled, …), None while open. `is_forgotten`: nothing happens to
+    it any more, and nobody is told of it."""
 
     order_id: str
     venue_order_id: str
+    symbol: str
     quantity: Decimal
+    filled_quantity: Decimal
     end: str | None
+    is_forgotten: bool = False
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the exchange calls it filled, and has taken back some of its executions: it never goes on there."""
+        return self.end == "filled" and self.filled_quantity < self.quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueExecution:
-    """An execution in the exchange's journal. `order_id` is its order's, as in VenueOrder."""
+    """An execution in the exchange's journal, as it is after all corrections; a busted one has the quantity 0.
+
+    `execution_id` is the first of its ids; `order_id` is its order's, as in VenueOrder.
+    """
 
     execution_id: str
     order_id: str
@@ -106,13 +124,15 @@ class VenueExecution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredOrder:
-    """An order in the database. `derived_status` is what the domain's rule reads off its facts."""
+    """An order in the database, with its terms as they are now. `derived_status` is what its facts give by the domain's
+    rule."""
 
     id: str
     account_id: str
     client_order_id: str
     venue_client_order_id: str
     venue_order_id: str | None
+    symbol: str
     quantity: Decimal
     status: str
     derived_status: str
@@ -125,7 +145,7 @@ class StoredOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredExecution:
-    """An execution in the database."""
+    """An execution in the database that counts, 0 for a busted one. `execution_id` is the first of its ids."""
 
     execution_id: str
     order_id: str
@@ -218,6 +238,15 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HaltPeriod:
+    """A halt of one account, from its acknowledgement to the moment when its end was asked for, in epoch seconds."""
+
+    account_id: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
     """Something that must be small again after the calm, what it is, and how large it may be."""
 
@@ -246,6 +275,7 @@ class Evidence:
     requests: Sequence[VenueRequest] = ()
     lives_cut_short: AbstractSet[int] = frozenset()
     pauses: Sequence[Pause] = ()
+    halts: Sequence[HaltPeriod] = ()
     lease_seconds: float = 0.0
     leftovers: Sequence[Leftover] = ()
     quiet_seconds: float | None = 0.0

@@ -19,6 +19,19 @@ READY_TIMEOUT_SECONDS = 45.0
 RESTART_POLL_SECONDS = 0.05
 AMBIGUOUS_DELAY_MS = 2_500
 
+_HABITS: Mapping[str, float] = {
+    "bust_rate": 0.004,
+    "correct_rate": 0.004,
+    "amend_again_rate": 0.5,
+    "omit_rate": 0.02,
+    "restate_rate": 0.01,
+    "rename_rate": 0.05,
+    "forget_rate": 0.01,
+    "fill_before_cancel_rate": 0.2,
+    "within_ms": 2_000,
+}
+"""What the exchange does to orders by itself, as shares; `within_ms` is how long after the occasion."""
+
 USUAL_FAULTS: Mapping[str, Any] = {
     "latency_ms": 5,
     "refuse_rate": 0.01,
@@ -28,11 +41,36 @@ USUAL_FAULTS: Mapping[str, Any] = {
     "reject_rate": 0.01,
     "hide_seconds": 0,
     "down": False,
-    "stream": {"drop_rate": 0, "duplicate_rate": 0, "reorder_rate": 0, "delay_ms": 0, "mute": False},
+    "stream": {
+        "drop_rate": 0,
+        "duplicate_rate": 0,
+        "reorder_rate": 0,
+        "delay_ms": 0,
+        "mute": False,
+        "no_timestamp_rate": 0.02,
+    },
+    "habits": _HABITS,
 }
 """What the exchange does all the time during the storm."""
-NO_FAULTS: Mapping[str, Any] = {**USUAL_FAULTS, "refuse_rate": 0, "ambiguous_rate": 0, "reject_rate": 0}
+NO_HABITS: Mapping[str, Any] = dict.fromkeys(_HABITS, 0)
+NO_FAULTS: Mapping[str, Any] = {
+    **USUAL_FAULTS,
+    "refuse_rate": 0,
+    "ambiguous_rate": 0,
+    "reject_rate": 0,
+    "stream": {name: False if name == "mute" else 0 for name in USUAL_FAULTS["stream"]},
+    "habits": NO_HABITS,
+}
 MATCHING: Mapping[str, Any] = {"mode": "auto", "fill_delay_ms": 150, "fills_per_order": 2, "cancel_delay_ms": 0}
+
+
+def usual_faults(*, habits: float, has_id_check: bool) -> Mapping[str, Any]:
+    """Return the usual faults with the rates of the habits multiplied.
+
+    Where the exchange does not check ids it forgets nothing: an order that is shown to be absent is sent again.
+    """
+    rates = {name: rate if name == "within_ms" else min(rate * habits, 1) for name, rate in _HABITS.items()}
+    return {**USUAL_FAULTS, "habits": rates if has_id_check else rates | {"forget_rate": 0}}
 
 
 def merged_faults(usual: Mapping[str, Any], active: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -52,9 +90,11 @@ class ExchangeFaults:
     arena: Arena
     trail: RequestTrail
     seed: int
-    _usual: Mapping[str, Any] = field(default_factory=lambda: USUAL_FAULTS)
+    usual: Mapping[str, Any] = field(default_factory=lambda: USUAL_FAULTS)
     _active: list[Mapping[str, Any]] = field(default_factory=list)
     _scripts: list[Sequence[Script]] = field(default_factory=list)
+    _late: list[float] = field(default_factory=list)
+    _holds: int = 0
     _restart: asyncio.Task[None] | None = None
     _setting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -67,10 +107,15 @@ class ExchangeFaults:
         """Take every fault away, after the restart that is under way."""
         self._active.clear()
         self._scripts.clear()
-        self._usual = NO_FAULTS
+        self._late.clear()
+        self._holds = 0
+        self.usual = NO_FAULTS
         if self._restart is not None:
             await self._restart
         await self.set_all()
+        await self.arena.control("POST", "cancels", {})
+        # What the stream did not bring is noticed after a connect.
+        await self.arena.control("POST", "disconnect", {"hold_slot_seconds": 0})
 
     async def restart(self) -> None:
         """Restart the exchange; whoever stops waiting for it leaves it to its end."""
@@ -92,6 +137,28 @@ class ExchangeFaults:
         await asyncio.sleep(seconds)
         self._scripts.remove(scripts)
         await self._set_answers()
+
+    async def list_late(self, seconds: float) -> None:
+        """Have fills listed so many seconds late, for that long."""
+        self._late.append(seconds)
+        await self._set_listing()
+        await asyncio.sleep(seconds)
+        self._late.remove(seconds)
+        await self._set_listing()
+
+    async def leave_cancels(self, seconds: float) -> None:
+        """Leave cancel requests pending for that long, then carry them out."""
+        self._holds += 1
+        await self._set_matching()
+        await asyncio.sleep(seconds)
+        self._holds -= 1
+        await self._set_matching()
+        if not self._holds:
+            await self.arena.control("POST", "cancels", {})
+
+    async def end_day(self, *, status: str) -> None:
+        """End the trading day: open DAY orders end with this status."""
+        await self.arena.control("POST", "session", {"end": True, "status": status})
 
     async def _restart_now(self) -> None:
         """Restart the exchange by SIGTERM; its log of requests is read to its end before.
@@ -115,18 +182,34 @@ class ExchangeFaults:
 
     async def _set_faults(self) -> None:
         async with self._setting:
-            await self.arena.control("PUT", "faults", merged_faults(self._usual, self._active))
+            await self.arena.control("PUT", "faults", merged_faults(self.usual, self._active))
 
     async def _set_answers(self) -> None:
         async with self._setting:
             await self._put_answers()
 
+    async def _set_listing(self) -> None:
+        async with self._setting:
+            await self._put_listing()
+
+    async def _set_matching(self) -> None:
+        async with self._setting:
+            await self._put_matching()
+
     async def _set_all(self) -> None:
         await self.arena.control("PUT", "identity", {"check": self.arena.has_id_check})
-        await self.arena.control("PUT", "matching", dict(MATCHING))
+        await self._put_matching()
+        await self._put_listing()
         await self._put_answers()
-        faults = merged_faults(self._usual, self._active)
+        faults = merged_faults(self.usual, self._active)
         await self.arena.control("PUT", "faults", {**faults, "seed": self.seed + self.trail.life})
+
+    async def _put_matching(self) -> None:
+        cancels = "manual" if self._holds else "auto"
+        await self.arena.control("PUT", "matching", {**MATCHING, "cancels": cancels})
+
+    async def _put_listing(self) -> None:
+        await self.arena.control("PUT", "listing", {"late_seconds": max(self._late, default=0)})
 
     async def _put_answers(self) -> None:
         # Of several gateway faults at once the newest answers first, until its scripts are used up.

@@ -3,11 +3,12 @@
 Texts and numbers that occur again and again are kept once: a run of ten minutes leaves millions of them.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from sys import intern
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -22,19 +23,22 @@ APPLICATION_NAME = "chaos"
 
 # Each count by the partial index of its column: this is asked several times a second, of a table that grows.
 _UNDECIDED = """
-SELECT (SELECT count(*) FROM orders WHERE submit_due_at IS NOT NULL) AS to_place,
-    (SELECT count(*) FROM orders WHERE cancel_due_at IS NOT NULL) AS to_cancel
+SELECT (SELECT count(*) FROM orders WHERE submit_due_at IS NOT NULL AND venue_client_order_id <> ALL($1)) AS to_place,
+    (SELECT count(*) FROM orders WHERE cancel_due_at IS NOT NULL AND venue_client_order_id <> ALL($1)) AS to_cancel
 """
 _CONNECTIONS = """
 SELECT application_name, count(*) AS count FROM pg_stat_activity
 WHERE application_name LIKE 'fillwire%' GROUP BY application_name
 """
 _END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'fillwire%'"
+# A row that amends or repeats is another id of one that counts; one without a quantity is known by its bust alone.
 _EXECUTIONS = """
-SELECT venue_execution_id, order_id::text, is_busted, coalesce(correction_quantity, fill_quantity) AS quantity,
-    coalesce(correction_price, fill_price) AS price
-FROM executions
+SELECT e.id, e.venue_execution_id, e.order_id::text, e.is_busted,
+    coalesce(e.correction_quantity, e.fill_quantity) AS quantity, coalesce(e.correction_price, e.fill_price) AS price
+FROM executions AS e
+WHERE e.amends IS NULL AND e.repeats IS NULL AND coalesce(e.correction_quantity, e.fill_quantity) IS NOT NULL
 """
+_OF_ONE = "AND e.order_id = $1"
 _CHANGES = "SELECT account_id, sequence, order_id::text, version, kind, status, filled_quantity FROM order_changes"
 
 Row = dict[str, Any]
@@ -76,9 +80,12 @@ class Ledger:
         self._url = url
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
-    async def undecided(self) -> tuple[int, int]:
-        """Return how many orders are to be placed, and how many cancel requests are open. Raise one of OUTAGES."""
-        (row,) = await self._fetch(_UNDECIDED)
+    async def undecided(self, *, forgotten: Collection[str] = ()) -> tuple[int, int]:
+        """How many orders are still to be placed, and how many cancel requests are open. Raises one of OUTAGES.
+
+        Those of `forgotten`, by the exchange's client order ids, are left out.
+        """
+        (row,) = await self._fetch(_UNDECIDED, list(forgotten))
         return row["to_place"], row["to_cancel"]
 
     async def sequences(self) -> dict[str, int]:
@@ -90,11 +97,32 @@ class Ledger:
         rows = await self._fetch("SELECT id, version FROM orders WHERE id = ANY($1::uuid[])", list(order_ids))
         return {str(row["id"]): row["version"] for row in rows}
 
-    async def execution_count(self) -> int:
-        """Return how many executions are stored. Raise one of OUTAGES."""
-        (row,) = await self._fetch("SELECT count(*) AS n FROM executions")
-        count: int = row["n"]
-        return count
+    async def halted_accounts(self) -> Sequence[str]:
+        """Return the accounts with an open halt. Raises one of OUTAGES."""
+        rows = await self._fetch("SELECT account_id FROM trading_halts WHERE resumed_at IS NULL")
+        return [row["account_id"] for row in rows]
+
+    async def filled_total(self) -> tuple[Decimal, Decimal]:
+        """Return what is filled of all orders together: quantity and notional. Raises one of OUTAGES."""
+        (row,) = await self._fetch(
+            "SELECT coalesce(sum(filled_quantity), 0) AS quantity, coalesce(sum(notional), 0) AS notional FROM orders"
+        )
+        return row["quantity"], row["notional"]
+
+    async def filled(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """Return the same of each order, by the exchange's client order ids. Raises one of OUTAGES."""
+        rows = await self._fetch("SELECT venue_client_order_id AS name, filled_quantity, notional FROM orders")
+        return {row["name"]: (row["filled_quantity"], row["notional"]) for row in rows}
+
+    async def terms(self, names: Sequence[str]) -> dict[str, tuple[str, Decimal]]:
+        """Return the symbols and quantities of these orders as they are now. Raises one of OUTAGES."""
+        rows = await self._fetch("SELECT * FROM orders WHERE venue_client_order_id = ANY($1)", list(names))
+        return {row["venue_client_order_id"]: _terms(row) for row in rows}
+
+    async def counted_executions(self, order_id: UUID) -> Sequence[tuple[UUID, StoredExecution]]:
+        """Return the executions that count of one order, with our ids of them. Raises one of OUTAGES."""
+        rows = await self._fetch(_EXECUTIONS + _OF_ONE, order_id)
+        return [(row["id"], _execution(row)) for row in rows]
 
     async def open_at_venue(self) -> set[str]:
         """Return the exchange's client order ids of the orders that are open there, as far as is known here.
@@ -160,14 +188,21 @@ def _no_encoder(_value: object) -> str:
     raise AssertionError("the run only reads")
 
 
+def _terms(row: Row) -> tuple[str, Decimal]:
+    terms = order_of(row).current_terms
+    return terms.symbol, terms.quantity
+
+
 def _order(row: Row) -> StoredOrder:
+    symbol, quantity = _terms(row)
     return StoredOrder(
         id=intern(str(row["id"])),
         account_id=intern(row["account_id"]),
         client_order_id=row["client_order_id"],
         venue_client_order_id=intern(row["venue_client_order_id"]),
         venue_order_id=row["venue_order_id"],
-        quantity=one(row["quantity"]),
+        symbol=intern(symbol),
+        quantity=one(quantity),
         status=intern(row["status"]),
         derived_status=order_of(row).status.value,
         version=row["version"],

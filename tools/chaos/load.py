@@ -5,6 +5,7 @@ follows from what the machine accepts: no more orders due than the bound below, 
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -188,7 +189,7 @@ class Load:
         return None
 
     async def _place(self, plan: Plan, *, api: int) -> tuple[PlaceAnswer, str | None]:
-        api = self.clients.choose(api)
+        api, asked_at = self.clients.choose(api), time.time()
         data, problem = await self._ask(PLACE, {"input": plan.input}, account_id=plan.account_id, api=api)
         result: Json = data["placeOrder"] if data else {"__typename": "", "code": problem}
         node_id = result["order"]["id"] if result["__typename"] == "PlaceOrderSuccess" else None
@@ -199,6 +200,8 @@ class Load:
             order_id=None if node_id is None else order_id_of(node_id),
             replayed=result.get("replayed", False),
             told=result.get("code", ""),
+            asked_at=asked_at,
+            answered_at=time.time(),
         )
         self.place_answers.append(answer)
         self.history.note(

@@ -12,10 +12,11 @@ from tools.chaos.arena import Arena
 from tools.chaos.evidence import Pause
 from tools.chaos.exchange_faults import ExchangeFaults
 from tools.chaos.gateway import GATEWAY_KINDS, make_scripts
+from tools.chaos.halts import Halts
 from tools.chaos.history import History
 from tools.chaos.ledger import OUTAGES, end_sessions
 from tools.chaos.schedule import PROCESSES, Injection, Kind
-from tools.chaos.skewed_worker import OFFSET_SETTING
+from tools.chaos.skewed_process import OFFSET_SETTING
 
 CRASH_SETTING = "CRASH_AT"
 CRASH_CHANCE = 0.2
@@ -35,6 +36,9 @@ _VENUE: Mapping[Kind, Mapping[str, Any]] = {
     Kind.STREAM_REORDERING: {"stream": {"reorder_rate": 0.5, "delay_ms": 20}},
 }
 _SIGNALS: Mapping[Kind, signal.Signals] = {Kind.KILLED: signal.SIGKILL, Kind.STOPPED: signal.SIGTERM}
+_OF_THE_EXCHANGE = frozenset(
+    {Kind.LISTING_LATE, Kind.CANCELS_PENDING, Kind.DAY_ENDED, Kind.EXCHANGE_RESTARTED, Kind.STREAM_CUT}
+)
 _PAUSES = frozenset({Kind.PAUSED, Kind.PAUSED_BRIEFLY, Kind.VALKEY_PAUSED})
 
 
@@ -45,6 +49,7 @@ class Nemesis:
     arena: Arena
     history: History
     exchange: ExchangeFaults
+    halts: Halts
     seed: int
     injected: Counter[Kind] = field(default_factory=Counter)
     pauses: list[Pause] = field(default_factory=list)
@@ -78,6 +83,7 @@ class Nemesis:
             if self._disarm(name):
                 self.arena.send(name, signal.SIGKILL)
         self.arena.send("valkey", signal.SIGCONT)
+        await self.halts.repair()
         self.history.note("calm")
 
     async def _inject(self, injection: Injection) -> None:
@@ -87,6 +93,8 @@ class Nemesis:
             await self._pause(injection.target or "valkey", injection.seconds)
         elif injection.kind in _VENUE:
             await self.exchange.misbehave(_VENUE[injection.kind], injection.seconds)
+        elif injection.kind in _OF_THE_EXCHANGE:
+            await self._inject_at_exchange(injection)
         elif injection.kind in GATEWAY_KINDS:
             scripts = make_scripts(injection.kind, seed=f"{self.seed}:{injection.at}")
             await self.exchange.answer_as_gateway(scripts, injection.seconds)
@@ -101,8 +109,8 @@ class Nemesis:
                 await self._live_otherwise(injection, {OFFSET_SETTING: str(CLOCK_OFFSET_SECONDS)})
             case Kind.ROLLED:
                 await self._roll()
-            case Kind.EXCHANGE_RESTARTED:
-                await self.exchange.restart()
+            case Kind.ACCOUNTS_HALTED:
+                await self.halts.halt(injection.seconds)
             case Kind.VALKEY_EMPTIED:
                 self.arena.empties_valkey = True
                 self.arena.send("valkey", signal.SIGKILL)
@@ -110,6 +118,17 @@ class Nemesis:
                 self.arena.send("postgres", signal.SIGQUIT)
             case Kind.SESSIONS_ENDED:
                 await self._end_sessions()
+
+    async def _inject_at_exchange(self, injection: Injection) -> None:
+        match injection.kind:
+            case Kind.LISTING_LATE:
+                await self.exchange.list_late(injection.seconds)
+            case Kind.CANCELS_PENDING:
+                await self.exchange.leave_cancels(injection.seconds)
+            case Kind.DAY_ENDED:
+                await self.exchange.end_day(status=_day_end(injection.at))
+            case Kind.EXCHANGE_RESTARTED:
+                await self.exchange.restart()
             case Kind.STREAM_CUT:
                 await self.arena.control("POST", "disconnect", {"hold_slot_seconds": injection.seconds})
 
@@ -135,9 +154,10 @@ class Nemesis:
             self.arena.send(name, signal.SIGKILL)
 
     def _disarm(self, name: str) -> bool:
-        environment = self.arena.environments[name]
-        settings = [environment.pop(setting, None) for setting in (CRASH_SETTING, OFFSET_SETTING)]
-        return any(settings)
+        environment, usual = self.arena.environments[name], str(self.arena.clock_offsets[name])
+        crash = environment.pop(CRASH_SETTING, None)
+        offset, environment[OFFSET_SETTING] = environment[OFFSET_SETTING], usual
+        return crash is not None or offset != usual
 
     async def _roll(self) -> None:
         """Restart every process in turn: ask it to stop, and wait until its successor serves."""
@@ -157,3 +177,8 @@ class Nemesis:
             await end_sessions(self.arena.database_url)
         except OUTAGES:
             return  # It is down already.
+
+
+def _day_end(at: float) -> str:
+    """Return how open DAY orders end: some exchanges cancel them."""
+    return "canceled" if round(at * 1000) % 2 else "expired"

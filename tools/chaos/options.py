@@ -13,11 +13,18 @@ SEED_MAX = 999_999
 ORDERS_PER_SECOND = 300.0
 SUBSCRIBERS = 300
 SUBSCRIBERS_MAX = 5_000
+HABITS_MAX = 10.0
+SKEW_SECONDS = 90.0
+SKEW_MAX_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What was asked for. `minutes` is how long the faults go on; start, calm and check come on top."""
+    """What was asked for. `minutes` is how long the faults go on; start, calm and check come on top.
+
+    `habits` multiplies the rates of what the exchange does by itself, such as busts, and `skew` is how many seconds the
+    clocks of the processes and of the exchange are off at most.
+    """
 
     minutes: float
     seed: int
@@ -27,6 +34,8 @@ class Options:
     naive: bool
     sabotage: str | None
     has_id_check: bool
+    habits: float
+    skew: float
 
     @property
     def must_violate(self) -> bool:
@@ -38,7 +47,7 @@ class Options:
         """Return the interpreter's arguments that start a worker."""
         if self.sabotage is not None:
             return ["-m", "tools.chaos.sabotage", self.sabotage]
-        return ["-m", "tools.chaos.naive" if self.naive else "tools.chaos.skewed_worker"]
+        return ["-m", "tools.chaos.naive"] if self.naive else ["-m", "tools.chaos.skewed_process", "worker"]
 
     @property
     def storm_seconds(self) -> float:
@@ -52,6 +61,8 @@ class Options:
             f"./dev chaos --minutes {self.minutes:g} --seed {self.seed}",
             f"--orders-per-second {self.orders_per_second:g} --subscribers {self.subscribers}",
         ]
+        words += [] if self.habits == 1 else [f"--habits {self.habits:g}"]
+        words += [] if self.skew == SKEW_SECONDS else [f"--skew-seconds {self.skew:g}"]
         words += [] if self.has_id_check else ["--no-id-check"]
         words += ["--naive"] if self.naive else []
         words += [] if self.sabotage is None else [f"--sabotage {self.sabotage}"]
@@ -67,6 +78,8 @@ def read_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--subscribers", type=int, default=SUBSCRIBERS)
     parser.add_argument("--history", type=Path, default=None)
     parser.add_argument("--no-id-check", action="store_false", dest="has_id_check")
+    parser.add_argument("--habits", type=float, default=1.0)
+    parser.add_argument("--skew-seconds", type=float, default=SKEW_SECONDS, dest="skew")
     broken = parser.add_mutually_exclusive_group()
     broken.add_argument("--naive", action="store_true")
     broken.add_argument("--sabotage", choices=sorted(SABOTAGES), default=None)
@@ -77,6 +90,10 @@ def read_options(arguments: Sequence[str]) -> Options:
         parser.error("--orders-per-second must be more than 0")
     if not 0 <= given.subscribers <= SUBSCRIBERS_MAX:
         parser.error(f"--subscribers must be from 0 to {SUBSCRIBERS_MAX}")
+    if not 0 <= given.habits <= HABITS_MAX:
+        parser.error(f"--habits must be from 0 to {HABITS_MAX:g}")
+    if not 0 <= given.skew <= SKEW_MAX_SECONDS:
+        parser.error(f"--skew-seconds must be from 0 to {SKEW_MAX_SECONDS:g}")
     return Options(
         minutes=given.minutes,
         seed=secrets.randbelow(SEED_MAX + 1) if given.seed is None else given.seed,
@@ -86,4 +103,6 @@ def read_options(arguments: Sequence[str]) -> Options:
         naive=given.naive,
         sabotage=given.sabotage,
         has_id_check=given.has_id_check,
+        habits=given.habits,
+        skew=given.skew,
     )

@@ -34,6 +34,7 @@ class Figures:
     external_orders: int
     external_executions: int
     external_fates: Mapping[str, int]
+    habits: Mapping[str, int]
     gateway_answers: Mapping[str, int]
     deaths: Mapping[str, int]
     crashes: int
@@ -82,6 +83,8 @@ def _reached(options: Options, figures: Figures, evidence: Evidence) -> Iterator
         f"  {figures.external_orders} external orders and {figures.external_executions} executions of them: "
         f"{_counts(figures.external_fates)}"
     )
+    yield f"  the exchange took back or changed: {_counts(figures.habits)}"
+    yield f"  {len(evidence.halts)} halts of accounts"
     yield from _submitted(options, evidence)
     yield f"  a gateway answered in place of the exchange: {_counts(figures.gateway_answers) or 'nothing'}"
     yield f"  {len(evidence.changes)} changes, {len(evidence.cancel_answers)} cancels asked for"

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -16,20 +17,22 @@ from tools.chaos.arena_settings import LEASE_SECONDS
 from tools.chaos.calm import Calm, wait_for_calm
 from tools.chaos.checker import check
 from tools.chaos.clients import Clients
-from tools.chaos.evidence import Evidence, Leftover, Pause
-from tools.chaos.exchange_faults import ExchangeFaults
+from tools.chaos.evidence import Evidence, HaltPeriod, Leftover, Pause
+from tools.chaos.exchange_faults import ExchangeFaults, usual_faults
 from tools.chaos.external_load import ExternalLoad
+from tools.chaos.halts import Halts
 from tools.chaos.history import History, open_history
 from tools.chaos.lag import Lag
 from tools.chaos.ledger import Ledger, Stored
 from tools.chaos.leftovers import look, look_for_leftovers
 from tools.chaos.load import Load
 from tools.chaos.nemesis import Nemesis
+from tools.chaos.operators import Operator
 from tools.chaos.options import Options
 from tools.chaos.progress import Progress
 from tools.chaos.report import Figures, render
 from tools.chaos.request_trail import RequestTrail
-from tools.chaos.schedule import WORKERS, make_schedule
+from tools.chaos.schedule import WORKERS, make_offsets, make_schedule
 from tools.chaos.subscribers import Subscribers
 from tools.chaos.truth import Journal
 from tools.chaos.violations import Violation
@@ -50,7 +53,11 @@ async def run(options: Options) -> int:
     try:
         with open_history(history_path) as history, log_path.open("w", encoding="utf-8") as log:
             async with open_arena(
-                folder / "servers", worker=options.worker, has_id_check=options.has_id_check, log=log
+                folder / "servers",
+                worker=options.worker,
+                has_id_check=options.has_id_check,
+                clock_offsets=make_offsets(seed=options.seed, seconds_max=options.skew),
+                log=log,
             ) as arena:
                 report, violated = await _storm_and_check(arena, options, history)
         print(report, flush=True)  # A command.
@@ -73,8 +80,9 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         subscribers = Subscribers(clients=clients, history=history, seed=options.seed, count=options.subscribers)
         load = _make_load(options, clients=clients, ledger=load_ledger, history=history, subscribers=subscribers)
         trail, journal = RequestTrail(), Journal()
-        exchange = ExchangeFaults(arena=arena, trail=trail, seed=options.seed)
-        nemesis = Nemesis(arena=arena, history=history, exchange=exchange, seed=options.seed)
+        halts = Halts(clients=clients, history=history, seed=options.seed)
+        nemesis = _make_nemesis(options, arena=arena, history=history, trail=trail, halts=halts)
+        operator = Operator(arena=arena, clients=clients, ledger=ledger, journal=journal, history=history, halts=halts)
         external = ExternalLoad(arena=arena, history=history, seed=options.seed)
         progress = Progress(arena=arena, load=load, subscribers=subscribers, nemesis=nemesis, journal=journal)
         following = _begun(subscribers.run(), stack)
@@ -89,7 +97,9 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         watching = _begun(lag.watch(lag_ledger), stack)
         await loading
         await _ended(placing_external, telling)
-        calm = await wait_for_calm(arena, ledger, journal=journal, lag=lag, history=history, ended_at=ended_at)
+        calm = await wait_for_calm(
+            arena, ledger, operator=operator, journal=journal, lag=lag, history=history, ended_at=ended_at
+        )
         await _ended(watching, following)
         clients.connections.close()  # The API keeps them for longer than the calm lasts.
         leftovers = await look_for_leftovers(arena, ledger, held_before, ended_at=ended_at)
@@ -104,6 +114,7 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         journal=journal,
         trail=trail,
         pauses=nemesis.pauses,
+        halts=halts.periods,
         stored=stored,
         calm=calm,
         leftovers=leftovers,
@@ -124,6 +135,7 @@ async def _storm_and_check(arena: Arena, options: Options, history: History) -> 
         external_orders=journal.external_orders,
         external_executions=journal.external_executions,
         external_fates=external.fates,
+        habits={**journal.counts, **Counter(operator.resolved.values())},
         gateway_answers=trail.scripted,
         crashes=sum(count for name, count in arena.deaths.items() if CRASHED in name),
     )
@@ -144,6 +156,12 @@ def _make_load(
         orders_per_second=options.orders_per_second,
         on_acknowledged=subscribers.offer,
     )
+
+
+def _make_nemesis(options: Options, *, arena: Arena, history: History, trail: RequestTrail, halts: Halts) -> Nemesis:
+    usual = usual_faults(habits=options.habits, has_id_check=options.has_id_check)
+    exchange = ExchangeFaults(arena=arena, trail=trail, seed=options.seed, usual=usual)
+    return Nemesis(arena=arena, history=history, exchange=exchange, halts=halts, seed=options.seed)
 
 
 def _check_and_note(evidence: Evidence, history: History) -> Sequence[Violation]:
@@ -193,6 +211,7 @@ def _gather(
     journal: Journal,
     trail: RequestTrail,
     pauses: Sequence[Pause],
+    halts: Sequence[HaltPeriod],
     stored: Stored,
     calm: Calm,
     leftovers: Sequence[Leftover],
@@ -205,7 +224,7 @@ def _gather(
         venue_orders=[replace(each, order_id=ids.get(each.order_id, each.order_id)) for each in journal.orders],
         venue_executions=[replace(each, order_id=ids.get(each.order_id, each.order_id)) for each in journal.executions],
         orders=stored.orders,
-        executions=stored.executions,
+        executions=[replace(each, execution_id=journal.first_id(each.execution_id)) for each in stored.executions],
         changes=stored.changes,
         sequences=stored.sequences,
         placing_steps=stored.placing_steps,
@@ -214,6 +233,7 @@ def _gather(
         requests=trail.requests,
         lives_cut_short=trail.lives_cut_short,
         pauses=[pause for pause in pauses if pause.process in WORKERS],
+        halts=halts,
         lease_seconds=LEASE_SECONDS,
         leftovers=leftovers,
         quiet_seconds=calm.quiet_seconds,

@@ -83,10 +83,10 @@ def replace_attribute(owner: object, name: str, value: object) -> None:
 
 def main(name: str) -> int:
     """Run a worker with that sabotage; return its exit code."""
-    from tools.chaos import skewed_worker  # noqa: PLC0415  # It takes the product's modules as they are then.
+    from tools.chaos import skewed_process  # noqa: PLC0415  # It takes the product's modules as they are then.
 
     SABOTAGES[name](replace_attribute)
-    return skewed_worker.main()
+    return skewed_process.main("worker")
 
 
 if __name__ == "__main__":

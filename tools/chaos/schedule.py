@@ -37,7 +37,7 @@ class Kind(StrEnum):
     CRASHED = "process armed with a crash point"
     STOPPED = "process stopped by SIGTERM"
     ROLLED = "rolling restart of all processes"
-    CLOCK_OFF = "worker's clock an hour off"
+    CLOCK_OFF = "process's clock an hour off"
     VALKEY_EMPTIED = "Valkey killed and emptied"
     VALKEY_PAUSED = "Valkey paused"
     POSTGRES_RESTARTED = "PostgreSQL restarted in immediate mode"
@@ -53,6 +53,10 @@ class Kind(StrEnum):
     GATEWAY_LOOK_UPS = "answers to submissions lost, gateway answers look-ups"
     GATEWAY_CANCELS = "gateway answers cancels"
     GATEWAY_SILENCE = "answers to submissions lost, look-ups say endpoint not found"
+    LISTING_LATE = "exchange lists fills late"
+    CANCELS_PENDING = "exchange leaves cancels pending"
+    DAY_ENDED = "trading day ended"
+    ACCOUNTS_HALTED = "accounts halted and resumed"
     STREAM_CUT = "stream cut"
     STREAM_MUTE = "stream mute"
     STREAM_DROPPING = "stream drops"
@@ -94,6 +98,13 @@ def make_schedule(*, seed: int, seconds: float, has_id_check: bool = True) -> Se
     return injections
 
 
+def make_offsets(*, seed: int, seconds_max: float) -> Mapping[str, float]:
+    """Return by how many seconds the clock of the exchange and of each process is off: at least a third of the most."""
+    random = Random(f"{seed}:clocks")
+    names = ("exchange", *PROCESSES)
+    return {name: random.choice((-1, 1)) * random.uniform(seconds_max / 3, seconds_max) for name in names}
+
+
 _WEIGHTS: Mapping[Kind, int] = {
     Kind.KILLED: 4,
     Kind.PAUSED: 3,
@@ -117,6 +128,10 @@ _WEIGHTS: Mapping[Kind, int] = {
     Kind.GATEWAY_LOOK_UPS: 1,
     Kind.GATEWAY_CANCELS: 2,
     Kind.GATEWAY_SILENCE: 1,
+    Kind.LISTING_LATE: 1,
+    Kind.CANCELS_PENDING: 1,
+    Kind.DAY_ENDED: 2,
+    Kind.ACCOUNTS_HALTED: 2,
     Kind.STREAM_CUT: 2,
     Kind.STREAM_MUTE: 1,
     Kind.STREAM_DROPPING: 1,
@@ -139,6 +154,9 @@ _SECONDS: Mapping[Kind, tuple[float, float]] = {
     Kind.GATEWAY_LOOK_UPS: (3.0, 6.0),
     Kind.GATEWAY_CANCELS: (3.0, 6.0),
     Kind.GATEWAY_SILENCE: (3.0, 6.0),
+    Kind.LISTING_LATE: (2.0, 4.0),  # So long, and by as much: less than the overlap of catch-ups.
+    Kind.CANCELS_PENDING: (2.0, 6.0),
+    Kind.ACCOUNTS_HALTED: (2.0, 4.0),
     Kind.STREAM_CUT: (0.0, 2.0),
     Kind.STREAM_MUTE: (1.0, 4.0),
     Kind.STREAM_DROPPING: (1.0, 4.0),
@@ -160,9 +178,7 @@ def _target(kind: Kind, random: Random) -> tuple[str, str]:
         case Kind.CRASHED:
             point = choose(tuple(CRASH_POINTS))
             return choose(CRASH_POINTS[point]), point
-        case Kind.KILLED | Kind.PAUSED | Kind.PAUSED_BRIEFLY | Kind.STOPPED:
+        case Kind.KILLED | Kind.PAUSED | Kind.PAUSED_BRIEFLY | Kind.STOPPED | Kind.CLOCK_OFF:
             return choose(PROCESSES), ""
-        case Kind.CLOCK_OFF:
-            return choose(WORKERS), ""
         case _:
             return "", ""

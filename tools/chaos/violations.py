@@ -1,4 +1,4 @@
-"""A violation: which of the seven invariants does not hold, and of what."""
+"""A violation: which of the eight invariants does not hold, and of what."""
 
 from dataclasses import dataclass
 

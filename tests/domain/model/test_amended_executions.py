@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.model.apply_reports import Applied
 from domain.model.changes import Anomaly, ChangeKind
 from domain.model.executions import Trade
-from domain.model.order import End, OrderStatus, VenueCount
+from domain.model.order import End, OrderStatus, VenueCount, disagrees
 from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 from tests.domain.model.test_order_properties import Ledger
 from tests.support.examples import an_order, at, busted, ended, filled, told
@@ -199,6 +199,20 @@ def test_a_bust_of_a_filled_order_counts_nothing_and_agrees_with_the_venue(own_i
     assert not applied.anomalies
 
 
+def test_an_order_that_fills_up_after_a_correction_agrees_with_the_venue_in_whatever_order_they_arrive() -> None:
+    count = VenueCount(at=at(2), quantity=Decimal(25))
+    reports: list[Report] = [
+        fill("E1", 50, total=50, second=1),
+        replace(correction("E1", 25, second=2, own_id="E2"), count=count),
+        fill("E3", 75, total=100, second=3),
+    ]
+
+    for order in permutations(reports):
+        ledger = Ledger.after(*([one] for one in order), quantity="100")
+        assert ledger.order.status is OrderStatus.FILLED
+        assert not disagrees(ledger.order.facts), order
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tale:
     """What the venue did to one order, in order, and what it counts in the end."""
@@ -228,10 +242,12 @@ def tales(draw: st.DrawFn) -> Tale:
         has_own_id = draw(st.booleans())
         if draw(st.booleans()):
             total -= known
-            reports.append(bust(newest_id, second=second, own_id=own_id if has_own_id else None))
+            busted_now = bust(newest_id, second=second, own_id=own_id if has_own_id else None)
+            reports.append(replace(busted_now, count=VenueCount(at=at(second), quantity=total)))
             continue
         total += quantity - known
-        reports.append(correction(newest_id, int(quantity), second=second, own_id=own_id if has_own_id else None))
+        corrected = correction(newest_id, int(quantity), second=second, own_id=own_id if has_own_id else None)
+        reports.append(replace(corrected, count=VenueCount(at=at(second), quantity=total)))
         live[chosen] = (own_id if has_own_id else newest_id, quantity)
         if has_own_id and draw(st.booleans()):
             reports.append(fill(own_id, int(quantity), total=int(total), second=second))
@@ -248,3 +264,4 @@ def test_whatever_order_the_reports_arrive_in_we_count_what_the_venue_counts(tal
 
     assert ledger.order.facts.filled_quantity == tale.counted
     assert sum(one.trade.quantity for one in ledger.executions.values()) == tale.counted
+    assert not disagrees(ledger.order.facts)

@@ -26,7 +26,7 @@ from domain.ports.venue_outcomes import (
     Unauthorized,
 )
 from domain.services.recording import VERSION_CONFLICTS_MAX
-from tests.support.examples import ORDER_ID, VENUE_SAYS, ended, filled, name_of
+from tests.support.examples import ORDER_ID, VENUE_SAYS, busted, ended, filled, name_of
 from tests.support.memory_gateway import SECOND, Desk
 
 OTHER = UUID(int=100)
@@ -510,3 +510,43 @@ async def test_a_look_up_that_the_rate_limit_holds_back_is_no_reason_to_send_the
 
     assert placed.venue.asked == ["cancel V1", "find"]
     assert placed.wake_ups.cancels[-1] == (ORDER_ID, 7 * SECOND)
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+async def test_a_cancel_of_an_order_that_is_filled_and_was_busted_since_is_refused(
+    placed: Desk, *, is_sent: bool
+) -> None:
+    if is_sent:
+        await ask(placed)
+        await placed.delivery.deliver([ORDER_ID])
+    await placed.report(filled("10"), busted())
+    call_filled(placed, filled_quantity="0")
+    placed.venue.cancel_answers.append(CancelNotPossible(reason=VENUE_SAYS))
+    await ask(placed)
+    placed.clock.advance(10 * SECOND)
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.order().status is OrderStatus.PLACED
+    assert placed.kinds()[-1] == "CANCEL_REFUSED"
+    assert placed.row().cancel_due_at is None
+
+
+@pytest.mark.parametrize("filled_quantity", ["10", "4"])
+async def test_a_cancel_of_an_order_whose_last_fills_are_not_recorded_yet_is_not_refused(
+    placed: Desk, filled_quantity: str
+) -> None:
+    call_filled(placed, filled_quantity=filled_quantity)
+    placed.venue.cancel_answers.append(CancelNotPossible(reason=VENUE_SAYS))
+    await ask(placed)
+
+    await placed.delivery.deliver([ORDER_ID])
+
+    assert placed.order().status is OrderStatus.PENDING_CANCEL
+
+
+def call_filled(desk: Desk, *, filled_quantity: str) -> None:
+    """Let the venue call the order filled, and count so much of it."""
+    order = desk.venue.orders[name_of(ORDER_ID)]
+    counted = replace(order, is_open=False, filled_quantity=Decimal(filled_quantity))
+    desk.venue.orders[name_of(ORDER_ID)] = counted
