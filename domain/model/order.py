@@ -24,14 +24,32 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from uuid import UUID
 
-from domain.model.cancel_requests import CancelRequests
+from domain.model.facts import End, Facts, SubmissionPhase, VenueCount, VenueRank
 from domain.model.frozen import frozen
 from domain.model.operator_end import EndedAs, OperatorEnd
-from domain.model.restatement import Restatement
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
+
+__all__ = [
+    "CANCELED_AS_ASKED",
+    "CANCELED_BEFORE_SENDING",
+    "FINAL_STATUSES",
+    "End",
+    "Facts",
+    "Order",
+    "OrderStatus",
+    "SubmissionPhase",
+    "VenueCount",
+    "VenueRank",
+    "derive_reason",
+    "derive_status",
+    "disagrees",
+    "is_submission_over",
+    "leaves_quantity",
+    "with_facts",
+]
 
 
 class OrderStatus(StrEnum):
@@ -57,78 +75,6 @@ class OrderStatus(StrEnum):
 FINAL_STATUSES = frozenset(
     {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.FAILED}
 )
-
-
-class SubmissionPhase(IntEnum):
-    """How far bringing the order to the venue has come, as far as we know by ourselves."""
-
-    WAITING = 0
-    SENT_UNKNOWN = 1
-    GIVEN_UP = 2
-    REFUSED = 3
-
-
-class VenueRank(IntEnum):
-    """What the venue has shown of the order."""
-
-    NONE = 0
-    ACCEPTED = 1
-    WORKING = 2
-
-
-class End(StrEnum):
-    """A way in which the venue (or, before anything was sent, the account) ended the order."""
-
-    CANCELED = "CANCELED"
-    EXPIRED = "EXPIRED"
-    REPLACED = "REPLACED"
-    REJECTED = "REJECTED"
-
-
-@frozen
-class VenueCount:
-    """How much of an order the venue counted as filled at a moment of its clock. A bust makes it fall."""
-
-    at: datetime
-    quantity: Decimal
-
-
-@frozen
-class Facts:
-    """All that is known of an order's fate. Nothing in here is ever taken back, except by a bust or correction.
-
-    `count` is the venue's newest count of an order that ended or was amended (of two at one moment the larger one):
-    the check on the executions that are recorded.
-    """
-
-    phase: SubmissionPhase = SubmissionPhase.WAITING
-    rank: VenueRank = VenueRank.NONE
-    venue_order_id: str | None = None
-    filled_quantity: Decimal = ZERO
-    notional: Decimal = ZERO
-    ends: frozenset[End] = frozenset()
-    cancel: CancelRequests = CancelRequests()
-    end_reasons: Mapping[End, Reason] = field(default_factory=dict)
-    phase_reasons: Mapping[SubmissionPhase, Reason] = field(default_factory=dict)
-    count: VenueCount | None = None
-    operator_end: OperatorEnd | None = None
-    restatement: Restatement | None = None
-
-    @property
-    def venue_has_shown_something(self) -> bool:
-        """Whether there is any evidence that the venue knows the order; then it is never sent again."""
-        return self.rank > VenueRank.NONE or bool(self.ends) or self.filled_quantity > ZERO
-
-    @property
-    def operator_end_in_force(self) -> OperatorEnd | None:
-        """The end by an operator, unless the venue has shown the order again since."""
-        end = self.operator_end
-        return None if end is None or end.is_overruled else end
-
-    @property
-    def refusal(self) -> Reason | None:
-        """The venue's refusal in an answer. Unless the phase is REFUSED, an earlier attempt may have placed it."""
-        return self.phase_reasons.get(SubmissionPhase.REFUSED)
 
 
 @frozen
