@@ -4,8 +4,9 @@ Two rules make several ids one execution:
 
 - a bust or correction has an id of its own, and the venue may list and amend the execution by that id afterwards, over
   any number of steps. Such an id counts for nothing: what becomes known under it belongs to what it amends;
-- the stream and REST may name one fill differently. Two fills are one if trade and cumulative quantity are equal and no
-  amendment of the order lies between them: without one the venue's count only rises, so it reaches each total once.
+- the stream and REST may name one fill differently. Two fills of one venue order are one if trade and cumulative
+  quantity are equal and no amendment of it lies between them: without one the venue's count only rises, so it reaches
+  each total once.
 
 Both depend on the set of what is known, not on the order in which it became known.
 """
@@ -30,8 +31,8 @@ from domain.model.reports import ExecutionBooked, OrderFilled
 BOOKED_FILL_WITHIN = timedelta(seconds=60)
 """How far from the venue's time the time of a booked execution may be: statements for people often show minutes."""
 
-Total = tuple[Decimal, Trade]
-"""A cumulative quantity and the trade that led to it."""
+Total = tuple[Decimal, Trade, str | None]
+"""A cumulative quantity, the trade that led to it, and the venue order (see Execution) whose quantity it is."""
 
 
 @frozen
@@ -142,7 +143,8 @@ class ExecutionIndex:
         names = self._ids_by_total[total]
         if len(names) < 2:  # noqa: PLR2004 - one fill repeats no other
             return [replace(one, repeats=None) for name in names if (one := self._by_id[name]).repeats is not None]
-        times = sorted(at for one in self._by_id.values() for at in one.amended_at)
+        *_, of_order = total
+        times = sorted(at for one in self._by_id.values() if one.venue_order_id == of_order for at in one.amended_at)
         groups = defaultdict[int, list[Execution]](list)
         for name in names:
             one = self._by_id[name]
@@ -154,7 +156,7 @@ class ExecutionIndex:
 def _total(execution: Execution) -> Total | None:
     if execution.cumulative_quantity is None or execution.filled is None:
         return None
-    return execution.cumulative_quantity, execution.filled
+    return execution.cumulative_quantity, execution.filled, execution.venue_order_id
 
 
 def _with_one_counted(group: Sequence[Execution], *, new: str | None) -> Iterable[Execution]:

@@ -56,6 +56,10 @@ class Facts:
 
     `count` is the venue's newest count of an order that ended or was amended (of two at one moment the larger one):
     the check on the executions that are recorded.
+
+    `venue_order_id`, `ends`, `end_reasons`, `count` and `restatement` are those of the first venue order. Nearly always
+    it is the only one; those that replaced it, by their ids at the venue, are the `successors`, and what all of them
+    say together is `domain.model.venue_chain.whole`. Quantity and notional are the sums over all.
     """
 
     phase: SubmissionPhase = SubmissionPhase.WAITING
@@ -70,6 +74,7 @@ class Facts:
     count: VenueCount | None = None
     operator_end: OperatorEnd | None = None
     restatement: Restatement | None = None
+    successors: "Mapping[str, Successor]" = field(default_factory=dict)
 
     @property
     def venue_has_shown_something(self) -> bool:
@@ -86,3 +91,30 @@ class Facts:
     def refusal(self) -> Reason | None:
         """The venue's refusal in an answer. Unless the phase is REFUSED, an earlier attempt may have placed it."""
         return self.phase_reasons.get(SubmissionPhase.REFUSED)
+
+
+@frozen
+class Successor:
+    """A venue order that replaced another one of the same order of ours: in the broker's own UI, or by the venue.
+
+    `facts` are those of this venue order alone. `venue_client_order_id` is not one of ours; None until the venue order
+    itself was shown. `linked_at` is the earliest time that the venue stated for the replacement, by its clock.
+    `completed` is what the venue counted when it called this order filled, the largest; `ended_at` is when it ended.
+    """
+
+    replaces: str
+    facts: Facts
+    linked_at: datetime
+    venue_client_order_id: str | None = None
+    completed: Decimal | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the replacement was refused: the order that it was to replace goes on."""
+        return End.REJECTED in self.facts.ends and self.facts.filled_quantity == ZERO
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the venue has stated that it ended or was filled."""
+        return bool(self.facts.ends) or self.completed is not None

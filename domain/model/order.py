@@ -12,7 +12,8 @@ The facts:
 - ends (canceled, expired, replaced, rejected) are a set;
 - a cancel request is open while more requests were asked than refused;
 - an operator's end counts until the venue shows the order again (`domain.model.operator_end`);
-- of the venue's restatements of the terms the latest holds.
+- of the venue's restatements of the terms the latest holds;
+- an order that the venue replaced goes on as the one that replaced it, by links that are a set (`venue_chain`).
 
 Note that a fill may come before the acknowledgement, during a cancel, and after the end. It always counts.
 A refusal read from an answer is no end: it may answer the second of two requests, or come from a gateway. So it counts
@@ -31,6 +32,7 @@ from domain.model.facts import End, Facts, SubmissionPhase, VenueCount, VenueRan
 from domain.model.frozen import frozen
 from domain.model.operator_end import EndedAs, OperatorEnd
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
+from domain.model.venue_chain import whole
 
 __all__ = [
     "CANCELED_AS_ASKED",
@@ -97,27 +99,32 @@ class Order:
 
     def __post_init__(self) -> None:
         """Derive the status."""
-        facts = self.facts
+        facts = whole(self.facts) if self.facts.successors else self.facts
         # As `quantity` does, without a call: an order is made for each fill.
         quantity = self.terms.quantity if facts.restatement is None else facts.restatement.quantity
         object.__setattr__(self, "status", derive_status(facts, quantity=quantity))
 
     @property
+    def whole(self) -> Facts:
+        """The facts of the order as a whole: where the venue's order was replaced, of all its venue orders."""
+        return whole(self.facts)
+
+    @property
     def quantity(self) -> Decimal:
         """How much is ordered now: as asked for, unless the venue restated it."""
-        restatement = self.facts.restatement
+        restatement = self.whole.restatement
         return self.terms.quantity if restatement is None else restatement.quantity
 
     @property
     def current_terms(self) -> Terms:
         """The terms as they are now: as asked for, unless the venue restated them."""
-        restatement = self.facts.restatement
+        restatement = self.whole.restatement
         return self.terms if restatement is None else restatement.applied_to(self.terms)
 
     @property
     def reason(self) -> Reason | None:
         """Why the order stands where it stands, where its status asks for a reason."""
-        return derive_reason(self.facts, status=self.status)
+        return derive_reason(self.whole, status=self.status)
 
     @property
     def average_price(self) -> Decimal | None:
@@ -131,7 +138,10 @@ class Order:
 
 
 def disagrees(facts: Facts) -> bool:
-    """Return whether the venue counts another quantity as filled than the executions that are recorded add up to."""
+    """Return whether the venue counts another quantity as filled than the recorded executions add up to.
+
+    The facts are those of the order as a whole.
+    """
     return facts.count is not None and facts.count.quantity != facts.filled_quantity
 
 
