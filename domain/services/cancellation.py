@@ -33,6 +33,7 @@ from domain.ports.readers import OrderReader
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import Venue, VenueOrder
 from domain.ports.venue_outcomes import CancelNotPossible, CancelOutcome, CancelPostponed, CancelTaken, CancelUnknown
+from domain.services.chain_look_up import look_up
 from domain.services.decision import Decision
 from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
 
@@ -177,7 +178,7 @@ class CancelDelivery:
 
     async def _make_request(self, row: LoadedOrder) -> Step:
         """Send the request, unless the venue shows that it has been sent."""
-        facts = row.order.facts
+        facts = row.order.whole
         if facts.venue_order_id is None:
             return (), self.policy.retry  # Not at the venue yet: its submission comes first, or ends it.
         if not facts.cancel.is_unsent:
@@ -186,9 +187,11 @@ class CancelDelivery:
             except VenueBusyError as error:
                 return (), error.retry_after
             except VenueUnreachableError:
-                found = None
-            if found is not None and (found.is_cancel_pending or not found.is_open):
-                return found.reports, self._pause_after_sending(row)
+                found = ()
+            if found and found[-1].venue_order_id != facts.venue_order_id:
+                return _reports_of(found), self.policy.retry  # It was replaced: what replaced it is to be canceled.
+            if found and (found[-1].is_cancel_pending or not found[-1].is_open):
+                return _reports_of(found), self._pause_after_sending(row)
         outcome = await self.venue.cancel(facts.venue_order_id)
         self.telemetry.count(Metric.CANCEL_ATTEMPTS, outcome=type(outcome).__name__)
         return await self._result_of(row, outcome)
@@ -219,14 +222,17 @@ class CancelDelivery:
             found = await self._look_up(row)
         except VenueUnreachableError:
             return (), self._unanswered_pause(row)
-        if found is None:  # The venue does not know it any more; `OpenOrders` tells people.
+        if not found:  # The venue does not know it any more; `OpenOrders` tells people.
             return (), self._growing_pause(row, first=self.policy.retry)
-        if found.is_cancel_pending:
-            return [*found.reports, self._sent(row)], self._pause_after_sending(row)
-        if not found.is_open:
-            return found.reports, self.policy.retry  # It ended before; the stream reports its last fills.
+        newest, reports = found[-1], _reports_of(found)
+        if newest.venue_order_id != row.order.whole.venue_order_id:
+            return reports, self.policy.retry  # It was replaced: the request is for what replaced it.
+        if newest.is_cancel_pending:
+            return [*reports, self._sent(row)], self._pause_after_sending(row)
+        if not newest.is_open:
+            return reports, self.policy.retry  # It ended before; the stream reports its last fills.
         refused = CancelRefused(reason=reason, request=row.order.facts.cancel.requested, at=self.recording.clock())
-        return [*found.reports, refused], self.policy.retry
+        return [*reports, refused], self.policy.retry
 
     def _sent(self, row: LoadedOrder) -> CancelSent:
         return CancelSent(request=row.order.facts.cancel.requested, at=self.recording.clock())
@@ -242,10 +248,10 @@ class CancelDelivery:
         unchanged_for = self.recording.clock() - row.order.updated_at
         return min(max(unchanged_for, first), max(self.policy.pause_max, first))
 
-    async def _look_up(self, row: LoadedOrder) -> VenueOrder | None:
-        """Look the order up; return None when the venue does not have it. Raises VenueUnreachableError."""
+    async def _look_up(self, row: LoadedOrder) -> Sequence[VenueOrder]:
+        """Look the order up; return nothing when the venue does not have it. Raises VenueUnreachableError."""
         try:
-            return await self.venue.find(row.order.venue_client_order_id)
+            return await look_up(self.venue, row.order)
         except VenueUnreachableError as error:
             self.telemetry.warning(
                 "cancel_look_up_failed",
@@ -267,3 +273,7 @@ class CancelDelivery:
                 self.wake_ups.cancel_due([row.order.id], within=again_in)
             return
         raise VersionConflictError
+
+
+def _reports_of(found: Sequence[VenueOrder]) -> Sequence[Report]:
+    return [report for one in found for report in one.reports]
