@@ -10,7 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from db.database import Database, Row
-from db.order_rows import restatement_of
+from db.fact_json import restatement_of
 from domain.model.audit_chain import ChainHead, ChangeRecord, account_genesis, restatement_text
 from domain.ports.audit import AccountSeals, ChangeRange, NewSeal, SealedAccount
 from domain.services.batcher import Batcher

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from db.array_literals import moment_array, plain_array, text_array
 from db.execution_arrays import ExecutionColumns
-from db.order_rows import restatement_as_json
+from db.fact_json import restatement_as_json
 from domain.model.changes import Change
 from domain.model.executions import Execution
 from domain.model.frozen import frozen
@@ -62,7 +62,7 @@ def change_columns(
     """
     changes = numbered_changes.changes
     orders = [change.order for change in changes]
-    facts = [order.facts for order in orders]
+    facts = [order.whole for order in orders]
     reasons = [_stored_reason(order) for order in orders]
     shown = _of_fills(executions) if _is_a_fill_each(changes, executed) else _of_changes(changes)
     return (

@@ -46,5 +46,8 @@ def changes() -> Select[tuple[object, ...]]:
         _ORDER.lease_until,
         _ORDER.last_error,
         _ORDER.venue_counted,
+        _ORDER.venue_counted_at,
+        _ORDER.successors,
+        _ORDER.filled_quantity.label("order_filled_quantity"),
         *HELD_COLUMNS,
     ).join_from(order_changes, orders, (_ORDER.id == _CHANGE.order_id) & (_ORDER.account_id == _CHANGE.account_id))

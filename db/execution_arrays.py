@@ -27,11 +27,12 @@ class ExecutionColumns(NamedTuple):
 
 
 class ExecutionNames(NamedTuple):
-    """The columns that only amended executions and second ids have, in the statement's order."""
+    """The columns that only some have, as amended ones and second ids do, in the statement's order."""
 
     amends: str
     repeats: str
     amended_at: str
+    venue_order_ids: str
 
 
 def execution_names(executions: Sequence[Execution]) -> ExecutionNames:
@@ -43,6 +44,7 @@ def execution_names(executions: Sequence[Execution]) -> ExecutionNames:
         amended_at=text_array(
             [moment_array(execution.amended_at) if execution.amended_at else None for execution in executions]
         ),
+        venue_order_ids=text_array([execution.venue_order_id for execution in executions]),
     )
 
 

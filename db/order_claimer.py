@@ -88,6 +88,10 @@ SELECT now() - min(o.submit_due_at) AS overdue FROM orders AS o WHERE o.submit_d
 """
 VENUE_CLIENT_ORDER_IDS = """
 SELECT o.venue_order_id, o.venue_client_order_id FROM orders AS o WHERE o.venue_order_id = ANY($1::text[])
+UNION ALL
+SELECT k.name, o.venue_client_order_id
+FROM orders AS o CROSS JOIN LATERAL jsonb_object_keys(o.successors) AS k (name)
+WHERE o.successors IS NOT NULL AND o.successors ?| $1::text[] AND k.name = ANY($1::text[])
 """
 # A time in the future was written by a process whose clock is wrong: it says nothing about the last report. (Without
 # this an order whose end the stream dropped stayed open for as long as the clock was ahead.)

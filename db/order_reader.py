@@ -9,10 +9,11 @@ from db.change_rows import changes
 from db.database import Database
 from db.keyset import Keyset, check_limit, read_page
 from db.order_pages import orders_like
+from db.order_rows import ORDER_COLUMN_NAMES, order_of
 from db.snapshot_rows import change_of, execution_view_of, shown_column_names, snapshot_of
 from db.tables import executions, order_changes
 from domain.model.accounts import VisibleAccounts, is_visible
-from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, VenueOrderView
+from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, VenueOrderView, venue_orders_of
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 from domain.ports.readers import OrderReader
 from domain.services.batcher import Batcher
@@ -39,7 +40,7 @@ EXECUTIONS_BY_ID = """
 SELECT e.* FROM executions AS e
 WHERE e.id = ANY($1::uuid[]) AND ($2::text[] IS NULL OR e.account_id = ANY($2))
 """
-VENUE_ORDERS = "SELECT o.venue_order_id, o.venue_client_order_id, o.filled_quantity FROM orders AS o WHERE o.id = $1"
+VENUE_ORDERS = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = $1"  # noqa: S608 - our own columns
 LOOKUP_BATCH_MAX_ORDERS = 256
 LOOKUP_QUEUE_MAX_CALLS = 4_096
 _ANY = (None,)
@@ -106,14 +107,7 @@ class PostgresOrderReader(OrderReader):
 
     async def venue_orders(self, order_id: UUID) -> Sequence[VenueOrderView]:
         rows = await self.database.fetch(VENUE_ORDERS, order_id)
-        return [
-            VenueOrderView(
-                venue_order_id=row["venue_order_id"],
-                venue_client_order_id=row["venue_client_order_id"],
-                filled_quantity=row["filled_quantity"],
-            )
-            for row in rows
-        ]
+        return [one for row in rows for one in venue_orders_of(order_of(row))]
 
     async def history(self, order_id: UUID, request: PageRequest[int]) -> Page[RecordedChange]:
         rows = changes().where(order_changes.c.order_id == order_id)

@@ -5,30 +5,26 @@ Only this and `db.snapshot_rows`, which reads what people see, know both.
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import orjson
 
 from db.database import Row
+from db.fact_json import reason_of, reasons_as_json, restatement_of, successors_of
 from db.tables import orders
 from domain.model.cancel_requests import CancelRequests
 from domain.model.changes import PlacementState
 from domain.model.executions import Correction, Execution, Trade
 from domain.model.operator_end import EndedAs, OperatorEnd
 from domain.model.order import End, Facts, Order, SubmissionPhase, VenueCount, VenueRank
-from domain.model.restatement import Restatement
 from domain.model.values import (
-    REASON_CODE_MAX_CHARACTERS,
     OrderType,
     Reason,
-    ReasonSource,
     Side,
     Terms,
     TimeInForce,
-    format_decimal,
-    storable,
     storable_reason,
 )
 from domain.ports.order_store import LoadedOrder
@@ -93,8 +89,9 @@ def facts_of(row: Row) -> Facts:
         end_reasons=_reasons_of(row["end_reasons"], End),
         operator_end=_operator_end_of(row["end_reasons"]),
         phase_reasons=_reasons_of(row["phase_reasons"], SubmissionPhase),
-        count=_count_of(row),
+        count=count_of(row),
         restatement=restatement_of(row["restatement"]),
+        successors=successors_of(row["successors"]),
     )
 
 
@@ -109,7 +106,8 @@ def loaded_order_of(
         attempts=row["attempts"],
         maybe_sent_at=row["maybe_sent_at"],
         lease_until=row["lease_until"],
-        filled_up_to=filled_up_to,
+        # Of several venue orders each counts by itself.
+        filled_up_to=filled_up_to if row["successors"] is None else None,
     )
 
 
@@ -157,6 +155,7 @@ def execution_of(row: Row) -> Execution:
         amended_at=tuple(row["amended_at"] or ()),
         is_booked=row["is_booked"],
         booked_as=row["booked_as"],
+        venue_order_id=row["venue_order_id"],
     )
 
 
@@ -170,40 +169,6 @@ def ends_as_json(facts: Facts) -> str | None:
     return orjson.dumps({**stated, OPERATOR_END: {**asdict(end), "reason": reason}}).decode()
 
 
-def reasons_as_json(reasons: Mapping[Any, Reason]) -> str:
-    """Reasons by the name of their end or phase, as they are stored."""
-    if not reasons:
-        return "{}"
-    return orjson.dumps({key.name: storable_reason(reason) for key, reason in reasons.items()}).decode()
-
-
-def restatement_as_json(restatement: Restatement | None) -> str | None:
-    """The venue's restatement as it is stored: decimals as texts, which keep every digit."""
-    if restatement is None:
-        return None
-    price = restatement.limit_price
-    stored = {
-        "at": restatement.at,
-        "quantity": format_decimal(restatement.quantity),
-        "symbol": storable(restatement.symbol, max_characters=REASON_CODE_MAX_CHARACTERS),
-        "limit_price": None if price is None else format_decimal(price),
-    }
-    return orjson.dumps(stored).decode()
-
-
-def restatement_of(stored: Mapping[str, str | None] | None) -> Restatement | None:
-    """The restatement that is stored so."""
-    if stored is None:
-        return None
-    at, quantity, price = stored["at"], stored["quantity"], stored["limit_price"]
-    return Restatement(
-        at=datetime.fromisoformat(str(at)).astimezone(UTC),
-        quantity=Decimal(str(quantity)),
-        symbol=str(stored["symbol"]),
-        limit_price=None if price is None else Decimal(price),
-    )
-
-
 def _cancel_requests_of(row: Row) -> CancelRequests:
     asked, sent, refused = row["cancel_asked"], row["cancel_sent"], row["cancel_refused"]
     refused_at = row["cancel_refused_at"]
@@ -213,7 +178,8 @@ def _cancel_requests_of(row: Row) -> CancelRequests:
     return CancelRequests(requested=asked, sent=sent, refused=refused, refused_at=refused_at)
 
 
-def _count_of(row: Row) -> VenueCount | None:
+def count_of(row: Row) -> VenueCount | None:
+    """What the venue counted of its first order, from a row of orders."""
     at = row["venue_counted_at"]
     return None if at is None else VenueCount(at=at, quantity=row["venue_counted"])
 
@@ -221,7 +187,7 @@ def _count_of(row: Row) -> VenueCount | None:
 def _reasons_of(stored: Mapping[str, Mapping[str, str]] | None, keys: type[Key]) -> Mapping[Key, Reason]:
     if not stored:
         return {}
-    return {keys[name]: _reason_of(reason) for name, reason in stored.items() if name != OPERATOR_END}
+    return {keys[name]: reason_of(reason) for name, reason in stored.items() if name != OPERATOR_END}
 
 
 def _operator_end_of(stored: Mapping[str, Any] | None) -> OperatorEnd | None:
@@ -231,14 +197,10 @@ def _operator_end_of(stored: Mapping[str, Any] | None) -> OperatorEnd | None:
     return OperatorEnd(
         number=end["number"],
         ended_as=EndedAs(end["ended_as"]),
-        reason=_reason_of(end["reason"]),
+        reason=reason_of(end["reason"]),
         at=datetime.fromisoformat(end["at"]),
         is_overruled=end["is_overruled"],
     )
-
-
-def _reason_of(stored: Mapping[str, str]) -> Reason:
-    return Reason(source=ReasonSource(stored["source"]), code=stored["code"], message=stored["message"])
 
 
 def _trade(quantity: Decimal | None, *, price: Decimal | None) -> Trade | None:

@@ -72,7 +72,7 @@ CROSS JOIN LATERAL (
 """
 ALL_EXECUTIONS = "SELECT e.* FROM executions AS e WHERE e.order_id = $1 ORDER BY e.id"
 RECORDED_FILLS = """
-SELECT o.venue_order_id, e.venue_execution_id
+SELECT k.venue_order_id, e.venue_execution_id
 FROM unnest($2::text::text[], $3::text::text[]) AS k (venue_order_id, venue_execution_id)
 CROSS JOIN LATERAL (
     SELECT * FROM executions AS x
@@ -80,7 +80,7 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS e
 JOIN orders AS o ON o.id = e.order_id AND o.account_id = e.account_id
-WHERE o.venue_order_id = k.venue_order_id
+WHERE coalesce(e.venue_order_id, o.venue_order_id) = k.venue_order_id
 """
 EXECUTIONS_OF_OTHER_ORDERS = """
 SELECT e.venue_execution_id, e.order_id

@@ -57,7 +57,7 @@ _RECORDED = (
     *("version", "updated_at", "status", "phase", "rank", "venue_order_id", "filled_quantity", "notional", "ends"),
     *("cancel_asked", "cancel_sent", "cancel_refused", "cancel_refused_at", "end_reasons", "phase_reasons"),
     *("is_open_at_venue", "submit_due_at", "lease_until", "attempts", "maybe_sent_at", "last_error", "cancel_due_at"),
-    *("venue_counted", "venue_counted_at", "restatement"),
+    *("venue_counted", "venue_counted_at", "restatement", "successors"),
 )
 _CLAIMED = ("attempt", "last_attempt_at")
 # A fill is completed, corrected or busted in its row, which stays that of the same execution and order.

@@ -1,17 +1,21 @@
 """Snapshots of orders, views of executions and recorded changes, from rows; and what delays a submission."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 from sqlalchemy import Text, literal_column
 
 from db.breaker_store import PAUSED_UNTIL
 from db.columns import MOMENT
 from db.database import Row
-from db.order_rows import execution_of, facts_of, placement_of, restatement_of, terms_of
+from db.fact_json import restatement_of, successors_of
+from db.order_rows import count_of, execution_of, facts_of, placement_of, terms_of
 from db.tables import orders
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, view
+from domain.model.facts import Facts
 from domain.model.order import OrderStatus, derive_reason, derive_status
 from domain.model.values import Reason, ReasonSource
+from domain.model.venue_chain import whole
 
 _UNSEEN = frozenset(
     {"venue_client_order_id", "status", "attempt", "maybe_sent_at", "cancel_due_at", "is_open_at_venue"}
@@ -55,7 +59,7 @@ def snapshot_of(row: Row) -> OrderSnapshot:
 
     What `domain.model.changes.snapshot` makes of the order of the row, without the order: a page has a hundred of them.
     """
-    terms, facts = terms_of(row), facts_of(row)
+    terms, facts = terms_of(row), whole(facts_of(row))
     restatement = facts.restatement
     quantity = terms.quantity if restatement is None else restatement.quantity
     status = derive_status(facts, quantity=quantity)
@@ -72,7 +76,7 @@ def snapshot_of(row: Row) -> OrderSnapshot:
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        venue_filled_quantity=row["venue_counted"],
+        venue_filled_quantity=None if facts.count is None else facts.count.quantity,
         restatement=restatement,
     )
 
@@ -114,7 +118,7 @@ def change_of(row: Row) -> RecordedChange:
         version=row["change_version"],
         created_at=row["created_at"],
         updated_at=row["at"],
-        venue_filled_quantity=row["venue_counted"],
+        venue_filled_quantity=_counted_of(row),
         restatement=restatement_of(row["change_restatement"]),
     )
     return RecordedChange(
@@ -124,6 +128,17 @@ def change_of(row: Row) -> RecordedChange:
         order=order,
         execution=_change_execution_of(row),
     )
+
+
+def _counted_of(row: Row) -> Decimal | None:
+    if row["successors"] is None:
+        counted: Decimal | None = row["venue_counted"]
+        return counted
+    facts = Facts(
+        filled_quantity=row["order_filled_quantity"], count=count_of(row), successors=successors_of(row["successors"])
+    )
+    count = whole(facts).count
+    return None if count is None else count.quantity
 
 
 def _change_reason_of(row: Row) -> Reason | None:

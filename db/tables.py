@@ -96,6 +96,8 @@ orders = Table(
     Column("venue_counted_at", MOMENT),
     # A fact: the terms as the venue has changed them, see domain.model.restatement. NULL: they are as asked for.
     Column("restatement", JSONB),
+    # A fact: the venue orders that replaced the first one, by their ids there: see domain.model.facts.Successor.
+    Column("successors", JSONB),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("account_id", "client_order_id"),
     UniqueConstraint("venue_client_order_id"),
@@ -133,6 +135,10 @@ Index("orders_created", orders.c.created_at, orders.c.id)
 Index("orders_venue_order_id", orders.c.venue_order_id, postgresql_where=orders.c.venue_order_id.is_not(None))
 Index("orders_submit_due", orders.c.submit_due_at, postgresql_where=orders.c.submit_due_at.is_not(None))
 Index("orders_cancel_due", orders.c.cancel_due_at, postgresql_where=orders.c.cancel_due_at.is_not(None))
+# Of nearly all orders there are none: a report about a successor finds its order by it.
+Index(
+    "orders_successors", orders.c.successors, postgresql_using="gin", postgresql_where=orders.c.successors.is_not(None)
+)
 Index("orders_open_at_venue", orders.c.id, postgresql_where=orders.c.is_open_at_venue)
 
 executions = Table(
@@ -159,6 +165,8 @@ executions = Table(
     # By an operator, under an id of ours; and the venue's id for it, where the operator knew that.
     Column("is_booked", Boolean, nullable=False, server_default=text("false")),
     Column("booked_as", NAME),
+    # The venue order that it belongs to, if that replaced the first one.
+    Column("venue_order_id", NAME),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("venue", "venue_execution_id"),
     at_most("account_id", ID_MAX_CHARACTERS),
@@ -174,6 +182,7 @@ executions = Table(
     exact_decimal("correction_quantity"),
     exact_decimal("correction_price"),
     at_most("amends", ID_MAX_CHARACTERS),
+    at_most("venue_order_id", ID_MAX_CHARACTERS),
     at_most("repeats", ID_MAX_CHARACTERS),
     CheckConstraint("num_nonnulls(amends, repeats) < 2", name="counted"),
     CheckConstraint("num_nulls(fill_quantity, fill_price) IN (0, 2)", name="fill"),

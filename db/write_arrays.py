@@ -8,9 +8,11 @@ from db.array_literals import moment_array, plain_array, text_array
 from db.change_arrays import NumberedChanges, change_columns
 from db.columns import MESSAGE_MAX_CHARACTERS
 from db.execution_arrays import execution_columns, execution_names
-from db.order_rows import ends_as_json, reasons_as_json, restatement_as_json
+from db.fact_json import reasons_as_json, restatement_as_json, successors_as_json
+from db.order_rows import ends_as_json
 from domain.model.order import FINAL_STATUSES, VenueRank, disagrees, is_submission_over
 from domain.model.values import storable
+from domain.model.venue_chain import whole
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AttemptEnd, OrderWrite
 
@@ -24,6 +26,7 @@ def write_arguments(
     """Return the arguments of WRITE_FENCED, in order; its variants take the first of them."""
     executed = [(write.order, execution) for write in writes for execution in write.executions]
     executions = execution_columns(executed)
+    *names, venue_order_ids = execution_names([execution for _, execution in executed])
     counts = [write.order.facts.count for write in writes]
     return (
         *_order_columns(writes),
@@ -36,8 +39,11 @@ def write_arguments(
         *executions,
         plain_array([count and count.quantity for count in counts]),
         moment_array([None if count is None else count.at for count in counts]),
-        *execution_names([execution for _, execution in executed]),
+        *names,
         text_array([restatement_as_json(write.order.facts.restatement) for write in writes]),
+        text_array([successors_as_json(write.order.facts.successors) for write in writes]),
+        text_array([successors_as_json(write.read_successors) for write in writes]),
+        venue_order_ids,
         fence and fence.venue,
         fence and fence.epoch,
     )
@@ -68,7 +74,7 @@ def _order_columns(writes: Sequence[OrderWrite]) -> Sequence[str]:
         plain_array([cancel.is_open and not is_final for cancel, is_final in zip(cancels, are_final, strict=True)]),
         plain_array(
             [
-                each.rank >= VenueRank.ACCEPTED and (not is_final or disagrees(each))
+                each.rank >= VenueRank.ACCEPTED and (not is_final or disagrees(whole(each)))
                 for each, is_final in zip(facts, are_final, strict=True)
             ]
         ),

@@ -124,6 +124,7 @@ _RECORDED_COLUMNS = f"""version = w.version, updated_at = w.updated_at, status =
         phase_reasons = coalesce(w.phase_reasons, '{{}}')::jsonb || o.phase_reasons,
         is_open_at_venue = w.is_open_at_venue,
         venue_counted = w.venue_counted, venue_counted_at = w.venue_counted_at, restatement = w.restatement::jsonb,
+        successors = w.successors::jsonb,
         submit_due_at = CASE
             WHEN w.is_placing_over THEN NULL
             WHEN w.next_in IS NOT NULL THEN now() + w.next_in
@@ -142,28 +143,30 @@ _REQUESTED_COLUMNS = f"""version = w.version, updated_at = w.updated_at, status 
 _UNWRITTEN_IS_EQUAL = """w.attempt IS NULL AND o.venue_order_id IS NOT DISTINCT FROM w.venue_order_id
         AND (o.phase, o.rank, o.filled_quantity, o.notional, o.cancel_sent, o.cancel_refused)
             = (w.phase, w.rank, w.filled_quantity, w.notional, w.cancel_sent, w.cancel_refused)"""
-# Of two counts at one moment the larger one is the newer.
-_COUNT_HOLDS = """(
+# Of two counts at one moment the larger one is the newer. Successors grow within themselves: they must be as read.
+_OTHERS_HOLD = """(
             o.venue_counted_at IS NULL
             OR (o.venue_counted_at, o.venue_counted) <= (w.venue_counted_at, w.venue_counted)
-        ) IS TRUE"""
+        ) IS TRUE
+        AND o.successors IS NOT DISTINCT FROM w.read_successors::jsonb"""
 _EXECUTED = """), executed AS (
     INSERT INTO executions AS e (
         id, account_id, order_id, venue, venue_execution_id, cumulative_quantity, fill_quantity, fill_price,
         correction_quantity, correction_price, corrected_at, is_busted, executed_at, received_at, amends, repeats,
-        amended_at{booking_columns}
+        amended_at, venue_order_id{booking_columns}
     )
     SELECT x.id, x.account_id, x.order_id, $53::text, x.venue_execution_id, x.cumulative_quantity, x.fill_quantity,
         x.fill_price, x.correction_quantity, x.correction_price, x.corrected_at, x.is_busted, x.executed_at,
-        x.received_at, x.amends, x.repeats, x.amended_at::timestamptz[]{booking_values}
+        x.received_at, x.amends, x.repeats, x.amended_at::timestamptz[], x.venue_order_id{booking_values}
     FROM unnest(
         $54::text::uuid[], $55::text::uuid[], $56::text::numeric[], $57::text::numeric[], $58::text::numeric[],
         $59::text::numeric[], $60::text::numeric[], $61::text::timestamptz[], $62::text::bool[],
         $63::text::timestamptz[], $64::text::timestamptz[], $65::text::text[], $66::text::text[],
-        $69::text::text[], $70::text::text[], $71::text::text[]
+        $69::text::text[], $70::text::text[], $71::text::text[], $75::text::text[]
     ) AS x (
         id, order_id, cumulative_quantity, fill_quantity, fill_price, correction_quantity, correction_price,
-        corrected_at, is_busted, executed_at, received_at, account_id, venue_execution_id, amends, repeats, amended_at
+        corrected_at, is_busted, executed_at, received_at, account_id, venue_execution_id, amends, repeats, amended_at,
+        venue_order_id
     )
     WHERE (SELECT v.holds FROM verdict AS v)
     ORDER BY x.venue_execution_id COLLATE "C"
@@ -187,13 +190,15 @@ _EXECUTED = """), executed AS (
     RETURNING e.id
 """
 _LED = """led AS MATERIALIZED (
-    SELECT p.epoch = $74::bigint AS holds FROM stream_positions AS p WHERE p.venue = $73::text FOR SHARE
+    SELECT p.epoch = $77::bigint AS holds FROM stream_positions AS p WHERE p.venue = $76::text FOR SHARE
 ), """
 _EXECUTION_COLUMNS = ("execution_id", "execution_quantity", "execution_price", "executed_at", "received_at")
 _RECORDS = {
-    "others_hold": _COUNT_HOLDS,
-    "fact_arrays": ", $67::text::numeric[], $68::text::timestamptz[], $72::text::text[]",
-    "fact_columns": ", venue_counted, venue_counted_at, restatement",
+    "others_hold": _OTHERS_HOLD,
+    "fact_arrays": (
+        ", $67::text::numeric[], $68::text::timestamptz[], $72::text::text[], $73::text::text[], $74::text::text[]"
+    ),
+    "fact_columns": ", venue_counted, venue_counted_at, restatement, successors, read_successors",
     "columns": _RECORDED_COLUMNS,
     "executed": _EXECUTED.format(booking_columns="", booking_values=""),
     "count_executed": " + (SELECT count(*) FROM executed)",
@@ -216,7 +221,7 @@ _REQUESTS = {
     "led_holds": "true",
 }
 ARGUMENTS_OF_REQUESTS = 52
-ARGUMENTS_UNFENCED = 72
+ARGUMENTS_UNFENCED = 75
 """How many arguments of `db.write_arrays` WRITE_REQUESTS and WRITE take, from the first; WRITE_FENCED takes all."""
 # From `ends`, so that the accounts are locked before the head of the chain of actions is.
 _ACTED = f""", acted AS MATERIALIZED (

@@ -51,7 +51,11 @@ class BatchRecorder:
         for item in batch:
             if isinstance(item, UnreadableReport):
                 await self.dead_letters.keep(item, error=item.error)
-        self.telemetry.count(Metric.REPORTS_EXTERNAL, sum(isinstance(item, ExternalReport) for item in batch))
+        external = [item for item in batch if isinstance(item, ExternalReport)]
+        self.catch_up.owners.note_external(
+            item.venue_order_id for item in external if not item.is_unreadable_replacement
+        )
+        self.telemetry.count(Metric.REPORTS_EXTERNAL, len(external))
         reports = [item for item in batch if isinstance(item, VenueReport)]
         missed_fill = await self._record(reports, ticket) if reports else False
         self.telemetry.observe(Metric.RECORD_BATCH_SIZE, len(batch))

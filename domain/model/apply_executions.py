@@ -14,6 +14,7 @@ from domain.model.frozen import frozen
 from domain.model.order import Facts, Order, VenueCount, VenueRank
 from domain.model.reports import ExecutionBooked, ExecutionBusted, ExecutionCorrected, OperatorBusted, OrderFilled
 from domain.model.values import EXACT, ZERO
+from domain.model.venue_chain import facts_of, filled_of, key_of, with_facts_of, with_filled
 
 
 @frozen
@@ -44,7 +45,7 @@ class ReportedExecutions:
     contradicted: set[str] = field(default_factory=set)
     _anomalies: list[Anomaly] = field(default_factory=list)
     _amended: set[str] = field(default_factory=set)
-    _missed_up_to: Decimal = ZERO
+    _missed_up_to: dict[str | None, Decimal] = field(default_factory=dict)
 
     def filled(self, facts: Facts, report: OrderFilled) -> Sequence[Step]:
         """Return the steps of a fill: none for one that is known, or that is known under another id."""
@@ -54,31 +55,33 @@ class ReportedExecutions:
                 self.contradicted.add(report.venue_execution_id)
                 self._anomalies.append(Anomaly.EXECUTION_ID_REUSED)
             return ()
-        before = known or self._new_execution(report.venue_execution_id, executed_at=report.at)
+        key = key_of(facts, report.venue_order_id)
+        before = known or self._new_execution(report.venue_execution_id, executed_at=report.at, key=key)
         total = report.cumulative_quantity
         after = with_fill(before, report.trade, cumulative_quantity=total, executed_at=report.at)
         revisions = self.index.put(after)
         counts = self._counts(report.venue_execution_id)
-        if facts.ends and counts:
+        if facts_of(facts, key).ends and counts:
             self._anomalies.append(Anomaly.FILL_AFTER_END)
         if total is not None:
-            self._missed_up_to = max(self._missed_up_to, total)
-            facts = self.counted_since(facts)
+            self._missed_up_to[key] = max(self._missed_up_to.get(key, ZERO), total)
+            facts = self.counted_since(facts, key)
         booking = self.index.booking_of(report.venue_execution_id, filled=report if counts else None)
         return self._steps(facts, revisions, kind=ChangeKind.FILL, booking=booking)
 
     def amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> Sequence[Step]:
         """Return the steps of a bust or correction: what it changes first, then fills that turn out to be others."""
-        facts = self.counted_since(replace(facts, count=newest_count(facts.count, report.count)))
+        key = key_of(facts, report.venue_order_id)
+        facts = self.counted_since(_with_count(facts, key, report.count), key)
         name = self.index.amended_id(report.venue_execution_id)
         self._amended.add(name)
-        start = self.index.get(name) or self._new_execution(name, executed_at=report.at)
+        start = self.index.get(name) or self._new_execution(name, executed_at=report.at, key=key)
         if isinstance(report, ExecutionBusted):
             after = with_bust(start, at=report.at)
         else:
             after = with_correction(start, Correction(trade=report.trade, corrected_at=report.at))
         revisions = [] if after == start else [*self.index.put(after)]
-        revisions += self._linked(report, amends=report.venue_execution_id)
+        revisions += self._linked(report, amends=report.venue_execution_id, key=key)
         booking = self.index.booking_of(report.venue_execution_id, filled=None)
         if not revisions:
             return (Step(kind=ChangeKind.CORRECTED, facts=facts),)
@@ -91,23 +94,23 @@ class ReportedExecutions:
             return (Step(kind=ChangeKind.RESOLVED, facts=facts),)
         return self._steps(facts, self.index.put(after), kind=ChangeKind.RESOLVED)
 
-    def counted_since(self, facts: Facts) -> Facts:
+    def counted_since(self, facts: Facts, key: str | None) -> Facts:
         """Return the facts with what the venue counted at the newest known fill, if that is newer than its last count.
 
-        An order may go on to fill after an amendment, and a fill tells its total, too.
+        Both are of one venue order. It may go on to fill after an amendment, and a fill states its total, too.
         """
-        if facts.count is None:
+        if facts_of(facts, key).count is None:
             return facts
-        return replace(facts, count=newest_count(facts.count, self.index.newest_total()))
+        return _with_count(facts, key, self.index.newest_total(key))
 
     def anomalies(self, order: Order) -> Sequence[Anomaly]:
         """Return what looks wrong after all reports: a batch may contain the later of two fills first."""
         found = list(self._anomalies)
-        filled, count = order.facts.filled_quantity, order.facts.count
-        missed_up_to = max(self._missed_up_to, ZERO if count is None else count.quantity)
+        filled, count = order.facts.filled_quantity, order.whole.count
         if count is not None and count.quantity < filled:
             found.append(Anomaly.MISSED_AMENDMENT)
-        if missed_up_to > filled:
+        is_counted = count is not None and count.quantity > filled
+        if is_counted or any(total > filled_of(order.facts, key) for key, total in self._missed_up_to.items()):
             found.append(Anomaly.MISSED_FILL)
         if self.touched and filled > order.quantity:
             found.append(Anomaly.OVERFILL)
@@ -115,11 +118,13 @@ class ReportedExecutions:
             found.append(Anomaly.UNKNOWN_EXECUTION_AMENDED)
         return found
 
-    def _linked(self, report: ExecutionCorrected | ExecutionBusted, *, amends: str) -> Sequence[Revision]:
+    def _linked(
+        self, report: ExecutionCorrected | ExecutionBusted, *, amends: str, key: str | None
+    ) -> Sequence[Revision]:
         own_id = report.amendment_id
         if own_id is None or own_id == amends:
             return ()
-        amendment = self.index.get(own_id) or self._new_execution(own_id, executed_at=report.at)
+        amendment = self.index.get(own_id) or self._new_execution(own_id, executed_at=report.at, key=key)
         return self.index.link(amendment, amends=amends)
 
     def _steps(
@@ -159,13 +164,14 @@ class ReportedExecutions:
         known = self.index.get(self.index.amended_id(name))
         return known is None or known.filled is None
 
-    def _new_execution(self, venue_execution_id: str, *, executed_at: datetime) -> Execution:
+    def _new_execution(self, venue_execution_id: str, *, executed_at: datetime, key: str | None) -> Execution:
         return Execution(
             id=self.new_id(),
             venue_execution_id=venue_execution_id,
             cumulative_quantity=None,
             executed_at=executed_at,
             received_at=self.now,
+            venue_order_id=key,
         )
 
 
@@ -173,6 +179,13 @@ def newest_count(known: VenueCount | None, other: VenueCount | None) -> VenueCou
     """Return the newer of two counts of the venue; of two at one moment the larger one, so that their order is
     irrelevant."""
     return max((one for one in (known, other) if one is not None), key=lambda one: (one.at, one.quantity), default=None)
+
+
+def _with_count(facts: Facts, key: str | None, count: VenueCount | None) -> Facts:
+    if key is None:
+        return replace(facts, count=newest_count(facts.count, count))
+    own = facts_of(facts, key)
+    return with_facts_of(facts, key, replace(own, count=newest_count(own.count, count)))
 
 
 def _joined(revisions: Iterable[Revision]) -> Sequence[Revision]:
@@ -212,9 +225,8 @@ def _counts_alike(revision: Revision) -> bool:
 
 
 def _with_revision(facts: Facts, revision: Revision) -> Facts:
-    filled = EXACT.add(facts.filled_quantity, revision.after.trade.quantity)
-    notional = EXACT.add(facts.notional, revision.after.notional)
+    quantity, notional = revision.after.trade.quantity, revision.after.notional
     if revision.before is not None:
-        filled = EXACT.subtract(filled, revision.before.trade.quantity)
+        quantity = EXACT.subtract(quantity, revision.before.trade.quantity)
         notional = EXACT.subtract(notional, revision.before.notional)
-    return replace(facts, filled_quantity=filled, notional=notional)
+    return with_filled(facts, revision.after.venue_order_id, quantity=quantity, notional=notional)

@@ -17,6 +17,7 @@ from domain.model.reports import (
     OrderAccepted,
     OrderAdopted,
     OrderFilled,
+    OrderReplaced,
     OrderShownOpen,
     Report,
 )
@@ -66,7 +67,7 @@ def is_overruled(before: Facts, after: Facts, report: Report) -> bool:
     match report:
         case OrderShownOpen():
             return report.at > end.at
-        case OrderAccepted():
+        case OrderAccepted() | OrderReplaced():
             return report.at > end.at or before.rank is VenueRank.NONE
         case OrderFilled():
             return before != after and (report.at > end.at or before.rank is VenueRank.NONE)

@@ -16,7 +16,7 @@ from domain.model.changes import Anomaly, Change, ChangeKind
 from domain.model.execution_index import ExecutionIndex
 from domain.model.executions import Execution
 from domain.model.frozen import frozen
-from domain.model.order import End, Facts, Order, SubmissionPhase, VenueRank, derive_reason, with_facts
+from domain.model.order import End, Facts, Order, OrderStatus, SubmissionPhase, VenueRank, derive_reason, with_facts
 from domain.model.reports import (
     CancelRefused,
     CancelRequested,
@@ -30,6 +30,7 @@ from domain.model.reports import (
     OrderAdopted,
     OrderEnded,
     OrderFilled,
+    OrderReplaced,
     OrderRestated,
     OrderShownOpen,
     Report,
@@ -39,6 +40,7 @@ from domain.model.reports import (
 )
 from domain.model.restatement import latest
 from domain.model.values import ReasonSource, storable_reason
+from domain.model.venue_chain import facts_of, key_of, with_end_of, with_facts_of, with_link
 
 OtherReport = (
     OrderAccepted
@@ -127,7 +129,8 @@ class _Application:
             self.order = replace(before, facts=facts)
             return
         self.order = after
-        self.changes.append(Change(kind=step.kind, order=after, execution=step.execution))
+        kind = _kind_in_chain(step.kind, before, after) if facts.successors else step.kind
+        self.changes.append(Change(kind=kind, order=after, execution=step.execution))
 
     def _revived(self, before: Order, *, after: Facts) -> Order:
         """Return the order as live again, with its change, if it was final only because the venue had not shown it."""
@@ -154,6 +157,10 @@ class _Application:
                 return self.executions.amended(facts, report)
             case ExecutionBooked() | OperatorBusted():
                 return self.executions.resolved(facts, report)
+            case OrderReplaced():
+                return (Step(kind=ChangeKind.RESTATED, facts=with_link(facts, report)),)
+            case OrderRestated() | OrderEnded() if (key := key_of(facts, report.venue_order_id)) is not None:
+                return (self._step_of_successor(facts, key, report),)
             case _:
                 kind, facts = self._facts_after(report)
                 return (Step(kind=kind, facts=facts),)
@@ -166,7 +173,7 @@ class _Application:
             case OrderRestated():
                 return ChangeKind.RESTATED, self._restated(facts, report)
             case OrderEnded():
-                return _END_KINDS[report.end], self._ended(facts, report)
+                return _END_KINDS[report.end], self.executions.counted_since(self._ended(facts, report), None)
             case CancelRequested() | CancelSent() | CancelRefused():
                 return _CANCEL_KINDS[type(report)], cancel_reported(facts, report, status=self.order.status)
             case SubmissionInDoubt():
@@ -179,6 +186,13 @@ class _Application:
                 return ChangeKind.REVIVED, facts
             case OrderAdopted() | OperatorEnded():
                 return ChangeKind.RESOLVED, facts_of_operator(facts, report)
+
+    def _step_of_successor(self, facts: Facts, key: str, report: OrderRestated | OrderEnded) -> Step:
+        own = facts_of(facts, key)
+        if isinstance(report, OrderRestated):
+            return Step(kind=ChangeKind.RESTATED, facts=with_facts_of(facts, key, self._restated(own, report)))
+        after = with_end_of(facts, key, self._ended(own, report), at=report.at)
+        return Step(kind=_END_KINDS[report.end], facts=self.executions.counted_since(after, key))
 
     def _accepted(self, facts: Facts, report: OrderAccepted) -> Facts:
         facts = self._with_venue_order_id(facts, report.venue_order_id)
@@ -198,7 +212,7 @@ class _Application:
         reason = max(facts.end_reasons.get(report.end, stated), stated)
         facts = self._with_venue_order_id(facts, report.venue_order_id)
         at_venue = report.reason.source is ReasonSource.VENUE and report.end is not End.REJECTED
-        after = replace(
+        return replace(
             facts,
             ends=facts.ends | {report.end},
             end_reasons={**facts.end_reasons, report.end: reason},
@@ -206,10 +220,9 @@ class _Application:
             cancel=cancel_after_end(facts, report),
             count=newest_count(facts.count, report.count),
         )
-        return self.executions.counted_since(after)
 
     def _with_venue_order_id(self, facts: Facts, venue_order_id: str | None) -> Facts:
-        if venue_order_id is None or venue_order_id == facts.venue_order_id:
+        if venue_order_id is None or venue_order_id == facts.venue_order_id or venue_order_id in facts.successors:
             return facts
         if facts.venue_order_id is not None:
             self.anomalies.append(Anomaly.VENUE_ORDER_ID_CHANGED)
@@ -225,7 +238,7 @@ def _has_been_shown(before: Facts, after: Facts) -> bool:
 
 
 def _visible(order: Order) -> tuple[object, ...]:
-    facts, status = order.facts, order.status
+    facts, status = order.whole, order.status
     return (
         status,
         derive_reason(facts, status=status),
@@ -236,6 +249,16 @@ def _visible(order: Order) -> tuple[object, ...]:
         # A request that was too late is refused after the order is over: nobody waits for that any more.
         None if status.is_final else (facts.cancel.requested, facts.cancel.refused),
     )
+
+
+def _kind_in_chain(kind: ChangeKind, before: Order, after: Order) -> ChangeKind:
+    """Return the kind of a change of an order that the venue replaced: no end of one venue order is one of it."""
+    if before.status.is_final and not after.status.is_final and kind is ChangeKind.RESTATED:
+        return kind if before.status is OrderStatus.FILLED else ChangeKind.REVIVED
+    if kind not in _END_KINDS.values():
+        return kind
+    is_an_end = after.status.is_final and after.status is not OrderStatus.FILLED
+    return ChangeKind(after.status.value) if is_an_end else ChangeKind.RESTATED
 
 
 _END_KINDS: Mapping[End, ChangeKind] = {

@@ -4,16 +4,19 @@ Changes are what the history keeps, what is published, and what a subscriber see
 of the account's sequence.
 """
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
 from domain.model.executions import Execution
+from domain.model.facts import End, Facts
 from domain.model.frozen import frozen
 from domain.model.order import Order, OrderStatus, derive_reason, leaves_quantity
 from domain.model.restatement import Restatement
 from domain.model.values import Reason, Terms, average_price
+from domain.model.venue_chain import chain_of, filled_of
 
 
 class ChangeKind(StrEnum):
@@ -111,11 +114,17 @@ class OrderSnapshot:
 
 @frozen
 class VenueOrderView:
-    """The venue's order behind one of ours, as people see it. `venue_order_id` is None until the venue shows it."""
+    """A venue order behind one of ours, as people see it. `venue_order_id` is None until the venue shows it.
+
+    `venue_status` is the venue's word for how it ended, and None while it is not known to be over.
+    """
 
     venue_order_id: str | None
     venue_client_order_id: str
     filled_quantity: Decimal
+    venue_status: str | None = None
+    replaces: str | None = None
+    ended_at: datetime | None = None
 
 
 @frozen
@@ -151,23 +160,62 @@ class RecordedChange:
 
 def snapshot(order: Order, *, placement: PlacementState) -> OrderSnapshot:
     """The order as people see it, from its facts."""
-    status = order.status
+    status, facts = order.status, order.whole
     return OrderSnapshot(
         id=order.id,
         account_id=order.account_id,
         terms=order.terms,
         status=status,
-        filled_quantity=order.facts.filled_quantity,
-        notional=order.facts.notional,
-        reason=derive_reason(order.facts, status=status),
-        venue_order_id=order.facts.venue_order_id,
+        filled_quantity=facts.filled_quantity,
+        notional=facts.notional,
+        reason=derive_reason(facts, status=status),
+        venue_order_id=facts.venue_order_id,
         placement=placement,
         version=order.version,
         created_at=order.created_at,
         updated_at=order.updated_at,
-        venue_filled_quantity=None if order.facts.count is None else order.facts.count.quantity,
-        restatement=order.facts.restatement,
+        venue_filled_quantity=None if facts.count is None else facts.count.quantity,
+        restatement=facts.restatement,
     )
+
+
+def venue_orders_of(order: Order) -> Sequence[VenueOrderView]:
+    """The venue orders behind the order: the first one, and those that replaced it, as they came."""
+    facts = order.facts
+    successors = sorted(facts.successors.items(), key=lambda item: (item[1].linked_at, item[0]))
+    first = VenueOrderView(
+        venue_order_id=chain_of(facts)[0],
+        venue_client_order_id=order.venue_client_order_id,
+        filled_quantity=filled_of(facts, None),
+        venue_status=_venue_status(facts.ends),
+        ended_at=_replaced_at(facts, chain_of(facts)[0]),
+    )
+    return [
+        first,
+        *(
+            VenueOrderView(
+                venue_order_id=name,
+                # Empty until the venue has shown it: ours is the first one's.
+                venue_client_order_id=one.venue_client_order_id or "",
+                filled_quantity=one.facts.filled_quantity,
+                venue_status=_venue_status(one.facts.ends) or (None if one.completed is None else "filled"),
+                replaces=one.replaces,
+                ended_at=one.ended_at or _replaced_at(facts, name),
+            )
+            for name, one in successors
+        ),
+    ]
+
+
+def _venue_status(ends: Collection[End]) -> str | None:
+    return next((end.value.lower() for end in End if end in ends), None)
+
+
+def _replaced_at(facts: Facts, name: str | None) -> datetime | None:
+    """When the venue order was replaced; None when it is not known to be over by that."""
+    own = facts.successors[name].facts if name in facts.successors and name is not None else facts
+    times = [one.linked_at for one in facts.successors.values() if one.replaces == name and not one.is_refused]
+    return min(times, default=None) if End.REPLACED in own.ends else None
 
 
 def view(execution: Execution) -> ExecutionView:

@@ -4,8 +4,9 @@ Two rules make several ids one execution:
 
 - a bust or correction has an id of its own, and the venue may list and amend the execution by that id afterwards, over
   any number of steps. Such an id counts for nothing: what becomes known under it belongs to what it amends;
-- the stream and REST may name one fill differently. Two fills are one if trade and cumulative quantity are equal and no
-  amendment of the order lies between them: without one the venue's count only rises, so it reaches each total once.
+- the stream and REST may name one fill differently. Two fills of one venue order are one if trade and cumulative
+  quantity are equal and no amendment of it lies between them: without one the venue's count only rises, so it reaches
+  each total once.
 
 Both depend on the set of what is known, not on the order in which it became known.
 """
@@ -24,15 +25,15 @@ from domain.model.executions import (
     with_amendments_of,
     without_amendments,
 )
+from domain.model.facts import VenueCount
 from domain.model.frozen import frozen
-from domain.model.order import VenueCount
 from domain.model.reports import ExecutionBooked, OrderFilled
 
 BOOKED_FILL_WITHIN = timedelta(seconds=60)
 """How far from the venue's time the time of a booked execution may be: statements for people often show minutes."""
 
-Total = tuple[Decimal, Trade]
-"""A cumulative quantity and the trade that led to it."""
+Total = tuple[Decimal, Trade, str | None]
+"""A cumulative quantity, the trade that led to it, and the venue order (see Execution) whose quantity it is."""
 
 
 @frozen
@@ -131,9 +132,10 @@ class ExecutionIndex:
                 return one
         return None
 
-    def newest_total(self) -> VenueCount | None:
-        """Return what the venue counted as filled at the newest fill that says so, or None."""
-        totals = ((one.executed_at, one.cumulative_quantity) for one in self._by_id.values() if one.filled is not None)
+    def newest_total(self, venue_order_id: str | None) -> VenueCount | None:
+        """Return what the venue counted as filled at the newest fill of the venue order that states it, or None."""
+        fills = (one for one in self._by_id.values() if one.filled is not None and one.venue_order_id == venue_order_id)
+        totals = ((one.executed_at, one.cumulative_quantity) for one in fills)
         counts = (VenueCount(at=at, quantity=total) for at, total in totals if total is not None)
         return max(counts, key=lambda one: (one.at, one.quantity), default=None)
 
@@ -149,7 +151,8 @@ class ExecutionIndex:
         names = self._ids_by_total[total]
         if len(names) < 2:  # noqa: PLR2004 - one fill repeats no other
             return [replace(one, repeats=None) for name in names if (one := self._by_id[name]).repeats is not None]
-        times = sorted(at for one in self._by_id.values() for at in one.amended_at)
+        *_, of_order = total
+        times = sorted(at for one in self._by_id.values() if one.venue_order_id == of_order for at in one.amended_at)
         groups = defaultdict[int, list[Execution]](list)
         for name in names:
             one = self._by_id[name]
@@ -161,7 +164,7 @@ class ExecutionIndex:
 def _total(execution: Execution) -> Total | None:
     if execution.cumulative_quantity is None or execution.filled is None:
         return None
-    return execution.cumulative_quantity, execution.filled
+    return execution.cumulative_quantity, execution.filled, execution.venue_order_id
 
 
 def _with_one_counted(group: Sequence[Execution], *, new: str | None) -> Iterable[Execution]:

@@ -44,6 +44,7 @@ class Execution:
     already: the id of the one that counts.
     `is_booked`: an operator booked it, under an id of our own; `booked_as` is the venue's id for it, where the operator
     knew that. Once the venue lists the execution itself, the booking is busted and the venue's counts.
+    `venue_order_id` is the venue order that it belongs to, if that replaced the first one; None for the first one.
     """
 
     id: UUID
@@ -59,6 +60,7 @@ class Execution:
     amended_at: tuple[datetime, ...] = ()
     is_booked: bool = False
     booked_as: str | None = None
+    venue_order_id: str | None = None
 
     @property
     def is_counted(self) -> bool:

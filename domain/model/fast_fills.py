@@ -26,7 +26,13 @@ def apply_plain_fills(
     No stored execution of the order may be one that the reports name. Arguments as for `apply_reports`.
     """
     facts = order.facts
-    if facts.ends or facts.operator_end is not None or facts.cancel.is_open or facts.rank is not VenueRank.WORKING:
+    if (
+        facts.ends
+        or facts.successors
+        or facts.operator_end is not None
+        or facts.cancel.is_open
+        or facts.rank is not VenueRank.WORKING
+    ):
         return None
     if facts.count is not None:  # The fill may be newer.
         return None
@@ -79,6 +85,7 @@ def _filled(facts: Facts, *, filled_quantity: Decimal, notional: Decimal) -> Fac
         count=facts.count,
         operator_end=facts.operator_end,
         restatement=facts.restatement,
+        successors=facts.successors,
     )
 
 

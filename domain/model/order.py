@@ -12,7 +12,8 @@ The facts:
 - ends (canceled, expired, replaced, rejected) are a set;
 - a cancel request is open while more requests were asked than refused;
 - an operator's end counts until the venue shows the order again (`domain.model.operator_end`);
-- of the venue's restatements of the terms the latest holds.
+- of the venue's restatements of the terms the latest holds;
+- an order that the venue replaced goes on as the one that replaced it, by links that are a set (`venue_chain`).
 
 Note that a fill may come before the acknowledgement, during a cancel, and after the end. It always counts.
 A refusal read from an answer is no end: it may answer the second of two requests, or come from a gateway. So it counts
@@ -24,14 +25,33 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from uuid import UUID
 
-from domain.model.cancel_requests import CancelRequests
+from domain.model.facts import End, Facts, SubmissionPhase, VenueCount, VenueRank
 from domain.model.frozen import frozen
 from domain.model.operator_end import EndedAs, OperatorEnd
-from domain.model.restatement import Restatement
 from domain.model.values import EXACT, ZERO, Reason, ReasonSource, Terms, average_price
+from domain.model.venue_chain import whole
+
+__all__ = [
+    "CANCELED_AS_ASKED",
+    "CANCELED_BEFORE_SENDING",
+    "FINAL_STATUSES",
+    "End",
+    "Facts",
+    "Order",
+    "OrderStatus",
+    "SubmissionPhase",
+    "VenueCount",
+    "VenueRank",
+    "derive_reason",
+    "derive_status",
+    "disagrees",
+    "is_submission_over",
+    "leaves_quantity",
+    "with_facts",
+]
 
 
 class OrderStatus(StrEnum):
@@ -59,78 +79,6 @@ FINAL_STATUSES = frozenset(
 )
 
 
-class SubmissionPhase(IntEnum):
-    """How far bringing the order to the venue has come, as far as we know by ourselves."""
-
-    WAITING = 0
-    SENT_UNKNOWN = 1
-    GIVEN_UP = 2
-    REFUSED = 3
-
-
-class VenueRank(IntEnum):
-    """What the venue has shown of the order."""
-
-    NONE = 0
-    ACCEPTED = 1
-    WORKING = 2
-
-
-class End(StrEnum):
-    """A way in which the venue (or, before anything was sent, the account) ended the order."""
-
-    CANCELED = "CANCELED"
-    EXPIRED = "EXPIRED"
-    REPLACED = "REPLACED"
-    REJECTED = "REJECTED"
-
-
-@frozen
-class VenueCount:
-    """How much of an order the venue counted as filled at a moment of its clock. A bust makes it fall."""
-
-    at: datetime
-    quantity: Decimal
-
-
-@frozen
-class Facts:
-    """All that is known of an order's fate. Nothing in here is ever taken back, except by a bust or correction.
-
-    `count` is the venue's newest count of an order that ended or was amended (of two at one moment the larger one):
-    the check on the executions that are recorded.
-    """
-
-    phase: SubmissionPhase = SubmissionPhase.WAITING
-    rank: VenueRank = VenueRank.NONE
-    venue_order_id: str | None = None
-    filled_quantity: Decimal = ZERO
-    notional: Decimal = ZERO
-    ends: frozenset[End] = frozenset()
-    cancel: CancelRequests = CancelRequests()
-    end_reasons: Mapping[End, Reason] = field(default_factory=dict)
-    phase_reasons: Mapping[SubmissionPhase, Reason] = field(default_factory=dict)
-    count: VenueCount | None = None
-    operator_end: OperatorEnd | None = None
-    restatement: Restatement | None = None
-
-    @property
-    def venue_has_shown_something(self) -> bool:
-        """Whether there is any evidence that the venue knows the order; then it is never sent again."""
-        return self.rank > VenueRank.NONE or bool(self.ends) or self.filled_quantity > ZERO
-
-    @property
-    def operator_end_in_force(self) -> OperatorEnd | None:
-        """The end by an operator, unless the venue has shown the order again since."""
-        end = self.operator_end
-        return None if end is None or end.is_overruled else end
-
-    @property
-    def refusal(self) -> Reason | None:
-        """The venue's refusal in an answer. Unless the phase is REFUSED, an earlier attempt may have placed it."""
-        return self.phase_reasons.get(SubmissionPhase.REFUSED)
-
-
 @frozen
 class Order:
     """An accepted order: its terms as they were asked for, its facts, and the number of changes it has seen.
@@ -151,27 +99,32 @@ class Order:
 
     def __post_init__(self) -> None:
         """Derive the status."""
-        facts = self.facts
+        facts = whole(self.facts) if self.facts.successors else self.facts
         # As `quantity` does, without a call: an order is made for each fill.
         quantity = self.terms.quantity if facts.restatement is None else facts.restatement.quantity
         object.__setattr__(self, "status", derive_status(facts, quantity=quantity))
 
     @property
+    def whole(self) -> Facts:
+        """The facts of the order as a whole: where the venue's order was replaced, of all its venue orders."""
+        return whole(self.facts)
+
+    @property
     def quantity(self) -> Decimal:
         """How much is ordered now: as asked for, unless the venue restated it."""
-        restatement = self.facts.restatement
+        restatement = self.whole.restatement
         return self.terms.quantity if restatement is None else restatement.quantity
 
     @property
     def current_terms(self) -> Terms:
         """The terms as they are now: as asked for, unless the venue restated them."""
-        restatement = self.facts.restatement
+        restatement = self.whole.restatement
         return self.terms if restatement is None else restatement.applied_to(self.terms)
 
     @property
     def reason(self) -> Reason | None:
         """Why the order stands where it stands, where its status asks for a reason."""
-        return derive_reason(self.facts, status=self.status)
+        return derive_reason(self.whole, status=self.status)
 
     @property
     def average_price(self) -> Decimal | None:
@@ -185,7 +138,10 @@ class Order:
 
 
 def disagrees(facts: Facts) -> bool:
-    """Return whether the venue counts another quantity as filled than the executions that are recorded add up to."""
+    """Return whether the venue counts another quantity as filled than the recorded executions add up to.
+
+    The facts are those of the order as a whole.
+    """
     return facts.count is not None and facts.count.quantity != facts.filled_quantity
 
 

@@ -9,9 +9,9 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain.model.executions import Trade
+from domain.model.facts import End, VenueCount, VenueRank
 from domain.model.frozen import frozen
 from domain.model.operator_end import EndedAs
-from domain.model.order import End, VenueCount, VenueRank
 from domain.model.restatement import Restatement
 from domain.model.values import Reason
 
@@ -48,6 +48,7 @@ class ExecutionCorrected:
     at: datetime
     amendment_id: str | None = None
     count: VenueCount | None = None
+    venue_order_id: str | None = None
 
 
 @frozen
@@ -58,6 +59,7 @@ class ExecutionBusted:
     at: datetime
     amendment_id: str | None = None
     count: VenueCount | None = None
+    venue_order_id: str | None = None
 
 
 @frozen
@@ -83,6 +85,22 @@ class OrderRestated:
     def at(self) -> datetime:
         """When, by the venue's clock."""
         return self.restatement.at
+
+
+@frozen
+class OrderReplaced:
+    """At the venue the order `venue_order_id` replaces the order `replaces`, which is ours, or replaced one of ours.
+
+    Either of the two shows that. The new one also shows its `venue_client_order_id`, its terms and, once the venue
+    calls it filled, what it counts then (`completed`). `at` is when it was replaced, by the venue's clock.
+    """
+
+    venue_order_id: str
+    replaces: str
+    at: datetime
+    venue_client_order_id: str | None = None
+    restatement: Restatement | None = None
+    completed: Decimal | None = None
 
 
 @frozen
@@ -200,6 +218,7 @@ Report = (
     | ExecutionBusted
     | OrderEnded
     | OrderRestated
+    | OrderReplaced
     | CancelRefused
     | CancelRequested
     | CancelSent

@@ -1,7 +1,7 @@
 """The store of orders, as the use cases load, claim and write them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.model.changes import Change, OrderSnapshot, RecordedChange
 from domain.model.executions import Execution
+from domain.model.facts import Successor
 from domain.model.frozen import frozen
 from domain.model.limits import NO_LIMITS, AccountLimits
 from domain.model.operator_actions import ActionToStore
@@ -103,6 +104,8 @@ class AttemptEnd:
 class OrderWrite:
     """One order after a decision, to be written only if its version is still `read_version`.
 
+    Its successors, which may grow without a version, must still be `read_successors`.
+
     With `attempt_end` it is also fenced: written only if the row's newest attempt is that one. With `unclaimed` it is
     written only while no attempt is or may be under way (used to cancel an order that was never sent).
     Whether submitting or canceling is still due follows from the order's facts (`is_submission_over`,
@@ -111,6 +114,7 @@ class OrderWrite:
 
     order: Order
     read_version: int
+    read_successors: Mapping[str, Successor] = field(default_factory=dict)
     changes: Sequence[Change] = ()
     executions: Sequence[Execution] = ()
     attempt_end: AttemptEnd | None = None

@@ -22,7 +22,8 @@ class VenueOrder:
 
     `terms` is None when the venue's order is of a kind that is never sent from here, a stop order for example.
     `updated_at` is when the venue changed it last; None when it does not tell. `is_cancel_pending` says that the venue
-    has a cancel request and has not carried it out.
+    has a cancel request and has not carried it out. `replaces` and `replaced_by` are the venue's ids of the orders that
+    it replaced and was replaced by. One that replaced another has a venue client order id that is not of ours.
     `reports` states the same as facts: accepted, and ended if it is over. Its fills come from `Venue.fills`.
     """
 
@@ -35,6 +36,8 @@ class VenueOrder:
     submitted_at: datetime
     updated_at: datetime | None = None
     is_cancel_pending: bool = False
+    replaces: str | None = None
+    replaced_by: str | None = None
     unknown_values: Sequence[UnknownValue] = ()
 
 
@@ -49,9 +52,15 @@ class UnreadableOrder:
 
 @frozen
 class ExternalOrder:
-    """An order on the venue's account that was not placed here. Nothing else of it is read."""
+    """An order on the venue's account that was not placed here.
+
+    Nothing else of it is read, unless it replaced another one, which may be ours: then the order is the `replacement`,
+    if it can be read.
+    """
 
     venue_order_id: str
+    replacement: VenueOrder | None = None
+    is_unreadable_replacement: bool = False
 
 
 FoundOrder = VenueOrder | UnreadableOrder | ExternalOrder
@@ -69,7 +78,8 @@ class OrdersPage:
 class VenueReport:
     """Reports about one order from one message of the venue. `at` is the venue's clock.
 
-    `venue_client_order_id` is None when the message names the order only by the venue's own id (`venue_order_id`).
+    `venue_client_order_id` is None when the message names the order only by the venue's own id (`venue_order_id`), and
+    when that order was not placed here and replaced another one, which may be ours: then an OrderReplaced says so.
     `raw` is the message as it came.
     """
 
@@ -83,9 +93,10 @@ class VenueReport:
 
 @frozen
 class ExternalReport:
-    """A message about an external order. Nothing else of it is read."""
+    """A message about an external order. Nothing else of it is read, or of one that replaced another, can be read."""
 
     venue_order_id: str
+    is_unreadable_replacement: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,12 +27,14 @@ from domain.model.operator_actions import ActionKind, Actor, NewAction, order_st
 from domain.model.order import CANCELED_BEFORE_SENDING, End, SubmissionPhase
 from domain.model.reports import CancelRefused, CancelRequested, CancelSent, OrderEnded, Report
 from domain.model.values import Reason, ReasonSource
+from domain.model.venue_chain import filled_at
 from domain.ports.notifications import WakeUps
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.readers import OrderReader
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import Venue, VenueOrder
 from domain.ports.venue_outcomes import CancelNotPossible, CancelOutcome, CancelPostponed, CancelTaken, CancelUnknown
+from domain.services.chain_look_up import look_up
 from domain.services.decision import Decision
 from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
 
@@ -182,7 +184,7 @@ class CancelDelivery:
 
     async def _make_request(self, row: LoadedOrder) -> Step:
         """Send the request, unless the venue shows that it has been sent."""
-        facts = row.order.facts
+        facts = row.order.whole
         if facts.venue_order_id is None:
             return (), self.policy.retry  # Not at the venue yet: its submission comes first, or ends it.
         if not facts.cancel.is_unsent:
@@ -191,9 +193,12 @@ class CancelDelivery:
             except VenueBusyError as error:
                 return (), error.retry_after
             except VenueUnreachableError:
-                found = None
-            if found is not None and (found.is_cancel_pending or not found.is_open):
-                return [*found.reports, *self._refused_as_filled(row, found)], self._pause_after_sending(row)
+                found = ()
+            if found and found[-1].venue_order_id != facts.venue_order_id:
+                return _reports_of(found), self.policy.retry  # It was replaced: what replaced it is to be canceled.
+            if found and (found[-1].is_cancel_pending or not found[-1].is_open):
+                reports = [*_reports_of(found), *self._refused_as_filled(row, found[-1])]
+                return reports, self._pause_after_sending(row)
         outcome = await self.venue.cancel(facts.venue_order_id)
         self.telemetry.count(Metric.CANCEL_ATTEMPTS, outcome=type(outcome).__name__)
         return await self._result_of(row, outcome)
@@ -224,15 +229,18 @@ class CancelDelivery:
             found = await self._look_up(row)
         except VenueUnreachableError:
             return (), self._unanswered_pause(row)
-        if found is None:  # The venue does not know it any more; `OpenOrders` tells people.
+        if not found:  # The venue does not know it any more; `OpenOrders` tells people.
             return (), self._growing_pause(row, first=self.policy.retry)
-        if found.is_cancel_pending:
-            return [*found.reports, self._sent(row)], self._pause_after_sending(row)
-        if not found.is_open:
+        newest, reports = found[-1], _reports_of(found)
+        if newest.venue_order_id != row.order.whole.venue_order_id:
+            return reports, self.policy.retry  # It was replaced: the request is for what replaced it.
+        if newest.is_cancel_pending:
+            return [*reports, self._sent(row)], self._pause_after_sending(row)
+        if not newest.is_open:
             # It ended before; the stream reports its last fills.
-            return [*found.reports, *self._refused_as_filled(row, found)], self.policy.retry
+            return [*reports, *self._refused_as_filled(row, newest)], self.policy.retry
         refused = CancelRefused(reason=reason, request=row.order.facts.cancel.requested, at=self.recording.clock())
-        return [*found.reports, refused], self.policy.retry
+        return [*reports, refused], self.policy.retry
 
     def _refused_as_filled(self, row: LoadedOrder, found: VenueOrder) -> Sequence[CancelRefused]:
         """Return the refusal, if the venue calls the order filled and has taken back executions of it since.
@@ -241,7 +249,8 @@ class CancelDelivery:
         """
         facts, terms = row.order.facts, found.terms
         is_filled = not found.is_open and not any(isinstance(report, OrderEnded) for report in found.reports)
-        if not is_filled or terms is None or not facts.filled_quantity == found.filled_quantity < terms.quantity:
+        filled = filled_at(facts, found.venue_order_id)
+        if not is_filled or terms is None or not filled == found.filled_quantity < terms.quantity:
             return ()
         return (CancelRefused(reason=FILLED_AND_TAKEN_BACK, request=facts.cancel.requested, at=self.recording.clock()),)
 
@@ -259,10 +268,10 @@ class CancelDelivery:
         unchanged_for = self.recording.clock() - row.order.updated_at
         return min(max(unchanged_for, first), max(self.policy.pause_max, first))
 
-    async def _look_up(self, row: LoadedOrder) -> VenueOrder | None:
-        """Look the order up; return None when the venue does not have it. Raises VenueUnreachableError."""
+    async def _look_up(self, row: LoadedOrder) -> Sequence[VenueOrder]:
+        """Look the order up; return nothing when the venue does not have it. Raises VenueUnreachableError."""
         try:
-            return await self.venue.find(row.order.venue_client_order_id)
+            return await look_up(self.venue, row.order)
         except VenueUnreachableError as error:
             self.telemetry.warning(
                 "cancel_look_up_failed",
@@ -284,3 +293,7 @@ class CancelDelivery:
                 self.wake_ups.cancel_due([row.order.id], within=again_in)
             return
         raise VersionConflictError
+
+
+def _reports_of(found: Sequence[VenueOrder]) -> Sequence[Report]:
+    return [report for one in found for report in one.reports]

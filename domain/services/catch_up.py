@@ -73,14 +73,19 @@ class CatchUp:
 
         Those of external orders are only counted. Raises as `Recording.record`.
         """
-        unnamed = {report.venue_order_id for report in reports if report.venue_client_order_id is None}
-        ours = await self.owners.linked(unnamed) if unnamed else {}
+        unnamed = [report for report in reports if report.venue_client_order_id is None]
+        for report in unnamed:
+            self.owners.note_replaced(report.reports)
+        ours = await self.owners.linked({report.venue_order_id for report in unnamed}) if unnamed else {}
         by_order: defaultdict[str, list[Report]] = defaultdict(list)
         unresolved: list[VenueReport] = []
         external_count = 0
         for report in reports:
             name = report.venue_client_order_id or ours.get(report.venue_order_id)
             if name is not None:
+                if report.venue_client_order_id is None:
+                    # Known or not: only with these it is known to the order whose fill that is.
+                    by_order[name].extend(self.owners.links_to(report.venue_order_id))
                 by_order[name].extend(report.reports)
             elif self.owners.is_external(report.venue_order_id):
                 external_count += 1

@@ -38,6 +38,7 @@ def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
             telemetry.info(
                 "order_restated",
                 order_id=str(order.id),
+                venue_order_id=order.venue_order_id,
                 quantity=str(terms.quantity),
                 symbol=terms.symbol,
                 limit_price=None if terms.limit_price is None else str(terms.limit_price),

@@ -39,6 +39,7 @@ class Decision:
         return OrderWrite(
             order=self.applied.order,
             read_version=self.row.order.version,
+            read_successors=self.row.order.facts.successors,
             changes=self.applied.changes,
             executions=self.applied.executions,
             attempt_end=self.attempt_end,

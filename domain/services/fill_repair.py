@@ -6,17 +6,20 @@ until it is found, with growing pauses. A missing bust is only reported: that a 
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from domain.model.errors import VenueBusyError, VenueNotConnectedError, VenueUnauthorizedError, VenueUnreachableError
 from domain.model.order import disagrees
+from domain.model.venue_chain import filled_at
 from domain.ports.clock_and_ids import Clock
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import Venue, VenueOrder
 from domain.services.catch_up import CatchUp
+from domain.services.chain_look_up import look_up
 from domain.services.look_up_schedule import LOOK_UPS_PER_PAGE, LookUpPolicy, LookUpSchedule
 from domain.services.recording import Recording
 from domain.services.suspects import Suspects
@@ -104,45 +107,44 @@ class FillRepair:
         if before is None or (self._suspects.count(name) is None and _adds_up(before)):
             self._settle(name)
             return 0
-        found = await self.venue.find(name)
-        if found is None or before.order.facts.venue_order_id != found.venue_order_id:
+        found = await look_up(self.venue, before.order, is_whole=True)
+        if not found or before.order.facts.venue_order_id != found[0].venue_order_id:
             # What the venue does not have, or has otherwise, is for others to judge.
             self._suspects.remove(name)
             return 0
         self.telemetry.count(Metric.FILL_REPAIRS)
-        recorded = await self.recording.record({name: found.reports})
+        recorded = await self.recording.record({name: [report for one in found for report in one.reports]})
         changes = len(recorded.changes) + await self._record_fills(found)
         after = await self._load(name)
         if after is not None:
-            self._judge(found, before=before, after=after)
+            self._judge(name, found, before=before, after=after)
         return changes
 
-    async def _record_fills(self, found: VenueOrder) -> int:
+    async def _record_fills(self, found: Sequence[VenueOrder]) -> int:
         changes = 0
-        async with aclosing(self.venue.fills_of(found.venue_order_id)) as pages:
-            async for page in pages:
-                changes += await self.fills.record_listed(page)
+        for one in found:
+            async with aclosing(self.venue.fills_of(one.venue_order_id)) as pages:
+                async for page in pages:
+                    changes += await self.fills.record_listed(page)
         return changes
 
-    def _judge(self, found: VenueOrder, *, before: LoadedOrder, after: LoadedOrder) -> None:
-        """Compare what the venue counted between both readings: fills may go on meanwhile."""
-        counted = found.filled_quantity
-        is_missing = after.order.facts.filled_quantity < counted
-        is_excess = before.order.facts.filled_quantity > counted and after.order.facts.filled_quantity > counted
-        name = found.venue_client_order_id
-        if not is_missing and not is_excess:
+    def _judge(self, name: str, found: Sequence[VenueOrder], *, before: LoadedOrder, after: LoadedOrder) -> None:
+        """Compare what the venue counted between both readings, of each venue order: fills may go on meanwhile."""
+        different = [one for one in found if _is_missing(one, after) or _is_excess(one, before, after)]
+        if not different:
             self._settle(name)
             return
+        shown = different[0]
         since = self._schedule.since(name)
         if since is None or self.clock() - since < self.alert_after:
             return
         self.telemetry.error(
-            "fills_missing" if is_missing else "fills_excess",
+            "fills_missing" if _is_missing(shown, after) else "fills_excess",
             order_id=str(after.order.id),
             venue_client_order_id=name,
-            venue_order_id=found.venue_order_id,
-            counted=str(counted),
-            recorded=str(after.order.facts.filled_quantity),
+            venue_order_id=shown.venue_order_id,
+            counted=str(shown.filled_quantity),
+            recorded=str(filled_at(after.order.facts, shown.venue_order_id)),
             next="read again with growing pauses; compare with the venue's statement and resolve it by hand",
         )
 
@@ -154,6 +156,14 @@ class FillRepair:
         return (await self.orders.load_reported([name], [])).get(name)
 
 
+def _is_missing(found: VenueOrder, after: LoadedOrder) -> bool:
+    return filled_at(after.order.facts, found.venue_order_id) < found.filled_quantity
+
+
+def _is_excess(found: VenueOrder, before: LoadedOrder, after: LoadedOrder) -> bool:
+    return all(filled_at(one.order.facts, found.venue_order_id) > found.filled_quantity for one in (before, after))
+
+
 def _adds_up(row: LoadedOrder) -> bool:
     """Return whether nothing that is recorded shows a difference: no gap between fills, and no other count."""
-    return row.order.facts.filled_quantity == row.filled_up_to and not disagrees(row.order.facts)
+    return row.order.facts.filled_quantity == row.filled_up_to and not disagrees(row.order.whole)

@@ -65,8 +65,9 @@ def can_apply_without_executions(row: LoadedOrder, reports: Iterable[Report]) ->
 def as_written(row: LoadedOrder, applied: Applied) -> LoadedOrder:
     """Return the row as it will be once `applied` is written, without its executions."""
     # While an execution counts because an operator booked it, the executions must be read: the next fill may be it.
+    # Of several venue orders each counts by itself.
     has_booking = any(one.is_open_booking for one in (*row.executions, *applied.executions))
-    filled_up_to = None if has_booking else row.filled_up_to
+    filled_up_to = None if has_booking or applied.order.facts.successors else row.filled_up_to
     if filled_up_to is not None:
         for execution in applied.executions:
             if execution.cumulative_quantity is not None and execution.cumulative_quantity > filled_up_to:

@@ -1,15 +1,17 @@
 """Whose order a venue's id names: one of ours, or an external one.
 
 An id that is linked to one of our orders needs no request. For any other the venue is asked for the order's client
-order id, since a fill may precede the acknowledgement of a new order of ours.
+order id, since a fill may precede the acknowledgement of a new order of ours. An order that was not placed here is ours
+all the same if it replaced one of ours: that it states itself.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 from domain.model.errors import VenueBusyError, VenueUnauthorizedError, VenueUnreachableError
+from domain.model.reports import OrderReplaced, Report
 from domain.ports.clock_and_ids import Clock
 from domain.ports.order_store import OrderStore
 from domain.ports.telemetry import Telemetry
@@ -17,6 +19,8 @@ from domain.ports.venue import ExternalOrder, Venue
 from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
 
 CACHED_IDS_MAX = 100_000
+LINE_MAX = 20
+"""How many orders are followed that replaced one another."""
 
 _Value = TypeVar("_Value")
 
@@ -48,6 +52,7 @@ class OrderOwners:
     clock: Clock
     policy: LookUpPolicy
     _ours: dict[str, str] = field(default_factory=dict)
+    _replaced: dict[str, OrderReplaced] = field(default_factory=dict)
     _external: dict[str, None] = field(default_factory=dict)
     _not_found: dict[str, None] = field(default_factory=dict)
     _schedule: LookUpSchedule[str] = field(init=False)
@@ -56,19 +61,48 @@ class OrderOwners:
         self._schedule = self.policy.new_schedule()
 
     async def linked(self, names: Collection[str]) -> Mapping[str, str]:
-        """Return the venue client order ids of our orders that are linked to these ids. Raises UnavailableError."""
-        ours = {name: self._ours[name] for name in names if name in self._ours}
-        others = {name for name in names if name not in ours and name not in self._external}
+        """Return the venue client order ids of our orders that are linked to these ids: by the ids themselves, or by
+        those of the orders that they replaced. Raises UnavailableError."""
+        lines = {name: [name, *self._replaced_by(name)] for name in names}
+        wanted = {each for line in lines.values() for each in line}
+        known = {each: self._ours[each] for each in wanted if each in self._ours}
+        others = {each for each in wanted if each not in known and each not in self._external}
         if others:
             found = await self.orders.venue_client_order_ids(others)
             for name, venue_client_order_id in found.items():
                 _cache(self._ours, name, venue_client_order_id)
-            ours.update(found)
-        return ours
+            known.update(found)
+        return {
+            name: owner
+            for name, line in lines.items()
+            if (owner := next((known[each] for each in line if each in known), None)) is not None
+        }
+
+    def note_replaced(self, reports: Iterable[Report]) -> None:
+        """Note which orders replaced which ones, of reports about orders that were not placed here."""
+        for report in reports:
+            if isinstance(report, OrderReplaced):
+                _cache(self._replaced, report.venue_order_id, report)
+
+    def note_external(self, names: Iterable[str]) -> None:
+        """Note ids of orders that were not placed here and replaced none: then what replaces them is not ours."""
+        for name in names:
+            _cache(self._external, name, None)
+
+    def links_to(self, name: str) -> Sequence[OrderReplaced]:
+        """Return how the id follows from one that it replaced, the oldest step first, as far as it is known."""
+        return [self._replaced[each] for each in reversed([name, *self._replaced_by(name)]) if each in self._replaced]
 
     def is_external(self, name: str) -> bool:
-        """Return whether the id is known to name an external order."""
-        return name in self._external
+        """Return whether the id is known to name an external order, or what replaced one."""
+        return any(each in self._external for each in (name, *self._replaced_by(name)))
+
+    def _replaced_by(self, name: str) -> Sequence[str]:
+        """Return the ids of the orders that it replaced, the newest first."""
+        line = [name]
+        while (report := self._replaced.get(line[-1])) is not None and len(line) <= LINE_MAX:
+            line.append(report.replaces)
+        return line[1:]
 
     def pending_since(self, name: str) -> datetime | None:
         """Return when the id was first looked up in vain; None when it was not."""
@@ -81,13 +115,13 @@ class OrderOwners:
         """
         wanted = list(dict.fromkeys(names))
         ours = await self.linked(wanted)
-        unlinked = [name for name in wanted if name not in ours and name not in self._external]
+        unlinked = [name for name in wanted if name not in ours and not self.is_external(name)]
         for name in self.policy.run(self._schedule, unlinked, clock=self.clock):
             if not await self._look_up(name):
                 break
         return Owners(
             ours={**ours, **{name: self._ours[name] for name in unlinked if name in self._ours}},
-            external={name for name in wanted if name in self._external},
+            external={name for name in wanted if name not in ours and self.is_external(name)},
             not_found={name for name in unlinked if name in self._not_found},
         )
 
@@ -96,22 +130,39 @@ class OrderOwners:
         self._schedule.put_off(name, now=self.clock())
         self._not_found.pop(name, None)
         try:
-            found = await self.venue.find_by_venue_order_id(name)
+            await self._follow(name)
         except VenueUnreachableError as error:
             self.telemetry.warning(
                 "order_look_up_failed", venue_order_id=name, error=str(error), next="looked up again later"
             )
             return not isinstance(error, VenueBusyError | VenueUnauthorizedError)
-        if found is None:
-            # Perhaps a new order of ours that the venue does not show yet.
-            _cache(self._not_found, name, None)
-            return True
-        self._schedule.remove(name)
-        if isinstance(found, ExternalOrder):
-            _cache(self._external, name, None)
-        else:
-            _cache(self._ours, name, found.venue_client_order_id)
         return True
+
+    async def _follow(self, name: str) -> None:
+        """Look up the order, and those that it replaced until it is known whose they are."""
+        for _ in range(LINE_MAX):
+            oldest = [name, *self._replaced_by(name)][-1]
+            found = await self.venue.find_by_venue_order_id(oldest)
+            if found is None or (isinstance(found, ExternalOrder) and found.is_unreadable_replacement):
+                # Perhaps a new order of ours that the venue does not show yet.
+                _cache(self._not_found, name, None)
+                return
+            if not isinstance(found, ExternalOrder):
+                _cache(self._ours, name, found.venue_client_order_id)
+            elif found.replacement is None:
+                _cache(self._external, oldest, None)
+            else:
+                self.note_replaced(found.replacement.reports)
+                if not await self._is_linked(name):
+                    continue
+            self._schedule.remove(name)
+            return
+
+    async def _is_linked(self, name: str) -> bool:
+        owner = (await self.linked([name])).get(name)
+        if owner is not None:
+            _cache(self._ours, name, owner)
+        return owner is not None or self.is_external(name)
 
 
 def _cache(cache: dict[str, _Value], name: str, value: _Value) -> None:

@@ -71,6 +71,8 @@ def check_adoption(row: LoadedOrder, found: FoundOrder | None, *, asked_for: str
 def check_identity(row: LoadedOrder, found: VenueOrder, *, field: str) -> None:
     """Raise RefusedError unless the venue's order is this one by its name, symbol and side."""
     name, terms = row.order.venue_client_order_id, row.order.terms
+    if found.replaces is not None:
+        return  # It was followed from ours.
     if found.venue_client_order_id != name:
         message = f"The venue knows that order as {found.venue_client_order_id}; this one is {name}."
         raise RefusedError(field, message)

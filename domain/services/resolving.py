@@ -10,6 +10,7 @@ from domain.model.operator_actions import RequestedAction, order_state
 from domain.model.order import Order
 from domain.model.reports import Report
 from domain.model.resolutions import APPLIED_WITHIN, Adopt, AskVenue, Book, Refusal, Reread, Resolution
+from domain.model.venue_chain import filled_at
 from domain.ports.order_store import LoadedOrder
 from domain.ports.resolutions import Resolutions
 from domain.ports.telemetry import Telemetry
@@ -87,7 +88,7 @@ class Resolving:
         return row
 
     async def _answer(self, row: LoadedOrder) -> VenueAnswer:
-        return await ask(self.venue, row.order.venue_client_order_id, now=self.recording.clock())
+        return await ask(self.venue, row.order, now=self.recording.clock())
 
     async def _reread(self, asked: Resolution, row: LoadedOrder) -> None:
         """Record what the venue shows as reconciliation does, and put the question itself into the trail."""
@@ -95,10 +96,11 @@ class Resolving:
         if answer.outcome is AnswerKind.NO_ANSWER:
             raise RefusedError("action.reread", f"The venue gave no usable answer: {answer.error}")
         if answer.order is not None:
-            check_identity(row, answer.order, field="action.reread")
-            reports = reports_of_open(answer.order, at=answer.asked_at)
-            await self.recording.record({before.venue_client_order_id: reports})
-            await self._record_fills(before, answer.order)
+            for found in answer.found:
+                check_identity(row, found, field="action.reread")
+                reports = reports_of_open(found, at=answer.asked_at)
+                await self.recording.record({before.venue_client_order_id: reports})
+                await self._record_fills(before, found)
         after = (await self._row(asked)).order
         await self.requests.complete(asked.id, before=order_state(before), after=_state_after(after, answer))
 
@@ -132,7 +134,7 @@ class Resolving:
     async def _record_fills(self, order: Order, found: VenueOrder) -> None:
         """Read the fills when the venue has filled more than is recorded. What fails is left to reconciliation."""
         rows = await self.recording.orders.load([order.id])
-        if rows[order.id].order.facts.filled_quantity < found.filled_quantity:
+        if filled_at(rows[order.id].order.facts, found.venue_order_id) < found.filled_quantity:
             since = min(order.created_at, found.submitted_at) - self.overlap
             read = await self.fills.record_fills(since=since)
             if read.failure is not None:

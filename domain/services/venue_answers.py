@@ -8,10 +8,11 @@ from enum import StrEnum
 from domain.model.errors import VenueUnreachableError
 from domain.model.frozen import frozen
 from domain.model.operator_actions import moment_text, state
-from domain.model.order import VenueRank
+from domain.model.order import Order, VenueRank
 from domain.model.reports import OrderAccepted, OrderEnded, OrderShownOpen, Report
 from domain.model.values import Terms, format_decimal
 from domain.ports.venue import Venue, VenueOrder
+from domain.services.chain_look_up import look_up
 
 
 class AnswerKind(StrEnum):
@@ -24,11 +25,15 @@ class AnswerKind(StrEnum):
 
 @frozen
 class VenueAnswer:
-    """The venue's answer. `order` is the order as it was read, None when there is none; `error` why it is not known."""
+    """The venue's answer. `order` is the order as it was read, None when there is none; `error` why it is not known.
+
+    Of an order that was replaced it is the newest of the venue orders that were `found`.
+    """
 
     asked_at: datetime
     outcome: AnswerKind
     order: VenueOrder | None = None
+    found: Sequence[VenueOrder] = ()
     error: str | None = None
 
 
@@ -42,14 +47,15 @@ class ShownAnswer:
     error: str | None
 
 
-async def ask(venue: Venue, venue_client_order_id: str, *, now: datetime) -> VenueAnswer:
+async def ask(venue: Venue, order: Order, *, now: datetime) -> VenueAnswer:
     """Look the order up; a venue that gives no usable answer is an answer, too."""
     try:
-        found = await venue.find(venue_client_order_id)
+        found = await look_up(venue, order)
     except VenueUnreachableError as error:
         return VenueAnswer(asked_at=now, outcome=AnswerKind.NO_ANSWER, error=str(error))
-    outcome = AnswerKind.NOT_FOUND if found is None else AnswerKind.FOUND
-    return VenueAnswer(asked_at=now, outcome=outcome, order=found)
+    if not found:
+        return VenueAnswer(asked_at=now, outcome=AnswerKind.NOT_FOUND)
+    return VenueAnswer(asked_at=now, outcome=AnswerKind.FOUND, order=found[-1], found=found)
 
 
 def reports_of_open(found: VenueOrder, *, at: datetime) -> Sequence[Report]:

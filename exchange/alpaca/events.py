@@ -1,6 +1,6 @@
 """What the venue tells about an order as it happens: trade updates of the stream, and FILL activities. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
@@ -46,6 +46,8 @@ from exchange.alpaca.orders import (
     owner_of,
     parse_restatement,
     reason_text,
+    replaced_reports,
+    replacing_report,
     venue_count,
 )
 
@@ -74,14 +76,37 @@ def parse_trade_update(
     order = as_object(data.get("order"), what="order")
     owner = owner_of(order, prefixes)
     if isinstance(owner, ExternalOrder):
-        return ExternalReport(venue_order_id=owner.venue_order_id)
+        return _external_report(data, order, owner, clock=clock, raw=raw)
+    return _venue_report(data, order, owner, replaced_reports(order), clock=clock, raw=raw)
+
+
+def _external_report(
+    data: Json, order: Json, owner: ExternalOrder, *, clock: Clock, raw: bytes
+) -> VenueReport | ExternalReport:
+    """Return the report about an order that was not placed here: read only if it replaced another, which may be
+    ours."""
+    try:
+        replacing = replacing_report(order)
+        if replacing is not None:
+            said = (replacing, *replaced_reports(order))
+            return _venue_report(data, order, None, said, clock=clock, raw=raw)
+    except WireError:
+        # If it is ours, the look-ups of the order that it replaced show it.
+        return ExternalReport(venue_order_id=owner.venue_order_id, is_unreadable_replacement=True)
+    return ExternalReport(venue_order_id=owner.venue_order_id)
+
+
+def _venue_report(
+    data: Json, order: Json, owner: str | None, said: Sequence[Report], *, clock: Clock, raw: bytes
+) -> VenueReport:
+    """Return the report of the event, behind what the order itself has said."""
     event, at = text(data, "event"), _stated_time(data, order) or clock()
     parse = _EVENTS.get(event)
     is_known = parse is not None or event in _EVENTS_WITHOUT_REPORTS
     return VenueReport(
         venue_client_order_id=owner,
         venue_order_id=venue_id(order, "id"),
-        reports=() if parse is None or (report := parse(data, order, at)) is None else (report,),
+        reports=said if parse is None or (report := parse(data, order, at)) is None else (*said, report),
         at=at,
         unknown_values=() if is_known else (("event", event[:UNKNOWN_VALUE_MAX_CHARACTERS]),),
         raw=raw,
@@ -221,14 +246,25 @@ def _cancel_refused(data: Json, _order: Json, at: datetime) -> CancelRefused:
 def _busted(data: Json, order: Json, at: datetime) -> ExecutionBusted:
     # What was undone is a negative quantity, and is known already.
     name, own_id = _amended_execution_id(data)
-    return ExecutionBusted(venue_execution_id=name, at=at, amendment_id=own_id, count=venue_count(order, at=at))
+    return ExecutionBusted(
+        venue_execution_id=name,
+        at=at,
+        amendment_id=own_id,
+        count=venue_count(order, at=at),
+        venue_order_id=venue_id(order, "id"),
+    )
 
 
 def _corrected(data: Json, order: Json, at: datetime) -> ExecutionCorrected:
     name, own_id = _amended_execution_id(data)
     trade = Trade(quantity=not_negative(data, "qty"), price=not_negative(data, "price"))
     return ExecutionCorrected(
-        venue_execution_id=name, trade=trade, at=at, amendment_id=own_id, count=venue_count(order, at=at)
+        venue_execution_id=name,
+        trade=trade,
+        at=at,
+        amendment_id=own_id,
+        count=venue_count(order, at=at),
+        venue_order_id=venue_id(order, "id"),
     )
 
 

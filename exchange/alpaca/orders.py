@@ -1,11 +1,12 @@
 """Orders between the venue's JSON and the domain. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from domain.model.order import End, VenueCount, VenueRank
 from domain.model.order_identity import InstallationPrefixes
-from domain.model.reports import OrderAccepted, OrderEnded, OrderRestated, Report
+from domain.model.reports import OrderAccepted, OrderEnded, OrderReplaced, OrderRestated, Report
 from domain.model.restatement import Restatement
 from domain.model.values import ZERO, OrderType, Reason, ReasonSource, Side, Terms, TimeInForce, format_decimal
 from domain.ports.venue import ExternalOrder, FoundOrder, UnknownValue, UnreadableOrder, VenueOrder
@@ -85,6 +86,36 @@ def owner_of(data: Json, prefixes: InstallationPrefixes) -> str | ExternalOrder 
     return own or ExternalOrder(venue_order_id=_shown_id(data))
 
 
+def replaced_reports(data: Json) -> tuple[OrderReplaced, ...]:
+    """Return what an order of ours says of the one that replaced it: nothing for nearly all. Raises WireError."""
+    if optional_text(data, "replaced_by") is None:
+        return ()
+    at = first_moment(data, "replaced_at", "updated_at", "submitted_at", "created_at")
+    return (OrderReplaced(venue_order_id=venue_id(data, "replaced_by"), replaces=venue_id(data, "id"), at=at),)
+
+
+def replacing_report(data: Json) -> OrderReplaced | None:
+    """Return what an order that is not one of ours says of the one that it replaced. Raises WireError."""
+    if optional_text(data, "replaces") is None:
+        return None
+    at, restatement = first_moment(data, "submitted_at", "created_at"), None
+    if data.get("qty") is not None:
+        restatement = Restatement(
+            at=first_moment(data, "updated_at", "submitted_at", "created_at"),
+            quantity=positive(data, "qty"),
+            symbol=text(data, "symbol"),
+            limit_price=None if data.get("limit_price") is None else not_negative(data, "limit_price"),
+        )
+    return OrderReplaced(
+        venue_order_id=venue_id(data, "id"),
+        replaces=venue_id(data, "replaces"),
+        at=at,
+        venue_client_order_id=venue_id(data, "client_order_id"),
+        restatement=restatement,
+        completed=not_negative(data, "filled_qty") if data.get("status") == "filled" else None,
+    )
+
+
 def parse_found_order(data: Json, prefixes: InstallationPrefixes) -> FoundOrder:
     """Return an order of a REST answer; only ours is read beyond its ids.
 
@@ -95,11 +126,25 @@ def parse_found_order(data: Json, prefixes: InstallationPrefixes) -> FoundOrder:
         # Every order that was sent from here has a client order id.
         return ExternalOrder(venue_order_id=venue_id(data, "id"))
     if isinstance(owner, ExternalOrder):
-        return owner
+        return _with_replacement(owner, data)
     try:
         return parse_order(data, venue_client_order_id=owner)
     except WireError as error:
         return UnreadableOrder(venue_client_order_id=owner, venue_order_id=_shown_id(data), error=str(error))
+
+
+def _with_replacement(external: ExternalOrder, data: Json) -> ExternalOrder:
+    """Return it with the order that it is if it replaced another one."""
+    try:
+        replacing = replacing_report(data)
+        if replacing is None:
+            return external
+        name = venue_id(data, "client_order_id")
+        order = parse_order(data, venue_client_order_id=name)
+    except WireError:
+        return replace(external, is_unreadable_replacement=True)
+    order = replace(order, replaces=replacing.replaces, reports=(replacing, *order.reports))
+    return replace(external, replacement=order)
 
 
 def parse_order(data: Json, *, venue_client_order_id: str) -> VenueOrder:
@@ -117,6 +162,7 @@ def parse_order(data: Json, *, venue_client_order_id: str) -> VenueOrder:
         submitted_at=submitted_at,
         updated_at=None if data.get("updated_at") is None else moment(data, "updated_at"),
         is_cancel_pending=status == "pending_cancel",
+        replaced_by=optional_text(data, "replaced_by"),
         unknown_values=_unknown_values(data),
     )
 
@@ -168,13 +214,15 @@ def reason_text(data: Json) -> str | None:
 def _reports(data: Json, *, status: str, venue_order_id: str, submitted_at: datetime) -> tuple[Report, ...]:
     accepted = _accepted(data, status=status, venue_order_id=venue_order_id, at=submitted_at)
     end = ENDS.get(status)
+    # In front of the end: what has been replaced by another order is not over by that.
+    accepted_and_replaced: tuple[Report, ...] = (accepted, *replaced_reports(data))
     if end is None:
-        return (accepted,)
+        return accepted_and_replaced
     end_at = first_moment(data, _END_TIMES[end], "updated_at", "submitted_at", "created_at")
     # A bust after the end changes `updated_at`, and not the time of the end.
     count = venue_count(data, at=first_moment(data, "updated_at", _END_TIMES[end], "submitted_at", "created_at"))
     over = ended(end, venue_order_id=venue_order_id, at=end_at, stated=reason_text(data), count=count)
-    return (over,) if end is End.REJECTED else (accepted, over)
+    return (over,) if end is End.REJECTED else (*accepted_and_replaced, over)
 
 
 def _accepted(data: Json, *, status: str, venue_order_id: str, at: datetime) -> OrderAccepted:

@@ -6,6 +6,7 @@ passes the faults that its fate drew. Handlers raise `VenueRefusalError` for eve
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -124,7 +125,8 @@ class Rest:
         fields = parse_object(await request.read())
         order = self._order(order_id)
         change = parse_replacement(fields, replaced=order.terms)
-        return json_answer(order_json(self._venue.replace(order, change)))
+        named = replace(change, client_order_id=change.client_order_id or self._new_id())
+        return json_answer(order_json(self._venue.replace(order, named)))
 
     async def _cancel(self, _request: web.BaseRequest, order_id: str) -> web.StreamResponse:
         self._venue.cancel(self._order(order_id))

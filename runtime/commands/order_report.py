@@ -128,6 +128,11 @@ def _side_by_side(order: Row, answer: ShownAnswer | None, no_answer: str | None)
     ]
     yield from (f"{here:<{COLUMN_CHARACTERS}}| {there}" for here, there in here_and_there)
     yield f"name at the venue: {order['venue_client_order_id']}"
+    yield from (
+        f"venue order {name} replaced {one.replaces}: filled {_text(one.facts.filled_quantity)}, "
+        f"ends {', '.join(sorted(one.facts.ends)) or '-'}"
+        for name, one in facts.successors.items()
+    )
 
 
 def _because(answer: ShownAnswer) -> str:

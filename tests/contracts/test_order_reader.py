@@ -3,19 +3,21 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 from uuid_utils.compat import uuid7
 
 from domain.model.accounts import VisibleAccounts
-from domain.model.changes import ChangeKind, OrderSnapshot
-from domain.model.order import End, OrderStatus
+from domain.model.changes import ChangeKind, OrderSnapshot, VenueOrderView
+from domain.model.order import End, OrderStatus, VenueCount
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, PageRequest
+from domain.model.reports import OrderReplaced
 from domain.model.values import Side
 from domain.ports.order_store import OrderStore
 from domain.ports.readers import OrderReader
-from tests.support.examples import accepted, busted, ended, filled, new_order, now, restated
+from tests.support.examples import accepted, at, busted, ended, filled, new_order, now, restated
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.store_driver import Clerk
 
@@ -165,6 +167,36 @@ async def test_a_history_shows_each_change_as_the_order_stood_then(reader: Order
     assert list(history.rows[1:]) == recorded
     assert list(middle.rows) == recorded[1:3]
     assert (middle.has_previous, middle.has_next) == (True, True)
+
+
+async def test_the_venue_orders_of_a_replaced_order_are_read_as_they_came(reader: OrderReader, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    link = OrderReplaced(venue_order_id="V2", replaces="V1", at=at(4), venue_client_order_id="by-hand")
+    count = VenueCount(at=at(5), quantity=Decimal(7))
+    recorded = [
+        *await clerk.record({order_id: [filled("4", cumulative="4", venue_order_id="V1"), link]}),
+        *await clerk.record({order_id: [ended(End.REPLACED, venue_order_id="V1")]}),
+        *await clerk.record({order_id: [filled("5", name="E2", cumulative="5", venue_order_id="V2")]}),
+        *await clerk.record({order_id: [ended(End.EXPIRED, venue_order_id="V2", count=count)]}),
+    ]
+
+    first, second = await reader.venue_orders(order_id)
+    history = await reader.history(order_id, PageRequest(limit=10))
+
+    assert (first.venue_order_id, first.venue_status, first.filled_quantity) == ("V1", "replaced", Decimal(4))
+    assert (first.replaces, first.ended_at) == (None, at(4))
+    assert second == VenueOrderView(
+        venue_order_id="V2",
+        venue_client_order_id="by-hand",
+        filled_quantity=Decimal(5),
+        venue_status="expired",
+        replaces="V1",
+        ended_at=at(4),
+    )
+    # Of the first 4 are recorded, of the second the venue counts 7.
+    assert history.rows[-1] == recorded[-1]
+    assert [change.order.venue_order_id for change in history.rows] == [None, "V1", "V2", "V2", "V2"]
+    assert (history.rows[-1].order.venue_filled_quantity, history.rows[-1].order.lacks_fills) == (Decimal(11), True)
 
 
 async def test_executions_are_read_oldest_first_without_the_busted(reader: OrderReader, clerk: Clerk) -> None:

@@ -12,7 +12,8 @@ from domain.model.apply_reports import apply_reports
 from domain.model.changes import ChangeKind
 from domain.model.errors import ExecutionIdTakenError, VersionConflictError
 from domain.model.order import CANCELED_BEFORE_SENDING, End, OrderStatus, VenueCount
-from domain.model.reports import Report
+from domain.model.reports import OrderReplaced, Report
+from domain.model.restatement import Restatement
 from domain.ports.order_store import ExecutionKey, OrderStore, OrderWrite
 from domain.services.order_cache import OrderCache
 from domain.services.recording import Recording
@@ -440,3 +441,87 @@ async def test_the_venues_newer_count_is_not_lost_to_an_older_decision(
 
     with pytest.raises(VersionConflictError):
         await store.write(older)
+
+
+def replacing(name: str, replaces: str, *, quantity: str | None = "40") -> OrderReplaced:
+    """One venue order replaced another."""
+    terms = None
+    if quantity is not None:
+        terms = Restatement(
+            at=at(4), quantity=Decimal(quantity), symbol='A "quoted" \\ name', limit_price=Decimal("9.5")
+        )
+    return OrderReplaced(
+        venue_order_id=name,
+        replaces=replaces,
+        at=at(4),
+        venue_client_order_id=None if quantity is None else f"foreign-{name}",
+        restatement=terms,
+        completed=None if quantity is None else Decimal(quantity),
+    )
+
+
+async def test_successors_are_read_back_exactly_and_find_their_order(store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    tag = str(order_id)
+    first, second, third = f"a-{tag}", f"b-{tag}", f"c-{tag}"
+    count = VenueCount(at=at(5), quantity=Decimal("30.000000000000000001"))
+    writes = await clerk.decide(
+        {
+            order_id: [
+                filled("10", name=f"E1-{tag}", cumulative="10", venue_order_id=first),
+                replacing(second, first),
+                ended(End.REPLACED, venue_order_id=first, count=VenueCount(at=at(4), quantity=Decimal(10))),
+                filled("10", name=f"E2-{tag}", cumulative="10", venue_order_id=second),
+                ended(End.EXPIRED, venue_order_id=second, count=count),
+                replacing(third, second, quantity=None),
+            ]
+        }
+    )
+    recorded = await store.write(writes)
+
+    keys = [
+        ExecutionKey(
+            venue_client_order_id=name_of(order_id), venue_execution_id=f"E{n}-{tag}", cumulative_quantity=None
+        )
+        for n in (1, 2)
+    ]
+    loaded = (await store.load_reported([name_of(order_id)], keys))[name_of(order_id)]
+    assert loaded.order == writes[0].order
+    assert sorted(loaded.executions, key=lambda one: one.venue_execution_id) == list(writes[0].executions)
+    assert loaded.filled_up_to is None
+    assert recorded[-1].order.venue_order_id == third
+    assert await store.venue_client_order_ids([first, second, third, "other"]) == dict.fromkeys(
+        (first, second, third), name_of(order_id)
+    )
+    fills = [(first, f"E1-{tag}"), (second, f"E1-{tag}"), (second, f"E2-{tag}"), (first, f"E2-{tag}")]
+    assert set(await store.recorded_fills(fills)) == {fills[0], fills[2]}
+
+
+async def test_a_successor_that_grew_without_a_version_makes_an_older_decision_stale(
+    store: OrderStore, clerk: Clerk
+) -> None:
+    (order_id,) = await clerk.store(1)
+    await clerk.record({order_id: [accepted(), replacing("V2", "V1"), replacing("V3", "V2")]})
+    late = await clerk.decide({order_id: [filled("10", venue_order_id="V3")]})
+    assert list(await clerk.record({order_id: [ended(End.REPLACED, venue_order_id="V2")]})) == []
+
+    with pytest.raises(VersionConflictError):
+        await store.write(late)
+
+
+async def test_equal_fills_of_two_venue_orders_recorded_one_after_the_other_both_count(clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    tag = str(order_id)
+    await clerk.record({order_id: [filled("10", name=f"E1-{tag}", cumulative="10", venue_order_id="V1")]})
+    await clerk.record({order_id: [replacing("V2", "V1", quantity="90")]})
+
+    changes = await clerk.record(
+        {
+            order_id: [
+                filled("10", name=f"E2-{tag}", cumulative="10", venue_order_id="V2"),
+                filled("10", name=f"R2-{tag}", cumulative="10", venue_order_id="V2"),
+            ]
+        }
+    )
+
+    assert [change.order.filled_quantity for change in changes] == [20]

@@ -1,6 +1,8 @@
 """Whatever became of an order: every way of reading it shows what the order itself would, made of its whole row."""
 
 from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
@@ -10,14 +12,40 @@ from db.database import Database
 from db.order_reader import PostgresOrderReader
 from db.order_rows import ORDER_COLUMN_NAMES, order_of, placement_of
 from domain.model.changes import OrderSnapshot, snapshot
+from domain.model.order import End, VenueCount
 from domain.model.order_query import OrderFilter, OrderSort, PageRequest
-from domain.model.reports import Report
+from domain.model.reports import OrderEnded, OrderReplaced, Report
+from domain.model.restatement import Restatement
 from tests.db.test_status_property import reports
+from tests.support.examples import VENUE_SAYS
+from tests.support.fakes.clock import MIDNIGHT
 from tests.support.postgres_stores import make_store
 from tests.support.store_driver import Clerk
 
 CASES = 25
 WHOLE_ROWS = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = ANY($1)"  # noqa: S608 - our own columns
+AT = MIDNIGHT + timedelta(seconds=9)
+of_successors: st.SearchStrategy[Report] = st.one_of(
+    st.builds(
+        OrderReplaced,
+        venue_order_id=st.sampled_from(["v-2", "v-3"]),
+        replaces=st.sampled_from(["v-1", "v-2"]),
+        at=st.just(AT),
+        restatement=st.none()
+        | st.builds(
+            Restatement, at=st.just(AT), quantity=st.just(Decimal(5)), symbol=st.just("META"), limit_price=st.none()
+        ),
+        completed=st.none() | st.just(Decimal(4)),
+    ),
+    st.builds(
+        OrderEnded,
+        end=st.sampled_from(End),
+        reason=st.just(VENUE_SAYS),
+        venue_order_id=st.sampled_from(["v-1", "v-2"]),
+        at=st.just(AT),
+        count=st.none() | st.builds(VenueCount, at=st.just(AT), quantity=st.just(Decimal(3))),
+    ),
+)
 MINE = OrderFilter(account_ids=("alice",))
 
 
@@ -28,7 +56,7 @@ MINE = OrderFilter(account_ids=("alice",))
     # The database is shared by the examples on purpose: each works with orders of its own.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(fate=st.lists(reports, max_size=8))
+@given(fate=st.lists(reports | of_successors, max_size=8))
 async def test_every_reading_shows_what_the_order_itself_would(database: Database, fate: Sequence[Report]) -> None:
     clerk, reader = Clerk(make_store(database)), PostgresOrderReader(database)
     # The venue's ids belong to one order each: the other one stays as it was accepted.

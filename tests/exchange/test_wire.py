@@ -313,9 +313,11 @@ def test_busts_and_corrections_name_the_execution_by_either_field() -> None:
     correction = only_report("trade_correct", execution_id="e9", previous_execution_id="e1", qty="2", price="3")
 
     count = VenueCount(at=AT, quantity=Decimal(0))
-    assert bust == ExecutionBusted(venue_execution_id="e1", at=AT, count=count)
+    assert bust == ExecutionBusted(venue_execution_id="e1", at=AT, count=count, venue_order_id="v1")
     trade = Trade(quantity=Decimal(2), price=Decimal(3))
-    assert correction == ExecutionCorrected(venue_execution_id="e1", trade=trade, at=AT, amendment_id="e9", count=count)
+    assert correction == ExecutionCorrected(
+        venue_execution_id="e1", trade=trade, at=AT, amendment_id="e9", count=count, venue_order_id="v1"
+    )
 
 
 def test_a_bust_may_tell_a_negative_quantity_and_a_correction_that_nothing_traded() -> None:

@@ -56,6 +56,7 @@ class Clerk:
                 OrderWrite(
                     order=applied.order,
                     read_version=read.order.version,
+                    read_successors=read.order.facts.successors,
                     changes=applied.changes,
                     executions=applied.executions,
                     attempt_end=attempt_end,

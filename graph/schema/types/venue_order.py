@@ -12,8 +12,13 @@ from domain.services.venue_answers import ShownAnswer
 @strawberry.type(description="An order at the venue that is behind an order of ours.")
 class VenueOrder:
     venue_order_id: str | None = strawberry.field(description="The venue's own id; null until the venue has shown it.")
-    venue_client_order_id: str = strawberry.field(description="The id under which the order was sent to the venue.")
-    venue_status: str | None = strawberry.field(description="The venue's word for its status; null while not known.")
+    venue_client_order_id: str = strawberry.field(
+        description=(
+            "The id under which the order was sent to the venue; of one that replaced it, the id that the venue shows, "
+            "empty until it does."
+        )
+    )
+    venue_status: str | None = strawberry.field(description="The venue's word for how it ended; null while it is open.")
     filled_quantity: Decimal = strawberry.field(description="How much of it is filled, by its recorded executions.")
     replaces: str | None = strawberry.field(description="The venue's id of the order that it replaced; null for none.")
     ended_at: datetime | None = strawberry.field(description="When it ended at the venue; null while not known.")
@@ -34,10 +39,10 @@ def venue_order_from(one: VenueOrderView) -> VenueOrder:
     return VenueOrder(
         venue_order_id=one.venue_order_id,
         venue_client_order_id=one.venue_client_order_id,
-        venue_status=None,
+        venue_status=one.venue_status,
         filled_quantity=one.filled_quantity,
-        replaces=None,
-        ended_at=None,
+        replaces=one.replaces,
+        ended_at=one.ended_at,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.model.accounts import VisibleAccounts, is_visible
-from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, VenueOrderView, view
+from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, VenueOrderView, venue_orders_of, view
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.paging import cut
@@ -56,14 +56,7 @@ class MemoryOrderReader:
 
     async def venue_orders(self, order_id: UUID) -> Sequence[VenueOrderView]:
         self.store.require_database()
-        order = self.store.rows[order_id].order
-        return [
-            VenueOrderView(
-                venue_order_id=order.facts.venue_order_id,
-                venue_client_order_id=order.venue_client_order_id,
-                filled_quantity=order.facts.filled_quantity,
-            )
-        ]
+        return venue_orders_of(self.store.rows[order_id].order)
 
     async def executions_by_id(
         self, execution_ids: Collection[UUID], *, account_ids: VisibleAccounts

@@ -59,7 +59,7 @@ class OrderRow:
             attempts=self.attempts,
             maybe_sent_at=self.maybe_sent_at,
             lease_until=self.lease_until,
-            filled_up_to=None if self._has_open_booking else self._filled_up_to,
+            filled_up_to=None if self._has_open_booking or self.order.facts.successors else self._filled_up_to,
         )
 
     @property
@@ -123,6 +123,7 @@ def fences_hold(row: OrderRow, write: OrderWrite) -> bool:
     is_newest = write.attempt_end is None or row.attempt == write.attempt_end.attempt
     is_free = not write.unclaimed or (row.lease_until is None and row.maybe_sent_at is None)
     is_unchanged = row.order.version == write.read_version and not _takes_back(row, write)
+    is_unchanged = is_unchanged and row.order.facts.successors == write.read_successors
     return is_newest and is_free and is_unchanged
 
 

@@ -194,7 +194,7 @@ class MemoryOrderStore:
     async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
         self.require_database()
         stored = {
-            (row.order.facts.venue_order_id, execution.venue_execution_id)
+            (execution.venue_order_id or row.order.facts.venue_order_id, execution.venue_execution_id)
             for row in self.rows.values()
             for execution in row.executions.values()
             if execution.filled is not None
@@ -203,7 +203,11 @@ class MemoryOrderStore:
 
     async def venue_client_order_ids(self, venue_order_ids: Collection[str]) -> Mapping[str, str]:
         self.require_database()
-        known = {row.order.facts.venue_order_id: row.order.venue_client_order_id for row in self.rows.values()}
+        known = {
+            name: row.order.venue_client_order_id
+            for row in self.rows.values()
+            for name in (row.order.facts.venue_order_id, *row.order.facts.successors)
+        }
         return {name: known[name] for name in venue_order_ids if name in known}
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
@@ -212,7 +216,7 @@ class MemoryOrderStore:
         open_rows = (
             row
             for row in self.rows.values()
-            if row.order.facts.rank > VenueRank.NONE and (not row.order.status.is_final or disagrees(row.order.facts))
+            if row.order.facts.rank > VenueRank.NONE and (not row.order.status.is_final or disagrees(row.order.whole))
         )
         now = self.clock()
         silent = [row for row in open_rows if not now - silent_for < row.order.updated_at <= now]
