@@ -34,7 +34,8 @@ def with_link(facts: Facts, report: OrderReplaced) -> Facts:
         replaces=min(one.replaces, report.replaces),
         linked_at=min(one.linked_at, report.at),
         venue_client_order_id=min(names, default=None),
-        completed=max((each for each in (one.completed, report.completed) if each is not None), default=None),
+        # Zero, where all its executions were taken back, says nothing of how much was to be filled.
+        completed=max((each for each in (one.completed, report.completed) if each), default=None),
         facts=one.facts
         if report.restatement is None
         else replace(one.facts, restatement=latest(restatement, report.restatement)),

@@ -282,6 +282,13 @@ def messages_of_a_chain(draw: st.DrawFn, *, ends_often: bool = False) -> list[Me
     return messages
 
 
+def test_a_replacement_that_the_venue_calls_filled_with_everything_taken_back_is_not_filled_by_nothing() -> None:
+    ledger = Ledger.after([accepted(venue_order_id="V1")], [link("V2", "V1", quantity="5", completed="0")])
+
+    assert ledger.order.status is OrderStatus.PLACED
+    assert ledger.order.quantity == 5
+
+
 @settings(max_examples=200, deadline=None)
 @given(messages_of_a_chain(ends_often=True), st.data())
 def test_any_permutation_with_repeats_of_a_chains_messages_gives_the_same_order(
