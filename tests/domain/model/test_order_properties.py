@@ -43,6 +43,7 @@ from tests.support.examples import (
     shown_open,
 )
 from tests.support.fakes.clock import CountingIds
+from tests.support.thoroughness import examples
 
 AMENDMENT = "-amendment-"
 """What the ids of amendments have behind the id of their execution."""
@@ -220,7 +221,7 @@ def expected_trades(reports: Sequence[Report]) -> dict[str, Trade]:
     return trades
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(300, thorough=1000), deadline=None)
 @given(stories())
 def test_any_permutation_with_repeats_of_the_reports_gives_the_same_order(story: Story) -> None:
     straight = Ledger.after(story.ours, story.reports)
@@ -232,7 +233,7 @@ def test_any_permutation_with_repeats_of_the_reports_gives_the_same_order(story:
     assert shuffled.order.reason == straight.order.reason
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, thorough=200), deadline=None)
 @given(stories())
 def test_quantity_and_notional_are_the_exact_sums_of_the_executions(story: Story) -> None:
     order = Ledger.after(story.ours, *story.batches).order
@@ -244,7 +245,7 @@ def test_quantity_and_notional_are_the_exact_sums_of_the_executions(story: Story
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, thorough=200), deadline=None)
 @given(stories())
 def test_the_executions_add_up_to_the_order(story: Story) -> None:
     ledger = Ledger.after(story.ours, *story.batches)
@@ -253,7 +254,7 @@ def test_the_executions_add_up_to_the_order(story: Story) -> None:
     assert Fraction(ledger.order.facts.filled_quantity) == sum((Fraction(one.quantity) for one in trades), Fraction(0))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, thorough=200), deadline=None)
 @given(stories())
 def test_a_repeat_of_everything_changes_nothing(story: Story) -> None:
     ledger = Ledger.after(story.ours, *story.batches)
@@ -267,7 +268,7 @@ def test_a_repeat_of_everything_changes_nothing(story: Story) -> None:
     assert not repeated.executions
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, thorough=200), deadline=None)
 @given(stories())
 def test_each_change_is_exactly_one_version_and_shows_the_order_as_it_stood(story: Story) -> None:
     ledger = Ledger.after(story.ours, *story.batches)
@@ -277,7 +278,7 @@ def test_each_change_is_exactly_one_version_and_shows_the_order_as_it_stood(stor
     assert ledger.order.version == 1 + len(versions)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150, thorough=400), deadline=None)
 @given(stories())
 def test_more_facts_never_move_an_order_back_but_by_the_table(story: Story) -> None:
     ledger = Ledger.after(*([report] for report in story.ours), *([one] for batch in story.batches for one in batch))
