@@ -13,11 +13,11 @@ from redis.asyncio import Redis
 
 from tests.support.node import install_modules
 from tests.support.servers import PostgresServer, TestServer, running_postgres, running_valkey
+from tests.support.thoroughness import be_thorough
 
 if TYPE_CHECKING:
     from db.database import Database
 
-MODEL_HISTORIES = 100_000
 # Two shared cores make the time of one example meaningless. In CI the examples are the same every time, so that a
 # change is judged by what it does; a developer's runs look further, and keep what they find in .hypothesis.
 hypothesis.settings.register_profile("developer", deadline=None, print_blob=True)
@@ -26,11 +26,16 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How far the model of the subscription protocol looks, and where a picture of GraphiQL goes."""
-    parser.addoption(
-        "--model-histories", type=int, default=MODEL_HISTORIES, help="histories of the subscription model (%(default)s)"
-    )
+    """How far the tests look that try many examples, and where a picture of GraphiQL goes."""
+    parser.addoption("--thorough", action="store_true", help="try two to five times the examples, where they are many")
+    parser.addoption("--model-histories", type=int, help="histories of the subscription model")
     parser.addoption("--graphiql-picture", help="the browser's test keeps a picture of the page in this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how far to look, before the tests are imported."""
+    if config.getoption("thorough"):
+        be_thorough()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 import pytest
 
 from tests.broadcast.model import History, changes_of_an_account
+from tests.support.thoroughness import examples
 
+HISTORIES = examples(20_000, thorough=100_000)
 HISTORIES_WITHOUT_COMPARISON = 2_000
 
 
@@ -12,7 +14,7 @@ def test_in_a_great_many_histories_every_subscriber_receives_each_change_once_an
 ) -> None:
     changes = changes_of_an_account()
 
-    for seed in range(pytestconfig.getoption("model_histories")):
+    for seed in range(pytestconfig.getoption("model_histories") or HISTORIES):
         history = History(changes, seed)
         history.run()
         assert not history.mistakes(), f"seed {seed}: {history.mistakes()}"

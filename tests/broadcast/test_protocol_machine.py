@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.broadcast.protocol_machine import NUMBERS, SubscriptionProtocol
+from tests.support.thoroughness import examples
 
-EXAMPLES_OF_AN_EMPHASIS = 2_500
+EXAMPLES_OF_AN_EMPHASIS = examples(500, thorough=2_500)
 TIMEOUT_SECONDS = 240
-"""Seven seconds of work, and many times that on a machine that has other things to do."""
+"""Two seconds of work, thoroughly ten, and many times that on a machine that has other things to do."""
 STEPS_MIN, STEPS_MAX = 25, 35
 BYTES_OF_A_STEP = 3
 TICKETS = 256

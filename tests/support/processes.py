@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
+from tests.support.warm_starts import WarmProcess, warm_server
 from tools.devstack.probes import http_answers
 from tools.devstack.running import launch_command
 
@@ -58,7 +59,7 @@ class RunningProcess:
     """A process under test and the lines that it wrote so far, standard output and errors together."""
 
     name: str
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | WarmProcess
     output: list[str] = field(default_factory=list)
     silent: bool = False  # It has ended, and every line is read.
 
@@ -116,24 +117,31 @@ async def running(
     within_seconds: float = START_TIMEOUT_SECONDS,
     python: str = sys.executable,
     directory: Path = ROOT,
+    is_cold: bool = False,
 ) -> AsyncIterator[RunningProcess]:
     """Run `python ARGUMENTS…`, for example `["-m", "runtime", "api"]`, until the block ends.
 
     The block begins when `ready_url` answers, or `ready` holds, or else at once. `environment` is all that the process
     gets beside PATH and the like: settings of the developer's shell do not reach it. At the end of the block it is
-    asked to stop, and killed when it does not.
+    asked to stop, and killed when it does not. Processes of ours are forked with their imports made, see `warm_server`;
+    `is_cold` starts one as outside of the tests.
     """
-    process = await asyncio.create_subprocess_exec(
-        *launch_command([python, *arguments], death_signal=signal.SIGKILL),
-        cwd=directory,
-        env={name: os.environ[name] for name in INHERITED if name in os.environ}
-        | {"PYTHONUNBUFFERED": "1"}
-        | dict(environment),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
+    given = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    given |= {"PYTHONUNBUFFERED": "1"} | dict(environment)
+    process: asyncio.subprocess.Process | WarmProcess
+    is_ours = list(arguments[:2]) == ["-m", "runtime"] and (python, directory) == (sys.executable, ROOT)
+    if is_ours and not is_cold and sys.platform == "linux":
+        process = await warm_server().start(arguments[2:], given)
+    else:
+        process = await asyncio.create_subprocess_exec(
+            *launch_command([python, *arguments], death_signal=signal.SIGKILL),
+            cwd=directory,
+            env=given,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
     started = RunningProcess(" ".join(arguments), process)
     reading = asyncio.create_task(_collect(started))
     try:

@@ -43,6 +43,7 @@ from tests.support.examples import (
     shown_open,
 )
 from tests.support.fakes.clock import CountingIds
+from tests.support.thoroughness import examples
 
 AMENDMENT = "-amendment-"
 """What the ids of amendments have behind the id of their execution."""
@@ -68,6 +69,14 @@ OUR_HISTORIES: Sequence[Sequence[Report]] = (
 quantities = st.integers(min_value=1, max_value=10**9).map(lambda units: Decimal(units).scaleb(-6))
 prices = st.integers(min_value=1, max_value=10**12).map(lambda units: Decimal(units).scaleb(-8))
 venue_order_ids = st.sampled_from([None, "V1", "V1", "V2"])
+# Made once: a strategy that is made anew for each draw costs more than the draw.
+trades_of_fills = st.lists(st.builds(Trade, quantity=quantities, price=prices), max_size=5)
+first_left_out = st.sampled_from([0, 0, 0, 1])
+amendments_at_most = st.integers(min_value=0, max_value=3)
+busts_or_corrections = st.none() | st.tuples(
+    st.builds(Trade, quantity=st.just(Decimal(0)) | quantities, price=prices),
+    st.integers(min_value=50, max_value=53).map(at),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +91,7 @@ class Story:
 @st.composite
 def fills_of(draw: st.DrawFn) -> list[Report]:
     """Fills whose cumulative quantities rise; some known by a second name, some amended, some amended unheard."""
-    trades = draw(st.lists(st.builds(Trade, quantity=quantities, price=prices), max_size=5))
+    trades = draw(trades_of_fills)
     counts_up = draw(st.booleans())
     totals = accumulate(trade.quantity for trade in trades)
     reports: list[Report] = []
@@ -97,7 +106,7 @@ def fills_of(draw: st.DrawFn) -> list[Report]:
         if counts_up and draw(st.booleans()):
             reports += [fill, replace(fill, venue_execution_id=f"R{number}", venue_order_id=draw(venue_order_ids))]
         else:
-            reports += [fill, *draw(amendments_of(fill))][draw(st.sampled_from([0, 0, 0, 1])) :]
+            reports += [fill, *draw(amendments_of(fill))][draw(first_left_out) :]
     return reports
 
 
@@ -107,23 +116,20 @@ def amendments_of(draw: st.DrawFn, fill: OrderFilled) -> list[Report]:
     a second time."""
     name = fill.venue_execution_id
     names, amendments, listed = [name], list[Report](), list[Report]()
-    for number in range(draw(st.integers(min_value=0, max_value=3))):
-        own_id = draw(st.none() | st.just(f"{name}{AMENDMENT}{number}"))
-        amendment = draw(
-            st.one_of(
-                st.builds(ExecutionBusted, venue_execution_id=st.sampled_from(names), at=st.just(at(60))),
-                st.builds(
-                    ExecutionCorrected,
-                    venue_execution_id=st.sampled_from(names),
-                    trade=st.builds(Trade, quantity=st.just(Decimal(0)) | quantities, price=prices),
-                    at=st.integers(min_value=50, max_value=53).map(at),
-                ),
+    for number in range(draw(amendments_at_most)):
+        own_id = f"{name}{AMENDMENT}{number}" if draw(st.booleans()) else None
+        amended = draw(st.sampled_from(names)) if len(names) > 1 else name
+        correction = draw(busts_or_corrections)
+        amendments.append(
+            ExecutionBusted(venue_execution_id=amended, at=at(60), amendment_id=own_id)
+            if correction is None
+            else ExecutionCorrected(
+                venue_execution_id=amended, trade=correction[0], at=correction[1], amendment_id=own_id
             )
         )
-        amendments.append(replace(amendment, amendment_id=own_id))
         if own_id is not None:
             names.append(own_id)
-            listed += draw(st.sampled_from([[], [replace(fill, venue_execution_id=own_id)]]))
+            listed += [replace(fill, venue_execution_id=own_id)] * draw(st.booleans())
     comes_to_the_total_again = draw(st.booleans())
     if amendments and comes_to_the_total_again:
         trade = Trade(quantity=fill.trade.quantity + draw(st.sampled_from([0, 1])), price=fill.trade.price)
@@ -220,7 +226,7 @@ def expected_trades(reports: Sequence[Report]) -> dict[str, Trade]:
     return trades
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(150, thorough=1000), deadline=None)
 @given(stories())
 def test_any_permutation_with_repeats_of_the_reports_gives_the_same_order(story: Story) -> None:
     straight = Ledger.after(story.ours, story.reports)
@@ -232,7 +238,7 @@ def test_any_permutation_with_repeats_of_the_reports_gives_the_same_order(story:
     assert shuffled.order.reason == straight.order.reason
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, thorough=200), deadline=None)
 @given(stories())
 def test_quantity_and_notional_are_the_exact_sums_of_the_executions(story: Story) -> None:
     order = Ledger.after(story.ours, *story.batches).order
@@ -244,7 +250,7 @@ def test_quantity_and_notional_are_the_exact_sums_of_the_executions(story: Story
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, thorough=200), deadline=None)
 @given(stories())
 def test_the_executions_add_up_to_the_order(story: Story) -> None:
     ledger = Ledger.after(story.ours, *story.batches)
@@ -253,7 +259,7 @@ def test_the_executions_add_up_to_the_order(story: Story) -> None:
     assert Fraction(ledger.order.facts.filled_quantity) == sum((Fraction(one.quantity) for one in trades), Fraction(0))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, thorough=200), deadline=None)
 @given(stories())
 def test_a_repeat_of_everything_changes_nothing(story: Story) -> None:
     ledger = Ledger.after(story.ours, *story.batches)
@@ -267,7 +273,7 @@ def test_a_repeat_of_everything_changes_nothing(story: Story) -> None:
     assert not repeated.executions
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100, thorough=200), deadline=None)
 @given(stories())
 def test_each_change_is_exactly_one_version_and_shows_the_order_as_it_stood(story: Story) -> None:
     ledger = Ledger.after(story.ours, *story.batches)
@@ -277,7 +283,7 @@ def test_each_change_is_exactly_one_version_and_shows_the_order_as_it_stood(stor
     assert ledger.order.version == 1 + len(versions)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150, thorough=400), deadline=None)
 @given(stories())
 def test_more_facts_never_move_an_order_back_but_by_the_table(story: Story) -> None:
     ledger = Ledger.after(*([report] for report in story.ours), *([one] for batch in story.batches for one in batch))

@@ -19,12 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.domain.services.submission_steps import Steps
+from tests.support.thoroughness import examples
 
-EXAMPLES_OF_AN_EMPHASIS = 2_500
+EXAMPLES_OF_AN_EMPHASIS = examples(500, thorough=2_500)
 TIMEOUT_SECONDS = 240
-"""Seven seconds of work, and many times that on a machine that has other things to do."""
-HISTORIES = 10_000
-HISTORIES_PER_TEST = 2_500
+"""Two seconds of work, thoroughly ten, and many times that on a machine that has other things to do."""
+HISTORIES = examples(2_000, thorough=10_000)
+HISTORIES_PER_TEST = 1_000
 STEPS_MIN, STEPS_MAX = 25, 35
 NUMBERS = 12
 """How many values each of a step's two numbers may have."""

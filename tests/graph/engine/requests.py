@@ -24,6 +24,7 @@ from graphql import (
 )
 from hypothesis import reject
 from hypothesis import strategies as st
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graph.documents.cache import DocumentCache, DocumentRefusedError
 from graph.schema import cursors
@@ -71,11 +72,13 @@ class Request:
 
     document: str
     variables: dict[str, Any]
+    has_one_of: bool = False
 
     @property
-    def is_sound(self) -> bool:
-        """Whether @skip and @include get no null, which is an error, and left to Strawberry."""
-        return all(self.variables.get(flag, True) is not None for flag in FLAGS)
+    def may_be_compiled(self) -> bool:
+        """Whether nothing is in it that is left to Strawberry: null for @skip or @include, which is an error, or an
+        input of which exactly one field must be given."""
+        return not self.has_one_of and all(self.variables.get(flag, True) is not None for flag in FLAGS)
 
 
 @dataclass(slots=True)
@@ -88,6 +91,7 @@ class Author:
     fragments: list[str] = field(default_factory=list)
     unaliased: dict[str, str] = field(default_factory=dict)
     aliases: int = 0
+    has_one_of: bool = False
 
     def chance(self, percent: int) -> bool:
         return cast("int", self.draw(st.integers(0, 99))) < percent
@@ -203,6 +207,10 @@ class Author:
             return items[0] if len(items) == 1 and self.chance(50) else items
         named = get_named_type(type_)
         if isinstance(named, GraphQLInputObjectType):
+            self.has_one_of |= (is_one_of := _is_one_of(named))
+            if is_one_of and (is_literal or not self.chance(5)):
+                key = self.choose(list(named.fields))
+                return {key: self._not_null(key, named.fields[key].type, is_literal=is_literal)}
             return {
                 key: self._input(key, one.type, is_literal=is_literal)
                 for key, one in named.fields.items()
@@ -211,6 +219,11 @@ class Author:
         if isinstance(named, GraphQLEnumType):
             return self.choose(list(named.values))
         return self.choose(CURSORS if name in {"after", "before"} else TEXTS[named.name])
+
+
+def _is_one_of(type_: GraphQLInputObjectType) -> bool:
+    """Whether exactly one of its fields must be given: Strawberry has a rule of its own for that."""
+    return bool(type_.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].is_one_of)
 
 
 def _conditions(type_: Composite) -> list[Composite]:
@@ -237,13 +250,13 @@ def _literal(value: Json, type_: GraphQLInputType) -> str:
 
 @st.composite
 def requests(draw: st.DrawFn, kind: str) -> Request:
-    """A query, mutation or subscription."""
+    """A query, mutation or subscription. It is parsed and validated here, once for both schemas: see `Document`."""
     author = Author(draw)
     root = {"query": CORE.query_type, "mutation": CORE.mutation_type, "subscription": CORE.subscription_type}[kind]
     assert root is not None
-    request = Request(document=author.document(kind, root), variables=author.variables)
+    text = author.document(kind, root)
     try:
-        DOCUMENTS.read(request.document, CORE)
+        document = DOCUMENTS.read(text, CORE)
     except DocumentRefusedError:
         reject()
-    return request
+    return Request(document=document, variables=author.variables, has_one_of=author.has_one_of)

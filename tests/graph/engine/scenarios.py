@@ -3,8 +3,9 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -14,8 +15,10 @@ from domain.model.changes import OrderSnapshot, RecordedChange
 from domain.model.errors import UnavailableError
 from domain.model.order import End
 from domain.model.order_query import Page
+from domain.model.resolutions import AskVenue, NewResolution, Refusal, Resolution
 from domain.model.values import OrderType, Reason, ReasonSource, Side, TimeInForce
 from domain.services.placement import PlaceOrder
+from domain.services.venue_answers import AnswerKind, VenueAnswer, write_answer
 from graph.auth.bearer import Bearer
 from graph.context import Context, context_for
 from tests.support.api_world import World
@@ -36,6 +39,14 @@ SPOILED: Mapping[str, Any] = {
 """What an order has in place of a good value: null where it may not stand, a value that does not fit, an exception."""
 
 
+class Worker(Enum):
+    """Where the worker is that does what operators ask for."""
+
+    AWAY = "away"
+    WILLING = "willing"
+    REFUSING = "refusing"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """What is wrong."""
@@ -44,6 +55,7 @@ class Scenario:
     spoiled: Mapping[str, Any] = field(default_factory=dict)
     missing_instruments: frozenset[str] = frozenset()
     is_catalog_down: bool = False
+    worker: Worker = Worker.AWAY
     scopes: frozenset[str] = frozenset({"orders:read", "orders:place", "orders:cancel"})
 
 
@@ -55,6 +67,7 @@ scenarios = st.builds(
     ),
     missing_instruments=st.sampled_from([frozenset(), frozenset(), frozenset({"US0378331005"})]),
     is_catalog_down=st.sampled_from([False, False, False, True]),
+    worker=st.sampled_from(Worker),
     scopes=st.sampled_from(
         [
             frozenset({"orders:read", "orders:place", "orders:cancel"}),
@@ -120,6 +133,28 @@ class SpoilingFeed:
         return cast("Item", self._given[item.sequence])
 
 
+class PromptRequests:
+    """Operators' requests that are done once they are stored: nobody waits. Without a worker they stay undone."""
+
+    def __init__(self, world: World, worker: Worker) -> None:
+        self._stored = world.orders.resolutions
+        self._worker = worker
+
+    async def add(self, new: NewResolution) -> Resolution:
+        asked = await self._stored.add(new)
+        if self._worker is Worker.REFUSING:
+            await self._stored.refuse(asked.id, Refusal(field="action", message="not that"))
+        elif self._worker is Worker.WILLING and isinstance(new.action, AskVenue):
+            answer = VenueAnswer(asked_at=asked.asked_at, outcome=AnswerKind.NO_ANSWER, error="the venue is away")
+            await self._stored.answer(asked.id, write_answer(answer))
+        elif self._worker is Worker.WILLING:
+            await self._stored.complete(asked.id, before="{}", after="{}")
+        return await self._stored.find(asked.id)
+
+    async def find(self, resolution_id: UUID) -> Resolution:
+        return await self._stored.find(resolution_id)
+
+
 async def let_things_happen(world: World) -> None:
     """Changes of several orders, new and old."""
     world.orders.failure = None
@@ -145,7 +180,9 @@ async def world_of(scenario: Scenario) -> tuple[World, Context]:
         token_expires_at=datetime(2030, 1, 1, tzinfo=UTC),
         issued_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
-    return world, context_for(bearer, replace(services, reader=reader, feed=feed))
+    requests = PromptRequests(world, scenario.worker)
+    resolution = replace(services.resolution, requests=requests, done_within=timedelta(0))
+    return world, context_for(bearer, replace(services, reader=reader, feed=feed, resolution=resolution))
 
 
 class _Down:

@@ -33,7 +33,7 @@ def test_any_subscription_sends_the_same_and_nearly_all_are_compiled() -> None:
     @given(requests("subscription"), scenarios)
     def check(request: Request, scenario: Scenario) -> None:
         theirs = runner.run(_received(PLAIN, request, scenario))
-        has_run = request.is_sound and any(message.startswith(b"{") for message in theirs[0])
+        has_run = request.may_be_compiled and any(message.startswith(b"{") for message in theirs[0])
         counts["run"] += has_run
         counts["compiled"] += has_run and runner.run(is_covered(request))
 

@@ -21,18 +21,18 @@ PROCESSES = ("api", "worker", "ingest")
 
 
 @asynccontextmanager
-async def ended(name: str, environment: Mapping[str, str]) -> AsyncIterator[RunningProcess]:
+async def ended(name: str, environment: Mapping[str, str], *, is_cold: bool = False) -> AsyncIterator[RunningProcess]:
     """The process after its end."""
     given = {"TOKEN_SECRET": TOKEN_SECRET, "BROADCAST_KEY": BROADCAST_KEY}
     settings = given | {"LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
-    async with running(["-m", "runtime", name], environment=settings) as process:
+    async with running(["-m", "runtime", name], environment=settings, is_cold=is_cold) as process:
         await process.ends(within_seconds=END_SECONDS)
         yield process
 
 
-async def says(name: str, environment: Mapping[str, str], *words: str) -> int:
+async def says(name: str, environment: Mapping[str, str], *words: str, is_cold: bool = False) -> int:
     """Run it to its end, look for the words in its last line, and give its exit code."""
-    async with ended(name, environment) as process:
+    async with ended(name, environment, is_cold=is_cold) as process:
         pass
     text = "\n".join(process.output)
     assert "Traceback" not in text, text
@@ -56,10 +56,8 @@ def with_name(url: str, name: str) -> str:
 async def test_a_process_without_a_key_to_sign_and_verify_says_how_to_make_one(name: str) -> None:
     environment = {"DATABASE_URL": "postgresql://user@127.0.0.1/name", "REDIS_URL": "redis://127.0.0.1/0"}
 
-    assert (
-        await says(name, environment | {"BROADCAST_KEY": ""}, "BROADCAST_KEY is not set", "openssl rand -hex 32")
-        == BAD_SETTINGS
-    )
+    words = ("BROADCAST_KEY is not set", "openssl rand -hex 32")
+    assert await says(name, environment | {"BROADCAST_KEY": ""}, *words, is_cold=True) == BAD_SETTINGS
 
 
 async def test_migrating_without_a_database_says_that_it_cannot_be_reached() -> None:
