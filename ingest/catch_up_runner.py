@@ -29,7 +29,7 @@ class CatchUpRunner:
     async def compare_closed_orders(self) -> None:
         """Compare the orders that are over since the connect, if there are any to compare."""
         comparing = self.reconciliation.compare_closed_orders()
-        await self._try(comparing, failure="closed_orders_not_compared", next_step="after the next connect")
+        await self._try(comparing, failure="closed_orders_not_compared", next_step="tried again")
 
     async def _try(self, step: Awaitable[int], *, failure: str, next_step: str) -> bool:
         try:

@@ -180,13 +180,13 @@ class Consumer:
         if not await self._catch_up(cause=CONNECT):
             something_missed.set()
         caught_up.set()
-        await self._catch_ups.compare_closed_orders()
         await self._catch_up_when_needed(something_missed)
 
     async def _catch_up_when_needed(self, something_missed: asyncio.Event) -> None:
         """Catch up at intervals, and when something was missed; the pause doubles while that resolves nothing."""
         first_pause = pause = self.policy.catch_up_pause
         while True:
+            await self._catch_ups.compare_closed_orders()
             cause = "missed_fill"
             try:
                 async with asyncio.timeout(self.policy.catch_up_every.total_seconds()):

@@ -138,7 +138,10 @@ class Reconciliation:
         """Compare the orders that are over since a connect; return the number of changes.
 
         Those that do not add up are left to the repair. It is not part of the catch-up, for which live reports wait.
-        Raises VenueUnreachableError and UnavailableError.
+        Until it has succeeded they remain to be compared. Raises VenueUnreachableError and UnavailableError.
         """
-        since, self._closed_since = self._closed_since, None
-        return 0 if since is None else await self.open_orders.compare_closed(since=since)
+        if self._closed_since is None:
+            return 0
+        changes = await self.open_orders.compare_closed(since=self._closed_since)
+        self._closed_since = None
+        return changes

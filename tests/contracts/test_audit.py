@@ -111,7 +111,7 @@ async def test_one_process_at_a_time_seals(adapters: Adapters) -> None:
     one, two = uuid7(), uuid7()
 
     turns = [await adapters.seals.lead(holder, lease=LEASE) for holder in (one, two, one)]
-    over = await adapters.seals.lead(one, lease=timedelta(microseconds=1))
+    over = await adapters.seals.lead(one, lease=timedelta(0))
     taken = await adapters.seals.lead(two, lease=LEASE)
 
     assert (turns, over, taken) == ([True, False, True], True, True)

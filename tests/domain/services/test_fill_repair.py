@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from domain.model.errors import VenueUnreachableError
 from domain.model.order import End, OrderStatus, VenueCount
 from domain.model.reports import OrderEnded, Report
 from domain.ports.venue import VenueReport
@@ -164,6 +165,22 @@ async def test_a_filled_order_whose_bust_the_stream_did_not_send_is_compared_aft
 
     assert desk.telemetry.said("fills_excess")
     assert desk.order().facts.filled_quantity == 10
+
+
+async def test_closed_orders_that_could_not_be_compared_are_compared_later_without_another_connect(desk: Desk) -> None:
+    desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="connect")
+    await reconciliation.catch_up(cause="connect")
+    desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(0))
+    desk.venue.is_reachable = False
+    with pytest.raises(VenueUnreachableError):
+        await reconciliation.compare_closed_orders()
+    desk.venue.is_reachable = True
+
+    await reconciliation.compare_closed_orders()
+
+    assert reconciliation.fills.suspects.names() == [NAME]
 
 
 async def test_an_order_is_repaired_soon_after_the_venue_answers_again(desk: Desk) -> None:
