@@ -152,7 +152,8 @@ async def stream(
         yield PreExecutionError(data=None, errors=public_errors([refusal], run, hooks))
         return
     except Exception as error:  # noqa: BLE001 - as for an answer: the deadline, or a mistake of ours
-        yield failure(error, run, hooks)
+        # No event of a stream that then completes: a client would take it for one that is over.
+        yield PreExecutionError(data=None, errors=failure(error, run, hooks).errors)
         return
     async with aclosing(events):
         async for result in events:

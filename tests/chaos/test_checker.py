@@ -310,10 +310,13 @@ def test_a_forgotten_order_need_not_end_and_may_not_be_called_over(status: str) 
 
     assert _found(2, **changed) == ""
     assert _found(7, **changed) == ""
+    jobs = [Leftover(name="keys saq:job:fillwire", value=1, allowed=0)]
+    assert _found(7, **changed, leftovers=jobs) == ""
+    assert "keys saq" in _found(7, leftovers=jobs)
     assert "EXPIRED here and open" in _found(2, **changed | {"orders": [replace(order, status="EXPIRED"), order_b()]})
 
 
-@pytest.mark.parametrize(("at", "is_found"), [(9.0, False), (10.5, False), (12.0, True), (20.5, False)])
+@pytest.mark.parametrize(("at", "is_found"), [(9.0, False), (10.5, False), (14.0, True), (20.5, False)])
 def test_a_submission_in_a_halted_account_is_found_unless_it_was_under_way(at: float, *, is_found: bool) -> None:
     halts = [HaltPeriod(account_id=ACCOUNT, began=10.0, ended=20.0), HaltPeriod(account_id="other", began=0, ended=99)]
     request = VenueRequest(order_id="name-a", at=at, life=0, is_submission=True)

@@ -8,12 +8,14 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tools.chaos.arena_settings import LEASE_SECONDS
 from tools.chaos.check_submissions import has_just_ended
 from tools.chaos.evidence import Evidence, HaltPeriod
 from tools.chaos.violations import Violation
 
-UNDER_WAY_SECONDS = 1.0
-"""How long a submission that was checked just before a halt takes to arrive, on a machine that is overloaded."""
+UNDER_WAY_SECONDS = LEASE_SECONDS / 2
+"""How long after a halt a submission that was claimed just before it may arrive: nothing is sent in the second half of a
+lease."""
 
 
 def check_halts(evidence: Evidence) -> Iterator[Violation]:

@@ -109,6 +109,18 @@ async def test_an_operation_that_takes_too_long_is_ended() -> None:
         assert api.world.feed.open_feeds == 0
 
 
+async def test_a_subscription_that_cannot_begin_in_time_fails_and_does_not_complete() -> None:
+    async with running_api(World(settings=GraphSettings(operation_timeout_seconds=0.05))) as api:
+        api.world.feed.opens.clear()
+        async with api.conversation() as socket:
+            await socket.subscribe("subscription { orderUpdates { kind } }")
+            message = await socket.receive()
+
+    # A client takes `next` with errors and `complete` for a stream that is over, and follows nothing any more.
+    assert message["type"] == "error"
+    assert message["payload"][0]["extensions"] == {"code": "TIMED_OUT"}
+
+
 async def test_names_are_not_suggested_outside_development(api: Api) -> None:
     error = await api.error('{ order(id: "x") { idd } }')
 

@@ -20,6 +20,9 @@ class MemoryLiveFeed:
         self.open_feeds = 0
         self.failure: Exception | None = None
         self.kept_after = 0
+        self.opens = asyncio.Event()
+        """Cleared, no feed opens."""
+        self.opens.set()
         self._changed = asyncio.Event()
         store.listeners.append(self._wake)
 
@@ -77,6 +80,7 @@ class MemoryLiveFeed:
         self.open_feeds += 1
         try:
             self._require()
+            await self.opens.wait()
             yield
         finally:
             self.open_feeds -= 1
