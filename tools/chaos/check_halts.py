@@ -14,8 +14,8 @@ from tools.chaos.evidence import Evidence, HaltPeriod
 from tools.chaos.violations import Violation
 
 UNDER_WAY_SECONDS = LEASE_SECONDS / 2
-"""How long after a halt a submission that was claimed just before it may arrive: nothing is sent in the second half of a
-lease."""
+"""How long after a halt a submission that was claimed just before it may arrive: nothing is sent in the second half of
+a lease."""
 
 
 def check_halts(evidence: Evidence) -> Iterator[Violation]:
