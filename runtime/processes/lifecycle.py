@@ -132,12 +132,12 @@ async def until_stopped(
 
     try:
         async with asyncio.TaskGroup() as outer, asyncio.TaskGroup() as group:
-            if probes is not None:
-                outer.create_task(_as_coroutine(probes))
             group.create_task(stop_all())
             group.create_task(collect_garbage())
             for task in tasks:
                 group.create_task(_as_coroutine(task))
+            if probes is not None:
+                outer.create_task(_as_coroutine(probes))
     except* _StoppedError:
         process.telemetry.info("stopped", process=process.name)
 
