@@ -10,9 +10,8 @@ from db.columns import MESSAGE_MAX_CHARACTERS
 from db.execution_arrays import execution_columns, execution_names
 from db.fact_json import reasons_as_json, restatement_as_json, successors_as_json
 from db.order_rows import ends_as_json
-from domain.model.order import FINAL_STATUSES, VenueRank, disagrees, is_submission_over
+from domain.model.order import FINAL_STATUSES, VenueRank, is_compared, is_submission_over
 from domain.model.values import storable
-from domain.model.venue_chain import whole
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import AttemptEnd, OrderWrite
 
@@ -74,8 +73,8 @@ def _order_columns(writes: Sequence[OrderWrite]) -> Sequence[str]:
         plain_array([cancel.is_open and not is_final for cancel, is_final in zip(cancels, are_final, strict=True)]),
         plain_array(
             [
-                each.rank >= VenueRank.ACCEPTED and (not is_final or disagrees(whole(each)))
-                for each, is_final in zip(facts, are_final, strict=True)
+                each.rank >= VenueRank.ACCEPTED and (not is_final or is_compared(order))
+                for order, each, is_final in zip(orders, facts, are_final, strict=True)
             ]
         ),
         plain_array([attempt.number for attempt in attempts]),

@@ -48,6 +48,7 @@ __all__ = [
     "derive_reason",
     "derive_status",
     "disagrees",
+    "is_compared",
     "is_submission_over",
     "leaves_quantity",
     "with_facts",
@@ -143,6 +144,14 @@ def disagrees(facts: Facts) -> bool:
     The facts are those of the order as a whole.
     """
     return facts.count is not None and facts.count.quantity != facts.filled_quantity
+
+
+def is_compared(order: Order) -> bool:
+    """Return whether the order is compared with the venue's: it is not final; or the venue counts another quantity, or
+    more is recorded than was ordered, as by an execution that the venue lists again under the id of its correction."""
+    if not order.status.is_final:
+        return True
+    return disagrees(order.whole) or order.facts.filled_quantity > order.quantity
 
 
 def is_submission_over(facts: Facts) -> bool:

@@ -46,7 +46,7 @@ arrives."""
 VERSION_CONFLICTS_MAX = 20
 """How often orders are decided again. At each conflict another writer made progress, so this many mean a bug."""
 
-_DISAGREEMENTS = frozenset({Anomaly.MISSED_FILL, Anomaly.MISSED_AMENDMENT})
+_DISAGREEMENTS = frozenset({Anomaly.MISSED_FILL, Anomaly.MISSED_AMENDMENT, Anomaly.OVERFILL})
 
 ReportsByOrder = Mapping[str, Sequence[Report]]
 """Reports by the venue client order id of their order."""

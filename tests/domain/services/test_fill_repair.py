@@ -167,6 +167,25 @@ async def test_a_filled_order_whose_bust_the_stream_did_not_send_is_compared_aft
     assert desk.order().facts.filled_quantity == 10
 
 
+async def test_more_than_was_ordered_is_compared_until_it_is_resolved_whatever_dies_meanwhile(desk: Desk) -> None:
+    desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
+    await desk.reconciliation.catch_up(cause="connect")
+    # The correction of it to 7 was not heard: the list shows the execution by the correction's id alone.
+    desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(7))
+    corrected = filled("7", name="C1", cumulative="7", venue_order_id="V1")
+    await desk.reconciliation.fills.record_reports([heard(corrected)])
+    assert desk.order().status is OrderStatus.FILLED
+    assert desk.order().facts.filled_quantity == 17
+    desk.clock.advance(7200 * SECOND)
+
+    after_restart = desk.reconciliation
+    for _ in range(4):
+        await after_restart.compare_open_orders(silent_for=0 * SECOND)
+        desk.clock.advance(60 * SECOND)
+
+    assert desk.telemetry.said("fills_excess")
+
+
 async def test_closed_orders_that_could_not_be_compared_are_compared_later_without_another_connect(desk: Desk) -> None:
     desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
     reconciliation = desk.reconciliation

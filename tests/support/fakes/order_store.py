@@ -16,7 +16,7 @@ from domain.model.errors import (
 )
 from domain.model.limits import NO_LIMITS, AccountLimits, AccountLoad, check_load, deny_halted
 from domain.model.operator_actions import ActionToStore, RequestedAction
-from domain.model.order import Order, VenueRank, disagrees
+from domain.model.order import Order, VenueRank, is_compared
 from domain.ports.clock_and_ids import Clock
 from domain.ports.ingest_state import Fence
 from domain.ports.order_store import (
@@ -214,9 +214,7 @@ class MemoryOrderStore:
         self.require_database()
         self.asked_for_open += 1
         open_rows = (
-            row
-            for row in self.rows.values()
-            if row.order.facts.rank > VenueRank.NONE and (not row.order.status.is_final or disagrees(row.order.whole))
+            row for row in self.rows.values() if row.order.facts.rank > VenueRank.NONE and is_compared(row.order)
         )
         now = self.clock()
         silent = [row for row in open_rows if not now - silent_for < row.order.updated_at <= now]
