@@ -13,7 +13,7 @@ from jobs.worker import JobWorker
 from runtime.alerts.order_watch import OrderWatch
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, until_stopped
-from runtime.resources.database import open_database
+from runtime.resources.database import DatabaseResources, open_database
 from runtime.resources.redis import open_redis
 from runtime.resources.venue import open_venue
 from runtime.wiring import (
@@ -69,15 +69,6 @@ async def run(process: Process) -> None:
             interval=timedelta(seconds=settings.reconcile_every_seconds),
             silent_for=timedelta(seconds=settings.reconcile_silent_seconds),
         )
-        watch = OrderWatch(
-            orders=database.waiting,
-            telemetry=process.telemetry,
-            clock=time.monotonic,
-            interval=timedelta(seconds=settings.alert_check_every_seconds),
-            in_doubt_for=timedelta(seconds=settings.alert_in_doubt_seconds),
-            pending_for=timedelta(seconds=settings.alert_pending_seconds),
-            again_after=timedelta(seconds=settings.alert_repeat_seconds + settings.alert_check_every_seconds),
-        )
         halts = HaltMonitor(
             control=make_trading_control(process, database),
             telemetry=process.telemetry,
@@ -96,10 +87,23 @@ async def run(process: Process) -> None:
             sweeper.run,
             reconciler.run,
             resolver.run,
-            watch.run,
+            _order_watch(process, database).run,
             database.tape.run,
             halts.run,
             make_due_time_repair(process, database).run,
             sealer.run,
             probes=lambda: serve_health(process, checks=checks),
         )
+
+
+def _order_watch(process: Process, database: DatabaseResources) -> OrderWatch:
+    settings = process.settings
+    return OrderWatch(
+        orders=database.waiting,
+        telemetry=process.telemetry,
+        clock=time.monotonic,
+        interval=timedelta(seconds=settings.alert_check_every_seconds),
+        in_doubt_for=timedelta(seconds=settings.alert_in_doubt_seconds),
+        pending_for=timedelta(seconds=settings.alert_pending_seconds),
+        again_after=timedelta(seconds=settings.alert_repeat_seconds + settings.alert_check_every_seconds),
+    )
