@@ -175,8 +175,8 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
     },
     "token_revocations": {Role.API: _REVOKES, Role.OPERATOR: _REVOKES},
     "token_revocation_head": {Role.API: _TAKES_POSITIONS, Role.OPERATOR: _TAKES_POSITIONS},
-    # Requests of operators. Who asks, for what and why is written once, by whoever was asked; workers say what came of
-    # it, and complete what changes something by `append_resolution_action` alone.
+    # Requests of operators. The API and the command line insert a request once; workers write its outcome, and complete
+    # what changes something by `append_resolution_action` alone.
     "resolutions": {
         Role.API: _ASKS,
         Role.WORKER: Access(select=ALL, update=("lease_until", "done_at", "refused_field", "refusal", "answer")),

@@ -61,7 +61,7 @@ async def open_orders(
 ) -> list[UUID]:
     """Store orders and let the exchange take them; gives their ids once ingest has recorded that."""
     ids = await accept_orders(database_url, count, accounts=accounts)
-    # What the exchange tells before that is not told again: the terms of these orders are not those of the stored ones.
+    # The stream does not repeat earlier events, and a comparison would refuse these orders: their terms differ.
     await reaches(ingest, "stream_connected", 1, within_seconds=60)
     before = await metric(ingest, "reports_recorded")
     for start in range(0, count, ACCEPTED_AT_ONCE):

@@ -118,7 +118,7 @@ class ExecutionIndex:
     def recorded_like(self, booked: ExecutionBooked) -> Execution | None:
         """Return a known execution that the booking may be about, or None.
 
-        Of two equal trades at one time the venue's id tells which one is meant.
+        Of two equal trades at one time the venue's id identifies the one that is meant.
         """
         name = booked.venue_execution_id
         # One that was booked and taken back may be booked again; one that the venue busted has been, and is no more.

@@ -1,4 +1,4 @@
-"""Requests of operators to resolve orders: stored by whoever is asked, applied by a worker."""
+"""Requests of operators to resolve orders: stored by the API or a command, applied by a worker."""
 
 from collections.abc import Sequence
 from datetime import timedelta

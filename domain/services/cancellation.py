@@ -229,7 +229,7 @@ class CancelDelivery:
             found = await self._look_up(row)
         except VenueUnreachableError:
             return (), self._unanswered_pause(row)
-        if not found:  # The venue does not know it any more; `OpenOrders` tells people.
+        if not found:  # The venue does not know it any more; `OpenOrders` logs that.
             return (), self._growing_pause(row, first=self.policy.retry)
         newest, reports = found[-1], _reports_of(found)
         if newest.venue_order_id != row.order.whole.venue_order_id:

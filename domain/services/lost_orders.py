@@ -1,4 +1,4 @@
-"""Orders that the venue accepted and does not know any more: people are told, and the orders stay as they are.
+"""Orders that the venue accepted and does not know any more: an alert is logged, and the orders stay as they are.
 
 The venue's own "not found" proves nothing about what became of the order: it may have been executed. So nothing is
 concluded from it, whatever its number; an operator asks the venue, and resolves the order.

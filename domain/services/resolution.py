@@ -17,7 +17,7 @@ from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.resolutions import ResolutionRequests
 
 DONE_WITHIN = timedelta(seconds=10)
-"""How long whoever asks waits for a worker, which looks for requests twice a second and may ask the venue."""
+"""How long a request waits for a worker, which looks for requests twice a second and may ask the venue."""
 LOOKED_AT_EVERY = timedelta(milliseconds=100)
 CLOCKS_DIFFER_MAX = timedelta(seconds=60)
 

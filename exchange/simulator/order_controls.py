@@ -78,7 +78,7 @@ class OrderControls:
         return json_answer(_execution_json(execution))
 
     async def _restate(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Change `qty`, `symbol` or `limit_price` of an open order, which the stream tells as `restated`."""
+        """Change `qty`, `symbol` or `limit_price` of an open order, which the stream sends as `restated`."""
         fields = parse_object(await request.read())
         order, symbol = self._order(fields), fields.get("symbol")
         if symbol is not None and not (isinstance(symbol, str) and symbol):

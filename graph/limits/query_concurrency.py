@@ -4,8 +4,8 @@ A process has one thread. Without this a client that sends queries over many con
 all other accounts wait behind all of its queries. So the account has slots. A costly query holds several, or all of
 them: beside others of its kind it would keep the thread busy for long without a turn for anybody else. When a query
 ends while others of its account wait, its slots rest for as long as they were held before the next one gets them. So an
-account that always has queries waiting leaves the thread to the others about half of the time; whoever has none waiting
-notices nothing.
+account that always has queries waiting leaves the thread to the others about half of the time; an account
+without waiting queries is not delayed.
 """
 
 import asyncio

@@ -51,5 +51,5 @@ class JobSettings(SettingsGroup):
     audit_seal_every_seconds: Seconds = Field(1.0, description="How often new changes are sealed in the hash chains")
     audit_seal_max_changes: Count = Field(10_000, description="Changes sealed in one round; the next goes on")
     reconcile_lost_seconds: Seconds = Field(
-        60.0, description="How long the exchange does not know an order that it accepted before people are told"
+        60.0, description="How long the exchange does not know an order that it accepted before an alert is logged"
     )

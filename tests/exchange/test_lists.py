@@ -1,5 +1,6 @@
 """The venue's lists: paged to their end, whatever rows others put on them."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from aiohttp import web
 
 from domain.model.errors import VenueUnreachableError
 from domain.model.reports import OrderFilled
-from domain.ports.venue import FoundOrder, VenueReport
+from domain.ports.venue import FoundOrder, OrdersPage, VenueReport
 from exchange.alpaca.rest import AlpacaVenue
 from tests.exchange.test_transport import NOW, ORDER, Handler, answering, reaching, serving, settings
 from tests.support.fakes.telemetry import RecordingTelemetry
@@ -39,11 +40,19 @@ def paged_orders(total: int) -> tuple[list[dict[str, object]], Handler]:
 
 
 async def all_open_orders(venue: AlpacaVenue) -> list[FoundOrder]:
+    return await all_orders(lambda page: venue.open_orders(page=page))
+
+
+async def all_closed_orders(venue: AlpacaVenue) -> list[FoundOrder]:
+    return await all_orders(lambda page: venue.closed_orders(since=NOW - timedelta(days=1), page=page))
+
+
+async def all_orders(read_page: Callable[[str | None], Awaitable[OrdersPage]]) -> list[FoundOrder]:
     """Read every page; an order may be on two of them."""
     found: dict[str, FoundOrder] = {}
     page: str | None = None
     for _ in range(PAGES_MAX):
-        read = await venue.open_orders(page=page)
+        read = await read_page(page)
         found.update((order.venue_order_id, order) for order in read.orders)
         page = read.next_page
         if page is None:
@@ -75,19 +84,6 @@ async def test_a_whole_page_without_times_that_lead_further_is_paged_by_ids(subm
         found = await all_open_orders(venue)
 
     assert len(found) == 1203
-
-
-async def all_closed_orders(venue: AlpacaVenue) -> list[FoundOrder]:
-    """Read every page; an order may be on two of them."""
-    found: dict[str, FoundOrder] = {}
-    page: str | None = None
-    for _ in range(PAGES_MAX):
-        read = await venue.closed_orders(since=NOW - timedelta(days=1), page=page)
-        found.update((order.venue_order_id, order) for order in read.orders)
-        page = read.next_page
-        if page is None:
-            return list(found.values())
-    raise AssertionError("the list has no end")
 
 
 @pytest.mark.parametrize("total", [0, 1, 499, 500, 501, 1203])

@@ -69,7 +69,7 @@ OUR_HISTORIES: Sequence[Sequence[Report]] = (
 quantities = st.integers(min_value=1, max_value=10**9).map(lambda units: Decimal(units).scaleb(-6))
 prices = st.integers(min_value=1, max_value=10**12).map(lambda units: Decimal(units).scaleb(-8))
 venue_order_ids = st.sampled_from([None, "V1", "V1", "V2"])
-# Made once: a strategy that is made anew for each draw costs more than the draw.
+# Made once: a strategy that is made for each draw costs more than the draw.
 trades_of_fills = st.lists(st.builds(Trade, quantity=quantities, price=prices), max_size=5)
 first_left_out = st.sampled_from([0, 0, 0, 1])
 amendments_at_most = st.integers(min_value=0, max_value=3)
