@@ -142,13 +142,16 @@ async def _nobody_is_called(database: Database, name: str) -> bool:
 @asynccontextmanager
 async def _whose_ends_come_late(url: str) -> AsyncIterator[str]:
     """A way to the server on which all that it says arrives, but not that it has closed a connection."""
-    parts = urlsplit(url)
+    parts, relays = urlsplit(url), set[asyncio.Task[None]]()
 
     async def forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(65_536):
             sink.write(data)
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        relays.add(task)
         there_reader, there_writer = await asyncio.open_connection(parts.hostname, parts.port)
         try:
             await asyncio.gather(forward(reader, there_writer), forward(there_reader, writer), return_exceptions=True)
@@ -159,6 +162,9 @@ async def _whose_ends_come_late(url: str) -> AsyncIterator[str]:
     async with await asyncio.start_server(relay, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         yield urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{port}"))
+        for task in relays:
+            task.cancel()
+        await asyncio.gather(*relays, return_exceptions=True)
 
 
 async def _answers(database: Database) -> bool:
