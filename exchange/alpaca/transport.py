@@ -59,9 +59,9 @@ class Transport:
     ) -> HttpAnswer:
         """Send once and read the whole answer, whatever its status. Raises one of TRANSPORT_ERRORS.
 
-        A request that is no placement is sent again where a kept connection turns out to be over. `names` is what an
-        answer to this very request holds. A connection is kept only behind an answer that succeeded and holds it: after
-        one that was sent twice, say, every answer on that connection would be the one of the request before.
+        A request that is no placement is sent again where a kept connection turns out to be over. `names` is what only
+        an answer to this very request holds. A connection is kept only behind an answer that succeeded and holds it:
+        after one that was sent twice, say, every answer on that connection would be the one of the request before.
         """
         target = f"{self._path}{path}?{urlencode(query)}" if query else f"{self._path}{path}"
         content = b"\r\n" if body is None else _content(orjson.dumps(body))
@@ -76,7 +76,7 @@ class Transport:
                 if method == "POST" or not connection.was_over:
                     raise
             else:
-                if not (answer.is_success and (names or "").encode() in answer.body):
+                if not (names and answer.is_success and names.encode() in answer.body):
                     connection.close()
                 return answer
             finally:
@@ -140,6 +140,7 @@ def _head(host: str, settings: AlpacaSettings) -> bytes:
         "APCA-API-KEY-ID": settings.key,
         "APCA-API-SECRET-KEY": settings.secret,
         "Accept": "application/json",
+        "Accept-Encoding": "identity",
         "User-Agent": "fillwire",
     }
     if any(not value.isprintable() for value in headers.values()):
