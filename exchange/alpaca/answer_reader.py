@@ -32,6 +32,21 @@ class AnswerReader:
     `is_clean` says whether the connection can be understood behind it: the venue keeps it, and nothing more came.
     """
 
+    __slots__ = (
+        "_bytes_left",
+        "_codings",
+        "_has_length",
+        "_head",
+        "_headers",
+        "_is_whole",
+        "_max_bytes",
+        "_parser",
+        "_parts",
+        "_status",
+        "answer",
+        "is_clean",
+    )
+
     def __init__(self, *, max_bytes: int) -> None:
         """Bound what may come, and what it may become when it is decompressed."""
         self.answer: HttpAnswer | None = None
@@ -49,6 +64,9 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> None:
         """Read some bytes. Raise AnswerLostError when no answer can come of them any more."""
+        if self.answer is not None:
+            self.is_clean = False
+            return
         self._bytes_left -= len(data)
         if self._bytes_left < 0:
             raise AnswerTooLargeError("the answer has more bytes than the settings allow")
@@ -61,7 +79,7 @@ class AnswerReader:
             if not self._is_whole:
                 raise AnswerLostError(f"what came is no answer: {error.__context__ or repr(error)}") from error
             self.is_clean = False
-        if self._is_whole and self.answer is None:
+        if self._is_whole:
             self._finish()
 
     def end(self) -> None:
@@ -150,6 +168,8 @@ class AnswerReader:
         if body and self._codings.get(_CONTENT_ENCODING) in _GZIP:
             body = _decompressed(body, max_bytes=self._max_bytes)
         self.answer = HttpAnswer(status=self._status, body=body, headers=self._headers)
+        # It holds this reader: without that every answer would wait for the garbage collector.
+        del self._parser
 
 
 def _with_one_length(head: bytes) -> bytes | None:
