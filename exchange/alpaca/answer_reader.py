@@ -12,6 +12,8 @@ import httptools
 from exchange.alpaca.http_answer import OK, AnswerLostError, AnswerTooLargeError, HttpAnswer
 
 HEAD_MAX_BYTES = 32_768
+PARTS_MAX = 16
+"""Heads of an answer, and members of its gzip: for each the rest is copied."""
 
 _BEGIN, _HEAD_END = b"HTTP/1.", b"\r\n\r\n"
 _KEPT = {
@@ -38,6 +40,7 @@ class AnswerReader:
         "_has_length",
         "_head",
         "_headers",
+        "_heads_left",
         "_is_whole",
         "_max_bytes",
         "_parser",
@@ -55,6 +58,7 @@ class AnswerReader:
         self._max_bytes = self._bytes_left = max_bytes
         self._head: bytes | None = b""
         """Of a head those bytes that have come; None once the last one is whole."""
+        self._heads_left = PARTS_MAX
         self._headers: dict[str, str] = {}
         self._codings: dict[bytes, bytes] = {}
         self._has_length = False
@@ -135,10 +139,14 @@ class AnswerReader:
         if not head.startswith(_BEGIN[: len(head)]) or (end if end >= 0 else len(head)) > HEAD_MAX_BYTES:
             raise AnswerLostError("what came is no answer: it has no head of HTTP/1")
         if end < 0:
+            # The parser is given whole heads alone.
             if head.count(b"\n") > head.count(b"\r\n"):
                 raise AnswerLostError("what came is no answer: a line of its head ends without CR")
             self._head = head
             return b""
+        self._heads_left -= 1
+        if self._heads_left < 0:
+            raise AnswerLostError(f"what came is no answer: {PARTS_MAX} others announce it")
         end += len(_HEAD_END)
         self._head, self._status = b"", 0
         behind = end if head[_STATUS_AT] == _ONE else len(head)
@@ -182,8 +190,11 @@ def _with_one_length(head: bytes) -> bytes | None:
 
 def _decompressed(body: bytes, *, max_bytes: int) -> bytes:
     """Return what the gzip holds (RFC 1952: one member or several). Raise AnswerLostError."""
-    parts, left = [], max_bytes
+    parts: list[bytes] = []
+    left = max_bytes
     while body:
+        if len(parts) == PARTS_MAX:
+            raise AnswerLostError(f"the answer's gzip has more than {PARTS_MAX} members")
         member = zlib.decompressobj(16 + zlib.MAX_WBITS)
         try:
             parts.append(member.decompress(body, left + 1))

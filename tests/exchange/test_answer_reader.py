@@ -1,6 +1,7 @@
 """What an answer's reader keeps, and that it does not matter in which pieces an answer comes."""
 
 import gzip
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -33,8 +34,7 @@ cuts = st.lists(st.integers(0, 300), max_size=8)
 def fed(data: bytes, places: list[int]) -> AnswerReader:
     """A reader of that data, cut at these places."""
     reader = AnswerReader(max_bytes=1_000)
-    ends = sorted({min(place, len(data)) for place in places})
-    for begin, end in zip([0, *ends], [*ends, len(data)], strict=True):
+    for begin, end in pairwise(sorted({0, len(data), *(min(place, len(data)) for place in places)})):
         reader.feed(data[begin:end])
     return reader
 

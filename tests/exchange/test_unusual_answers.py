@@ -15,6 +15,7 @@ LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 OK = b"HTTP/1.1 200 OK\r\n"
 ZIPPED = gzip.compress(BODY)
 TWO_MEMBERS = gzip.compress(BODY[:20]) + gzip.compress(BODY[20:])
+MANY_MEMBERS = ZIPPED + gzip.compress(b"") * 100
 CHUNKS = b"5;name=value\r\n%s\r\n%x\r\n%s\r\n0\r\n" % (BODY[:5], len(BODY) - 5, BODY[5:])
 REFUSAL = b'{"code": 40010001, "message": "quantity must be larger"}'
 
@@ -89,6 +90,9 @@ REFUSED = {
     "a space before the colon": OK + b"Content-Length : %d\r\n\r\n%s" % (len(BODY), BODY),
     "a header that goes on in the next line": OK + b"X: a\r\n b\r\n" + LENGTH + b"\r\n" + BODY,
     "a line before it": b"\r\n" + OK + LENGTH + b"\r\n" + BODY,
+    "announcements without an end": b"HTTP/1.1 100 Continue\r\n\r\n" * 100 + OK + LENGTH + b"\r\n" + BODY,
+    "gzip of very many members": OK
+    + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(MANY_MEMBERS), MANY_MEMBERS),
     "a head without an end": OK + b"X: " + b"x" * HEAD_MAX_BYTES,
 }
 
