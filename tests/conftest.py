@@ -18,6 +18,7 @@ from tests.support.thoroughness import be_thorough
 if TYPE_CHECKING:
     from db.database import Database
 
+FUZZ_CASES = 10_000
 # Two shared cores make the time of one example meaningless. In CI the examples are the same every time, so that a
 # change is judged by what it does; a developer's runs look further, and keep what they find in .hypothesis.
 hypothesis.settings.register_profile("developer", deadline=None, print_blob=True)
@@ -30,12 +31,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--thorough", action="store_true", help="try two to five times the examples, where they are many")
     parser.addoption("--model-histories", type=int, help="histories of the subscription model")
     parser.addoption("--graphiql-picture", help="the browser's test keeps a picture of the page in this file")
+    parser.addoption(
+        "--fuzz", action="store_true", help=f"{FUZZ_CASES} cases of each fuzz test (or as FUZZ_CASES says)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose how far to look, before the tests are imported."""
     if config.getoption("thorough"):
         be_thorough()
+    if config.getoption("fuzz"):
+        os.environ.setdefault("FUZZ_CASES", str(FUZZ_CASES))
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,8 @@ async def post(*, url: str, bodies: list[str], at_once: int) -> dict[str, Any]:
     async with open_transport(settings) as transport:
 
         async def send(body: str) -> None:
-            answer = await transport.send("POST", PATH, body=orjson.loads(body))
+            order = orjson.loads(body)
+            answer = await transport.send("POST", PATH, body=order, names=order["client_order_id"])
             if not answer.is_success:
                 raise RuntimeError(f"HTTP {answer.status}")
 

@@ -8,14 +8,8 @@ See docs/decisions/0016.
 import asyncio
 from typing import cast
 
-import httptools
-
-from exchange.alpaca.http_answer import OK, AnswerLostError, AnswerTooLargeError, HttpAnswer
-
-_KEPT_HEADERS = {
-    name.encode(): name
-    for name in ("date", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
-}
+from exchange.alpaca.answer_reader import AnswerReader
+from exchange.alpaca.http_answer import AnswerLostError, HttpAnswer
 
 
 class VenueConnection(asyncio.Protocol):
@@ -28,9 +22,8 @@ class VenueConnection(asyncio.Protocol):
     came at all."""
 
     _transport: asyncio.Transport
-    _parser: httptools.HttpResponseParser
+    _reader: AnswerReader
     _answer: asyncio.Future[HttpAnswer] | None = None
-    _bytes_left = 0
     _has_answered = False
     _is_silent = False
 
@@ -45,10 +38,8 @@ class VenueConnection(asyncio.Protocol):
         Raises AnswerLostError. A caller who is cancelled leaves a closed connection behind.
         """
         loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpResponseParser(self)
-        self._bytes_left = answer_max_bytes
+        self._reader = AnswerReader(max_bytes=answer_max_bytes)
         self._is_silent = True
-        self._start_message()
         self._answer = loop.create_future()
         # A timer, and not asyncio.timeout, which costs five times as much.
         too_late = loop.call_at(until, self._lose, AnswerLostError("no answer in time"))
@@ -74,55 +65,41 @@ class VenueConnection(asyncio.Protocol):
             self.close()
             return
         self._is_silent = False
-        self._bytes_left -= len(data)
-        if self._bytes_left < 0:
-            self._lose(AnswerTooLargeError("the answer has more bytes than the settings allow"))
-            return
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._lose(AnswerLostError(f"what came is no answer: {error!r}"))
+        self._read(data)
+
+    def eof_received(self) -> None:
+        """Nothing more will come: of an answer without a length this is the end."""
+        if self._is_waiting:
+            self._read(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended. An answer that only its end could end is as lost as one that was cut."""
+        """The connection has ended; so has an answer that was not whole."""
         if self._is_waiting and self._is_silent and self._has_answered:
             self.was_over = True
         self._lose(AnswerLostError("the connection ended before the answer did" if exc is None else str(exc)))
 
-    def on_message_begin(self) -> None:
-        """An answer begins. One behind the answer that was asked for is a byte too many."""
-        if not self._is_waiting:
-            self.close()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header has come."""
-        kept = _KEPT_HEADERS.get(name.lower())
-        if kept is not None:
-            self._headers[kept] = value.decode("latin-1")
-
-    def on_body(self, body: bytes) -> None:
-        """A part of the body has come."""
-        self._parts.append(body)
-
-    def on_message_complete(self) -> None:
-        """The answer is there; one below 200 says only that the answer will come."""
-        status = self._parser.get_status_code()
-        if status < OK:
-            self._start_message()
+    def _read(self, data: bytes | None) -> None:
+        """Read what has come, or the end."""
+        reader = self._reader
+        try:
+            if data is None:
+                reader.end()
+            else:
+                reader.feed(data)
+        except AnswerLostError as error:
+            self._lose(error)
             return
-        if not self._parser.should_keep_alive():
-            self.close()
+        if reader.answer is None:
+            return
         self._has_answered = True
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(HttpAnswer(status=status, body=b"".join(self._parts), headers=self._headers))
+        if not reader.is_clean:
+            self.close()
+        if self._answer is not None:
+            self._answer.set_result(reader.answer)
 
     @property
     def _is_waiting(self) -> bool:
         return self._answer is not None and not self._answer.done()
-
-    def _start_message(self) -> None:
-        self._parts: list[bytes] = []
-        self._headers: dict[str, str] = {}
 
     def _lose(self, error: AnswerLostError) -> None:
         self.close()

@@ -4,6 +4,7 @@ It knows no message: which fields belong together is in `orders`, `events` and `
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -34,10 +35,10 @@ class WireError(ValueError):
     """A message or a part of it is not what the protocol says."""
 
 
-def parse_json(raw: bytes | str) -> object:
-    """Read JSON, or raise WireError."""
+def parse_json(raw: bytes) -> object:
+    """Read JSON, perhaps behind a byte order mark (RFC 8259, section 8.1), or raise WireError."""
     try:
-        return orjson.loads(raw)
+        return orjson.loads(raw.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise WireError(f"not JSON: {error}") from None
 

@@ -7,7 +7,8 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlpacaSettings:
-    """`url` is the REST address without /v2, `stream_url` the whole address of the stream.
+    """`url` is the REST address without /v2, `stream_url` the whole address of the stream. `ca_file` holds the
+    authorities that vouch for both, in place of this machine's; `proxy` is the http:// address through which both go.
 
     `keepalive_seconds` is how long an idle connection is kept for the next request; it should be shorter than the
     venue's own limit, because a request on a connection that the venue is just closing has an unknown outcome.
@@ -17,6 +18,8 @@ class AlpacaSettings:
     stream_url: str
     key: str = field(repr=False)
     secret: str = field(repr=False)
+    ca_file: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     connect_timeout_seconds: float = 3.0
     request_timeout_seconds: float = 10.0
     keepalive_seconds: float = 30.0

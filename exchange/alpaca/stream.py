@@ -5,10 +5,9 @@ There are no sequence numbers and no replay; recovering what was missed is the b
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus, WebSocketException
 
 from domain.model.errors import VenueUnreachableError
@@ -31,13 +30,11 @@ from exchange.alpaca.frames import (
 )
 from exchange.alpaca.outcomes import TOO_MANY_REQUESTS
 from exchange.alpaca.settings import AlpacaSettings
-from exchange.alpaca.stream_connection import StreamConnection
+from exchange.alpaca.stream_connection import StreamConnection, open_stream_connection
 from exchange.alpaca.unknown_values import count_unknown_values
 
 EARLY_FRAMES_MAX = 10_000
 """Reports that may come between `listen` and its answer; more means that the answer will not come."""
-READ_AT_ONCE_MAX = 32
-"""Some tenths of a millisecond: whoever works beside the reader waits no longer."""
 
 
 class AlpacaStream:
@@ -59,34 +56,18 @@ class AlpacaStream:
         the database has not told yet which orders are ours.
         """
         prefixes = await self._installation.prefixes()
-        connection = await self._open()
-        try:
+        async with AsyncExitStack() as opened:
+            connection = await self._open(opened)
             early = await self._listen(connection, prefixes)
             yield self._reports(connection, early, prefixes)
-        finally:
-            await connection.close()
 
-    async def _open(self) -> StreamConnection:
-        settings = self._settings
+    async def _open(self, opened: AsyncExitStack) -> StreamConnection:
         try:
-            connection = await _connect_once(
-                settings.stream_url,
-                create_connection=StreamConnection,
-                proxy=None,
-                compression=None,
-                open_timeout=settings.stream_open_timeout_seconds,
-                close_timeout=settings.stream_close_timeout_seconds,
-                ping_interval=settings.stream_ping_seconds,
-                ping_timeout=settings.stream_ping_seconds,
-                max_size=settings.stream_message_max_bytes,
-                max_queue=settings.stream_queue_max_frames,
-            )
-            assert isinstance(connection, StreamConnection), "as it was asked for"  # noqa: S101 - for the type checker
+            return await opened.enter_async_context(open_stream_connection(self._settings))
         except InvalidStatus as error:
             raise VenueUnreachableError(_refused_handshake(error.response.status_code)) from error
         except (WebSocketException, OSError) as error:
             raise VenueUnreachableError(f"the stream cannot be opened: {str(error) or type(error).__name__}") from error
-        return connection
 
     async def _listen(self, connection: StreamConnection, prefixes: InstallationPrefixes) -> list[Frame]:
         """Authenticate and ask for the trade updates; gives those that came before the answer did."""
@@ -113,7 +94,7 @@ class AlpacaStream:
         yield self._reports_of(early)
         try:
             while True:
-                messages = await connection.next_messages(READ_AT_ONCE_MAX)
+                messages = await connection.next_messages()
                 yield self._reports_of(parse_frame(raw, prefixes, clock=self._clock) for raw in messages)
         except ConnectionClosedOK:
             return
@@ -135,13 +116,6 @@ class AlpacaStream:
             case ControlFrame():
                 self._telemetry.info("stream_control_frame", stream=frame.stream)
         return None
-
-
-class _connect_once(connect):  # noqa: N801 - a variant of a library's class that is used as a function
-    """A connect that follows no redirect: the key must not be sent to another place than the configured one."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
 
 
 async def _answer(

@@ -1,169 +1,107 @@
-"""websockets' client connection, from which all that came with one read can be taken together.
+"""The websocket to the venue by the public interface of `websockets`, whose messages are taken some at once.
 
-The library parses each frame by a coroutine in Python and hands on message after message, each by a wake-up: 7 µs of an
-execution. Nearly all that a venue sends are plain frames, one after the other in what was read: those are cut out here.
-Whatever else comes (the handshake, pings, closes, pieces of messages, what is too long or breaks the protocol) is the
-library's, which answers, fails and ends the connection as ever. See docs/decisions/0020.
+The library makes the handshake, answers pings and sends its own, bounds messages and its queue, and closes. What is
+here lets whoever records the messages take together those that have come meanwhile. See docs/decisions/0020.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection
-from websockets.protocol import State
+from websockets.asyncio.client import ClientConnection, connect
 
-END_OF_HANDSHAKE = b"\r\n\r\n"
-RESUMED_BELOW_SHARE = 4
-"""Reading goes on when a quarter of what makes it pause is left, as the library has it."""
+from exchange.alpaca.settings import AlpacaSettings
+from exchange.alpaca.tunnel import open_tunnel, tls_context
 
-_FINAL_TEXT, _FINAL_BINARY = 0x81, 0x82
-_PLAIN = frozenset({_FINAL_TEXT, _FINAL_BINARY})
-_CONTROL = frozenset({0x88, 0x89, 0x8A})
-_TWO_BYTES_LENGTH = 126
-"""What stands for the length when the two bytes behind it tell it; 127 stands for eight of them, more for a mask."""
-_HEADER_BYTES, _LONG_HEADER_BYTES = 2, 4
+GATHERED_MAX = 32
+"""Some tenths of a millisecond: whoever works beside the reader waits no longer. More wait in the library."""
+_PORTS = {"ws": 80, "wss": 443}
 
 
-def cut_plain(data: bytes, start: int, *, message_max_bytes: int) -> tuple[list[bytes], int]:
-    """The messages of the plain frames that stand whole in the data from that place on, and the place behind them.
-
-    A plain frame is a whole message, without a mask or an extension, of at most 65 535 bytes.
-    """
-    messages: list[bytes] = []
-    size = len(data)
-    while start + _HEADER_BYTES <= size and data[start] in _PLAIN:
-        length, begin = data[start + 1], start + _HEADER_BYTES
-        if length == _TWO_BYTES_LENGTH:
-            begin = start + _LONG_HEADER_BYTES
-            length = int.from_bytes(data[start + _HEADER_BYTES : begin], "big")
-        elif length > _TWO_BYTES_LENGTH:
-            break
-        if begin + length > size or length > message_max_bytes:
-            break
-        start = begin + length
-        messages.append(data[begin:start])
-    return messages, start
+@asynccontextmanager
+async def open_stream_connection(settings: AlpacaSettings) -> AsyncIterator["StreamConnection"]:
+    """Open the websocket, by the proxy where there is one. Raise WebSocketException or OSError."""
+    async with asyncio.timeout(settings.stream_open_timeout_seconds):
+        websocket = await _opened(settings)
+    connection = StreamConnection(websocket)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
-def control_end(data: bytes, start: int) -> int | None:
-    """Where the control frame that begins there ends; None when no whole one stands there."""
-    if start + _HEADER_BYTES > len(data) or data[start] not in _CONTROL or data[start + 1] >= _TWO_BYTES_LENGTH:
-        return None
-    end = start + _HEADER_BYTES + data[start + 1]
-    return end if end <= len(data) else None
+class StreamConnection:
+    """An open websocket, read by one task. Messages are bytes, text ones too."""
 
-
-def may_become_whole(data: bytes, start: int, *, message_max_bytes: int) -> bool:
-    """Whether what stands there can still be the beginning of a plain frame, or of a control frame."""
-    head = data[start : start + _LONG_HEADER_BYTES]
-    if not head or len(head) == 1:
-        return not head or head[0] in _PLAIN | _CONTROL
-    if head[0] in _CONTROL:
-        return head[1] < _TWO_BYTES_LENGTH
-    if head[0] not in _PLAIN or head[1] > _TWO_BYTES_LENGTH:
-        return False
-    if head[1] < _TWO_BYTES_LENGTH:
-        return head[1] <= message_max_bytes
-    return len(head) < _LONG_HEADER_BYTES or int.from_bytes(head[_HEADER_BYTES:], "big") <= message_max_bytes
-
-
-class StreamConnection(ClientConnection):
-    """A connection that is read by `next_messages` alone, by one task. Messages are bytes, text ones too."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        size_max = self.protocol.max_message_size
-        self._message_max_bytes = size_max if size_max is not None else 1 << 16
+    def __init__(self, websocket: ClientConnection) -> None:
+        self._websocket = websocket
         self._messages: deque[bytes] = deque()
-        self._begun = b""
-        """Of the handshake its last bytes, then of a frame those that have come."""
-        self._is_in_handshake = True
-        self._is_left_to_library = False
-        self._is_paused = False
-        self._news: asyncio.Future[None] | None = None
+        self._news, self._room = asyncio.Event(), asyncio.Event()
+        self._gathering = asyncio.create_task(self._gather())
+        self._gathering.add_done_callback(lambda _: self._news.set())
 
-    async def next_messages(self, at_most: int) -> Sequence[bytes]:
-        """Wait for a message, then take what there is. Raises ConnectionClosed when the connection is over."""
+    async def send(self, message: str) -> None:
+        """Send a text message. Raise ConnectionClosed."""
+        await self._websocket.send(message)
+
+    async def next_messages(self, at_most: int = GATHERED_MAX) -> Sequence[bytes]:
+        """Wait for a message, then take what there is. Raise ConnectionClosed behind the last one."""
         while not self._messages:
-            if self._is_left_to_library:
-                message = await self.recv()
-                return [message.encode() if isinstance(message, str) else message]
-            self._news = self.loop.create_future()
-            await self._news
-        if len(self._messages) <= at_most:
-            taken: Sequence[bytes] = tuple(self._messages)
-            self._messages.clear()
-        else:
-            taken = [self._messages.popleft() for _ in range(at_most)]
-        self._resume_reading()
+            if self._gathering.done():
+                self._gathering.result()
+            self._news.clear()
+            await self._news.wait()
+        taken = [self._messages.popleft() for _ in range(min(at_most, len(self._messages)))]
+        self._room.set()
         return taken
 
-    def data_received(self, data: bytes) -> None:
-        """Take what has come."""
-        if self._is_in_handshake:
-            data = self._behind_handshake(data)
-        elif not self._is_left_to_library:
-            data, self._begun = self._begun + data, b""
-        if data:
-            self._take(data)
-        self._tell()
+    async def close(self) -> None:
+        """Close it, for no longer than its time-out."""
+        self._gathering.cancel()
+        await asyncio.gather(self._gathering, return_exceptions=True)
+        await self._websocket.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """See that whoever waits learns it from the library, once everything that came is taken."""
-        self._is_left_to_library = True
-        super().connection_lost(exc)
-        self._tell()
+    async def _gather(self) -> None:
+        """Take what comes until the websocket is closed; then raise ConnectionClosed."""
+        while True:
+            # Undecoded: one text that is no UTF-8 must not end the stream.
+            self._messages.append(await self._websocket.recv(decode=False))
+            self._news.set()
+            while len(self._messages) >= GATHERED_MAX:
+                self._room.clear()
+                await self._room.wait()
 
-    def _behind_handshake(self, data: bytes) -> bytes:
-        """What came behind the venue's answer to the handshake; everything before is given to the library."""
-        end = (self._begun + data).find(END_OF_HANDSHAKE)
-        if end < 0:
-            self._begun = (self._begun + data)[1 - len(END_OF_HANDSHAKE) :]
-            super().data_received(data)
-            return b""
-        end += len(END_OF_HANDSHAKE) - len(self._begun)
-        self._begun, self._is_in_handshake = b"", False
-        super().data_received(data[:end])
-        return data[end:]
 
-    def _take(self, data: bytes) -> None:
-        place = 0
-        while not self._is_left_to_library:
-            if self.protocol.state is not State.OPEN:
-                self._is_left_to_library = True
-                break
-            messages, place = cut_plain(data, place, message_max_bytes=self._message_max_bytes)
-            self._messages += messages
-            end = control_end(data, place)
-            if end is not None:
-                super().data_received(data[place:end])
-                place = end
-            elif may_become_whole(data, place, message_max_bytes=self._message_max_bytes):
-                self._begun = data[place:]
-                break
-            else:
-                # For good: a piece of a message is followed by others.
-                self._is_left_to_library = True
-        if self._is_left_to_library and place < len(data):
-            super().data_received(data[place:])
-        self._pause_reading()
+class _connect_once(connect):  # noqa: N801 - a variant of a library's class that is used as a function
+    """A connect that follows no redirect: the key must not be sent to another place than the configured one."""
 
-    def _pause_reading(self) -> None:
-        if self.max_queue_high is not None and len(self._messages) > self.max_queue_high and not self._is_paused:
-            self._is_paused = True
-            self.transport.pause_reading()
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
-    def _resume_reading(self) -> None:
-        if self._is_paused and len(self._messages) * RESUMED_BELOW_SHARE <= (self.max_queue_high or 0):
-            self._is_paused = False
-            # The library may have paused for what was left to it, and goes on by itself.
-            if not self.recv_messages.paused:
-                self.transport.resume_reading()
 
-    def _tell(self) -> None:
-        if self._news is not None and (self._messages or self._is_left_to_library):
-            if not self._news.done():
-                self._news.set_result(None)
-            self._news = None
+async def _opened(settings: AlpacaSettings) -> ClientConnection:
+    url = urlsplit(settings.stream_url)
+    tls = tls_context(settings) if url.scheme == "wss" else None
+    tunnel = None
+    if settings.proxy is not None:
+        tunnel = await open_tunnel(settings.proxy, url.hostname or "", url.port or _PORTS[url.scheme])
+    try:
+        return await _connect_once(
+            settings.stream_url,
+            sock=tunnel,
+            ssl=tls,
+            proxy=None,  # That of the environment: ours has led to the socket.
+            compression=None,
+            open_timeout=None,
+            close_timeout=settings.stream_close_timeout_seconds,
+            ping_interval=settings.stream_ping_seconds,
+            ping_timeout=settings.stream_ping_seconds,
+            max_size=settings.stream_message_max_bytes,
+            max_queue=settings.stream_queue_max_frames,
+        )
+    except BaseException:
+        if tunnel is not None:
+            tunnel.close()
+        raise

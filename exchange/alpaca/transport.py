@@ -1,10 +1,9 @@
 """Sends one HTTP request to the venue and reads its answer: bounded in time and size, never redirected or repeated.
 
-It knows of HTTP what this takes and no more: no cookies, proxies, redirects, compression. See docs/decisions/0016.
+It knows of HTTP what this takes and no more: no cookies, no redirects. See docs/decisions/0016.
 """
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ import orjson
 from exchange.alpaca.connection import VenueConnection
 from exchange.alpaca.http_answer import AnswerLostError, HttpAnswer, NotConnectedError
 from exchange.alpaca.settings import AlpacaSettings
+from exchange.alpaca.tunnel import connect, tls_context
 
 TRANSPORT_ERRORS = (OSError,)
 """All that a request can fail with; a time-out is an OSError, and so are ours."""
@@ -24,7 +24,8 @@ _PORTS = {"http": 80, "https": 443}
 
 @asynccontextmanager
 async def open_transport(settings: AlpacaSettings) -> AsyncIterator["Transport"]:
-    """Open the pool of connections that all requests share. Raises ValueError for a URL or key that cannot be used."""
+    """Open the pool of connections that all requests share. Raises ValueError for a URL or key that cannot be used,
+    OSError for a file of authorities that cannot."""
     transport = Transport(settings)
     try:
         yield transport
@@ -40,7 +41,7 @@ class Transport:
         if url.scheme not in _PORTS or not url.hostname:
             raise ValueError("the venue's address is not http:// or https:// with a host")
         self._host, self._port = url.hostname, url.port or _PORTS[url.scheme]
-        self._tls = ssl.create_default_context() if url.scheme == "https" else None
+        self._tls = tls_context(settings) if url.scheme == "https" else None
         self._path = url.path.rstrip("/")
         self._head = _head(url.netloc.rpartition("@")[2], settings)
         self._settings = settings
@@ -59,9 +60,9 @@ class Transport:
     ) -> HttpAnswer:
         """Send once and read the whole answer, whatever its status. Raises one of TRANSPORT_ERRORS.
 
-        A request that is no placement is sent again where a kept connection turns out to be over. `names` is what an
-        answer to this very request holds. A connection is kept only behind an answer that succeeded and holds it: after
-        one that was sent twice, say, every answer on that connection would be the one of the request before.
+        A request that is no placement is sent again where a kept connection turns out to be over. `names` is what only
+        an answer to this very request holds. A connection is kept only behind an answer that succeeded and holds it:
+        after one that was sent twice, say, every answer on that connection would be the one of the request before.
         """
         target = f"{self._path}{path}?{urlencode(query)}" if query else f"{self._path}{path}"
         content = b"\r\n" if body is None else _content(orjson.dumps(body))
@@ -76,7 +77,7 @@ class Transport:
                 if method == "POST" or not connection.was_over:
                     raise
             else:
-                if not (answer.is_success and (names or "").encode() in answer.body):
+                if not (names and answer.is_success and names.encode() in answer.body):
                     connection.close()
                 return answer
             finally:
@@ -113,18 +114,14 @@ class Transport:
             async with asyncio.timeout_at(min(until, connected_by)):
                 await self._free.acquire()
                 try:
-                    return self._kept() or await self._connect()
+                    return self._kept() or await connect(
+                        VenueConnection, self._host, self._port, tls=self._tls, proxy=self._settings.proxy
+                    )
                 except BaseException:
                     self._free.release()
                     raise
         except OSError as error:
             raise NotConnectedError(str(error) or "no connection in time") from error
-
-    async def _connect(self) -> VenueConnection:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            VenueConnection, self._host, self._port, ssl=self._tls, server_hostname=self._host if self._tls else None
-        )
-        return connection
 
     def _give_back(self, connection: VenueConnection) -> None:
         self._free.release()
@@ -140,6 +137,7 @@ def _head(host: str, settings: AlpacaSettings) -> bytes:
         "APCA-API-KEY-ID": settings.key,
         "APCA-API-SECRET-KEY": settings.secret,
         "Accept": "application/json",
+        "Accept-Encoding": "identity",
         "User-Agent": "fillwire",
     }
     if any(not value.isprintable() for value in headers.values()):

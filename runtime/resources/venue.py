@@ -1,6 +1,7 @@
 """The venue by request and answer. Its execution stream is opened by ingest."""
 
 import hashlib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,7 +15,7 @@ from exchange.alpaca.settings import AlpacaSettings
 from runtime.processes.crash_points import crashing
 from runtime.processes.lifecycle import Process, SteadyClock, utc_now
 from runtime.resources.database import DatabaseResources
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError
 
 WAITS_OF_A_REQUEST = 4
 
@@ -45,16 +46,28 @@ async def open_venue(process: Process, database: DatabaseResources) -> AsyncIter
 
 
 def alpaca_settings(settings: Settings) -> AlpacaSettings:
-    """Return how to reach the venue."""
+    """Return how to reach the venue. Raise SettingsError for a file of authorities that cannot be used."""
+    proxy = settings.exchange_proxy
+    if settings.exchange_ca_file is not None:
+        _check_authorities(settings.exchange_ca_file)
     return AlpacaSettings(
         url=settings.exchange_url,
         stream_url=settings.exchange_stream_url,
         key=settings.exchange_key.get_secret_value(),
         secret=settings.exchange_secret.get_secret_value(),
+        ca_file=settings.exchange_ca_file,
+        proxy=None if proxy is None else proxy.get_secret_value(),
         connect_timeout_seconds=settings.exchange_connect_timeout_seconds,
         request_timeout_seconds=settings.placement_timeout_seconds,
         connections_max=settings.exchange_connections_max,
     )
+
+
+def _check_authorities(path: str) -> None:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise SettingsError(f"EXCHANGE_CA_FILE: {path} cannot be used: {error.strerror}") from error
 
 
 def _budget_key(settings: Settings) -> str:

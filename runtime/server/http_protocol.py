@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from runtime.server.answer_cycle import AnswerCycle
 from runtime.server.http_connections import HttpConnections
 from runtime.server.refusals import (
     FRAMING_NAMES,
@@ -59,7 +58,7 @@ class HttpProtocol(HttpToolsProtocol):
             transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        self._unset_keepalive_if_required()  # uvicorn's own timer, which its `data_received` would end.
         for start in range(0, len(data), SLICE_BYTES):
             part = data[start : start + SLICE_BYTES]
             if self._refusal is not None:
@@ -102,9 +101,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         self._is_head_read = True
-        # uvicorn names the class of its cycle in the midst of that method. An upgrade has none.
+        # An upgrade has none.
         if self.cycle is not None:
-            self.cycle.__class__ = AnswerCycle
             self.cycle.keep_alive &= self._limits.keep_alive_seconds > 0
 
     def on_body(self, body: bytes) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame, Opcode
@@ -126,11 +125,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._stalled.stop()
         super().connection_lost(exc)
 
-    async def send(self, message: ASGISendEvent) -> None:
+    async def send(self, message: Any) -> None:  # noqa: ANN401 - uvicorn has no public name for its type
         if self._has_failed:
             raise ClientDisconnected
         if (texts := message.get("texts")) is not None:
-            await self._send_texts(texts)  # type: ignore[arg-type]  # of our own extension, which the types do not know
+            await self._send_texts(texts)
             return
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):

@@ -45,6 +45,18 @@ def exchange_address(text: str, *, schemes: Sequence[str]) -> str:
     return text
 
 
+def proxy_address(text: str) -> str:
+    """Return the address of a proxy unchanged. Raise ValueError, which does not show it."""
+    parts = _split(text) if text.isascii() and text.isprintable() and " " not in text else None
+    if parts is None or parts.scheme != "http" or not parts.hostname or not _is_host(parts.hostname):
+        raise ValueError(
+            "must be http://host:port or http://user:password@host:port; no other kind of proxy is supported"
+        )
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError("must end behind its port; in user and password write / ? # and @ as %2F %3F %23 and %40")
+    return text
+
+
 def web_address(text: str, *, schemes: Sequence[str] = ("https", "http")) -> str:
     """Return the address unchanged. Raise ValueError, which does not show it, when it has no such scheme or no host."""
     parts = _split(text)

@@ -33,8 +33,8 @@ async def a_stream(talk: Talk) -> AsyncIterator[AlpacaStream]:
         yield a_stream_at(f"ws://127.0.0.1:{port}/stream")
 
 
-def a_stream_at(url: str) -> AlpacaStream:
-    settings = AlpacaSettings(url="", stream_url=url, key="k", secret="s")
+def a_stream_at(url: str, *, proxy: str | None = None) -> AlpacaStream:
+    settings = AlpacaSettings(url="", stream_url=url, key="k", secret="s", proxy=proxy)
     quick = replace(settings, stream_answer_timeout_seconds=0.3, stream_open_timeout_seconds=1)
     return AlpacaStream(installation=FixedInstallation(), settings=quick, clock=now, telemetry=RecordingTelemetry())
 

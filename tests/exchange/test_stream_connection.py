@@ -1,265 +1,199 @@
-"""What is cut out of the bytes here and what the library reads are the same messages, in the same order."""
+"""The websocket to the venue against a real server: messages are taken together, bounded, and none is missed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
-from websockets.frames import Close, CloseCode, Frame, Opcode
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
+from websockets.frames import CloseCode, Frame, Opcode
 
-from exchange.alpaca.stream_connection import StreamConnection
+from exchange.alpaca.settings import AlpacaSettings
+from exchange.alpaca.stream_connection import GATHERED_MAX, StreamConnection, open_stream_connection
+from tests.support.processes import eventually
 
-MESSAGE_MAX_BYTES = 70_000
-QUEUE_MAX = 8
-
-payloads = st.binary(max_size=8) | st.sampled_from([b"x" * size for size in (125, 126, 127, 300, 65_535, 65_536)])
-texts = st.text(max_size=5).map(str.encode)
-whole = st.builds(Frame, st.just(Opcode.BINARY), payloads) | st.builds(Frame, st.just(Opcode.TEXT), texts)
-controls = st.builds(Frame, st.sampled_from([Opcode.PING, Opcode.PONG]), st.binary(max_size=125))
-
-
-@st.composite
-def in_pieces(draw: st.DrawFn) -> list[Frame]:
-    """A message in pieces, perhaps with a ping between them."""
-    first, *more = draw(st.lists(st.binary(max_size=8), min_size=2, max_size=4))
-    between = draw(st.lists(controls, max_size=1))
-    pieces = [Frame(Opcode.CONT, piece, fin=piece is more[-1]) for piece in more[:-1]]
-    return [
-        Frame(Opcode.BINARY, first, fin=False),
-        *between,
-        *pieces,
-        Frame(Opcode.CONT, more[-1], fin=True),
-    ]
-
-
-conversations = st.lists(
-    st.one_of(whole, whole, whole, controls).map(lambda frame: [frame]) | in_pieces(), max_size=12
-).map(lambda some: [frame for frames in some for frame in frames])
-endings = st.sampled_from(
-    [
-        b"",
-        Frame(Opcode.CLOSE, Close(CloseCode.NORMAL_CLOSURE, "").serialize()).serialize(mask=False),
-        Frame(Opcode.BINARY, b"x" * (MESSAGE_MAX_BYTES + 1)).serialize(mask=False),
-        b"\x82\x85abcd12345",  # Masked, which a server must not.
-        b"\xc2\x01x",  # With an extension that was not agreed on.
-        b"\x83\x00",  # An opcode that means nothing.
-        b"\x80\x00",  # A piece of no message.
-        b"\x82\x7e\x01",  # Cut off in the middle of a header,
-        b"\x82\x05x",  # and of a message.
-    ]
-)
-
-
-@dataclass(slots=True)
-class Wire:
-    """A transport that keeps what is written, and whether it is read from."""
-
-    written: bytearray = field(default_factory=bytearray)
-    is_reading: bool = True
-    is_ended: bool = False
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def write_eof(self) -> None:
-        self.is_ended = True
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self.is_ended = True
-
-    abort = close
-
-    def is_closing(self) -> bool:
-        return self.is_ended
-
-    def set_write_buffer_limits(self, *_: object) -> None:
-        return
-
-    def pause_reading(self) -> None:
-        self.is_reading = False
-
-    def resume_reading(self) -> None:
-        self.is_reading = True
-
-    def get_extra_info(self, _: str) -> None:
-        return None
+Talk = Callable[[ServerConnection], Awaitable[None]]
 
 
 @asynccontextmanager
-async def shaken(kind: type[ClientConnection]) -> AsyncIterator[tuple[ClientConnection, Wire, bytes]]:
-    """A connection that has asked, and the answer that it has not read yet."""
-    opening = connect(
-        "ws://venue/stream",
-        create_connection=kind,
-        compression=None,
-        ping_interval=None,
-        max_size=MESSAGE_MAX_BYTES,
-        max_queue=QUEUE_MAX,
-    )
-    connection = opening.factory(opening.ws_uri)
-    wire = Wire()
-    connection.connection_made(wire)  # type: ignore[arg-type]  # As much of a transport as is used.
-    asking = asyncio.create_task(connection.handshake())
-    await asyncio.sleep(0)
-    server = ServerProtocol()
-    server.receive_data(bytes(wire.written))
-    wire.written.clear()
-    (request,) = server.events_received()
-    assert isinstance(request, Request)
-    server.send_response(server.accept(request))
-    answer = b"".join(server.data_to_send())
+async def connected(talk: Talk, **changed: float) -> AsyncIterator[StreamConnection]:
+    """A connection to a server that talks so."""
+    async with serve(talk, "127.0.0.1", 0, compression=None, max_size=None, close_timeout=0.1) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        settings = AlpacaSettings(url="", stream_url=f"ws://127.0.0.1:{port}/stream", key="k", secret="s")
+        async with asyncio.timeout(20), open_stream_connection(replace(settings, **changed)) as connection:  # type: ignore[arg-type]  # all are numbers
+            yield connection
+
+
+async def all_of(connection: StreamConnection) -> list[bytes]:
+    """Every message until the end, which must be a normal one."""
+    messages: list[bytes] = []
     try:
-        yield connection, wire, answer
-        await asking
-    finally:
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+        while True:
+            messages += await connection.next_messages()
+    except ConnectionClosedOK:
+        return messages
 
 
-async def heard(kind: type[ClientConnection], chunks: Sequence[bytes]) -> tuple[list[bytes], str, bytes]:
-    """What a connection gives of what comes in these portions behind the handshake, how it ends, and what it sends."""
-    async with shaken(kind) as (connection, wire, answer):
-        whole = [answer + chunks[0], *chunks[1:]] if chunks else [answer]
-        for chunk in whole:
-            connection.data_received(chunk)
-        connection.eof_received()
-        connection.connection_lost(None)
-        messages: list[bytes] = []
-        try:
-            while True:
-                if isinstance(connection, StreamConnection):
-                    messages += await connection.next_messages(3)
-                else:
-                    message = await connection.recv(decode=False)
-                    messages.append(message)
-        except ConnectionClosed as error:
-            return messages, str(error), bytes(wire.written)
+async def test_every_message_comes_once_and_in_order_however_it_is_sent() -> None:
+    sent = [b"%d" % number for number in range(500)]
+
+    async def talk(server: ServerConnection) -> None:
+        for number, message in enumerate(sent):
+            match number % 4:
+                case 0:
+                    await server.send(message.decode())
+                case 1:
+                    await server.send([message[:1], message[1:], b""])
+                case 2:
+                    await server.send(message)
+                    await (await server.ping())
+                case _:
+                    await server.send(message)
+
+    async with connected(talk) as connection:
+        assert await all_of(connection) == sent
 
 
-def portions(data: bytes, cuts: Sequence[int]) -> list[bytes]:
-    """The data in pieces."""
-    places = sorted({cut % (len(data) + 1) for cut in cuts})
-    return [data[begin:end] for begin, end in zip([0, *places], [*places, len(data)], strict=True)]
+async def test_messages_that_came_meanwhile_are_taken_together_but_never_too_many() -> None:
+    sent = [b"%d" % number for number in range(3 * GATHERED_MAX)]
+    is_sent = asyncio.Event()
+
+    async def talk(server: ServerConnection) -> None:
+        for message in sent:
+            await server.send(message)
+        is_sent.set()
+        await server.wait_closed()
+
+    async with connected(talk) as connection:
+        await is_sent.wait()
+        taken = list(await connection.next_messages(1))
+        while len(taken) < len(sent):
+            some = await connection.next_messages()
+            assert len(some) <= GATHERED_MAX
+            taken += some
+
+    assert taken == sent
 
 
-@given(
-    frames=conversations,
-    ending=endings,
-    behind=st.lists(whole, max_size=2),
-    cuts=st.lists(st.integers(0, 1 << 20), max_size=6),
-)
-@example(
-    frames=[Frame(Opcode.BINARY, b"1"), Frame(Opcode.PING, b"2"), Frame(Opcode.TEXT, b"3")],
-    ending=b"",
-    behind=[],
-    cuts=[],
-)
-def test_it_hears_what_the_library_hears(
-    frames: Sequence[Frame], ending: bytes, behind: Sequence[Frame], cuts: Sequence[int]
-) -> None:
-    data = b"".join(frame.serialize(mask=False) for frame in frames) + ending
-    data += b"".join(frame.serialize(mask=False) for frame in behind)
+async def test_a_text_that_is_no_utf8_is_one_message_and_not_the_end_of_the_stream() -> None:
+    async def talk(server: ServerConnection) -> None:
+        server.transport.write(Frame(Opcode.TEXT, b"\xff\x00").serialize(mask=False))
+        await server.send("next")
 
-    async def compare() -> None:
-        chunks = portions(data, cuts)
-        ours, libraries = await heard(StreamConnection, chunks), await heard(ClientConnection, chunks)
-        assert ours[0] == libraries[0]
-        assert ours[1] == libraries[1]
-        assert _opcodes(ours[2]) == _opcodes(libraries[2])
-
-    asyncio.run(compare())
+    async with connected(talk) as connection:
+        assert await all_of(connection) == [b"\xff\x00", b"next"]
 
 
-@given(data=st.binary(max_size=60), cuts=st.lists(st.integers(0, 60), max_size=3))
-def test_whatever_comes_it_hears_what_the_library_hears(data: bytes, cuts: Sequence[int]) -> None:
-    async def compare() -> None:
-        chunks = portions(data, cuts)
-        ours, libraries = await heard(StreamConnection, chunks), await heard(ClientConnection, chunks)
-        assert ours[:2] == libraries[:2]
+async def test_a_venue_that_sends_faster_than_we_record_is_held_back() -> None:
+    sent = 0
+    message = b"x" * 65_536
 
-    asyncio.run(compare())
+    async def talk(server: ServerConnection) -> None:
+        nonlocal sent
+        for _ in range(2_000):  # 128 MiB: far more than the buffers of two sockets.
+            await server.send(message)
+            sent += 1
+
+    async with connected(talk, stream_queue_max_frames=4) as connection:
+        seen = -1
+
+        async def no_more_are_sent() -> bool:
+            nonlocal seen
+            before, seen = seen, sent
+            return before == seen > 0
+
+        await eventually(no_more_are_sent, within_seconds=10, what="the venue is held back")
+        assert sent < 1_000
+        taken = 0
+        while taken < sent:
+            taken += len(await connection.next_messages())
 
 
-@pytest.mark.parametrize("size", [1, 3, 50])
-async def test_an_answer_to_the_handshake_in_pieces_is_an_answer(size: int) -> None:
-    async with shaken(StreamConnection) as (connection, _, answer):
-        data = answer + Frame(Opcode.BINARY, b"first").serialize(mask=False)
-        for start in range(0, len(data), size):
-            connection.data_received(data[start : start + size])
+async def test_a_ping_is_answered_while_nobody_takes_messages() -> None:
+    is_answered = asyncio.Event()
 
-        assert isinstance(connection, StreamConnection)
-        assert await connection.next_messages(5) == (b"first",)
+    async def talk(server: ServerConnection) -> None:
+        await server.send(b"first")
+        await (await server.ping())
+        is_answered.set()
+
+    async with connected(talk):
+        await is_answered.wait()
 
 
-async def test_who_waits_is_told_of_messages_and_of_the_end() -> None:
-    async with shaken(StreamConnection) as (connection, _, answer):
-        assert isinstance(connection, StreamConnection)
-        connection.data_received(answer)
-        waiting = asyncio.create_task(connection.next_messages(5))
-        await asyncio.sleep(0)
-        connection.data_received(Frame(Opcode.BINARY, b"1").serialize(mask=False))
-        assert await waiting == (b"1",)
+async def test_a_message_that_is_too_long_ends_the_connection() -> None:
+    async def talk(server: ServerConnection) -> None:
+        await server.send(b"fits")
+        await server.send(b"x" * 1_001)
+        await server.wait_closed()
 
-        waiting = asyncio.create_task(connection.next_messages(5))
-        await asyncio.sleep(0)
-        connection.eof_received()
-        connection.connection_lost(None)
+    async with connected(talk, stream_message_max_bytes=1_000) as connection:
+        assert await connection.next_messages() == [b"fits"]
+        with pytest.raises(ConnectionClosedError) as ended:
+            await connection.next_messages()
+
+    assert ended.value.sent is not None
+    assert ended.value.sent.code == CloseCode.MESSAGE_TOO_BIG
+
+
+@pytest.mark.parametrize("data", [b"\x82\x85abcd12345", b"\xc2\x01x", b"\x83\x00", b"\x80\x00"])
+async def test_what_breaks_the_protocol_ends_the_connection_behind_what_came_before(data: bytes) -> None:
+    """A mask, an extension, an unknown kind of frame, a piece of no message."""
+
+    async def talk(server: ServerConnection) -> None:
+        await server.send(b"before")
+        server.transport.write(data)
+        await server.wait_closed()
+
+    async with connected(talk) as connection:
+        assert await connection.next_messages() == [b"before"]
         with pytest.raises(ConnectionClosedError):
-            await waiting
+            await connection.next_messages()
 
 
-async def test_reading_pauses_while_more_waits_than_may_and_goes_on_when_a_quarter_is_left() -> None:
-    async with shaken(StreamConnection) as (connection, wire, answer):
-        assert isinstance(connection, StreamConnection)
-        connection.data_received(answer)
-        was_reading = []
+async def test_a_venue_that_answers_no_ping_is_left() -> None:
+    gone = asyncio.Event()
 
-        connection.data_received(Frame(Opcode.BINARY, b"1").serialize(mask=False) * QUEUE_MAX)
-        was_reading.append(wire.is_reading)
-        connection.data_received(Frame(Opcode.BINARY, b"1").serialize(mask=False))
-        was_reading.append(wire.is_reading)
-        await connection.next_messages(QUEUE_MAX - QUEUE_MAX // 4)
-        was_reading.append(wire.is_reading)
-        await connection.next_messages(1)
-        was_reading.append(wire.is_reading)
+    async def talk(server: ServerConnection) -> None:
+        server.transport.pause_reading()
+        await gone.wait()
 
-    assert was_reading == [True, False, False, True]
+    async with connected(talk, stream_ping_seconds=0.1, stream_close_timeout_seconds=0.1) as connection:
+        with pytest.raises(ConnectionClosedError):
+            await connection.next_messages()
+        gone.set()
 
 
-async def test_a_ping_between_messages_is_answered() -> None:
-    async with shaken(StreamConnection) as (connection, wire, answer):
-        connection.data_received(answer + Frame(Opcode.PING, b"are you there").serialize(mask=False))
+async def test_whoever_stops_waiting_misses_no_message() -> None:
+    go_on = asyncio.Event()
 
-        assert _opcodes(bytes(wire.written)) == [Opcode.PONG]
+    async def talk(server: ServerConnection) -> None:
+        await go_on.wait()
+        await server.send(b"first")
 
+    async with connected(talk) as connection:
+        waiting = asyncio.create_task(connection.next_messages())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        go_on.set()
 
-async def test_a_venue_that_closes_is_answered_and_the_end_is_a_normal_one() -> None:
-    async with shaken(StreamConnection) as (connection, wire, answer):
-        assert isinstance(connection, StreamConnection)
-        close = Frame(Opcode.CLOSE, Close(CloseCode.NORMAL_CLOSURE, "bye").serialize())
-        connection.data_received(answer + close.serialize(mask=False))
-        connection.eof_received()
-        connection.connection_lost(None)
-
-        with pytest.raises(ConnectionClosedOK):
-            await connection.next_messages(1)
-        assert _opcodes(bytes(wire.written)) == [Opcode.CLOSE]
+        assert await all_of(connection) == [b"first"]
 
 
-def _opcodes(written: bytes) -> list[Opcode]:
-    """The kinds of frames that a client wrote; their masks are drawn by chance."""
-    kinds, place = [], 0
-    while place < len(written):
-        kinds.append(Opcode(written[place] & 0x0F))
-        place += 2 + 4 + (written[place + 1] & 0x7F)
-    return kinds
+async def test_a_venue_that_does_not_answer_a_close_is_not_waited_for() -> None:
+    gone = asyncio.Event()
+
+    async def talk(server: ServerConnection) -> None:
+        server.transport.pause_reading()
+        await gone.wait()
+
+    loop = asyncio.get_running_loop()
+    async with connected(talk, stream_close_timeout_seconds=0.1) as connection:
+        began = loop.time()
+        await connection.close()
+        assert loop.time() - began < 5
+        gone.set()

@@ -29,7 +29,7 @@ class TlsFront:
 @asynccontextmanager
 async def tls_front(url: str, folder: Path, *, name: str = "localhost") -> AsyncIterator[TlsFront]:
     """A front of the server at the URL, whose certificate for `name` vouches for itself."""
-    certificate, key = _make_certificate(folder, name)
+    certificate, key = make_certificate(folder, name)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     target = urlsplit(url)
@@ -60,7 +60,8 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
     sink.transport.abort()
 
 
-def _make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate that vouches for itself, and its key: files in the folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)

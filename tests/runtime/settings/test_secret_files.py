@@ -18,6 +18,7 @@ CONTENT = {
     "migrate_database_url": "postgresql://owner:hidden@127.0.0.1/orders",
     "redis_url": "redis://:hidden@127.0.0.1/0",
     "alert_urls": "jsons://host/hidden",
+    "exchange_proxy": "http://desk:hidden@127.0.0.1:3128",
 }
 OTHER_CONTENT = "hidden-9fd1c2a07b3e4865a1d2c3b4e5f60718"
 
