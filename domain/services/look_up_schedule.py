@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from domain.ports.clock_and_ids import Clock
@@ -12,6 +12,8 @@ PUT_OFF_MAX = 20_000
 
 LOOK_UPS_PER_PAGE = 10
 """How many look-ups of single orders the read of a page must be able to save: below, they are made one by one."""
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 Key = TypeVar("Key")
 
@@ -86,9 +88,13 @@ class LookUpPolicy:
         return LookUpSchedule(first_pause=self.first_pause, pause_max=self.pause_max, entries_max=PUT_OFF_MAX)
 
     def run(self, schedule: LookUpSchedule[Key], keys: Iterable[Key], *, clock: Clock) -> Iterator[Key]:
-        """Yield the orders that this run looks up."""
+        """Yield the orders that this run looks up: those that were never looked up first, then the longest due.
+
+        In the order of `keys` alone, more orders than one run takes that are due again at the next run would keep all
+        behind them from ever being looked up.
+        """
         begun_at, count = clock(), 0
-        for key in keys:
+        for key in sorted(keys, key=lambda key: schedule.next_at(key) or _NEVER):
             now = clock()
             if count == self.per_run_max or now - begun_at > self.run_within:
                 return

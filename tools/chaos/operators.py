@@ -62,8 +62,10 @@ class Operator:
                 wrong = await self._wrong_executions(order)
                 actions += [(order, {"bustExecutionId": execution_node_id(each)}) for each in wrong]
         done = self.resolved.keys() | self._refused
-        due = [each for each in actions if _key(each[1]) not in done][:AT_ONCE_MAX]
-        await asyncio.gather(*[self._resolve(order_id, action) for order_id, action in due])
+        due = [each for each in actions if _key(each[1]) not in done]
+        for first in range(0, len(due), AT_ONCE_MAX):
+            portion = due[first : first + AT_ONCE_MAX]
+            await asyncio.gather(*[self._resolve(order_id, action) for order_id, action in portion])
 
     async def _wrong_executions(self, order_id: UUID) -> Sequence[UUID]:
         recorded = await self.ledger.counted_executions(order_id)
