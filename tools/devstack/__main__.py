@@ -1,4 +1,4 @@
-"""`python -m tools.devstack up | watch | token | reset`: the local stack's commands, behind `./dev`."""
+"""`python -m tools.devstack up | watch | token | fillwire | reset`: the local stack's commands, behind `./dev`."""
 
 import argparse
 import asyncio
@@ -13,6 +13,7 @@ from tools.devstack.addresses import PROCESSES_MAX
 from tools.devstack.errors import LocalStackError
 from tools.devstack.folder import delete_folder, prepare_folder
 from tools.devstack.identity import nobody_folder
+from tools.devstack.operator_command import become_command
 from tools.devstack.processes import ROOT
 from tools.devstack.secret_files import read_secret_files
 from tools.devstack.stack import up
@@ -41,6 +42,8 @@ def _run(arguments: argparse.Namespace, folder: Path) -> None:
         from tools.devstack.watch import watch  # noqa: PLC0415  # The client library takes half a second.
 
         asyncio.run(_run_until_signal(watch(folder, account=arguments.account)))
+    elif arguments.command == "fillwire":
+        become_command(folder, arguments.arguments)
     elif arguments.command == "token":
         prepare_folder(folder)
         scopes = [scope for scope in arguments.scopes.replace(",", " ").split() if scope]
@@ -101,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument(
         "--ttl", type=int, default=TTL_SECONDS, metavar="SECONDS", help=f"how long it is valid ({TTL_SECONDS})"
     )
+    operate = commands.add_parser("fillwire", help="run an operator's command")
+    operate.add_argument("arguments", nargs=argparse.REMAINDER)
     commands.add_parser("reset", help="delete the local data folder")
     return parser
 

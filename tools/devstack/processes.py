@@ -89,6 +89,11 @@ def graphiql_files() -> Program | None:
     )
 
 
+def operator_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the settings of an operator's commands, with the operator's own database role."""
+    return _of_role("orders", environment)
+
+
 def long_running_processes(addresses: Addresses, environment: Mapping[str, str]) -> Iterator[Program]:
     """Yield the APIs, the workers and ingest."""
     for (name, port), probes in zip(_numbered("api", addresses.apis), addresses.api_probes, strict=True):

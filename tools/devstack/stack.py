@@ -9,6 +9,7 @@ from tools.devstack import processes
 from tools.devstack.addresses import API_PORT_STEP, Addresses, address, choose_addresses
 from tools.devstack.database_roles import migrate_settings
 from tools.devstack.folder import exclusive_use, prepare_folder, write_secret
+from tools.devstack.operator_command import remove_settings, write_settings
 from tools.devstack.postgres import prepare_postgres
 from tools.devstack.supervisor import Supervisor, supervision
 from tools.devstack.terminal import Terminal
@@ -40,6 +41,7 @@ async def up(folder: Path, *, apis: int, workers: int) -> None:
                 await supervisor.wait()
             finally:
                 terminal.report("stopping")
+                remove_settings(folder)
 
 
 async def _start(supervisor: Supervisor, terminal: Terminal, folder: Path, addresses: Addresses) -> None:
@@ -58,6 +60,7 @@ async def _start(supervisor: Supervisor, terminal: Terminal, folder: Path, addre
         together.create_task(supervisor.run(processes.instruments_sync(environment)))
         for process in processes.long_running_processes(addresses, environment):
             together.create_task(supervisor.start(process))
+    write_settings(folder, processes.operator_settings(environment))
 
 
 async def _provide_database(
