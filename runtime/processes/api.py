@@ -213,6 +213,7 @@ def websocket_limits(settings: Settings) -> WebSocketLimits:
         message_max_bytes=settings.socket_message_max_bytes,
         frames_per_second=settings.socket_messages_per_second_max,
         frames_burst=settings.socket_messages_burst_max,
+        ping_seconds=settings.socket_ping_seconds,
         # Later than the API's own deadline, which knows the socket and says so in the log.
         stalled_seconds=settings.subscriber_send_timeout_seconds + CLOSE_SECONDS,
     )
