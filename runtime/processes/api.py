@@ -187,6 +187,7 @@ def graph_settings(settings: Settings) -> GraphSettings:
         socket_init_timeout_seconds=settings.socket_init_timeout_seconds,
         socket_send_timeout_seconds=settings.subscriber_send_timeout_seconds,
         allowed_origins=settings.allowed_origins,
+        allowed_headers=settings.allowed_headers,
         root_path=settings.root_path,
         is_development=settings.is_development,
         graphiql_allowed=settings.graphiql_allowed,
