@@ -36,7 +36,7 @@ class HttpSettings(SettingsGroup):
     )
     request_accounts_max: Count = Field(10_000, description="Accounts whose rates one API process remembers")
     operation_timeout_seconds: Seconds = 15.0
-    get_queries_allowed: bool = Field(False, description="Whether queries, never mutations, may be sent by GET")
+    get_queries_allowed: bool = Field(True, description="Whether queries, never mutations, may be sent by GET")
 
     @field_validator("root_path")
     @classmethod
