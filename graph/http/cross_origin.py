@@ -11,8 +11,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.ports.telemetry import Telemetry
+from graph.auth.allowed_origins import AllowedOrigins, shown
 from graph.http.endpoint import METHODS
-from graph.origins import AllowedOrigins, shown
 from graph.settings import GraphSettings
 
 PREFLIGHT_MAX_AGE_SECONDS = 600

@@ -14,10 +14,10 @@ from strawberry.asgi import GraphQL
 from strawberry.http.websocket_origin import is_same_origin
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
+from graph.auth.allowed_origins import AllowedOrigins, shown
 from graph.auth.tokens import TokenVerifier
 from graph.context import Context, Services
 from graph.limits.request_rates import RequestRates
-from graph.origins import AllowedOrigins, shown
 from graph.schema.build import Schema
 from graph.websocket.handler import SocketHandler
 from graph.websocket.open_sockets import OpenSockets

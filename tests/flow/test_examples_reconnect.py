@@ -56,6 +56,10 @@ async def test_every_example_goes_on_with_its_next_token_when_one_of_eight_secon
     before = await system.metric(CLOSED_AT_EXPIRY)
     refreshing = asyncio.create_task(token_file.keep_fresh(account))
     cursor = str(tmp_path / "cursor")
+
+    async def all_closed() -> bool:
+        return await system.metric(CLOSED_AT_EXPIRY) >= before + len(WITH_SOCKETS) + 1
+
     try:
         async with AsyncExitStack() as stack:
             follower = await stack.enter_async_context(started(FOLLOWER, cursor, folder=compiled, url=system.api_url))
@@ -65,7 +69,7 @@ async def test_every_example_goes_on_with_its_next_token_when_one_of_eight_secon
             )
             # What is connected by now is with this token or an older one.
             await refused(system, token_file.text)
-            assert await system.metric(CLOSED_AT_EXPIRY) >= before + len(WITH_SOCKETS) + 1
+            await eventually(all_closed, within_seconds=WITHIN_SECONDS)
             await examples.fill("20")
             await examples.show("PARTIALLY_FILLED", "50")
             await examples.fill("40")
