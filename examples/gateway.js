@@ -8,7 +8,7 @@ export const URL_SOCKET = URL_HTTP.replace(/^http/, "ws");
 
 const LOCAL_TOKEN = new URL("../.local/token", import.meta.url);
 
-/** The headers of every request, and the first message of every socket. Asked for each time: tokens expire. */
+/** The headers of every request, and the first message of every socket. Called for each: tokens expire. */
 export function authorization() {
   const token = process.env.FILLWIRE_TOKEN ?? readFileSync(LOCAL_TOKEN, "utf8").trim();
   return { Authorization: `Bearer ${token}` };
@@ -63,8 +63,9 @@ export function show({ version, status, filledQuantity }) {
   console.log(version, status, filledQuantity);
 }
 
-/** Ends the example with the error's sentence. */
+/** Ends the example with the error's sentence, or with what closed the socket for good, such as 4401. */
 export function fail(error) {
-  console.error(error.message);
+  const { code, reason, message } = error.networkError ?? error; // urql keeps it there.
+  console.error(message ?? `The socket was closed with ${code} ${reason}`);
   process.exit(1);
 }

@@ -9,13 +9,13 @@ import { URL_SOCKET, authorization } from "./gateway.js";
 const PING_MS = 10_000;
 const PONG_MS = 5_000;
 
-/** A client that reconnects for ever, except after a close that repeating cannot mend, such as 4401. */
+/** A client that reconnects for ever, except after a close that repeating cannot fix, such as 4401. */
 export function openSocket() {
   let silence;
   const client = createClient({
     url: URL_SOCKET,
     webSocketImpl: WebSocket,
-    connectionParams: authorization,
+    connectionParams: authorization, // A function: after 4403 (the token expired) it is asked for the next token.
     retryAttempts: Infinity,
     shouldRetry: () => true, // Also after a connection that was refused: graphql-ws by itself retries only closed ones.
     retryWait: (attempt) => pause(Math.min(100 * 2 ** attempt, 10_000) * (0.5 + Math.random())),

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Sequence
 
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -11,16 +10,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.auth.tokens import TokenVerifier
 from graph.context import Services
-from graph.http.endpoint import METHODS, HttpEndpoint
+from graph.http.cross_origin import CrossOrigin
+from graph.http.endpoint import HttpEndpoint
 from graph.http.graphiql import STATIC_PATH, GraphiQL
 from graph.limits.request_rates import RequestRates
 from graph.schema.build import build_schema
-from graph.settings import GraphSettings
 from graph.websocket.endpoint import WebSocketEndpoint
 from graph.websocket.open_sockets import OpenSockets
 
 GRAPHQL_PATH = "/graphql"
-PREFLIGHT_MAX_AGE_SECONDS = 600
 
 
 def create_graphql_routes(
@@ -37,8 +35,9 @@ def create_graphql_routes(
     http = HttpEndpoint(schema=schema, services=services, tokens=tokens, rates=rates, graphiql=graphiql)
     sockets = OpenSockets(settings, services.telemetry) if sockets is None else sockets
     websocket = WebSocketEndpoint(schema=schema, services=services, tokens=tokens, rates=rates, sockets=sockets)
+    cross_origin = Middleware(CrossOrigin, settings=settings, telemetry=services.telemetry)
     routes: list[BaseRoute] = [
-        Route(GRAPHQL_PATH, http, middleware=_cross_origin(settings)),
+        Route(GRAPHQL_PATH, http, middleware=(cross_origin,)),
         WebSocketRoute(GRAPHQL_PATH, websocket),
     ]
     if graphiql is not None:
@@ -73,19 +72,3 @@ def _own_path(path: str, root_path: str) -> str:
     if root_path and f"{path}/".startswith(f"{root_path}/"):
         path = path[len(root_path) :]
     return path.rstrip("/") or "/"
-
-
-def _cross_origin(settings: GraphSettings) -> Sequence[Middleware]:
-    """Let pages of the allowed origins call; tokens travel in a header, so credentials are never asked for."""
-    if not settings.allowed_origins:
-        return ()
-    return (
-        Middleware(
-            CORSMiddleware,
-            allow_origins=settings.allowed_origins,
-            allow_methods=METHODS[settings.get_queries_allowed],
-            allow_headers=("authorization", "content-type"),
-            allow_credentials=False,
-            max_age=PREFLIGHT_MAX_AGE_SECONDS,
-        ),
-    )

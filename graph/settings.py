@@ -75,6 +75,7 @@ class GraphSettings:
     socket_send_timeout_seconds: float = 10.0
 
     allowed_origins: tuple[str, ...] = ()
+    allowed_headers: tuple[str, ...] = ("*",)
     root_path: str = ""
     is_development: bool = False
     graphiql_allowed: bool = False

@@ -21,6 +21,7 @@ ANSWER_SECONDS = 10
 ATTEMPTS = 8
 TRY_AGAIN = {"INTERNAL", "TIMED_OUT", "UNAVAILABLE"}
 NO_ANSWER = (TransportConnectionFailed, TransportClosed, OSError, TimeoutError)
+FINAL_CLOSE_CODES = {1009, 4400, 4401, 4406, 4409}  # The next connection would be closed with the same: docs/api.md.
 
 PLACE = """
 mutation Place($input: PlaceOrderInput!) {
@@ -90,11 +91,19 @@ async def follow(order: dict) -> None:
                     show(order)
                     attempt = 0
         except NO_ANSWER as error:
+            stop_if_final(error)
             print(f"The connection was lost ({error}).", file=sys.stderr)
         except TransportQueryError as error:
             refuse_unless_repeatable(error)
         attempt += 1
         await backoff(attempt)
+
+
+def stop_if_final(error: BaseException) -> None:
+    """End with the code and the reason of a close frame that says that connecting again is of no use."""
+    frame = getattr(error.__cause__, "rcvd", None)  # gql keeps it in the error of websockets alone.
+    if frame is not None and frame.code in FINAL_CLOSE_CODES:
+        sys.exit(f"The socket was closed with {frame.code} {frame.reason}")
 
 
 def refuse_unless_repeatable(error: TransportQueryError) -> None:

@@ -27,7 +27,6 @@ const FOLLOW = gql`
 const socket = openSocket();
 const client = new Client({
   url: URL_HTTP,
-  preferGetMethod: false,
   fetch: fetchWithin,
   fetchOptions: () => ({ headers: authorization() }),
   exchanges: [

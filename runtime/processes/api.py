@@ -187,6 +187,7 @@ def graph_settings(settings: Settings) -> GraphSettings:
         socket_init_timeout_seconds=settings.socket_init_timeout_seconds,
         socket_send_timeout_seconds=settings.subscriber_send_timeout_seconds,
         allowed_origins=settings.allowed_origins,
+        allowed_headers=settings.allowed_headers,
         root_path=settings.root_path,
         is_development=settings.is_development,
         graphiql_allowed=settings.graphiql_allowed,
@@ -213,6 +214,7 @@ def websocket_limits(settings: Settings) -> WebSocketLimits:
         message_max_bytes=settings.socket_message_max_bytes,
         frames_per_second=settings.socket_messages_per_second_max,
         frames_burst=settings.socket_messages_burst_max,
+        ping_seconds=settings.socket_ping_seconds,
         # Later than the API's own deadline, which knows the socket and says so in the log.
         stalled_seconds=settings.subscriber_send_timeout_seconds + CLOSE_SECONDS,
     )

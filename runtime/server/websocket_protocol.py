@@ -29,6 +29,8 @@ SLICE_BYTES = 4_096
 """How much is parsed before frames are counted: at six bytes for the shortest, 682 of them, some milliseconds."""
 FRAGMENTS_MAX = 1_024
 TOO_MANY_FRAMES = 4429
+PEER_SILENT = 1001
+"""Not 1011, which is uvicorn's: clients take that for final, and a laptop that was asleep could not resume."""
 NO_HANDSHAKE = (
     b"HTTP/1.1 400 Bad Request\r\n"
     b"content-type: text/plain; charset=utf-8\r\n"
@@ -41,12 +43,14 @@ NO_HANDSHAKE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketLimits:
-    """What one peer may do. Frames are messages (or pieces of them) and control frames alike."""
+    """What one peer may do. Frames are messages (or pieces of them) and control frames alike. `ping_seconds` is the
+    pause between two pings, and the time for the answer to each."""
 
     message_max_bytes: int
     frames_per_second: int = 200
     frames_burst: int = 400
     stalled_seconds: float = 12.0
+    ping_seconds: float = 15.0
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -110,7 +114,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._fail(CloseCode.PROTOCOL_ERROR, "")
 
     def keepalive_timeout(self) -> None:
-        self._fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+        self._fail(PEER_SILENT, "No answer to a ping")
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -12,6 +12,7 @@ from runtime.observability.masking import MASK
 
 WEB_PORTS = {"http": 80, "https": 443}
 HOST_MAX_CHARACTERS = 253
+ANY_PORT = ":*"
 VERSION = "/v2"
 """Version of the venue's protocol: all paths begin with it."""
 
@@ -68,22 +69,27 @@ def web_address(text: str, *, schemes: Sequence[str] = ("https", "http")) -> str
 
 
 def origin(text: str) -> str:
-    """Return the origin in a browser's form (RFC 6454, section 6.2), or `*`. Raise ValueError."""
+    """Return the origin in a browser's form (RFC 6454, section 6.2), `*`, or one with any port: `http://localhost:*`.
+
+    Raise ValueError.
+    """
     if text == "*":
         return text
     refusal = ValueError(
         f"{masked_url(text)} is no origin; write it like https://app.example.com or http://app.example.com:8080"
     )
     try:
-        parts = urlsplit(text)
+        # Any number stands for any port while the rest is read.
+        parts = urlsplit(f"{text.removesuffix('*')}1" if text.endswith(ANY_PORT) else text)
         port = parts.port
     except ValueError:
         raise refusal from None
     host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
-    has_more = parts.path.removesuffix("/") or parts.query or parts.fragment or "@" in host
+    has_more = parts.path.removesuffix("/") or parts.query or parts.fragment or "@" in host or "*" in host
     if parts.scheme not in WEB_PORTS or not host or has_more:
         raise refusal
     suffix = "" if port in {None, WEB_PORTS[parts.scheme]} else f":{port}"
+    suffix = ANY_PORT if text.endswith(ANY_PORT) else suffix
     return f"{parts.scheme}://{host.lower()}{suffix}"
 
 

@@ -36,7 +36,7 @@ class HttpSettings(SettingsGroup):
     )
     request_accounts_max: Count = Field(10_000, description="Accounts whose rates one API process remembers")
     operation_timeout_seconds: Seconds = 15.0
-    get_queries_allowed: bool = Field(False, description="Whether queries, never mutations, may be sent by GET")
+    get_queries_allowed: bool = Field(True, description="Whether queries, never mutations, may be sent by GET")
 
     @field_validator("root_path")
     @classmethod
@@ -57,6 +57,9 @@ class WebSocketSettings(SettingsGroup):
     socket_message_max_bytes: Count = Field(65_536, description="A larger message closes its socket with 1009")
     socket_messages_per_second_max: Count = Field(200, description="More close the socket with 4429; pings count too")
     socket_messages_burst_max: Count = Field(400, description="Most that may come in one burst")
+    socket_ping_seconds: Seconds = Field(
+        15.0, description="Pause between two pings, and time for the answer to each; without one it closes with 1001"
+    )
     sockets_opened_per_second_max: Count = Field(
         100, description="In one API process; more wait, round-robin over their addresses"
     )

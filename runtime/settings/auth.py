@@ -1,5 +1,6 @@
 """Whose tokens are accepted, and which front ends may send them."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Self
 
@@ -18,6 +19,9 @@ TOKEN_LIFETIME_LIMIT_SECONDS = 3_155_760_000
 NO_TOKEN_KEY = (
     "TOKEN_SECRET, TOKEN_JWKS_FILE, TOKEN_JWKS_URL or TOKEN_ISSUER must be set: without one no token can be verified."  # noqa: S105 - a sentence
 )
+
+# A token of RFC 9110, section 5.6.2; its * alone is any header.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'+.^_`|~-]+|\*", re.ASCII)
 
 
 class AuthSettings(SettingsGroup):
@@ -50,7 +54,11 @@ class AuthSettings(SettingsGroup):
     )
     verified_tokens_max: Count = Field(10_000, description="Valid tokens that one API process remembers for a minute")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Origins of front ends on other addresses, separated by commas"
+        (),
+        description="Origins of front ends on other addresses, separated by commas; http://localhost:* is any port",
+    )
+    allowed_headers: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("*",), description="Request headers that front ends on other addresses may send, separated by commas; *: any"
     )
     local_token_file: str | None = Field(None, description="Development: the token that GraphiQL is prefilled with")
 
@@ -59,16 +67,24 @@ class AuthSettings(SettingsGroup):
     def _is_a_pattern(cls, value: str) -> str:
         return AccountRule(pattern=value).pattern
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "allowed_headers", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("allowed_origins")
     @classmethod
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Return them in a browser's form: HTTP compares them by letter, the websocket by meaning."""
+        """Return them in a browser's form, by which they are compared."""
         return tuple(origin(text) for text in value)
+
+    @field_validator("allowed_headers")
+    @classmethod
+    def _are_header_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = next((name for name in value if _HEADER_NAME.fullmatch(name) is None), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong} is no name of a header; write them like X-Request-Id, Sentry-Trace, or *")
+        return tuple(name.lower() for name in value)
 
     @field_validator("token_jwks_url")
     @classmethod

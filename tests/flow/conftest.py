@@ -1,9 +1,15 @@
 """One whole system for the tests that disturb nothing; those that do start their own."""
 
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from tests.flow.examples import WITHIN_SECONDS
+from tests.support.node import need_program
+from tests.support.processes import ROOT, running
+from tests.support.proxy import Proxy, proxied
 from tests.support.servers import PostgresServer, TestServer
 from tests.support.system import System, open_system
 
@@ -37,3 +43,29 @@ async def system(
     async with open_system(database_url=database_url, redis_url=redis_url, settings=QUICK) as system:
         await system.start("api", "worker", "ingest")
         yield system
+
+
+@pytest.fixture(scope="session")
+def installed(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of examples/ with its packages, and with what Relay's compiler makes of it."""
+    folder = tmp_path_factory.mktemp("checkout")
+    examples = shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copy(ROOT / "schema.graphql", folder)
+    (examples / "node_modules").symlink_to(node_modules)
+    return examples
+
+
+@pytest.fixture(scope="session")
+async def compiled(installed: Path) -> Path:
+    """The copy, with what Relay's compiler makes of its operations."""
+    compiler = "node_modules/relay-compiler/cli.js"
+    async with running([compiler], environment={}, python=need_program("node"), directory=installed) as relay:
+        assert await relay.ends(within_seconds=WITHIN_SECONDS) == 0, relay.output
+    return installed
+
+
+@pytest.fixture
+async def api_proxy(system: System) -> AsyncIterator[tuple[Proxy, str]]:
+    """The API behind a connection that can be cut."""
+    async with proxied(system.api_url) as (proxy, url):
+        yield proxy, url

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import websockets
 
 from tests.flow.socket import open_socket
 from tests.support.debian_programs import debian_program
@@ -31,6 +32,11 @@ http {{
   map $http_upgrade $connection_kind {{ default upgrade; '' ''; }}
   server {{ listen 127.0.0.1:{passing}; location {root}/ {{ proxy_pass http://127.0.0.1:{api}; }} }}
   server {{ listen 127.0.0.1:{leaving_out}; location {root}/ {{ proxy_pass http://127.0.0.1:{api}/; }} }}
+  server {{
+    listen 127.0.0.1:{replacing_host}; location {root}/ {{ proxy_pass http://127.0.0.1:{api}; }}
+    proxy_set_header Host $proxy_host;
+    proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_kind;
+  }}
 }}
 """
 
@@ -71,7 +77,7 @@ def front(request: pytest.FixtureRequest, fronts: dict[str, Front]) -> Front:
 
 @asynccontextmanager
 async def _nginx(program: Path, folder: Path, *, api: int) -> AsyncIterator[dict[str, int]]:
-    ports = {"passing": free_port(), "leaving_out": free_port()}
+    ports = {"passing": free_port(), "leaving_out": free_port(), "replacing_host": free_port()}
     configuration = folder / "nginx.conf"
     configuration.write_text(CONFIGURATION.format(folder=folder, root=ROOT, api=api, **ports))
 
@@ -121,6 +127,29 @@ async def test_nothing_is_redirected_to_an_address_that_the_proxy_does_not_have(
 
     assert target in {"", f"{ROOT}/graphql"}
     assert status in {307, 404}
+
+
+async def test_a_page_of_the_same_address_connects_and_where_nginx_replaces_host_the_refusal_says_how_to_stop_it(
+    fronts: dict[str, Front],
+) -> None:
+    async def handshake(front: Front) -> tuple[int, str]:
+        origin = front.address.removesuffix(ROOT)
+        try:
+            async with websockets.connect(
+                f"{front.address}/graphql".replace("http", "ws"),
+                origin=websockets.Origin(origin),
+                subprotocols=[websockets.Subprotocol("graphql-transport-ws")],
+                proxy=None,
+            ):
+                return 101, ""
+        except websockets.InvalidStatus as refused:
+            return refused.response.status_code, refused.response.body.decode()
+
+    assert (await handshake(fronts["passing"]))[0] == 101
+    status, text = await handshake(fronts["replacing_host"])
+
+    assert status == 403
+    assert "proxy_set_header Host $http_host" in text
 
 
 async def test_any_address_of_version_6_serves_version_4_too(front: Front) -> None:

@@ -2,102 +2,21 @@
 followed over a cut connection without missing or repeating a change."""
 
 import json
-import re
 import secrets
-import shutil
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.node import INSTALL_TIMEOUT_SECONDS, LOCK, PROJECT, need_program
-from tests.support.processes import ROOT, RunningProcess, eventually, running
-from tests.support.proxy import Proxy, proxied
+from tests.flow.examples import EXAMPLES, FOLLOWER, ORDERS, WITHIN_SECONDS, Example, fill, shown, shows, started
+from tests.support.node import INSTALL_TIMEOUT_SECONDS, LOCK, PROJECT
+from tests.support.processes import ROOT, eventually
+from tests.support.proxy import Proxy
 from tests.support.system import Json, System, token
 
 pytestmark = pytest.mark.timeout(INSTALL_TIMEOUT_SECONDS + 60)  # The first test installs the packages.
 
-WITHIN_SECONDS = 30.0
-STATE = re.compile(r"(\d+) ([A-Z_]+) (\S+)")
-ORDERS = "{ orders { nodes { id clientOrderId status version } } }"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """One example: the program that runs it, and its file."""
-
-    program: Sequence[str]
-    file: str
-
-    def __str__(self) -> str:
-        return self.file.partition("/")[0]
-
-
-EXAMPLES = (
-    Example(program=("node",), file="apollo/place-and-follow.js"),
-    Example(program=("bash",), file="curl/place-and-follow.sh"),
-    Example(program=("node",), file="graphql-ws/place-and-follow.js"),
-    Example(program=(sys.executable,), file="python/place_and_follow.py"),
-    Example(program=("node",), file="relay/place-and-follow.js"),
-    Example(program=("node",), file="urql/place-and-follow.js"),
-)
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=str)
-
-
-@pytest.fixture(scope="session")
-def installed(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of examples/ with its packages, and with what Relay's compiler makes of it."""
-    folder = tmp_path_factory.mktemp("checkout")
-    examples = shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("node_modules"))
-    shutil.copy(ROOT / "schema.graphql", folder)
-    (examples / "node_modules").symlink_to(node_modules)
-    return examples
-
-
-@pytest.fixture(scope="session")
-async def compiled(installed: Path) -> Path:
-    """The copy, with what Relay's compiler makes of its operations."""
-    compiler = "node_modules/relay-compiler/cli.js"
-    async with running([compiler], environment={}, python=need_program("node"), directory=installed) as relay:
-        assert await relay.ends(within_seconds=WITHIN_SECONDS) == 0, relay.output
-    return installed
-
-
-@asynccontextmanager
-async def started(
-    example: Example, *arguments: str, folder: Path, url: str, bearer: str
-) -> AsyncIterator[RunningProcess]:
-    """The example, running as the bearer."""
-    program, *options = example.program
-    async with running(
-        [*options, example.file, *arguments],
-        environment={"FILLWIRE_URL": f"{url}/graphql", "FILLWIRE_TOKEN": bearer},
-        python=need_program(program),
-        directory=folder,
-    ) as process:
-        yield process
-
-
-def shown(process: RunningProcess) -> list[tuple[int, str, str]]:
-    """The states that it has shown so far: version, status, filled quantity."""
-    found = map(STATE.fullmatch, process.output)
-    return [(int(state[1]), state[2], state[3]) for state in found if state]
-
-
-async def shows(process: RunningProcess, status: str, filled: str) -> None:
-    def reached() -> bool:
-        return process.silent or (status, filled) in [state[1:] for state in shown(process)]
-
-    await eventually(reached, within_seconds=WITHIN_SECONDS, what=f"{status} {filled} from {process.name}")
-    assert (status, filled) in [state[1:] for state in shown(process)], process.output
-
-
-async def fill(system: System, order: Json, quantity: str, *, account: str) -> None:
-    venue_order_id = (await system.order(order["id"], account=account))["venueOrderId"]
-    await system.control("POST", "fills", {"order_id": venue_order_id, "qty": quantity, "price": "200.10"})
 
 
 async def filled(system: System, order: Json, quantity: str, *, account: str) -> None:
@@ -105,13 +24,6 @@ async def filled(system: System, order: Json, quantity: str, *, account: str) ->
         return bool((await system.order(order["id"], account=account))["filledQuantity"] == quantity)
 
     await eventually(reached, within_seconds=WITHIN_SECONDS, what=f"{quantity} filled")
-
-
-@pytest.fixture
-async def api_proxy(system: System) -> AsyncIterator[tuple[Proxy, str]]:
-    """The API behind a connection that can be cut."""
-    async with proxied(system.api_url) as (proxy, url):
-        yield proxy, url
 
 
 @each_example
@@ -176,13 +88,12 @@ async def test_an_account_is_followed_across_runs_without_missing_or_repeating_a
 ) -> None:
     proxy, url = api_proxy
     account, cursor = secrets.token_hex(8), str(tmp_path / "cursor")
-    follower = Example(program=("node",), file="graphql-ws/follow-account.js")
 
     async def placed(client_order_id: str) -> None:
         order_id = await system.placed_id(client_order_id=client_order_id, account=account)
         await system.becomes(order_id, "PLACED", account=account)
 
-    async with started(follower, cursor, folder=installed, url=url, bearer=token(account)) as first_run:
+    async with started(FOLLOWER, cursor, folder=installed, url=url, bearer=token(account)) as first_run:
         await first_run.shows("CHECKPOINT", within_seconds=WITHIN_SECONDS)
         await placed("one")
         await first_run.shows("CHANGE one 2 PLACED", within_seconds=WITHIN_SECONDS)
@@ -192,7 +103,7 @@ async def test_an_account_is_followed_across_runs_without_missing_or_repeating_a
         await proxy.restore()
         await first_run.shows("CHANGE two 2 PLACED", within_seconds=WITHIN_SECONDS)
     await placed("three")
-    async with started(follower, cursor, folder=installed, url=url, bearer=token(account)) as second_run:
+    async with started(FOLLOWER, cursor, folder=installed, url=url, bearer=token(account)) as second_run:
         await second_run.shows("CHANGE three 2 PLACED", within_seconds=WITHIN_SECONDS)
 
     changes = [line for line in first_run.output + second_run.output if line.startswith("CHANGE")]

@@ -109,6 +109,7 @@ HEADERS = st.fixed_dictionaries(
         "x-forwarded-for": HEADER_TEXT,
         "cookie": HEADER_TEXT,
         "access-control-request-method": st.sampled_from(["POST", "PUT"]),
+        "access-control-request-headers": HEADER_TEXT,
     },
 )
 CONTENT_TYPES = mostly(st.just("application/json"), st.just("application/json; charset=utf-16") | TYPES | HEADER_TEXT)

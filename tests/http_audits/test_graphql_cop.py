@@ -54,12 +54,18 @@ async def test_introspection_is_refused(production: AuditedApi) -> None:
     assert answer["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
-@pytest.mark.parametrize("document", [TYPENAME, "mutation cop { __typename }"])
-async def test_nothing_is_run_by_get(production: AuditedApi, document: str) -> None:
-    status, answer = await production.get({"query": document})
+async def test_a_mutation_is_not_run_by_get(production: AuditedApi) -> None:
+    status, answer = await production.get({"query": "mutation cop { __typename }"})
 
     assert status == 405
     assert answer["errors"][0]["extensions"]["code"] == "METHOD_NOT_ALLOWED"
+
+
+async def test_a_query_by_get_is_answered_to_a_header_that_no_foreign_page_can_send(production: AuditedApi) -> None:
+    cookie = {"cookie": f"token={token('demo')}", "authorization": ""}
+
+    assert await production.get({"query": TYPENAME}) == (200, {"data": {"__typename": "Query"}})
+    assert (await production.get({"query": TYPENAME}, **cookie))[0] == 401
 
 
 async def test_a_form_that_a_foreign_page_could_send_is_refused(production: AuditedApi) -> None:
@@ -86,7 +92,7 @@ async def test_there_is_no_ide(production: AuditedApi, path: str) -> None:
     url = production.url.removesuffix("/graphql") + path
     headers = {"accept": "text/html", "authorization": f"Bearer {token('demo')}"}
     async with production.session.get(url, headers=headers) as response:
-        assert response.status in {404, 405}
+        assert response.status in {404, 406}
         assert "graphiql" not in (await response.text()).lower()
 
 

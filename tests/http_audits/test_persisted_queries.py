@@ -9,7 +9,7 @@ from tests.support.audited_api import running_api
 from tests.support.node import PROJECT, install_modules, need_program
 from tests.support.system import token
 
-SETTINGS = {"DOCUMENTS": "apq", "GET_QUERIES_ALLOWED": "true"}
+SETTINGS = {"DOCUMENTS": "apq"}
 
 
 @pytest.mark.timeout(180)

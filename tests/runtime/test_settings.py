@@ -214,6 +214,8 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
         ("https://app.example.com:443", "https://app.example.com"),
         ("http://app.example.com:8080", "http://app.example.com:8080"),
         ("http://[::1]:3000", "http://[::1]:3000"),
+        ("http://Localhost:*", "http://localhost:*"),
+        ("http://[::1]:*", "http://[::1]:*"),
         ("*", "*"),
     ],
 )
@@ -225,7 +227,19 @@ def test_an_origin_is_kept_as_browsers_send_it(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize(
     "given",
-    ["app.example.com", "https://app.example.com/desk", "ftp://app.example.com", "null", "https://a:b", "https://u@a"],
+    [
+        "app.example.com",
+        "https://app.example.com/desk",
+        "ftp://app.example.com",
+        "null",
+        "https://a:b",
+        "https://u@a",
+        "https://*",
+        "https://a:80:*",
+        "https://a/:*",
+        "https://:*",
+        "*:*",
+    ],
 )
 def test_what_is_no_origin_is_a_sentence_at_the_start(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", f"https://app.example.com,{given}")
@@ -234,6 +248,18 @@ def test_what_is_no_origin_is_a_sentence_at_the_start(monkeypatch: pytest.Monkey
         load_settings()
 
     assert given.replace("u@", "***@") in str(refusal.value)
+
+
+def test_headers_of_pages_are_kept_in_lower_case_and_what_is_no_name_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert load_settings().allowed_headers == ("*",)
+    monkeypatch.setenv("ALLOWED_HEADERS", "Sentry-Trace, baggage")
+    assert load_settings().allowed_headers == ("sentry-trace", "baggage")
+
+    monkeypatch.setenv("ALLOWED_HEADERS", "x-*")
+    with pytest.raises(SettingsError, match=r"ALLOWED_HEADERS: .*x-\* is no name of a header"):
+        load_settings()
 
 
 def test_the_table_of_settings_masks_every_secret(

@@ -16,7 +16,7 @@ from tools.devstack.stack import up
 
 SETTINGS_OF_A_USER = (
     *("DATABASE_URL", "REDIS_URL", "BROADCAST_KEY", "EXCHANGE_URL"),
-    *("TOKEN_SECRET", "TOKEN_JWKS_URL", "TOKEN_JWKS_FILE", "TOKEN_AUDIENCE", "TOKEN_ISSUER"),
+    *("TOKEN_SECRET", "TOKEN_JWKS_URL", "TOKEN_JWKS_FILE", "TOKEN_AUDIENCE", "TOKEN_ISSUER", "ALLOWED_ORIGINS"),
 )
 
 
@@ -88,6 +88,7 @@ async def test_up_starts_all_in_order_tells_where_and_stops_all_in_order(
     assert starts["migrate"]["MIGRATE_DATABASE_URL"].startswith("postgresql://fillwire:")
     assert not [name for name, own in starts.items() if name != "migrate" and "MIGRATE_DATABASE_URL" in own]
     assert starts["api"]["REDIS_URL"].startswith("redis://:")
+    assert starts["api"]["ALLOWED_ORIGINS"] == "http://localhost:*,http://127.0.0.1:*"
     assert starts["api"]["LOCAL_TOKEN_FILE"] == str(tmp_path / "local" / "token")
     key = (tmp_path / "local" / "broadcast-key").read_text().strip()
     assert len(key) >= 32
@@ -117,6 +118,7 @@ async def test_a_users_own_venue_servers_and_keys_are_used_and_none_started(
         "TOKEN_ISSUER": "https://issuer.example",
         "TOKEN_AUDIENCE": "fillwire",
         "PLACEMENT_MAX_ATTEMPTS": "9",
+        "ALLOWED_ORIGINS": "https://desk.example",
     }
     for name, value in given.items():
         monkeypatch.setenv(name, value)

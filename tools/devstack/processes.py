@@ -21,6 +21,8 @@ PROCESSES_RANK, EXCHANGE_RANK, VALKEY_RANK, POSTGRES_RANK = range(4)
 SIMULATOR_KEY = "simulator"
 BROADCAST_KEY_NAME = "broadcast-key"
 JOURNAL_NAME = "exchange-journal.jsonl"
+LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
+"""Front ends under development: Vite, Next.js and others choose ports of their own."""
 GRAPHIQL_INSTALLER = "tools/graphiql/install.py"
 
 
@@ -31,6 +33,7 @@ def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
         "LOG_FORMAT": "plain",
         "PYTHONUNBUFFERED": "1",
         "LOCAL_DIR": str(folder),
+        "ALLOWED_ORIGINS": LOCAL_ORIGINS,
     }
     if not os.environ.get("BROADCAST_KEY"):
         defaults["BROADCAST_KEY"] = stored_secret(folder / BROADCAST_KEY_NAME)

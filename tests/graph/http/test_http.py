@@ -3,9 +3,7 @@
 import pytest
 
 from graph.http.responses import negotiate
-from graph.settings import GraphSettings
-from tests.support.api_server import Api, running_api, token
-from tests.support.api_world import World
+from tests.support.api_server import Api, token
 
 NEWER = "application/graphql-response+json"
 OLDER = "application/json"
@@ -173,15 +171,3 @@ async def test_only_post_runs_operations(api: Api, method: str) -> None:
 async def test_head_is_refused_with_the_methods_that_there_are(api: Api) -> None:
     async with api.http.head(api.url) as response:
         assert (response.status, response.headers["allow"]) == (405, "POST")
-
-
-async def test_pages_of_an_allowed_origin_may_call_and_others_not() -> None:
-    settings = GraphSettings(allowed_origins=("https://desk.example",))
-    async with running_api(World(settings=settings)) as api:
-        asked = {
-            "access-control-request-method": "POST",
-            "access-control-request-headers": "authorization,content-type",
-        }
-        for origin, expected in (("https://desk.example", "https://desk.example"), ("https://evil.example", None)):
-            async with api.http.options(api.url, headers={"origin": origin, **asked}) as response:
-                assert response.headers.get("access-control-allow-origin") == expected

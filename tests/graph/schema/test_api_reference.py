@@ -114,7 +114,9 @@ def test_every_code_of_a_close_frame_has_a_row() -> None:
         if isinstance(value, int) and any(value in codes for codes in CLOSE_CODES)
     }
     ours = {code.value for code in CloseCode}
-    libraries = {1009, 4400, 4406}  # Too large a message; a message of the wrong shape; another subprotocol.
+    # A wrong frame; a wrong text; too large a message; a failure of a proxy's; a message of the wrong shape; another
+    # subprotocol.
+    libraries = {1002, 1007, 1009, 1011, 4400, 4406}
 
     assert {int(code) for code in documented("Close codes of the websocket")} == named | ours | libraries
 

@@ -5,6 +5,7 @@ import gc
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from starlette.applications import Starlette
@@ -48,14 +49,11 @@ async def test_a_peer_that_only_pings_and_reads_nothing_is_cut() -> None:
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 
-async def test_a_peer_that_answers_no_ping_is_closed_with_1011_and_its_connection_ended(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("runtime.server.serving.WEBSOCKET_PING_SECONDS", 0.2)
-    async with serving() as (port, ended), raw_socket(port, path="/ws") as peer:
+async def test_a_peer_that_answers_no_ping_is_closed_with_1001_which_clients_retry_and_its_connection_ended() -> None:
+    async with serving(replace(LIMITS, ping_seconds=0.2)) as (port, ended), raw_socket(port, path="/ws") as peer:
         assert (await peer.next_frame()).opcode == PING
 
-        assert await peer.closed() == (1011, "keepalive ping timeout")
+        assert await peer.closed() == (1001, "No answer to a ping")
         await peer.ended()
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
