@@ -154,7 +154,9 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
         ),
     },
     "stream_positions": {
-        Role.INGEST: Access(select=ALL, insert=ALL, update=("moment", "epoch", "leader_id", "lease_until")),
+        Role.INGEST: Access(
+            select=ALL, insert=ALL, update=("moment", "closed_orders_moment", "epoch", "leader_id", "lease_until")
+        ),
         Role.OPERATOR: READS,
     },
     "venue_gates": {

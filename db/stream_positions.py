@@ -5,14 +5,25 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from db.database import Database
-from domain.ports.ingest_state import Fence, HeldLease, LeadershipLease, StreamPositions
+from domain.ports.ingest_state import Fence, HeldLease, LeadershipLease, Position, StreamPositions
 
-READ = "SELECT p.moment FROM stream_positions AS p WHERE p.venue = $1"
-ADVANCE = """
+READ = {
+    Position.FILLS: "SELECT p.moment FROM stream_positions AS p WHERE p.venue = $1",
+    Position.CLOSED_ORDERS: "SELECT p.closed_orders_moment AS moment FROM stream_positions AS p WHERE p.venue = $1",
+}
+ADVANCE = {
+    Position.FILLS: """
 INSERT INTO stream_positions AS p (venue, moment) VALUES ($1, $2)
 ON CONFLICT (venue) DO UPDATE SET moment = excluded.moment
 WHERE (p.moment IS NULL OR p.moment < excluded.moment) AND ($3::bigint IS NULL OR p.epoch = $3::bigint)
-"""
+""",
+    Position.CLOSED_ORDERS: """
+INSERT INTO stream_positions AS p (venue, closed_orders_moment) VALUES ($1, $2)
+ON CONFLICT (venue) DO UPDATE SET closed_orders_moment = excluded.closed_orders_moment
+WHERE (p.closed_orders_moment IS NULL OR p.closed_orders_moment < excluded.closed_orders_moment)
+    AND ($3::bigint IS NULL OR p.epoch = $3::bigint)
+""",
+}
 # Standby processes call this often. An UPDATE whose condition does not hold locks nothing, so it delays no batch of the
 # leader; one whose condition holds waits for the batch that is being written, and every later one finds the new epoch.
 # A process may acquire its own lease again: it does when the answer to an earlier call was lost. $4 and $5 are the
@@ -51,12 +62,14 @@ class PostgresStreamPositions(StreamPositions):
 
     database: Database
 
-    async def read(self, venue: str) -> datetime | None:
-        rows = await self.database.fetch(READ, venue)
+    async def read(self, venue: str, position: Position = Position.FILLS) -> datetime | None:
+        rows = await self.database.fetch(READ[position], venue)
         return next((row["moment"] for row in rows), None)
 
-    async def advance(self, venue: str, moment: datetime, *, fence: Fence | None = None) -> None:
-        await self.database.fetch(ADVANCE, venue, moment, fence and fence.epoch)
+    async def advance(
+        self, venue: str, moment: datetime, *, position: Position = Position.FILLS, fence: Fence | None = None
+    ) -> None:
+        await self.database.fetch(ADVANCE[position], venue, moment, fence and fence.epoch)
 
 
 @dataclass(frozen=True, slots=True)

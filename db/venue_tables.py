@@ -60,6 +60,8 @@ stream_positions = Table(
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
     Column("leader_id", Uuid),
     Column("lease_until", MOMENT),
+    # Up to here the orders that are over were compared; null before the first comparison.
+    Column("closed_orders_moment", MOMENT),
     PrimaryKeyConstraint("venue"),
     at_most("venue", ID_MAX_CHARACTERS),
 )

@@ -262,6 +262,7 @@ def make_reconciliation(
         fills=fills,
         telemetry=telemetry,
         clock=steady_clock,
+        venue_clock=venue.venue_clock,
         overlap=overlap,
         pages_max=settings.reconcile_pages_max,
         look_ups=look_ups,

@@ -12,7 +12,14 @@ from domain.model.execution_index import ExecutionIndex, Revision
 from domain.model.executions import Correction, Execution, taken_back, with_bust, with_correction, with_fill
 from domain.model.frozen import frozen
 from domain.model.order import Facts, Order, VenueCount, VenueRank
-from domain.model.reports import ExecutionBooked, ExecutionBusted, ExecutionCorrected, OperatorBusted, OrderFilled
+from domain.model.reports import (
+    ExecutionBooked,
+    ExecutionBusted,
+    ExecutionCorrected,
+    FilledQuantityCounted,
+    OperatorBusted,
+    OrderFilled,
+)
 from domain.model.values import EXACT, ZERO
 from domain.model.venue_chain import facts_of, filled_of, key_of, with_facts_of, with_filled
 
@@ -93,6 +100,12 @@ class ReportedExecutions:
         if after is None:
             return (Step(kind=ChangeKind.RESOLVED, facts=facts),)
         return self._steps(facts, self.index.put(after), kind=ChangeKind.RESOLVED)
+
+    def counted(self, facts: Facts, report: FilledQuantityCounted) -> Sequence[Step]:
+        """Return the step of what the venue showed that it counts as filled."""
+        key = key_of(facts, report.venue_order_id)
+        facts = self.counted_since(_with_count(facts, key, report.count), key)
+        return (Step(kind=ChangeKind.CORRECTED, facts=facts),)
 
     def counted_since(self, facts: Facts, key: str | None) -> Facts:
         """Return the facts with what the venue counted at the newest known fill, if that is newer than its last count.

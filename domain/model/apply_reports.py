@@ -24,6 +24,7 @@ from domain.model.reports import (
     ExecutionBooked,
     ExecutionBusted,
     ExecutionCorrected,
+    FilledQuantityCounted,
     OperatorBusted,
     OperatorEnded,
     OrderAccepted,
@@ -155,6 +156,8 @@ class _Application:
                 return self.executions.filled(linked, report) or (Step(kind=ChangeKind.PLACED, facts=linked),)
             case ExecutionCorrected() | ExecutionBusted():
                 return self.executions.amended(facts, report)
+            case FilledQuantityCounted():
+                return self.executions.counted(facts, report)
             case ExecutionBooked() | OperatorBusted():
                 return self.executions.resolved(facts, report)
             case OrderReplaced():

@@ -75,6 +75,19 @@ class OrderEnded:
 
 
 @frozen
+class FilledQuantityCounted:
+    """The venue showed how much it counts as filled of the order, which is over there."""
+
+    venue_order_id: str
+    count: VenueCount
+
+    @property
+    def at(self) -> datetime:
+        """When, by the venue's clock."""
+        return self.count.at
+
+
+@frozen
 class OrderRestated:
     """The venue changed the order's terms."""
 
@@ -217,6 +230,7 @@ Report = (
     | ExecutionCorrected
     | ExecutionBusted
     | OrderEnded
+    | FilledQuantityCounted
     | OrderRestated
     | OrderReplaced
     | CancelRefused

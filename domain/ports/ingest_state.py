@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Protocol
 from uuid import UUID
 
@@ -45,13 +46,22 @@ class LeadershipLease(Protocol):
         """End the lease at once, if the fence still holds."""
 
 
+class Position(Enum):
+    """What a position is about: up to when fills are recorded, or up to when the orders that are over were compared."""
+
+    FILLS = auto()
+    CLOSED_ORDERS = auto()
+
+
 class StreamPositions(Protocol):
     """The times of the venues' clocks up to which everything is recorded: where the next catch-up starts."""
 
-    async def read(self, venue: str) -> datetime | None:
-        """Return the stored time, or None before the first catch-up."""
+    async def read(self, venue: str, position: Position = Position.FILLS) -> datetime | None:
+        """Return the stored time, or None before the first catch-up, or comparison."""
 
-    async def advance(self, venue: str, moment: datetime, *, fence: Fence | None = None) -> None:
+    async def advance(
+        self, venue: str, moment: datetime, *, position: Position = Position.FILLS, fence: Fence | None = None
+    ) -> None:
         """Move the position forward, if the fence holds; it never goes back."""
 
 

@@ -16,9 +16,9 @@ from domain.model.errors import (
     VenueUnauthorizedError,
     VenueUnreachableError,
 )
-from domain.model.facts import Facts
-from domain.model.order import OrderStatus
-from domain.model.reports import OrderRestated, Report
+from domain.model.facts import Facts, VenueCount
+from domain.model.order import OrderStatus, disagrees
+from domain.model.reports import FilledQuantityCounted, OrderRestated, Report
 from domain.model.restatement import Restatement
 from domain.model.values import EXACT
 from domain.model.venue_chain import filled_at
@@ -45,7 +45,8 @@ class OpenOrders:
     """Compares in runs. One run reads at most `pages_max` pages of the list; the next one continues there.
 
     `_listed` are our orders on the pages read so far. Orders are looked up when the last page has been read. A second
-    run at the same time waits for the first. `overlap` is by how much our clock and the venue's may differ.
+    run at the same time waits for the first. `overlap` is by how much our clock and the venue's may differ;
+    `venue_clock` is the venue's, as far as it is known.
     """
 
     venue: Venue
@@ -54,11 +55,13 @@ class OpenOrders:
     fills: CatchUp
     telemetry: Telemetry
     clock: Clock
+    venue_clock: Clock
     overlap: timedelta
     pages_max: int
     look_ups: LookUpPolicy
     lost: LostOrders
     _page: str | None = None
+    _closed_page: str | None = None
     _listed: set[str] = field(default_factory=set)
     _schedule: LookUpSchedule[Revision] = field(init=False)
     _running: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -77,21 +80,30 @@ class OpenOrders:
                 changes += await self._look_up_unlisted(silent_for)
             return changes
 
-    async def compare_closed(self, *, since: datetime) -> int:
-        """Compare the orders that are over and were submitted since then; return the number of changes.
+    async def compare_closed(self, *, since: datetime) -> tuple[int, bool]:
+        """Compare the orders that are over and were submitted since then: the next pages of the venue's list.
 
-        A bust that the stream did not send shows only in what the venue counts as filled. Raises VenueUnreachableError
-        and UnavailableError.
+        Return the number of changes, and whether the last page was among them. A bust that the stream did not send
+        shows only in what the venue counts as filled. Raises VenueUnreachableError and UnavailableError; then the next
+        run goes on at the page that failed.
         """
-        changes, page = 0, None
+        changes = 0
         async with self._running:
             for _ in range(self.pages_max):
-                listed = await self.venue.closed_orders(since=since, page=page)
+                try:
+                    listed = await self.venue.closed_orders(since=since, page=self._closed_page)
+                except (VenueBusyError, VenueNotConnectedError):
+                    raise
+                except VenueUnreachableError:
+                    # The next run starts at the first page: perhaps it is this page that the venue does not take.
+                    self._closed_page = None
+                    raise
                 changes += await self._record(await self._ours_of(listed.orders))
-                page = listed.next_page
-                if page is None:
-                    break
-        return changes
+                self._closed_page = listed.next_page
+                if listed.next_page is None:
+                    return changes, True
+        self.telemetry.info("closed_orders_not_read_to_the_end", pages=self.pages_max, next="continued by the next run")
+        return changes, False
 
     async def _record_list(self) -> tuple[int, bool]:
         """Record the next pages of the list; return the number of changes, and whether the last page was among them."""
@@ -223,14 +235,33 @@ class OpenOrders:
         )
         rows = await self.orders.load_reported(same.keys(), [])
         # A missed last fill, and a missed bust, show only here: no later fill reveals them.
+        differing = {name: row for name, row in rows.items() if _counts_otherwise(row.order.facts, same[name])}
         self.fills.suspects.add_counted(
-            {
-                name: _counted(row.order.facts, same[name])
-                for name, row in rows.items()
-                if any(filled_at(row.order.facts, one.venue_order_id) != one.filled_quantity for one in same[name])
-            }
+            {name: _counted(row.order.facts, same[name]) for name, row in differing.items()}
         )
-        return len(recorded.changes)
+        return len(recorded.changes) + await self._record_counts(rows, same)
+
+    async def _record_counts(self, rows: Mapping[str, LoadedOrder], shown: OrdersByName) -> int:
+        """Record what the venue counts of orders that are over, where it is not what is recorded; return the changes.
+
+        An order that is over is compared again only if that is known: what is suspected is forgotten by a process that
+        dies.
+        """
+        now = self.venue_clock()
+        counts = {
+            name: [
+                FilledQuantityCounted(
+                    venue_order_id=one.venue_order_id, count=VenueCount(at=now, quantity=one.filled_quantity)
+                )
+                for one in shown[name]
+                if not one.is_open
+            ]
+            for name, row in rows.items()
+            if row.order.status.is_final
+            and (_counts_otherwise(row.order.facts, shown[name]) or disagrees(row.order.whole))
+        }
+        known = {name: reports for name, reports in counts.items() if reports}
+        return len((await self.recording.record(known)).changes) if known else 0
 
     def _reports_on(self, row: LoadedOrder, shown: Sequence[VenueOrder], *, now: datetime) -> Sequence[Report]:
         """Return what the venue shows of our order. An operator's end holds until it shows the order open."""
@@ -255,6 +286,10 @@ class OpenOrders:
             next="not adopted; compare both orders and decide by hand",
         )
         return False
+
+
+def _counts_otherwise(facts: Facts, found: Sequence[VenueOrder]) -> bool:
+    return any(filled_at(facts, one.venue_order_id) != one.filled_quantity for one in found)
 
 
 def _counted(facts: Facts, found: Sequence[VenueOrder]) -> Decimal:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.ports.clock_and_ids import Clock
-from domain.ports.ingest_state import StreamPositions
+from domain.ports.ingest_state import Position, StreamPositions
 from domain.ports.order_store import OrderStore
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import Venue
@@ -40,7 +40,8 @@ class ReconciliationPolicy:
 class Reconciliation:
     """The use case of reconciliation. `clock` is the venue's, as far as it is known: positions and the look-backs are
     compared with its fills and orders. `_newest_at` is when the newest fill was executed, `_newest_read_at` since when
-    no read has found a newer one; `_closed_since` is from when on orders that are over are to be compared."""
+    no read has found a newer one; `_closed_since` is from when on orders that are over are to be compared,
+    `_comparing_since` when that comparison began, and `_compares_again` whether the stream connected during it."""
 
     venue: Venue
     orders: OrderStore
@@ -55,6 +56,8 @@ class Reconciliation:
     _newest_at: datetime | None = None
     _newest_read_at: datetime | None = None
     _closed_since: datetime | None = None
+    _comparing_since: datetime | None = None
+    _compares_again: bool = False
 
     @property
     def newest_fill_at(self) -> datetime | None:
@@ -71,8 +74,8 @@ class Reconciliation:
         elapsed = asyncio.get_running_loop().time
         began = elapsed()
         position = await self._position()
-        if cause == CONNECT and position is not None and self._closed_since is None:
-            self._closed_since = position - self.policy.closed_look_back
+        if cause == CONNECT and position is not None:
+            await self._begin_closed_orders(position)
         read = await self._read(position)
         # Only an answer tells the venue's time.
         started_at = self.clock() - timedelta(seconds=elapsed() - began)
@@ -83,6 +86,18 @@ class Reconciliation:
         changes = read.changes + await self.open_orders.compare(silent_for=timedelta(0))
         await self.positions.advance(self.venue.name, recorded_until, fence=self.recording.fence)
         return changes
+
+    async def _begin_closed_orders(self, position: datetime) -> None:
+        """Compare the orders that are over from the last comparison on; one under way is followed by another one."""
+        if self._closed_since is not None:
+            self._compares_again = True
+            return
+        compared_until = await self.positions.read(self.venue.name, Position.CLOSED_ORDERS)
+        if compared_until is None:
+            # From here on, by the next leader, too: until it has succeeded, the position of the fills moves on.
+            compared_until, fence = position, self.recording.fence
+            await self.positions.advance(self.venue.name, position, position=Position.CLOSED_ORDERS, fence=fence)
+        self._closed_since = min(position, compared_until) - self.policy.closed_look_back
 
     async def _position(self) -> datetime | None:
         """Return the last position; one in the venue's future was stored by a wrong clock, and tells nothing of what
@@ -138,10 +153,16 @@ class Reconciliation:
         """Compare the orders that are over since a connect; return the number of changes.
 
         Those that do not add up are left to the repair. It is not part of the catch-up, for which live reports wait.
-        Until it has succeeded they remain to be compared. Raises VenueUnreachableError and UnavailableError.
+        Until it has succeeded they remain to be compared, by another leader, too. Raises VenueUnreachableError and
+        UnavailableError.
         """
         if self._closed_since is None:
             return 0
-        changes = await self.open_orders.compare_closed(since=self._closed_since)
-        self._closed_since = None
+        self._comparing_since = self._comparing_since or self.clock()
+        changes, is_complete = await self.open_orders.compare_closed(since=self._closed_since)
+        if is_complete:
+            compared_until, fence = self._comparing_since, self.recording.fence
+            await self.positions.advance(self.venue.name, compared_until, position=Position.CLOSED_ORDERS, fence=fence)
+            self._closed_since = compared_until - self.policy.closed_look_back if self._compares_again else None
+            self._comparing_since, self._compares_again = None, False
         return changes

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain.model.errors import LeadershipLostError
-from domain.ports.ingest_state import Fence, HeldLease, LeadershipLease, StreamPositions
+from domain.ports.ingest_state import Fence, HeldLease, LeadershipLease, Position, StreamPositions
 from domain.ports.order_store import OrderStore
 from tests.contracts.stores import Adapters
 from tests.support.examples import accepted
@@ -40,6 +40,17 @@ async def test_a_position_only_moves_forward(positions: StreamPositions) -> None
     assert before is None
     assert await positions.read("SIM") == MIDNIGHT + timedelta(microseconds=1)
     assert await positions.read("OTHER") is None
+
+
+async def test_the_positions_of_fills_and_of_closed_orders_are_two(positions: StreamPositions) -> None:
+    later = MIDNIGHT + timedelta(days=1)
+
+    await positions.advance("SIM", MIDNIGHT)
+    await positions.advance("SIM", later, position=Position.CLOSED_ORDERS)
+    await positions.advance("SIM", MIDNIGHT, position=Position.CLOSED_ORDERS)
+
+    assert await positions.read("SIM") == MIDNIGHT
+    assert await positions.read("SIM", Position.CLOSED_ORDERS) == later
 
 
 async def test_one_process_leads_until_its_lease_ends(leadership: LeadershipLease) -> None:

@@ -222,6 +222,7 @@ class Desk:
             fills=fills,
             telemetry=self.telemetry,
             clock=self.clock,
+            venue_clock=self.clock,
             overlap=overlap,
             pages_max=self.pages_max,
             look_ups=look_ups,

@@ -106,13 +106,18 @@ def check_executions(evidence: Evidence) -> Iterator[Violation]:
         if count > 1:
             yield Violation(invariant=3, what=f"execution counts {count} times", subject=ours[execution_id][0])
     for execution_id in theirs.keys() - ours.keys():
-        yield Violation(invariant=3, what="execution missed", subject=theirs[execution_id][0])
+        yield _execution_violation("execution missed", execution_id, theirs[execution_id])
     for execution_id in ours.keys() - theirs.keys():
-        yield Violation(invariant=3, what="execution made up", subject=ours[execution_id][0])
+        yield _execution_violation("execution made up", execution_id, ours[execution_id])
     for execution_id in ours.keys() & theirs.keys():
         if ours[execution_id] != theirs[execution_id]:
-            yield Violation(invariant=3, what="execution differs", subject=ours[execution_id][0])
+            yield _execution_violation("execution differs", execution_id, ours[execution_id])
     yield from _check_sums(evidence)
+
+
+def _execution_violation(what: str, execution_id: str, content: tuple[str, Decimal, Decimal]) -> Violation:
+    order_id, quantity, price = content
+    return Violation(invariant=3, what=what, subject=order_id, detail=f"{execution_id}: {quantity} at {price}")
 
 
 def _content(execution: VenueExecution | StoredExecution) -> tuple[str, Decimal, Decimal]:

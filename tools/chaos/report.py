@@ -138,7 +138,7 @@ def _checked(violations: Sequence[Violation]) -> Iterator[str]:
         count = len(found[number])
         yield f"  {'ok  ' if not count else 'FAIL'}  {number}. {sentence}" + (f": {count} violations" if count else "")
         for violation in found[number][:EXAMPLES_MAX]:
-            yield f"          {violation.subject}: {violation.what}"
+            yield f"          {violation.subject}: {violation.what}{violation.detail and f' ({violation.detail})'}"
 
 
 def _verdict(options: Options, violations: Sequence[Violation]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tools.chaos.arena import Arena, open_arena
@@ -167,7 +167,7 @@ def _make_nemesis(options: Options, *, arena: Arena, history: History, trail: Re
 def _check_and_note(evidence: Evidence, history: History) -> Sequence[Violation]:
     violations = check(evidence)
     for violation in violations:
-        history.note("violation", invariant=violation.invariant, what=violation.what, subject=violation.subject)
+        history.note("violation", **asdict(violation))
     return violations
 
 

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One finding. `subject` is what to look for in the history: an id of an order, an account, a subscriber."""
+    """One finding. `subject` is what to look for in the history: an id of an order, an account, a subscriber.
+
+    `detail` is what was found, where the subject alone does not say it.
+    """
 
     invariant: int
     what: str
     subject: str
+    detail: str = ""

@@ -20,7 +20,14 @@ from domain.model.changes import ChangeKind
 from domain.model.executions import Execution, Trade
 from domain.model.order import CANCELED_BEFORE_SENDING, End, Order, OrderStatus, VenueCount, VenueRank
 from domain.model.progress import PROGRESS, STEPS_BACK
-from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderEnded, OrderFilled, Report
+from domain.model.reports import (
+    ExecutionBusted,
+    ExecutionCorrected,
+    FilledQuantityCounted,
+    OrderEnded,
+    OrderFilled,
+    Report,
+)
 from domain.model.values import Reason, ReasonSource
 from tests.support.examples import (
     VENUE_REFUSES,
@@ -151,6 +158,11 @@ other_reports = st.lists(
             st.sampled_from(End),
             reason=st.sampled_from([VENUE_SAYS, OTHER_WORDING]),
             count=st.none() | st.builds(VenueCount, at=st.sampled_from([at(3), at(4)]), quantity=quantities),
+        ),
+        st.builds(
+            FilledQuantityCounted,
+            venue_order_id=st.just("V1"),
+            count=st.builds(VenueCount, at=st.sampled_from([at(2), at(4), at(5)]), quantity=quantities),
         ),
         st.builds(cancel_refused, st.none(), second=st.integers(min_value=8, max_value=10)),
         st.builds(

@@ -202,6 +202,60 @@ async def test_closed_orders_that_could_not_be_compared_are_compared_later_witho
     assert reconciliation.fills.suspects.names() == [NAME]
 
 
+async def test_a_bust_that_nobody_heard_is_alerted_though_the_process_that_found_it_died(desk: Desk) -> None:
+    desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
+    finding = desk.reconciliation
+    await finding.catch_up(cause="connect")
+    await finding.catch_up(cause="connect")
+    desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(0))
+    await finding.compare_closed_orders()
+
+    after_restart = desk.reconciliation
+    for _ in range(4):
+        desk.clock.advance(60 * SECOND)
+        await after_restart.compare_open_orders(silent_for=0 * SECOND)
+
+    assert desk.telemetry.said("fills_excess")
+
+
+async def test_an_order_that_is_over_and_adds_up_again_is_compared_no_more(desk: Desk) -> None:
+    desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="connect")
+    await reconciliation.catch_up(cause="connect")
+    desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(0))
+    await reconciliation.compare_closed_orders()
+    desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(10))
+
+    for _ in range(2):
+        desk.clock.advance(60 * SECOND)
+        await reconciliation.compare_open_orders(silent_for=0 * SECOND)
+
+    assert not await desk.orders.open_at_venue(silent_for=0 * SECOND, limit=10)
+    assert reconciliation.fills.suspects.names() == []
+
+
+async def test_the_next_leader_compares_the_orders_that_were_over_before_it(desk: Desk) -> None:
+    desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
+    first = desk.reconciliation
+    await first.catch_up(cause="connect")
+    await first.compare_closed_orders()
+    await first.catch_up(cause="connect")
+    desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(0))
+    desk.venue.is_reachable = False
+    with pytest.raises(VenueUnreachableError):
+        await first.compare_closed_orders()
+    desk.venue.is_reachable = True
+    desk.clock.advance(3 * 3600 * SECOND)
+    await desk.positions.advance(desk.venue.name, desk.clock())
+
+    second = desk.reconciliation
+    await second.catch_up(cause="connect")
+    await second.compare_closed_orders()
+
+    assert second.fills.suspects.names() == [NAME]
+
+
 async def test_an_order_is_repaired_soon_after_the_venue_answers_again(desk: Desk) -> None:
     reconciliation = desk.reconciliation
     await reconciliation.fills.record_reports([heard(canceled_at_venue(desk, counted=3))])

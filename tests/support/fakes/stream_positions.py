@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.ports.clock_and_ids import Clock
-from domain.ports.ingest_state import Fence, HeldLease
+from domain.ports.ingest_state import Fence, HeldLease, Position
 from tests.support.fakes.clock import SettableClock
 
 
@@ -13,7 +13,7 @@ from tests.support.fakes.clock import SettableClock
 class StreamRow:
     """How far a venue's stream was recorded, and who leads until when."""
 
-    moment: datetime | None = None
+    moments: dict[Position, datetime] = field(default_factory=dict)
     epoch: int = 0
     leader_id: UUID | None = None
     lease_until: datetime | None = None
@@ -26,13 +26,15 @@ class MemoryStreamPositions:
     clock: Clock = field(default_factory=SettableClock)
     rows: dict[str, StreamRow] = field(default_factory=dict)
 
-    async def read(self, venue: str) -> datetime | None:
-        return self._row(venue).moment
+    async def read(self, venue: str, position: Position = Position.FILLS) -> datetime | None:
+        return self._row(venue).moments.get(position)
 
-    async def advance(self, venue: str, moment: datetime, *, fence: Fence | None = None) -> None:
-        row = self._row(venue)
+    async def advance(
+        self, venue: str, moment: datetime, *, position: Position = Position.FILLS, fence: Fence | None = None
+    ) -> None:
+        moments = self._row(venue).moments
         if fence is None or self.holds(fence):
-            row.moment = max(row.moment or moment, moment)
+            moments[position] = max(moments.get(position, moment), moment)
 
     async def acquire(
         self, venue: str, *, leader_id: UUID, lease: timedelta, ended: HeldLease | None = None
