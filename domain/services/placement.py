@@ -64,14 +64,6 @@ class PlaceOrder:
     limit_price: Decimal | None
 
 
-@frozen
-class PlacementResult:
-    """The stored order. `replayed` is True when this client order id had been used before with the same content."""
-
-    order: OrderSnapshot
-    replayed: bool
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """The use case of placing orders."""
@@ -89,7 +81,7 @@ class Placement:
     clock: Clock
     new_id: NewId
 
-    async def place(self, command: PlaceOrder) -> PlacementResult:
+    async def place(self, command: PlaceOrder) -> OrderStored:
         """Store the order and return; a worker submits it afterwards.
 
         Raises InvalidOrderError, OrderDeniedError, ClientOrderIdConflictError, and UnavailableError when it cannot be
@@ -107,7 +99,7 @@ class Placement:
             )
             raise
 
-    async def _place(self, command: PlaceOrder) -> PlacementResult:
+    async def _place(self, command: PlaceOrder) -> OrderStored:
         await self.accounts.require(command.account_id)
         for attempt in range(LIMITS_CHANGED_MAX):
             try:
@@ -124,13 +116,13 @@ class Placement:
             return self._stored(stored, order)
         raise UnavailableError
 
-    def _stored(self, stored: OrderStored, order: Order) -> PlacementResult:
+    def _stored(self, stored: OrderStored, order: Order) -> OrderStored:
         if stored.change is None:
             return self._replayed(stored.order, order.terms)
         self.telemetry.count(Metric.ORDERS_STORED)
         self.publisher.publish([stored.change])
         self.wake_ups.placement_due([order.id], within=timedelta(0))
-        return PlacementResult(order=stored.order, replayed=False)
+        return stored
 
     async def _checked_order(self, command: PlaceOrder, *, fresh: bool) -> tuple[Order, AccountLimits]:
         """Return the order, and the limits by which it was checked. Raises InvalidOrderError and OrderDeniedError."""
@@ -171,9 +163,7 @@ class Placement:
             )
         return _terms(command, symbol=instrument.symbol)
 
-    async def _stored_before(
-        self, command: PlaceOrder, refusal: InvalidOrderError | OrderDeniedError
-    ) -> PlacementResult:
+    async def _stored_before(self, command: PlaceOrder, refusal: InvalidOrderError | OrderDeniedError) -> OrderStored:
         """Return the order that was stored for this client order id before; if there is none, raise the refusal.
 
         A repeat must not be answered with a denial, as if nothing had been stored, because trading was halted since.
@@ -187,11 +177,11 @@ class Placement:
             raise refusal
         return self._replayed(existing, _terms(command, symbol=existing.terms.symbol))
 
-    def _replayed(self, existing: OrderSnapshot, terms: Terms) -> PlacementResult:
+    def _replayed(self, existing: OrderSnapshot, terms: Terms) -> OrderStored:
         if not existing.terms.asks_the_same_as(terms):
             raise ClientOrderIdConflictError(existing)
         self.telemetry.count(Metric.ORDERS_REPLAYED)
-        return PlacementResult(order=existing, replayed=True)
+        return OrderStored(order=existing, change=None)
 
 
 _OF_THE_INSTRUMENT = frozenset({IssueCode.UNKNOWN_INSTRUMENT, IssueCode.BAD_LOT, IssueCode.BAD_TICK})
