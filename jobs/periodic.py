@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +33,24 @@ async def repeat(
             telemetry.error("loop_error", loop=name, error=repr(error), next="goes on; report this with the log")
         if not more:
             await asyncio.sleep(every.total_seconds())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodicStep:
+    """A step with a pause after each time that it ran."""
+
+    name: str
+    step: Callable[[], Coroutine[Any, Any, object]]
+    every: timedelta
+    telemetry: Telemetry
+
+    async def run(self) -> None:
+        """Run the step every `every` until cancelled."""
+        await repeat(self._run_once, every=self.every, name=self.name, telemetry=self.telemetry)
+
+    async def _run_once(self) -> bool:
+        await self.step()
+        return False
 
 
 async def finish_within(step: Coroutine[None, None, bool], *, within: timedelta) -> bool:

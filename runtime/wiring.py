@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 from domain.model.accounts import AccountRule
@@ -240,12 +241,7 @@ def make_reconciliation(
         telemetry=telemetry,
         clock=steady_clock,
         overlap=overlap,
-        policy=LookUpPolicy(
-            per_run_max=settings.reconcile_look_ups_max,
-            run_within=timedelta(seconds=settings.reconcile_look_ups_seconds),
-            first_pause=timedelta(seconds=settings.catch_up_pause_seconds),
-            pause_max=timedelta(seconds=settings.reconcile_look_up_pause_max_seconds),
-        ),
+        policy=replace(look_ups, first_pause=timedelta(seconds=settings.catch_up_pause_seconds)),
         alert_after=timedelta(seconds=settings.fills_missing_alert_seconds),
     )
     open_orders = OpenOrders(

@@ -116,16 +116,11 @@ class CancelDelivery:
                 is_first = row.order.facts.cancel.is_unsent
                 pause = self.policy.confirm_within if is_first else self._pause_after_sending(row)
                 return [self._sent(row)], pause
-            case CancelUnknown(error=error):
+            case CancelUnknown(error=error) | CancelPostponed(error=error):
                 self.telemetry.warning(
                     "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again automatically"
                 )
-                return (), self._unanswered_pause(row)
-            case CancelPostponed(error=error, retry_after=retry_after):
-                self.telemetry.warning(
-                    "cancel_postponed", order_id=str(row.order.id), error=error, next="sent again automatically"
-                )
-                return (), retry_after
+                return (), self._unanswered_pause(row) if isinstance(outcome, CancelUnknown) else outcome.retry_after
             case CancelNotPossible(reason=reason):
                 return await self._result_of_refusal(row, reason)
 

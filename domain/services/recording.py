@@ -7,7 +7,7 @@ batch that is being written is predicted for the next one (`domain.services.pipe
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -125,11 +125,11 @@ class Recording:
             contradicted=frozenset().union(*(decision.applied.contradicted for decision in decisions)),
         )
 
-    async def decide_and_commit(
+    def decide_and_commit(
         self, row: LoadedOrder, decide: Decide, *, action: Callable[[Decision], ActionToStore] | None = None
-    ) -> Decided:
+    ) -> Awaitable[Decided]:
         """Decide on one order and commit that, again after each version conflict: see `OrderDecider.decide`."""
-        return await self._decider.decide(row, decide, action=action)
+        return self._decider.decide(row, decide, action=action)
 
     def decide(
         self,
