@@ -8,6 +8,7 @@ from uuid import UUID
 from db.database import Database
 from db.order_claimer import OrderClaimer
 from db.order_inserter import OrderInserter, OrderToInsert
+from db.order_loader import OrderLoader
 from db.order_writer import OrderWriter
 from domain.model.changes import RecordedChange
 from domain.model.errors import LimitsChangedError, OrderDeniedError
@@ -49,6 +50,7 @@ class PostgresOrderStore(OrderStore):
         requests_only: bool = False,
     ) -> None:
         self._inserter = OrderInserter(database, max_orders_per_second)
+        self._loader = OrderLoader(database, venue)
         self._writer = OrderWriter(database, venue, requests_only)
         self._claimer = OrderClaimer(database, venue, telemetry)
         self._telemetry = telemetry
@@ -69,15 +71,15 @@ class PostgresOrderStore(OrderStore):
         raise result
 
     async def load(self, order_ids: Collection[UUID]) -> Mapping[UUID, LoadedOrder]:
-        return await self._writer.load(order_ids)
+        return await self._loader.load(order_ids)
 
     async def load_whole(self, order_id: UUID) -> LoadedOrder | None:
-        return await self._writer.load_whole(order_id)
+        return await self._loader.load_whole(order_id)
 
     async def load_reported(
         self, venue_client_order_ids: Collection[str], keys: Collection[ExecutionKey]
     ) -> Mapping[str, LoadedOrder]:
-        return await self._writer.load_reported(venue_client_order_ids, keys)
+        return await self._loader.load_reported(venue_client_order_ids, keys)
 
     async def write(
         self,
@@ -108,7 +110,7 @@ class PostgresOrderStore(OrderStore):
         return await self._claimer.oldest_due()
 
     async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
-        return await self._writer.recorded_fills(fills)
+        return await self._loader.recorded_fills(fills)
 
     async def venue_client_order_ids(self, venue_order_ids: Collection[str]) -> Mapping[str, str]:
         return await self._claimer.venue_client_order_ids(venue_order_ids)

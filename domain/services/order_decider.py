@@ -99,5 +99,5 @@ class OrderDecider:
     async def _read(self, asked: Sequence[_Undecided]) -> Sequence[_Undecided]:
         rows = await self._orders.load([one.row.order.id for one in asked])
         for one in asked:
-            one.row = rows[one.row.order.id]
+            one.row = rows.get(one.row.order.id, one.row)
         return asked

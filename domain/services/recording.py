@@ -17,7 +17,6 @@ from domain.model.changes import Anomaly, RecordedChange
 from domain.model.errors import VersionConflictError
 from domain.model.fast_fills import apply_plain_fills
 from domain.model.frozen import frozen
-from domain.model.limits import LastPrice
 from domain.model.operator_actions import ActionToStore
 from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 from domain.model.values import ZERO
@@ -40,6 +39,7 @@ from domain.services.decision import Decision, makes_cancel_ready, sort_key
 from domain.services.order_cache import OrderCache, as_written, can_apply_without_executions
 from domain.services.order_decider import Decide, Decided, OrderDecider
 from domain.services.pipeline import PipelineTicket
+from domain.services.price_tape import traded_prices
 from domain.services.version_conflicts import retry_conflicts
 
 DECISIONS_PER_LOOP_ROUND = 50
@@ -197,7 +197,8 @@ class Recording:
         changes = await self._write_with_ticket(writes, ticket, action)
         if changes:
             self.publisher.publish(changes)
-            self._note_prices(changes, decisions)
+            if self.prices is not None:
+                self.prices.note(traded_prices(changes, decisions))
         for change in changes:
             log_change(self.telemetry, change)
         for decision in decisions:
@@ -215,26 +216,6 @@ class Recording:
         await ticket.wait()
         await ticket.mark_written()
         return ()
-
-    def _note_prices(self, changes: Sequence[RecordedChange], decisions: Sequence[Decision]) -> None:
-        if self.prices is None:
-            return
-        # A corrected price counts as of the time of the correction: it replaces the wrong one.
-        corrected = {
-            execution.id: execution.correction.corrected_at
-            for decision in decisions
-            for execution in decision.applied.executions
-            if execution.correction is not None
-        }
-        self.prices.note(
-            LastPrice(
-                isin=change.order.terms.isin,
-                price=execution.price,
-                at=corrected.get(execution.id, execution.executed_at),
-            )
-            for change in changes
-            if (execution := change.execution) is not None and execution.price > ZERO
-        )
 
 
 def _is_suspect(row: LoadedOrder) -> bool:
