@@ -142,7 +142,6 @@ class ChangeHub:
     async def compare_periodically(self) -> None:
         """Compare positions with the database, at the settings' pace and whenever a shard's subscription is new."""
         compared_all_at = self._clock()
-        is_failing = False
         while True:
             is_due = await self._wait_for_comparison(since=compared_all_at)
             shards, self._confirmed_shards = self._confirmed_shards, set()
@@ -151,11 +150,8 @@ class ChangeHub:
                 if is_due:
                     compared_all_at = self._clock()
                     await self.compare_all()
-                is_failing = False
             except UnavailableError as error:
-                if not is_failing:
-                    self._telemetry.warning("comparison_failed", error=str(error), next="compared again until it works")
-                is_failing = True
+                self._telemetry.warning("comparison_failed", error=str(error), next="compared again until it works")
                 self._confirmed_shards |= shards
                 await asyncio.sleep(self._settings.comparison_without_link_seconds)
                 self._compare_soon.set()

@@ -58,7 +58,6 @@ class RedisPublisher:
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
-        self._is_failing = False
 
     def publish(self, changes: Sequence[RecordedChange]) -> None:
         """Send the changes of one commit soon. Never waits or raises; what does not fit into the buffer is dropped."""
@@ -110,19 +109,16 @@ class RedisPublisher:
         except Exception as error:  # noqa: BLE001 - a hint that is not sent must not end the process, whatever the client raises
             self._note_failure(error, batch)
             return
-        self._is_failing = False
         self._telemetry.count(Metric.CHANGES_PUBLISHED, len(batch))
 
     def _note_failure(self, error: Exception, batch: Sequence[RecordedChange]) -> None:
         self._telemetry.count(Metric.PUBLISHES_FAILED, len(batch))
-        if not self._is_failing:
-            self._is_failing = True
-            self._telemetry.warning(
-                "publish_failed",
-                changes=len(batch),
-                error=f"{type(error).__name__}: {error}",
-                next="dropped until Redis answers; subscribers read them from the database",
-            )
+        self._telemetry.warning(
+            "publish_failed",
+            changes=len(batch),
+            error=f"{type(error).__name__}: {error}",
+            next="dropped until Redis answers; subscribers read them from the database",
+        )
 
 
 def _by_account(changes: Sequence[RecordedChange]) -> dict[str, list[RecordedChange]]:

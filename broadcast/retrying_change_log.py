@@ -25,7 +25,6 @@ class RetryingChangeLog:
         self._settings = settings
         self._telemetry = telemetry
         self._slots = asyncio.Semaphore(settings.reads_at_once)
-        self._is_failing = False
 
     async def account_page(self, account_id: str, *, after: int) -> Sequence[RecordedChange]:
         """Return the account's next changes; a page that is not full is the last one."""
@@ -54,16 +53,10 @@ class RetryingChangeLog:
         while True:
             try:
                 async with self._slots:
-                    result = await read()
+                    return await read()
             except UnavailableError as error:
-                self._note_failure(error)
-            else:
-                self._is_failing = False
-                return result
+                self._telemetry.warning(
+                    "change_log_unavailable", error=str(error), next="subscribers wait; asked again"
+                )
             await asyncio.sleep(delay)
             delay = min(delay * 2, self._settings.read_retry_delay_max_seconds)
-
-    def _note_failure(self, error: UnavailableError) -> None:
-        if not self._is_failing:
-            self._is_failing = True
-            self._telemetry.warning("change_log_unavailable", error=str(error), next="subscribers wait; asked again")

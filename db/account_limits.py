@@ -1,11 +1,11 @@
 """The limits of accounts, cached: every new order needs them, and the statement that stores it compares `set_at`."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 
 from db.columns import ID_MAX_CHARACTERS
 from db.database import Database, Row
+from db.look_ups import LookUpCache, batched_look_ups
 from db.operator_actions import action_arguments, append_action
 from db.trading_tables import EVERYBODY
 from domain.model.errors import VersionConflictError
@@ -14,11 +14,8 @@ from domain.model.operator_actions import NewAction
 from domain.model.order import FINAL_STATUSES
 from domain.model.values import storable
 from domain.ports.trading_control import LimitBook
-from domain.services.batcher import Batcher
 
 CACHED_ACCOUNTS_MAX = 50_000
-LOOKUP_BATCH_MAX_ACCOUNTS = 256
-LOOKUP_QUEUE_MAX_CALLS = 4_096
 RECOUNT_LOCK_KEY = 0x46_49_4C_4D
 
 FIND = """
@@ -93,12 +90,6 @@ SELECT {append_action(3)} AS sequence FROM cleared
 """  # noqa: S608 - our own expression
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedLimits:
-    limits: AccountLimits
-    until: float
-
-
 class PostgresLimitBook(LimitBook):
     """Limits in PostgreSQL, cached for `cache_seconds` by the monotonic `clock`."""
 
@@ -106,25 +97,20 @@ class PostgresLimitBook(LimitBook):
         self, database: Database, *, cache_seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._database = database
-        self._cache_seconds = cache_seconds
-        self._clock = clock
-        self._cache: dict[str, _CachedLimits] = {}
-        # Concurrent calls share one query, or each expiry of a cached entry would cause many.
-        self._lookups: Batcher[str, AccountLimits] = Batcher(
-            self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
+        self._limits: LookUpCache[str, AccountLimits] = LookUpCache(
+            self._read,
+            missing=NO_LIMITS,
+            entries_max=CACHED_ACCOUNTS_MAX,
+            cache_seconds=cache_seconds,
+            clock=clock,
         )
-        self._open_orders: Batcher[str, int] = Batcher(
-            self._count_open, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
-        )
+        self._open_orders = batched_look_ups(self._count_open, missing=0)
 
     async def limits_of(self, account_id: str, *, fresh: bool = False) -> AccountLimits:
-        cached = self._cache.get(account_id)
-        if not fresh and cached is not None and self._clock() < cached.until:
-            return cached.limits
-        return await self._lookups.submit(account_id)
+        return await (self._limits.get_fresh(account_id) if fresh else self._limits.get(account_id))
 
     async def defaults(self) -> AccountLimits:
-        return (await self._look_up([EVERYBODY]))[0]
+        return await self._limits.get_fresh(EVERYBODY)
 
     async def open_orders(self, account_id: str) -> int:
         return await self._open_orders.submit(account_id)
@@ -158,7 +144,7 @@ class PostgresLimitBook(LimitBook):
             replaces and replaces.set_at,
             *action_arguments(action),
         )
-        self._cache.clear()
+        self._limits.clear()
         if not rows:
             raise VersionConflictError
         return _limits_of(rows[0])
@@ -166,24 +152,16 @@ class PostgresLimitBook(LimitBook):
     async def clear(self, limits: AccountLimits, *, action: NewAction) -> None:
         account_id = limits.account_id or EVERYBODY
         cleared = await self._database.fetch(CLEAR, account_id, limits.set_at, *action_arguments(action))
-        self._cache.clear()
+        self._limits.clear()
         if not cleared:
             raise VersionConflictError
 
-    async def _count_open(self, account_ids: Sequence[str]) -> Sequence[int]:
-        rows = await self._database.fetch(OPEN_ORDERS, list(set(account_ids)))
-        found = {row["id"]: row["open_orders"] for row in rows}
-        return [found.get(account_id, 0) for account_id in account_ids]
+    async def _count_open(self, account_ids: Collection[str]) -> Mapping[str, int]:
+        rows = await self._database.fetch(OPEN_ORDERS, list(account_ids))
+        return {row["id"]: row["open_orders"] for row in rows}
 
-    async def _look_up(self, account_ids: Sequence[str]) -> Sequence[AccountLimits]:
-        rows = await self._database.fetch(FIND, list(set(account_ids)))
-        found = {row["asked"]: _limits_of(row) for row in rows}
-        if len(self._cache) + len(account_ids) > CACHED_ACCOUNTS_MAX:
-            self._cache.clear()
-        until = self._clock() + self._cache_seconds
-        for account_id in account_ids:
-            self._cache[account_id] = _CachedLimits(found.get(account_id, NO_LIMITS), until)
-        return [found.get(account_id, NO_LIMITS) for account_id in account_ids]
+    async def _read(self, account_ids: Collection[str]) -> Mapping[str, AccountLimits]:
+        return {row["asked"]: _limits_of(row) for row in await self._database.fetch(FIND, list(account_ids))}
 
 
 def _limits_of(row: Row) -> AccountLimits:

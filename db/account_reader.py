@@ -1,6 +1,6 @@
 """Reading accounts: their list, which ids are known, and when each placed its last order."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import literal, select
@@ -8,13 +8,11 @@ from sqlalchemy import literal, select
 from db.columns import NAME
 from db.database import Database
 from db.keyset import Keyset, read_page
+from db.look_ups import batched_look_ups
 from db.tables import accounts
 from domain.model.order_query import Page, PageRequest
 from domain.ports.readers import AccountReader
 from domain.services.batcher import Batcher
-
-LOOKUP_BATCH_MAX_ACCOUNTS = 256
-LOOKUP_QUEUE_MAX_CALLS = 4_096
 
 # A halt or limits may be older than the rule that the id breaks now, and an operator has to be able to end them.
 KNOWN = """
@@ -40,9 +38,7 @@ class PostgresAccountReader(AccountReader):
     def __init__(self, database: Database) -> None:
         self._database = database
         # Concurrent calls share one query: a list of accounts asks for each of its rows.
-        self._last_orders: Batcher[str, datetime | None] = Batcher(
-            self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
-        )
+        self._last_orders: Batcher[str, datetime | None] = batched_look_ups(self._read_last_orders, missing=None)
 
     async def page(self, request: PageRequest[str], *, search: str | None) -> Page[str]:
         rows = select(accounts.c.id)
@@ -57,7 +53,5 @@ class PostgresAccountReader(AccountReader):
     async def last_order_at(self, account_id: str) -> datetime | None:
         return await self._last_orders.submit(account_id)
 
-    async def _look_up(self, account_ids: Sequence[str]) -> Sequence[datetime | None]:
-        rows = await self._database.fetch(LAST_ORDERS, list(set(account_ids)))
-        found = {row["id"]: row["created_at"] for row in rows}
-        return [found.get(account_id) for account_id in account_ids]
+    async def _read_last_orders(self, account_ids: Collection[str]) -> Mapping[str, datetime]:
+        return {row["id"]: row["created_at"] for row in await self._database.fetch(LAST_ORDERS, list(account_ids))}

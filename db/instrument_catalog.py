@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, collate, func, literal, or_, select
@@ -10,15 +9,13 @@ from sqlalchemy import ColumnElement, collate, func, literal, or_, select
 from db.columns import NAME
 from db.database import Database, Row
 from db.keyset import Keyset, read_page
+from db.look_ups import LookUpCache
 from db.venue_tables import instruments
 from domain.model.order_query import Page, PageRequest
 from domain.model.values import Instrument
 from domain.ports.readers import InstrumentCatalog
-from domain.services.batcher import Batcher
 
 CACHED_INSTRUMENTS_MAX = 10_000
-LOOKUP_BATCH_MAX_INSTRUMENTS = 256
-LOOKUP_QUEUE_MAX_CALLS = 4_096
 
 FIND = "SELECT i.* FROM instruments AS i WHERE i.isin = ANY($1::text[])"
 SAVE = """
@@ -35,12 +32,6 @@ RETURNING i.isin
 _BY_ISIN: Keyset[str] = Keyset(columns=(instruments.c.isin,), values=lambda key: (literal(key, NAME),))
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedInstrument:
-    instrument: Instrument
-    until: float
-
-
 class PostgresInstrumentCatalog(InstrumentCatalog):
     """Instruments in PostgreSQL, cached for `cache_seconds` by the monotonic `clock`."""
 
@@ -48,21 +39,21 @@ class PostgresInstrumentCatalog(InstrumentCatalog):
         self, database: Database, *, cache_seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._database = database
-        self._cache_seconds = cache_seconds
-        self._clock = clock
-        self._cache: dict[str, _CachedInstrument] = {}
-        # Concurrent calls share one query, or each expiry of a cached entry would cause many.
-        self._lookups: Batcher[str, Instrument | None] = Batcher(
-            self._look_up, batch_max_items=LOOKUP_BATCH_MAX_INSTRUMENTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
+        self._instruments: LookUpCache[str, Instrument | None] = LookUpCache(
+            self._read,
+            missing=None,
+            caches_missing=False,
+            entries_max=CACHED_INSTRUMENTS_MAX,
+            cache_seconds=cache_seconds,
+            clock=clock,
         )
 
     async def find(self, isin: str) -> Instrument | None:
-        return self._cached(isin) or await self._lookups.submit(isin)
+        return await self._instruments.get(isin)
 
     async def find_many(self, isins: Collection[str]) -> Mapping[str, Instrument]:
-        known = {isin: instrument for isin in isins if (instrument := self._cached(isin)) is not None}
-        unknown = [isin for isin in isins if isin not in known]
-        return {**known, **(await self._read(unknown) if unknown else {})}
+        found = await self._instruments.get_many(isins)
+        return {isin: instrument for isin, instrument in found.items() if instrument is not None}
 
     async def page(self, request: PageRequest[str], *, search: str | None) -> Page[Instrument]:
         rows = select(*instruments.columns)
@@ -85,25 +76,11 @@ class PostgresInstrumentCatalog(InstrumentCatalog):
             [one.tradable for one in distinct],
         )
         for row in rows:
-            self._cache.pop(row["isin"], None)
+            self._instruments.remove(row["isin"])
         return len(rows)
 
-    def _cached(self, isin: str) -> Instrument | None:
-        cached = self._cache.get(isin)
-        return cached.instrument if cached is not None and self._clock() < cached.until else None
-
-    async def _look_up(self, isins: Sequence[str]) -> Sequence[Instrument | None]:
-        found = await self._read(isins)
-        return [found.get(isin) for isin in isins]
-
     async def _read(self, isins: Collection[str]) -> Mapping[str, Instrument]:
-        found = {row["isin"]: _instrument_of(row) for row in await self._database.fetch(FIND, list(set(isins)))}
-        if len(self._cache) + len(found) > CACHED_INSTRUMENTS_MAX:
-            self._cache.clear()
-        until = self._clock() + self._cache_seconds
-        for isin, instrument in found.items():
-            self._cache[isin] = _CachedInstrument(instrument, until)
-        return found
+        return {row["isin"]: _instrument_of(row) for row in await self._database.fetch(FIND, list(isins))}
 
 
 def _starts_with(column: ColumnElement[str], search: str) -> ColumnElement[bool]:

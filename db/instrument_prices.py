@@ -1,19 +1,16 @@
 """The last known price of each instrument, cached: orders are checked against it where limits need a price."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 
 from db.database import Database, Row
+from db.look_ups import LookUpCache
 from db.operator_actions import action_arguments, append_action
 from domain.model.limits import LastPrice
 from domain.model.operator_actions import NewAction
 from domain.ports.trading_control import InstrumentPrices
-from domain.services.batcher import Batcher
 
 CACHED_PRICES_MAX = 10_000
-LOOKUP_BATCH_MAX_INSTRUMENTS = 256
-LOOKUP_QUEUE_MAX_CALLS = 4_096
 
 FIND = "SELECT p.* FROM instrument_prices AS p WHERE p.isin = ANY($1::text[])"
 # A moment of the future (a wrong clock, here or at the venue) counts as this one: it would freeze the price.
@@ -39,12 +36,6 @@ SELECT {append_action(5)} AS sequence FROM saved
 """  # noqa: S608 - our own expression
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedPrice:
-    price: LastPrice | None
-    until: float
-
-
 class PostgresInstrumentPrices(InstrumentPrices):
     """Prices in PostgreSQL, cached for `cache_seconds` by the monotonic `clock`."""
 
@@ -52,18 +43,12 @@ class PostgresInstrumentPrices(InstrumentPrices):
         self, database: Database, *, cache_seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._database = database
-        self._cache_seconds = cache_seconds
-        self._clock = clock
-        self._cache: dict[str, _CachedPrice] = {}
-        self._lookups: Batcher[str, LastPrice | None] = Batcher(
-            self._look_up, batch_max_items=LOOKUP_BATCH_MAX_INSTRUMENTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
+        self._prices: LookUpCache[str, LastPrice | None] = LookUpCache(
+            self._read, missing=None, entries_max=CACHED_PRICES_MAX, cache_seconds=cache_seconds, clock=clock
         )
 
     async def last_price(self, isin: str) -> LastPrice | None:
-        cached = self._cache.get(isin)
-        if cached is not None and self._clock() < cached.until:
-            return cached.price
-        return await self._lookups.submit(isin)
+        return await self._prices.get(isin)
 
     async def save(self, prices: Collection[LastPrice]) -> Collection[str]:
         newest: dict[str, LastPrice] = {}
@@ -75,30 +60,22 @@ class PostgresInstrumentPrices(InstrumentPrices):
             SAVE, [one.isin for one in saved], [one.price for one in saved], [one.at for one in saved]
         )
         for one in saved:
-            self._cache.pop(one.isin, None)
+            self._prices.remove(one.isin)
         return {row["isin"] for row in taken}
 
     async def stored_price(self, isin: str) -> LastPrice | None:
-        rows = await self._database.fetch(FIND, [isin])
-        return next((_price_of(row) for row in rows), None)
+        return (await self._read([isin])).get(isin)
 
     async def set(self, price: LastPrice, *, replaces: LastPrice | None, action: NewAction) -> bool:
         replaced_at = replaces and replaces.at
         rows = await self._database.fetch(
             SET, price.isin, price.price, price.at, replaced_at, *action_arguments(action)
         )
-        self._cache.pop(price.isin, None)
+        self._prices.remove(price.isin)
         return bool(rows)
 
-    async def _look_up(self, isins: Sequence[str]) -> Sequence[LastPrice | None]:
-        rows = await self._database.fetch(FIND, list(set(isins)))
-        found = {row["isin"]: _price_of(row) for row in rows}
-        if len(self._cache) + len(isins) > CACHED_PRICES_MAX:
-            self._cache.clear()
-        until = self._clock() + self._cache_seconds
-        for isin in isins:
-            self._cache[isin] = _CachedPrice(found.get(isin), until)
-        return [found.get(isin) for isin in isins]
+    async def _read(self, isins: Collection[str]) -> Mapping[str, LastPrice]:
+        return {row["isin"]: _price_of(row) for row in await self._database.fetch(FIND, list(isins))}
 
 
 def _price_of(row: Row) -> LastPrice:

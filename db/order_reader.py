@@ -8,6 +8,7 @@ from sqlalchemy import Integer, Uuid, literal, select
 from db.change_rows import changes
 from db.database import Database
 from db.keyset import Keyset, check_limit, read_page
+from db.look_ups import batched_look_ups
 from db.order_pages import orders_like
 from db.order_rows import ORDER_COLUMN_NAMES, order_of
 from db.snapshot_rows import change_of, execution_view_of, shown_column_names, snapshot_of
@@ -41,8 +42,6 @@ SELECT e.* FROM executions AS e
 WHERE e.id = ANY($1::uuid[]) AND ($2::text[] IS NULL OR e.account_id = ANY($2))
 """
 VENUE_ORDERS = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = $1"  # noqa: S608 - our own columns
-LOOKUP_BATCH_MAX_ORDERS = 256
-LOOKUP_QUEUE_MAX_CALLS = 4_096
 _ANY = (None,)
 _EXECUTIONS_BY_ID: Keyset[UUID] = Keyset(columns=(executions.c.id,), values=lambda key: (literal(key, Uuid),))
 _CHANGES_BY_VERSION: Keyset[int] = Keyset(
@@ -58,12 +57,10 @@ class PostgresOrderReader(OrderReader):
         self.database = database
         # Single orders are read most, and every order that is denied on its terms is looked for: those that are asked
         # for at the same time share a read.
-        self._reading: Batcher[tuple[UUID, VisibleAccounts], OrderSnapshot | None] = Batcher(
-            self._read, batch_max_items=LOOKUP_BATCH_MAX_ORDERS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
+        self._reading: Batcher[tuple[UUID, VisibleAccounts], OrderSnapshot | None] = batched_look_ups(
+            self._read, missing=None
         )
-        self._looking: Batcher[tuple[str, str], OrderSnapshot | None] = Batcher(
-            self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ORDERS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
-        )
+        self._looking: Batcher[tuple[str, str], OrderSnapshot | None] = batched_look_ups(self._look_up, missing=None)
 
     async def order(self, order_id: UUID, *, account_ids: VisibleAccounts) -> OrderSnapshot | None:
         return await self._reading.submit((order_id, account_ids))
@@ -119,21 +116,21 @@ class PostgresOrderReader(OrderReader):
         rows = await self.database.fetch_queued(NEWEST_OF_ACCOUNT, account_id, limit + 1)
         return Page(rows=[snapshot_of(row) for row in rows[:limit]], has_next=len(rows) > limit, has_previous=False)
 
-    async def _read(self, keys: Sequence[tuple[UUID, VisibleAccounts]]) -> Sequence[OrderSnapshot | None]:
+    async def _read(
+        self, keys: Collection[tuple[UUID, VisibleAccounts]]
+    ) -> Mapping[tuple[UUID, VisibleAccounts], OrderSnapshot | None]:
         wanted = {(order_id, one) for order_id, visible in keys for one in (_ANY if visible is None else visible)}
         rows = await self.database.fetch(
             BY_ID_AND_ACCOUNT, [order_id for order_id, _ in wanted], [account_id for _, account_id in wanted]
         )
         found = {row["id"]: snapshot_of(row) for row in rows}
-        return [_visible_order(found.get(order_id), account_ids) for order_id, account_ids in keys]
+        return {key: _visible_order(found.get(key[0]), key[1]) for key in keys}
 
-    async def _look_up(self, keys: Sequence[tuple[str, str]]) -> Sequence[OrderSnapshot | None]:
-        wanted = set(keys)
+    async def _look_up(self, keys: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], OrderSnapshot]:
         rows = await self.database.fetch(
-            BY_CLIENT_ORDER_ID, [account_id for account_id, _ in wanted], [name for _, name in wanted]
+            BY_CLIENT_ORDER_ID, [account_id for account_id, _ in keys], [name for _, name in keys]
         )
-        found = {(row["account_id"], row["client_order_id"]): snapshot_of(row) for row in rows}
-        return [found.get(key) for key in keys]
+        return {(row["account_id"], row["client_order_id"]): snapshot_of(row) for row in rows}
 
 
 def _visible_order(order: OrderSnapshot | None, account_ids: VisibleAccounts) -> OrderSnapshot | None:

@@ -8,9 +8,10 @@ from uuid import UUID
 from db.database import Database
 from db.order_claimer import OrderClaimer
 from db.order_inserter import OrderInserter, OrderToInsert
+from db.order_loader import OrderLoader
 from db.order_writer import OrderWriter
 from domain.model.changes import RecordedChange
-from domain.model.errors import LimitsChangedError, OrderDeniedError, VersionConflictError
+from domain.model.errors import LimitsChangedError, OrderDeniedError
 from domain.model.limits import NO_LIMITS, AccountLimits
 from domain.model.operator_actions import ActionToStore
 from domain.model.order import Order
@@ -31,8 +32,6 @@ from domain.services.batcher import Batcher
 
 INSERT_BATCH_MAX_ORDERS = 256
 INSERT_QUEUE_MAX_ORDERS = 4_096
-WRITE_BATCH_MAX_ORDERS = 100
-WRITE_QUEUE_MAX_ORDERS = 4_096
 
 
 class PostgresOrderStore(OrderStore):
@@ -51,6 +50,7 @@ class PostgresOrderStore(OrderStore):
         requests_only: bool = False,
     ) -> None:
         self._inserter = OrderInserter(database, max_orders_per_second)
+        self._loader = OrderLoader(database, venue)
         self._writer = OrderWriter(database, venue, requests_only)
         self._claimer = OrderClaimer(database, venue, telemetry)
         self._telemetry = telemetry
@@ -62,9 +62,6 @@ class PostgresOrderStore(OrderStore):
             )
             for locks_first in (False, True)
         }
-        self._writing = Batcher(
-            self._write_batch, batch_max_items=WRITE_BATCH_MAX_ORDERS, queue_max_items=WRITE_QUEUE_MAX_ORDERS
-        )
 
     async def store(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
         waiting = self._waiting[self._inserter.locks_first(limits)]
@@ -74,15 +71,15 @@ class PostgresOrderStore(OrderStore):
         raise result
 
     async def load(self, order_ids: Collection[UUID]) -> Mapping[UUID, LoadedOrder]:
-        return await self._writer.load(order_ids)
+        return await self._loader.load(order_ids)
 
     async def load_whole(self, order_id: UUID) -> LoadedOrder | None:
-        return await self._writer.load_whole(order_id)
+        return await self._loader.load_whole(order_id)
 
     async def load_reported(
         self, venue_client_order_ids: Collection[str], keys: Collection[ExecutionKey]
     ) -> Mapping[str, LoadedOrder]:
-        return await self._writer.load_reported(venue_client_order_ids, keys)
+        return await self._loader.load_reported(venue_client_order_ids, keys)
 
     async def write(
         self,
@@ -92,12 +89,7 @@ class PostgresOrderStore(OrderStore):
         ticket: WriteTicket = IMMEDIATE,
         action: ActionToStore | None = None,
     ) -> Sequence[RecordedChange]:
-        if fence is not None or ticket is not IMMEDIATE or action is not None or len(writes) != 1:
-            return await self._writer.write(writes, fence=fence, ticket=ticket, action=action)
-        outcome = await self._writing.submit(writes[0])
-        if isinstance(outcome, VersionConflictError):
-            raise outcome
-        return outcome
+        return await self._writer.write(writes, fence=fence, ticket=ticket, action=action)
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
         return await self._claimer.claim(order_ids, lease=lease)
@@ -118,32 +110,13 @@ class PostgresOrderStore(OrderStore):
         return await self._claimer.oldest_due()
 
     async def recorded_fills(self, fills: Collection[FillName]) -> Collection[FillName]:
-        return await self._writer.recorded_fills(fills)
+        return await self._loader.recorded_fills(fills)
 
     async def venue_client_order_ids(self, venue_order_ids: Collection[str]) -> Mapping[str, str]:
         return await self._claimer.venue_client_order_ids(venue_order_ids)
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
         return await self._claimer.open_at_venue(silent_for=silent_for, limit=limit)
-
-    async def _write_batch(
-        self, writes: Sequence[OrderWrite]
-    ) -> Sequence[Sequence[RecordedChange] | VersionConflictError]:
-        """Write single orders of several callers, such as attempts that end at the same time, by one statement.
-
-        A version conflict of one fails the statement for all: then each half is written by itself, until the
-        conflicting write is alone.
-        """
-        by_order: dict[UUID, list[RecordedChange]] = {write.order.id: [] for write in writes}
-        try:
-            for change in await self._writer.write(writes):
-                by_order[change.order.id].append(change)
-        except VersionConflictError as error:
-            if len(writes) == 1:
-                return [error]
-            half = len(writes) // 2
-            return [*await self._write_batch(writes[:half]), *await self._write_batch(writes[half:])]
-        return [by_order[write.order.id] for write in writes]
 
     async def _insert_batch(
         self, asked: Sequence[OrderToInsert], *, locks_first: bool

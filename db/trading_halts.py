@@ -8,7 +8,7 @@ or claimed any more. To lock a table takes the right to change all of it, so the
 it, and nothing else, for the roles that halt (`db.roles`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import Uuid, literal, select
@@ -16,17 +16,15 @@ from sqlalchemy import Uuid, literal, select
 from db.columns import ID_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS
 from db.database import Database, Row
 from db.keyset import Keyset, read_page
+from db.look_ups import batched_look_ups
 from db.operator_actions import action_arguments, append_action
 from db.trading_tables import EVERYBODY, trading_halts
 from domain.model.operator_actions import NewAction
 from domain.model.order_query import Page, PageRequest
 from domain.model.values import storable
 from domain.ports.trading_control import HaltFilter, TradingHalt, TradingHalts
-from domain.services.batcher import Batcher
 
 OPEN_HALTS_MAX = 10_000
-LOOKS_AT_ONCE_MAX_ACCOUNTS = 500
-LOOKS_WAITING_MAX_ACCOUNTS = 10_000
 
 HALT = f"""
 WITH begun AS (
@@ -71,9 +69,7 @@ class PostgresTradingHalts(TradingHalts):
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._looking = Batcher(
-            self._look, batch_max_items=LOOKS_AT_ONCE_MAX_ACCOUNTS, queue_max_items=LOOKS_WAITING_MAX_ACCOUNTS
-        )
+        self._looking = batched_look_ups(self._look, missing=False)
 
     async def halt(self, halt: TradingHalt, *, action: NewAction) -> TradingHalt:
         account_id = halt.account_id or EVERYBODY
@@ -111,10 +107,9 @@ class PostgresTradingHalts(TradingHalts):
             rows = rows.where(trading_halts.c.account_id.in_([filter.account_id, EVERYBODY]))
         return await read_page(self.database, rows, request, keyset=_NEWEST_FIRST, item_of=_halt_of)
 
-    async def _look(self, account_ids: Sequence[str]) -> Sequence[bool]:
-        rows = await self.database.fetch(HALTED, list(set(account_ids)))
-        halted = {row["account_id"] for row in rows}
-        return [EVERYBODY in halted or account_id in halted for account_id in account_ids]
+    async def _look(self, account_ids: Collection[str]) -> Mapping[str, bool]:
+        halted = {row["account_id"] for row in await self.database.fetch(HALTED, list(account_ids))}
+        return {account_id: EVERYBODY in halted or account_id in halted for account_id in account_ids}
 
 
 def wait_function(schema: str) -> str:

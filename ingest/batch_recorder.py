@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.model.errors import LeadershipLostError, TransientError, VersionConflictError
+from domain.model.errors import TransientError
 from domain.ports.clock_and_ids import Clock
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import ExternalReport, StreamItem, UnreadableReport, VenueReport
-from domain.services.catch_up import CatchUp
+from domain.services.catch_up import CatchUp, RecordedReports
 from domain.services.dead_letter_keeper import DeadLetterKeeper
 from domain.services.pipeline import PipelineTicket
+from domain.services.set_aside import record_or_set_aside
 from ingest.unmatched_reports import UnmatchedReports
 
 DEAD_LETTER_SOURCE = "stream"
@@ -73,8 +73,7 @@ class BatchRecorder:
             recorded = await self.catch_up.record_reports(tried)
         except TransientError:
             return
-        in_vain = [report for report in tried if report.venue_client_order_id in recorded.unknown]
-        await self._drop(self.unmatched.settle(tried, in_vain=in_vain, now=_now()))
+        await self._drop(self.unmatched.settle(tried, in_vain=recorded.unmatched, now=_now()))
 
     async def record_unresolved(self) -> None:
         """Look up whose orders the unresolved reports are about, and record those of ours; store those as dead letters
@@ -98,35 +97,21 @@ class BatchRecorder:
         await self._drop_unresolved(pending)
 
     async def _record(self, reports: Sequence[VenueReport], ticket: PipelineTicket) -> bool:
-        failing = False
+        results = await record_or_set_aside(
+            reports, self._record_until_answered, ticket=ticket, dead_letters=self.dead_letters
+        )
+        for recorded in results:
+            await self._drop(self.unmatched.put(recorded.unmatched, now=_now()))
+            await self._drop_unresolved(self.unresolved.put(recorded.unresolved, now=_now()))
+        return any(recorded.missed_fill for recorded in results)
+
+    async def _record_until_answered(self, reports: Sequence[VenueReport], ticket: PipelineTicket) -> RecordedReports:
         while True:
             try:
-                recorded = await self.catch_up.record_reports(reports, ticket=ticket)
+                return await self.catch_up.record_reports(reports, ticket=ticket)
             except TransientError as error:
-                if not failing:
-                    self.telemetry.warning("recording_failing", error=str(error), next="tried again until it succeeds")
-                failing = True
+                self.telemetry.warning("recording_failing", error=str(error), next="tried again until it succeeds")
                 await asyncio.sleep(self.retry.total_seconds())
-            except LeadershipLostError:
-                raise
-            except Exception as error:  # noqa: BLE001 - one report that cannot be applied must not stop all others
-                return await self._record_one_by_one(reports, error, ticket)
-            else:
-                unmatched = [report for report in reports if report.venue_client_order_id in recorded.unknown]
-                await self._drop(self.unmatched.put(unmatched, now=_now()))
-                await self._drop_unresolved(self.unresolved.put(recorded.unresolved, now=_now()))
-                return recorded.missed_fill
-
-    async def _record_one_by_one(
-        self, reports: Sequence[VenueReport], error: Exception, ticket: PipelineTicket
-    ) -> bool:
-        with suppress(VersionConflictError):
-            await ticket.wait()
-        if len(reports) == 1:
-            await self.dead_letters.keep(reports[0], error=repr(error))
-            return False
-        outcomes = [await self._record([report], PipelineTicket()) for report in reports]
-        return any(outcomes)
 
     async def _drop(self, reports: Iterable[VenueReport]) -> None:
         for report in reports:

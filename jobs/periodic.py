@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -9,18 +10,15 @@ from domain.model.errors import TransientError
 from domain.ports.telemetry import Telemetry
 from domain.services.task_cancellation import run_cancellable
 
-FAILURE_REPEATED_AFTER_SECONDS = 10.0
-"""Alerts must see that a failure continues."""
-
 
 async def repeat(
     step: Callable[[], Coroutine[Any, Any, bool]], *, every: timedelta, name: str, telemetry: Telemetry
 ) -> None:
     """Run the step every `every` until cancelled; run it again at once when it returns True.
 
-    A transient failure is logged when it begins, again each FAILURE_REPEATED_AFTER_SECONDS, and when it ends.
+    Each transient failure is logged, and the first success after it: alerts must see how long a failure lasts.
     """
-    failing, logged_at = False, 0.0
+    failing = False
     while True:
         try:
             more = await run_cancellable(step())
@@ -28,16 +26,31 @@ async def repeat(
                 telemetry.info("loop_recovered", loop=name)
             failing = False
         except TransientError as error:
-            more, now = False, asyncio.get_running_loop().time()
-            if not failing or now - logged_at >= FAILURE_REPEATED_AFTER_SECONDS:
-                logged_at = now
-                telemetry.warning("loop_failing", loop=name, error=str(error), next="tried again until it succeeds")
-            failing = True
+            more, failing = False, True
+            telemetry.warning("loop_failing", loop=name, error=str(error), next="tried again until it succeeds")
         except Exception as error:  # noqa: BLE001 - what repairs others must survive an error of its own
             more = False
             telemetry.error("loop_error", loop=name, error=repr(error), next="goes on; report this with the log")
         if not more:
             await asyncio.sleep(every.total_seconds())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodicStep:
+    """A step with a pause after each time that it ran."""
+
+    name: str
+    step: Callable[[], Coroutine[Any, Any, object]]
+    every: timedelta
+    telemetry: Telemetry
+
+    async def run(self) -> None:
+        """Run the step every `every` until cancelled."""
+        await repeat(self._run_once, every=self.every, name=self.name, telemetry=self.telemetry)
+
+    async def _run_once(self) -> bool:
+        await self.step()
+        return False
 
 
 async def finish_within(step: Coroutine[None, None, bool], *, within: timedelta) -> bool:

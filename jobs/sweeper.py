@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from domain.ports.order_store import OrderStore
 from domain.ports.telemetry import Metric, Telemetry
-from domain.services.cancellation import CancelDelivery
+from domain.services.cancel_delivery import CancelDelivery
 from domain.services.submission import Submission
 from jobs.periodic import finish_within, repeat
 

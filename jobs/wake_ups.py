@@ -44,7 +44,6 @@ class SaqWakeUps:
         self._waiting: defaultdict[tuple[str, int], list[UUID]] = defaultdict(list)
         self._waiting_count = 0
         self._something_waits = asyncio.Event()
-        self._is_failing = False
         self._denied_at: float | None = None
 
     def is_denied(self) -> bool:
@@ -77,22 +76,20 @@ class SaqWakeUps:
         except Exception as error:  # noqa: BLE001 - a wake-up that is lost must not end the process, whatever the client raises
             self._note_failure(error, orders=sum(len(wake_up.order_ids) for wake_up in wake_ups))
         else:
-            self._is_failing, self._denied_at = False, None
+            self._denied_at = None
 
     def _note_failure(self, error: Exception, *, orders: int) -> None:
-        """Count it; log it when it begins. While Redis is down it happens with every order."""
+        """Count it and log it; the log gathers what repeats."""
         self._telemetry.count(Metric.WAKE_UPS_FAILED, orders)
         if (reason := trouble_of(error)) == DENIED:
             self._denied_at = time.monotonic()
-        if not self._is_failing:
-            self._is_failing = True
-            self._telemetry.warning(
-                "wake_up_failed",
-                orders=orders,
-                reason=reason,
-                error=f"{type(error).__name__}: {error}",
-                next="dropped until Redis answers; the sweeper takes the orders from the database",
-            )
+        self._telemetry.warning(
+            "wake_up_failed",
+            orders=orders,
+            reason=reason,
+            error=f"{type(error).__name__}: {error}",
+            next="dropped until Redis answers; the sweeper takes the orders from the database",
+        )
 
     async def _enqueue(self, wake_up: WakeUp) -> None:
         await self._queue.enqueue(as_job(wake_up, timeout_seconds=self._job_timeout_seconds))

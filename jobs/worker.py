@@ -13,7 +13,7 @@ from saq.worker import Worker
 
 from domain.model.errors import TransientError
 from domain.ports.telemetry import Metric, Telemetry
-from domain.services.cancellation import CancelDelivery
+from domain.services.cancel_delivery import CancelDelivery
 from domain.services.submission import Submission
 from jobs.stored_job import CANCEL_ORDERS, PLACE_ORDERS
 

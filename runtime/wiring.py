@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 from domain.model.accounts import AccountRule
@@ -10,8 +11,7 @@ from domain.ports.ingest_state import Fence
 from domain.services.account_check import AccountCheck
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder
-from domain.services.batcher import Batcher
-from domain.services.cancellation import CancelDelivery, CancelPolicy
+from domain.services.cancel_delivery import CancelDelivery, CancelPolicy
 from domain.services.catch_up import CatchUp
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
 from domain.services.claim_budget import ClaimBudget
@@ -40,8 +40,6 @@ from runtime.settings import Settings
 
 CANCEL_WAIT_MAX = timedelta(minutes=10)
 """Longer than any pause between two deliveries of a cancel request."""
-RECORD_BATCH_MAX_ATTEMPTS = 100
-RECORD_QUEUE_MAX_ATTEMPTS = 4_096
 SEAL_LEASE_ROUNDS = 5
 """A worker that has not sealed for as many rounds as this is replaced by another one."""
 
@@ -138,14 +136,10 @@ def make_submission(
     """Return the service that submits orders to the venue."""
     policy = _submission_policy(process.settings)
     attempt_recorder = AttemptRecorder(
-        orders=database.orders,
         recording=recording,
         wake_ups=redis.wake_ups,
         telemetry=process.telemetry,
         max_attempts=policy.max_attempts,
-    )
-    batcher = Batcher(
-        attempt_recorder.record, batch_max_items=RECORD_BATCH_MAX_ATTEMPTS, queue_max_items=RECORD_QUEUE_MAX_ATTEMPTS
     )
     return Submission(
         orders=database.orders,
@@ -153,7 +147,7 @@ def make_submission(
         breaker=make_circuit_breaker(process, database),
         telemetry=process.telemetry,
         attempt_policy=AttemptPolicy(policy=policy, telemetry=process.telemetry, random=random.random),
-        record_attempt=batcher.submit,
+        record_attempt=attempt_recorder.record,
         slots=asyncio.Semaphore(process.settings.placement_slots),
         claim_budget=ClaimBudget(orders_max=process.settings.placement_slots),
         halt_cache=HaltCache(database.halts),
@@ -247,12 +241,7 @@ def make_reconciliation(
         telemetry=telemetry,
         clock=steady_clock,
         overlap=overlap,
-        policy=LookUpPolicy(
-            per_run_max=settings.reconcile_look_ups_max,
-            run_within=timedelta(seconds=settings.reconcile_look_ups_seconds),
-            first_pause=timedelta(seconds=settings.catch_up_pause_seconds),
-            pause_max=timedelta(seconds=settings.reconcile_look_up_pause_max_seconds),
-        ),
+        policy=replace(look_ups, first_pause=timedelta(seconds=settings.catch_up_pause_seconds)),
         alert_after=timedelta(seconds=settings.fills_missing_alert_seconds),
     )
     open_orders = OpenOrders(

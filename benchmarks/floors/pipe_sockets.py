@@ -1,16 +1,11 @@
 """The second half of the pipe: what Redis brings goes as it is to the websocket that named its order."""
 
-import os
-from http import HTTPStatus
-
 import orjson
 import uvloop
-from redis.asyncio import Redis
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
+from websockets.asyncio.server import ServerConnection
 
 from benchmarks.floors.pipe_ingest import CHANNEL
+from benchmarks.floors.sockets import serving_sockets
 
 OPENED = '{"type":"opened"}'
 
@@ -26,22 +21,7 @@ async def main() -> None:
         await connection.wait_closed()
         del followers[order_id]
 
-    def answer_health(connection: ServerConnection, request: Request) -> Response | None:
-        return connection.respond(HTTPStatus.OK, "") if request.path == "/healthz" else None
-
-    async with (
-        Redis.from_url(os.environ["REDIS_URL"], protocol=2) as redis,
-        redis.pubsub(ignore_subscribe_messages=True) as subscription,
-        serve(
-            stay,
-            "127.0.0.1",
-            int(os.environ["PORT"]),
-            subprotocols=[Subprotocol("graphql-transport-ws")],
-            compression=None,
-            process_request=answer_health,
-        ),
-    ):
-        await subscription.subscribe(CHANNEL)
+    async with serving_sockets(stay, channel=CHANNEL) as subscription:
         async for message in subscription.listen():
             frame = message["data"]
             connection = followers.get(orjson.loads(frame)["data"]["order"]["client_order_id"])

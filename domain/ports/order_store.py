@@ -24,6 +24,11 @@ class OrderStored:
     order: OrderSnapshot
     change: RecordedChange | None
 
+    @property
+    def replayed(self) -> bool:
+        """Whether the client order id had been used before, with the same content."""
+        return self.change is None
+
 
 @frozen
 class ExecutionKey:

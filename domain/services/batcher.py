@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from domain.model.errors import TransientError, UnavailableError
+from domain.model.errors import TransientError, UnavailableError, VersionConflictError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -65,18 +65,8 @@ class Batcher(Generic[Item, Result]):
         try:
             results = await self._flush([waiting.item for waiting in batch])
             settled = list(zip(batch, results, strict=True))
-        except TransientError as error:
-            # The database failed, not an item: one by one would only take longer. The queue fails too: while the
-            # database hangs it would wait for one more time-out, or for several.
-            self._fail([*batch, *self._queue], error)
-            self._queue.clear()
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes to the callers
-            if len(batch) == 1:
-                self._fail(batch, error)
-                return
-            # One item may have made the batch fail; one by one, only that item fails.
-            for waiting in batch:
-                await self._flush_batch([waiting])
+            await self._handle_failure(batch, error)
         except BaseException:
             self._cancel(batch)
             raise
@@ -84,6 +74,20 @@ class Batcher(Generic[Item, Result]):
             for waiting, result in settled:
                 if not waiting.result.done():
                     waiting.result.set_result(result)
+
+    async def _handle_failure(self, batch: Sequence[_Waiting[Item, Result]], error: Exception) -> None:
+        if isinstance(error, TransientError) and not isinstance(error, VersionConflictError):
+            # The database failed, not an item: in halves it would only take longer. The queue fails too: while the
+            # database hangs it would wait for one more time-out, or for several.
+            self._fail([*batch, *self._queue], error)
+            self._queue.clear()
+        elif len(batch) == 1:
+            self._fail(batch, error)
+        else:
+            # One item may have made the batch fail. Each half is flushed by itself, until only that item fails.
+            middle = len(batch) // 2
+            for half in (batch[:middle], batch[middle:]):
+                await self._flush_batch(half)
 
     def _fail(self, batch: Sequence[_Waiting[Item, Result]], error: Exception) -> None:
         for waiting in batch:

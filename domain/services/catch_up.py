@@ -7,12 +7,12 @@ read or recorded, or whose order cannot be looked up, stops no other.
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from domain.model.changes import RecordedChange
-from domain.model.errors import LeadershipLostError, TransientError, VenueUnreachableError, VersionConflictError
+from domain.model.errors import TransientError, VenueUnreachableError
 from domain.model.frozen import frozen
 from domain.model.reports import OrderFilled, Report
 from domain.ports.clock_and_ids import Clock
@@ -24,6 +24,7 @@ from domain.services.fills_read import FillsRead, fill_name, prefetched
 from domain.services.order_owners import OrderOwners, Owners
 from domain.services.pipeline import PipelineTicket
 from domain.services.recording import Recording
+from domain.services.set_aside import record_or_set_aside
 from domain.services.suspects import Suspects
 
 FILLS_PER_BATCH = 300
@@ -34,14 +35,14 @@ UNKNOWN_ORDERS_CACHED_MAX = 10_000
 
 @frozen
 class RecordedReports:
-    """The result of a batch: the committed changes, the venue client order ids of unknown orders, and whether a
+    """The result of a batch: the committed changes, the reports of orders of ours that are not stored, and whether a
     fill was missed.
 
     `unresolved` are the reports of which it is not known yet whose order they are about: nothing of them is recorded.
     """
 
     changes: Sequence[RecordedChange] = ()
-    unknown: frozenset[str] = frozenset()
+    unmatched: Sequence[VenueReport] = ()
     missed_fill: bool = False
     unresolved: Sequence[VenueReport] = ()
 
@@ -67,7 +68,7 @@ class CatchUp:
     unknown_ids: dict[str, None] = field(default_factory=dict)
 
     async def record_reports(
-        self, reports: Sequence[VenueReport], *, ticket: PipelineTicket | None = None
+        self, reports: Sequence[VenueReport], ticket: PipelineTicket | None = None
     ) -> RecordedReports:
         """Record reports of any order, in their order, without a request to the venue.
 
@@ -102,7 +103,7 @@ class CatchUp:
             await self._keep_contradictions(reports, recorded.contradicted)
         return RecordedReports(
             changes=recorded.changes,
-            unknown=recorded.unknown,
+            unmatched=[report for report in reports if report.venue_client_order_id in recorded.unknown],
             missed_fill=recorded.missed_fill,
             unresolved=unresolved,
         )
@@ -211,22 +212,14 @@ class CatchUp:
     async def _record_batch(self, fills: Sequence[VenueReport], ticket: PipelineTicket, read: FillsRead) -> None:
         """Record fills; one that cannot be recorded is a dead letter, since every later answer contains it too."""
         try:
-            recorded = await self.record_reports(fills, ticket=ticket)
-        except (TransientError, LeadershipLostError):
-            raise
-        except Exception as error:  # noqa: BLE001 - one bad fill must not keep the others, and every start, from passing
-            with suppress(VersionConflictError):
-                await ticket.wait()
-            if len(fills) == 1:
-                await self.dead_letters.keep(fills[0], error=repr(error))
-                return
-            for fill in fills:
-                await self._record_batch([fill], PipelineTicket(), read)
-            return
+            results = await record_or_set_aside(
+                fills, self.record_reports, ticket=ticket, dead_letters=self.dead_letters
+            )
         finally:
             ticket.end()
-        read.changes += len(recorded.changes)
-        read.defer(recorded.unresolved)
+        for recorded in results:
+            read.changes += len(recorded.changes)
+            read.defer(recorded.unresolved)
 
     async def _record_deferred(self, read: FillsRead) -> None:
         deferred, read.deferred = read.deferred, []

@@ -5,10 +5,9 @@ first, 500 to a request, and only what that does not show is looked up.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from domain.model.errors import (
     VenueBusyError,
@@ -16,28 +15,20 @@ from domain.model.errors import (
     VenueUnauthorizedError,
     VenueUnreachableError,
 )
-from domain.model.facts import Facts, VenueCount
-from domain.model.order import OrderStatus, disagrees
-from domain.model.reports import FilledQuantityCounted, OrderRestated, Report
-from domain.model.restatement import Restatement
-from domain.model.values import EXACT
-from domain.model.venue_chain import filled_at
+from domain.model.order import OrderStatus
 from domain.ports.clock_and_ids import Clock
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
-from domain.ports.venue import ExternalOrder, FoundOrder, Venue, VenueOrder
+from domain.ports.venue import ExternalOrder, FoundOrder, Venue
 from domain.services.catch_up import CatchUp
 from domain.services.chain_look_up import look_up
 from domain.services.look_up_schedule import LOOK_UPS_PER_PAGE, LookUpPolicy, LookUpSchedule
 from domain.services.lost_orders import LostOrders
 from domain.services.recording import Recording
-from domain.services.venue_answers import reports_of_open
+from domain.services.shown_orders import OrdersByName, ShownOrders
 
 Revision = tuple[str, int]
 """An order's venue client order id and its version: a change makes a new look-up due."""
-
-OrdersByName = dict[str, list[VenueOrder]]
-"""What the venue shows of our orders, by our names for them: mostly one venue order each."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,10 +55,19 @@ class OpenOrders:
     _closed_page: str | None = None
     _listed: set[str] = field(default_factory=set)
     _schedule: LookUpSchedule[Revision] = field(init=False)
+    _shown: ShownOrders = field(init=False)
     _running: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self._schedule = self.look_ups.new_schedule()
+        self._shown = ShownOrders(
+            orders=self.orders,
+            recording=self.recording,
+            fills=self.fills,
+            telemetry=self.telemetry,
+            venue_clock=self.venue_clock,
+            lost=self.lost,
+        )
 
     async def compare(self, *, silent_for: timedelta) -> int:
         """Run once; return the number of changes. Raises VenueUnreachableError and UnavailableError.
@@ -98,7 +98,7 @@ class OpenOrders:
                     # The next run starts at the first page: perhaps it is this page that the venue does not take.
                     self._closed_page = None
                     raise
-                changes += await self._record(await self._ours_of(listed.orders))
+                changes += await self._shown.record(await self._shown.ours_of(listed.orders))
                 self._closed_page = listed.next_page
                 if listed.next_page is None:
                     return changes, True
@@ -130,25 +130,9 @@ class OpenOrders:
         ours = [order for order in orders if not isinstance(order, ExternalOrder)]
         self.telemetry.count(Metric.ORDERS_EXTERNAL, len(orders) - len(ours))
         self._listed.update(order.venue_client_order_id for order in ours)
-        found = await self._ours_of(orders)
+        found = await self._shown.ours_of(orders)
         self._listed.update(found)
-        return await self._record(found)
-
-    async def _ours_of(self, orders: Iterable[FoundOrder]) -> OrdersByName:
-        """Return those of our orders, by our names for them: also those that replaced one of ours."""
-        ours: OrdersByName = {}
-        replacing: list[VenueOrder] = []
-        for order in orders:
-            if isinstance(order, VenueOrder):
-                ours.setdefault(order.venue_client_order_id, []).append(order)
-            elif isinstance(order, ExternalOrder) and order.replacement is not None:
-                replacing.append(order.replacement)
-                self.fills.owners.note_replaced(order.replacement.reports)
-        linked = await self.fills.owners.linked([one.venue_order_id for one in replacing]) if replacing else {}
-        for one in replacing:
-            if one.venue_order_id in linked:
-                ours.setdefault(linked[one.venue_order_id], []).append(one)
-        return ours
+        return await self._shown.record(found)
 
     async def _look_up_unlisted(self, silent_for: timedelta) -> int:
         # At most so many of the rows are listed or not due, so they cannot hide those that closed without a report.
@@ -162,7 +146,7 @@ class OpenOrders:
         self._schedule.keep_only(unlisted)
         changes = await self._record_closed(unlisted)
         found, failure = await self._look_up(unlisted)
-        changes += await self._record(found)
+        changes += await self._shown.record(found)
         self.telemetry.count(Metric.RECONCILED_ORDERS, len(rows))
         if failure is not None:
             raise failure
@@ -186,11 +170,11 @@ class OpenOrders:
             except VenueUnreachableError as error:
                 self.telemetry.warning("closed_orders_not_read", error=str(error), next="they are looked up one by one")
                 return changes
-            ours = await self._ours_of(closed.orders)
+            ours = await self._shown.ours_of(closed.orders)
             shown = {name: orders for name, orders in ours.items() if name in due}
             for name in shown:
                 self._schedule.put_off(due.pop(name), now=now)
-            changes += await self._record(shown)
+            changes += await self._shown.record(shown)
             page = closed.next_page
             if page is None or not due:
                 break
@@ -219,105 +203,3 @@ class OpenOrders:
                 if not shown:
                     self.lost.note_missing(orders[order])
         return found, None
-
-    async def _record(self, orders: OrdersByName) -> int:
-        """Record what the venue shows of our orders; suspect those of which it counts another quantity as filled."""
-        ours = {name: shown for name, shown in orders.items() if shown}
-        self.lost.note_shown(ours)
-        rows = await self.orders.load_reported(ours.keys(), []) if ours else {}
-        self.fills.note_unknown(ours.keys() - rows.keys())
-        same = {name: ours[name] for name, row in rows.items() if all(self._is_same(row, one) for one in ours[name])}
-        if not same:
-            return 0
-        now = self.recording.clock()
-        recorded = await self.recording.record(
-            {name: self._reports_on(rows[name], shown, now=now) for name, shown in same.items()}
-        )
-        rows = await self.orders.load_reported(same.keys(), [])
-        # A missed last fill, and a missed bust, show only here: no later fill reveals them.
-        differing = {name: row for name, row in rows.items() if _counts_otherwise(row.order.facts, same[name])}
-        self.fills.suspects.add_counted(
-            {name: _counted(row.order.facts, same[name]) for name, row in differing.items()}
-        )
-        return len(recorded.changes) + await self._record_counts(rows, same)
-
-    async def _record_counts(self, rows: Mapping[str, LoadedOrder], shown: OrdersByName) -> int:
-        """Record what the venue counts of orders that are over, where it is not what is recorded; return the changes.
-
-        An order that is over is compared again only if that is known: what is suspected is forgotten by a process that
-        dies.
-        """
-        now = self.venue_clock()
-        counts = {
-            name: [
-                FilledQuantityCounted(
-                    venue_order_id=one.venue_order_id, count=VenueCount(at=now, quantity=one.filled_quantity)
-                )
-                for one in shown[name]
-                if not one.is_open
-            ]
-            for name, row in rows.items()
-            if row.order.status.is_final
-            and (_counts_otherwise(row.order.facts, shown[name]) or disagrees(row.order.whole))
-        }
-        known = {name: reports for name, reports in counts.items() if reports}
-        return len((await self.recording.record(known)).changes) if known else 0
-
-    def _reports_on(self, row: LoadedOrder, shown: Sequence[VenueOrder], *, now: datetime) -> Sequence[Report]:
-        """Return what the venue shows of our order. An operator's end holds until it shows the order open."""
-        reports: list[Report] = []
-        for found in shown:
-            reports += self.fills.owners.links_to(found.venue_order_id)
-            reports += found.reports if row.order.facts.operator_end is None else reports_of_open(found, at=now)
-            reports += _restatement(row, found)
-        return reports
-
-    def _is_same(self, row: LoadedOrder, found: VenueOrder) -> bool:
-        # The venue may change the terms of an order that is linked: a split, a new symbol.
-        if row.order.facts.venue_order_id == found.venue_order_id or found.replaces is not None:
-            return True
-        if found.terms is not None and row.order.current_terms.is_at_venue_as(found.terms):
-            return True
-        self.telemetry.error(
-            "venue_order_mismatch",
-            order_id=str(row.order.id),
-            venue_client_order_id=row.order.venue_client_order_id,
-            venue_order_id=found.venue_order_id,
-            next="not adopted; compare both orders and decide by hand",
-        )
-        return False
-
-
-def _counts_otherwise(facts: Facts, found: Sequence[VenueOrder]) -> bool:
-    return any(filled_at(facts, one.venue_order_id) != one.filled_quantity for one in found)
-
-
-def _counted(facts: Facts, found: Sequence[VenueOrder]) -> Decimal:
-    """Return what the venue counts as filled of the order: of its venue orders that are not shown, what is recorded."""
-    counted = facts.filled_quantity
-    for one in found:
-        difference = EXACT.subtract(one.filled_quantity, filled_at(facts, one.venue_order_id))
-        counted = EXACT.add(counted, difference)
-    return counted
-
-
-def _restatement(row: LoadedOrder, found: VenueOrder) -> Sequence[OrderRestated]:
-    """Return the report that the venue has changed the terms, if it shows others than are recorded.
-
-    Only of an order that is linked: of any other it is the terms that say whether it is ours.
-    """
-    # Those of the first venue order: what replaced it states its own.
-    restated, theirs = row.order.facts.restatement, found.terms
-    ours = row.order.terms if restated is None else restated.applied_to(row.order.terms)
-    if theirs is None or row.order.facts.venue_order_id != found.venue_order_id:
-        return ()
-    is_price_same = theirs.limit_price in (None, ours.limit_price)
-    if (theirs.quantity, theirs.symbol) == (ours.quantity, ours.symbol) and is_price_same:
-        return ()
-    restatement = Restatement(
-        at=found.updated_at or found.submitted_at,
-        quantity=theirs.quantity,
-        symbol=theirs.symbol,
-        limit_price=theirs.limit_price,
-    )
-    return (OrderRestated(venue_order_id=found.venue_order_id, restatement=restatement),)

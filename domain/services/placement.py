@@ -5,36 +5,23 @@ may be stale; halts and the account's open orders in the statement that stores t
 limits were changed in between. A stored order is what the documentation calls an accepted order.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
 from domain.model.changes import OrderSnapshot
 from domain.model.errors import (
     ClientOrderIdConflictError,
-    InputIssue,
     InvalidOrderError,
-    IssueCode,
     LimitsChangedError,
     OrderDeniedError,
     UnavailableError,
 )
-from domain.model.frozen import frozen
 from domain.model.limits import AccountLimits, Denial, check_terms
 from domain.model.order import Order
 from domain.model.order_identity import derive_venue_client_order_id
 from domain.model.values import (
-    CLIENT_ORDER_ID_MAX_CHARACTERS,
-    ZERO,
-    Instrument,
-    OrderType,
-    Side,
     Terms,
-    TimeInForce,
-    is_client_order_id,
     is_isin,
-    is_multiple,
 )
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.installation import Installation
@@ -44,32 +31,11 @@ from domain.ports.readers import InstrumentCatalog, OrderReader
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import InstrumentPrices, LimitBook
 from domain.services.account_check import AccountCheck
+from domain.services.place_order import OF_THE_INSTRUMENT, PlaceOrder, find_issues
 
 INSTRUMENT_NOT_TRADABLE = "INSTRUMENT_NOT_TRADABLE"
 LIMITS_CHANGED_MAX = 5
 """How often an order is checked again because an operator has just changed the limits."""
-
-
-@frozen
-class PlaceOrder:
-    """The command as the client sent it; only its types have been checked."""
-
-    account_id: str
-    client_order_id: str
-    isin: str
-    side: Side
-    type: OrderType
-    time_in_force: TimeInForce
-    quantity: Decimal
-    limit_price: Decimal | None
-
-
-@frozen
-class PlacementResult:
-    """The stored order. `replayed` is True when this client order id had been used before with the same content."""
-
-    order: OrderSnapshot
-    replayed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +55,7 @@ class Placement:
     clock: Clock
     new_id: NewId
 
-    async def place(self, command: PlaceOrder) -> PlacementResult:
+    async def place(self, command: PlaceOrder) -> OrderStored:
         """Store the order and return; a worker submits it afterwards.
 
         Raises InvalidOrderError, OrderDeniedError, ClientOrderIdConflictError, and UnavailableError when it cannot be
@@ -107,7 +73,7 @@ class Placement:
             )
             raise
 
-    async def _place(self, command: PlaceOrder) -> PlacementResult:
+    async def _place(self, command: PlaceOrder) -> OrderStored:
         await self.accounts.require(command.account_id)
         for attempt in range(LIMITS_CHANGED_MAX):
             try:
@@ -124,13 +90,13 @@ class Placement:
             return self._stored(stored, order)
         raise UnavailableError
 
-    def _stored(self, stored: OrderStored, order: Order) -> PlacementResult:
+    def _stored(self, stored: OrderStored, order: Order) -> OrderStored:
         if stored.change is None:
             return self._replayed(stored.order, order.terms)
         self.telemetry.count(Metric.ORDERS_STORED)
         self.publisher.publish([stored.change])
         self.wake_ups.placement_due([order.id], within=timedelta(0))
-        return PlacementResult(order=stored.order, replayed=False)
+        return stored
 
     async def _checked_order(self, command: PlaceOrder, *, fresh: bool) -> tuple[Order, AccountLimits]:
         """Return the order, and the limits by which it was checked. Raises InvalidOrderError and OrderDeniedError."""
@@ -169,103 +135,24 @@ class Placement:
             raise OrderDeniedError(
                 code=INSTRUMENT_NOT_TRADABLE, message=f"{instrument.symbol} ({instrument.isin}) is not tradable."
             )
-        return _terms(command, symbol=instrument.symbol)
+        return command.terms(symbol=instrument.symbol)
 
-    async def _stored_before(
-        self, command: PlaceOrder, refusal: InvalidOrderError | OrderDeniedError
-    ) -> PlacementResult:
+    async def _stored_before(self, command: PlaceOrder, refusal: InvalidOrderError | OrderDeniedError) -> OrderStored:
         """Return the order that was stored for this client order id before; if there is none, raise the refusal.
 
         A repeat must not be answered with a denial, as if nothing had been stored, because trading was halted since.
         """
-        if isinstance(refusal, InvalidOrderError) and any(one.code not in _OF_THE_INSTRUMENT for one in refusal.issues):
+        if isinstance(refusal, InvalidOrderError) and any(one.code not in OF_THE_INSTRUMENT for one in refusal.issues):
             raise refusal
         existing = await self.reader.by_client_order_id(command.client_order_id, account_id=command.account_id)
         if existing is None:
             if isinstance(refusal, OrderDeniedError):
                 self.telemetry.count(Metric.ORDERS_DENIED, code=refusal.code)
             raise refusal
-        return self._replayed(existing, _terms(command, symbol=existing.terms.symbol))
+        return self._replayed(existing, command.terms(symbol=existing.terms.symbol))
 
-    def _replayed(self, existing: OrderSnapshot, terms: Terms) -> PlacementResult:
+    def _replayed(self, existing: OrderSnapshot, terms: Terms) -> OrderStored:
         if not existing.terms.asks_the_same_as(terms):
             raise ClientOrderIdConflictError(existing)
         self.telemetry.count(Metric.ORDERS_REPLAYED)
-        return PlacementResult(order=existing, replayed=True)
-
-
-_OF_THE_INSTRUMENT = frozenset({IssueCode.UNKNOWN_INSTRUMENT, IssueCode.BAD_LOT, IssueCode.BAD_TICK})
-"""The issues that a valid order can get later: instruments change, the other rules do not."""
-
-
-def _terms(command: PlaceOrder, *, symbol: str) -> Terms:
-    return Terms(
-        client_order_id=command.client_order_id,
-        isin=command.isin,
-        symbol=symbol,
-        side=command.side,
-        type=command.type,
-        time_in_force=command.time_in_force,
-        quantity=command.quantity,
-        limit_price=command.limit_price,
-    )
-
-
-def find_issues(command: PlaceOrder, instrument: Instrument | None) -> Sequence[InputIssue]:
-    """Return all issues of the command, field by field, so that a form can show them at once."""
-    issues = [
-        *_client_order_id_issues(command),
-        *_instrument_issues(command, instrument),
-        *_quantity_issues(command, instrument),
-        *_price_issues(command, instrument),
-    ]
-    return tuple(issues)
-
-
-def _client_order_id_issues(command: PlaceOrder) -> Sequence[InputIssue]:
-    if is_client_order_id(command.client_order_id):
-        return ()
-    return (
-        _issue(
-            "clientOrderId",
-            IssueCode.BAD_FORMAT,
-            f"Use 1 to {CLIENT_ORDER_ID_MAX_CHARACTERS} characters of A-Z a-z 0-9 . _ : -",
-        ),
-    )
-
-
-def _instrument_issues(command: PlaceOrder, instrument: Instrument | None) -> Sequence[InputIssue]:
-    if instrument is not None:
-        return ()
-    if not is_isin(command.isin):
-        return (_issue("isin", IssueCode.BAD_FORMAT, "Not an ISIN: 12 characters whose check digit is right."),)
-    return (_issue("isin", IssueCode.UNKNOWN_INSTRUMENT, f"No instrument with ISIN {command.isin} is known."),)
-
-
-def _quantity_issues(command: PlaceOrder, instrument: Instrument | None) -> Sequence[InputIssue]:
-    if command.quantity <= ZERO:
-        return (_issue("quantity", IssueCode.OUT_OF_RANGE, "The quantity must be more than zero."),)
-    if instrument is not None and not is_multiple(command.quantity, instrument.lot_size):
-        step = f"The quantity must be a multiple of the lot size {instrument.lot_size:f}."
-        return (_issue("quantity", IssueCode.BAD_LOT, step),)
-    return ()
-
-
-def _price_issues(command: PlaceOrder, instrument: Instrument | None) -> Sequence[InputIssue]:
-    price = command.limit_price
-    if command.type is OrderType.MARKET:
-        if price is None:
-            return ()
-        return (_issue("limitPrice", IssueCode.NOT_ALLOWED, "A MARKET order has no limit price."),)
-    if price is None:
-        return (_issue("limitPrice", IssueCode.REQUIRED, "A LIMIT order needs a limit price."),)
-    if price <= ZERO:
-        return (_issue("limitPrice", IssueCode.OUT_OF_RANGE, "The limit price must be more than zero."),)
-    if instrument is not None and not is_multiple(price, instrument.tick_size):
-        step = f"The limit price must be a multiple of the tick size {instrument.tick_size:f}."
-        return (_issue("limitPrice", IssueCode.BAD_TICK, step),)
-    return ()
-
-
-def _issue(field: str, code: IssueCode, message: str) -> InputIssue:
-    return InputIssue(path=("input", field), code=code, message=message)
+        return OrderStored(order=existing, change=None)

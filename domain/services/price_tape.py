@@ -1,12 +1,15 @@
 """The writer of last prices: it collects those that recording notes and writes the newest of each at intervals."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
+from domain.model.changes import RecordedChange
 from domain.model.errors import TransientError
 from domain.model.limits import LastPrice
+from domain.model.values import ZERO
 from domain.ports.telemetry import Telemetry
 from domain.ports.trading_control import InstrumentPrices, PriceTape
+from domain.services.decision import Decision
 
 
 class PriceTapeWriter(PriceTape):
@@ -49,3 +52,21 @@ class PriceTapeWriter(PriceTape):
                 self._telemetry.warning("prices_not_saved", error=str(error), next="tried again until it succeeds")
             return True
         return False
+
+
+def traded_prices(changes: Sequence[RecordedChange], decisions: Sequence[Decision]) -> Iterator[LastPrice]:
+    """Yield the prices of the executions among the committed changes.
+
+    A corrected price counts as of the time of the correction: it replaces the wrong one.
+    """
+    corrected = {
+        execution.id: execution.correction.corrected_at
+        for decision in decisions
+        for execution in decision.applied.executions
+        if execution.correction is not None
+    }
+    for change in changes:
+        execution = change.execution
+        if execution is not None and execution.price > ZERO:
+            at = corrected.get(execution.id, execution.executed_at)
+            yield LastPrice(isin=change.order.terms.isin, price=execution.price, at=at)

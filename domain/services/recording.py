@@ -7,7 +7,7 @@ batch that is being written is predicted for the next one (`domain.services.pipe
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,7 +17,6 @@ from domain.model.changes import Anomaly, RecordedChange
 from domain.model.errors import VersionConflictError
 from domain.model.fast_fills import apply_plain_fills
 from domain.model.frozen import frozen
-from domain.model.limits import LastPrice
 from domain.model.operator_actions import ActionToStore
 from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 from domain.model.values import ZERO
@@ -38,13 +37,14 @@ from domain.ports.trading_control import PriceTape
 from domain.services.change_telemetry import log_anomalies, log_change
 from domain.services.decision import Decision, makes_cancel_ready, sort_key
 from domain.services.order_cache import OrderCache, as_written, can_apply_without_executions
+from domain.services.order_decider import Decide, Decided, OrderDecider
 from domain.services.pipeline import PipelineTicket
+from domain.services.price_tape import traded_prices
+from domain.services.version_conflicts import retry_conflicts
 
 DECISIONS_PER_LOOP_ROUND = 50
 """Orders decided in one round of the event loop: while a catch-up decides, the venue's next page is requested and
 arrives."""
-VERSION_CONFLICTS_MAX = 20
-"""How often orders are decided again. At each conflict another writer made progress, so this many mean a bug."""
 
 _DISAGREEMENTS = frozenset({Anomaly.MISSED_FILL, Anomaly.MISSED_AMENDMENT, Anomaly.OVERFILL})
 
@@ -82,6 +82,11 @@ class Recording:
     fence: Fence | None = None
     prices: PriceTape | None = None
     cache: OrderCache = field(default_factory=lambda: OrderCache(orders_max=0))
+    _decider: OrderDecider = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Batch decisions about single orders."""
+        object.__setattr__(self, "_decider", OrderDecider(self.orders, self.commit))
 
     async def record(self, reports: ReportsByOrder, *, ticket: PipelineTicket | None = None) -> Recorded:
         """Record a batch, all or nothing, and publish it. Repeats change nothing.
@@ -91,32 +96,40 @@ class Recording:
         """
         ticket = ticket or PipelineTicket()
         await ticket.wait_until_predictable()
-        for _ in range(VERSION_CONFLICTS_MAX):
-            decisions = await self._decisions(reports, ticket)
-            after = _rows_after(decisions)
-            ticket.predict(after)
-            try:
-                changes = await self.commit(decisions, ticket=ticket)
-            except VersionConflictError:
-                self.cache.remove(reports.keys())
-                continue
-            except BaseException:
-                self.cache.clear()
-                raise
-            self.cache.put(after)
-            self.telemetry.count(Metric.REPORTS_RECORDED, sum(len(reports[name]) for name in after))
-            return Recorded(
-                changes=changes,
-                unknown=frozenset(reports.keys() - after.keys()),
-                missed_fill=any(Anomaly.MISSED_FILL in decision.applied.anomalies for decision in decisions),
-                suspects=frozenset(name for name, row in after.items() if _is_suspect(row)).union(
-                    decision.row.order.venue_client_order_id
-                    for decision in decisions
-                    if not _DISAGREEMENTS.isdisjoint(decision.applied.anomalies)
-                ),
-                contradicted=frozenset().union(*(decision.applied.contradicted for decision in decisions)),
-            )
-        raise VersionConflictError
+        return await retry_conflicts(
+            lambda decisions: self._write(reports, decisions, ticket), read=lambda: self._decisions(reports, ticket)
+        )
+
+    async def _write(self, reports: ReportsByOrder, decisions: Sequence[Decision], ticket: PipelineTicket) -> Recorded:
+        after = _rows_after(decisions)
+        ticket.predict(after)
+        try:
+            changes = await self.commit(decisions, ticket=ticket)
+        except VersionConflictError:
+            self.cache.remove(reports.keys())
+            raise
+        except BaseException:
+            self.cache.clear()
+            raise
+        self.cache.put(after)
+        self.telemetry.count(Metric.REPORTS_RECORDED, sum(len(reports[name]) for name in after))
+        return Recorded(
+            changes=changes,
+            unknown=frozenset(reports.keys() - after.keys()),
+            missed_fill=any(Anomaly.MISSED_FILL in decision.applied.anomalies for decision in decisions),
+            suspects=frozenset(name for name, row in after.items() if _is_suspect(row)).union(
+                decision.row.order.venue_client_order_id
+                for decision in decisions
+                if not _DISAGREEMENTS.isdisjoint(decision.applied.anomalies)
+            ),
+            contradicted=frozenset().union(*(decision.applied.contradicted for decision in decisions)),
+        )
+
+    def decide_and_commit(
+        self, row: LoadedOrder, decide: Decide, *, action: Callable[[Decision], ActionToStore] | None = None
+    ) -> Awaitable[Decided]:
+        """Decide on one order and commit that, again after each version conflict: see `OrderDecider.decide`."""
+        return self._decider.decide(row, decide, action=action)
 
     def decide(
         self,
@@ -184,7 +197,8 @@ class Recording:
         changes = await self._write_with_ticket(writes, ticket, action)
         if changes:
             self.publisher.publish(changes)
-            self._note_prices(changes, decisions)
+            if self.prices is not None:
+                self.prices.note(traded_prices(changes, decisions))
         for change in changes:
             log_change(self.telemetry, change)
         for decision in decisions:
@@ -202,26 +216,6 @@ class Recording:
         await ticket.wait()
         await ticket.mark_written()
         return ()
-
-    def _note_prices(self, changes: Sequence[RecordedChange], decisions: Sequence[Decision]) -> None:
-        if self.prices is None:
-            return
-        # A corrected price counts as of the time of the correction: it replaces the wrong one.
-        corrected = {
-            execution.id: execution.correction.corrected_at
-            for decision in decisions
-            for execution in decision.applied.executions
-            if execution.correction is not None
-        }
-        self.prices.note(
-            LastPrice(
-                isin=change.order.terms.isin,
-                price=execution.price,
-                at=corrected.get(execution.id, execution.executed_at),
-            )
-            for change in changes
-            if (execution := change.execution) is not None and execution.price > ZERO
-        )
 
 
 def _is_suspect(row: LoadedOrder) -> bool:

@@ -16,7 +16,7 @@ from domain.ports.resolutions import Resolutions
 from domain.ports.telemetry import Telemetry
 from domain.ports.venue import Venue, VenueOrder
 from domain.services.catch_up import CatchUp
-from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
+from domain.services.recording import Recording
 from domain.services.resolution_rules import (
     RefusedError,
     check_adoption,
@@ -24,6 +24,7 @@ from domain.services.resolution_rules import (
     reports_of,
 )
 from domain.services.venue_answers import AnswerKind, VenueAnswer, ask, reports_of_open, write_answer
+from domain.services.version_conflicts import retry_conflicts
 
 TAKEN_AT_ONCE_MAX = 16
 LEASE = timedelta(seconds=15)
@@ -108,18 +109,17 @@ class Resolving:
         self, asked: Resolution, row: LoadedOrder, *, answer: VenueAnswer | None, found: VenueOrder | None
     ) -> None:
         """Write what the operator decided; read and decide again while others change the order."""
-        for _ in range(VERSION_CONFLICTS_MAX):
-            now = self.recording.clock()
-            reports = reports_of(asked, row, answer=answer, found=found, now=now)
+
+        async def write(row: LoadedOrder) -> None:
+            reports = reports_of(asked, row, answer=answer, found=found, now=self.recording.clock())
             try:
                 await self._write(asked, row, reports, answer=answer)
             except VersionConflictError:
-                if (await self.requests.find(asked.id)).done_at is not None:
-                    return  # Another worker did it, whose predecessor's lease had ended.
-                row = await self._row(asked)
-                continue
-            return
-        raise VersionConflictError
+                if (await self.requests.find(asked.id)).done_at is None:
+                    raise
+                # Another worker did it, whose predecessor's lease had ended.
+
+        await retry_conflicts(write, read=lambda: self._row(asked), first=row)
 
     async def _write(
         self, asked: Resolution, row: LoadedOrder, reports: Sequence[Report], *, answer: VenueAnswer | None

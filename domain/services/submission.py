@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 from domain.model.errors import (
@@ -26,7 +28,6 @@ from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import Venue
 from domain.ports.venue_outcomes import AlreadyPlaced
 from domain.services.attempt_policy import AttemptPolicy
-from domain.services.attempt_recorder import FinishedAttempt
 from domain.services.attempt_result import (
     TOO_LATE,
     AttemptResult,
@@ -52,6 +53,13 @@ TRUSTED_SHARE_OF_LEASE = 0.25
 """So long a claim counts as valid without asking the database."""
 
 
+class ClaimOrders(Protocol):
+    """One of the order store's methods that claim, with all arguments but the lease."""
+
+    async def __call__(self, *, lease: timedelta) -> Sequence[Claim]:
+        """Claim the orders."""
+
+
 def longest_job(lease: timedelta) -> timedelta:
     """Return how long `submit` takes at most: the wait for the claim budget, and the lease, which ends its attempts."""
     return lease / BUDGET_WAITS_PER_LEASE + lease
@@ -60,15 +68,15 @@ def longest_job(lease: timedelta) -> timedelta:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """The use case of submitting orders. `slots` bounds the concurrent attempts of this process, `claim_budget` the
-    orders claimed for slots that are not free yet. `record_attempt` records a finished attempt, batched with others
-    (see domain.services.attempt_recorder)."""
+    orders claimed for slots that are not free yet. `record_attempt` records the result of a claim's attempt (see
+    domain.services.attempt_recorder)."""
 
     orders: OrderStore
     venue: Venue
     breaker: CircuitBreaker
     telemetry: Telemetry
     attempt_policy: AttemptPolicy
-    record_attempt: Callable[[FinishedAttempt], Awaitable[None]]
+    record_attempt: Callable[[Claim, AttemptResult], Awaitable[None]]
     slots: asyncio.Semaphore
     claim_budget: ClaimBudget
     halt_cache: HaltCache
@@ -81,27 +89,21 @@ class Submission:
 
         Raises UnavailableError when the database does not answer.
         """
-        lease = self.attempt_policy.policy.lease
-        if self._is_held_back():
-            return 0
-        try:
-            async with self.claim_budget.reserve(len(order_ids), within=lease / BUDGET_WAITS_PER_LEASE) as reservation:
-                age = ClaimAge(clocks=self.clocks)
-                claims = await self.orders.claim(order_ids, lease=lease)
-                await self._attempt_all(claims, reservation, age)
-                return len(claims)
-        except BudgetExhaustedError:
-            return 0
+        return await self._attempt_claimed(len(order_ids), partial(self.orders.claim, order_ids))
 
     async def sweep(self, *, limit: int, overdue_by: timedelta) -> int:
         """Make one attempt for each of the most overdue orders, whether or not a wake-up came; return how many."""
+        return await self._attempt_claimed(limit, partial(self.orders.claim_due, limit=limit, overdue_by=overdue_by))
+
+    async def _attempt_claimed(self, orders_max: int, claim: ClaimOrders) -> int:
+        """Claim within the budget and make the attempts; return how many."""
         lease = self.attempt_policy.policy.lease
         if self._is_held_back():
             return 0
         try:
-            async with self.claim_budget.reserve(limit, within=lease / BUDGET_WAITS_PER_LEASE) as reservation:
+            async with self.claim_budget.reserve(orders_max, within=lease / BUDGET_WAITS_PER_LEASE) as reservation:
                 age = ClaimAge(clocks=self.clocks)
-                claims = await self.orders.claim_due(limit=limit, overdue_by=overdue_by, lease=lease)
+                claims = await claim(lease=lease)
                 await self._attempt_all(claims, reservation, age)
                 return len(claims)
         except BudgetExhaustedError:
@@ -127,7 +129,7 @@ class Submission:
                 # The breaker first: it must block claims before the order is due again.
                 await self.breaker.update(result.sign, claim, error=result.error, wait=result.next_in)
             # Outside the slot: the next order is sent while this result is written.
-            await self.record_attempt(FinishedAttempt(claim=claim, result=result))
+            await self.record_attempt(claim, result)
         except Exception as error:  # noqa: BLE001 - whatever happens to one order must not cancel the others' sends
             log = self.telemetry.warning if isinstance(error, TransientError) else self.telemetry.error
             log(

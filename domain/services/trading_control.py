@@ -5,16 +5,13 @@ control that SEC Rule 15c3-5(d) asks for. Here it stops new orders: none is stor
 cannot have yet. Orders that may be at the venue are still looked up, and every order can be canceled.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TypeVar
 
 from domain.model.errors import (
     InvalidLimitsError,
     NotHaltedError,
     TransientError,
-    UnavailableError,
     VersionConflictError,
 )
 from domain.model.limits import LIMIT_NAMES, AccountLimits, LastPrice, find_invalid_limits
@@ -24,12 +21,10 @@ from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.trading_control import InstrumentPrices, LimitBook, TradingHalt, TradingHalts
 from domain.services.account_check import AccountCheck
+from domain.services.version_conflicts import retry_conflicts
 
 EVERYBODY = "all accounts"
-CONFLICTS_MAX = 20
-"""How often an action is tried again because of another one of the same kind that came between reading and writing."""
-
-Result = TypeVar("Result")
+OTHERS_ACT = "Other operators kept changing the same. Try again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +83,11 @@ class TradingControl:
         """
         await self._require(account_id)
         try:
-            ended = await _repeated(lambda: self._resume(account_id, actor=actor, reason=reason))
+            ended = await retry_conflicts(
+                lambda halt: self._resume(halt, actor=actor, reason=reason),
+                read=lambda: self._open_halt(account_id),
+                refusal=OTHERS_ACT,
+            )
         except TransientError:
             self.telemetry.error(
                 "trading_resume_unconfirmed",
@@ -116,13 +115,12 @@ class TradingControl:
             raise InvalidLimitsError(wrong)
         asked = replace(limits, set_by=actor.name)
 
-        async def save() -> AccountLimits:
-            before = await self.book.own_limits(limits.account_id)
+        async def save(before: AccountLimits | None) -> AccountLimits:
             states = {"before": limits_state(before), "after": limits_state(asked)}
             action = self._action(ActionKind.LIMITS_SET, actor, reason, limits.account_id, **states)
             return await self.book.save(asked, replaces=before, action=action)
 
-        stored = await _repeated(save)
+        stored = await retry_conflicts(save, read=lambda: self.book.own_limits(limits.account_id), refusal=OTHERS_ACT)
         self.telemetry.warning("limits_set", **_said(stored), next="they hold for every order from now on")
         return stored
 
@@ -133,8 +131,7 @@ class TradingControl:
         """
         await self._require(account_id)
 
-        async def clear() -> bool:
-            before = await self.book.own_limits(account_id)
+        async def clear(before: AccountLimits | None) -> bool:
             if before is None:
                 return False
             states = {"before": limits_state(before)}
@@ -142,7 +139,7 @@ class TradingControl:
             await self.book.clear(before, action=action)
             return True
 
-        were_there = await _repeated(clear)
+        were_there = await retry_conflicts(clear, read=lambda: self.book.own_limits(account_id), refusal=OTHERS_ACT)
         if were_there:
             self.telemetry.warning(
                 "limits_cleared",
@@ -161,8 +158,7 @@ class TradingControl:
             raise InvalidLimitsError({"price": "Give an ISIN and a price of more than zero."})
         asked = LastPrice(isin=isin, price=price, at=self.clock())
 
-        async def save() -> bool:
-            before = await self.prices.stored_price(isin)
+        async def save(before: LastPrice | None) -> bool:
             states = {"before": price_state(before), "after": price_state(asked)}
             action = self._action(ActionKind.PRICE_SET, actor, reason, None, **states)
             if await self.prices.set(asked, replaces=before, action=action):
@@ -171,7 +167,7 @@ class TradingControl:
                 return False
             raise VersionConflictError
 
-        is_set = await _repeated(save)
+        is_set = await retry_conflicts(save, read=lambda: self.prices.stored_price(isin), refusal=OTHERS_ACT)
         if is_set:
             self.telemetry.warning(
                 "price_set", isin=isin, price=format_decimal(price), by=actor.name, next="limits are judged by it"
@@ -186,13 +182,16 @@ class TradingControl:
         if account_id is not None:
             await self.accounts.require(account_id)
 
-    async def _resume(self, account_id: str | None, *, actor: Actor, reason: str) -> TradingHalt:
+    async def _open_halt(self, account_id: str | None) -> TradingHalt:
         open_halts = await self.halts.open_halts()
         halt = next((one for one in open_halts if one.account_id == account_id), None)
         if halt is None:
             raise NotHaltedError(account_id)
+        return halt
+
+    async def _resume(self, halt: TradingHalt, *, actor: Actor, reason: str) -> TradingHalt:
         states = {"before": _halt_state(halt)}
-        action = self._action(ActionKind.TRADING_RESUMED, actor, reason, account_id, **states)
+        action = self._action(ActionKind.TRADING_RESUMED, actor, reason, halt.account_id, **states)
         ended = await self.halts.resume(halt.id, by=actor.name, reason=reason, action=action)
         if ended is None:
             raise VersionConflictError
@@ -217,16 +216,6 @@ class TradingControl:
             before=before,
             after=after,
         )
-
-
-async def _repeated(step: Callable[[], Awaitable[Result]]) -> Result:
-    """Run the step again while another operator's action comes in between. Raises UnavailableError in the end."""
-    for _ in range(CONFLICTS_MAX):
-        try:
-            return await step()
-        except VersionConflictError:
-            continue
-    raise UnavailableError("Other operators kept changing the same. Try again.")
 
 
 def _halt_state(halt: TradingHalt) -> str:

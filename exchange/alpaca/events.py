@@ -1,12 +1,9 @@
-"""What the venue tells about an order as it happens: trade updates of the stream, and FILL activities. Pure."""
+"""What the venue tells about an order as it happens: trade updates of the stream. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
-
-import orjson
 
 from domain.model.executions import Trade
 from domain.model.order import VenueRank
@@ -20,9 +17,9 @@ from domain.model.reports import (
     OrderRestated,
     Report,
 )
-from domain.model.values import ZERO, Reason, ReasonSource
+from domain.model.values import Reason, ReasonSource
 from domain.ports.clock_and_ids import Clock
-from domain.ports.venue import ExternalOrder, ExternalReport, ListedFill, UnreadableFill, VenueReport
+from domain.ports.venue import ExternalOrder, ExternalReport, VenueReport
 from exchange.alpaca.fields import (
     Json,
     WireError,
@@ -39,6 +36,7 @@ from exchange.alpaca.fields import (
     text,
     venue_id,
 )
+from exchange.alpaca.fill_activities import trade_of
 from exchange.alpaca.orders import (
     ENDS,
     UNKNOWN_VALUE_MAX_CHARACTERS,
@@ -54,15 +52,11 @@ from exchange.alpaca.orders import (
 TRADE_UPDATES = "trade_updates"
 """The stream of what happens to orders."""
 
-FILL = "FILL"
-"""The type of the activities that are fills."""
 _EVENTS_WITHOUT_REPORTS = frozenset(
     {"accepted_for_bidding", "calculated", "done_for_day", "held", "order_replace_rejected", "pending_cancel"}
     | {"pending_replace", "pending_review", "stopped", "suspended"}
 )
 _FILLS = frozenset({"partial_fill", "fill"})
-MILLISECOND = 1_000
-"""In microseconds."""
 
 
 def parse_trade_update(
@@ -162,55 +156,6 @@ def plain_fill(
     return VenueReport(venue_client_order_id=name, venue_order_id=venue_order_id, reports=(fill,), at=at, raw=raw)
 
 
-def parse_fill_activity(data: Json) -> ListedFill | None:
-    """Return one row of the list of fills; None for an activity of another type. Never raises.
-
-    It names its order only by the venue's id, so it is not decided here whether the order is external.
-    """
-    activity_type = data.get("activity_type", FILL)
-    if isinstance(activity_type, str) and activity_type != FILL:
-        return None
-    raw = orjson.dumps(data)
-    try:
-        return _fill_activity(data, raw)
-    except WireError as error:
-        return UnreadableFill(venue_order_id=_readable_order_id(data), raw=raw, error=str(error))
-
-
-def _readable_order_id(data: Json) -> str | None:
-    try:
-        return venue_id(data, "order_id")
-    except WireError:
-        return None
-
-
-def execution_id(activity_id: str) -> str:
-    """Return the execution's id of an activity's, as of "20190524113406977::<uuid>": the time is the activity's."""
-    return activity_id.rpartition("::")[2]
-
-
-def _fill_activity(data: Json, raw: bytes) -> VenueReport:
-    venue_order_id, at = venue_id(data, "order_id"), moment(data, "transaction_time")
-    report = OrderFilled(
-        venue_execution_id=as_venue_id(execution_id(text(data, "id")), what="id"),
-        trade=_trade(data),
-        cumulative_quantity=positive(data, "cum_qty") if data.get("cum_qty") is not None else None,
-        venue_order_id=venue_order_id,
-        at=at,
-    )
-    return VenueReport(venue_client_order_id=None, venue_order_id=venue_order_id, reports=(report,), at=at, raw=raw)
-
-
-def activity_order(report: VenueReport) -> tuple[datetime, Decimal]:
-    """How activities are sorted: by millisecond, and within one, where the venue keeps no order, by `cum_qty`."""
-    at, cumulative = report.at, ZERO
-    for fill in report.reports:
-        if isinstance(fill, OrderFilled) and fill.cumulative_quantity is not None:
-            cumulative = fill.cumulative_quantity
-            break
-    return at.replace(microsecond=at.microsecond - at.microsecond % MILLISECOND), cumulative
-
-
 def _accepted(rank: VenueRank) -> Callable[[Json, Json, datetime], Report]:
     def parse(_data: Json, order: Json, at: datetime) -> OrderAccepted:
         return OrderAccepted(venue_order_id=venue_id(order, "id"), rank=rank, at=at)
@@ -221,7 +166,7 @@ def _accepted(rank: VenueRank) -> Callable[[Json, Json, datetime], Report]:
 def _filled(data: Json, order: Json, at: datetime) -> OrderFilled:
     return OrderFilled(
         venue_execution_id=venue_id(data, "execution_id"),
-        trade=_trade(data),
+        trade=trade_of(data),
         cumulative_quantity=positive(order, "filled_qty"),
         venue_order_id=venue_id(order, "id"),
         at=at,
@@ -278,10 +223,6 @@ def _amended_execution_id(data: Json) -> tuple[str, str | None]:
     name = venue_id(data, "previous_execution_id")
     own_id = None if optional_text(data, "execution_id") is None else venue_id(data, "execution_id")
     return name, None if own_id == name else own_id
-
-
-def _trade(data: Json) -> Trade:
-    return Trade(quantity=positive(data, "qty"), price=not_negative(data, "price"))
 
 
 _EVENTS: Mapping[str, Callable[[Json, Json, datetime], Report | None]] = {

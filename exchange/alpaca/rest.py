@@ -16,8 +16,8 @@ from domain.ports.venue import FoundOrder, ListedFill, OrdersPage, VenueOrder
 from domain.ports.venue_clock import UnmeasuredClock, VenueClock
 from domain.ports.venue_outcomes import CancelOutcome, CancelPostponed, CancelUnknown, SubmissionOutcome
 from exchange.alpaca.assets import parse_asset
-from exchange.alpaca.events import execution_id
 from exchange.alpaca.fields import Json, WireError, as_list, as_object, parse_json, write_moment
+from exchange.alpaca.fill_activities import execution_id
 from exchange.alpaca.fill_pages import fill_pages
 from exchange.alpaca.http_answer import HttpAnswer, NotConnectedError
 from exchange.alpaca.limited_transport import LimitedTransport

@@ -7,8 +7,8 @@ from typing import TypeVar
 from domain.model.order_identity import InstallationPrefixes
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import FoundOrder, ListedFill, UnreadableOrder, VenueOrder, VenueReport
-from exchange.alpaca.events import activity_order, parse_fill_activity
 from exchange.alpaca.fields import Json, WireError
+from exchange.alpaca.fill_activities import activity_order, parse_fill_activity
 from exchange.alpaca.orders import parse_found_order
 from exchange.alpaca.pages import ListRows
 from exchange.alpaca.unknown_values import count_unknown_values

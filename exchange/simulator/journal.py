@@ -87,9 +87,7 @@ class Journal:
             answer=answer,
             withheld=withheld,
         )
-        self._entries.append(entry)
-        self.write(entry)
-        return entry
+        return self._add_and_write(entry)
 
     def record_forgotten(self, order: Order, *, at: datetime) -> Entry:
         """Add that a control removed the order."""
@@ -101,9 +99,7 @@ class Journal:
             filled_quantity=order.filled_quantity,
             is_forgotten=True,
         )
-        self._entries.append(entry)
-        self.write(entry)
-        return entry
+        return self._add_and_write(entry)
 
     def record_event(
         self,
@@ -136,6 +132,11 @@ class Journal:
             withheld=withheld,
         )
         self._entries.append(entry)
+        return entry
+
+    def _add_and_write(self, entry: Entry) -> Entry:
+        self._entries.append(entry)
+        self.write(entry)
         return entry
 
     def restore(self, entry: Entry) -> None:

@@ -6,6 +6,7 @@ aiohttp's low-level server is used without its application, router and middlewar
 of what it costs through them.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,6 @@ from exchange.simulator.faults import Faults
 from exchange.simulator.journal import Entry, Journal
 from exchange.simulator.keys import VenueKeys
 from exchange.simulator.matching import Matching
-from exchange.simulator.memory import keep_collections_short
 from exchange.simulator.refusals import Code, VenueRefusalError, exchange_is_down, refusal
 from exchange.simulator.request_log import RequestLog
 from exchange.simulator.rest import Rest
@@ -77,7 +77,7 @@ async def serve(config: SimulatorConfig) -> None:
         OSError: the port is taken.
     """
     async with running_simulator(config):
-        await keep_collections_short()
+        await asyncio.Event().wait()
 
 
 @asynccontextmanager

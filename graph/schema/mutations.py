@@ -6,7 +6,7 @@ import strawberry
 
 from domain.model import errors
 from domain.model.order_query import OrderSort
-from domain.services.placement import PlacementResult
+from domain.ports.order_store import OrderStored
 from graph.auth.bearer import Scope
 from graph.context import Context, Info
 from graph.schema.cursors import write_order_cursor
@@ -47,7 +47,7 @@ class Mutation:
         context.bearer.require(Scope.PLACE)
         try:
             command = await read_command(input, wait_ms=wait_ms or 0, context=context)
-            accepted = await context.services.placement.place(command)
+            stored = await context.services.placement.place(command)
         except errors.InvalidOrderError as error:
             return InvalidOrder.of(error)
         except errors.ClientOrderIdConflictError as error:
@@ -56,7 +56,7 @@ class Mutation:
             return OrderDenied.of(error)
         except errors.UnavailableError as error:
             return Unavailable.of(error)
-        return await _success(accepted, wait=timedelta(milliseconds=wait_ms or 0), context=context)
+        return await _success(stored, wait=timedelta(milliseconds=wait_ms or 0), context=context)
 
     @strawberry.mutation
     async def cancel_order(
@@ -85,12 +85,12 @@ class Mutation:
         return CancelOrderSuccess(order=order_from(canceled))
 
 
-async def _success(accepted: PlacementResult, *, wait: timedelta, context: Context) -> PlaceOrderSuccess:
-    order = accepted.order
+async def _success(stored: OrderStored, *, wait: timedelta, context: Context) -> PlaceOrderSuccess:
+    order = stored.order
     if wait > timedelta(0):
         order = await wait_for_first_attempt(order, wait=wait, services=context.services)
     return PlaceOrderSuccess(
         order=order_from(order),
-        replayed=accepted.replayed,
+        replayed=stored.replayed,
         cursor=lambda: write_order_cursor(order, OrderSort.CREATED_DESC),
     )

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from domain.model.errors import InputIssue, InvalidOrderError, IssueCode
 from domain.model.values import OrderType, TimeInForce, is_isin
-from domain.services.placement import PlaceOrder, find_issues
+from domain.services.place_order import PlaceOrder, find_issues
 from graph.context import Context
 from graph.schema.scalars import GivenDecimal
 from graph.schema.types.inputs import PlaceOrderInput, given, given_account

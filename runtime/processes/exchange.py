@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from exchange.simulator.memory import keep_collections_short
 from exchange.simulator.restoring import JournalDamagedError
 from exchange.simulator.server import SimulatorConfig, serve
 from runtime.processes.lifecycle import Process, until_stopped
@@ -25,7 +26,7 @@ async def run(process: Process) -> None:
         journal_path=Path(settings.exchange_journal_file) if settings.exchange_journal_file else None,
     )
     process.telemetry.info("exchange_listening", host=settings.host, port=settings.exchange_port)
-    await until_stopped(process, lambda: _serve(config))
+    await until_stopped(process, lambda: _serve(config), collecting=keep_collections_short)
 
 
 async def _serve(config: SimulatorConfig) -> None:

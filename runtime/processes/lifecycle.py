@@ -118,12 +118,15 @@ def _warn_of_settings(settings: Settings, allowed: Sequence[Risk]) -> None:
 
 
 async def until_stopped(
-    process: Process, *tasks: Callable[[], Awaitable[None]], probes: Callable[[], Awaitable[None]] | None = None
+    process: Process,
+    *tasks: Callable[[], Awaitable[None]],
+    probes: Callable[[], Awaitable[None]] | None = None,
+    collecting: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Run the tasks until the process is asked to stop; then cancel them and wait until they end.
 
     `probes` is cancelled behind them: /readyz says that the process stops for as long as it does. A task that fails
-    ends the process: its supervisor starts a new one.
+    ends the process: its supervisor starts a new one. Garbage is collected by `collecting`, or by `collect_garbage`.
     """
 
     async def stop_all() -> None:
@@ -133,7 +136,7 @@ async def until_stopped(
     try:
         async with asyncio.TaskGroup() as outer, asyncio.TaskGroup() as group:
             group.create_task(stop_all())
-            group.create_task(collect_garbage())
+            group.create_task(_as_coroutine(collecting or collect_garbage))
             for task in tasks:
                 group.create_task(_as_coroutine(task))
             if probes is not None:

@@ -4,9 +4,7 @@ import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from jobs.halt_monitor import HaltMonitor
-from jobs.reconciler import Reconciler
-from jobs.resolver import Resolver
+from jobs.periodic import PeriodicStep, repeat
 from jobs.sealer import Sealer
 from jobs.sweeper import Sweeper
 from jobs.worker import JobWorker
@@ -28,6 +26,8 @@ from runtime.wiring import (
 )
 
 REQUIRES = ("database_url", "redis_url", "broadcast_key")
+RESOLUTIONS_EVERY = timedelta(seconds=0.5)
+"""How often a worker looks for operators' requests: a person waits. It reads an index that is empty nearly always."""
 
 
 async def run(process: Process) -> None:
@@ -60,19 +60,20 @@ async def run(process: Process) -> None:
             stop_within=timedelta(seconds=settings.stop_within_seconds),
         )
         reconciliation = make_reconciliation(process, database, venue, recording)
-        resolver = Resolver(
-            resolving=make_resolving(process, database, venue, reconciliation), telemetry=process.telemetry
-        )
-        reconciler = Reconciler(
-            reconciliation=reconciliation,
+        resolving = make_resolving(process, database, venue, reconciliation)
+        reconciler = PeriodicStep(
+            name="reconcile",
+            step=lambda: reconciliation.compare_open_orders(
+                silent_for=timedelta(seconds=settings.reconcile_silent_seconds)
+            ),
+            every=timedelta(seconds=settings.reconcile_every_seconds),
             telemetry=process.telemetry,
-            interval=timedelta(seconds=settings.reconcile_every_seconds),
-            silent_for=timedelta(seconds=settings.reconcile_silent_seconds),
         )
-        halts = HaltMonitor(
-            control=make_trading_control(process, database),
+        halts = PeriodicStep(
+            name="halts",
+            step=make_trading_control(process, database).measure,
+            every=timedelta(seconds=settings.sweep_every_seconds),
             telemetry=process.telemetry,
-            interval=timedelta(seconds=settings.sweep_every_seconds),
         )
         sealer = Sealer(
             sealing=make_sealing(process, database),
@@ -86,7 +87,7 @@ async def run(process: Process) -> None:
             worker.run,
             sweeper.run,
             reconciler.run,
-            resolver.run,
+            lambda: repeat(resolving.work, every=RESOLUTIONS_EVERY, name="resolutions", telemetry=process.telemetry),
             _order_watch(process, database).run,
             database.tape.run,
             halts.run,

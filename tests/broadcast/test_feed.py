@@ -411,21 +411,6 @@ async def test_a_subscription_that_cannot_be_opened_says_so() -> None:
         assert listening.hub.followed_accounts == 0
 
 
-async def test_a_database_that_is_away_is_said_once_however_often_it_is_asked() -> None:
-    log = log_with(1)
-    async with a_feed(log) as listening, following(listening) as subscriber:
-        await subscriber.has(1)
-        log.is_down, reads = True, log.reads
-        await eventually(lambda: log.reads > reads + 5, within_seconds=5)
-        said_in_the_outage = len(listening.telemetry.said("comparison_failed"))
-        log.is_down, reads = False, log.reads
-        await eventually(lambda: log.reads > reads + 2, within_seconds=5)
-        log.is_down = True
-        await eventually(lambda: len(listening.telemetry.said("comparison_failed")) > 1, within_seconds=5)
-
-    assert said_in_the_outage == 1
-
-
 async def test_closing_a_subscriber_frees_all_it_held() -> None:
     log = log_with(1)
     async with a_feed(log, settings=UNHURRIED) as listening:

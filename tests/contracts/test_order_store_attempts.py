@@ -44,7 +44,7 @@ async def test_an_attempt_that_failed_is_due_again_after_its_delay(store: OrderS
     await store.claim([order_id], lease=LEASE)
     end = an_end(error="refused", next_in=timedelta(seconds=7))
 
-    assert await store.write(await clerk.decide({order_id: []}, attempt_end=end)) == []
+    assert not await store.write(await clerk.decide({order_id: []}, attempt_end=end))
 
     loaded = (await store.load([order_id]))[order_id]
     assert (loaded.attempts, loaded.lease_until, loaded.maybe_sent_at) == (1, None, None)

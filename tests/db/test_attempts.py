@@ -23,7 +23,7 @@ async def test_an_attempt_that_failed_is_due_again_and_may_be_handed_back(
         next_in=timedelta(seconds=7),
     )
 
-    assert await store.write(await clerk.decide({order_id: []}, attempt_end=end)) == []
+    assert not await store.write(await clerk.decide({order_id: []}, attempt_end=end))
 
     (row,) = await database.fetch("SELECT *, submit_due_at - now() AS due_in FROM orders")
     assert timedelta(seconds=4) < row["due_in"] <= timedelta(seconds=7)

@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 from uuid_utils.compat import uuid7
 
 from db.order_reader import PostgresOrderReader
 from db.trading_halts import PostgresTradingHalts
-from domain.model.errors import VersionConflictError
-from domain.ports.order_store import OrderWrite
+from domain.model.order import VenueRank
+from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.trading_control import TradingHalt
+from domain.services.decision import Decision
+from domain.services.order_decider import Decided
+from domain.services.recording import Recording
 from tests.support.counting_database import counting_database
 from tests.support.examples import accepted, filled, new_order, now
+from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
+from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.operators import begin_halt
 from tests.support.postgres_stores import make_store
 from tests.support.store_driver import Clerk
@@ -20,15 +24,15 @@ from tests.support.store_driver import Clerk
 ORDERS = 50
 
 
-async def test_orders_written_at_the_same_time_share_a_statement(emptied_database_url: str) -> None:
+async def test_orders_decided_at_the_same_time_share_a_statement(emptied_database_url: str) -> None:
     async with counting_database(emptied_database_url) as database:
-        clerk = Clerk(make_store(database))
-        writes = await _placings(clerk)
+        recording = _recording(make_store(database))
+        rows = await _stored(recording)
         before = database.statements
 
-        recorded = await asyncio.gather(*(clerk.orders.write([write]) for write in writes))
+        decided = await _accept(recording, rows)
 
-    assert [[change.order.id for change in changes] for changes in recorded] == [[one.order.id] for one in writes]
+    assert [[change.order.id for change in one.changes] for one in decided] == [[row.order.id] for row in rows]
     assert database.statements - before == 1
 
 
@@ -85,38 +89,54 @@ async def test_orders_read_at_the_same_time_share_a_read_and_each_is_shown_to_it
     assert database.statements - before == 1
 
 
-async def test_an_order_that_ends_without_a_change_disturbs_no_other_accounts_numbers(clerk: Clerk) -> None:
-    ids = await clerk.store(2, accounts=["alice", "bob"])
-    writes = await clerk.decide({order_id: [filled("100", name=str(order_id))] for order_id in ids})
+async def test_all_are_decided_again_together_when_another_writer_changed_one(emptied_database_url: str) -> None:
+    async with counting_database(emptied_database_url) as database:
+        recording = _recording(make_store(database))
+        rows = await _stored(recording)
+        stale = rows[ORDERS // 2].order
+        await recording.record({stale.venue_client_order_id: [filled("1")]})
+        before = database.statements
 
-    (change,) = await clerk.orders.write(
-        [replace(write, changes=()) if write.order.account_id == "alice" else write for write in writes]
+        decided = await _accept(recording, rows)
+
+    assert [one.row.order.id for one in decided if one.decision is None] == [stale.id]
+    assert database.statements - before == 3  # In vain, the read, and the write.
+
+
+async def test_two_decisions_about_one_order_are_written_one_after_the_other(emptied_database_url: str) -> None:
+    async with counting_database(emptied_database_url) as database:
+        recording = _recording(make_store(database))
+        rows = await _stored(recording)
+
+        decided = await _accept(recording, [*rows, rows[0]])
+
+    assert [one.row.order.id for one in decided if one.decision is None] == [rows[0].order.id]
+
+
+def _recording(orders: OrderStore) -> Recording:
+    return Recording(
+        orders=orders,
+        publisher=RecordingPublisher(),
+        wake_ups=RecordingWakeUps(),
+        telemetry=RecordingTelemetry(),
+        clock=now,
+        new_id=uuid7,
     )
 
-    assert (change.order.account_id, change.sequence) == ("bob", 2)
+
+async def _stored(recording: Recording) -> Sequence[LoadedOrder]:
+    ids = await Clerk(recording.orders).store(ORDERS, accounts=("alice", "bob", "carol"))
+    rows = await recording.orders.load(ids)
+    return [rows[order_id] for order_id in ids]
 
 
-async def test_a_stale_order_fails_alone(clerk: Clerk) -> None:
-    writes = await _placings(clerk)
-    stale = writes[ORDERS // 2].order.id
-    await clerk.record({stale: [filled("1")]})
+async def _accept(recording: Recording, rows: Sequence[LoadedOrder]) -> Sequence[Decided]:
+    """Decide on all of them at the same time, unless the venue has shown the order already."""
 
-    outcomes = await asyncio.gather(*(clerk.orders.write([write]) for write in writes), return_exceptions=True)
+    def decide(row: LoadedOrder) -> Decision | None:
+        order = row.order
+        if order.facts.rank > VenueRank.NONE:
+            return None
+        return recording.decide(row, [accepted(venue_order_id=f"v-{order.id}")])
 
-    pairs = zip(writes, outcomes, strict=True)
-    assert [write.order.id for write, outcome in pairs if isinstance(outcome, VersionConflictError)] == [stale]
-
-
-async def test_two_decisions_about_one_order_are_written_one_after_the_other(clerk: Clerk) -> None:
-    first, *_ = writes = await _placings(clerk)
-
-    outcomes = await asyncio.gather(
-        *(clerk.orders.write([write]) for write in [*writes, first]), return_exceptions=True
-    )
-
-    assert [type(outcome) for outcome in outcomes].count(VersionConflictError) == 1
-
-
-async def _placings(clerk: Clerk) -> Sequence[OrderWrite]:
-    ids = await clerk.store(ORDERS, accounts=("alice", "bob", "carol"))
-    return await clerk.decide({order_id: [accepted(venue_order_id=f"v-{order_id}")] for order_id in ids})
+    return await asyncio.gather(*(recording.decide_and_commit(row, decide) for row in rows))

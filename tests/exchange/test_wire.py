@@ -37,8 +37,8 @@ from domain.ports.venue import (
 )
 from exchange.alpaca import events, frames, orders
 from exchange.alpaca.assets import parse_asset
-from exchange.alpaca.events import activity_order, parse_fill_activity
 from exchange.alpaca.fields import ID_MAX_CHARACTERS, WireError, decimal, moment, own_id, write_moment
+from exchange.alpaca.fill_activities import activity_order, parse_fill_activity
 from exchange.alpaca.frames import ControlFrame, NullFrame
 from exchange.alpaca.orders import order_json, parse_order
 from tests.support.fakes.installation import PREFIXES

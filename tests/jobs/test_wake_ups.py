@@ -87,27 +87,6 @@ async def test_a_wake_up_is_counted_and_dropped_while_redis_is_down() -> None:
     assert telemetry.said("wake_up_failed")[0]["orders"] == 3
 
 
-async def test_an_outage_of_redis_is_said_once_and_the_next_one_again(queue: RedisQueue) -> None:
-    telemetry = RecordingTelemetry()
-
-    async with Redis.from_url(NOBODY_LISTENS, socket_connect_timeout=0.2) as redis:
-        wake_ups = _wake_ups(open_queue(redis, telemetry=telemetry), telemetry)
-        for _ in range(3):
-            wake_ups.placement_due(_ids(1))
-            await wake_ups.flush()
-        said_in_the_outage = len(telemetry.said("wake_up_failed"))
-        wake_ups._queue = queue  # noqa: SLF001 - as if Redis were back
-        wake_ups.placement_due(_ids(1))
-        await wake_ups.flush()
-        wake_ups._queue = open_queue(redis, telemetry=telemetry)  # noqa: SLF001 - and away again
-        wake_ups.placement_due(_ids(1))
-        await wake_ups.flush()
-
-    assert said_in_the_outage == 1
-    assert len(telemetry.said("wake_up_failed")) == 2
-    assert telemetry.counted(Metric.WAKE_UPS_FAILED) == 4
-
-
 async def test_what_gathers_is_bounded(queue: RedisQueue) -> None:
     telemetry = RecordingTelemetry()
     wake_ups = _wake_ups(queue, telemetry)

@@ -1,7 +1,7 @@
 """A whole gateway in memory: the domain's use cases over the fakes of their ports."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -13,9 +13,9 @@ from domain.ports.ingest_state import Fence
 from domain.ports.venue import Venue
 from domain.services.account_check import AccountCheck
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
-from domain.services.attempt_recorder import AttemptRecorder, FinishedAttempt
-from domain.services.batcher import Batcher
-from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.services.attempt_recorder import AttemptRecorder
+from domain.services.cancel_delivery import CancelDelivery, CancelPolicy
+from domain.services.cancellation import Cancellation
 from domain.services.catch_up import CatchUp
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
 from domain.services.claim_budget import ClaimBudget
@@ -47,11 +47,6 @@ from tests.support.fakes.trading_control import MemoryInstrumentPrices
 from tests.support.fakes.venue import ScriptedVenue
 
 SECOND = timedelta(seconds=1)
-
-
-def record_together(attempt_recorder: AttemptRecorder) -> Callable[[FinishedAttempt], Awaitable[None]]:
-    """Return a function that records finished attempts in batches, as a worker does."""
-    return Batcher(attempt_recorder.record, batch_max_items=100, queue_max_items=1_000).submit
 
 
 @dataclass(slots=True)
@@ -143,7 +138,7 @@ class Desk:
             breaker=self.breaker,
             telemetry=self.telemetry,
             attempt_policy=AttemptPolicy(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
-            record_attempt=record_together(self.attempt_recorder),
+            record_attempt=self.attempt_recorder.record,
             slots=self.slots,
             claim_budget=ClaimBudget(orders_max=4),
             halt_cache=HaltCache(self.orders.halts),
@@ -152,7 +147,6 @@ class Desk:
     @property
     def attempt_recorder(self) -> AttemptRecorder:
         return AttemptRecorder(
-            orders=self.orders,
             recording=self.recording,
             wake_ups=self.wake_ups,
             telemetry=self.telemetry,

@@ -27,7 +27,8 @@ from domain.ports.venue import VenueOrder
 from domain.ports.venue_outcomes import CancelNotPossible, CancelOutcome, CancelTaken, Placed, SubmissionOutcome
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder
-from domain.services.cancellation import CancelDelivery, Cancellation, CancelPolicy
+from domain.services.cancel_delivery import CancelDelivery, CancelPolicy
+from domain.services.cancellation import Cancellation
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
 from domain.services.claim_budget import ClaimBudget
 from domain.services.halt_cache import HaltCache
@@ -41,7 +42,6 @@ from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.fakes.venue import ScriptedVenue
-from tests.support.memory_gateway import record_together
 from tests.support.memory_loop import StillLoop
 
 SECOND = timedelta(seconds=1)
@@ -238,15 +238,12 @@ class World:
             ),
             telemetry=self.telemetry,
             attempt_policy=AttemptPolicy(policy=policy, telemetry=self.telemetry, random=lambda: 0.5),
-            record_attempt=record_together(
-                AttemptRecorder(
-                    orders=store,
-                    recording=self._recording(store),
-                    wake_ups=RecordingWakeUps(),
-                    telemetry=self.telemetry,
-                    max_attempts=MAX_ATTEMPTS,
-                )
-            ),
+            record_attempt=AttemptRecorder(
+                recording=self._recording(store),
+                wake_ups=RecordingWakeUps(),
+                telemetry=self.telemetry,
+                max_attempts=MAX_ATTEMPTS,
+            ).record,
             slots=asyncio.Semaphore(2),
             claim_budget=ClaimBudget(orders_max=2),
             halt_cache=HaltCache(self.store.halts),

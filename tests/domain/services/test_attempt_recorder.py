@@ -13,7 +13,6 @@ from domain.model.order import End
 from domain.model.reports import SubmissionInDoubt
 from domain.model.values import Reason, ReasonSource
 from domain.ports.order_store import Claim
-from domain.services.attempt_recorder import FinishedAttempt
 from domain.services.attempt_result import AttemptResult
 from tests.support.examples import VENUE_SAYS, accepted, ended, filled
 from tests.support.fakes.order_row import OrderRow
@@ -72,16 +71,14 @@ async def recorded(choices: Sequence[tuple[int, int]], *, together: bool) -> tup
     for order_id in IDS[: len(choices)]:
         await desk.store(order_id, client_order_id=str(order_id))
     claims = await desk.orders.claim(IDS[: len(choices)], lease=30 * SECOND)
-    attempts = [
-        FinishedAttempt(claim=claim, result=RESULTS[result](claim))
-        for claim, (result, _) in zip(claims, choices, strict=True)
-    ]
+    attempts = [(claim, RESULTS[result](claim)) for claim, (result, _) in zip(claims, choices, strict=True)]
     for order_id, (_, number) in zip(IDS, choices, strict=False):
         meanwhile = MEANWHILE[number]
         if meanwhile is not None:
             await meanwhile(desk, order_id)
+    recorder = desk.attempt_recorder
     for batch in [attempts] if together else [[each] for each in attempts]:
-        assert await desk.attempt_recorder.record(batch) == [None] * len(batch)
+        await asyncio.gather(*(recorder.record(claim, result) for claim, result in batch))
     return (
         {order_id: state_of(row) for order_id, row in desk.orders.rows.items()},
         sorted((change.order.id, change.order.version, change.kind) for change in desk.publisher.changes),
@@ -106,11 +103,11 @@ async def test_all_of_them_are_one_write_and_a_second_one_where_somebody_was_fas
     for order_id in IDS:
         await desk.store(order_id, client_order_id=str(order_id))
     claims = await desk.orders.claim(IDS, lease=30 * SECOND)
-    attempts = [FinishedAttempt(claim=claim, result=RESULTS[0](claim)) for claim in claims]
+    recorder = desk.attempt_recorder
     await told_of_a_fill(desk, IDS[2])
     before = len(desk.orders.writes)
 
-    await desk.attempt_recorder.record(attempts)
+    await asyncio.gather(*(recorder.record(claim, RESULTS[0](claim)) for claim in claims))
 
     assert [len(writes) for writes in desk.orders.writes[before:]] == [len(IDS)]
     assert desk.row(IDS[2]).order.facts.filled_quantity == 1
@@ -123,12 +120,9 @@ async def test_of_two_attempts_of_one_order_that_end_together_the_newer_one_coun
     (older,) = await desk.orders.claim([IDS[0]], lease=SECOND)
     desk.clock.advance(timedelta(seconds=60))
     (newer,) = await desk.orders.claim([IDS[0]], lease=30 * SECOND)
-    attempts = [
-        FinishedAttempt(claim=newer, result=RESULTS[2](newer)),
-        FinishedAttempt(claim=older, result=RESULTS[1](older)),
-    ]
+    recorder = desk.attempt_recorder
 
-    await desk.attempt_recorder.record(attempts)
+    await asyncio.gather(recorder.record(newer, RESULTS[2](newer)), recorder.record(older, RESULTS[1](older)))
 
     assert desk.row(IDS[0]).last_error == "refused"
     assert not desk.order(IDS[0]).facts.ends

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from domain.model.errors import UnavailableError
+from domain.model.errors import UnavailableError, VersionConflictError
 from domain.services.batcher import Batcher
 from tests.support.processes import eventually
 
@@ -26,6 +26,8 @@ class Shelf:
             raise self.failure
         if "bad" in items:
             raise ValueError("bad")
+        if "stale" in items:
+            raise VersionConflictError
         return [item.upper() for item in items]
 
 
@@ -86,6 +88,16 @@ async def test_one_that_cannot_be_stored_fails_alone(shelf: Shelf, waiting: Batc
     assert results[0] == "A"
     assert isinstance(results[1], ValueError)
     assert results[2] == "B"
+
+
+async def test_one_that_a_concurrent_writer_changed_fails_alone(shelf: Shelf, waiting: Batcher[str, str]) -> None:
+    shelf.let.set()
+
+    results = await asyncio.gather(*map(waiting.submit, ("a", "b", "stale")), return_exceptions=True)
+
+    assert results[:2] == ["A", "B"]
+    assert isinstance(results[2], VersionConflictError)
+    assert shelf.batches == [["a", "b", "stale"], ["a"], ["b", "stale"], ["b"], ["stale"]]
 
 
 async def test_when_the_database_is_away_all_are_told_after_one_try(shelf: Shelf, waiting: Batcher[str, str]) -> None:

@@ -25,7 +25,7 @@ from domain.ports.venue_outcomes import (
     SubmissionOutcome,
     Unauthorized,
 )
-from domain.services.recording import VERSION_CONFLICTS_MAX
+from domain.services.version_conflicts import VERSION_CONFLICTS_MAX
 from tests.support.examples import ORDER_ID, VENUE_SAYS, busted, ended, filled, name_of
 from tests.support.memory_gateway import SECOND, Desk
 

@@ -16,7 +16,8 @@ from domain.model.errors import (
 from domain.model.order import OrderStatus
 from domain.model.values import Instrument, OrderType, Side, TimeInForce
 from domain.ports.telemetry import Metric
-from domain.services.placement import INSTRUMENT_NOT_TRADABLE, PlaceOrder, find_issues
+from domain.services.place_order import PlaceOrder, find_issues
+from domain.services.placement import INSTRUMENT_NOT_TRADABLE
 from tests.support.examples import ISIN, an_instrument
 from tests.support.fakes.installation import PREFIXES
 from tests.support.memory_gateway import Desk

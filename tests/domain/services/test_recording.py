@@ -13,7 +13,8 @@ from domain.model.order import CANCELED_BEFORE_SENDING, End, OrderStatus, VenueR
 from domain.model.reports import Report
 from domain.ports.telemetry import Metric
 from domain.services.order_cache import OrderCache
-from domain.services.recording import DECISIONS_PER_LOOP_ROUND, VERSION_CONFLICTS_MAX
+from domain.services.recording import DECISIONS_PER_LOOP_ROUND
+from domain.services.version_conflicts import VERSION_CONFLICTS_MAX
 from tests.support.examples import (
     ORDER_ID,
     accepted,

@@ -17,7 +17,7 @@ from domain.ports.rate_limiter import Unlimited
 from domain.ports.telemetry import Metric
 from domain.ports.trading_control import TradingHalt
 from domain.services.claim_age import ClaimAge
-from domain.services.placement import PlaceOrder
+from domain.services.place_order import PlaceOrder
 from domain.services.trading_control import TradingControl
 from runtime.alerts.kinds import ALERTS
 from tests.support.examples import ISIN, ORDER_ID, corrected, filled

@@ -1,7 +1,6 @@
 """The exchange serves until it is cancelled, and then is gone."""
 
 import asyncio
-import gc
 import socket
 
 import aiohttp
@@ -39,5 +38,3 @@ async def test_a_cancelled_exchange_frees_its_port() -> None:
 
     with socket.create_server(("127.0.0.1", port)):
         pass
-    # The exchange sets objects aside for the collector in its own process; this one is shared with other tests.
-    gc.unfreeze()

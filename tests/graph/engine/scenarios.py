@@ -17,7 +17,7 @@ from domain.model.order import End
 from domain.model.order_query import Page
 from domain.model.resolutions import AskVenue, NewResolution, Refusal, Resolution
 from domain.model.values import OrderType, Reason, ReasonSource, Side, TimeInForce
-from domain.services.placement import PlaceOrder
+from domain.services.place_order import PlaceOrder
 from domain.services.venue_answers import AnswerKind, VenueAnswer, write_answer
 from graph.auth.bearer import Bearer
 from graph.context import Context, context_for
