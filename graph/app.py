@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Sequence
 
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.auth.tokens import TokenVerifier
 from graph.context import Services
+from graph.http.compression import COMPRESSION_LEVEL
 from graph.http.cross_origin import CrossOrigin
 from graph.http.endpoint import HttpEndpoint
 from graph.http.graphiql import STATIC_PATH, GraphiQL
@@ -41,7 +43,9 @@ def create_graphql_routes(
         WebSocketRoute(GRAPHQL_PATH, websocket),
     ]
     if graphiql is not None:
-        routes.append(Mount("/graphiql", StaticFiles(directory=STATIC_PATH)))
+        routes.append(
+            Mount("/graphiql", GZipMiddleware(StaticFiles(directory=STATIC_PATH), compresslevel=COMPRESSION_LEVEL))
+        )
         page = f"{settings.root_path}{GRAPHQL_PATH}"
         routes.append(Route("/", lambda _: RedirectResponse(page), methods=["GET"]))
     return routes

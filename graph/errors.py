@@ -9,7 +9,7 @@ from enum import StrEnum
 from graphql import GraphQLError
 
 from domain.model.errors import InvalidAccountError, OrderNotFoundError, UnavailableError
-from domain.ports.telemetry import Metric, Telemetry
+from domain.ports.telemetry import REQUEST_ID, Metric, Telemetry
 
 ERROR_ID_BYTES = 8
 SUGGESTION = "Did you mean"
@@ -113,9 +113,12 @@ def log_unexpected(cause: BaseException, telemetry: Telemetry, **fields: object)
 
 
 def internal_error(error_id: str) -> GraphQLError:
-    """What a client may know of an error that was logged under that id."""
+    """What a client may know of an error that was logged under that id; over HTTP with the id of its request."""
     message = f"Something went wrong here. It was logged under the id {error_id}."
-    return GraphQLError(message, extensions={"code": ErrorCode.INTERNAL, "errorId": error_id})
+    extensions: dict[str, object] = {"code": ErrorCode.INTERNAL, "errorId": error_id}
+    if (request_id := REQUEST_ID.get()) is not None:
+        extensions["requestId"] = request_id
+    return GraphQLError(message, extensions=extensions)
 
 
 def _masked(error: GraphQLError, cause: BaseException, telemetry: Telemetry) -> GraphQLError:

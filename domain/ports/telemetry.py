@@ -3,8 +3,13 @@
 Each name is defined here once; `runtime` maps them to Prometheus series and log lines. Durations are in seconds.
 """
 
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import Protocol
+
+REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The id of the HTTP request that the present task works for. Each log line holds it. A task that works for several
+requests starts with an empty context."""
 
 
 class Metric(StrEnum):

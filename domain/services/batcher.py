@@ -7,6 +7,7 @@ round trip, and concurrent callers share one. It knows nothing of orders or data
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -46,7 +47,8 @@ class Batcher(Generic[Item, Result]):
         waiting: _Waiting[Item, Result] = _Waiting(item, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         if self._flusher is None:
-            self._flusher = asyncio.create_task(self._flush_until_empty())
+            # An empty context: a batch belongs to no single caller's request.
+            self._flusher = asyncio.create_task(self._flush_until_empty(), context=Context())
         return await waiting.result
 
     async def _flush_until_empty(self) -> None:

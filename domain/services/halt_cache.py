@@ -7,6 +7,7 @@ of the venue, so one query serves all orders that are sent within HALT_CACHE_SEC
 import asyncio
 import math
 from collections.abc import Collection
+from contextvars import Context
 
 from domain.ports.trading_control import TradingHalts
 
@@ -41,7 +42,8 @@ class HaltCache:
         # A task that is done and whose callback has not run yet counts as none: awaiting it would return at once, again
         # and again, and the loop would never run the callback.
         if self._refresh_task is None or self._refresh_task.done():
-            self._refresh_task = asyncio.create_task(self._read())
+            # An empty context: the read belongs to no single caller's request.
+            self._refresh_task = asyncio.create_task(self._read(), context=Context())
             self._refresh_task.add_done_callback(self._refreshed)
         # Shielded: a cancelled caller must not cancel the read of the others.
         await asyncio.shield(self._refresh_task)

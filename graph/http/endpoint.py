@@ -15,12 +15,13 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from domain.model.errors import UNAVAILABLE_RETRY_AFTER_MS
-from domain.ports.telemetry import Metric
+from domain.ports.telemetry import REQUEST_ID, Metric
 from graph.auth.bearer import Bearer
 from graph.auth.tokens import InvalidTokenError, TokenVerifier, VerificationUnavailableError, read_bearer
 from graph.context import Services, context_for
 from graph.documents.cache import DocumentRefusedError
 from graph.errors import ErrorCode, internal_error, log_unexpected
+from graph.http.compression import compressed
 from graph.http.graphiql import GraphiQL
 from graph.http.request import (
     JSON,
@@ -61,16 +62,20 @@ class HttpEndpoint:
         self._graphiql = graphiql
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, under its id."""
+        request = HttpRequest(scope, receive)
+        request_id = request.id()
+        REQUEST_ID.set(request_id)
         try:
-            response = await self._respond(HttpRequest(scope, receive))
+            response = await self._respond(request)
         except ClientDisconnect:
             self._services.telemetry.count(Metric.REQUESTS_ABANDONED)
             return
+        response.raw_headers.append((b"x-request-id", request_id.encode("ascii")))
         if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             await answer_and_discard(response, scope, receive, send)
         else:
-            await response(scope, receive, send)
+            await compressed(response, request.headers.get(b"accept-encoding"))(scope, receive, send)
 
     async def _respond(self, request: HttpRequest) -> Response:
         accept = request.headers.get(b"accept") or None

@@ -1,10 +1,12 @@
 """From an HTTP request, as ASGI gives it, to a GraphQL request. Each refusal has a status, a code and a sentence."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import orjson
+import uuid_utils
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope
 
@@ -14,7 +16,9 @@ from graph.errors import ErrorCode
 
 JSON = "application/json"
 _JSON_PARAMETERS = ("variables", "extensions")
-_READ_HEADERS = frozenset({b"accept", b"authorization", b"content-encoding", b"content-length", b"content-type"})
+_LISTS = frozenset({b"accept", b"accept-encoding"})
+_READ_HEADERS = _LISTS | {b"authorization", b"content-encoding", b"content-length", b"content-type", b"x-request-id"}
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class RequestRefusedError(Exception):
@@ -39,8 +43,7 @@ class RequestRefusedError(Exception):
 class HttpRequest:
     """One request with the headers that are read here; Starlette's own look-up goes through all of them each time.
 
-    `headers` has the first value of each by its name in lower case, and all values of `accept`, since they are one list
-    (RFC 9110, section 5.3).
+    `headers` has the first value of each by its name in lower case, and all values of a list (RFC 9110, section 5.3).
     """
 
     __slots__ = ("headers", "method", "receive", "scope")
@@ -55,8 +58,13 @@ class HttpRequest:
                 continue
             if name not in self.headers:
                 self.headers[name] = value.decode("latin-1")
-            elif name == b"accept":
+            elif name in _LISTS:
                 self.headers[name] += "," + value.decode("latin-1")
+
+    def id(self) -> str:
+        """Return the caller's id of the request, or a fresh uuid version 7 when there is none that can be logged."""
+        given = self.headers.get(b"x-request-id")
+        return given if given is not None and _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid7())
 
     async def read_body(self, *, max_bytes: int) -> bytes | None:
         """Return the body, or None as soon as it is longer. Raises ClientDisconnect."""

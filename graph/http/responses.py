@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 import orjson
+from graphql import GraphQLError
 from starlette.responses import Response
 from strawberry.types import ExecutionResult
 
@@ -13,6 +13,22 @@ from graph.errors import ErrorCode
 from graph.http.request import JSON, RequestRefusedError
 
 GRAPHQL_JSON = "application/graphql-response+json"
+
+_BEFORE_IT_RUNS = frozenset(
+    {
+        ErrorCode.GRAPHQL_PARSE_FAILED,
+        ErrorCode.GRAPHQL_VALIDATION_FAILED,
+        ErrorCode.OPERATION_RESOLUTION_FAILURE,
+        ErrorCode.DOCUMENT_TOO_LARGE,
+        ErrorCode.DOCUMENT_TOO_COSTLY,
+        ErrorCode.DOCUMENT_NOT_TRUSTED,
+        ErrorCode.PERSISTED_QUERY_NOT_FOUND,
+        ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED,
+        ErrorCode.BAD_USER_INPUT,
+    }
+)
+"""What a document, or the variables for it, are refused with. Resolvers too refuse arguments with BAD_USER_INPUT, but
+at the path of their field."""
 
 _QUALITY = re.compile(r"q=(0(\.\d{0,3})?|1(\.0{0,3})?)", re.ASCII)
 
@@ -29,7 +45,7 @@ def negotiate(accept: str | None) -> str:
     """
     if accept is None or accept == "*/*":
         return JSON
-    ranges = [_range(part) for part in accept.split(",") if part.strip()]
+    ranges = [read_range(part) for part in accept.split(",") if part.strip()]
     newer, older = _quality_of(GRAPHQL_JSON, ranges), _quality_of(JSON, ranges)
     if newer <= 0 and older <= 0:
         raise RequestRefusedError(
@@ -45,17 +61,21 @@ def negotiate(accept: str | None) -> str:
 def result_response(result: ExecutionResult, media_type: str) -> Response:
     """The answer to a request that was run, or refused by GraphQL before it was.
 
-    Nothing ran when there is no data and no error names a path. In the newer media type that is a 400 without `data`;
-    in the older one it is a 200, as its clients expect.
+    The answer to one that never ran has no `data` (GraphQL, section 7.1). In the newer media type it is a 400, in the
+    older one a 200, as its clients expect (GraphQL over HTTP, section 6.4).
     """
-    body: dict[str, Any] = {"data": result.data}
-    if result.errors:
-        body["errors"] = [error.formatted for error in result.errors]
-    never_ran = result.data is None and not any(error.path for error in result.errors or ())
-    if media_type == GRAPHQL_JSON and never_ran:
-        del body["data"]
-        return _json(body, media_type, HTTPStatus.BAD_REQUEST)
-    return _json(body, media_type, HTTPStatus.OK)
+    if not result.errors:
+        return _json({"data": result.data}, media_type, HTTPStatus.OK)
+    errors = [error.formatted for error in result.errors]
+    if result.data is None and all(_is_request_error(error) for error in result.errors):
+        status = HTTPStatus.BAD_REQUEST if media_type == GRAPHQL_JSON else HTTPStatus.OK
+        return _json({"errors": errors}, media_type, status)
+    return _json({"data": result.data, "errors": errors}, media_type, HTTPStatus.OK)
+
+
+def _is_request_error(error: GraphQLError) -> bool:
+    """Whether the error was met before anything ran."""
+    return error.path is None and (error.extensions or {}).get("code") in _BEFORE_IT_RUNS
 
 
 def refusal_response(refusal: RequestRefusedError, media_type: str) -> Response:
@@ -95,8 +115,9 @@ _HEADERS = {
 }
 
 
-def _range(part: str) -> tuple[str, float]:
-    """One media range of an Accept header and its quality (RFC 9110, section 12.4.2); a malformed one is worth 0."""
+def read_range(part: str) -> tuple[str, float]:
+    """One media range of Accept, or coding of Accept-Encoding, and its quality (RFC 9110, section 12.4.2); a malformed
+    quality is worth 0."""
     media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
     given = [parameter for parameter in parameters if parameter.startswith("q=")]
     if not given:

@@ -9,7 +9,7 @@ from graph.errors import bad_input
 from graph.schema.cursors import read_action_cursor, write_action_cursor
 from graph.schema.fields import described
 from graph.schema.global_ids import read_order_id
-from graph.schema.page_arguments import PageArguments, read_page
+from graph.schema.page_arguments import DEFAULT_FIRST, page_arguments, read_page
 from graph.schema.types.connection import Connection, connect
 from graph.schema.types.inputs import checked_text, given
 from graph.schema.types.operator_action import OperatorAction, action_from
@@ -25,7 +25,7 @@ class AuditQuery:
         self,
         info: Info,
         *,
-        first: int | None = 50,
+        first: int | None = DEFAULT_FIRST,
         after: str | None = strawberry.UNSET,
         last: int | None = strawberry.UNSET,
         before: str | None = strawberry.UNSET,
@@ -36,12 +36,7 @@ class AuditQuery:
         context.bearer.require(Scope.OPERATOR_READ)
         wanted = _filter(given(account_id), given(order_id))
         page = await read_page(
-            PageArguments(
-                first=first,
-                after=read_action_cursor(after) if after else None,
-                last=given(last),
-                before=read_action_cursor(before) if before else None,
-            ),
+            page_arguments(first=first, after=after, last=last, before=before, read_cursor=read_action_cursor),
             lambda request: context.services.actions.page(request, filter=wanted),
             settings=context.services.settings,
         )

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from graphql import GraphQLError, GraphQLSchema
+from graphql.utilities.print_schema import print_schema_definition
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
@@ -37,6 +38,10 @@ class Schema(CompilingSchema):
     documents: KnownDocuments
     """Finds the document that a request means: the JSON body, or the payload of a `subscribe` message. What it returns
     is the query to execute."""
+
+    def as_str(self) -> str:
+        """Return the schema's text, with the description of the schema itself: Strawberry's printer leaves it out."""
+        return f"{print_schema_definition(self._schema)}\n\n{super().as_str()}"
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Replace each error by what the client may see of it, and log the unexpected ones.

@@ -24,6 +24,10 @@ ANYWHERE = {
 """By the end of a type's name, or by the name of an argument: what means the same everywhere."""
 
 WORDS = {
+    "schema": (
+        "Fillwire's orders: placed, canceled, read and followed live. An order that was accepted is never lost, and "
+        "never placed twice; docs/api.md says how clients keep their part of it."
+    ),
     "Query": "Reading. An account sees what is its own; an operator sees every account.",
     "Query.node": "Whatever has this id: an order, an execution, an instrument. Null when there is none to be seen.",
     "Query.node(id:)": "The id of any node.",

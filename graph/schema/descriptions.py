@@ -18,7 +18,9 @@ def describe(schema: GraphQLSchema) -> None:
 
 
 def parts(schema: GraphQLSchema) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
-    """Every type, field, argument and enum value: its place, the part itself, and the places that it inherits from."""
+    """The schema, every type, field, argument and enum value: its place, the part itself, and the places that it
+    inherits from."""
+    yield "schema", schema, ()
     for name, type_ in schema.type_map.items():
         if name.startswith("__") or is_specified_scalar_type(type_):
             continue

@@ -8,9 +8,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+import strawberry
+
 from domain.model.order_query import Page, PageRequest
 from graph.errors import ClientError, bad_input
 from graph.settings import GraphSettings
+
+DEFAULT_FIRST = 50
+"""The default of `first` in the schema, where it has one."""
 
 Row = TypeVar("Row")
 Key = TypeVar("Key")
@@ -21,10 +26,29 @@ class PageArguments(Generic[Key]):
     """What a client asked for, with its cursors already read. `default_first` is the schema's default of `first`."""
 
     first: int | None
-    default_first: int | None = None
-    after: Key | None = None
-    last: int | None = None
-    before: Key | None = None
+    default_first: int | None
+    after: Key | None
+    last: int | None
+    before: Key | None
+
+
+def page_arguments(
+    *,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+    read_cursor: Callable[[str], Key],
+    default_first: int | None = DEFAULT_FIRST,
+) -> PageArguments[Key]:
+    """Read the arguments of a connection, of which each may be UNSET. Raises what `read_cursor` does: BAD_CURSOR."""
+    return PageArguments(
+        first=None if first is strawberry.UNSET else first,
+        default_first=default_first,
+        after=read_cursor(after) if after else None,
+        last=None if last is strawberry.UNSET else last,
+        before=read_cursor(before) if before else None,
+    )
 
 
 async def read_page(

@@ -1,5 +1,7 @@
 """Reading. Every call carries the viewer's account, so another account's order reads as none."""
 
+from functools import partial
+
 import strawberry
 
 from domain.model import order_query as reading
@@ -18,7 +20,7 @@ from graph.schema.enums import OrderSort
 from graph.schema.fields import described
 from graph.schema.global_ids import read_order_id
 from graph.schema.node_lookup import find_nodes
-from graph.schema.page_arguments import PageArguments, read_page
+from graph.schema.page_arguments import DEFAULT_FIRST, page_arguments, read_page
 from graph.schema.scalars import GivenIsin
 from graph.schema.types.connection import Connection, connect
 from graph.schema.types.inputs import OrderFilter, checked_text, given, given_account
@@ -80,11 +82,13 @@ class Query:
         context.bearer.require(Scope.READ)
         chosen_sort = sort or OrderSort.CREATED_DESC
         chosen_filter = _filter_from(filter or OrderFilter(), context)
-        arguments = PageArguments(
-            first=given(first),
-            after=read_order_cursor(after, chosen_sort) if after else None,
-            last=given(last),
-            before=read_order_cursor(before, chosen_sort) if before else None,
+        arguments = page_arguments(
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+            read_cursor=partial(read_order_cursor, sort=chosen_sort),
+            default_first=None,
         )
         page = await read_page(
             arguments,
@@ -107,14 +111,19 @@ class Query:
     async def instruments(
         self,
         info: Info,
-        first: int | None = 50,
+        *,
+        first: int | None = DEFAULT_FIRST,
         after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
         search: str | None = strawberry.UNSET,
     ) -> Connection[Instrument]:
         context = info.context
         context.bearer.require(Scope.READ)
         text = checked_text("search", search) if search else None
-        arguments = PageArguments(first=first, after=read_instrument_cursor(after) if after else None)
+        arguments = page_arguments(
+            first=first, after=after, last=last, before=before, read_cursor=read_instrument_cursor
+        )
         page = await read_page(
             arguments,
             lambda request: context.services.catalog.page(request, search=text),

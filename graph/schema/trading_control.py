@@ -12,7 +12,7 @@ from graph.context import Context, Info
 from graph.errors import bad_input
 from graph.schema.cursors import read_account_cursor, read_halt_cursor, write_account_cursor, write_halt_cursor
 from graph.schema.fields import described
-from graph.schema.page_arguments import PageArguments, read_page
+from graph.schema.page_arguments import DEFAULT_FIRST, page_arguments, read_page
 from graph.schema.types.account import Account, account_from
 from graph.schema.types.connection import Connection, connect
 from graph.schema.types.inputs import checked_reason, checked_text, given, given_account
@@ -39,7 +39,6 @@ from graph.schema.types.trading_results import (
 )
 from graph.schema.types.user_errors import Unavailable
 
-DEFAULT_ROWS = 50
 NOT_A_DECIMAL = 'Expected a decimal as a string, such as "12.50", at most 18 digits on each side of the point.'
 
 
@@ -148,7 +147,7 @@ class TradingQuery:
         self,
         info: Info,
         *,
-        first: int | None = DEFAULT_ROWS,
+        first: int | None = DEFAULT_FIRST,
         after: str | None = strawberry.UNSET,
         last: int | None = strawberry.UNSET,
         before: str | None = strawberry.UNSET,
@@ -157,13 +156,7 @@ class TradingQuery:
         _operator(info, Scope.OPERATOR_READ)
         context = info.context
         text = checked_text("search", search) if search else None
-        arguments = PageArguments(
-            first=first,
-            default_first=DEFAULT_ROWS,
-            after=read_account_cursor(after) if after else None,
-            last=given(last),
-            before=read_account_cursor(before) if before else None,
-        )
+        arguments = page_arguments(first=first, after=after, last=last, before=before, read_cursor=read_account_cursor)
         page = await read_page(
             arguments,
             lambda request: context.services.accounts.page(request, search=text),
@@ -185,8 +178,11 @@ class TradingQuery:
     async def trading_halts(
         self,
         info: Info,
-        first: int | None = 50,
+        *,
+        first: int | None = DEFAULT_FIRST,
         after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
         is_open: bool | None = strawberry.UNSET,
         account_id: strawberry.ID | None = strawberry.UNSET,
     ) -> Connection[TradingHalt]:
@@ -194,7 +190,7 @@ class TradingQuery:
         context = info.context
         wanted = HaltFilter(is_open=given(is_open), account_id=given_account(account_id))
         page = await read_page(
-            PageArguments(first=first, after=read_halt_cursor(after) if after else None),
+            page_arguments(first=first, after=after, last=last, before=before, read_cursor=read_halt_cursor),
             lambda request: context.services.control.halts.page(request, filter=wanted),
             settings=context.services.settings,
         )

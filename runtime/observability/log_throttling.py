@@ -176,7 +176,7 @@ def _kind_of_event(fields: Mapping[str, object]) -> Iterator[str]:
         for name in CAUSE_FIELDS:
             yield _NUMBERS.sub("#", str(fields.get(name, "")))
     else:
-        identity = sorted(fields.keys() - {"event", "timestamp", "error_id", "exc_info"})
+        identity = sorted(fields.keys() - {"event", "timestamp", "error_id", "request_id", "exc_info"})
         yield from (f"{name}={fields[name]}" for name in identity)
         yield _raised(fields.get("exc_info"))
 

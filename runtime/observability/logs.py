@@ -17,6 +17,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from domain.ports.telemetry import REQUEST_ID
 from runtime.observability.log_throttling import LogThrottle
 from runtime.observability.masking import SecretMask
 from runtime.observability.printable import make_fields_printable, write_traceback
@@ -47,6 +48,7 @@ def configure_logs(
         structlog.stdlib.add_log_level,
         _time_of_day if plain else structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
+        _add_request_id,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -154,6 +156,14 @@ def _in_one_line(record: logging.LogRecord) -> bool:
         record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r}", ()
         record.exc_info = None
     return record.msg != _ROUTINE_OF_SAQ
+
+
+def _add_request_id(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Add the id of the request that is being answered, if any."""
+    request_id = REQUEST_ID.get()
+    if request_id is not None:
+        event["request_id"] = request_id
+    return event
 
 
 def _time_of_day(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

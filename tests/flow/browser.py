@@ -77,12 +77,17 @@ class Page:
         await self.until(f"document.querySelector({json.dumps(selector)}) !== null")
         await self.value(f"document.querySelector({json.dumps(selector)}).click()")
 
+    async def show_on(self, *, width: int, height: int, scheme: str = "light") -> None:
+        """Show the page in a window of that many CSS pixels, to somebody who prefers that color scheme."""
+        is_phone = width < WINDOW[0] // 2
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_phone
+        )
+        preferred = {"name": "prefers-color-scheme", "value": scheme}
+        await self.call("Emulation.setEmulatedMedia", features=[preferred])
+
     async def picture(self) -> bytes:
         """The page as a PNG."""
-        width, height = WINDOW
-        await self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-        )
         return base64.b64decode((await self.call("Page.captureScreenshot", format="png"))["data"])
 
     async def read(self) -> None:

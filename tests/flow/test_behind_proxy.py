@@ -98,7 +98,7 @@ async def test_a_page_and_its_files_are_found_under_the_path(front: Front) -> No
         assert status == 200
         assert 'src="/graphiql/' not in page
         files = re.findall(rf'(?:src|href)="{ROOT}(/[^"]+)"', page)
-        assert {"/graphiql/boot.js", "/graphiql/page.css"} <= set(files)
+        assert {"/graphiql/tabs.js", "/graphiql/boot.js", "/graphiql/page.css"} <= set(files)
         for file in files:
             assert (await front.get(file))[0] == 200, file
 

@@ -18,7 +18,7 @@ from tools.checks.wheel_names import find_problems, shipped_packages
 from tools.devstack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-PAGE_PATHS = ("/graphql", "/graphiql/boot.js", "/graphiql/page.css")
+PAGE_PATHS = ("/graphql", "/graphiql/tabs.js", "/graphiql/boot.js", "/graphiql/page.css")
 QUERY = "{ viewer { accountId } instruments(first: 1) { nodes { isin } } }"
 ANSWER_TIMEOUT_SECONDS = 10
 START_TIMEOUT_SECONDS = 60

@@ -1,145 +1,123 @@
-// Starts GraphiQL with the development token and five tabs: place an order, follow it, follow all, look back, cancel.
+// Starts GraphiQL with the development token, the tabs of tabs.js or the query of the address, and who is signed in.
 "use strict";
 
-const PLACE = `# Answered at once. Then run the next tab.
-# The same clientOrderId gives the same order back:
-# for a new order change it below.
-mutation PlaceOrder($input: PlaceOrderInput!) {
-  placeOrder(input: $input) {
-    __typename
-    ... on PlaceOrderSuccess {
-      replayed
-      order {
-        id
-        status
-        version
-        instrument { symbol name }
-      }
-    }
-    ... on UserError { code message path }
-    ... on InvalidOrder {
-      issues { path code message }
-    }
-  }
-}
-`;
+const FIRST_ORDERS = {
+  [LAST]: { query: "{ orders(first: 1) { nodes { id } } }", none: "There is no order yet: run PlaceOrder." },
+  [OPEN]: {
+    query: "{ orders(first: 1, filter: { isFinal: false }) { nodes { id } } }",
+    none: "No order is open: run PlaceLimitOrder.",
+  },
+};
+const VIEWER = "{ viewer { accounts { accountId } scopes tokenExpiresAt } }";
 
-const LAST = "last";
-const FOLLOW = `# The order now, then each change as it comes.
-# "${LAST}" stands for your newest order.
-subscription FollowOrder($orderId: ID!) {
-  orderStatus(orderId: $orderId) {
-    kind
-    order {
-      clientOrderId
-      status
-      version
-      filledQuantity
-      averagePrice
-      history {
-        nodes {
-          kind
-          at
-          execution { quantity price }
-        }
-      }
-    }
-  }
-}
-`;
-
-const FOLLOW_ALL = `# Run it, then place a new order in a new window:
-# each change of each order, once and in order.
-subscription FollowAccount {
-  orderUpdates {
-    kind
-    cursor
-    order {
-      clientOrderId
-      status
-      version
-      filledQuantity
-      averagePrice
-    }
-    change {
-      kind
-      at
-      execution { quantity price }
-    }
-  }
-}
-`;
-
-const ORDERS = `query Orders {
-  viewer { accountId scopes tokenExpiresAt }
-  orders(first: 10) {
-    nodes {
-      id
-      clientOrderId
-      side
-      quantity
-      status
-      filledQuantity
-      averagePrice
-      createdAt
-    }
-    pageInfo { hasNextPage endCursor }
-  }
-}
-`;
-
-const CANCEL = `# Asked for at once, and confirmed by the venue a little later:
-# the tab that follows the order shows both.
-# An order that is final already is not cancelable.
-mutation CancelOrder($orderId: ID!) {
-  cancelOrder(input: { orderId: $orderId }) {
-    __typename
-    ... on CancelOrderSuccess {
-      order { id status version filledQuantity }
-    }
-    ... on NotCancelable {
-      order { id status }
-    }
-    ... on UserError { code message path }
-  }
-}
-`;
-
-const NEWEST_ORDER = "{ orders(first: 1) { nodes { id } } }";
-
-function exampleOrder() {
-  const input = {
-    clientOrderId: `graphiql-${Date.now()}`,
-    isin: "US0378331005",
-    side: "BUY",
-    type: "MARKET",
-    quantity: "100",
-  };
-  return JSON.stringify({ input }, null, 2);
+function freshId() {
+  return `graphiql-${Date.now()}-${Math.random().toString(36).slice(2, 8)}`;
 }
 
-// Puts the newest order's id where the variables say "last".
-function knowingTheLastOrder(fetcher) {
+// Puts the words "new", "last" and "open" of the variables into effect.
+function withWordsReplaced(fetcher) {
   return async (request, options) => {
-    if (request.variables?.orderId !== LAST) {
+    const { input, orderId } = request.variables ?? {};
+    if (input?.clientOrderId === NEW) {
+      const variables = { ...request.variables, input: { ...input, clientOrderId: freshId() } };
+      return fetcher({ ...request, variables }, options);
+    }
+    const wanted = FIRST_ORDERS[orderId];
+    if (!wanted) {
       return fetcher(request, options);
     }
-    const answer = await fetcher({ query: NEWEST_ORDER }, { headers: options?.headers });
+    const answer = await fetcher({ query: wanted.query }, { headers: options?.headers });
     const order = answer.data?.orders.nodes[0];
     if (!order) {
-      return answer.errors ? answer : { errors: [{ message: "There is no order yet: place one in the first tab." }] };
+      return answer.errors ? answer : { errors: [{ message: wanted.none }] };
     }
     return fetcher({ ...request, variables: { ...request.variables, orderId: order.id } }, options);
   };
 }
 
-// GraphiQL shows the first tab's query from `defaultTabs`, but its variables only from where it keeps them itself.
-function firstVariables() {
-  const variables = exampleOrder();
-  if (window.localStorage.getItem("graphiql:tabState") === null) {
-    window.localStorage.setItem("graphiql:variables", variables);
+const signedIn = {
+  authorization: undefined,
+  shown: { text: "…" },
+  show: () => {},
+};
+
+// Asks who is signed in: at the start, and when the Authorization header of the headers editor has changed.
+async function askWhoIsSignedIn(fetcher, headers) {
+  const authorization = headers?.Authorization ?? null;
+  if (authorization === signedIn.authorization) {
+    return;
   }
-  return variables;
+  signedIn.authorization = authorization;
+  const shown = account(await fetcher({ query: VIEWER }, { headers }).catch(() => ({})));
+  if (authorization === signedIn.authorization) {
+    signedIn.shown = shown;
+    signedIn.show(shown);
+  }
+}
+
+// A browser sends two headers whose names differ in case as one, with both values: no valid token.
+function withOneAuthorization(headers) {
+  const named = ([name, value]) => [name.toLowerCase() === "authorization" ? "Authorization" : name, value];
+  return Object.fromEntries(Object.entries(headers ?? {}).map(named));
+}
+
+function withAccountShown(fetcher) {
+  askWhoIsSignedIn(fetcher);
+  return (request, options) => {
+    const headers = withOneAuthorization(options?.headers);
+    askWhoIsSignedIn(fetcher, headers);
+    return fetcher(request, { ...options, headers });
+  };
+}
+
+function account(answer) {
+  const viewer = answer.data?.viewer;
+  if (!viewer) {
+    return { text: "not signed in", title: 'Write {"Authorization": "Bearer …"} into the headers editor.' };
+  }
+  const names = viewer.accounts.map(({ accountId }) => accountId);
+  const kind = names.length === 1 ? "account" : "accounts";
+  const until = viewer.tokenExpiresAt ? `\nuntil ${new Date(viewer.tokenExpiresAt).toLocaleString()}` : "";
+  return { text: names.length > 0 ? `${kind} ${names.join(", ")}` : "no account", title: viewer.scopes.join(" ") + until };
+}
+
+function Account() {
+  const [shown, show] = React.useState(signedIn.shown);
+  React.useEffect(() => {
+    signedIn.show = show;
+    show(signedIn.shown);
+  }, []);
+  return React.createElement("span", { id: "account", title: shown.title }, shown.text);
+}
+
+// A link: ?query=…&variables=…&operationName=… is shown, and never run by itself.
+function linked() {
+  const given = new URLSearchParams(window.location.search);
+  const query = given.get("query");
+  if (!query) {
+    return {};
+  }
+  const operationName = given.get("operationName") ?? undefined;
+  return { query, variables: readable(given.get("variables")), operationName };
+}
+
+function readable(json) {
+  try {
+    return json ? JSON.stringify(JSON.parse(json), null, 2) : undefined;
+  } catch {
+    return json; // As it is: the editor marks what is wrong.
+  }
+}
+
+// GraphiQL shows the first tab's query from `defaultTabs`, but its variables only from where it keeps them itself.
+function firstTabs(link) {
+  if (link.query) {
+    return [{ query: link.query, variables: link.variables ?? "" }, ...TABS];
+  }
+  if (window.localStorage.getItem("graphiql:tabState") === null) {
+    window.localStorage.setItem("graphiql:variables", TABS[0].variables);
+  }
+  return TABS;
 }
 
 function start() {
@@ -164,21 +142,18 @@ function start() {
     wsConnectionParams: authorization,
     enableIncrementalDelivery: false,
   });
-  const page = React.createElement(GraphiQL, {
-    fetcher: knowingTheLastOrder(fetcher),
+  const link = linked();
+  const properties = {
+    ...link,
+    fetcher: withWordsReplaced(withAccountShown(fetcher)),
     shouldPersistHeaders: false,
     isHeadersEditorEnabled: true,
     defaultEditorToolsVisibility: "variables",
-    defaultTabs: [
-      { query: PLACE, variables: firstVariables() },
-      { query: FOLLOW, variables: JSON.stringify({ orderId: LAST }, null, 2) },
-      { query: FOLLOW_ALL },
-      { query: ORDERS },
-      { query: CANCEL, variables: JSON.stringify({ orderId: LAST }, null, 2) },
-    ],
+    defaultTabs: firstTabs(link),
     plugins: [GraphiQLPluginExplorer.explorerPlugin()],
-  });
-  ReactDOM.createRoot(container).render(page);
+  };
+  const logo = React.createElement(GraphiQL.Logo, null, "Fillwire · ", React.createElement(Account));
+  ReactDOM.createRoot(container).render(React.createElement(GraphiQL, properties, logo));
 }
 
 start();

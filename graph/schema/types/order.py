@@ -18,7 +18,7 @@ from graph.schema.cursors import (
 from graph.schema.enums import OrderStatus, OrderType, Side, TimeInForce
 from graph.schema.fields import described
 from graph.schema.global_ids import order_node_id
-from graph.schema.page_arguments import PageArguments, read_page
+from graph.schema.page_arguments import DEFAULT_FIRST, page_arguments, read_page
 from graph.schema.types.change import OrderChange, OrderReason, change_from, reason_from
 from graph.schema.types.connection import Connection, connect
 from graph.schema.types.execution import Execution, execution_from
@@ -84,11 +84,19 @@ class Order(Node):
 
     @strawberry.field
     async def executions(
-        self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
+        self,
+        info: Info,
+        *,
+        first: int | None = DEFAULT_FIRST,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
     ) -> Connection[Execution]:
         info.context.bearer.require(Scope.READ)
         services = info.context.services
-        arguments = PageArguments(first=first, after=read_execution_cursor(after) if after else None)
+        arguments = page_arguments(
+            first=first, after=after, last=last, before=before, read_cursor=read_execution_cursor
+        )
         page = await read_page(
             arguments, lambda request: services.reader.executions(self.key, request), settings=services.settings
         )
@@ -101,11 +109,17 @@ class Order(Node):
 
     @described("Every change, oldest first: the audit trail.")
     async def history(
-        self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
+        self,
+        info: Info,
+        *,
+        first: int | None = DEFAULT_FIRST,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
     ) -> Connection[OrderChange]:
         info.context.bearer.require(Scope.READ)
         services = info.context.services
-        arguments = PageArguments(first=first, after=read_history_cursor(after) if after else None)
+        arguments = page_arguments(first=first, after=after, last=last, before=before, read_cursor=read_history_cursor)
         page = await read_page(
             arguments, lambda request: services.reader.history(self.key, request), settings=services.settings
         )

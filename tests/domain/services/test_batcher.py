@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from domain.model.errors import UnavailableError, VersionConflictError
+from domain.ports.telemetry import REQUEST_ID
 from domain.services.batcher import Batcher
 from tests.support.processes import eventually
 
@@ -142,3 +143,21 @@ async def test_who_waits_behind_a_database_that_hangs_is_told_with_the_first(
     assert [type(result) for result in results] == [UnavailableError] * 5
     assert shelf.batches == [["a"]]
     assert await waiting.submit("f") == "F"
+
+
+async def test_a_batch_is_logged_under_no_single_callers_request(shelf: Shelf) -> None:
+    requests: list[str | None] = []
+
+    async def store(items: Sequence[str]) -> list[str]:
+        requests.append(REQUEST_ID.get())
+        return await shelf.store(items)
+
+    batcher = Batcher(store, batch_max_items=3, queue_max_items=5)
+
+    async def place(item: str) -> str:
+        REQUEST_ID.set(item)
+        return await batcher.submit(item)
+
+    shelf.let.set()
+    assert await asyncio.gather(*(place(item) for item in "abc")) == ["A", "B", "C"]
+    assert set(requests) == {None}

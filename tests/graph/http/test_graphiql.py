@@ -20,7 +20,7 @@ async def development(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     (tmp_path / "graphiql").mkdir()
     for name in graphiql.LIBRARIES:
         (tmp_path / "graphiql" / name).write_text("library")
-    for name in ("index.html", "boot.js", "page.css"):
+    for name in ("index.html", "tabs.js", "boot.js", "page.css"):
         (tmp_path / name).write_text((graphiql.STATIC_PATH / name).read_text())
     (tmp_path / "token").write_text('secret-"token"\n')
     monkeypatch.setattr("graph.http.graphiql.STATIC_PATH", tmp_path)
@@ -44,7 +44,9 @@ async def test_a_browser_gets_the_page_with_the_token_under_a_strict_policy(deve
     assert "http" not in text
 
 
-@pytest.mark.parametrize("path", ["boot.js", "page.css", *(f"graphiql/{name}" for name in graphiql.LIBRARIES)])
+@pytest.mark.parametrize(
+    "path", ["tabs.js", "boot.js", "page.css", *(f"graphiql/{name}" for name in graphiql.LIBRARIES)]
+)
 async def test_every_file_of_the_page_is_served(development: Api, path: str) -> None:
     _, text = await page(development)
 

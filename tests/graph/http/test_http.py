@@ -3,7 +3,10 @@
 import pytest
 
 from graph.http.responses import negotiate
-from tests.support.api_server import Api, token
+from graph.settings import GraphSettings
+from tests.support.api_server import Api, running_api, token
+from tests.support.api_world import World
+from tests.support.graphql_orders import PLACE, limit_order
 
 NEWER = "application/graphql-response+json"
 OLDER = "application/json"
@@ -61,7 +64,22 @@ async def test_a_request_that_never_ran_is_a_400_only_in_the_newer_type(api: Api
     body = await newer.json(content_type=None)
     assert set(body) == {"errors"}
     assert body["errors"][0]["extensions"]["code"] == code
-    assert (await older.json())["errors"][0]["extensions"]["code"] == code
+    assert await older.json() == body
+
+
+@pytest.mark.parametrize("accept", [OLDER, NEWER])
+async def test_an_operation_that_ran_and_failed_as_a_whole_has_data_that_is_null(accept: str) -> None:
+    async with running_api(World(settings=GraphSettings(operation_timeout_seconds=0.05))) as api:
+        timed_out = await api.post(
+            {"query": PLACE, "variables": {"input": limit_order(), "waitMs": 5_000}}, accept=accept
+        )
+        api.world.orders.failure = RuntimeError("nobody foresaw it")
+        failed = await api.post({"query": "{ orders { nodes { id } } }"}, accept=accept)
+
+    for response, code in ((timed_out, "TIMED_OUT"), (failed, "INTERNAL")):
+        body = await response.json(content_type=None)
+        assert (response.status, body["data"]) == (200, None)
+        assert body["errors"][0]["extensions"]["code"] == code
 
 
 async def test_of_several_operations_the_named_one_is_run(api: Api) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from http import HTTPStatus
 
 import pytest
-from graphql import build_schema, parse, validate
+from graphql import build_schema, is_scalar_type, is_specified_scalar_type, parse, validate
 
 from domain.model.errors import IssueCode
 from domain.model.limits import LimitCode
@@ -156,3 +156,12 @@ def test_every_operation_that_is_shown_fits_the_schema(page: str) -> None:
 
     assert shown
     assert [error.message for text in shown for error in validate(schema, parse(text))] == []
+
+
+def test_the_configuration_of_generated_types_names_every_scalar_as_a_text() -> None:
+    (written,) = re.findall(r"scalars: \{ (.+?) \}", PAGE)
+    types = build_schema(schema_text()).type_map.values()
+
+    scalars = {one.name for one in types if is_scalar_type(one) and not is_specified_scalar_type(one)}
+
+    assert dict(pair.split(": ") for pair in written.split(", ")) == dict.fromkeys(scalars, '"string"')

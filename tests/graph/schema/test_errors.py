@@ -15,10 +15,12 @@ ORDERS = "{ orders { nodes { id } } }"
 async def test_an_unexpected_error_is_masked_and_logged_once_under_its_id(api: Api) -> None:
     api.world.orders.failure = RuntimeError("password=hunter2")
 
-    error = await api.error(ORDERS)
+    response = await api.post({"query": ORDERS})
 
     (logged,) = api.world.telemetry.said("unexpected_error")
-    assert error["extensions"] == {"code": "INTERNAL", "errorId": logged["error_id"]}
+    (error,) = (await response.json())["errors"]
+    request_id = response.headers["x-request-id"]
+    assert error["extensions"] == {"code": "INTERNAL", "errorId": logged["error_id"], "requestId": request_id}
     assert "hunter2" not in str(error)
     assert logged["exc_info"] is api.world.orders.failure
     assert logged["path"] == "orders"
@@ -39,7 +41,8 @@ async def test_an_unexpected_error_before_any_resolver_is_a_500_with_its_id(
     (logged,) = api.world.telemetry.said("unexpected_error")
     (error,) = (await response.json())["errors"]
     assert response.status == 500
-    assert error["extensions"] == {"code": "INTERNAL", "errorId": logged["error_id"]}
+    request_id = response.headers["x-request-id"]
+    assert error["extensions"] == {"code": "INTERNAL", "errorId": logged["error_id"], "requestId": request_id}
     assert logged["error_id"] in error["message"]
     assert logged["exc_info"] is failure
     assert "hunter2" not in str(error)
@@ -52,7 +55,8 @@ async def test_an_answer_that_cannot_be_encoded_is_a_500_with_its_id_too(api: Ap
     (logged,) = api.world.telemetry.said("unexpected_error")
     (error,) = (await response.json())["errors"]
     assert response.status == 500
-    assert error["extensions"] == {"code": "INTERNAL", "errorId": logged["error_id"]}
+    request_id = response.headers["x-request-id"]
+    assert error["extensions"] == {"code": "INTERNAL", "errorId": logged["error_id"], "requestId": request_id}
 
 
 async def test_an_instrument_that_vanished_is_an_unexpected_error_too(api: Api) -> None:

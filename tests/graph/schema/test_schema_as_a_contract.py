@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
-from graphql import build_schema
+from graphql import build_schema, introspection_from_schema, is_scalar_type, is_specified_scalar_type
 
+from graph.schema.build import build_schema as build_own_schema
 from graph.schema.description_texts import ANYWHERE, WORDS
 from graph.schema.descriptions import parts
 from graph.schema.export import schema_text
+from graph.settings import GraphSettings
 from tools.checks.schema_changes import find_problems, last_release
 
 ROOT = Path(__file__).parents[3]
@@ -24,6 +26,27 @@ def test_every_type_field_argument_and_value_is_described() -> None:
     schema = build_schema(schema_text())
 
     assert [place for place, part, _ in parts(schema) if not part.description] == []
+
+
+def test_the_schema_itself_is_described_in_its_text_and_by_introspection() -> None:
+    printed = build_schema(schema_text())
+    core = build_own_schema(GraphSettings())._schema  # noqa: SLF001 - Strawberry offers no other way to it
+
+    assert printed.description
+    assert introspection_from_schema(core)["__schema"]["description"] == printed.description
+
+
+def test_each_scalar_names_the_specification_that_its_texts_follow() -> None:
+    schema = build_schema(schema_text())
+    scalars = [type_ for type_ in schema.type_map.values() if is_scalar_type(type_)]
+
+    urls = {type_.name: type_.specified_by_url for type_ in scalars if not is_specified_scalar_type(type_)}
+
+    assert urls == {
+        "DateTime": "https://www.rfc-editor.org/rfc/rfc3339",
+        "Decimal": "https://www.w3.org/TR/xmlschema11-2/#decimal",
+        "ISIN": "https://www.iso.org/standard/78502.html",
+    }
 
 
 def test_no_description_is_of_what_is_not_there_or_has_words_of_its_own() -> None:

@@ -3,11 +3,13 @@
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import structlog
 
+from domain.ports.telemetry import REQUEST_ID
 from runtime.observability.log_throttling import KINDS_MAX, QUIET_SUMMARIES, LogThrottle
 from runtime.observability.logs import configure_logs, get_logger
 
@@ -183,10 +185,20 @@ def _raise(error: Exception) -> None:
 
 def _fail_unexpectedly(*errors: Exception) -> None:
     for number, error in enumerate(errors):
-        try:
-            _raise(error)
-        except Exception as cause:  # noqa: BLE001 - what an operation may end with
-            get_logger().error("unexpected_error", error_id=f"id-{number}", exc_info=cause)
+        with _answering(f"request-{number}"):
+            try:
+                _raise(error)
+            except Exception as cause:  # noqa: BLE001 - what an operation may end with
+                get_logger().error("unexpected_error", error_id=f"id-{number}", exc_info=cause)
+
+
+@contextmanager
+def _answering(request_id: str) -> Iterator[None]:
+    before = REQUEST_ID.set(request_id)
+    try:
+        yield
+    finally:
+        REQUEST_ID.reset(before)
 
 
 def test_each_error_id_that_a_client_was_given_is_found_and_one_traceback_of_its_kind(
@@ -198,6 +210,7 @@ def test_each_error_id_that_a_client_was_given_is_found_and_one_traceback_of_its
 
     said = lines()
     assert [line["error_id"] for line in said] == ["id-0", "id-1", "id-2", "id-3"]
+    assert [line["request_id"] for line in said] == ["request-0", "request-1", "request-2", "request-3"]
     assert ["exception" in line for line in said] == [True, False, True, False]
     assert said[3]["error"] == "KeyError('three')"
 

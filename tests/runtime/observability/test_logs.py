@@ -4,10 +4,12 @@ import json
 import logging
 import secrets
 from collections.abc import Iterator
+from contextvars import Context
 
 import pytest
 import structlog
 
+from domain.ports.telemetry import REQUEST_ID
 from runtime.observability.logs import configure_logs, get_logger
 
 SECRET = "a-very-secret-password"
@@ -34,6 +36,22 @@ def test_an_event_is_one_line_of_json_with_its_fields(capsys: pytest.CaptureFixt
     assert (line["order_id"], line["attempt"], line["delay_seconds"]) == ("o-1", 2, 0.7)
     assert (line["level"], line["process"]) == ("warning", "worker")
     assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.usefixtures("_restored_logs")
+def test_a_line_of_a_request_has_its_id_whoever_writes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(process="api", log_format="json", level="INFO", secrets=(), gather_seconds=10)
+
+    def answer() -> None:
+        REQUEST_ID.set("mine")
+        get_logger().error("unexpected_error", error_id="7f")
+        logging.getLogger("some.library").warning("slow")
+
+    Context().run(answer)
+    get_logger().info("started")
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.get("request_id") for line in lines] == ["mine", "mine", None]
 
 
 @pytest.mark.usefixtures("_restored_logs")
