@@ -35,7 +35,7 @@ from uuid import UUID
 
 if TYPE_CHECKING:
     from domain.model.changes import OrderSnapshot
-    from domain.model.limits import Denial
+    from domain.model.limits import Denial, LimitUse
 
 UNAVAILABLE_RETRY_AFTER_MS = 1_000
 
@@ -122,16 +122,21 @@ class ClientRequestIdConflictError(ClientInputError):
 
 
 class OrderDeniedError(ClientInputError):
-    """Denied by us before it is stored."""
+    """Denied by us before it is stored. `path` leads to the field that is to blame, `use` says how far a limit goes;
+    either is None where there is none."""
 
-    def __init__(self, *, code: str, message: str) -> None:
+    def __init__(
+        self, *, code: str, message: str, path: tuple[str, ...] | None = None, use: "LimitUse | None" = None
+    ) -> None:
         self.code = code
+        self.path = path
+        self.use = use
         super().__init__(message)
 
     @classmethod
     def by(cls, denial: "Denial") -> Self:
         """The error that a limit gives."""
-        return cls(code=denial.code, message=denial.message)
+        return cls(code=denial.code, message=denial.message, path=denial.path, use=denial.use)
 
 
 class OrderNotFoundError(ClientInputError):

@@ -195,6 +195,15 @@ WORDS = {
     "UserError.code": "Stable: clients may switch over it.",
     "UserError.message": "A sentence for people. Its words may change.",
     "UserError.path": "From the mutation's arguments to the field that is wrong; null when no one field is.",
+    "LimitUse.name": "The limit's code, which is also that of the denial.",
+    "LimitUse.maximum": "How far it goes.",
+    "LimitUse.used": (
+        "What the account's other orders take of it, of MAX_OPEN_ORDERS and ORDER_RATE; null for a limit of each order."
+    ),
+    "LimitUse.requested": (
+        "What this order takes; of PRICE_COLLAR how far its price is from the last known one, in percent, rounded up. "
+        "Null where no price is known."
+    ),
     "InvalidOrder": (
         "Fields that break a rule. Nothing was stored; correct the input and send it under the same clientOrderId."
     ),
