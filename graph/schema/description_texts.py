@@ -75,7 +75,14 @@ WORDS = {
     "Instrument.name": "Its name.",
     "Instrument.currency": "ISO 4217 code of the currency of its prices.",
     "Instrument.tradable": "Whether orders for it are taken at the moment.",
-    "Order": "An order: what was asked for, and what has become of it.",
+    "Order": (
+        "An order: what was asked for, and what has become of it. All of it is of one version. In a CHANGE, replayed "
+        "or live, that is the version right after the change, but for a few fields of which nothing is kept by version: "
+        "venueOrders, venueFilledQuantity, instrument and placement.maxAttempts are as they are now. The other fields "
+        "of placement change without a new version: a replayed RECEIVED has those from before the first attempt, a "
+        "later change has today's, which differ from those of then only as long as the venue did not have the order. "
+        "An execution that an operator booked is shown at no version once the venue lists it itself."
+    ),
     "Order.accountId": "The account that it belongs to.",
     "Order.clientOrderId": "The id that the client chose.",
     "Order.instrument": "What is bought or sold.",
@@ -94,7 +101,7 @@ WORDS = {
     "Order.createdAt": "When it was stored.",
     "Order.updatedAt": "When it changed last.",
     "Order.venueOrders": "What the venue holds of it: one, or more where the venue replaced it by itself.",
-    "Order.executions": "What was executed, oldest first.",
+    "Order.executions": "What was executed up to this version, as it counted then; oldest first.",
     "OrderReason": "Why an order is as it is.",
     "OrderReason.code": "A stable word for it.",
     "OrderReason.message": "A sentence for people.",
@@ -104,7 +111,10 @@ WORDS = {
     "ReasonSource.SYSTEM": "Fillwire.",
     "ReasonSource.ACCOUNT": "The account itself, by what it asked for.",
     "ReasonSource.OPERATOR": "An operator, who decided by the venue's statement.",
-    "Placement": "How far bringing an order to the venue has come.",
+    "Placement": (
+        "How far bringing an order to the venue has come. It changes without a new version of the order, and of "
+        "earlier versions it is not kept: see Order."
+    ),
     "Placement.attempts": "Attempts so far.",
     "Placement.maxAttempts": "Attempts before the order is given up.",
     "Placement.lastAttemptAt": "When the last attempt began; null before the first.",

@@ -90,7 +90,9 @@ class Order(Node):
         services = info.context.services
         arguments = PageArguments(first=first, after=read_execution_cursor(after) if after else None)
         page = await read_page(
-            arguments, lambda request: services.reader.executions(self.key, request), settings=services.settings
+            arguments,
+            lambda request: services.reader.executions(self.key, request, version=self.version),
+            settings=services.settings,
         )
         return connect(page, node=execution_from, cursor=lambda row: write_execution_cursor(row.id))
 
@@ -99,7 +101,7 @@ class Order(Node):
         info.context.bearer.require(Scope.READ)
         return [venue_order_from(one) for one in await info.context.services.reader.venue_orders(self.key)]
 
-    @described("Every change, oldest first: the audit trail.")
+    @described("Every change up to this version, oldest first: the audit trail.")
     async def history(
         self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
     ) -> Connection[OrderChange]:
@@ -107,7 +109,9 @@ class Order(Node):
         services = info.context.services
         arguments = PageArguments(first=first, after=read_history_cursor(after) if after else None)
         page = await read_page(
-            arguments, lambda request: services.reader.history(self.key, request), settings=services.settings
+            arguments,
+            lambda request: services.reader.history(self.key, request, version=self.version),
+            settings=services.settings,
         )
         return connect(page, node=change_from, cursor=lambda row: write_history_cursor(row.order.version))
 
