@@ -77,7 +77,7 @@ WORDS = {
     "Instrument.tradable": "Whether orders for it are taken at the moment.",
     "Order": (
         "An order: what was asked for, and what has become of it. All of it is of one version. In a CHANGE, replayed "
-        "or live, that is the version right after the change, but for a few fields of which nothing is kept by version: "
+        "or live, that is the version right after the change, but for fields of which nothing is kept by version: "
         "venueOrders, venueFilledQuantity, instrument and placement.maxAttempts are as they are now. The other fields "
         "of placement change without a new version: a replayed RECEIVED has those from before the first attempt, a "
         "later change has today's, which differ from those of then only as long as the venue did not have the order. "
