@@ -26,6 +26,7 @@ FillwireError
 └── HistoryGoneError                the changes asked for are no longer kept: take a snapshot
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -166,9 +167,8 @@ class InvalidAccountError(ClientInputError):
     """Not an id under which anything may begin: ACCOUNT_PATTERN does not allow it, and nothing is stored under it."""
 
     def __init__(self, account_id: str) -> None:
-        super().__init__(
-            f"{account_id!r} cannot be an account's id here (ACCOUNT_PATTERN), and no such account is known."
-        )
+        shown = json.dumps(account_id, ensure_ascii=False)
+        super().__init__(f"{shown} cannot be an account's id here (ACCOUNT_PATTERN), and no such account is known.")
 
 
 class NotHaltedError(ClientInputError):
