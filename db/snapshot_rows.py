@@ -8,7 +8,7 @@ from sqlalchemy import Text, literal_column
 from db.breaker_store import PAUSED_UNTIL
 from db.columns import MOMENT
 from db.database import Row
-from db.fact_json import restatement_of, successors_of
+from db.fact_json import placement_of_change, restatement_of, successors_of
 from db.order_rows import count_of, execution_of, facts_of, placement_of, terms_of
 from db.tables import orders
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, view
@@ -132,11 +132,12 @@ def change_of(row: Row) -> RecordedChange:
 
 
 def _change_placement_of(row: Row) -> PlacementState:
-    """Return how placing stood at a change: at the first one nothing had been tried. Attempts leave no trace in the
-    changes, so of later ones it is as it is now; from the moment at which the venue has the order it stays so."""
+    """Return how placing stood at a change: at the first one nothing had been tried, and once the venue has the order
+    nothing is tried any more. In between it is stored with the change (not by the release before)."""
     if row["change_version"] == FIRST_VERSION:
         return PlacementState(next_attempt_at=row["created_at"])
-    return held_placement_of(row)
+    stored = row["change_placement"]
+    return held_placement_of(row) if stored is None else placement_of_change(stored)
 
 
 def _counted_of(row: Row) -> Decimal | None:

@@ -78,10 +78,8 @@ WORDS = {
     "Order": (
         "An order: what was asked for, and what has become of it. All of it is of one version. In a CHANGE, replayed "
         "or live, that is the version right after the change, but for fields of which nothing is kept by version: "
-        "venueOrders, venueFilledQuantity, instrument and placement.maxAttempts are as they are now. The other fields "
-        "of placement change without a new version: a replayed RECEIVED has those from before the first attempt, a "
-        "later change has today's, which differ from those of then only as long as the venue did not have the order. "
-        "An execution that an operator booked is shown at no version once the venue lists it itself."
+        "venueOrders, venueFilledQuantity, instrument and placement.maxAttempts are as they are now. An execution that "
+        "an operator booked is shown at no version once the venue lists it itself."
     ),
     "Order.accountId": "The account that it belongs to.",
     "Order.clientOrderId": "The id that the client chose.",
@@ -112,8 +110,9 @@ WORDS = {
     "ReasonSource.ACCOUNT": "The account itself, by what it asked for.",
     "ReasonSource.OPERATOR": "An operator, who decided by the venue's statement.",
     "Placement": (
-        "How far bringing an order to the venue has come. It changes without a new version of the order, and of "
-        "earlier versions it is not kept: see Order."
+        "How far bringing an order to the venue has come. Attempts make no new version of the order: a CHANGE has what "
+        "it was right after that change. Of a change that was recorded before 0.2 while the venue did not have the "
+        "order, it is what it is now."
     ),
     "Placement.attempts": "Attempts so far.",
     "Placement.maxAttempts": "Attempts before the order is given up.",
