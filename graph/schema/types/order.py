@@ -101,7 +101,7 @@ class Order(Node):
         info.context.bearer.require(Scope.READ)
         return [venue_order_from(one) for one in await info.context.services.reader.venue_orders(self.key)]
 
-    @described("Every change up to this version, oldest first: the audit trail.")
+    @described("Every change, oldest first: the audit trail.")
     async def history(
         self, info: Info, first: int | None = 50, after: str | None = strawberry.UNSET
     ) -> Connection[OrderChange]:
