@@ -111,7 +111,7 @@ WORDS = {
     "ReasonSource.OPERATOR": "An operator, who decided by the venue's statement.",
     "Placement": (
         "How far bringing an order to the venue has come. Attempts make no new version of the order: a CHANGE has what "
-        "it was right after that change. Of a change that was recorded before 0.2 while the venue did not have the "
+        "it was right after that change. Of a change that release 0.1.0 recorded while the venue did not have the "
         "order, it is what it is now."
     ),
     "Placement.attempts": "Attempts so far.",
