@@ -31,6 +31,7 @@ def changes() -> Select[tuple[object, ...]]:
         _CHANGE.executed_at.label("change_executed_at"),
         _CHANGE.received_at.label("change_received_at"),
         _CHANGE.restatement.label("change_restatement"),
+        _CHANGE.placement.label("change_placement"),
         _ORDER.client_order_id,
         _ORDER.isin,
         _ORDER.symbol,

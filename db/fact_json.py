@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from domain.model.changes import PlacementState
 from domain.model.facts import End, Facts, Successor, VenueCount, VenueRank
 from domain.model.restatement import Restatement
 from domain.model.values import (
@@ -52,6 +53,17 @@ def restatement_of(stored: Mapping[str, str | None] | None) -> Restatement | Non
         quantity=Decimal(str(quantity)),
         symbol=str(stored["symbol"]),
         limit_price=None if price is None else Decimal(price),
+    )
+
+
+def placement_of_change(stored: Mapping[str, Any]) -> PlacementState:
+    """How placing stood at a change, from what `db.write_statement` stores with it."""
+    last, following = stored["last_attempt_at"], stored["next_attempt_at"]
+    return PlacementState(
+        attempts=stored["attempts"],
+        last_attempt_at=None if last is None else datetime.fromisoformat(last).astimezone(UTC),
+        next_attempt_at=None if following is None else datetime.fromisoformat(following).astimezone(UTC),
+        last_error=stored["last_error"],
     )
 
 

@@ -3,16 +3,17 @@
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import Integer, Uuid, literal, select
+from sqlalchemy import Integer, literal
 
 from db.change_rows import changes
 from db.database import Database
+from db.execution_rows import BY_EXECUTION_ID, execution_at, executions_at
 from db.keyset import Keyset, check_limit, read_page
 from db.look_ups import batched_look_ups
 from db.order_pages import orders_like
 from db.order_rows import ORDER_COLUMN_NAMES, order_of
 from db.snapshot_rows import change_of, execution_view_of, shown_column_names, snapshot_of
-from db.tables import executions, order_changes
+from db.tables import order_changes
 from domain.model.accounts import VisibleAccounts, is_visible
 from domain.model.changes import ExecutionView, OrderSnapshot, RecordedChange, VenueOrderView, venue_orders_of
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort, Page, PageRequest
@@ -43,7 +44,6 @@ WHERE e.id = ANY($1::uuid[]) AND ($2::text[] IS NULL OR e.account_id = ANY($2))
 """
 VENUE_ORDERS = f"SELECT {ORDER_COLUMN_NAMES} FROM orders AS o WHERE o.id = $1"  # noqa: S608 - our own columns
 _ANY = (None,)
-_EXECUTIONS_BY_ID: Keyset[UUID] = Keyset(columns=(executions.c.id,), values=lambda key: (literal(key, Uuid),))
 _CHANGES_BY_VERSION: Keyset[int] = Keyset(
     columns=(order_changes.c.version,), values=lambda key: (literal(key, Integer),)
 )
@@ -87,14 +87,9 @@ class PostgresOrderReader(OrderReader):
         rows, keyset = orders_like(filter, sort=sort)
         return await read_page(self.database, rows, request, keyset=keyset, item_of=snapshot_of)
 
-    async def executions(self, order_id: UUID, request: PageRequest[UUID]) -> Page[ExecutionView]:
-        rows = select(*executions.columns).where(
-            executions.c.order_id == order_id,
-            ~executions.c.is_busted,
-            executions.c.amends.is_(None),
-            executions.c.repeats.is_(None),
-        )
-        return await read_page(self.database, rows, request, keyset=_EXECUTIONS_BY_ID, item_of=execution_view_of)
+    async def executions(self, order_id: UUID, request: PageRequest[UUID], *, version: int) -> Page[ExecutionView]:
+        rows = executions_at(order_id, version=version)
+        return await read_page(self.database, rows, request, keyset=BY_EXECUTION_ID, item_of=execution_at)
 
     async def executions_by_id(
         self, execution_ids: Collection[UUID], *, account_ids: VisibleAccounts
@@ -106,8 +101,8 @@ class PostgresOrderReader(OrderReader):
         rows = await self.database.fetch(VENUE_ORDERS, order_id)
         return [one for row in rows for one in venue_orders_of(order_of(row))]
 
-    async def history(self, order_id: UUID, request: PageRequest[int]) -> Page[RecordedChange]:
-        rows = changes().where(order_changes.c.order_id == order_id)
+    async def history(self, order_id: UUID, request: PageRequest[int], *, version: int) -> Page[RecordedChange]:
+        rows = changes().where(order_changes.c.order_id == order_id, order_changes.c.version <= version)
         return await read_page(self.database, rows, request, keyset=_CHANGES_BY_VERSION, item_of=change_of)
 
     async def _newest(self, account_id: str, *, limit: int) -> Page[OrderSnapshot]:

@@ -50,7 +50,7 @@ _REQUESTED = (
     *("version", "updated_at", "status", "cancel_asked", "ends", "end_reasons", "submit_due_at", "cancel_due_at"),
 )
 _NEW_CHANGE = ("account_id", "sequence", "order_id", "version", "kind", "at", "status", "filled_quantity", "notional")
-_SHOWN = ("reason_source", "reason_code", "reason_message", "venue_order_id", "restatement")
+_SHOWN = ("reason_source", "reason_code", "reason_message", "venue_order_id", "restatement", "placement")
 
 # The worker and ingest record what the venue reports; only the worker claims.
 _RECORDED = (

@@ -8,7 +8,7 @@ from sqlalchemy import Text, literal_column
 from db.breaker_store import PAUSED_UNTIL
 from db.columns import MOMENT
 from db.database import Row
-from db.fact_json import restatement_of, successors_of
+from db.fact_json import placement_of_change, restatement_of, successors_of
 from db.order_rows import count_of, execution_of, facts_of, placement_of, terms_of
 from db.tables import orders
 from domain.model.changes import ChangeKind, ExecutionView, OrderSnapshot, PlacementState, RecordedChange, view
@@ -17,6 +17,7 @@ from domain.model.order import OrderStatus, derive_reason, derive_status
 from domain.model.values import Reason, ReasonSource
 from domain.model.venue_chain import whole
 
+FIRST_VERSION = 1
 _UNSEEN = frozenset(
     {"venue_client_order_id", "status", "attempt", "maybe_sent_at", "cancel_due_at", "is_open_at_venue"}
 )
@@ -104,7 +105,7 @@ def execution_view_of(row: Row) -> ExecutionView:
 
 
 def change_of(row: Row) -> RecordedChange:
-    """The change of a row of order_changes, joined with its order for the terms and for how placing goes (now)."""
+    """The change of a row of order_changes, joined with its order for the terms, and for how placing goes."""
     order = OrderSnapshot(
         id=row["order_id"],
         account_id=row["account_id"],
@@ -114,7 +115,7 @@ def change_of(row: Row) -> RecordedChange:
         notional=row["change_notional"],
         reason=_change_reason_of(row),
         venue_order_id=row["change_venue_order_id"],
-        placement=held_placement_of(row),
+        placement=_change_placement_of(row),
         version=row["change_version"],
         created_at=row["created_at"],
         updated_at=row["at"],
@@ -128,6 +129,15 @@ def change_of(row: Row) -> RecordedChange:
         order=order,
         execution=_change_execution_of(row),
     )
+
+
+def _change_placement_of(row: Row) -> PlacementState:
+    """Return how placing stood at a change: at the first one nothing had been tried, and once the venue has the order
+    nothing is tried any more. In between it is stored with the change (not by the release before)."""
+    if row["change_version"] == FIRST_VERSION:
+        return PlacementState(next_attempt_at=row["created_at"])
+    stored = row["change_placement"]
+    return held_placement_of(row) if stored is None else placement_of_change(stored)
 
 
 def _counted_of(row: Row) -> Decimal | None:

@@ -228,6 +228,8 @@ order_changes = Table(
     Column("executed_at", MOMENT),
     Column("received_at", MOMENT),
     Column("restatement", JSONB),
+    # How placing stood then, while the venue did not have the order: afterwards it stays as it is with the order.
+    Column("placement", JSONB),
     PrimaryKeyConstraint("account_id", "sequence"),
     UniqueConstraint("order_id", "version"),
     at_most("reason_code", CODE_MAX_CHARACTERS),

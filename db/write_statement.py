@@ -84,11 +84,17 @@ WITH {led}locked AS MATERIALIZED (
 ), recorded AS (
     INSERT INTO order_changes (
         account_id, sequence, order_id, version, kind, at, status, filled_quantity, notional, reason_source,
-        reason_code, reason_message, venue_order_id, restatement{execution_columns}
+        reason_code, reason_message, venue_order_id, restatement, placement{execution_columns}
     )
     SELECT c.account_id, (SELECT e.sequences FROM ends AS e)[c.account_number] - c.behind, c.order_id, c.version,
         c.kind, c.at, c.status, c.filled_quantity, c.notional, c.reason_source, c.reason_code, c.reason_message,
-        c.venue_order_id, c.restatement::jsonb{execution_values}
+        c.venue_order_id, c.restatement::jsonb,
+        CASE WHEN c.venue_order_id IS NULL AND c.status IN ('PENDING', 'IN_DOUBT', 'PENDING_CANCEL') THEN (
+            SELECT jsonb_build_object(
+                'attempts', u.attempts, 'last_attempt_at', u.last_attempt_at,
+                'next_attempt_at', CASE WHEN u.lease_until IS NULL THEN u.submit_due_at END, 'last_error', u.last_error
+            ) FROM updated AS u WHERE u.id = c.order_id
+        ) END{execution_values}
     FROM unnest(
         $31::text::int[], $32::text::int[], $33::text::uuid[], $34::text::int[], $35::text::text[],
         $36::text::timestamptz[], $37::text::text[], $38::text::numeric[], $39::text::numeric[],

@@ -12,6 +12,7 @@ from domain.model.errors import InvalidAccountError, OrderNotFoundError, Unavail
 from domain.ports.telemetry import REQUEST_ID, Metric, Telemetry
 
 ERROR_ID_BYTES = 8
+PYTHON_NULL = "not to be None"
 SUGGESTION = "Did you mean"
 """How graphql-core begins a suggestion. Its `hide_suggestions` and Strawberry's option leave some of them: of values of
 enums and of input fields in variables, and of a selection for a field without one."""
@@ -78,17 +79,24 @@ def with_code(error: GraphQLError, code: str) -> GraphQLError:
     return _replaced(error, error.message, {**(error.extensions or {}), "code": code})
 
 
+def is_of_request(error: GraphQLError) -> bool:
+    """Return whether graphql-core complains about the request, before it runs: mostly about its variables."""
+    return error.path is None and "code" not in (error.extensions or {}) and _cause(error) is None
+
+
 def public_error(error: GraphQLError, telemetry: Telemetry, *, shows_suggestions: bool) -> GraphQLError:
     """The error as the client may see it; logs what was not expected, once, under an error id.
 
-    Every error outside of the result unions passes here. So without `shows_suggestions` no name of the schema is
+    Every error outside of the result unions passes here, but those of variables, which are ours
+    (graph.documents.variable_errors). So without `shows_suggestions` no name of the schema is
     suggested, whichever rule, type or library made the message.
     """
     cause = _cause(error)
     match cause:
         case None:
-            # GraphQL's own complaint about the request, made without any of our code: a variable that does not fit.
-            return with_code(error if shows_suggestions else _without_suggestion(error), ErrorCode.BAD_USER_INPUT)
+            # GraphQL's own complaint, made without any of our code: an argument that does not fit.
+            shown = in_words_of_json(error if shows_suggestions else _without_suggestion(error))
+            return with_code(shown, ErrorCode.BAD_USER_INPUT)
         case ClientError():
             return _replaced(error, str(cause), {"code": cause.code})
         case InvalidAccountError():
@@ -125,6 +133,13 @@ def _masked(error: GraphQLError, cause: BaseException, telemetry: Telemetry) -> 
     path = ".".join(map(str, error.path)) if error.path else None
     shown = internal_error(log_unexpected(cause, telemetry, path=path))
     return _replaced(error, shown.message, {**(shown.extensions or {})})
+
+
+def in_words_of_json(error: GraphQLError) -> GraphQLError:
+    """The error without Python's word for null, which graphql-core uses in all its sentences about a missing value."""
+    if PYTHON_NULL not in error.message:
+        return error
+    return _replaced(error, error.message.replace(PYTHON_NULL, "not to be null"), {**(error.extensions or {})})
 
 
 def _without_suggestion(error: GraphQLError) -> GraphQLError:

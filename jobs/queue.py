@@ -4,11 +4,8 @@ SAQ wakes workers; it never owns an order. It can lose a job or run it twice wit
 and nothing more, and running it twice or never changes nothing but the time at which an order is placed.
 """
 
-import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -27,11 +24,10 @@ _RESULT_KEPT_DISABLED = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeUp:
-    """Orders that need one of the jobs, at the earliest `due_at` (seconds of the Unix epoch; 0 for now)."""
+    """Orders that need one of the jobs now."""
 
     function: str
     order_ids: Sequence[UUID]
-    due_at: int
 
 
 def open_queue(redis: Redis, *, telemetry: Telemetry) -> WakeUpQueue:
@@ -47,11 +43,6 @@ def open_queue(redis: Redis, *, telemetry: Telemetry) -> WakeUpQueue:
     )
 
 
-def due_at(within: timedelta) -> int:
-    """Return when a job is to run, for SAQ: whole seconds of the epoch, never early; 0 runs it at once."""
-    return math.ceil(time.time() + within.total_seconds()) if within > timedelta(0) else 0
-
-
 def as_job(wake_up: WakeUp, *, timeout_seconds: int) -> Job:
     """Return the job for a wake-up. PostgreSQL does the retries, so SAQ does none and keeps no result."""
     return Job(
@@ -65,7 +56,7 @@ def as_job(wake_up: WakeUp, *, timeout_seconds: int) -> Job:
         ttl=_RESULT_KEPT_DISABLED,
         retry_delay=0.0,
         retry_backoff=False,
-        scheduled=wake_up.due_at,
+        scheduled=0,
     )
 
 

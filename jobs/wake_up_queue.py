@@ -19,7 +19,8 @@ from jobs.stored_job import JOB_MAX_BYTES, StoredJob
 
 MILLISECONDS = 1_000  # SAQ's unit of times, but for `scheduled`.
 AHEAD_MAX = timedelta(minutes=10)
-"""A job that is due later than that was put off by a process whose clock is wrong."""
+"""A job that is due later than that was put off by a process whose clock is wrong. Ours run at once; those of the last
+release and of whoever writes to Redis may be put off."""
 SWEPT_AT_ONCE_MAX = 1_000
 TAKE = "take a job"
 SCHEDULE = "queue due jobs"

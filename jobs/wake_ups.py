@@ -2,6 +2,10 @@
 
 A caller never waits for Redis. While one enqueue is under way, and for a moment after it, the next wake-ups gather.
 When Redis is down they are counted and dropped, since the sweeper finds the orders in the database.
+
+What is due later waits here, on a timer of the event loop, and is enqueued when it is due: SAQ schedules by whole
+seconds and looks once a second, so a retry of half a second came up to two seconds late. Wake-ups that wait are lost
+with their process; then, too, the sweeper finds the orders.
 """
 
 import asyncio
@@ -14,11 +18,16 @@ from uuid import UUID
 from saq.queue.redis import RedisQueue
 
 from domain.ports.telemetry import Metric, Telemetry
-from jobs.queue import WakeUp, as_job, due_at
+from jobs.queue import WakeUp, as_job
 from jobs.queue_outage import DENIED, trouble_of
 from jobs.stored_job import CANCEL_ORDERS, ORDERS_PER_JOB_MAX, PLACE_ORDERS
 
 WAITING_ORDERS_MAX = 10_000
+LATER_ORDERS_MAX = 50_000
+"""Orders that wait for their time; about 500 bytes each."""
+LATER_MARGIN_SECONDS = 0.02
+"""Added to each wait: by the database's clock an order must be due when it is claimed, or only the sweeper finds it.
+That clock may be slewed by 500 parts per million (NTP): 15 ms in the longest usual pause, 30 seconds."""
 DENIED_SECONDS = 30.0
 """How long it is told that Redis denies to enqueue: only the next order finds out whether it still does."""
 PAUSE_SECONDS = 0.005
@@ -41,8 +50,9 @@ class SaqWakeUps:
         self._telemetry = telemetry
         self._enqueue_timeout_seconds = enqueue_timeout_seconds
         self._job_timeout_seconds = job_timeout_seconds
-        self._waiting: defaultdict[tuple[str, int], list[UUID]] = defaultdict(list)
+        self._waiting: defaultdict[str, list[UUID]] = defaultdict(list)
         self._waiting_count = 0
+        self._later_count = 0
         self._something_waits = asyncio.Event()
         self._denied_at: float | None = None
 
@@ -95,16 +105,33 @@ class SaqWakeUps:
         await self._queue.enqueue(as_job(wake_up, timeout_seconds=self._job_timeout_seconds))
 
     def _gather(self, function: str, order_ids: Sequence[UUID], within: timedelta) -> None:
-        if self._waiting_count + len(order_ids) > WAITING_ORDERS_MAX:
-            self._telemetry.count(Metric.WAKE_UPS_FAILED, len(order_ids))
-            return
-        self._waiting[function, due_at(within)].extend(order_ids)
-        self._waiting_count += len(order_ids)
-        self._something_waits.set()
+        if within > timedelta(0):
+            self._gather_later(function, order_ids, within)
+        elif self._has_room(order_ids, waiting=self._waiting_count, most=WAITING_ORDERS_MAX):
+            self._waiting[function].extend(order_ids)
+            self._waiting_count += len(order_ids)
+            self._something_waits.set()
+
+    def _gather_later(self, function: str, order_ids: Sequence[UUID], within: timedelta) -> None:
+        if self._has_room(order_ids, waiting=self._later_count, most=LATER_ORDERS_MAX):
+            self._later_count += len(order_ids)
+            delay_seconds = within.total_seconds() + LATER_MARGIN_SECONDS
+            asyncio.get_running_loop().call_later(delay_seconds, self._gather_now, function, order_ids)
+
+    def _gather_now(self, function: str, order_ids: Sequence[UUID]) -> None:
+        self._later_count -= len(order_ids)
+        self._gather(function, order_ids, timedelta(0))
+
+    def _has_room(self, order_ids: Sequence[UUID], *, waiting: int, most: int) -> bool:
+        """Return whether so many more may wait; count them as failed if not."""
+        if waiting + len(order_ids) <= most:
+            return True
+        self._telemetry.count(Metric.WAKE_UPS_FAILED, len(order_ids))
+        return False
 
 
-def _in_jobs(waiting: dict[tuple[str, int], list[UUID]]) -> Iterator[WakeUp]:
-    for (function, moment), order_ids in waiting.items():
+def _in_jobs(waiting: dict[str, list[UUID]]) -> Iterator[WakeUp]:
+    for function, order_ids in waiting.items():
         unique = list(dict.fromkeys(order_ids))
         for start in range(0, len(unique), ORDERS_PER_JOB_MAX):
-            yield WakeUp(function=function, order_ids=unique[start : start + ORDERS_PER_JOB_MAX], due_at=moment)
+            yield WakeUp(function=function, order_ids=unique[start : start + ORDERS_PER_JOB_MAX])

@@ -26,6 +26,7 @@ FillwireError
 └── HistoryGoneError                the changes asked for are no longer kept: take a snapshot
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,7 +36,7 @@ from uuid import UUID
 
 if TYPE_CHECKING:
     from domain.model.changes import OrderSnapshot
-    from domain.model.limits import Denial
+    from domain.model.limits import Denial, LimitUse
 
 UNAVAILABLE_RETRY_AFTER_MS = 1_000
 
@@ -122,16 +123,21 @@ class ClientRequestIdConflictError(ClientInputError):
 
 
 class OrderDeniedError(ClientInputError):
-    """Denied by us before it is stored."""
+    """Denied by us before it is stored. `path` leads to the field that is to blame, `use` says how far a limit goes;
+    either is None where there is none."""
 
-    def __init__(self, *, code: str, message: str) -> None:
+    def __init__(
+        self, *, code: str, message: str, path: tuple[str, ...] | None = None, use: "LimitUse | None" = None
+    ) -> None:
         self.code = code
+        self.path = path
+        self.use = use
         super().__init__(message)
 
     @classmethod
     def by(cls, denial: "Denial") -> Self:
         """The error that a limit gives."""
-        return cls(code=denial.code, message=denial.message)
+        return cls(code=denial.code, message=denial.message, path=denial.path, use=denial.use)
 
 
 class OrderNotFoundError(ClientInputError):
@@ -161,9 +167,8 @@ class InvalidAccountError(ClientInputError):
     """Not an id under which anything may begin: ACCOUNT_PATTERN does not allow it, and nothing is stored under it."""
 
     def __init__(self, account_id: str) -> None:
-        super().__init__(
-            f"{account_id!r} cannot be an account's id here (ACCOUNT_PATTERN), and no such account is known."
-        )
+        shown = json.dumps(account_id, ensure_ascii=False)
+        super().__init__(f"{shown} cannot be an account's id here (ACCOUNT_PATTERN), and no such account is known.")
 
 
 class NotHaltedError(ClientInputError):

@@ -7,7 +7,7 @@ order volume, and throttles. An order that fails one is denied before it is stor
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from enum import StrEnum
 
 from domain.model.frozen import frozen
@@ -17,6 +17,10 @@ ORDERS_PER_SECOND_MAX = 1_000
 """The largest rate that a limit can name; the moment of every order of the last second is kept with the account."""
 OPEN_ORDERS_MAX = 2**31 - 1
 HUNDRED = Decimal(100)
+PERCENT_STEP = Decimal("0.000001")
+_ROUNDED_UP = Context(prec=EXACT.prec, rounding=ROUND_CEILING)
+QUANTITY_PATH = ("input", "quantity")
+LIMIT_PRICE_PATH = ("input", "limitPrice")
 DECIMAL_LIMIT_NAMES = ("max_quantity", "max_notional", "price_collar_percent")
 LIMIT_NAMES = (*DECIMAL_LIMIT_NAMES, "max_open_orders", "max_orders_per_second")
 
@@ -91,11 +95,24 @@ class AccountLoad:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitUse:
+    """How far a limit goes, all in its own unit. `used`: what the account's other orders take of it; None for a limit
+    of each order. `requested`: what one more order takes; None where that is not known."""
+
+    maximum: Decimal
+    used: Decimal | None = None
+    requested: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
-    """Why an order is not taken: the name of the limit, and a sentence with its value."""
+    """Why an order is not taken: the name of the limit, and a sentence with its value. `path` leads to the field of
+    the input that breaks it; None where that is no single one."""
 
     code: LimitCode
     message: str
+    use: LimitUse | None = None
+    path: tuple[str, ...] | None = None
 
 
 def check_terms(terms: Terms, *, limits: AccountLimits, last_price: LastPrice | None) -> Denial | None:
@@ -118,6 +135,7 @@ def check_load(load: AccountLoad, *, limits: AccountLimits) -> Denial | None:
         return Denial(
             code=LimitCode.MAX_OPEN_ORDERS,
             message=f"The account has {load.open_orders} open orders, and may have {limits.max_open_orders}.",
+            use=_use_of_one(limits.max_open_orders, used=load.open_orders),
         )
     if limits.max_orders_per_second is not None and load.accepted_in_second >= limits.max_orders_per_second:
         wait = max(load.free_in.total_seconds(), 0.0)
@@ -125,6 +143,7 @@ def check_load(load: AccountLoad, *, limits: AccountLimits) -> Denial | None:
             code=LimitCode.ORDER_RATE,
             message=f"The account may place {limits.max_orders_per_second} orders per second. "
             f"Try again in {wait:.3f} s with the same clientOrderId.",
+            use=_use_of_one(limits.max_orders_per_second, used=load.accepted_in_second),
         )
     return None
 
@@ -155,6 +174,11 @@ def find_invalid_limits(limits: AccountLimits) -> dict[str, str]:
     return wrong
 
 
+def _use_of_one(maximum: int, *, used: int) -> LimitUse:
+    """Return the use of a limit that counts orders, for one more."""
+    return LimitUse(maximum=Decimal(maximum), used=Decimal(used), requested=Decimal(1))
+
+
 def _judge_quantity(terms: Terms, limits: AccountLimits) -> Denial | None:
     most = limits.max_quantity
     if most is None or terms.quantity <= most:
@@ -163,6 +187,8 @@ def _judge_quantity(terms: Terms, limits: AccountLimits) -> Denial | None:
         code=LimitCode.MAX_QUANTITY,
         message=f"The quantity {format_decimal(terms.quantity)} is more than {format_decimal(most)}, "
         "the largest of one order.",
+        use=LimitUse(maximum=most, requested=terms.quantity),
+        path=QUANTITY_PATH,
     )
 
 
@@ -178,6 +204,8 @@ def _judge_notional(terms: Terms, limits: AccountLimits, last_price: LastPrice |
             code=LimitCode.MAX_NOTIONAL,
             message=f"The notional may be {format_decimal(most)}, and that of a market order cannot be told: "
             f"no price of {terms.isin} is known yet. Use a limit price.",
+            use=LimitUse(maximum=most),
+            path=LIMIT_PRICE_PATH,
         )
     notional = EXACT.multiply(terms.quantity, price)
     if notional <= most:
@@ -186,6 +214,8 @@ def _judge_notional(terms: Terms, limits: AccountLimits, last_price: LastPrice |
         code=LimitCode.MAX_NOTIONAL,
         message=f"The notional {format_decimal(notional)} is more than {format_decimal(most)}, "
         "the largest of one order.",
+        use=LimitUse(maximum=most, requested=notional),
+        path=QUANTITY_PATH,
     )
 
 
@@ -195,7 +225,12 @@ def _judge_price(terms: Terms, limits: AccountLimits, last_price: LastPrice | No
         return None
     allowed = f"The limit price may be {format_decimal(collar)} % from the last known price"
     if last_price is None:
-        return Denial(code=LimitCode.PRICE_COLLAR, message=f"{allowed}, and no price of {terms.isin} is known yet.")
+        return Denial(
+            code=LimitCode.PRICE_COLLAR,
+            message=f"{allowed}, and no price of {terms.isin} is known yet.",
+            use=LimitUse(maximum=collar),
+            path=LIMIT_PRICE_PATH,
+        )
     distance = abs(EXACT.subtract(terms.limit_price, last_price.price))
     if EXACT.multiply(distance, HUNDRED) <= EXACT.multiply(collar, abs(last_price.price)):
         return None
@@ -203,4 +238,13 @@ def _judge_price(terms: Terms, limits: AccountLimits, last_price: LastPrice | No
         code=LimitCode.PRICE_COLLAR,
         message=f"{allowed}, which is {format_decimal(last_price.price)}; "
         f"{format_decimal(terms.limit_price)} is further away.",
+        use=LimitUse(maximum=collar, requested=_percent(distance, of=abs(last_price.price))),
+        path=LIMIT_PRICE_PATH,
     )
+
+
+def _percent(part: Decimal, *, of: Decimal) -> Decimal | None:
+    """Return the percentage, rounded up so that what is above a limit is shown above it; None of zero."""
+    if of == ZERO:
+        return None
+    return _ROUNDED_UP.quantize(_ROUNDED_UP.divide(EXACT.multiply(part, HUNDRED), of), PERCENT_STEP)

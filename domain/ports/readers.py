@@ -64,8 +64,9 @@ class OrderReader(Protocol):
     ) -> Page[OrderSnapshot]:
         """A keyset page of orders."""
 
-    async def executions(self, order_id: UUID, request: PageRequest[UUID]) -> Page[ExecutionView]:
-        """The order's executions, oldest first (by id); busted ones are left out."""
+    async def executions(self, order_id: UUID, request: PageRequest[UUID], *, version: int) -> Page[ExecutionView]:
+        """The order's executions as they stood at that version, oldest first (by id); busted ones are left out, and
+        so is what an operator booked, at any version, once the venue lists it itself."""
 
     async def executions_by_id(
         self, execution_ids: Collection[UUID], *, account_ids: VisibleAccounts
@@ -75,8 +76,8 @@ class OrderReader(Protocol):
     async def venue_orders(self, order_id: UUID) -> Sequence[VenueOrderView]:
         """Return what the venue holds of the order, the newest first."""
 
-    async def history(self, order_id: UUID, request: PageRequest[int]) -> Page[RecordedChange]:
-        """The order's changes, oldest first, keyed by version."""
+    async def history(self, order_id: UUID, request: PageRequest[int], *, version: int) -> Page[RecordedChange]:
+        """The order's changes up to that version, oldest first, keyed by version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

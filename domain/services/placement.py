@@ -133,7 +133,9 @@ class Placement:
             raise InvalidOrderError(issues)
         if not instrument.tradable:
             raise OrderDeniedError(
-                code=INSTRUMENT_NOT_TRADABLE, message=f"{instrument.symbol} ({instrument.isin}) is not tradable."
+                code=INSTRUMENT_NOT_TRADABLE,
+                message=f"{instrument.symbol} ({instrument.isin}) is not tradable.",
+                path=("input", "isin"),
             )
         return command.terms(symbol=instrument.symbol)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from domain.services.revocation_list import RevocationList
 from graph.auth.bearer import Bearer
-from graph.auth.tokens import InvalidTokenError, TokenVerifier, VerificationUnavailableError
+from graph.auth.tokens import EndedTokenError, InvalidTokenError, TokenVerifier, VerificationUnavailableError
 
 FIRST_SIGHTS_MAX = 10_000
 """Tokens without `iat` that a process remembers; of more, the one that was seen first is forgotten."""
@@ -38,7 +38,7 @@ class AcceptedTokens:
         if not self.revocations.is_read:
             raise VerificationUnavailableError
         if self.is_revoked(bearer):
-            raise InvalidTokenError
+            raise EndedTokenError
         return bearer
 
     def is_revoked(self, bearer: Bearer) -> bool:

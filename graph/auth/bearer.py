@@ -1,11 +1,14 @@
 """Who is asking: the accounts of a verified token and what the token allows."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from domain.model.accounts import VisibleAccounts, is_visible
 from graph.errors import ClientError, ErrorCode
+
+TOKEN_LEEWAY = timedelta(seconds=5)
+"""How far the issuer's clock and ours may differ: for so long a token is taken before it begins and after its end."""
 
 
 class Scope(StrEnum):
@@ -48,6 +51,11 @@ class Bearer:
     is_issue_time_known: bool = True
     token_id: str | None = None
     key_id: str | None = None
+
+    @property
+    def accepted_until(self) -> datetime:
+        """When the token is no longer taken: over HTTP, where PyJWT counts whole seconds, and by an open socket."""
+        return self.token_expires_at.replace(microsecond=0) + TOKEN_LEEWAY
 
     def allows(self, scope: Scope) -> bool:
         """Return whether the token allows that: by itself, as a part of `operator`, or because it may read all."""

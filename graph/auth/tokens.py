@@ -14,12 +14,11 @@ import jwt
 from domain.model.accounts import is_account_id
 from domain.model.revocations import TOKEN_ID_MAX_CHARACTERS, is_printable
 from graph.auth.accounts import account_ids_of
-from graph.auth.bearer import Bearer, is_operator
+from graph.auth.bearer import TOKEN_LEEWAY, Bearer, is_operator
 from graph.auth.key_set import KeySetHolder
 from graph.auth.scope_claims import read_scopes
 from graph.auth.signing_key import ALGORITHMS
 
-TOKEN_LEEWAY_SECONDS = 5
 TOKEN_MAX_CHARACTERS = 8_192
 HMAC_ALGORITHMS = ("HS256",)
 KEY_SET_ALGORITHMS = frozenset(ALGORITHMS.values())
@@ -27,6 +26,14 @@ KEY_SET_ALGORITHMS = frozenset(ALGORITHMS.values())
 
 class InvalidTokenError(Exception):
     """There is no valid token."""
+
+
+class EndedTokenError(InvalidTokenError):
+    """The token was valid, and is no more: it has expired or was revoked."""
+
+
+class MissingTokenError(InvalidTokenError):
+    """There is no bearer token at all."""
 
 
 class UnknownKeyError(InvalidTokenError):
@@ -66,6 +73,8 @@ class HmacTokens:
         """Return the bearer. Raise InvalidTokenError."""
         try:
             return self._verify(token, self.secret)
+        except EndedTokenError:
+            raise
         except InvalidTokenError:
             if self.previous_secret is None:
                 raise
@@ -113,9 +122,11 @@ def secret_key_id(secret: str) -> str:
 def read_bearer(authorization: object) -> str:
     """The token in an Authorization header or in the same field of a websocket's first message."""
     if not isinstance(authorization, str):
-        raise InvalidTokenError
+        raise MissingTokenError
     kind, _, token = authorization.partition(" ")
-    if kind.lower() != "bearer" or not 0 < len(token) <= TOKEN_MAX_CHARACTERS:
+    if kind.lower() != "bearer" or not token:
+        raise MissingTokenError
+    if len(token) > TOKEN_MAX_CHARACTERS:
         raise InvalidTokenError
     return token.strip()
 
@@ -131,10 +142,12 @@ def _claims(
             algorithms=list(algorithms),
             audience=expected.audience,
             issuer=expected.issuer,
-            leeway=TOKEN_LEEWAY_SECONDS,
+            leeway=TOKEN_LEEWAY,
             # A token made out for somebody in particular is taken as well when no audience is configured.
             options={"require": ["exp", "sub"], "verify_aud": expected.audience is not None},
         )
+    except jwt.ExpiredSignatureError:
+        raise EndedTokenError from None  # Its signature is valid: that is checked first.
     except (jwt.PyJWTError, ValueError, OverflowError, OSError, TypeError):
         raise InvalidTokenError from None
 

@@ -27,7 +27,7 @@ from graph.documents.cost import OperationCost, cost_operations
 from graph.documents.lru import LruTexts
 from graph.documents.measure import find_excess, is_nested_beyond, too_costly, too_large, too_nested
 from graph.engine.operation import CompiledOperation
-from graph.errors import ErrorCode, with_code
+from graph.errors import ErrorCode, in_words_of_json, with_code
 from graph.settings import GraphSettings
 
 _REFUSED = parse("{ __typename }")
@@ -219,7 +219,8 @@ def _parse_failure(error: GraphQLError, settings: GraphSettings) -> GraphQLError
 
 def _validation_failure(error: GraphQLError) -> GraphQLError:
     is_aborted = error.message == _TOO_MANY_COMPARISONS
-    return with_code(error, ErrorCode.DOCUMENT_TOO_LARGE if is_aborted else ErrorCode.GRAPHQL_VALIDATION_FAILED)
+    code = ErrorCode.DOCUMENT_TOO_LARGE if is_aborted else ErrorCode.GRAPHQL_VALIDATION_FAILED
+    return with_code(in_words_of_json(error), code)
 
 
 def _without_nodes(error: GraphQLError) -> GraphQLError:

@@ -17,7 +17,13 @@ from strawberry.types.graphql import OperationType
 from domain.model.errors import UNAVAILABLE_RETRY_AFTER_MS
 from domain.ports.telemetry import REQUEST_ID, Metric
 from graph.auth.bearer import Bearer
-from graph.auth.tokens import InvalidTokenError, TokenVerifier, VerificationUnavailableError, read_bearer
+from graph.auth.tokens import (
+    EndedTokenError,
+    InvalidTokenError,
+    TokenVerifier,
+    VerificationUnavailableError,
+    read_bearer,
+)
 from graph.context import Services, context_for
 from graph.documents.cache import DocumentRefusedError
 from graph.errors import ErrorCode, internal_error, log_unexpected
@@ -39,6 +45,7 @@ from graph.schema.build import Schema
 
 OPERATIONS = (OperationType.QUERY, OperationType.MUTATION)
 OPERATIONS_BY_GET = (OperationType.QUERY,)
+CHALLENGE = 'Bearer realm="fillwire"'
 METHODS = {True: ("GET", "POST"), False: ("POST",)}
 """The methods by which operations may be sent, by whether queries may be sent by GET."""
 
@@ -117,14 +124,9 @@ class HttpEndpoint:
     async def _authenticate(self, request: HttpRequest) -> Bearer:
         try:
             return self._tokens.verify(read_bearer(request.headers.get(b"authorization")))
-        except InvalidTokenError:
+        except InvalidTokenError as refusal:
             await self._rates.slow_unauthenticated()
-            raise RequestRefusedError(
-                HTTPStatus.UNAUTHORIZED,
-                code=ErrorCode.UNAUTHENTICATED,
-                message="Send a valid token: Authorization: Bearer <token>.",
-                headers={"www-authenticate": 'Bearer realm="fillwire"'},
-            ) from None
+            raise _unauthenticated(refusal) from None
         except VerificationUnavailableError:
             await self._rates.slow_unauthenticated()
             raise RequestRefusedError(
@@ -160,6 +162,20 @@ class HttpEndpoint:
         return RequestRefusedError(
             HTTPStatus.INTERNAL_SERVER_ERROR, code=ErrorCode.INTERNAL, message=shown.message, details=shown.extensions
         )
+
+
+def _unauthenticated(refusal: InvalidTokenError) -> RequestRefusedError:
+    """The refusal in the form of RFC 6750, 3. Of a token that was never valid it is not said what is wrong with it."""
+    challenge, message = CHALLENGE, "Send a valid token: Authorization: Bearer <token>."
+    if isinstance(refusal, EndedTokenError):
+        challenge = f'{CHALLENGE}, error="invalid_token", error_description="The token has expired or was revoked"'
+        message = "The token has expired or was revoked. Send a new one: Authorization: Bearer <token>."
+    return RequestRefusedError(
+        HTTPStatus.UNAUTHORIZED,
+        code=ErrorCode.UNAUTHENTICATED,
+        message=message,
+        headers={"www-authenticate": challenge},
+    )
 
 
 def _too_many_requests(refusal: TooManyRequestsError) -> RequestRefusedError:

@@ -1,6 +1,6 @@
 """The schema: the types, the limits of an operation, and what becomes of errors."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,9 +17,10 @@ from domain.model.values import format_decimal
 from graph.context import Context
 from graph.documents.cache import CachedDocuments, Document, DocumentCache, DocumentRefusedError
 from graph.documents.trusted import KnownDocuments
+from graph.documents.variable_errors import variable_errors
 from graph.engine.hooks import EngineHooks
 from graph.engine.schema import CompilingSchema
-from graph.errors import public_error
+from graph.errors import is_of_request, public_error
 from graph.schema.audit_trail import AuditQuery
 from graph.schema.descriptions import describe
 from graph.schema.mutations import Mutation
@@ -50,8 +51,10 @@ class Schema(CompilingSchema):
         never ran, and for each message of a subscription.
         """
         context: Context | None = execution_context.context if execution_context else None
-        if context is not None:
-            errors[:] = [_public_error(error, context) for error in errors]
+        if context is None or execution_context is None:
+            return
+        found = _errors_of_variables(execution_context, context) if any(map(is_of_request, errors)) else ()
+        errors[:] = found or [_public_error(error, context) for error in errors]
 
 
 class UnderDeadline(SchemaExtension):
@@ -77,6 +80,19 @@ class UnderDeadline(SchemaExtension):
         core = operation.schema._schema  # noqa: SLF001 - as in build_schema
         document = self._cache.read(operation.query or "", core)
         return document.check_cost(operation.operation_name, operation.variables, operation.context.services.settings)
+
+
+def _errors_of_variables(operation: ExecutionContext, context: Context) -> Sequence[GraphQLError]:
+    document = operation.graphql_document
+    if document is None:
+        return ()
+    return variable_errors(
+        operation.schema._schema,  # noqa: SLF001 - as in build_schema
+        document,
+        operation.operation_name,
+        operation.variables or {},
+        shows_suggestions=context.services.settings.is_development,
+    )
 
 
 def _public_error(error: GraphQLError, context: Context) -> GraphQLError:

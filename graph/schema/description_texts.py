@@ -79,7 +79,12 @@ WORDS = {
     "Instrument.name": "Its name.",
     "Instrument.currency": "ISO 4217 code of the currency of its prices.",
     "Instrument.tradable": "Whether orders for it are taken at the moment.",
-    "Order": "An order: what was asked for, and what has become of it.",
+    "Order": (
+        "An order: what was asked for, and what has become of it. All of it is of one version. In a CHANGE, replayed "
+        "or live, that is the version right after the change, but for fields of which nothing is kept by version: "
+        "venueOrders, venueFilledQuantity, instrument and placement.maxAttempts are as they are now. An execution that "
+        "an operator booked is shown at no version once the venue lists it itself."
+    ),
     "Order.accountId": "The account that it belongs to.",
     "Order.clientOrderId": "The id that the client chose.",
     "Order.instrument": "What is bought or sold.",
@@ -98,7 +103,7 @@ WORDS = {
     "Order.createdAt": "When it was stored.",
     "Order.updatedAt": "When it changed last.",
     "Order.venueOrders": "What the venue holds of it: one, or more where the venue replaced it by itself.",
-    "Order.executions": "What was executed, oldest first.",
+    "Order.executions": "What was executed up to this version, as it counted then; oldest first.",
     "OrderReason": "Why an order is as it is.",
     "OrderReason.code": "A stable word for it.",
     "OrderReason.message": "A sentence for people.",
@@ -108,7 +113,11 @@ WORDS = {
     "ReasonSource.SYSTEM": "Fillwire.",
     "ReasonSource.ACCOUNT": "The account itself, by what it asked for.",
     "ReasonSource.OPERATOR": "An operator, who decided by the venue's statement.",
-    "Placement": "How far bringing an order to the venue has come.",
+    "Placement": (
+        "How far bringing an order to the venue has come. Attempts make no new version of the order: a CHANGE has what "
+        "it was right after that change. Of a change that release 0.1.0 recorded while the venue did not have the "
+        "order, it is what it is now."
+    ),
     "Placement.attempts": "Attempts so far.",
     "Placement.maxAttempts": "Attempts before the order is given up.",
     "Placement.lastAttemptAt": "When the last attempt began; null before the first.",
@@ -199,6 +208,15 @@ WORDS = {
     "UserError.code": "Stable: clients may switch over it.",
     "UserError.message": "A sentence for people. Its words may change.",
     "UserError.path": "From the mutation's arguments to the field that is wrong; null when no one field is.",
+    "LimitUse.name": "The limit's code, which is also that of the denial.",
+    "LimitUse.maximum": "How far it goes.",
+    "LimitUse.used": (
+        "What the account's other orders take of it, of MAX_OPEN_ORDERS and ORDER_RATE; null for a limit of each order."
+    ),
+    "LimitUse.requested": (
+        "What this order takes; of PRICE_COLLAR how far its price is from the last known one, in percent, rounded up. "
+        "Null where no price is known."
+    ),
     "InvalidOrder": (
         "Fields that break a rule. Nothing was stored; correct the input and send it under the same clientOrderId."
     ),

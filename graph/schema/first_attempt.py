@@ -5,25 +5,50 @@ from contextlib import aclosing
 from datetime import timedelta
 
 from domain.model.changes import OrderSnapshot
+from domain.model.errors import TransientError
 from domain.model.order import OrderStatus
 from domain.ports.notifications import UpToDate
 from graph.context import Services
 
 STORED_READ_TIMEOUT_SECONDS = 1.0
+LOOK_FIRST_SECONDS = 0.1
+LOOK_MAX_SECONDS = 1.0
+_BEFORE_ANY_OUTCOME = frozenset({OrderStatus.PENDING, OrderStatus.PENDING_CANCEL})
 
 
 async def wait_for_first_attempt(order: OrderSnapshot, *, wait: timedelta, services: Services) -> OrderSnapshot:
-    """The order once it is no longer PENDING, or as it stands when the time is up or the feed fails."""
-    if order.status is not OrderStatus.PENDING:
+    """Return the order once its first attempt has an outcome, or as it stands when the time is up or the feed fails."""
+    if _has_outcome(order):
         return order
     try:
         async with asyncio.timeout(wait.total_seconds()):
-            return await _follow(order, services)
+            return await _first_outcome(order, services)
     except TimeoutError:
         pass
     except Exception as error:  # noqa: BLE001 - whatever the feed does, the order is stored and can be shown
         services.telemetry.warning("wait_failed", order_id=str(order.id), error=repr(error), next="answer as stored")
     return await _as_stored(order, services)
+
+
+def _has_outcome(order: OrderSnapshot) -> bool:
+    """Return whether an attempt has ended: each that leaves the order where it was leaves its error, too.
+
+    An error without any attempt is that of a halt, or of the venue's circuit.
+    """
+    if order.status not in _BEFORE_ANY_OUTCOME or order.venue_order_id is not None:
+        return True
+    return order.placement.last_attempt_at is not None and order.placement.last_error is not None
+
+
+async def _first_outcome(order: OrderSnapshot, services: Services) -> OrderSnapshot:
+    waiting = [asyncio.create_task(_follow(order, services)), asyncio.create_task(_look(order, services))]
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _follow(order: OrderSnapshot, services: Services) -> OrderSnapshot:
@@ -35,9 +60,24 @@ async def _follow(order: OrderSnapshot, services: Services) -> OrderSnapshot:
                 if isinstance(item, UpToDate):
                     continue
                 newest = item if isinstance(item, OrderSnapshot) else item.order
-                if newest.status is not OrderStatus.PENDING:
+                if _has_outcome(newest):
                     return newest
     return newest
+
+
+async def _look(order: OrderSnapshot, services: Services) -> OrderSnapshot:
+    """Read the order again and again, more and more rarely: an attempt that will be repeated changes nothing of what
+    the feed shows. Orders that are read at the same time share a statement; most have their outcome before."""
+    pause = LOOK_FIRST_SECONDS
+    while True:
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LOOK_MAX_SECONDS)
+        try:
+            stored = await services.reader.order(order.id, account_ids=(order.account_id,))
+        except TransientError:
+            continue
+        if stored is not None and _has_outcome(stored):
+            return stored
 
 
 async def _as_stored(order: OrderSnapshot, services: Services) -> OrderSnapshot:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
+from graph.auth.tokens import EndedTokenError, InvalidTokenError, MissingTokenError
+
 
 class CloseCode(IntEnum):
     """The code of a close frame. After UNAUTHORIZED clients give up; after TOKEN_ENDED they connect again with their
@@ -32,3 +34,13 @@ TOKEN_END_REASONS: Mapping[TokenEnd, str] = {
     TokenEnd.KEY_GONE: "The key of the token is in force no more",
 }
 """The reasons in the close frames."""
+
+
+def unauthorized_reason(refusal: InvalidTokenError) -> str:
+    """Return what was expected of connection_init, for the close frame (123 bytes)."""
+    match refusal:
+        case MissingTokenError():
+            return 'Unauthorized: connection_init needs the payload {"Authorization": "Bearer <token>"}'
+        case EndedTokenError():
+            return "Unauthorized: the token in connection_init has expired or was revoked; send a new one"
+    return "Unauthorized: the token in connection_init is not valid"

@@ -29,7 +29,7 @@ from graph.documents.cache import DocumentRefusedError
 from graph.errors import internal_error, log_unexpected
 from graph.limits.request_rates import TooManyRequestsError
 from graph.schema.build import Schema
-from graph.websocket.close_codes import TOKEN_END_REASONS, CloseCode, TokenEnd
+from graph.websocket.close_codes import TOKEN_END_REASONS, CloseCode, TokenEnd, unauthorized_reason
 from graph.websocket.messages import InvalidMessageError, read_message
 from graph.websocket.open_sockets import SocketLimitError
 from graph.websocket.operation import RequestedOperation, too_many_operations, too_many_requests
@@ -135,8 +135,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             bearer = self._authenticate(message.get("payload") or {})
             self.view.sockets.assign(self, bearer.limit_key)
             self.bearer = bearer
-        except InvalidTokenError:
-            await self.websocket.close(code=CloseCode.UNAUTHORIZED, reason="Unauthorized")
+        except InvalidTokenError as refusal:
+            await self.websocket.close(code=CloseCode.UNAUTHORIZED, reason=unauthorized_reason(refusal))
             return
         except VerificationUnavailableError:
             await self.websocket.close(code=CloseCode.TRY_AGAIN_LATER, reason="Tokens cannot be verified at the moment")
@@ -237,7 +237,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
 
     async def _close_at_expiry(self, bearer: Bearer) -> None:
         """Wait until the token expires; then nothing more is sent, and the socket closes."""
-        while (left := (bearer.token_expires_at - self.view.services.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - for the clock no event is set
+        while (left := (bearer.accepted_until - self.view.services.clock()).total_seconds()) > 0:  # noqa: ASYNC110 - for the clock no event is set
             await asyncio.sleep(min(left, EXPIRY_CHECK_SECONDS))
         if self.withdraw():
             await self.end_for_token(TokenEnd.EXPIRED, answers_seconds=0)

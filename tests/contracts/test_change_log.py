@@ -1,12 +1,16 @@
 """ChangeLog: what a subscriber missed, where accounts stand, and when history is gone."""
 
+from datetime import timedelta
+
 import pytest
 from uuid_utils.compat import uuid7
 
+from domain.model.changes import RecordedChange
 from domain.model.errors import HistoryGoneError
+from domain.ports.order_store import AttemptEnd, OrderStore
 from domain.ports.readers import ChangeLog
 from tests.contracts.stores import Adapters
-from tests.support.examples import accepted, filled
+from tests.support.examples import accepted, became_unknown, cancel_asked, filled
 from tests.support.store_driver import Clerk
 
 
@@ -27,6 +31,52 @@ async def test_missed_changes_come_in_the_accounts_order_as_they_were_recorded(l
     assert list(await log.changes_after("alice", 3, limit=1)) == in_order[1:2]
     assert await log.changes_after("alice", 5, limit=10) == []
     assert await log.changes_after("nobody", 0, limit=10) == []
+
+
+async def test_the_first_change_is_of_before_any_attempt(log: ChangeLog, store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    (claim,) = await store.claim([order_id], lease=timedelta(minutes=1))
+    end = AttemptEnd(
+        attempt=claim.loaded.attempt,
+        error="HTTP 503",
+        counts=True,
+        may_have_been_sent=False,
+        next_in=timedelta(hours=1),
+    )
+    await store.write(await clerk.decide({order_id: []}, attempt_end=end))
+
+    (received,) = await log.changes_after("alice", 0, limit=1)
+
+    placement = received.order.placement
+    assert (placement.attempts, placement.last_attempt_at, placement.last_error) == (0, None, None)
+    assert placement.next_attempt_at is not None
+    assert placement.next_attempt_at - received.at < timedelta(minutes=1)
+
+
+async def test_a_change_has_the_placement_of_then(log: ChangeLog, store: OrderStore, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    recorded: list[RecordedChange] = []
+    for error, reports in (
+        ("HTTP 500", [became_unknown()]),
+        ("HTTP 502", [cancel_asked()]),
+        ("HTTP 503", []),
+        (None, [accepted()]),
+    ):
+        (claim,) = await store.claim([order_id], lease=timedelta(minutes=1))
+        end = AttemptEnd(
+            attempt=claim.loaded.attempt,
+            error=error,
+            counts=True,
+            may_have_been_sent=True,
+            next_in=timedelta(0) if error else None,
+        )
+        recorded += await store.write(await clerk.decide({order_id: reports}, attempt_end=end))
+
+    replayed = await log.changes_after("alice", 1, limit=10)
+
+    assert [change.order.placement.attempts for change in replayed] == [1, 2, 4]
+    assert [change.order.placement.last_error for change in replayed] == ["HTTP 500", "HTTP 502", None]
+    assert list(replayed) == recorded
 
 
 async def test_missed_changes_of_one_order_leave_the_others_out(log: ChangeLog, clerk: Clerk) -> None:

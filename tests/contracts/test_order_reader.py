@@ -17,10 +17,11 @@ from domain.model.reports import OrderReplaced
 from domain.model.values import Side
 from domain.ports.order_store import OrderStore
 from domain.ports.readers import OrderReader
-from tests.support.examples import accepted, at, busted, ended, filled, new_order, now, restated
+from tests.support.examples import accepted, at, busted, corrected, ended, filled, new_order, now, restated
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.store_driver import Clerk
 
+NEWEST = 1_000
 MINE = OrderFilter(account_ids=("alice",))
 KEYS: dict[OrderSort, Callable[[OrderSnapshot], OrderKey]] = {
     OrderSort.CREATED_DESC: lambda order: OrderKey(at=order.created_at, id=order.id),
@@ -160,8 +161,8 @@ async def test_a_history_shows_each_change_as_the_order_stood_then(reader: Order
         *await clerk.record({order_id: [ended(End.CANCELED)]}),
     ]
 
-    history = await reader.history(order_id, PageRequest(limit=10))
-    middle = await reader.history(order_id, PageRequest(limit=2, after=2))
+    history = await reader.history(order_id, PageRequest(limit=10), version=NEWEST)
+    middle = await reader.history(order_id, PageRequest(limit=2, after=2), version=NEWEST)
 
     assert [change.kind for change in history.rows] == [ChangeKind.RECEIVED, *(change.kind for change in recorded)]
     assert list(history.rows[1:]) == recorded
@@ -181,7 +182,7 @@ async def test_the_venue_orders_of_a_replaced_order_are_read_as_they_came(reader
     ]
 
     first, second = await reader.venue_orders(order_id)
-    history = await reader.history(order_id, PageRequest(limit=10))
+    history = await reader.history(order_id, PageRequest(limit=10), version=NEWEST)
 
     assert (first.venue_order_id, first.venue_status, first.filled_quantity) == ("V1", "replaced", Decimal(4))
     assert (first.replaces, first.ended_at) == (None, at(4))
@@ -204,12 +205,47 @@ async def test_executions_are_read_oldest_first_without_the_busted(reader: Order
     changes = await clerk.record({order_id: [filled("1", name=f"e-{number}") for number in range(5)]})
     await clerk.record({order_id: [busted("e-1")]})
 
-    first = await reader.executions(order_id, PageRequest(limit=2))
-    rest = await reader.executions(order_id, PageRequest(limit=5, after=first.rows[-1].id))
+    first = await reader.executions(order_id, PageRequest(limit=2), version=NEWEST)
+    rest = await reader.executions(order_id, PageRequest(limit=5, after=first.rows[-1].id), version=NEWEST)
 
     kept = [change.execution for number, change in enumerate(changes) if number != 1]
     assert [*first.rows, *rest.rows] == kept
     assert (first.has_next, rest.has_next) == (True, False)
+
+
+async def test_executions_and_history_are_read_as_they_stood_at_any_version(reader: OrderReader, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    recorded = [
+        *await clerk.record({order_id: [filled("10", name="e-1", price="5"), filled("20", name="e-2", price="6")]}),
+        *await clerk.record({order_id: [corrected("8", name="e-1", price="7")]}),
+        *await clerk.record({order_id: [busted("e-2"), filled("30", name="e-3", price="4")]}),
+        *await clerk.record({order_id: [corrected("9", name="e-1", price="7", second=5)]}),
+        *await clerk.record({order_id: [ended(End.CANCELED)]}),
+    ]
+
+    for change in recorded:
+        version = change.order.version
+        executions = (await reader.executions(order_id, PageRequest(limit=10), version=version)).rows
+        history = (await reader.history(order_id, PageRequest(limit=10), version=version)).rows
+
+        assert sum(one.quantity for one in executions) == change.order.filled_quantity, version
+        assert sum(one.quantity * one.price for one in executions) == change.order.notional, version
+        assert change.execution is None or change.execution in executions or not change.execution.quantity
+        assert [one.order.version for one in history] == list(range(1, version + 1))
+    before = await reader.executions(order_id, PageRequest(limit=10), version=1)
+    assert before.rows == []
+
+
+async def test_executions_at_a_version_are_paged_like_the_newest(reader: OrderReader, clerk: Clerk) -> None:
+    (order_id,) = await clerk.store(1)
+    changes = await clerk.record({order_id: [filled("1", name=f"e-{number}") for number in range(5)]})
+    await clerk.record({order_id: [busted("e-1"), busted("e-4")]})
+
+    first = await reader.executions(order_id, PageRequest(limit=2), version=5)
+    rest = await reader.executions(order_id, PageRequest(limit=2, after=first.rows[-1].id), version=5)
+
+    assert [*first.rows, *rest.rows] == [change.execution for change in changes[:4]]
+    assert (first.has_next, rest.has_next, rest.has_previous) == (True, False, True)
 
 
 async def test_executions_are_found_by_their_ids_where_their_orders_are_visible(

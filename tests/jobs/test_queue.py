@@ -12,7 +12,7 @@ from saq import Job, Status
 from saq.queue.redis import RedisQueue
 from saq.utils import now
 
-from jobs.queue import WakeUp, as_job, due_at, open_queue
+from jobs.queue import WakeUp, as_job, open_queue
 from jobs.stored_job import PLACE_ORDERS
 from jobs.wake_up_queue import AHEAD_MAX, MILLISECONDS
 from tests.support.fakes.telemetry import RecordingTelemetry
@@ -30,7 +30,7 @@ async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
 async def _in_work(queue: RedisQueue, *, for_seconds: float, noted: bool = True) -> Job:
     """A job that a worker took so long ago; `noted` is false when the worker died before it noted that."""
     began = now() - int(for_seconds * MILLISECONDS)
-    job = as_job(WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=1)], due_at=0), timeout_seconds=TIMEOUT_SECONDS)
+    job = as_job(WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=1)]), timeout_seconds=TIMEOUT_SECONDS)
     await queue.enqueue(job)
     taken = await queue.dequeue(timeout=1.0)
     assert taken is not None
@@ -65,8 +65,9 @@ async def test_a_job_that_a_worker_is_busy_with_is_left_alone(queue: RedisQueue)
 
 async def test_what_a_worker_with_a_wrong_clock_put_off_for_an_hour_is_forgotten(queue: RedisQueue) -> None:
     for within in (AHEAD_MAX - timedelta(minutes=1), timedelta(hours=1), timedelta(days=365)):
-        wake_up = WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=1)], due_at=due_at(within))
-        await queue.enqueue(as_job(wake_up, timeout_seconds=TIMEOUT_SECONDS))
+        job = as_job(WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=1)]), timeout_seconds=TIMEOUT_SECONDS)
+        job.scheduled = int(time.time() + within.total_seconds())
+        await queue.enqueue(job)
 
     swept = await queue.sweep(lock=1)
 
@@ -86,17 +87,3 @@ async def test_a_job_that_a_worker_with_a_wrong_clock_began_an_hour_ahead_is_for
     assert len(swept) == 1
     assert await queue.redis.keys("saq:job:*") == []
     assert await queue.count("active") == 0
-
-
-@pytest.mark.parametrize("milliseconds", [1, 300, 999, 1_000, 1_500])
-def test_a_job_is_due_in_whole_seconds_and_never_early(milliseconds: int) -> None:
-    within = timedelta(milliseconds=milliseconds)
-    before = time.time()
-
-    due = due_at(within)
-
-    assert before + within.total_seconds() <= due <= time.time() + within.total_seconds() + 1
-
-
-def test_a_job_that_is_due_now_does_not_wait_for_the_next_second() -> None:
-    assert due_at(timedelta(0)) == 0

@@ -1,5 +1,6 @@
-"""Wake-ups over a real Valkey: several orders to a job, later ones later, and never in anybody's way."""
+"""Wake-ups over a real Valkey: several orders to a job, later ones when they are due, and never in anybody's way."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
@@ -11,7 +12,7 @@ from saq.queue.redis import RedisQueue
 from domain.ports.telemetry import Metric
 from jobs.queue import open_queue
 from jobs.stored_job import ORDERS_PER_JOB_MAX, PLACE_ORDERS
-from jobs.wake_ups import WAITING_ORDERS_MAX, SaqWakeUps
+from jobs.wake_ups import LATER_ORDERS_MAX, WAITING_ORDERS_MAX, SaqWakeUps
 from tests.support.fakes.telemetry import RecordingTelemetry
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -54,14 +55,35 @@ async def test_a_job_names_no_more_orders_than_its_bound(queue: RedisQueue) -> N
     assert await queue.count("queued") == 2
 
 
-async def test_a_later_attempt_is_scheduled_and_not_queued(queue: RedisQueue) -> None:
-    wake_ups = _wake_ups(queue)
+async def test_a_later_attempt_is_enqueued_when_it_is_due_and_not_before(queue: RedisQueue) -> None:
+    wake_ups, loop = _wake_ups(queue), asyncio.get_running_loop()
+    sending = asyncio.create_task(wake_ups.run())
 
-    wake_ups.placement_due(_ids(1), within=timedelta(seconds=30))
+    began = loop.time()
+    wake_ups.placement_due(_ids(1), within=timedelta(milliseconds=300))
+    await wake_ups.flush()
+    in_advance = await queue.count("incomplete")
+    job = await queue.dequeue(timeout=5.0)
+    waited = loop.time() - began
+    sending.cancel()
+
+    assert in_advance == 0
+    assert job is not None
+    assert job.kwargs == {"order_ids": [str(order_id) for order_id in _ids(1)]}
+    assert 0.3 <= waited < 0.45
+
+
+async def test_what_waits_for_its_time_is_bounded_and_hinders_nothing_that_is_due(queue: RedisQueue) -> None:
+    telemetry = RecordingTelemetry()
+    wake_ups = _wake_ups(queue, telemetry)
+
+    wake_ups.cancel_due(_ids(LATER_ORDERS_MAX), within=timedelta(hours=1))
+    wake_ups.cancel_due(_ids(2), within=timedelta(hours=1))
+    wake_ups.cancel_due(_ids(1))
     await wake_ups.flush()
 
-    assert await queue.count("queued") == 0
-    assert await queue.count("incomplete") == 1
+    assert telemetry.counted(Metric.WAKE_UPS_FAILED) == 2
+    assert await queue.count("queued") == 1
 
 
 async def test_saq_is_told_to_leave_the_retries_to_the_database(queue: RedisQueue) -> None:

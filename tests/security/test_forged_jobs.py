@@ -84,7 +84,7 @@ async def test_a_forged_job_is_forgotten_and_what_comes_after_it_is_run(
     job_id, content = forged_jobs()[name]
     await queue.redis.set(job_id, content)
     await queue.redis.rpush(QUEUED, job_id)  # type: ignore[misc] # redis types it as perhaps synchronous
-    real = as_job(WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=7)], due_at=0), timeout_seconds=TIMEOUT_SECONDS)
+    real = as_job(WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=7)]), timeout_seconds=TIMEOUT_SECONDS)
     await queue.enqueue(real)
 
     assert await queue.dequeue(timeout=1.0) is None
@@ -127,7 +127,7 @@ async def test_a_queue_that_somebody_has_overwritten_is_made_again(key: str, que
 
     await queue.sweep()
 
-    await queue.enqueue(*[as_job(WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=7)], due_at=0), timeout_seconds=6)])
+    await queue.enqueue(*[as_job(WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=7)]), timeout_seconds=6)])
     assert await queue.dequeue(timeout=1.0) is not None
 
 

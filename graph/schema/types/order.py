@@ -98,7 +98,9 @@ class Order(Node):
             first=first, after=after, last=last, before=before, read_cursor=read_execution_cursor
         )
         page = await read_page(
-            arguments, lambda request: services.reader.executions(self.key, request), settings=services.settings
+            arguments,
+            lambda request: services.reader.executions(self.key, request, version=self.version),
+            settings=services.settings,
         )
         return connect(page, node=execution_from, cursor=lambda row: write_execution_cursor(row.id))
 
@@ -121,7 +123,9 @@ class Order(Node):
         services = info.context.services
         arguments = page_arguments(first=first, after=after, last=last, before=before, read_cursor=read_history_cursor)
         page = await read_page(
-            arguments, lambda request: services.reader.history(self.key, request), settings=services.settings
+            arguments,
+            lambda request: services.reader.history(self.key, request, version=self.version),
+            settings=services.settings,
         )
         return connect(page, node=change_from, cursor=lambda row: write_history_cursor(row.order.version))
 

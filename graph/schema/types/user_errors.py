@@ -1,10 +1,11 @@
 """Expected failures as members of the result unions. Each implements UserError and keeps its code for ever."""
 
+from decimal import Decimal
 from typing import Self
 
 import strawberry
 
-from domain.model import errors
+from domain.model import errors, limits
 from domain.model.errors import IssueCode
 from graph.schema.types.order import Order, order_from
 
@@ -81,14 +82,38 @@ class ClientRequestIdConflict(UserFailure):
 
 @strawberry.type(
     description=(
+        "A pre-trade limit and how far it goes. The unit is the limit's: shares, the instrument's currency, percent of "
+        "the last known price, orders."
+    )
+)
+class LimitUse:
+    name: str
+    maximum: Decimal
+    used: Decimal | None
+    requested: Decimal | None
+
+    @classmethod
+    def of(cls, use: limits.LimitUse, *, name: str) -> Self:
+        """The use of the limit with that code."""
+        return cls(name=name, maximum=use.maximum, used=use.used, requested=use.requested)
+
+
+@strawberry.type(
+    description=(
         "We refuse it before it is stored: a limit of the account, a halt, an instrument that is not tradable."
     )
 )
 class OrderDenied(UserFailure):
+    limit: LimitUse | None = strawberry.field(
+        description="The limit that it breaks; null when no limit did it (INSTRUMENT_NOT_TRADABLE, TRADING_HALTED)."
+    )
+
     @classmethod
     def of(cls, error: errors.OrderDeniedError) -> Self:
         """The failure, under the code of the limit."""
-        return cls(code=error.code, message=str(error), path=None)
+        path = None if error.path is None else list(error.path)
+        limit = None if error.use is None else LimitUse.of(error.use, name=error.code)
+        return cls(code=error.code, message=str(error), path=path, limit=limit)
 
 
 @strawberry.type(description="Nothing was stored; try again with the same clientOrderId.")

@@ -89,6 +89,9 @@ def test_a_limit_that_needs_a_price_denies_as_long_as_none_is_known(
     assert denial is not None
     assert denial.code is code
     assert "no price" in denial.message
+    assert denial.path == ("input", "limitPrice")
+    assert denial.use is not None
+    assert denial.use.requested is None
 
 
 def test_a_limit_orders_notional_needs_no_known_price() -> None:
@@ -103,6 +106,19 @@ def test_without_limits_nothing_is_denied(quantity: Decimal, price: Decimal | No
 
     assert check_terms(terms(quantity=quantity, price=price), limits=NO_LIMITS, last_price=known) is None
     assert check_load(AccountLoad(open_orders=10**9, accepted_in_second=10**9), limits=NO_LIMITS) is None
+
+
+@given(price=SIZES, last=SIZES, collar=SIZES)
+def test_what_a_denial_shows_as_requested_is_more_than_the_maximum(
+    price: Decimal, last: Decimal, collar: Decimal
+) -> None:
+    known = LastPrice(isin=ISIN, price=last, at=at(0))
+
+    denial = check_terms(terms(price=price), limits=AccountLimits(price_collar_percent=collar), last_price=known)
+
+    if denial is not None and denial.use is not None:
+        assert denial.use.requested is not None
+        assert denial.use.requested > denial.use.maximum
 
 
 @given(quantity=SIZES, price=SIZES, last=SIZES, most=SIZES)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from graph.auth.key_set import KeySetHolder, parse_key_set
 from graph.auth.tokens import (
+    EndedTokenError,
     ExpectedClaims,
     HmacTokens,
     InvalidTokenError,
@@ -120,6 +121,18 @@ BAD_TOKENS = {
 def test_a_bad_token_is_refused(bad: str) -> None:
     with pytest.raises(InvalidTokenError):
         TOKENS.verify(bad)
+
+
+def test_an_expired_token_of_either_secret_is_told_from_one_that_was_never_valid() -> None:
+    rotated = HmacTokens(secret="the next secret of thirty-two bytes or more", previous_secret=SECRET)
+    current = signed({"sub": "a", "exp": later(-60)}, secret=rotated.secret)
+
+    for expired in (current, BAD_TOKENS["expired"]):
+        with pytest.raises(EndedTokenError):
+            rotated.verify(expired)
+    with pytest.raises(InvalidTokenError) as refused:
+        rotated.verify(signed({"sub": "a", "exp": later(-60)}, secret="another secret of thirty-two bytes or more"))
+    assert type(refused.value) is InvalidTokenError
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic abc", 5, "Bearer " + "x" * 10_000])

@@ -1,5 +1,7 @@
 """GraphQL over HTTP: negotiation, statuses, and JSON for every mistake."""
 
+from datetime import timedelta
+
 import pytest
 
 from graph.http.responses import negotiate
@@ -175,6 +177,18 @@ async def test_without_a_valid_token_the_answer_is_401_with_a_graphql_error(api:
     (error,) = (await response.json())["errors"]
     assert error["extensions"] == {"code": "UNAUTHENTICATED"}
     assert error["message"]
+
+
+async def test_of_an_expired_token_the_answer_says_so_as_rfc_6750_has_it(api: Api) -> None:
+    expired = token(ttl=timedelta(seconds=-60))
+
+    response = await api.post(VIEWER, authorization=f"Bearer {expired}")
+
+    assert response.status == 401
+    assert response.headers["www-authenticate"].startswith('Bearer realm="fillwire", error="invalid_token", ')
+    (error,) = (await response.json())["errors"]
+    assert error["extensions"] == {"code": "UNAUTHENTICATED"}
+    assert "expired" in error["message"]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])

@@ -6,11 +6,13 @@ import pytest
 
 from domain.model.reports import Report, SubmissionInDoubt
 from domain.model.values import Reason, ReasonSource
+from graph.schema.first_attempt import LOOK_FIRST_SECONDS
 from tests.support.api_server import Api, until
 from tests.support.api_world import START
 from tests.support.examples import accepted
 from tests.support.graphql_orders import place
 
+ANSWERED_SECONDS = 3.0
 UNKNOWN = SubmissionInDoubt(
     reason=Reason(source=ReasonSource.SYSTEM, code="ANSWER_LOST", message="The answer was lost."), at=START
 )
@@ -56,3 +58,60 @@ async def test_an_order_that_is_known_to_be_placed_is_not_waited_for(api: Api) -
 
     assert answer["replayed"] is True
     assert answer["order"]["status"] == "PLACED"
+
+
+async def test_an_attempt_that_leaves_the_order_pending_is_an_outcome_too(api: Api) -> None:
+    placing = asyncio.create_task(place(api, wait_ms=10_000))
+    await until(lambda: api.world.feed.open_feeds)
+    (row,) = api.world.orders.rows.values()
+
+    row.attempts, row.last_attempt_at, row.last_error = 1, START, "HTTP 503: not executed: try again"
+
+    async with asyncio.timeout(ANSWERED_SECONDS):
+        answer = await placing
+    assert answer["order"]["status"] == "PENDING"
+    assert api.world.feed.open_feeds == 0
+
+
+async def test_an_order_whose_first_attempt_had_failed_is_not_waited_for(api: Api) -> None:
+    await place(api)
+    (row,) = api.world.orders.rows.values()
+    row.attempts, row.last_attempt_at, row.last_error = 1, START, "HTTP 503: not executed: try again"
+
+    async with asyncio.timeout(ANSWERED_SECONDS):
+        answer = await place(api, wait_ms=10_000)
+
+    assert (answer["replayed"], answer["order"]["status"]) == (True, "PENDING")
+
+
+async def test_a_halt_is_no_outcome_of_an_attempt(api: Api) -> None:
+    placing = asyncio.create_task(place(api, wait_ms=10_000))
+    await until(lambda: api.world.feed.open_feeds)
+    (row,) = api.world.orders.rows.values()
+    row.last_error = "Trading has been halted"
+    await asyncio.sleep(3 * LOOK_FIRST_SECONDS)
+    was_waiting = not placing.done()
+
+    row.last_attempt_at = START
+
+    async with asyncio.timeout(ANSWERED_SECONDS):
+        await placing
+    assert was_waiting
+
+
+async def test_a_cancel_request_is_no_outcome_of_an_attempt(api: Api) -> None:
+    placing = asyncio.create_task(place(api, wait_ms=10_000))
+    await until(lambda: api.world.feed.open_feeds)
+    ((order_id, row),) = api.world.orders.rows.items()
+    row.lease_until = START  # An attempt is under way, so the order cannot be over at once.
+    await api.data(
+        "mutation ($id: ID!) { cancelOrder(input: {orderId: $id}) { __typename } }", {"id": f"ord_{order_id.hex}"}
+    )
+    was_waiting = not placing.done()
+
+    await api.world.report(order_id, accepted())
+
+    async with asyncio.timeout(ANSWERED_SECONDS):
+        answer = await placing
+    assert was_waiting
+    assert answer["order"]["status"] == "PENDING_CANCEL"

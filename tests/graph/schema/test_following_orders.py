@@ -3,10 +3,11 @@
 from contextlib import AsyncExitStack
 
 from domain.ports.telemetry import Metric
+from graph.schema.cursors import write_stream_cursor
 from graph.settings import GraphSettings
 from tests.support.api_server import Api, Json, Socket, running_api
-from tests.support.api_world import World
-from tests.support.examples import accepted, filled
+from tests.support.api_world import START, World
+from tests.support.examples import accepted, busted, corrected, filled
 from tests.support.graphql_orders import key_of, placed_id
 from tests.support.processes import eventually
 
@@ -16,6 +17,19 @@ subscription Follow($id: ID!, $after: Int) {
     kind
     order { id status version filledQuantity instrument { symbol } }
     change { kind version status execution { quantity } }
+  }
+}
+"""
+WHOLE = """
+subscription Follow($after: String) {
+  orderUpdates(after: $after) {
+    change { kind version }
+    order {
+      version filledQuantity
+      executions { nodes { quantity price } }
+      history { nodes { version } }
+      placement { attempts lastAttemptAt lastError }
+    }
   }
 }
 """
@@ -71,6 +85,34 @@ async def test_missed_changes_come_instead_of_the_snapshot(api: Api) -> None:
         missed = await updates(socket, 2, "orderStatus")
 
     assert [(update["kind"], update["order"]["version"]) for update in missed] == [("CHANGE", 2), ("CHANGE", 3)]
+
+
+async def test_a_replayed_change_shows_the_order_as_it_stood_then(api: Api) -> None:
+    key = key_of(await placed_id(api))
+    await api.world.report(key, accepted(), filled("4", name="e-1", price="5"))
+    await api.world.report(key, corrected("3", name="e-1", price="5"), filled("2", name="e-2", price="6"))
+    await api.world.report(key, busted("e-2"))
+    (row,) = api.world.orders.rows.values()
+    row.attempts, row.last_attempt_at, row.last_error = 1, START, "The answer was lost."
+
+    async with api.conversation() as socket:
+        await socket.subscribe(WHOLE, {"after": write_stream_cursor(0)})
+        _, *replayed = await updates(socket, 7, "orderUpdates")
+
+    orders = [update["order"] for update in replayed]
+    assert [[(one["quantity"], one["price"]) for one in order["executions"]["nodes"]] for order in orders] == [
+        [],
+        [],
+        [("4", "5")],
+        [("3", "5")],
+        [("3", "5"), ("2", "6")],
+        [("3", "5")],
+    ]
+    assert [order["filledQuantity"] for order in orders] == ["0", "0", "4", "3", "5", "3"]
+    for order in orders:
+        versions = [change["version"] for change in order["history"]["nodes"]]
+        assert versions == list(range(1, order["version"] + 1))
+    assert orders[0]["placement"] == {"attempts": 0, "lastAttemptAt": None, "lastError": None}
 
 
 async def test_a_final_order_gives_its_snapshot_and_completes(api: Api) -> None:

@@ -75,7 +75,7 @@ async def test_an_instrument_that_is_not_tradable_is_denied(api: Api) -> None:
     answer = await place(api, limit_order(isin=HALTED.isin))
 
     assert answer["__typename"] == "OrderDenied"
-    assert answer["code"] == "INSTRUMENT_NOT_TRADABLE"
+    assert (answer["code"], answer["path"]) == ("INSTRUMENT_NOT_TRADABLE", ["input", "isin"])
     assert not api.world.orders.rows
 
 

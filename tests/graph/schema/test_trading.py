@@ -32,8 +32,13 @@ HALTS = """query Halts($open: Boolean, $account: ID) {
 MINE = """{ viewer { tradingHalted openOrders
   limits { accountId maxQuantity maxNotional priceCollarPercent maxOpenOrders maxOrdersPerSecond setAt setBy } } }"""
 PLACE = """mutation Place($input: PlaceOrderInput!) {
-  placeOrder(input: $input) { __typename ... on PlaceOrderSuccess { order { id } } ... on UserError { code message } }
+  placeOrder(input: $input) {
+    __typename
+    ... on PlaceOrderSuccess { order { id } }
+    ... on UserError { code message path }
+    ... on OrderDenied { limit { name maximum used requested } } }
 }"""
+MARKET = {"type": "MARKET", "limitPrice": None}
 CANCEL = """mutation Cancel($id: ID!) { cancelOrder(input: {orderId: $id}) { __typename } }"""
 
 
@@ -107,6 +112,7 @@ async def test_a_halt_denies_orders_leaves_cancels_open_and_ends_when_it_is_resu
         "resumedAt": None,
     }
     assert (denied["__typename"], denied["code"]) == ("OrderDenied", "TRADING_HALTED")
+    assert (denied["path"], denied["limit"]) == (None, None)
     assert "fat finger" not in denied["message"]
     assert replayed == before
     assert seen is True
@@ -215,24 +221,30 @@ async def test_what_cannot_be_a_limit_is_named_with_its_path(
 
 
 @pytest.mark.parametrize(
-    ("limits", "changed", "code"),
+    ("limits", "changed", "path", "used"),
     [
-        ({"maxQuantity": "9"}, {}, "MAX_QUANTITY"),
-        ({"maxNotional": "999"}, {}, "MAX_NOTIONAL"),
-        ({"maxNotional": "1999"}, {"type": "MARKET", "limitPrice": None}, "MAX_NOTIONAL"),
-        ({"priceCollarPercent": "5"}, {}, "PRICE_COLLAR"),
+        ({"maxQuantity": "9"}, {}, ["input", "quantity"], ("MAX_QUANTITY", "9", None, "10")),
+        ({"maxNotional": "999"}, {}, ["input", "quantity"], ("MAX_NOTIONAL", "999", None, "1000")),
+        ({"maxNotional": "1999"}, MARKET, ["input", "quantity"], ("MAX_NOTIONAL", "1999", None, "2000")),
+        ({"priceCollarPercent": "5"}, {}, ["input", "limitPrice"], ("PRICE_COLLAR", "5", None, "50")),
+        ({"maxOpenOrders": 1}, {}, None, ("MAX_OPEN_ORDERS", "1", "1", "1")),
+        ({"maxOrdersPerSecond": 1}, {}, None, ("ORDER_RATE", "1", "1", "1")),
     ],
 )
-async def test_an_order_beyond_a_limit_is_denied_with_its_code(
-    api: Api, limits: Json, changed: Json, code: str
+async def test_an_order_beyond_a_limit_is_denied_with_its_code_its_field_and_the_limits_use(
+    api: Api, limits: Json, changed: Json, path: list[str] | None, used: tuple[str | None, ...]
 ) -> None:
     api.world.prices.note([LastPrice(isin=ISIN, price=Decimal(200), at=at(0))])
-    await place(api, "remembers-the-limits")
+    await place(api, "remembers-the-limits", **MARKET)
     await set_limits(api, accountId="alice", **limits)
+    await place(api, "within", quantity="1", **MARKET)
 
     denied = await place(api, "beyond", **changed)
 
-    assert (denied["__typename"], denied["code"]) == ("OrderDenied", code)
+    assert (denied["__typename"], denied["path"]) == ("OrderDenied", path)
+    names = ("name", "maximum", "used", "requested")
+    assert denied["limit"] == dict(zip(names, used, strict=True))
+    assert denied["code"] == denied["limit"]["name"]
 
 
 async def test_orders_in_one_document_are_each_charged(api: Api) -> None:

@@ -3,6 +3,7 @@ frames against the server as the API process configures it."""
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -50,7 +51,29 @@ async def test_an_introduction_without_a_token_is_unauthorized_and_not_malformed
     async with raw_socket(api.port) as socket:
         await socket.send(text({"type": "connection_init", "payload": payload}))
 
-        assert await socket.closed() == (4401, "Unauthorized")
+        assert await socket.closed() == (
+            4401,
+            'Unauthorized: connection_init needs the payload {"Authorization": "Bearer <token>"}',
+        )
+
+
+@pytest.mark.parametrize(
+    ("authorization", "said"),
+    [
+        ("Basic YTpi", 'needs the payload {"Authorization": "Bearer <token>"}'),
+        ("Bearer nonsense", "the token in connection_init is not valid"),
+        (f"Bearer {token(ttl=timedelta(minutes=-1))}", "has expired or was revoked; send a new one"),
+    ],
+)
+async def test_a_refused_introduction_says_what_was_expected(api: Api, authorization: str, said: str) -> None:
+    async with raw_socket(api.port) as socket:
+        await socket.send(text({"type": "connection_init", "payload": {"Authorization": authorization}}))
+
+        code, reason = await socket.closed()
+
+    assert code == 4401
+    assert reason.startswith("Unauthorized: ")
+    assert said in reason
 
 
 async def test_two_introductions_at_one_go_close_with_4429(api: Api) -> None:

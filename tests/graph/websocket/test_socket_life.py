@@ -5,14 +5,17 @@ import math
 import time
 from dataclasses import replace
 from datetime import timedelta
+from http import HTTPStatus
 
 from domain.ports.telemetry import Metric
+from graph.auth.bearer import TOKEN_LEEWAY
 from graph.settings import GraphSettings
 from tests.support.api_instruments import APPLE
 from tests.support.api_server import Api, running_api, token, until
 from tests.support.api_world import World
 from tests.support.graphql_orders import key_of, placed_id
 
+VIEWER = {"query": "{ viewer { accountId } }"}
 UPDATES = "subscription { orderUpdates { kind } }"
 
 
@@ -56,8 +59,8 @@ async def test_a_peer_that_leaves_while_something_is_sent_is_no_error(api: Api) 
     assert api.world.telemetry.said("unexpected_error") == []
 
 
-async def test_a_socket_closes_with_4403_at_the_moment_its_token_expires(api: Api) -> None:
-    async with api.conversation(token(ttl=timedelta(seconds=1))) as socket:
+async def test_a_socket_closes_with_4403_once_its_token_is_no_longer_taken(api: Api) -> None:
+    async with api.conversation(token(ttl=timedelta(seconds=1.5) - TOKEN_LEEWAY)) as socket:
         await socket.subscribe(UPDATES)
         await socket.next_data()
 
@@ -66,7 +69,7 @@ async def test_a_socket_closes_with_4403_at_the_moment_its_token_expires(api: Ap
 
 
 async def test_a_token_that_is_valid_only_by_leeway_opens_no_socket_for_long(api: Api) -> None:
-    async with api.conversation(token(ttl=timedelta(seconds=-1))) as socket:
+    async with api.conversation(token(ttl=timedelta(seconds=1.1) - TOKEN_LEEWAY)) as socket:
         assert await socket.closed() == 4403
 
 
@@ -108,14 +111,23 @@ async def test_a_peer_that_stops_reading_is_cut_off() -> None:
         socket.connection.transport.abort()
 
 
-async def test_a_socket_is_not_closed_before_the_moment_its_token_expires(api: Api) -> None:
-    # The fraction of `exp` counts: it is a NumericDate (RFC 7519, 2).
-    expires_at = math.floor(time.time()) + 1.9
-    async with api.conversation(token(exp=expires_at)) as socket:
-        assert await socket.closed() == 4403
+async def test_a_socket_is_open_for_as_long_as_its_token_is_taken_over_http(api: Api) -> None:
+    ends_at = math.floor(time.time()) + 2
+    bearer = token(exp=ends_at + 0.9 - TOKEN_LEEWAY.total_seconds())
+    async with api.conversation(bearer) as socket:
+        closing = asyncio.create_task(socket.closed())
+        answered_at = time.time()
+        while (await api.post(VIEWER, authorization=f"Bearer {bearer}")).status == HTTPStatus.OK:
+            answered_at = time.time()
+            await asyncio.sleep(0.02)
+        refused_at = time.time()
+        code = await closing
         closed_at = time.time()
 
-    assert expires_at <= closed_at < expires_at + 0.5
+    assert code == 4403
+    assert answered_at < ends_at + 0.1
+    assert ends_at <= refused_at < ends_at + 0.5
+    assert ends_at <= closed_at < ends_at + 0.5
 
 
 async def test_the_bearer_of_a_token_without_a_scope_may_connect_and_is_refused_what_needs_one(api: Api) -> None:

@@ -48,11 +48,19 @@ class MemoryOrderReader:
         shown = sorted((one for one in self._snapshots() if _passes(one, filter)), key=key, reverse=descending)
         return cut(shown, request, key=key, descending=descending)
 
-    async def executions(self, order_id: UUID, request: PageRequest[UUID]) -> Page[ExecutionView]:
+    async def executions(self, order_id: UUID, request: PageRequest[UUID], *, version: int) -> Page[ExecutionView]:
         self.store.require_database()
-        row = self.store.rows.get(order_id)
-        counting = [view(one) for one in row.executions.values() if not one.is_busted] if row is not None else []
-        return cut(sorted(counting, key=_id), request, key=_id)
+        row, changes = self.store.rows.get(order_id), self._changes(order_id)
+        later = {change.execution.id for change in changes if change.execution and change.order.version > version}
+        then = {
+            change.execution.id: change.execution
+            for change in changes
+            if change.order.version <= version and change.execution
+        }
+        executions = [] if row is None else list(row.executions.values())
+        counting = [view(one) for one in executions if one.id not in later and not one.is_busted and one.is_counted]
+        amended = [then[one.id] for one in executions if one.id in later and one.id in then and then[one.id].quantity]
+        return cut(sorted([*counting, *amended], key=_id), request, key=_id)
 
     async def venue_orders(self, order_id: UUID) -> Sequence[VenueOrderView]:
         self.store.require_database()
@@ -65,10 +73,12 @@ class MemoryOrderReader:
         rows = [row for row in self.store.rows.values() if is_visible(row.order.account_id, account_ids)]
         return {one.id: view(one) for row in rows for one in row.executions.values() if one.id in execution_ids}
 
-    async def history(self, order_id: UUID, request: PageRequest[int]) -> Page[RecordedChange]:
+    async def history(self, order_id: UUID, request: PageRequest[int], *, version: int) -> Page[RecordedChange]:
         self.store.require_database()
-        changes = [change for log in self.store.changes.values() for change in log if change.order.id == order_id]
-        return cut(changes, request, key=_version)
+        return cut([one for one in self._changes(order_id) if one.order.version <= version], request, key=_version)
+
+    def _changes(self, order_id: UUID) -> list[RecordedChange]:
+        return [change for log in self.store.changes.values() for change in log if change.order.id == order_id]
 
     def _snapshots(self) -> list[OrderSnapshot]:
         self.store.require_database()
