@@ -40,8 +40,11 @@ LISTS: dict[str, tuple[object, Read]] = {
         # Operators' list by the last change has no index, from either end.
         if (sort, name) != (OrderSort.UPDATED_DESC, "all accounts")
     },
-    "executions": (uuid7(), lambda database, request: PostgresOrderReader(database).executions(ORDER_ID, request)),
-    "history": (7, lambda database, request: PostgresOrderReader(database).history(ORDER_ID, request)),
+    "executions": (
+        uuid7(),
+        lambda database, request: PostgresOrderReader(database).executions(ORDER_ID, request, version=9),
+    ),
+    "history": (7, lambda database, request: PostgresOrderReader(database).history(ORDER_ID, request, version=9)),
     "instruments": (
         "US0378331005",
         lambda database, request: PostgresInstrumentCatalog(database, cache_seconds=1.0).page(request, search=None),
