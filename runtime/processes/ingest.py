@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from domain.ports.ingest_state import Fence
 from domain.services.dead_letter_keeper import DeadLetterKeeper
+from domain.services.order_cache import OrderCache
 from exchange.alpaca.rest import AlpacaVenue
 from exchange.alpaca.stream import AlpacaStream
 from ingest.batch_recorder import DEAD_LETTER_SOURCE, BatchRecorder
@@ -62,7 +63,8 @@ def make_consumer(
 ) -> Consumer:
     """Return the consumer of the stream for one term of leadership."""
     settings = process.settings
-    recording = make_recording(process, database, redis, fence=fence, cached_orders_max=CACHED_ORDERS_MAX)
+    cache = OrderCache(orders_max=CACHED_ORDERS_MAX)
+    recording = make_recording(process, database, redis, fence=fence, cache=cache)
     reconciliation = make_reconciliation(process, database, venue, recording)
     unmatched = UnmatchedReports(
         reports_max=settings.unknown_order_reports_max, wait_seconds=settings.unknown_order_wait_seconds
