@@ -46,15 +46,7 @@ def desk() -> Desk:
 @pytest.fixture
 def control(desk: Desk) -> TradingControl:
     """The operators' side of the desk."""
-    return TradingControl(
-        halts=desk.orders.halts,
-        book=desk.orders.book,
-        prices=desk.prices,
-        accounts=desk.account_check,
-        telemetry=desk.telemetry,
-        clock=desk.clock,
-        new_id=desk.new_id,
-    )
+    return desk.control
 
 
 async def test_a_denied_order_is_counted_by_its_limit_and_wakes_nobody(desk: Desk, control: TradingControl) -> None:
