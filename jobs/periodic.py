@@ -14,11 +14,16 @@ FAILURE_REPEATED_AFTER_SECONDS = 10.0
 
 
 async def repeat(
-    step: Callable[[], Coroutine[Any, Any, bool]], *, every: timedelta, name: str, telemetry: Telemetry
+    step: Callable[[], Coroutine[Any, Any, bool]],
+    *,
+    every: timedelta,
+    name: str,
+    telemetry: Telemetry,
+    failure_repeated_seconds: float = FAILURE_REPEATED_AFTER_SECONDS,
 ) -> None:
     """Run the step every `every` until cancelled; run it again at once when it returns True.
 
-    A transient failure is logged when it begins, again each FAILURE_REPEATED_AFTER_SECONDS, and when it ends.
+    A transient failure is logged when it begins, again each `failure_repeated_seconds`, and when it ends.
     """
     failing, logged_at = False, 0.0
     while True:
@@ -29,7 +34,7 @@ async def repeat(
             failing = False
         except TransientError as error:
             more, now = False, asyncio.get_running_loop().time()
-            if not failing or now - logged_at >= FAILURE_REPEATED_AFTER_SECONDS:
+            if not failing or now - logged_at >= failure_repeated_seconds:
                 logged_at = now
                 telemetry.warning("loop_failing", loop=name, error=str(error), next="tried again until it succeeds")
             failing = True

@@ -15,7 +15,6 @@ from runtime.server.listening import listen
 from runtime.server.servers import PacedServer, Server
 from runtime.server.websocket_protocol import WebSocketLimits, WebSocketProtocol
 
-WEBSOCKET_PING_SECONDS = 15.0
 BACKLOG_CONNECTIONS = 2048
 LISTENING_SOCKETS = 8
 """libuv accepts one connection of a listening socket in an iteration of its loop, however many wait. Under load an
@@ -77,8 +76,8 @@ async def serve(
         "date_header": True,
         "proxy_headers": False,
         "ws_max_size": websocket_limits.message_max_bytes if websocket_limits else 0,
-        "ws_ping_interval": WEBSOCKET_PING_SECONDS,
-        "ws_ping_timeout": WEBSOCKET_PING_SECONDS,
+        "ws_ping_interval": websocket_limits.ping_seconds if websocket_limits else None,
+        "ws_ping_timeout": websocket_limits.ping_seconds if websocket_limits else None,
         # Twice the memory for each socket, and no gain on small frames.
         "ws_per_message_deflate": False,
         "limit_concurrency": None,

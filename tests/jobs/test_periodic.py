@@ -3,10 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-import pytest
-
 from domain.model.errors import UnavailableError
-from jobs import periodic
 from jobs.periodic import repeat
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.processes import eventually
@@ -70,14 +67,21 @@ async def test_a_loop_pauses_after_an_unexpected_error() -> None:
     assert len(steps) == 1
 
 
-async def test_a_step_that_goes_on_failing_is_logged_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(periodic, "FAILURE_REPEATED_AFTER_SECONDS", 0.005)
+async def test_a_step_that_goes_on_failing_is_logged_again_after_a_while() -> None:
     telemetry = RecordingTelemetry()
 
     async def step() -> bool:
         raise UnavailableError
 
-    running = asyncio.create_task(repeat(step, every=timedelta(milliseconds=1), name="sweep", telemetry=telemetry))
+    running = asyncio.create_task(
+        repeat(
+            step,
+            every=timedelta(milliseconds=1),
+            name="sweep",
+            telemetry=telemetry,
+            failure_repeated_seconds=0.005,
+        )
+    )
     await eventually(lambda: len(telemetry.said("loop_failing")) > 2, within_seconds=5, what="it is logged again")
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

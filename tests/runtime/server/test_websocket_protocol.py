@@ -5,6 +5,7 @@ import gc
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from starlette.applications import Starlette
@@ -16,7 +17,7 @@ from starlette.websockets import WebSocket
 from runtime.server.http_connections import HttpLimits
 from runtime.server.http_protocol import HttpProtocol
 from runtime.server.serving import serve
-from runtime.server.websocket_protocol import FLOOD_CLOSE_DELAY_SECONDS, WebSocketLimits, WebSocketProtocol
+from runtime.server.websocket_protocol import WebSocketLimits, WebSocketProtocol
 from tests.support.processes import eventually
 from tests.support.raw_socket import CLOSE, PING, frame, raw_socket
 from tools.devstack.ports import free_port
@@ -35,7 +36,7 @@ NO_HANDSHAKES = {
 LIMITS = WebSocketLimits(
     message_max_bytes=65_536, frames_per_second=1_000_000, frames_burst=1_000_000, stalled_seconds=0.3
 )
-FEW = WebSocketLimits(message_max_bytes=65_536, frames_per_second=1, frames_burst=10)
+FEW = WebSocketLimits(message_max_bytes=65_536, frames_per_second=1, frames_burst=10, flood_close_delay_seconds=0.3)
 
 
 async def test_a_peer_that_only_pings_and_reads_nothing_is_cut() -> None:
@@ -48,11 +49,8 @@ async def test_a_peer_that_only_pings_and_reads_nothing_is_cut() -> None:
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 
-async def test_a_peer_that_answers_no_ping_is_closed_with_1011_and_its_connection_ended(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("runtime.server.serving.WEBSOCKET_PING_SECONDS", 0.2)
-    async with serving() as (port, ended), raw_socket(port, path="/ws") as peer:
+async def test_a_peer_that_answers_no_ping_is_closed_with_1011_and_its_connection_ended() -> None:
+    async with serving(replace(LIMITS, ping_seconds=0.2)) as (port, ended), raw_socket(port, path="/ws") as peer:
         assert (await peer.next_frame()).opcode == PING
 
         assert await peer.closed() == (1011, "keepalive ping timeout")
@@ -92,7 +90,7 @@ async def test_a_flood_is_told_late_and_what_it_brought_is_dropped() -> None:
         await peer.send(frame(b"x") * (FEW.frames_burst + 1))
 
         assert await peer.closed() == (4429, "More than 1 messages a second")
-        assert loop.time() - began >= FLOOD_CLOSE_DELAY_SECONDS
+        assert loop.time() - began >= FEW.flood_close_delay_seconds
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 
