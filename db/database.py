@@ -43,7 +43,15 @@ class Row(Protocol):
 class Database:
     """Runs statements; see `db.engine.open_database`. Every method raises UnavailableError."""
 
-    def __init__(self, engine: AsyncEngine, *, call_timeout_seconds: float, reserved_connections_max: int) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        call_timeout_seconds: float,
+        reserved_connections_max: int,
+        queue_wait_max_seconds: float,
+    ) -> None:
+        self._queue_wait_max_seconds = queue_wait_max_seconds
         self._engine = engine
         self._call_timeout_seconds = call_timeout_seconds
         self._reserved = StatementConnections(reserved_connections_max, close_connection=self._close)
@@ -62,7 +70,7 @@ class Database:
     async def fetch_queued(self, statement: str, *arguments: object) -> Sequence[Row]:
         """Run a read of many rows, which costs this process more than the server, as `fetch` does.
 
-        It waits for a reserved connection for up to QUEUE_WAIT_MAX_SECONDS: more concurrent reads than reserved
+        It waits for a reserved connection for up to `queue_wait_max_seconds`: more concurrent reads than reserved
         connections would not be faster, and the pool costs more.
         """
         ends_at = self._deadline()
@@ -131,7 +139,7 @@ class Database:
                 raise
 
     async def _wait_for_reserved(self) -> FetchingConnection | None:
-        waiter = self._reserved.wait_for_idle(within_seconds=QUEUE_WAIT_MAX_SECONDS)
+        waiter = self._reserved.wait_for_idle(within_seconds=self._queue_wait_max_seconds)
         if waiter is None:
             return None
         try:

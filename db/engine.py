@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from db.address import read_address
 from db.connector import STATEMENT_CACHE_STATEMENTS, Connector
-from db.database import Database
+from db.database import QUEUE_WAIT_MAX_SECONDS, Database
 from db.session_limits import SessionLimits
 
 CLOSE_TIMEOUT_SECONDS = 2.0
@@ -32,6 +32,7 @@ async def open_database(
     lock_timeout_seconds: float = 1.5,
     idle_in_transaction_timeout_seconds: float = 10.0,
     statement_cache_statements: int = STATEMENT_CACHE_STATEMENTS,
+    queue_wait_max_seconds: float = QUEUE_WAIT_MAX_SECONDS,
 ) -> AsyncIterator[Database]:
     """The database at a URL that `db.address` reads. Raise AddressError for one that it cannot.
 
@@ -57,6 +58,7 @@ async def open_database(
         engine,
         call_timeout_seconds=call_timeout_seconds,
         reserved_connections_max=pool_max_connections // RESERVED_SHARE,
+        queue_wait_max_seconds=queue_wait_max_seconds,
     )
     try:
         yield database

@@ -33,6 +33,8 @@ class GraphSettings:
     requests_per_second: int = 10_000
     requests_burst: int = 10_000
     unauthenticated_per_second: int = 1_000
+    refused_after_seconds: float = 1.0
+    """The delay of a refusal. A client that honours Retry-After loses nothing by it."""
     new_documents_per_second: int = 10_000
     new_documents_burst: int = 10_000
     rated_accounts_max: int = 10_000

@@ -103,6 +103,7 @@ class JobWorker:
     jobs_at_once: int
     dequeue_timeout_seconds: float
     stop_within_seconds: float
+    abort_check_seconds: float = ABORT_CHECK_SECONDS
 
     async def run(self) -> None:
         """Run jobs until cancelled; then take no more and let the running ones finish, within the bound."""
@@ -118,7 +119,7 @@ class JobWorker:
                 "schedule": SCHEDULE_SECONDS,
                 "worker_info": WORKER_INFO_SECONDS,
                 "sweep": SWEEP_SECONDS,
-                "abort": ABORT_CHECK_SECONDS,
+                "abort": self.abort_check_seconds,
             },
             dequeue_timeout=self.dequeue_timeout_seconds,
             burst=False,

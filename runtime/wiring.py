@@ -1,17 +1,17 @@
-"""Wires the services of the domain over what a process has opened (see `runtime.resources`)."""
+"""Wires the services of the domain: in a process over what it has opened, in the tests over adapters in memory."""
 
 import asyncio
-import random
 from dataclasses import replace
 from datetime import timedelta
 
 from domain.model.accounts import AccountRule
-from domain.ports.due_times import DueBounds
+from domain.ports.due_times import DueBounds, DueTimes
 from domain.ports.ingest_state import Fence
 from domain.services.account_check import AccountCheck
 from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder
 from domain.services.cancel_delivery import CancelDelivery, CancelPolicy
+from domain.services.cancellation import Cancellation
 from domain.services.catch_up import CatchUp
 from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
 from domain.services.claim_budget import ClaimBudget
@@ -23,6 +23,7 @@ from domain.services.lost_orders import LostOrders
 from domain.services.open_orders import OpenOrders
 from domain.services.order_cache import OrderCache
 from domain.services.order_owners import OrderOwners
+from domain.services.placement import Placement
 from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
 from domain.services.recording import Recording
 from domain.services.resolution import ResolutionDesk
@@ -31,11 +32,8 @@ from domain.services.sealing import Sealing
 from domain.services.submission import Submission
 from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
-from exchange.alpaca.rest import AlpacaVenue
 from jobs.due_time_repair import DueTimeRepair
-from runtime.processes.lifecycle import Process, SteadyClock, new_id, utc_now
-from runtime.resources.database import DatabaseResources
-from runtime.resources.redis import RedisResources
+from runtime.adapters import LimitedVenue, Signals, Stores, WiredProcess
 from runtime.settings import Settings
 
 CANCEL_WAIT_MAX = timedelta(minutes=10)
@@ -45,78 +43,101 @@ SEAL_LEASE_ROUNDS = 5
 
 
 def make_recording(
-    process: Process,
-    database: DatabaseResources,
-    redis: RedisResources,
+    process: WiredProcess,
+    stores: Stores,
+    signals: Signals,
     *,
     fence: Fence | None = None,
-    cached_orders_max: int = 0,
+    cache: OrderCache | None = None,
 ) -> Recording:
     """Return the service that records reports.
 
-    Ingest's carries the fence of its leadership, and caches up to `cached_orders_max` orders: it writes the same ones
-    repeatedly, and is nearly their only writer.
+    Ingest's carries the fence of its leadership, and has a cache: it writes the same orders repeatedly, and is nearly
+    their only writer.
     """
     return Recording(
-        orders=database.orders,
-        publisher=redis.publisher,
-        wake_ups=redis.wake_ups,
+        orders=stores.orders,
+        publisher=signals.publisher,
+        wake_ups=signals.wake_ups,
         telemetry=process.telemetry,
-        clock=utc_now,
-        new_id=new_id,
+        clock=process.clock,
+        new_id=process.new_id,
         fence=fence,
-        prices=database.tape,
-        cache=OrderCache(orders_max=cached_orders_max),
+        prices=stores.tape,
+        cache=cache or OrderCache(orders_max=0),
     )
 
 
-def make_trading_control(process: Process, database: DatabaseResources) -> TradingControl:
+def make_placement(process: WiredProcess, stores: Stores, signals: Signals) -> Placement:
+    """Return the service that stores orders."""
+    return Placement(
+        orders=stores.orders,
+        reader=stores.reader,
+        catalog=stores.catalog,
+        limit_book=stores.limit_book,
+        accounts=make_account_check(process, stores),
+        prices=stores.prices,
+        installation=stores.installation,
+        publisher=signals.publisher,
+        wake_ups=signals.wake_ups,
+        telemetry=process.telemetry,
+        clock=process.clock,
+        new_id=process.new_id,
+    )
+
+
+def make_cancellation(stores: Stores, signals: Signals, recording: Recording) -> Cancellation:
+    """Return the service that stores cancel requests."""
+    return Cancellation(orders=stores.orders, reader=stores.reader, recording=recording, wake_ups=signals.wake_ups)
+
+
+def make_trading_control(process: WiredProcess, stores: Stores) -> TradingControl:
     """Return the operators' service for limits and halts."""
     return TradingControl(
-        halts=database.halts,
-        book=database.limit_book,
-        prices=database.prices,
-        accounts=make_account_check(process, database),
+        halts=stores.halts,
+        book=stores.limit_book,
+        prices=stores.prices,
+        accounts=make_account_check(process, stores),
         telemetry=process.telemetry,
-        clock=utc_now,
-        new_id=new_id,
+        clock=process.clock,
+        new_id=process.new_id,
     )
 
 
-def make_sealing(process: Process, database: DatabaseResources) -> Sealing:
+def make_sealing(process: WiredProcess, stores: Stores) -> Sealing:
     """Return the service that seals the changes of accounts."""
     every = process.settings.audit_seal_every_seconds
     return Sealing(
-        seals=database.seals,
+        seals=stores.seals,
         telemetry=process.telemetry,
-        holder=new_id(),
+        holder=process.new_id(),
         lease=timedelta(seconds=SEAL_LEASE_ROUNDS * every),
         changes_max=process.settings.audit_seal_max_changes,
     )
 
 
-def make_token_revocation(process: Process, database: DatabaseResources) -> TokenRevocation:
+def make_token_revocation(process: WiredProcess, stores: Stores) -> TokenRevocation:
     """Return the operators' service that revokes tokens."""
     return TokenRevocation(
-        store=database.revocations,
+        store=stores.revocations,
         telemetry=process.telemetry,
-        clock=utc_now,
-        new_id=new_id,
+        clock=process.clock,
+        new_id=process.new_id,
         lifetime_max=timedelta(seconds=process.settings.token_max_lifetime_seconds),
     )
 
 
-def make_resolution_desk(database: DatabaseResources) -> ResolutionDesk:
+def make_resolution_desk(process: WiredProcess, stores: Stores) -> ResolutionDesk:
     """Return the operators' service that asks for orders to be resolved."""
-    return ResolutionDesk(requests=database.resolutions, clock=utc_now, new_id=new_id)
+    return ResolutionDesk(requests=stores.resolutions, clock=process.clock, new_id=process.new_id)
 
 
 def make_resolving(
-    process: Process, database: DatabaseResources, venue: AlpacaVenue, reconciliation: Reconciliation
+    process: WiredProcess, stores: Stores, venue: LimitedVenue, reconciliation: Reconciliation
 ) -> Resolving:
     """Return the worker's service that resolves orders, with what reconciliation records by."""
     return Resolving(
-        requests=database.resolutions,
+        requests=stores.resolutions,
         venue=venue,
         recording=reconciliation.recording,
         fills=reconciliation.fills,
@@ -125,33 +146,37 @@ def make_resolving(
     )
 
 
-def make_account_check(process: Process, database: DatabaseResources) -> AccountCheck:
+def make_account_check(process: WiredProcess, stores: Stores) -> AccountCheck:
     """Return the check of the ids under which something may begin."""
-    return AccountCheck(rule=AccountRule(pattern=process.settings.account_pattern), reader=database.accounts)
+    return AccountCheck(rule=AccountRule(pattern=process.settings.account_pattern), reader=stores.accounts)
 
 
 def make_submission(
-    process: Process, database: DatabaseResources, redis: RedisResources, venue: AlpacaVenue, recording: Recording
+    process: WiredProcess, stores: Stores, signals: Signals, venue: LimitedVenue, recording: Recording
 ) -> Submission:
     """Return the service that submits orders to the venue."""
     policy = _submission_policy(process.settings)
-    attempt_recorder = AttemptRecorder(
-        recording=recording,
-        wake_ups=redis.wake_ups,
-        telemetry=process.telemetry,
-        max_attempts=policy.max_attempts,
-    )
     return Submission(
-        orders=database.orders,
+        orders=stores.orders,
         venue=venue,
-        breaker=make_circuit_breaker(process, database),
+        breaker=make_circuit_breaker(process, stores),
         telemetry=process.telemetry,
-        attempt_policy=AttemptPolicy(policy=policy, telemetry=process.telemetry, random=random.random),
-        record_attempt=attempt_recorder.record,
+        attempt_policy=AttemptPolicy(policy=policy, telemetry=process.telemetry, random=process.random),
+        record_attempt=make_attempt_recorder(process, signals, recording).record,
         slots=asyncio.Semaphore(process.settings.placement_slots),
         claim_budget=ClaimBudget(orders_max=process.settings.placement_slots),
-        halt_cache=HaltCache(database.halts),
+        halt_cache=HaltCache(stores.halts),
         limiter=venue.limiter,
+    )
+
+
+def make_attempt_recorder(process: WiredProcess, signals: Signals, recording: Recording) -> AttemptRecorder:
+    """Return what records finished attempts, many at once."""
+    return AttemptRecorder(
+        recording=recording,
+        wake_ups=signals.wake_ups,
+        telemetry=process.telemetry,
+        max_attempts=process.settings.placement_max_attempts,
     )
 
 
@@ -167,11 +192,11 @@ def _submission_policy(settings: Settings) -> SubmissionPolicy:
     )
 
 
-def make_circuit_breaker(process: Process, database: DatabaseResources) -> CircuitBreaker:
+def make_circuit_breaker(process: WiredProcess, stores: Stores) -> CircuitBreaker:
     """Return the circuit breaker of the venue, whose state all processes share."""
     settings = process.settings
     return CircuitBreaker(
-        database.breaker,
+        stores.breaker,
         policy=BreakerPolicy(
             failures=settings.placement_circuit_failures,
             open_for=timedelta(seconds=settings.placement_circuit_open_seconds),
@@ -180,12 +205,12 @@ def make_circuit_breaker(process: Process, database: DatabaseResources) -> Circu
     )
 
 
-def make_due_time_repair(process: Process, database: DatabaseResources) -> DueTimeRepair:
+def make_due_time_repair(process: WiredProcess, due_times: DueTimes) -> DueTimeRepair:
     """Return the worker's loop that repairs due times after the database's clock was put back."""
     settings, lease = process.settings, process.settings.placement_lease
     open_for = timedelta(seconds=settings.placement_circuit_open_seconds)
     return DueTimeRepair(
-        due_times=database.due_times,
+        due_times=due_times,
         telemetry=process.telemetry,
         interval=timedelta(seconds=settings.reconcile_every_seconds),
         # A probe is claimed for half a lease.
@@ -194,15 +219,15 @@ def make_due_time_repair(process: Process, database: DatabaseResources) -> DueTi
 
 
 def make_cancel_delivery(
-    process: Process, database: DatabaseResources, redis: RedisResources, venue: AlpacaVenue, recording: Recording
+    process: WiredProcess, stores: Stores, signals: Signals, venue: LimitedVenue, recording: Recording
 ) -> CancelDelivery:
     """Return the service that delivers cancel requests to the venue."""
     settings = process.settings
     return CancelDelivery(
-        orders=database.orders,
+        orders=stores.orders,
         venue=venue,
         recording=recording,
-        wake_ups=redis.wake_ups,
+        wake_ups=signals.wake_ups,
         telemetry=process.telemetry,
         policy=CancelPolicy(
             retry=timedelta(seconds=settings.cancel_retry_seconds),
@@ -215,20 +240,19 @@ def make_cancel_delivery(
 
 
 def make_reconciliation(
-    process: Process, database: DatabaseResources, venue: AlpacaVenue, recording: Recording
+    process: WiredProcess, stores: Stores, venue: LimitedVenue, recording: Recording
 ) -> Reconciliation:
     """Return the service that finds what the stream missed."""
-    settings, telemetry, orders = process.settings, process.telemetry, database.orders
+    settings, telemetry, orders = process.settings, process.telemetry, stores.orders
     overlap, look_ups = timedelta(seconds=settings.catch_up_overlap_seconds), _look_up_policy(settings)
-    # Pauses of look-ups must neither end nor grow when the wall clock is set.
-    steady_clock = SteadyClock()
+    steady_clock = process.steady_clock
     owners = OrderOwners(venue=venue, orders=orders, telemetry=telemetry, clock=steady_clock, policy=look_ups)
     fills = CatchUp(
         venue=venue,
         orders=orders,
         recording=recording,
         owners=owners,
-        dead_letters=DeadLetterKeeper(source="catch_up", dead_letters=database.dead_letters, telemetry=telemetry),
+        dead_letters=DeadLetterKeeper(source="catch_up", dead_letters=stores.dead_letters, telemetry=telemetry),
         telemetry=telemetry,
         clock=steady_clock,
         pending_max=timedelta(seconds=settings.unresolved_wait_seconds),
@@ -262,7 +286,7 @@ def make_reconciliation(
     return Reconciliation(
         venue=venue,
         orders=orders,
-        positions=database.positions,
+        positions=stores.positions,
         recording=recording,
         fills=fills,
         open_orders=open_orders,

@@ -1,7 +1,7 @@
-"""Cache of the open halts of trading, valid for HALT_CACHE_SECONDS.
+"""Cache of the open halts of trading, valid for a fraction of a second.
 
 Many orders wait for a slot and are sent one after the other. A query for each would delay every order behind an answer
-of the venue, so one query serves all orders that are sent within HALT_CACHE_SECONDS of it.
+of the venue, so one query serves all orders that are sent shortly after it.
 """
 
 import asyncio
@@ -18,23 +18,24 @@ HALT_CACHE_SECONDS = 0.05
 class HaltCache:
     """The cache of halts. Concurrent callers share one read. Times are those of the event loop, in seconds."""
 
-    def __init__(self, halts: TradingHalts) -> None:
+    def __init__(self, halts: TradingHalts, *, age_max_seconds: float = HALT_CACHE_SECONDS) -> None:
+        self._age_max_seconds = age_max_seconds
         self._halts = halts
         self._halted: Collection[str | None] = ()
         self._seen_at = -math.inf
         self._refresh_task: asyncio.Task[None] | None = None
 
     async def is_halted(self, account_id: str, *, seen_at: float) -> bool:
-        """Return whether a halt was open for the account or for all, at most HALT_CACHE_SECONDS ago.
+        """Return whether a halt was open for the account or for all, at most `age_max_seconds` ago.
 
         At `seen_at` the caller knew that none was open. Raises UnavailableError.
         """
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
-        if asked_at - seen_at < HALT_CACHE_SECONDS:
+        if asked_at - seen_at < self._age_max_seconds:
             return False
         # A slow read is recent enough if it began after this call.
-        while self._seen_at < asked_at and loop.time() - self._seen_at >= HALT_CACHE_SECONDS:
+        while self._seen_at < asked_at and loop.time() - self._seen_at >= self._age_max_seconds:
             await self._refresh()
         return account_id in self._halted or None in self._halted
 

@@ -23,11 +23,14 @@ CHANGES_MAX = 10_000
 class RevocationList:
     """What is revoked. `is_read` is False until the first time that everything was read."""
 
-    def __init__(self, store: TokenRevocations, *, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self, store: TokenRevocations, *, clock: Clock, telemetry: Telemetry, changes_max: int = CHANGES_MAX
+    ) -> None:
         self.is_read = False
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
+        self._changes_max = changes_max
         self._position = 0
         # Those that are revoked again move to the end, so the first one expires first.
         self._by_token: dict[str, RevokedTokens] = {}
@@ -40,7 +43,7 @@ class RevocationList:
         say something else.
         """
         try:
-            changes = await self._store.changes_after(self._position, limit=CHANGES_MAX)
+            changes = await self._store.changes_after(self._position, limit=self._changes_max)
         except TransientError:
             self._position = 0
             raise

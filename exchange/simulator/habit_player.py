@@ -26,7 +26,9 @@ class HabitPlayer:
         forget: Callable[[Order], None],
         habits: Callable[[], Habits],
         dice: Callable[[], HabitDice],
+        renamed_after_seconds: float = RENAMED_AFTER_SECONDS,
     ) -> None:
+        self._renamed_after_seconds = renamed_after_seconds
         self._trading = trading
         self._scheduler = scheduler
         self._forget = forget
@@ -51,7 +53,7 @@ class HabitPlayer:
             self._later(fate.after_seconds, partial(self._restate, order))
         if fate.is_renamed:
             # Before it is known under its symbol a client could not tell it for its own.
-            self._later(RENAMED_AFTER_SECONDS + fate.after_seconds, partial(self._rename, order))
+            self._later(self._renamed_after_seconds + fate.after_seconds, partial(self._rename, order))
         if fate.is_forgotten:
             self._later(fate.after_seconds, partial(self._forget_resting, order))
 

@@ -43,10 +43,10 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """The last `REQUESTS_KEPT_MAX` requests, numbered from 1 as they arrived."""
+    """The last `requests_max` requests, numbered from 1 as they arrived."""
 
-    def __init__(self) -> None:
-        self._requests: deque[LoggedRequest] = deque(maxlen=REQUESTS_KEPT_MAX)
+    def __init__(self, *, requests_max: int = REQUESTS_KEPT_MAX) -> None:
+        self._requests: deque[LoggedRequest] = deque(maxlen=requests_max)
         self._last = 0
 
     async def record(self, request: web.BaseRequest, path: str, *, at: datetime) -> LoggedRequest:

@@ -23,11 +23,12 @@ from exchange.simulator.answers import json_answer, refused_answer
 from exchange.simulator.clock import VenueClock
 from exchange.simulator.controls import Controls
 from exchange.simulator.faults import Faults
+from exchange.simulator.habit_player import RENAMED_AFTER_SECONDS
 from exchange.simulator.journal import Entry, Journal
 from exchange.simulator.keys import VenueKeys
 from exchange.simulator.matching import Matching
 from exchange.simulator.refusals import Code, VenueRefusalError, exchange_is_down, refusal
-from exchange.simulator.request_log import RequestLog
+from exchange.simulator.request_log import REQUESTS_KEPT_MAX, RequestLog
 from exchange.simulator.rest import Rest
 from exchange.simulator.restoring import restore
 from exchange.simulator.scheduler import Scheduler
@@ -58,6 +59,8 @@ class SimulatorConfig:
     frames: Frames = "binary"
     journal_path: Path | None = None
     clock_offset_seconds: float = 0
+    requests_kept_max: int = REQUESTS_KEPT_MAX
+    renamed_after_seconds: float = RENAMED_AFTER_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +127,7 @@ def _open_venue(
         clock=VenueClock(offset_seconds=config.clock_offset_seconds),
         new_id=_new_id,
         publish=publish,
+        renamed_after_seconds=config.renamed_after_seconds,
     )
     if config.journal_path is not None:
         restore(config.journal_path, book=venue.book, journal=journal, instruments=venue.instruments)
@@ -149,7 +153,7 @@ class _Router:
         self._updates = updates
         keys = VenueKeys(key=config.key, secret=config.secret)
         self._scripts = ScriptedAnswers()
-        self._log = RequestLog()
+        self._log = RequestLog(requests_max=config.requests_kept_max)
         self._rest = Rest(venue, keys=keys, new_id=_new_client_order_id)
         self._controls = Controls(
             venue,

@@ -14,7 +14,7 @@ from exchange.simulator.book import OrderBook
 from exchange.simulator.clock import VenueClock
 from exchange.simulator.external_orders import ExternalOrder, successor_fields
 from exchange.simulator.faults import FaultDice, Faults, PlacementAnswer
-from exchange.simulator.habit_player import HabitPlayer
+from exchange.simulator.habit_player import RENAMED_AFTER_SECONDS, HabitPlayer
 from exchange.simulator.instruments import Instrument, listed_instruments
 from exchange.simulator.journal import Entry, Journal
 from exchange.simulator.listing import Listing
@@ -40,6 +40,7 @@ class SimulatedVenue:
         clock: VenueClock,
         new_id: Callable[[], str],
         publish: Callable[[Entry], None],
+        renamed_after_seconds: float = RENAMED_AFTER_SECONDS,
     ) -> None:
         self.faults = faults
         self.dice = FaultDice(faults.seed)
@@ -60,6 +61,7 @@ class SimulatedVenue:
             forget=self.forget,
             habits=lambda: self.faults.habits,
             dice=lambda: self.dice.habits,
+            renamed_after_seconds=renamed_after_seconds,
         )
         self.trading.note_execution = self._habits.note_execution
         self.instruments: dict[str, Instrument] = {each.symbol: each for each in listed_instruments()}

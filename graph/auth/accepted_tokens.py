@@ -24,6 +24,7 @@ class AcceptedTokens:
     revocations: RevocationList
     lifetime_max: timedelta
     issue_time_required: bool = False
+    first_sights_max: int = FIRST_SIGHTS_MAX
     _first_sights: dict[bytes, datetime] = field(default_factory=dict)
 
     def verify(self, token: str) -> Bearer:
@@ -52,6 +53,6 @@ class AcceptedTokens:
     def _first_sight(self, token: str, now: datetime) -> datetime:
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         seen_at = self._first_sights.setdefault(digest, now)
-        if len(self._first_sights) > FIRST_SIGHTS_MAX:
+        if len(self._first_sights) > self.first_sights_max:
             del self._first_sights[next(iter(self._first_sights))]
         return seen_at

@@ -12,8 +12,6 @@ from domain.ports.telemetry import Metric, Telemetry
 from domain.services.token_bucket import TokenBucket
 from graph.settings import GraphSettings
 
-REFUSED_AFTER_SECONDS = 1.0
-"""The delay of a refusal. A client that honours Retry-After loses nothing by it."""
 DELAYED_REFUSALS_MAX = 1_000
 """Refusals delayed at once in one process; more are sent without delay, so that they hold no further connection."""
 
@@ -70,7 +68,7 @@ class RequestRates:
             return
         self._delayed += 1
         try:
-            await asyncio.sleep(REFUSED_AFTER_SECONDS)
+            await asyncio.sleep(self._settings.refused_after_seconds)
         finally:
             self._delayed -= 1
 

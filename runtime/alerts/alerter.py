@@ -112,7 +112,12 @@ class Alerter:
 
 @asynccontextmanager
 async def open_alerts(
-    settings: Settings, *, telemetry: ProcessTelemetry, process_name: str, gather_seconds: float = GATHER_SECONDS
+    settings: Settings,
+    *,
+    telemetry: ProcessTelemetry,
+    process_name: str,
+    gather_seconds: float = GATHER_SECONDS,
+    stop_within_seconds: float = STOP_WITHIN_SECONDS,
 ) -> AsyncIterator[None]:
     """Send alerts of what happens inside the block. Raises SettingsError for an address that cannot be used."""
     async with AsyncExitStack() as stack:
@@ -140,7 +145,7 @@ async def open_alerts(
         try:
             yield
         finally:
-            await _stop(alerter, tasks)
+            await _stop(alerter, tasks, within_seconds=stop_within_seconds)
 
 
 def _open_queues(settings: Settings, telemetry: ProcessTelemetry) -> Sequence[ChannelQueue]:
@@ -174,9 +179,9 @@ async def _run_despite_errors(run: Callable[[], Awaitable[None]], telemetry: Pro
             await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
 
 
-async def _stop(alerter: Alerter, tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _stop(alerter: Alerter, tasks: Sequence[asyncio.Task[None]], *, within_seconds: float) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(STOP_WITHIN_SECONDS):
+        async with asyncio.timeout(within_seconds):
             await alerter.finish()
     for task in tasks:
         task.cancel()

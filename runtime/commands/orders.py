@@ -59,7 +59,7 @@ def _command(parsed: argparse.Namespace, output: TextIO, refusals: list[str]) ->
 
     async def answer(process: Process) -> None:
         async with open_database(process) as database:
-            desk = make_resolution_desk(database)
+            desk = make_resolution_desk(process, database)
             order_id = _read_id("orderId", parsed.order, prefix="ord_")
             lines = (
                 await _show(database, desk, order_id, parsed)

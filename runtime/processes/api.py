@@ -12,12 +12,10 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from broadcast.feed import HubFeed
-from broadcast.hub import ChangeHub, open_hub
+from broadcast.hub import open_hub
 from broadcast.settings import HubSettings
 from domain.model.errors import UnavailableError
 from domain.ports.telemetry import Metric
-from domain.services.cancellation import Cancellation
-from domain.services.placement import Placement
 from domain.services.revocation_list import READ_EVERY
 from graph.app import create_graphql_routes, graphql_first
 from graph.auth.token_cache import TokenCache
@@ -28,24 +26,18 @@ from graph.settings import DocumentPolicy, GraphSettings, TrustedDocument
 from graph.websocket.open_sockets import OpenSockets
 from graph.websocket.withdrawal import TokenWithdrawal
 from jobs.periodic import repeat
+from runtime.api_services import make_services
 from runtime.observability.health import health_routes, serve_health
-from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
+from runtime.processes.lifecycle import Process, until_stopped, utc_now
 from runtime.resources.accepted_tokens import make_accepted_tokens
-from runtime.resources.database import DatabaseResources, open_database
-from runtime.resources.redis import RedisResources, open_redis, redis_trouble
+from runtime.resources.database import open_database
+from runtime.resources.redis import open_redis, redis_trouble
 from runtime.resources.token_keys import open_token_keys
 from runtime.server.http_connections import HttpLimits
 from runtime.server.listening import allow_open_files
 from runtime.server.serving import serve
 from runtime.server.websocket_protocol import CLOSE_SECONDS, WebSocketLimits
 from runtime.settings import Settings, SettingsError
-from runtime.wiring import (
-    make_account_check,
-    make_recording,
-    make_resolution_desk,
-    make_token_revocation,
-    make_trading_control,
-)
 
 REQUIRES = ("database_url", "redis_url", "broadcast_key")
 CLOSING_SECONDS = 1.0
@@ -77,7 +69,13 @@ async def run(process: Process) -> None:
                 telemetry=process.telemetry,
             )
         )
-        services = _services(process, database, redis, hub)
+        feed = HubFeed(
+            hub=hub,
+            log=database.changes,
+            telemetry=process.telemetry,
+            completion_wait_seconds=settings.order_completion_wait_seconds,
+        )
+        services = make_services(process, database, redis, feed=feed, settings=graph_settings(settings))
 
         async def check_redis() -> None:
             await redis.check()
@@ -102,49 +100,6 @@ async def run(process: Process) -> None:
             ),
             probes=lambda: serve_health(process, checks=checks),
         )
-
-
-def _services(process: Process, database: DatabaseResources, redis: RedisResources, hub: ChangeHub) -> Services:
-    """Return what resolvers work with."""
-    return Services(
-        placement=Placement(
-            orders=database.orders,
-            reader=database.reader,
-            catalog=database.catalog,
-            limit_book=database.limit_book,
-            accounts=make_account_check(process, database),
-            prices=database.prices,
-            installation=database.installation,
-            publisher=redis.publisher,
-            wake_ups=redis.wake_ups,
-            telemetry=process.telemetry,
-            clock=utc_now,
-            new_id=new_id,
-        ),
-        cancellation=Cancellation(
-            orders=database.orders,
-            reader=database.reader,
-            recording=make_recording(process, database, redis),
-            wake_ups=redis.wake_ups,
-        ),
-        control=make_trading_control(process, database),
-        actions=database.actions,
-        seals=database.seals,
-        revocation=make_token_revocation(process, database),
-        resolution=make_resolution_desk(database),
-        reader=database.reader,
-        accounts=database.accounts,
-        catalog=database.catalog,
-        feed=HubFeed(
-            hub=hub,
-            log=database.changes,
-            telemetry=process.telemetry,
-            completion_wait_seconds=process.settings.order_completion_wait_seconds,
-        ),
-        telemetry=process.telemetry,
-        clock=utc_now,
-        settings=graph_settings(process.settings),
-    )
 
 
 def graph_settings(settings: Settings) -> GraphSettings:

@@ -4,19 +4,15 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from domain.ports.ingest_state import Fence
-from domain.services.dead_letter_keeper import DeadLetterKeeper
-from exchange.alpaca.rest import AlpacaVenue
+from domain.services.order_cache import OrderCache
 from exchange.alpaca.stream import AlpacaStream
-from ingest.batch_recorder import DEAD_LETTER_SOURCE, BatchRecorder
-from ingest.consumer import Consumer, ConsumerPolicy
 from ingest.leadership import Leadership, LeadershipPolicy
-from ingest.unmatched_reports import UnmatchedReports
+from runtime.ingest_services import make_consumer
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
-from runtime.resources.database import DatabaseResources, open_database
-from runtime.resources.redis import RedisResources, open_redis
+from runtime.resources.database import open_database
+from runtime.resources.redis import open_redis
 from runtime.resources.venue import alpaca_settings, open_venue
-from runtime.settings import Settings
 from runtime.wiring import make_reconciliation, make_recording
 
 REQUIRES = ("database_url", "redis_url", "broadcast_key")
@@ -33,8 +29,18 @@ async def run(process: Process) -> None:
         redis = await stack.enter_async_context(open_redis(process))
         venue = await stack.enter_async_context(open_venue(process, database))
 
+        stream = AlpacaStream(
+            settings=alpaca_settings(settings),
+            installation=database.installation,
+            clock=utc_now,
+            telemetry=process.telemetry,
+        )
+
         async def follow(fence: Fence) -> None:
-            await make_consumer(process, database, redis, venue, fence=fence).run()
+            cache = OrderCache(orders_max=CACHED_ORDERS_MAX)
+            recording = make_recording(process, database, redis, fence=fence, cache=cache)
+            reconciliation = make_reconciliation(process, database, venue, recording)
+            await make_consumer(process, database, stream, reconciliation).run()
 
         leadership = Leadership(
             lease=database.leadership,
@@ -55,56 +61,3 @@ async def run(process: Process) -> None:
             database.tape.run,
             probes=lambda: serve_health(process, checks=checks),
         )
-
-
-def make_consumer(
-    process: Process, database: DatabaseResources, redis: RedisResources, venue: AlpacaVenue, *, fence: Fence
-) -> Consumer:
-    """Return the consumer of the stream for one term of leadership."""
-    settings = process.settings
-    recording = make_recording(process, database, redis, fence=fence, cached_orders_max=CACHED_ORDERS_MAX)
-    reconciliation = make_reconciliation(process, database, venue, recording)
-    unmatched = UnmatchedReports(
-        reports_max=settings.unknown_order_reports_max, wait_seconds=settings.unknown_order_wait_seconds
-    )
-    unresolved = UnmatchedReports(
-        reports_max=settings.unresolved_reports_max, wait_seconds=settings.unresolved_wait_seconds
-    )
-    return Consumer(
-        stream=AlpacaStream(
-            settings=alpaca_settings(settings),
-            installation=database.installation,
-            clock=utc_now,
-            telemetry=process.telemetry,
-        ),
-        recorder=BatchRecorder(
-            catch_up=reconciliation.fills,
-            dead_letters=DeadLetterKeeper(
-                source=DEAD_LETTER_SOURCE, dead_letters=database.dead_letters, telemetry=process.telemetry
-            ),
-            unmatched=unmatched,
-            unresolved=unresolved,
-            telemetry=process.telemetry,
-            clock=utc_now,
-            retry=timedelta(seconds=settings.ingest_retry_seconds),
-        ),
-        reconciliation=reconciliation,
-        telemetry=process.telemetry,
-        policy=_policy(settings),
-    )
-
-
-def _policy(settings: Settings) -> ConsumerPolicy:
-    return ConsumerPolicy(
-        buffer_items_max=settings.ingest_buffer_reports_max,
-        batch_items_max=settings.ingest_batch_reports_max,
-        batch_within=timedelta(milliseconds=settings.ingest_batch_within_ms),
-        reconnect_first=timedelta(seconds=settings.stream_reconnect_seconds),
-        reconnect_max=timedelta(seconds=settings.stream_reconnect_max_seconds),
-        session_min=timedelta(seconds=settings.stream_session_min_seconds),
-        catch_up_every=timedelta(seconds=settings.catch_up_every_seconds),
-        catch_up_pause=timedelta(seconds=settings.catch_up_pause_seconds),
-        catch_up_disconnected=timedelta(seconds=settings.catch_up_unheard_seconds),
-        silence=timedelta(seconds=settings.stream_silence_seconds),
-        unmatched_retry=timedelta(seconds=settings.unknown_order_retry_seconds),
-    )

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -15,6 +16,7 @@ import uuid_utils
 from asyncpg.pgproto import pgproto
 
 from domain.model.errors import FillwireError
+from domain.ports.clock_and_ids import Clock, NewId
 from runtime.alerts.alerter import open_alerts
 from runtime.observability.log_throttling import LogThrottle, throttling
 from runtime.observability.logs import configure_logs, get_logger, log_uncaught_errors
@@ -33,20 +35,6 @@ Generation 0 is large enough that the objects of hundreds of waiting requests ar
 FULL_COLLECTION_PAUSE_MIN_SECONDS = 30.0
 FULL_COLLECTION_PAUSE_TIMES = 1_000
 """The pause before a full collection, in durations of the last one: all of them take a thousandth of the time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """One running process. `stop` is set when it is asked to stop."""
-
-    name: str
-    settings: Settings
-    telemetry: ProcessTelemetry
-    stop: asyncio.Event
-
-
-ProcessMain = Callable[[Process], Coroutine[None, None, None]]
-"""What one process runs until it stops: `run` of a module in `runtime.processes`, or an operator's command."""
 
 
 def utc_now() -> datetime:
@@ -78,6 +66,25 @@ def new_id() -> UUID:
     It has the driver's own type, made in C: creating and writing one takes a third of the time.
     """
     return pgproto.UUID(uuid_utils.uuid7().bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One running process. `stop` is set when it is asked to stop."""
+
+    name: str
+    settings: Settings
+    telemetry: ProcessTelemetry
+    stop: asyncio.Event
+    clock: Clock = field(default_factory=lambda: utc_now)  # Read late: a fault run replaces it.
+    steady_clock: Clock = field(default_factory=SteadyClock)
+    """For pauses, which must neither end nor grow when the wall clock is set."""
+    new_id: NewId = new_id
+    random: Callable[[], float] = random.random
+
+
+ProcessMain = Callable[[Process], Coroutine[None, None, None]]
+"""What one process runs until it stops: `run` of a module in `runtime.processes`, or an operator's command."""
 
 
 def run_process(name: str, main: ProcessMain, *, requires: Sequence[str] = ()) -> int:

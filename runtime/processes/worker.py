@@ -91,7 +91,7 @@ async def run(process: Process) -> None:
             _order_watch(process, database).run,
             database.tape.run,
             halts.run,
-            make_due_time_repair(process, database).run,
+            make_due_time_repair(process, database.due_times).run,
             sealer.run,
             probes=lambda: serve_health(process, checks=checks),
         )

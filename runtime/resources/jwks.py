@@ -45,6 +45,8 @@ class IssuerKeys:
         clock: Clock,
         cache: KeyCache | None = None,
         steady_seconds: Callable[[], float] = time.monotonic,
+        read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self.held = KeySetHolder()
         self._tokens = KeySetTokens(keys=self.held, expected=expected)
@@ -54,6 +56,8 @@ class IssuerKeys:
         self._clock = clock
         self._cache = cache
         self._steady_seconds = steady_seconds
+        self._read_timeout_seconds = read_timeout_seconds
+        self._retry_seconds = min(retry_seconds, refresh_seconds)
         self._is_asked = asyncio.Event()
         self._asked_at = float("-inf")
         self._read_at: datetime | None = None
@@ -86,7 +90,7 @@ class IssuerKeys:
     async def follow(self) -> None:
         """Refresh the keys until cancelled."""
         while True:
-            pause_seconds = self._refresh_seconds if self.held.keys.keys else min(RETRY_SECONDS, self._refresh_seconds)
+            pause_seconds = self._refresh_seconds if self.held.keys.keys else self._retry_seconds
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_seconds):
                     await self._is_asked.wait()
@@ -96,10 +100,10 @@ class IssuerKeys:
     async def refresh(self) -> None:
         """Read the keys once. When that fails, whatever the reason, those in force stay."""
         try:
-            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._read_timeout_seconds):
                 keys = parse_key_set(await self._source())
         except Exception as error:  # noqa: BLE001 - nothing that an issuer sends may end the process or its refreshing
-            self._note_failure(_describe(error))
+            self._note_failure(_describe(error, timeout_seconds=self._read_timeout_seconds))
             return
         self._failure, self._read_at = None, self._clock()
         self._put_in_force(keys)
@@ -148,10 +152,10 @@ class IssuerKeys:
             self._telemetry.warning("token_keys_not_cached", error=str(error), next="tried again with the next read")
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: Exception, *, timeout_seconds: float) -> str:
     """Return what went wrong, without the address, which may hold a password or a key."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {READ_TIMEOUT_SECONDS} s"
+        return f"no answer within {timeout_seconds} s"
     if isinstance(error, aiohttp.InvalidURL):
         return "the address cannot be used"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

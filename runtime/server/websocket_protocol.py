@@ -23,8 +23,6 @@ from runtime.server.stalled_peer import StalledPeer, reset_connection
 
 CLOSE_SECONDS = 2.0
 """How long a peer may take to answer a close frame; then its connection is reset."""
-FLOOD_CLOSE_DELAY_SECONDS = 1.0
-"""The delay before a socket that sent too much is closed; until then nothing of it is read."""
 SLICE_BYTES = 4_096
 """How much is parsed before frames are counted: at six bytes for the shortest, 682 of them, some milliseconds."""
 FRAGMENTS_MAX = 1_024
@@ -51,6 +49,8 @@ class WebSocketLimits:
     frames_burst: int = 400
     stalled_seconds: float = 12.0
     ping_seconds: float = 15.0
+    flood_close_delay_seconds: float = 1.0
+    """Before a socket that sent too much is closed; until then nothing of it is read."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -179,7 +179,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.read_paused = True
             self.transport.pause_reading()
         reason = f"More than {self._limits.frames_per_second} messages a second"
-        self.loop.call_later(FLOOD_CLOSE_DELAY_SECONDS, self._fail, TOO_MANY_FRAMES, reason)
+        self.loop.call_later(self._limits.flood_close_delay_seconds, self._fail, TOO_MANY_FRAMES, reason)
 
     def _fail(self, code: int, reason: str) -> None:
         """Close with this code, unless the parser has chosen one, and stop reading."""

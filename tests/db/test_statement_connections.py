@@ -36,13 +36,12 @@ async def test_as_many_at_once_as_the_pool_has_are_served(database_url: str) -> 
         assert len(await asyncio.gather(*(_pid(database) for _ in range(RESERVED_SHARE * 2)))) == RESERVED_SHARE * 2
 
 
-async def test_reads_that_take_turns_share_the_kept_connections(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("db.database.QUEUE_WAIT_MAX_SECONDS", 10.0)
+async def test_reads_that_take_turns_share_the_kept_connections(database_url: str) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
-        open_database(database_url, application_name="turns", pool_max_connections=RESERVED_SHARE) as database,
+        open_database(
+            database_url, application_name="turns", pool_max_connections=RESERVED_SHARE, queue_wait_max_seconds=10.0
+        ) as database,
     ):
         first = await _pid(database)
 

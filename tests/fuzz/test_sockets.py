@@ -6,6 +6,7 @@ import logging
 import struct
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from domain.ports.telemetry import Metric
 from tests.fuzz.cases import TIMEOUT_SECONDS, fuzz
 from tests.fuzz.conversations import REFUSED, Conversation, Leaving, conversations
-from tests.support.api_server import DEADLINE_SECONDS, Api, Json, running_api, until
+from tests.support.api_server import DEADLINE_SECONDS, LIMITS, Api, Json, running_api, until
 from tests.support.raw_socket import CLOSE, PONG, TEXT, Frame, RawSocket, frame, raw_socket, subscribe
 
 NORMAL = 1000
@@ -27,10 +28,8 @@ FAILURES = frozenset({1006, 1011, 4500})
 @pytest.fixture(scope="module")
 async def fuzzed() -> AsyncIterator[Api]:
     """One server for all cases. It tells a flood early: each is a case that would wait a second."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("runtime.server.websocket_protocol.FLOOD_CLOSE_DELAY_SECONDS", PATIENCE_SECONDS / 10)
-        async with running_api() as api:
-            yield api
+    async with running_api(limits=replace(LIMITS, flood_close_delay_seconds=PATIENCE_SECONDS / 10)) as api:
+        yield api
 
 
 @pytest.fixture

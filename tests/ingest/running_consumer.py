@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,14 +12,14 @@ from domain.model.executions import Trade
 from domain.model.order import Order, OrderStatus
 from domain.model.reports import OrderFilled, Report
 from domain.ports.venue import StreamItem, VenueReport
-from domain.services.dead_letter_keeper import DeadLetterKeeper
-from ingest.batch_recorder import DEAD_LETTER_SOURCE, BatchRecorder
-from ingest.consumer import Consumer, ConsumerPolicy
-from ingest.unmatched_reports import UnmatchedReports
+from ingest.batch_recorder import BatchRecorder
+from ingest.consumer import Consumer
+from runtime.ingest_services import make_consumer
 from tests.support.examples import new_order
 from tests.support.fakes.clock import MIDNIGHT
 from tests.support.fakes.dead_letters import MemoryDeadLetters
 from tests.support.memory_gateway import Desk
+from tests.support.memory_wiring import MemoryStores, given_settings
 from tests.support.processes import eventually
 
 SHORTLY = timedelta(milliseconds=1)
@@ -84,41 +84,29 @@ async def following(
     connect_catch_up: timedelta = timedelta(seconds=60),
 ) -> AsyncIterator[Following]:
     stream, letters = ScriptedStream(refused_sessions=refused_sessions), MemoryDeadLetters()
-    reconciliation = desk.reconciliation
-    recorder = BatchRecorder(
-        catch_up=reconciliation.fills,
-        dead_letters=DeadLetterKeeper(source=DEAD_LETTER_SOURCE, dead_letters=letters, telemetry=desk.telemetry),
-        unmatched=UnmatchedReports(reports_max=WAITING_REPORTS_MAX, wait_seconds=wait_seconds),
-        unresolved=UnmatchedReports(reports_max=WAITING_REPORTS_MAX, wait_seconds=unresolved_seconds),
-        telemetry=desk.telemetry,
-        clock=desk.clock,
-        retry=retry,
+    settings = given_settings(
+        ingest_buffer_reports_max=buffer_items_max,
+        ingest_batch_reports_max=batch_items_max,
+        ingest_batch_within_ms=batch_within / timedelta(milliseconds=1),
+        ingest_retry_seconds=retry.total_seconds(),
+        stream_reconnect_seconds=SHORTLY.total_seconds(),
+        stream_reconnect_max_seconds=10 * SHORTLY.total_seconds(),
+        stream_silence_seconds=silence.total_seconds(),
+        unknown_order_reports_max=WAITING_REPORTS_MAX,
+        unknown_order_wait_seconds=wait_seconds,
+        unknown_order_retry_seconds=SHORTLY.total_seconds(),
+        unresolved_reports_max=WAITING_REPORTS_MAX,
+        unresolved_wait_seconds=unresolved_seconds,
+        catch_up_pause_seconds=SHORTLY.total_seconds(),
+        catch_up_unheard_seconds=SHORTLY.total_seconds(),
     )
-    policy = ConsumerPolicy(
-        buffer_items_max=buffer_items_max,
-        batch_items_max=batch_items_max,
-        batch_within=batch_within,
-        reconnect_first=SHORTLY,
-        reconnect_max=SHORTLY * 10,
-        session_min=timedelta(seconds=5),
-        catch_up_every=timedelta(seconds=60),
-        catch_up_pause=SHORTLY,
-        catch_up_disconnected=SHORTLY,
-        silence=silence,
-        unmatched_retry=SHORTLY,
-    )
-    consumer = Consumer(
-        stream=stream,
-        recorder=recorder,
-        reconciliation=reconciliation,
-        telemetry=desk.telemetry,
-        policy=policy,
-        connect_catch_up=connect_catch_up,
-    )
+    stores = MemoryStores(orders=desk.orders, dead_letters=letters)
+    consumer = make_consumer(replace(desk.process, settings=settings), stores, stream, desk.reconciliation)
+    consumer = replace(consumer, connect_catch_up=connect_catch_up)
     running = asyncio.create_task(consumer.run())
     try:
         yield Following(
-            desk=desk, stream=stream, letters=letters, recorder=recorder, consumer=consumer, running=running
+            desk=desk, stream=stream, letters=letters, recorder=consumer.recorder, consumer=consumer, running=running
         )
     finally:
         running.cancel()

@@ -177,7 +177,7 @@ async def test_the_viewer_shows_the_accounts_of_the_token_in_its_order(api: Api)
 
 
 async def test_the_head_of_each_account_of_a_token_is_shown(api: Api) -> None:
-    api.world.seals.sealed["alice"] = [ChainHead(3, "ab" * 32)]
+    api.world.stores.seals.sealed["alice"] = [ChainHead(3, "ab" * 32)]
 
     accounts = (await api.data("{ viewer { accounts { auditHead } } }", bearer=naming(*BOTH)))["viewer"]["accounts"]
 

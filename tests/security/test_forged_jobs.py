@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import orjson
@@ -170,10 +171,7 @@ async def test_a_job_that_names_an_order_which_nobody_placed_submits_nothing(red
         assert desk.venue.asked == []
 
 
-async def test_an_abort_that_is_written_into_redis_ends_no_submission(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("jobs.worker.ABORT_CHECK_SECONDS", 0.05)
+async def test_an_abort_that_is_written_into_redis_ends_no_submission(redis_url: str) -> None:
     desk = Desk()
     order = new_order()
     await desk.orders.store(order)
@@ -187,7 +185,7 @@ async def test_an_abort_that_is_written_into_redis_ends_no_submission(
     async with Redis.from_url(redis_url, socket_timeout=10.0) as redis:
         queue = open_queue(redis, telemetry=desk.telemetry)
         await _wake(queue, desk)
-        worker = _worker(queue, desk)
+        worker = replace(_worker(queue, desk), abort_check_seconds=0.05)
         running = asyncio.create_task(worker.run())
         await asyncio.wait_for(is_sending.wait(), timeout=10)
         [job_id] = await redis.lrange(ACTIVE, 0, -1)  # type: ignore[misc] # redis types it as perhaps synchronous

@@ -29,7 +29,7 @@ SECRET = "a secret of at least thirty-two bytes, for tests"
 ALL_SCOPES = ("orders:read", "orders:place", "orders:cancel")
 DEADLINE_SECONDS = 5.0
 COMPILED_OPERATIONS = os.environ.get("COMPILED_OPERATIONS", "true") == "true"
-LIMITS = WebSocketLimits(message_max_bytes=65_536)
+LIMITS = WebSocketLimits(message_max_bytes=65_536, flood_close_delay_seconds=0.1)
 SUBPROTOCOL = websockets.Subprotocol("graphql-transport-ws")
 
 Json = dict[str, Any]

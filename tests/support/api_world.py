@@ -1,6 +1,6 @@
-"""Everything behind the API: the domain's own stories over their ports in memory."""
+"""Everything behind the API: the domain's services, made by the product's own functions, over their ports in memory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -8,29 +8,21 @@ from domain.model.accounts import AccountRule
 from domain.model.changes import Change, ChangeKind
 from domain.model.reports import Report
 from domain.ports.order_store import OrderWrite
-from domain.services.account_check import AccountCheck
-from domain.services.cancellation import Cancellation
-from domain.services.placement import Placement
 from domain.services.recording import Recording
-from domain.services.resolution import ResolutionDesk
-from domain.services.token_revocation import TokenRevocation
-from domain.services.trading_control import TradingControl
 from domain.services.venue_answers import AnswerKind, VenueAnswer, write_answer
 from graph.context import Services
 from graph.settings import GraphSettings
+from runtime.api_services import make_services
+from runtime.wiring import make_recording
 from tests.support.api_instruments import APPLE, HALTED, SAP
-from tests.support.fakes.account_reader import MemoryAccountReader
-from tests.support.fakes.audit import MemoryAccountSeals
 from tests.support.fakes.clock import CountingIds, SettableClock
-from tests.support.fakes.installation import FixedInstallation
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
 from tests.support.fakes.live_feed import MemoryLiveFeed
-from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_store import MemoryOrderStore
-from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.fakes.token_revocations import MemoryTokenRevocations
 from tests.support.fakes.trading_control import MemoryInstrumentPrices
+from tests.support.memory_wiring import MemoryProcess, MemorySignals, MemoryStores, given_settings
 
 START = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 FIRST_ID = 0x0199 << 112
@@ -39,7 +31,7 @@ INSTRUMENTS = {instrument.isin: instrument for instrument in (APPLE, SAP, HALTED
 
 @dataclass(kw_only=True)
 class World:
-    """Orders, instruments and the stories that work with them. The clock moves a millisecond with each look."""
+    """Orders, instruments and the services that work with them. The clock moves a millisecond with each look."""
 
     settings: GraphSettings = field(default_factory=GraphSettings)
     account_rule: AccountRule = field(default_factory=AccountRule)
@@ -54,7 +46,7 @@ class World:
     has_worker: bool = False
     """Whether one does at once what operators ask for: it changes nothing, and the venue does not answer."""
     orders: MemoryOrderStore = field(init=False)
-    seals: MemoryAccountSeals = field(init=False)
+    stores: MemoryStores = field(init=False)
     feed: MemoryLiveFeed = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +54,9 @@ class World:
         if self.has_worker:
             unanswered = VenueAnswer(asked_at=START, outcome=AnswerKind.NO_ANSWER, error="It is away.")
             self.orders.resolutions.answered_at_once = write_answer(unanswered)
-        self.seals = MemoryAccountSeals(self.clock, self.orders.changes)
+        self.stores = MemoryStores(
+            orders=self.orders, catalog=self.catalog, prices=self.prices, revocations=self.revocations
+        )
         self.feed = MemoryLiveFeed(self.orders)
 
     def clear(self) -> None:
@@ -77,7 +71,7 @@ class World:
         self.orders.actions.actions.clear()
         self.orders.resolutions.asked.clear()
         self.orders.resolutions.stored.clear()
-        self.seals.sealed.clear()
+        self.stores.seals.sealed.clear()
         self.prices.prices.clear()
         self.feed.kept_after = 0
         self.revocations.stored.clear()
@@ -97,68 +91,20 @@ class World:
         repeated = [Change(kind=ChangeKind.CORRECTED, order=order)] * changes
         await self.orders.write([OrderWrite(order=order, read_version=order.version, changes=repeated)])
 
+    @property
+    def process(self) -> MemoryProcess:
+        given = given_settings(account_pattern=self.account_rule.pattern, token_max_lifetime_seconds=86_400)
+        return MemoryProcess(settings=given, telemetry=self.telemetry, clock=self.clock, new_id=self.new_id)
+
     def services(self) -> Services:
-        """The services as the runtime would build them."""
-        reader, recording = MemoryOrderReader(self.orders), self._recording()
-        accounts = MemoryAccountReader(self.orders)
-        account_check = AccountCheck(rule=self.account_rule, reader=accounts)
-        return Services(
-            placement=Placement(
-                orders=self.orders,
-                reader=reader,
-                catalog=self.catalog,
-                limit_book=self.orders.book,
-                accounts=account_check,
-                prices=self.prices,
-                installation=FixedInstallation(),
-                publisher=recording.publisher,
-                wake_ups=recording.wake_ups,
-                telemetry=self.telemetry,
-                clock=self.clock,
-                new_id=self.new_id,
-            ),
-            cancellation=Cancellation(
-                orders=self.orders, reader=reader, recording=recording, wake_ups=recording.wake_ups
-            ),
-            control=TradingControl(
-                halts=self.orders.halts,
-                book=self.orders.book,
-                prices=self.prices,
-                accounts=account_check,
-                telemetry=self.telemetry,
-                clock=self.clock,
-                new_id=self.new_id,
-            ),
-            actions=self.orders.actions,
-            seals=self.seals,
-            resolution=ResolutionDesk(
-                requests=self.orders.resolutions,
-                clock=self.clock,
-                new_id=self.new_id,
-                done_within=timedelta(seconds=self.resolved_within_seconds),
-            ),
-            revocation=TokenRevocation(
-                store=self.revocations,
-                telemetry=self.telemetry,
-                clock=self.clock,
-                new_id=self.new_id,
-                lifetime_max=timedelta(days=1),
-            ),
-            reader=reader,
-            accounts=accounts,
-            catalog=self.catalog,
-            feed=self.feed,
-            telemetry=self.telemetry,
+        """The services as the runtime builds them. Tokens are judged by the real time."""
+        services = make_services(self.process, self.stores, MemorySignals(), feed=self.feed, settings=self.settings)
+        done_within = timedelta(seconds=self.resolved_within_seconds)
+        return replace(
+            services,
             clock=lambda: datetime.now(UTC),
-            settings=self.settings,
+            resolution=replace(services.resolution, done_within=done_within),
         )
 
     def _recording(self) -> Recording:
-        return Recording(
-            orders=self.orders,
-            publisher=RecordingPublisher(),
-            wake_ups=RecordingWakeUps(),
-            telemetry=self.telemetry,
-            clock=self.clock,
-            new_id=self.new_id,
-        )
+        return make_recording(self.process, self.stores, MemorySignals())

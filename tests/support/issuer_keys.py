@@ -24,6 +24,7 @@ def keys_from(
     *,
     cache: KeyCache | None = None,
     steady_seconds: Callable[[], float] = time.monotonic,
+    **bounds: float,
 ) -> IssuerKeys:
     """Return the keys from that source, which read nothing yet; by themselves they are read again after an hour."""
     return IssuerKeys(
@@ -34,6 +35,7 @@ def keys_from(
         clock=lambda: datetime.now(UTC),
         cache=cache,
         steady_seconds=steady_seconds,
+        **bounds,
     )
 
 

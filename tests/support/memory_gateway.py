@@ -2,42 +2,42 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain.model.accounts import AccountRule
 from domain.model.order import Order
 from domain.model.reports import Report
 from domain.ports.ingest_state import Fence
-from domain.ports.venue import Venue
-from domain.services.account_check import AccountCheck
-from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
 from domain.services.attempt_recorder import AttemptRecorder
-from domain.services.cancel_delivery import CancelDelivery, CancelPolicy
+from domain.services.cancel_delivery import CancelDelivery
 from domain.services.cancellation import Cancellation
-from domain.services.catch_up import CatchUp
-from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
-from domain.services.claim_budget import ClaimBudget
-from domain.services.dead_letter_keeper import DeadLetterKeeper
-from domain.services.fill_repair import FillRepair
-from domain.services.halt_cache import HaltCache
-from domain.services.look_up_schedule import LookUpPolicy
-from domain.services.lost_orders import LostOrders
-from domain.services.open_orders import OpenOrders
+from domain.services.circuit_breaker import CircuitBreaker
 from domain.services.order_cache import OrderCache
-from domain.services.order_owners import OrderOwners
 from domain.services.placement import Placement
-from domain.services.reconciliation import Reconciliation, ReconciliationPolicy
+from domain.services.reconciliation import Reconciliation
 from domain.services.recording import Recorded, Recording
+from domain.services.resolving import Resolving
 from domain.services.submission import Submission
+from domain.services.trading_control import TradingControl
+from runtime.adapters import LimitedVenue
+from runtime.settings import Settings
+from runtime.wiring import (
+    make_attempt_recorder,
+    make_cancel_delivery,
+    make_cancellation,
+    make_circuit_breaker,
+    make_placement,
+    make_reconciliation,
+    make_recording,
+    make_resolving,
+    make_submission,
+    make_trading_control,
+)
 from tests.support.examples import ISIN, ORDER_ID, an_instrument, an_order, name_of
-from tests.support.fakes.account_reader import MemoryAccountReader
 from tests.support.fakes.clock import CountingIds, SettableClock
 from tests.support.fakes.dead_letters import MemoryDeadLetters
-from tests.support.fakes.installation import FixedInstallation
 from tests.support.fakes.instrument_catalog import MemoryInstrumentCatalog
-from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_row import OrderRow
 from tests.support.fakes.order_store import MemoryOrderStore
 from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
@@ -45,13 +45,14 @@ from tests.support.fakes.stream_positions import MemoryStreamPositions
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.fakes.trading_control import MemoryInstrumentPrices
 from tests.support.fakes.venue import ScriptedVenue
+from tests.support.memory_wiring import MemoryProcess, MemorySignals, MemoryStores, given_settings
 
 SECOND = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
 class Desk:
-    """Every use case and every fake, wired as the worker wires them."""
+    """Every use case and every fake, wired by the product's own functions."""
 
     max_attempts: int = 3
     jitter: float = 1.0
@@ -78,162 +79,109 @@ class Desk:
     def __post_init__(self) -> None:
         self.positions = MemoryStreamPositions(self.clock)
         self.orders = MemoryOrderStore(self.clock, self.positions)
-        self.breaker = self.new_breaker()
         self.venue = ScriptedVenue(self.clock)
         self.catalog = MemoryInstrumentCatalog({ISIN: an_instrument()})
+        self.breaker = self.new_breaker()
 
     def new_breaker(self) -> CircuitBreaker:
         """Another worker's breaker over the same store."""
-        policy = BreakerPolicy(failures=self.circuit_failures, open_for=5 * SECOND)
-        return CircuitBreaker(self.orders.breaker, policy=policy, telemetry=self.telemetry)
+        return make_circuit_breaker(self.process, self.stores)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of a worker, with a lease of half a minute."""
+        return given_settings(
+            placement_max_attempts=self.max_attempts,
+            placement_backoff_seconds=1,
+            placement_backoff_max_seconds=60,
+            placement_timeout_seconds=5,
+            placement_settle_seconds=5,
+            placement_slots=4,
+            placement_max_age_seconds=None if self.max_age is None else self.max_age.total_seconds(),
+            placement_circuit_failures=self.circuit_failures,
+            placement_circuit_open_seconds=5,
+            cancel_retry_seconds=2,
+            cancel_confirm_seconds=10,
+            reconcile_look_ups_max=self.look_ups_max,
+            reconcile_look_ups_seconds=30,
+            reconcile_look_up_pause_seconds=10,
+            reconcile_look_up_pause_max_seconds=60,
+            reconcile_pages_max=self.pages_max,
+            reconcile_lost_seconds=60,
+            catch_up_pause_seconds=10,
+            catch_up_overlap_seconds=10,
+            catch_up_first_seconds=3600,
+            unresolved_wait_seconds=120,
+            fills_missing_alert_seconds=120,
+        )
+
+    @property
+    def process(self) -> MemoryProcess:
+        return MemoryProcess(
+            settings=self.settings,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            new_id=self.new_id,
+            random=lambda: self.jitter,
+        )
+
+    @property
+    def stores(self) -> MemoryStores:
+        return MemoryStores(
+            orders=self.orders,
+            positions=self.positions,
+            catalog=self.catalog,
+            dead_letters=self.dead_letters,
+            prices=self.prices,
+        )
+
+    @property
+    def signals(self) -> MemorySignals:
+        return MemorySignals(publisher=self.publisher, wake_ups=self.wake_ups)
 
     @property
     def recording(self) -> Recording:
-        return Recording(
-            orders=self.orders,
-            publisher=self.publisher,
-            wake_ups=self.wake_ups,
-            telemetry=self.telemetry,
-            clock=self.clock,
-            new_id=self.new_id,
-            fence=self.fence,
-            prices=self.prices,
-            cache=self.cache,
-        )
-
-    @property
-    def account_check(self) -> AccountCheck:
-        return AccountCheck(rule=AccountRule(), reader=MemoryAccountReader(self.orders))
+        return make_recording(self.process, self.stores, self.signals, fence=self.fence, cache=self.cache)
 
     @property
     def placement(self) -> Placement:
-        return Placement(
-            orders=self.orders,
-            reader=MemoryOrderReader(self.orders),
-            catalog=self.catalog,
-            limit_book=self.orders.book,
-            accounts=self.account_check,
-            prices=self.prices,
-            installation=FixedInstallation(),
-            publisher=self.publisher,
-            wake_ups=self.wake_ups,
-            telemetry=self.telemetry,
-            clock=self.clock,
-            new_id=self.new_id,
-        )
+        return make_placement(self.process, self.stores, self.signals)
 
     @property
     def submission(self) -> Submission:
-        policy = SubmissionPolicy(
-            max_attempts=self.max_attempts,
-            backoff=SECOND,
-            backoff_max=60 * SECOND,
-            settle=5 * SECOND,
-            lease=30 * SECOND,
-            max_age=self.max_age,
-        )
-        return Submission(
-            orders=self.orders,
-            venue=self.venue,
-            breaker=self.breaker,
-            telemetry=self.telemetry,
-            attempt_policy=AttemptPolicy(policy=policy, telemetry=self.telemetry, random=lambda: self.jitter),
-            record_attempt=self.attempt_recorder.record,
-            slots=self.slots,
-            claim_budget=ClaimBudget(orders_max=4),
-            halt_cache=HaltCache(self.orders.halts),
-        )
+        """A worker's service, with the breaker and the slots that tests reach."""
+        submission = make_submission(self.process, self.stores, self.signals, self.venue, self.recording)
+        return replace(submission, breaker=self.breaker, slots=self.slots)
 
     @property
     def attempt_recorder(self) -> AttemptRecorder:
-        return AttemptRecorder(
-            recording=self.recording,
-            wake_ups=self.wake_ups,
-            telemetry=self.telemetry,
-            max_attempts=self.max_attempts,
-        )
+        return make_attempt_recorder(self.process, self.signals, self.recording)
 
     @property
     def cancellation(self) -> Cancellation:
-        return Cancellation(
-            orders=self.orders,
-            reader=MemoryOrderReader(self.orders),
-            recording=self.recording,
-            wake_ups=self.wake_ups,
-        )
+        return make_cancellation(self.stores, self.signals, self.recording)
 
     @property
     def delivery(self) -> CancelDelivery:
-        return CancelDelivery(
-            orders=self.orders,
-            venue=self.venue,
-            recording=self.recording,
-            wake_ups=self.wake_ups,
-            telemetry=self.telemetry,
-            policy=CancelPolicy(
-                retry=2 * SECOND, confirm_within=10 * SECOND, pause_max=300 * SECOND, lease=30 * SECOND
-            ),
-            slots=self.slots,
-        )
+        delivery = make_cancel_delivery(self.process, self.stores, self.signals, self.venue, self.recording)
+        return replace(delivery, slots=self.slots)
+
+    @property
+    def control(self) -> TradingControl:
+        """The operators' side of the desk."""
+        return make_trading_control(self.process, self.stores)
+
+    @property
+    def resolving(self) -> Resolving:
+        return make_resolving(self.process, self.stores, self.venue, self.reconciliation)
 
     @property
     def reconciliation(self) -> Reconciliation:
         return self.reconciliation_with(self.venue)
 
-    def reconciliation_with(self, venue: Venue) -> Reconciliation:
+    def reconciliation_with(self, venue: LimitedVenue) -> Reconciliation:
         """Return the reconciliation of what is stored here with another venue."""
-        overlap = 10 * SECOND
-        look_ups = LookUpPolicy(
-            per_run_max=self.look_ups_max, run_within=30 * SECOND, first_pause=10 * SECOND, pause_max=60 * SECOND
-        )
-        fills = CatchUp(
-            venue=venue,
-            orders=self.orders,
-            recording=self.recording,
-            owners=OrderOwners(
-                venue=venue, orders=self.orders, telemetry=self.telemetry, clock=self.clock, policy=look_ups
-            ),
-            dead_letters=DeadLetterKeeper(source="catch_up", dead_letters=self.dead_letters, telemetry=self.telemetry),
-            telemetry=self.telemetry,
-            clock=self.clock,
-            pending_max=120 * SECOND,
-        )
-        repair = FillRepair(
-            venue=venue,
-            orders=self.orders,
-            recording=self.recording,
-            fills=fills,
-            telemetry=self.telemetry,
-            clock=self.clock,
-            overlap=overlap,
-            policy=look_ups,
-            alert_after=120 * SECOND,
-        )
-        open_orders = OpenOrders(
-            venue=venue,
-            orders=self.orders,
-            recording=self.recording,
-            fills=fills,
-            telemetry=self.telemetry,
-            clock=self.clock,
-            venue_clock=self.clock,
-            overlap=overlap,
-            pages_max=self.pages_max,
-            look_ups=look_ups,
-            lost=LostOrders(telemetry=self.telemetry, clock=self.clock, lost_after=60 * SECOND),
-        )
-        return Reconciliation(
-            venue=venue,
-            orders=self.orders,
-            positions=self.positions,
-            recording=self.recording,
-            fills=fills,
-            open_orders=open_orders,
-            repair=repair,
-            telemetry=self.telemetry,
-            clock=self.clock,
-            policy=ReconciliationPolicy(overlap=overlap, first_look_back=3600 * SECOND),
-        )
+        return make_reconciliation(self.process, self.stores, venue, self.recording)
 
     async def store(self, order_id: UUID = ORDER_ID, *, client_order_id: str = "intent-1") -> Order:
         """Store an order of 10."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from tests.support.warm_starts import WarmProcess, warm_server
+from tests.support.warm_starts import COVERAGE_CONFIG, WarmProcess, warm_server
 from tools.devstack.probes import http_answers
 from tools.devstack.running import launch_command
 
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.02
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 15.0
 OUTPUT_SHOWN_LINES = 40
-INHERITED = ("PATH", "HOME", "TMPDIR", "COMPILED_OPERATIONS")
+INHERITED = ("PATH", "HOME", "TMPDIR", COVERAGE_CONFIG, "COMPILED_OPERATIONS")
 """What a process gets of the test run's own environment; with the last one tests run without compiled operations."""
 
 Result = TypeVar("Result")

@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 READ_MAX_BYTES = 2**16
 MESSAGE_MAX_BYTES = 1_000
 START_TIMEOUT_SECONDS = 60.0
+COVERAGE_CONFIG = "COVERAGE_PROCESS_CONFIG"
+"""By this variable coverage.py measures the processes that a measured one starts."""
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ def warm_server() -> WarmServer:
         process = subprocess.Popen(
             launch_command([sys.executable, "-m", "tests.support.warm_server"], death_signal=signal.SIGKILL),
             cwd=ROOT,
-            env={name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+            env={name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", COVERAGE_CONFIG) if name in os.environ}
             | {"PYTHONUNBUFFERED": "1"},
             stdin=its.fileno(),
         )

@@ -62,6 +62,20 @@ def test_each_command_has_its_help_and_an_unknown_one_a_list() -> None:
     assert "start everything on this machine" in unknown.stderr
 
 
+def test_the_tests_run_under_coverage_with_their_other_arguments(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_environment(dev, lock=b"locked==1\n")
+    run: list[str] = []
+    monkeypatch.setattr(dev, "become", run.extend)
+
+    dev.main(["test", "-x", "--cov", "tests/db"])
+
+    assert run[1:3] == ["-m", "tools.coverage"]
+    assert run[-2:] == ["-x", "tests/db"]
+    assert "--cov" not in run
+
+
 def test_an_environment_made_from_this_lock_is_used_as_it_is(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     whole_environment(dev, lock=b"locked==1\n")
     monkeypatch.setattr(dev, "install", lambda _: pytest.fail("made again"))

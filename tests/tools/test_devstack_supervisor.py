@@ -5,17 +5,18 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.processes import ROOT, eventually, running
-from tools.devstack import supervisor as supervisor_module
 from tools.devstack.errors import LocalStackError
 from tools.devstack.program import Program
 from tools.devstack.running import command_of
-from tools.devstack.supervisor import supervision
+from tools.devstack.supervisor import SupervisionPolicy, supervision
 
+QUICK = SupervisionPolicy(restart_delay_seconds=0.02)
 SLEEP = "import signal; signal.pause()"
 STUBBORN = (
     "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -39,11 +40,6 @@ class Lines:
 @pytest.fixture
 def lines() -> Lines:
     return Lines()
-
-
-@pytest.fixture(autouse=True)
-def _quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "RESTART_DELAY_SECONDS", 0.02)
 
 
 def python(name: str, code: str, *, stop_rank: int = 0, restarts: bool = True, ready: Path | None = None) -> Program:
@@ -77,7 +73,7 @@ def gone(pid: int) -> Callable[[], bool]:
 async def test_a_start_returns_when_the_program_is_ready(lines: Lines, tmp_path: Path) -> None:
     mark = tmp_path / "ready"
 
-    async with supervision(lines.write) as supervisor:
+    async with supervision(lines.write, QUICK) as supervisor:
         await supervisor.start(python("api", f"open({str(mark)!r}, 'w'); {SLEEP}", ready=mark))
 
         assert mark.exists()
@@ -87,7 +83,7 @@ async def test_a_start_returns_when_the_program_is_ready(lines: Lines, tmp_path:
 async def test_each_line_is_passed_on_behind_the_name_of_who_wrote_it(lines: Lines) -> None:
     code = "import sys; print('one'); print('two', file=sys.stderr); sys.stdout.write('x' * 200_000 + '\\nlast')"
 
-    async with supervision(lines.write) as supervisor:
+    async with supervision(lines.write, QUICK) as supervisor:
         await supervisor.run(python("worker", code, restarts=False))
 
     assert {"one", "two", "last"} <= set(lines.of("worker"))
@@ -96,12 +92,12 @@ async def test_each_line_is_passed_on_behind_the_name_of_who_wrote_it(lines: Lin
 
 async def test_a_run_that_fails_is_an_error_that_names_the_program(lines: Lines) -> None:
     with pytest.RaisesGroup(pytest.RaisesExc(LocalStackError, match="migrate failed"), flatten_subgroups=True):
-        async with supervision(lines.write) as supervisor:
+        async with supervision(lines.write, QUICK) as supervisor:
             await supervisor.run(python("migrate", "raise SystemExit(3)", restarts=False))
 
 
 async def test_a_program_that_dies_is_started_again(lines: Lines) -> None:
-    async with supervision(lines.write) as supervisor:
+    async with supervision(lines.write, QUICK) as supervisor:
         await supervisor.start(python("ingest", farewell("ingest")))
         first = supervisor.pid("ingest")
         await eventually(lambda: "here" in lines.of("ingest"), within_seconds=5)
@@ -118,7 +114,7 @@ async def test_the_fourth_death_within_a_minute_stops_everything(lines: Lines) -
         pytest.RaisesExc(LocalStackError, match="worker died 4 times within a minute: exit code 7"),
         flatten_subgroups=True,
     ):
-        async with supervision(lines.write) as supervisor:
+        async with supervision(lines.write, QUICK) as supervisor:
             await supervisor.start(python("api", farewell("api")))
             await eventually(lambda: "here" in lines.of("api"), within_seconds=5)
             await supervisor.start(python("worker", "raise SystemExit(7)"))
@@ -128,12 +124,8 @@ async def test_the_fourth_death_within_a_minute_stops_everything(lines: Lines) -
     assert len([line for line in lines.of("worker") if "restarting" in line]) == 3
 
 
-async def test_deaths_that_lie_more_than_a_minute_apart_are_forgiven(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor_module, "DEATHS_WINDOW_SECONDS", 0.0)
-
-    async with supervision(lines.write) as supervisor:
+async def test_deaths_that_lie_more_than_a_minute_apart_are_forgiven(lines: Lines) -> None:
+    async with supervision(lines.write, replace(QUICK, deaths_window_seconds=0.0)) as supervisor:
         await supervisor.start(python("worker", "raise SystemExit(7)"))
         await eventually(lambda: len(lines.of("worker")) > 5, within_seconds=5)
 
@@ -141,7 +133,7 @@ async def test_deaths_that_lie_more_than_a_minute_apart_are_forgiven(
 
 
 async def test_programs_stop_rank_after_rank(lines: Lines) -> None:
-    async with supervision(lines.write) as supervisor:
+    async with supervision(lines.write, QUICK) as supervisor:
         for name, rank in (("postgres", 3), ("api", 0), ("valkey", 2), ("exchange", 1)):
             await supervisor.start(python(name, farewell(name), stop_rank=rank))
         await eventually(lambda: len(lines.all) == 4, within_seconds=5)
@@ -149,10 +141,8 @@ async def test_programs_stop_rank_after_rank(lines: Lines) -> None:
     assert [name for name, line in lines.all if "leaves" in line] == ["api", "exchange", "valkey", "postgres"]
 
 
-async def test_a_program_that_does_not_stop_is_killed(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "STOP_TIMEOUT_SECONDS", 0.1)
-
-    async with supervision(lines.write) as supervisor:
+async def test_a_program_that_does_not_stop_is_killed(lines: Lines) -> None:
+    async with supervision(lines.write, replace(QUICK, stop_timeout_seconds=0.1)) as supervisor:
         await supervisor.start(python("worker", STUBBORN))
         await eventually(lambda: "deaf" in lines.of("worker"), within_seconds=5)
         pid = supervisor.pid("worker")
@@ -161,19 +151,18 @@ async def test_a_program_that_does_not_stop_is_killed(lines: Lines, monkeypatch:
     assert "killing it" in lines.of("worker")[-1]
 
 
-async def test_a_program_that_is_never_ready_is_an_error(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "READY_TIMEOUT_SECONDS", 0.1)
-
+async def test_a_program_that_is_never_ready_is_an_error(lines: Lines) -> None:
+    policy = replace(QUICK, ready_timeout_seconds=0.1)
     with pytest.RaisesGroup(
         pytest.RaisesExc(LocalStackError, match="api was not ready within"), flatten_subgroups=True
     ):
-        async with supervision(lines.write) as supervisor:
+        async with supervision(lines.write, policy) as supervisor:
             await supervisor.start(python("api", SLEEP, ready=Path("/nonexistent")))
 
 
 async def test_a_cancelled_start_leaves_no_process(lines: Lines) -> None:
     async def start_for_ever() -> None:
-        async with supervision(lines.write) as supervisor:
+        async with supervision(lines.write, QUICK) as supervisor:
             await supervisor.start(python("api", farewell("api"), ready=Path("/nonexistent")))
 
     starting = asyncio.create_task(start_for_ever())

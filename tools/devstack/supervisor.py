@@ -16,16 +16,23 @@ from tools.devstack.errors import LocalStackError
 from tools.devstack.program import Program
 from tools.devstack.running import launch_command
 
-RESTART_DELAY_SECONDS = 1.0
-DEATHS_WINDOW_SECONDS = 60.0
 READY_POLL_SECONDS = 0.02
-READY_TIMEOUT_SECONDS = 60.0
-STOP_TIMEOUT_SECONDS = 15.0
 LAST_OUTPUT_TIMEOUT_SECONDS = 2.0
 LINE_MAX_BYTES = 64 * 1024
 
 Write = Callable[[str, str], None]
 """Called with a program's name and one line of its output, or one about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisionPolicy:
+    """How long a program may take to be ready and to stop, and when one that dies is started again: after a pause,
+    unless it died too often within the window."""
+
+    restart_delay_seconds: float = 1.0
+    deaths_window_seconds: float = 60.0
+    ready_timeout_seconds: float = 60.0
+    stop_timeout_seconds: float = 15.0
 
 
 @dataclass(slots=True)
@@ -40,13 +47,13 @@ class _Run:
 
 
 @asynccontextmanager
-async def supervision(write: Write) -> AsyncIterator["Supervisor"]:
+async def supervision(write: Write, policy: SupervisionPolicy | None = None) -> AsyncIterator["Supervisor"]:
     """Open a supervisor whose programs are all stopped, in order, when the block ends, however it ends.
 
     Errors inside the block leave it in an exception group, as from any task group.
     """
     async with asyncio.TaskGroup() as tasks:
-        supervisor = Supervisor(tasks, write)
+        supervisor = Supervisor(tasks, write, policy or SupervisionPolicy())
         try:
             yield supervisor
         finally:
@@ -56,7 +63,8 @@ async def supervision(write: Write) -> AsyncIterator["Supervisor"]:
 class Supervisor:
     """Starts programs and keeps them running; use it through `supervision`."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, write: Write) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, write: Write, policy: SupervisionPolicy) -> None:
+        self._policy = policy
         self._tasks = tasks
         self._write = write
         self._runs: list[_Run] = []
@@ -70,10 +78,11 @@ class Supervisor:
         """
         run = self._watch(program)
         try:
-            async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._policy.ready_timeout_seconds):
                 await self._wait_for(run.ready.wait())
         except TimeoutError as error:
-            raise LocalStackError(f"{program.name} was not ready within {READY_TIMEOUT_SECONDS:.0f} s.") from error
+            seconds = self._policy.ready_timeout_seconds
+            raise LocalStackError(f"{program.name} was not ready within {seconds:.0f} s.") from error
 
     def begin(self, program: Program) -> None:
         """Start a program that ends by itself, and wait neither for it nor for its exit code."""
@@ -98,7 +107,7 @@ class Supervisor:
         raise LookupError(f"{name} is not running")
 
     async def stop(self) -> None:
-        """Stop all programs, rank after rank, each by its stop signal and killed after STOP_TIMEOUT_SECONDS."""
+        """Stop all programs, rank after rank, each by its stop signal and killed when it takes too long."""
         self._stopping.set()
         if not self._failure.cancel():
             self._failure.exception()  # Retrieved, or asyncio would log that it never was.
@@ -139,15 +148,16 @@ class Supervisor:
                 return
             now = clock()
             run.deaths.append(now)
-            while run.deaths[0] < now - DEATHS_WINDOW_SECONDS:
+            while run.deaths[0] < now - self._policy.deaths_window_seconds:
                 run.deaths.popleft()
             if len(run.deaths) > program.deaths_allowed:
                 self._fail(
                     LocalStackError(f"{program.name} died {len(run.deaths)} times within a minute: {exit_code}.")
                 )
                 return
-            self._write(program.name, f"died ({exit_code}); restarting in {RESTART_DELAY_SECONDS:.0f} s")
-            await _wait_at_most(self._stopping.wait(), RESTART_DELAY_SECONDS)
+            pause_seconds = self._policy.restart_delay_seconds
+            self._write(program.name, f"died ({exit_code}); restarting in {pause_seconds:.0f} s")
+            await _wait_at_most(self._stopping.wait(), pause_seconds)
 
     def _fail(self, error: LocalStackError) -> None:
         if not self._failure.done():
@@ -207,8 +217,9 @@ class Supervisor:
         if process is None or process.returncode is not None:
             return
         _send(process, run.program.stop_signal)
-        if not await _wait_at_most(process.wait(), STOP_TIMEOUT_SECONDS):
-            self._write(run.program.name, f"did not stop within {STOP_TIMEOUT_SECONDS:.0f} s; killing it")
+        timeout_seconds = self._policy.stop_timeout_seconds
+        if not await _wait_at_most(process.wait(), timeout_seconds):
+            self._write(run.program.name, f"did not stop within {timeout_seconds:.0f} s; killing it")
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()

@@ -25,24 +25,16 @@ from domain.ports.ingest_state import Fence
 from domain.ports.order_store import IMMEDIATE, Claim, OrderWrite, WriteTicket
 from domain.ports.venue import VenueOrder
 from domain.ports.venue_outcomes import CancelNotPossible, CancelOutcome, CancelTaken, Placed, SubmissionOutcome
-from domain.services.attempt_policy import AttemptPolicy, SubmissionPolicy
-from domain.services.attempt_recorder import AttemptRecorder
-from domain.services.cancel_delivery import CancelDelivery, CancelPolicy
-from domain.services.cancellation import Cancellation
-from domain.services.circuit_breaker import BreakerPolicy, CircuitBreaker
-from domain.services.claim_budget import ClaimBudget
-from domain.services.halt_cache import HaltCache
-from domain.services.recording import Recording
 from domain.services.submission import Submission
+from runtime.wiring import make_cancel_delivery, make_cancellation, make_recording, make_submission
 from tests.support.examples import VENUE_SAYS, an_order
 from tests.support.fakes.clock import MIDNIGHT, CountingIds, SettableClock
-from tests.support.fakes.order_reader import MemoryOrderReader
 from tests.support.fakes.order_row import OrderRow
 from tests.support.fakes.order_store import MemoryOrderStore
-from tests.support.fakes.signals import RecordingPublisher, RecordingWakeUps
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.fakes.venue import ScriptedVenue
 from tests.support.memory_loop import StillLoop
+from tests.support.memory_wiring import MemoryProcess, MemorySignals, MemoryStores, given_settings
 
 SECOND = timedelta(seconds=1)
 REQUEST_LASTS = 10 * SECOND
@@ -53,6 +45,19 @@ LEASE = 30 * SECOND
 MAX_ATTEMPTS = 2
 MAX_AGE = 120 * SECOND
 WORKERS = 3
+SETTINGS = given_settings(
+    placement_max_attempts=MAX_ATTEMPTS,
+    placement_backoff_seconds=1,
+    placement_backoff_max_seconds=8,
+    placement_timeout_seconds=LEASE.total_seconds() / 6,
+    placement_settle_seconds=SETTLE.total_seconds(),
+    placement_slots=2,
+    placement_max_age_seconds=MAX_AGE.total_seconds(),
+    placement_circuit_failures=3,
+    placement_circuit_open_seconds=5,
+    cancel_retry_seconds=1,
+    cancel_confirm_seconds=5,
+)
 
 
 class Place(Enum):
@@ -213,8 +218,10 @@ class World:
         self.waiting: list[Waiting] = []
         self.violations: list[str] = []
         self.telemetry = RecordingTelemetry()
-        self._new_id = CountingIds()
-        self.recording = self._recording(self.store)
+        self.process = MemoryProcess(
+            settings=SETTINGS, telemetry=self.telemetry, clock=self.clock, new_id=CountingIds()
+        )
+        self.recording = make_recording(self.process, MemoryStores(orders=self.store), MemorySignals())
         self.workers = [self.new_worker() for _ in range(WORKERS)]
 
     def new_worker(self) -> Worker:
@@ -222,32 +229,9 @@ class World:
         store = WaitingStore(self.clock, rows=self.store.rows, changes=self.store.changes)
         store.breaker, store.halts = self.store.breaker, self.store.halts
         venue = WaitingVenue(self.clock)
-        policy = SubmissionPolicy(
-            max_attempts=MAX_ATTEMPTS,
-            backoff=SECOND,
-            backoff_max=8 * SECOND,
-            settle=SETTLE,
-            lease=LEASE,
-            max_age=MAX_AGE,
-        )
-        submission = Submission(
-            orders=store,
-            venue=venue,
-            breaker=CircuitBreaker(
-                store.breaker, policy=BreakerPolicy(failures=3, open_for=5 * SECOND), telemetry=self.telemetry
-            ),
-            telemetry=self.telemetry,
-            attempt_policy=AttemptPolicy(policy=policy, telemetry=self.telemetry, random=lambda: 0.5),
-            record_attempt=AttemptRecorder(
-                recording=self._recording(store),
-                wake_ups=RecordingWakeUps(),
-                telemetry=self.telemetry,
-                max_attempts=MAX_ATTEMPTS,
-            ).record,
-            slots=asyncio.Semaphore(2),
-            claim_budget=ClaimBudget(orders_max=2),
-            halt_cache=HaltCache(self.store.halts),
-        )
+        process, stores = self.process, MemoryStores(orders=store)
+        recording = make_recording(process, stores, MemorySignals())
+        submission = make_submission(process, stores, MemorySignals(), venue, recording)
         worker = Worker(self, submission)
         store.worker = venue.worker = worker
         return worker
@@ -311,26 +295,14 @@ class World:
 
     def cancel(self, order_id: UUID) -> None:
         """The account wants the order canceled, if it can be."""
-        cancellation = Cancellation(
-            orders=self.store,
-            reader=MemoryOrderReader(self.store),
-            recording=self.recording,
-            wake_ups=RecordingWakeUps(),
-        )
+        cancellation = make_cancellation(MemoryStores(orders=self.store), MemorySignals(), self.recording)
         if not self.store.rows[order_id].order.status.is_final:
             self.run(cancellation.request(order_id, account_ids=None))
 
     def deliver_cancels(self) -> None:
         """Bring the cancel requests that are due to the venue, which answers at once."""
-        delivery = CancelDelivery(
-            orders=self.store,
-            venue=_CancelingVenue(self),
-            recording=self.recording,
-            wake_ups=RecordingWakeUps(),
-            telemetry=self.telemetry,
-            policy=CancelPolicy(retry=SECOND, confirm_within=5 * SECOND, pause_max=300 * SECOND, lease=LEASE),
-            slots=asyncio.Semaphore(2),
-        )
+        stores, venue = MemoryStores(orders=self.store), _CancelingVenue(self)
+        delivery = make_cancel_delivery(self.process, stores, MemorySignals(), venue, self.recording)
         self.run(delivery.sweep(limit=9, overdue_by=timedelta(0)))
 
     def rows(self) -> Sequence[OrderRow]:
@@ -343,16 +315,6 @@ class World:
             task.cancel()
         self.loop.settle()
         self.loop.close()
-
-    def _recording(self, store: MemoryOrderStore) -> Recording:
-        return Recording(
-            orders=store,
-            publisher=RecordingPublisher(),
-            wake_ups=RecordingWakeUps(),
-            telemetry=self.telemetry,
-            clock=self.clock,
-            new_id=self._new_id,
-        )
 
 
 class _CancelingVenue(ScriptedVenue):

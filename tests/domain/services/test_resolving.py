@@ -12,24 +12,12 @@ from domain.model.resolutions import Adopt, AskVenue, Book, Bust, EndAs, Reread,
 from domain.model.values import Side
 from domain.ports.venue import ExternalOrder, UnreadableOrder, VenueOrder, VenueReport
 from domain.ports.venue_outcomes import OutcomeUnknown
-from domain.services.resolving import Resolving
 from domain.services.venue_answers import read_answer
 from tests.support.examples import ORDER_ID, accepted, at, ended, filled, name_of
 from tests.support.memory_gateway import SECOND, Desk
 from tests.support.resolving import a_booking, asked
 
 NEVER = timedelta(0)
-
-
-def resolving(desk: Desk) -> Resolving:
-    return Resolving(
-        requests=desk.orders.resolutions,
-        venue=desk.venue,
-        recording=desk.recording,
-        fills=desk.reconciliation.fills,
-        telemetry=desk.telemetry,
-        overlap=10 * SECOND,
-    )
 
 
 @pytest.fixture
@@ -45,7 +33,7 @@ async def desk() -> Desk:
 async def resolve(desk: Desk, action: ResolveAction, *, request: str | None = None) -> Resolution:
     """Ask and let a worker apply it; the request then."""
     new = await desk.orders.resolutions.add(asked(ORDER_ID, action, request=request))
-    await resolving(desk).work()
+    await desk.resolving.work()
     return await desk.orders.resolutions.find(new.id)
 
 
@@ -242,11 +230,11 @@ async def test_a_change_in_between_is_decided_again_and_another_workers_end_is_n
     forgotten = await desk.orders.resolutions.add(asked(ORDER_ID, Bust(execution_id=done.id)))
 
     async def another_worker() -> None:
-        await resolving(desk).work()
+        await desk.resolving.work()
 
     desk.orders.interruptions.append(another_worker)
     (taken,) = await desk.orders.resolutions.take(limit=1, lease=NEVER)
-    await resolving(desk)._apply_or_log(taken)  # noqa: SLF001 - a worker whose lease ended while it wrote
+    await desk.resolving._apply_or_log(taken)  # noqa: SLF001 - a worker whose lease ended while it wrote
 
     assert taken.id == forgotten.id
     assert desk.order().facts.filled_quantity == 4
@@ -259,7 +247,7 @@ async def test_what_waited_too_long_for_a_worker_is_refused(desk: Desk) -> None:
     new = await desk.orders.resolutions.add(asked(ORDER_ID, EndAs(status=OrderStatus.CANCELED)))
     desk.clock.advance(timedelta(minutes=10, seconds=1))
 
-    await resolving(desk).work()
+    await desk.resolving.work()
 
     refusal = (await desk.orders.resolutions.find(new.id)).refusal
     assert refusal is not None

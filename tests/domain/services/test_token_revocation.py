@@ -9,8 +9,7 @@ from domain.model.errors import InvalidInputError, UnavailableError
 from domain.model.operator_actions import ActionKind
 from domain.model.revocations import RevokeTokens
 from domain.ports.telemetry import Metric
-from domain.services import revocation_list
-from domain.services.revocation_list import RevocationList
+from domain.services.revocation_list import CHANGES_MAX, RevocationList
 from domain.services.token_revocation import TokenRevocation
 from tests.support.fakes.clock import SettableClock
 from tests.support.fakes.telemetry import RecordingTelemetry
@@ -33,8 +32,8 @@ class Desk:
         )
         self.revoked = self.new_list()
 
-    def new_list(self) -> RevocationList:
-        return RevocationList(self.store, clock=self.clock, telemetry=self.telemetry)
+    def new_list(self, *, changes_max: int = CHANGES_MAX) -> RevocationList:
+        return RevocationList(self.store, clock=self.clock, telemetry=self.telemetry, changes_max=changes_max)
 
     async def revoke(self, *, token_id: str | None = None, account_id: str | None = None) -> None:
         asked = RevokeTokens(token_id=token_id, account_id=account_id, reason=" stolen ")
@@ -85,10 +84,8 @@ async def test_a_revocation_that_may_have_been_stored_is_logged_as_unconfirmed(d
     assert desk.telemetry.counted(Metric.TOKENS_REVOKED) == 0
 
 
-async def test_a_list_knows_nothing_before_everything_was_read_once(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(revocation_list, "CHANGES_MAX", 2)
+async def test_a_list_knows_nothing_before_everything_was_read_once(desk: Desk) -> None:
+    desk.revoked = desk.new_list(changes_max=2)
     for name in ("t-1", "t-2", "t-3"):
         await desk.revoke(token_id=name)
 

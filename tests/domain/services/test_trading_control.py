@@ -15,8 +15,9 @@ from domain.model.rate_budget import RequestPriority
 from domain.model.values import OrderType, Side, TimeInForce
 from domain.ports.rate_limiter import Unlimited
 from domain.ports.telemetry import Metric
-from domain.ports.trading_control import TradingHalt
+from domain.ports.trading_control import TradingHalt, TradingHalts
 from domain.services.claim_age import ClaimAge
+from domain.services.halt_cache import HaltCache
 from domain.services.place_order import PlaceOrder
 from domain.services.trading_control import TradingControl
 from runtime.alerts.kinds import ALERTS
@@ -46,15 +47,12 @@ def desk() -> Desk:
 @pytest.fixture
 def control(desk: Desk) -> TradingControl:
     """The operators' side of the desk."""
-    return TradingControl(
-        halts=desk.orders.halts,
-        book=desk.orders.book,
-        prices=desk.prices,
-        accounts=desk.account_check,
-        telemetry=desk.telemetry,
-        clock=desk.clock,
-        new_id=desk.new_id,
-    )
+    return desk.control
+
+
+def uncached(halts: TradingHalts) -> HaltCache:
+    """A cache that reads the halts before every order."""
+    return HaltCache(halts, age_max_seconds=0)
 
 
 async def test_a_denied_order_is_counted_by_its_limit_and_wakes_nobody(desk: Desk, control: TradingControl) -> None:
@@ -154,11 +152,10 @@ async def test_in_a_halt_what_may_have_been_sent_is_looked_up_and_never_sent_aga
 
 
 async def test_an_order_claimed_before_a_halt_that_waited_for_a_slot_is_not_sent(
-    desk: Desk, control: TradingControl, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, control: TradingControl
 ) -> None:
     await desk.store()
-    monkeypatch.setattr("domain.services.halt_cache.HALT_CACHE_SECONDS", 0.0)
-    submission = desk.submission
+    submission = replace(desk.submission, halt_cache=uncached(desk.orders.halts))
     claims = await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
     await control.halt("alice", actor=OLGA, reason="fat finger")
 
@@ -170,7 +167,7 @@ async def test_an_order_claimed_before_a_halt_that_waited_for_a_slot_is_not_sent
 
 
 async def test_an_order_that_waited_for_the_rate_limit_during_a_halt_is_not_sent(
-    desk: Desk, control: TradingControl, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, control: TradingControl
 ) -> None:
     class HaltedMeanwhile(Unlimited):
         async def acquire(self, priority: RequestPriority) -> None:
@@ -178,9 +175,9 @@ async def test_an_order_that_waited_for_the_rate_limit_during_a_halt_is_not_sent
             await control.halt("alice", actor=OLGA, reason="fat finger")
 
     await desk.store()
-    monkeypatch.setattr("domain.services.halt_cache.HALT_CACHE_SECONDS", 0.0)
 
-    await replace(desk.submission, limiter=HaltedMeanwhile()).submit([ORDER_ID])
+    submission = replace(desk.submission, limiter=HaltedMeanwhile(), halt_cache=uncached(desk.orders.halts))
+    await submission.submit([ORDER_ID])
 
     assert desk.venue.asked == []
     assert desk.telemetry.counted(Metric.SUBMISSION_ATTEMPTS, outcome="halted") == 1
@@ -230,18 +227,17 @@ async def test_a_halt_or_its_end_that_may_have_begun_unanswered_is_told(desk: De
 
 
 async def test_while_nobody_can_tell_whether_trading_is_halted_nothing_is_sent_and_no_attempt_counts(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk,
 ) -> None:
-    async def unanswered(_halts: MemoryTradingHalts) -> Collection[str | None]:
-        raise UnavailableError
+    class Unanswered(MemoryTradingHalts):
+        async def halted_accounts(self) -> Collection[str | None]:
+            raise UnavailableError
 
     await desk.store()
-    monkeypatch.setattr("domain.services.halt_cache.HALT_CACHE_SECONDS", 0.0)
-    monkeypatch.setattr(MemoryTradingHalts, "halted_accounts", unanswered)
+    unanswered = uncached(Unanswered(desk.clock, desk.orders.actions))
 
-    await desk.attempt()
+    await replace(desk.submission, halt_cache=unanswered).submit([ORDER_ID])
     waiting = (desk.row().attempts, desk.row().lease_until)
-    monkeypatch.undo()
     await desk.attempt(after=60 * SECOND)
 
     assert waiting == (0, None)

@@ -121,9 +121,9 @@ class Listener:
 
 @asynccontextmanager
 async def exchange(
-    *, faults: Faults = NO_FAULTS, matching: Matching = MANUAL, frames: Frames = "binary"
+    *, faults: Faults = NO_FAULTS, matching: Matching = MANUAL, frames: Frames = "binary", **bounds: Any
 ) -> AsyncIterator[Client]:
     """A running exchange on a free port and a client of it."""
-    config = SimulatorConfig(port=0, faults=faults, matching=matching, frames=frames)
+    config = SimulatorConfig(port=0, faults=faults, matching=matching, frames=frames, **bounds)
     async with running_simulator(config) as simulator, aiohttp.ClientSession() as session:
         yield Client(simulator, session)

@@ -5,7 +5,6 @@ from contextlib import suppress
 import aiohttp
 import pytest
 
-from exchange.simulator import habit_player
 from exchange.simulator.habits import ExecutionFate, HabitDice, Habits
 from tests.exchange.simulator.client import AT_ONCE, MANUAL, Client, Json, Listener, exchange
 
@@ -61,9 +60,8 @@ async def test_an_omitted_execution_is_listed_by_its_order_alone() -> None:
     assert (listed, len(by_order)) == ([], 1)
 
 
-async def test_an_order_is_restated_and_one_that_rests_is_renamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(habit_player, "RENAMED_AFTER_SECONDS", 0)
-    async with exchange() as client:
+async def test_an_order_is_restated_and_one_that_rests_is_renamed() -> None:
+    async with exchange(renamed_after_seconds=0) as client:
         await _habits(client, restate_rate=1, rename_rate=1)
         order = await client.placed(**LIMIT)
         while (shown := await client.order(order["id"]))["symbol"] == "AAPL" or shown["qty"] == "10":

@@ -102,10 +102,9 @@ async def test_the_log_is_read_on_from_any_number() -> None:
     assert (whole["first"], whole["last"], none["requests"]) == (1, 3, [])
 
 
-async def test_the_log_forgets_the_oldest_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_log_forgets_the_oldest_requests() -> None:
     assert REQUESTS_KEPT_MAX == 20_000
-    monkeypatch.setattr("exchange.simulator.request_log.REQUESTS_KEPT_MAX", 3)
-    async with exchange() as client:
+    async with exchange(requests_kept_max=3) as client:
         for number in range(5):
             await client.call("GET", f"/v2/orders/{number}")
         log, after = await _requests(client, after="1"), await _requests(client, after="4")

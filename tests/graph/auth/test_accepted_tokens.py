@@ -9,7 +9,6 @@ from uuid_utils.compat import uuid7
 from domain.model.revocations import RevokeTokens
 from domain.services.revocation_list import RevocationList
 from domain.services.token_revocation import TokenRevocation
-from graph.auth import accepted_tokens
 from graph.auth.accepted_tokens import AcceptedTokens
 from graph.auth.bearer import Bearer
 from graph.auth.tokens import HmacTokens, InvalidTokenError, VerificationUnavailableError, secret_key_id
@@ -76,9 +75,8 @@ async def test_a_token_without_iat_lives_from_the_moment_at_which_it_was_seen_fi
     assert tokens.verify("t-2").issued_at == verified.clock.now
 
 
-async def test_the_first_sights_of_a_process_are_bounded(verified: Verified, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accepted_tokens, "FIRST_SIGHTS_MAX", 2)
-    tokens = await accepting(verified)
+async def test_the_first_sights_of_a_process_are_bounded(verified: Verified) -> None:
+    tokens = replace(await accepting(verified), first_sights_max=2)
     verified.issued_at = None
     for name in ("t-1", "t-2", "t-3"):
         tokens.verify(name)

@@ -1,6 +1,7 @@
 """Compiling is about schemas, not about ours: what ours does not have today is answered alike too."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, Generic, TypeVar
@@ -341,6 +342,18 @@ async def test_what_was_begun_comes_to_its_end_also_when_nobody_wants_it_any_mor
 
     assert ours is not None
     assert (rendered(ours), calls) == (rendered(theirs), in_order)
+
+
+async def test_what_a_failure_cancels_before_it_has_begun_is_dropped_without_a_warning() -> None:
+    """The coroutines of the siblings' fields, which wait in tasks that are canceled before their first step."""
+    deep = "kittens { kittens { kittens { slow { name } again: slow { name } } } }"
+    document = f"{{ cat {{ slow(fails: true) {{ name }} {deep} }} }}"
+
+    theirs, ours = await both(document, None)
+    gc.collect()
+
+    assert ours == theirs
+    assert b"slow and failing" in theirs
 
 
 async def test_a_resolver_may_ask_the_same_of_its_operation() -> None:

@@ -1,11 +1,11 @@
 """Who asks too often is refused, late, and nobody else notices."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from domain.ports.telemetry import Metric
-from graph.limits import request_rates
 from graph.limits.request_rates import RequestRates, TooManyRequestsError
 from graph.settings import GraphSettings
 from tests.support.api_server import running_api, token
@@ -15,14 +15,10 @@ from tests.support.graphql_orders import PLACE, limit_order
 from tests.support.raw_socket import raw_conversation, subscribe
 
 VIEWER = "{ viewer { accountId } }"
-REQUESTS = GraphSettings(requests_per_second=1, requests_burst=3)
-DOCUMENTS = GraphSettings(new_documents_per_second=1, new_documents_burst=2)
 LATE_SECONDS = 0.05
-
-
-@pytest.fixture(autouse=True)
-def _short_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_rates, "REFUSED_AFTER_SECONDS", LATE_SECONDS)
+LATE = GraphSettings(refused_after_seconds=LATE_SECONDS)
+REQUESTS = replace(LATE, requests_per_second=1, requests_burst=3)
+DOCUMENTS = replace(LATE, new_documents_per_second=1, new_documents_burst=2)
 
 
 async def test_an_account_beyond_its_rate_gets_retry_after_and_others_are_served() -> None:
@@ -93,7 +89,7 @@ async def test_operations_on_a_websocket_count_like_requests_and_the_socket_goes
 
 
 async def test_unauthenticated_requests_beyond_their_common_rate_are_refused_late() -> None:
-    async with running_api(World(settings=GraphSettings(unauthenticated_per_second=1))) as api:
+    async with running_api(World(settings=replace(LATE, unauthenticated_per_second=1))) as api:
         loop = asyncio.get_running_loop()
         assert (await api.http.post(api.url, json={"query": VIEWER})).status == 401
         began = loop.time()
@@ -105,7 +101,7 @@ async def test_unauthenticated_requests_beyond_their_common_rate_are_refused_lat
 
 
 async def test_an_account_whose_bucket_was_dropped_starts_with_a_full_one() -> None:
-    settings = GraphSettings(requests_per_second=1, requests_burst=1, rated_accounts_max=2)
+    settings = replace(LATE, requests_per_second=1, requests_burst=1, rated_accounts_max=2)
     rates = RequestRates(settings, RecordingTelemetry())
 
     assert all(rates.admits_request(account) for account in ("alice", "bob", "carol", "alice"))

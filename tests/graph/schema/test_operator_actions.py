@@ -132,7 +132,7 @@ async def test_what_cannot_be_asked_of_the_trail_is_refused(api: Api, variables:
 
 async def test_the_head_of_an_account_is_its_genesis_until_something_is_sealed(api: Api) -> None:
     before = (await api.data(HEAD))["viewer"]["auditHead"]
-    api.world.seals.sealed["alice"] = [ChainHead(3, "ab" * 32)]
+    api.world.stores.seals.sealed["alice"] = [ChainHead(3, "ab" * 32)]
     after = (await api.data(HEAD))["viewer"]["auditHead"]
     forbidden = (await api.answer(HEAD, bearer=token(scopes=("orders:place",))))["errors"][0]
 

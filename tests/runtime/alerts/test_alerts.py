@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from runtime.alerts import alerter
-from runtime.alerts.alerter import open_alerts
+from runtime.alerts.alerter import STOP_WITHIN_SECONDS, open_alerts
 from runtime.alerts.channels import open_channels
 from runtime.alerts.kinds import ALERTS
 from runtime.commands.alerts import TEST
@@ -39,13 +38,21 @@ async def webhook() -> AsyncIterator[Webhook]:
 
 @asynccontextmanager
 async def _alerts(
-    *addresses: str, redis_url: str | None = None, gather_seconds: float = 0.05, **settings: object
+    *addresses: str,
+    redis_url: str | None = None,
+    gather_seconds: float = 0.05,
+    stop_within_seconds: float = STOP_WITHIN_SECONDS,
+    **settings: object,
 ) -> AsyncIterator[ProcessTelemetry]:
     """The telemetry of a process that sends alerts to these addresses."""
     telemetry = ProcessTelemetry(Metrics(), get_logger())
     given = {**QUICK, "alert_urls": ",".join(addresses), "redis_url": redis_url, "broadcast_key": KEY, **settings}
     async with open_alerts(
-        Settings.model_validate(given), telemetry=telemetry, process_name="worker", gather_seconds=gather_seconds
+        Settings.model_validate(given),
+        telemetry=telemetry,
+        process_name="worker",
+        gather_seconds=gather_seconds,
+        stop_within_seconds=stop_within_seconds,
     ):
         yield telemetry
 
@@ -201,13 +208,13 @@ async def _longest_pause_of_the_loop() -> float:
         longest, before = max(longest, now - before), now
 
 
-async def test_a_process_does_not_wait_for_a_silent_channel_at_its_end(
-    monkeypatch: pytest.MonkeyPatch, webhook: Webhook, redis_url: str
-) -> None:
-    monkeypatch.setattr(alerter, "STOP_WITHIN_SECONDS", 0.1)
+async def test_a_process_does_not_wait_for_a_silent_channel_at_its_end(webhook: Webhook, redis_url: str) -> None:
     async with open_webhook() as silent:
         silent.silent = True
-        async with asyncio.timeout(5), _alerts(silent.address, redis_url=redis_url) as telemetry:
+        async with (
+            asyncio.timeout(5),
+            _alerts(silent.address, redis_url=redis_url, stop_within_seconds=0.1) as telemetry,
+        ):
             telemetry.error("order_failed", order_id="o-1")
             await eventually(lambda: silent.asked, within_seconds=4)
             telemetry.error("dead_letter", error="not JSON")

@@ -5,7 +5,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-import runtime.resources.jwks
 from domain.ports.telemetry import Metric
 from graph.auth.tokens import VerificationUnavailableError
 from runtime.resources.jwks import IssuerKeys
@@ -123,11 +122,9 @@ async def test_without_any_key_the_process_is_not_ready_and_asks_until_there_is_
     issuer: TokenIssuer,
     session: aiohttp.ClientSession,
     telemetry: RecordingTelemetry,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runtime.resources.jwks, "RETRY_SECONDS", 0.01)
     issuer.status = 503
-    keys = keys_from(url_source(session, issuer.keys_url), issuer, telemetry)
+    keys = keys_from(url_source(session, issuer.keys_url), issuer, telemetry, retry_seconds=0.01)
     await keys.start()
 
     assert await state(keys) == "no keys"

@@ -6,9 +6,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-import runtime.resources.jwks
 from runtime.resources.jwks import IssuerKeys
-from runtime.resources.key_sources import discovered_source, file_source
+from runtime.resources.key_sources import discovered_source, file_source, url_source
 from tests.support.fakes.telemetry import RecordingTelemetry
 from tests.support.issuer_keys import accepts, keys_from, state
 from tests.support.token_issuer import TokenIssuer, new_key
@@ -28,9 +27,10 @@ async def test_an_answer_that_is_not_200_is_no_key_set(issuer: TokenIssuer, keys
 
 
 async def test_an_issuer_that_does_not_answer_is_given_up_in_time(
-    issuer: TokenIssuer, keys: IssuerKeys, monkeypatch: pytest.MonkeyPatch
+    issuer: TokenIssuer, session: aiohttp.ClientSession, telemetry: RecordingTelemetry
 ) -> None:
-    monkeypatch.setattr(runtime.resources.jwks, "READ_TIMEOUT_SECONDS", 0.1)
+    keys = keys_from(url_source(session, issuer.keys_url), issuer, telemetry, read_timeout_seconds=0.1)
+    await keys.start()
     issuer.is_stalled = True
 
     async with asyncio.timeout(5):

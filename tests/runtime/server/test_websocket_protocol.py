@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 from runtime.server.http_connections import HttpLimits
 from runtime.server.http_protocol import HttpProtocol
 from runtime.server.serving import serve
-from runtime.server.websocket_protocol import FLOOD_CLOSE_DELAY_SECONDS, WebSocketLimits, WebSocketProtocol
+from runtime.server.websocket_protocol import WebSocketLimits, WebSocketProtocol
 from tests.support.processes import eventually
 from tests.support.raw_socket import CLOSE, PING, frame, raw_socket
 from tools.devstack.ports import free_port
@@ -36,7 +36,7 @@ NO_HANDSHAKES = {
 LIMITS = WebSocketLimits(
     message_max_bytes=65_536, frames_per_second=1_000_000, frames_burst=1_000_000, stalled_seconds=0.3
 )
-FEW = WebSocketLimits(message_max_bytes=65_536, frames_per_second=1, frames_burst=10)
+FEW = WebSocketLimits(message_max_bytes=65_536, frames_per_second=1, frames_burst=10, flood_close_delay_seconds=0.3)
 
 
 async def test_a_peer_that_only_pings_and_reads_nothing_is_cut() -> None:
@@ -90,7 +90,7 @@ async def test_a_flood_is_told_late_and_what_it_brought_is_dropped() -> None:
         await peer.send(frame(b"x") * (FEW.frames_burst + 1))
 
         assert await peer.closed() == (4429, "More than 1 messages a second")
-        assert loop.time() - began >= FLOOD_CLOSE_DELAY_SECONDS
+        assert loop.time() - began >= FEW.flood_close_delay_seconds
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 

@@ -12,6 +12,7 @@ from domain.model.order import VenueRank
 from domain.model.reports import OrderAccepted, OrderFilled
 from domain.model.values import ZERO, Instrument, Reason, ReasonSource, Terms
 from domain.ports.clock_and_ids import Clock
+from domain.ports.rate_limiter import RateLimiter, Unlimited
 from domain.ports.venue import (
     ExternalOrder,
     FoundOrder,
@@ -21,6 +22,7 @@ from domain.ports.venue import (
     VenueOrder,
     VenueReport,
 )
+from domain.ports.venue_clock import UnmeasuredClock
 from domain.ports.venue_outcomes import (
     AlreadyPlaced,
     CancelNotPossible,
@@ -66,7 +68,13 @@ class ScriptedVenue:
     closed_since: list[datetime] = field(default_factory=list)
     leaves_cancels_pending: bool = False
     cancel_answers: deque[CancelOutcome] = field(default_factory=deque)
+    limiter: RateLimiter = field(default_factory=Unlimited)
     _answers: deque[tuple[SubmissionOutcome, bool]] = field(default_factory=deque)
+
+    @property
+    def venue_clock(self) -> UnmeasuredClock:
+        """Its clock is the tests' own."""
+        return UnmeasuredClock(self.clock)
 
     def will_answer(self, *outcomes: SubmissionOutcome, keeps: bool = False) -> None:
         """Answer the next placements so; with `keeps` the order is accepted all the same."""
