@@ -77,13 +77,14 @@ class OpenOrders:
                 changes += await self._look_up_unlisted(silent_for)
             return changes
 
-    async def compare_closed(self, *, since: datetime) -> int:
-        """Compare the orders that are over and were submitted since then; return the number of changes.
+    async def compare_closed(self, *, since: datetime, page: str | None) -> tuple[int, str | None]:
+        """Compare the orders that are over and were submitted since then, from that page on.
 
-        A bust that the stream did not send shows only in what the venue counts as filled. Raises VenueUnreachableError
-        and UnavailableError.
+        Return the number of changes, and at which page the next run goes on; None after the last one. A bust that the
+        stream did not send shows only in what the venue counts as filled. Raises VenueUnreachableError and
+        UnavailableError.
         """
-        changes, page = 0, None
+        changes = 0
         async with self._running:
             for _ in range(self.pages_max):
                 listed = await self.venue.closed_orders(since=since, page=page)
@@ -91,7 +92,7 @@ class OpenOrders:
                 page = listed.next_page
                 if page is None:
                     break
-        return changes
+        return changes, page
 
     async def _record_list(self) -> tuple[int, bool]:
         """Record the next pages of the list; return the number of changes, and whether the last page was among them."""

@@ -22,6 +22,8 @@ from domain.services.recording import Recording
 
 CONNECT = "connect"
 """The cause of the catch-up after a connect: what the stream would have sent before was not heard."""
+UNHEARD = "unheard"
+"""The cause of the catch-ups while no stream can be opened."""
 OPEN_ORDERS_LOOKED_AT_MAX = 100
 
 
@@ -40,7 +42,8 @@ class ReconciliationPolicy:
 class Reconciliation:
     """The use case of reconciliation. `clock` is the venue's, as far as it is known: positions and the look-backs are
     compared with its fills and orders. `_newest_at` is when the newest fill was executed, `_newest_read_at` since when
-    no read has found a newer one; `_closed_since` is from when on orders that are over are to be compared."""
+    no read has found a newer one; `_closed_since` is from when on orders that are over are to be compared, and
+    `_closed_read` the comparison that has begun: from when on, and at which page it goes on."""
 
     venue: Venue
     orders: OrderStore
@@ -55,6 +58,7 @@ class Reconciliation:
     _newest_at: datetime | None = None
     _newest_read_at: datetime | None = None
     _closed_since: datetime | None = None
+    _closed_read: tuple[datetime, str | None] | None = None
 
     @property
     def newest_fill_at(self) -> datetime | None:
@@ -135,13 +139,16 @@ class Reconciliation:
         return await self.open_orders.compare(silent_for=silent_for) + await self.repair.run()
 
     async def compare_closed_orders(self) -> int:
-        """Compare the orders that are over since a connect; return the number of changes.
+        """Compare the orders that are over since a connect, the next pages of them; return the number of changes.
 
         Those that do not add up are left to the repair. It is not part of the catch-up, for which live reports wait.
-        Until it has succeeded they remain to be compared. Raises VenueUnreachableError and UnavailableError.
+        Until all pages were read they remain to be compared. Raises VenueUnreachableError and UnavailableError.
         """
-        if self._closed_since is None:
-            return 0
-        changes = await self.open_orders.compare_closed(since=self._closed_since)
-        self._closed_since = None
+        if self._closed_read is None:
+            if self._closed_since is None:
+                return 0
+            self._closed_read, self._closed_since = (self._closed_since, None), None
+        since, page = self._closed_read
+        changes, page = await self.open_orders.compare_closed(since=since, page=page)
+        self._closed_read = None if page is None else (since, page)
         return changes
