@@ -31,7 +31,7 @@ OPEN_ORDERS_LOOKED_AT_MAX = 100
 class ReconciliationPolicy:
     """How far back the fills are read: `overlap` covers fills that are listed late, `first_look_back` is used when
     there is no position yet. Orders that are over are compared after a connect if they were submitted within
-    `closed_look_back` before the last position."""
+    `closed_look_back` before the last position while there was a stream."""
 
     overlap: timedelta
     first_look_back: timedelta
@@ -75,7 +75,8 @@ class Reconciliation:
         elapsed = asyncio.get_running_loop().time
         began = elapsed()
         position = await self._position()
-        if cause == CONNECT and position is not None and self._closed_since is None:
+        # Catch-ups without a stream advance the position: it is the first one's that lies before what was not heard.
+        if cause in {CONNECT, UNHEARD} and position is not None and self._closed_since is None:
             self._closed_since = position - self.policy.closed_look_back
         read = await self._read(position)
         # Only an answer tells the venue's time.

@@ -202,6 +202,25 @@ async def test_closed_orders_that_could_not_be_compared_are_compared_later_witho
     assert reconciliation.fills.suspects.names() == [NAME]
 
 
+async def test_a_bust_is_found_after_hours_without_a_stream_in_which_catch_ups_went_on(desk: Desk) -> None:
+    reconciliation = desk.reconciliation
+    desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
+    await reconciliation.catch_up(cause="connect")
+    await reconciliation.compare_closed_orders()
+    desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(0))
+    for hour in range(5):
+        desk.clock.advance(3600 * SECOND)
+        fill = filled("1", name=f"X{hour}", cumulative="1", venue_order_id="X1")
+        listed = VenueReport(venue_client_order_id=None, venue_order_id="X1", reports=(fill,), at=desk.clock())
+        desk.venue.fill_pages.append([listed])
+        await reconciliation.catch_up(cause="unheard")
+
+    await reconciliation.catch_up(cause="connect")
+    await reconciliation.compare_closed_orders()
+
+    assert reconciliation.fills.suspects.names() == [NAME]
+
+
 async def test_an_order_is_repaired_soon_after_the_venue_answers_again(desk: Desk) -> None:
     reconciliation = desk.reconciliation
     await reconciliation.fills.record_reports([heard(canceled_at_venue(desk, counted=3))])
