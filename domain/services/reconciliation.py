@@ -25,6 +25,7 @@ CONNECT = "connect"
 UNHEARD = "unheard"
 """The cause of the catch-ups while no stream can be opened."""
 OPEN_ORDERS_LOOKED_AT_MAX = 100
+"""How many orders are read first to find one that is open; more only where all of these are over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +116,10 @@ class Reconciliation:
             return read.since
         if read.newest_at != self._newest_at or self._newest_read_at is None:
             self._newest_at, self._newest_read_at = read.newest_at, started_at
-        until = min(started_at, read.newest_at)
+        # A fill may be dated before all that is asked for, at the beginning of time even.
+        until = min(started_at, max(read.newest_at, read.since))
         if read.pending_since is not None:
-            return min(until, read.pending_since) - overlap
+            return min(until, max(read.pending_since, read.since)) - overlap
         if read.failure is not None:
             # Without an overlap for what is old, or a list of which one read ends within the overlap would never end.
             return min(until, started_at - overlap)
@@ -127,9 +129,15 @@ class Reconciliation:
 
     async def has_open_orders(self) -> bool:
         """Return whether an order is open at the venue. Raises UnavailableError."""
-        # An order that is over and of which the venue counts another quantity is compared as well: it is silent.
-        rows = await self.orders.open_at_venue(silent_for=timedelta(0), limit=OPEN_ORDERS_LOOKED_AT_MAX)
-        return any(not row.order.status.is_final for row in rows)
+        limit = OPEN_ORDERS_LOOKED_AT_MAX
+        while True:
+            rows = await self.orders.open_at_venue(silent_for=timedelta(0), limit=limit)
+            # An order that is over and of which the venue counts another quantity is compared as well: it is silent.
+            if any(not row.order.status.is_final for row in rows):
+                return True
+            if len(rows) < limit:
+                return False
+            limit *= 10
 
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
         """Record the venue's open orders, then look up orders that are open here only and unchanged for `silent_for`.
