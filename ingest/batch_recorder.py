@@ -70,11 +70,23 @@ class BatchRecorder:
         if not tried:
             return
         try:
-            recorded = await self.catch_up.record_reports(tried)
+            in_vain = await self._still_unmatched(tried)
         except TransientError:
             return
-        in_vain = [report for report in tried if report.venue_client_order_id in recorded.unknown]
         await self._drop(self.unmatched.settle(tried, in_vain=in_vain, now=_now()))
+
+    async def _still_unmatched(self, reports: Sequence[VenueReport]) -> Sequence[VenueReport]:
+        """Record the reports; return those whose orders are not stored. One that cannot be applied is a dead letter."""
+        try:
+            recorded = await self.catch_up.record_reports(reports)
+        except (TransientError, LeadershipLostError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one report that cannot be applied must not stop all others
+            if len(reports) == 1:
+                await self.dead_letters.keep(reports[0], error=repr(error))
+                return ()
+            return [one for report in reports for one in await self._still_unmatched([report])]
+        return [report for report in reports if report.venue_client_order_id in recorded.unknown]
 
     async def record_unresolved(self) -> None:
         """Look up whose orders the unresolved reports are about, and record those of ours; store those as dead letters
