@@ -152,6 +152,27 @@ async def test_a_look_up_of_an_endless_chain_ends(desk: Desk) -> None:
     assert len(found) == LOOK_UPS_MAX
 
 
+async def test_a_fill_of_the_newest_order_of_a_long_chain_is_repaired(desk: Desk) -> None:
+    newest = LOOK_UPS_MAX + 3
+    replace_ours(desk, by="V2")
+    desk.venue.external = [
+        shown(f"V{number}", f"V{number - 1}", replaced_by=f"V{number + 1}") for number in range(2, newest)
+    ]
+    desk.venue.external.append(shown(f"V{newest}", f"V{newest - 1}", filled_quantity="4"))
+    reconciliation = desk.reconciliation
+    for _ in range(3):
+        await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+        desk.clock.advance(60 * SECOND)
+    assert desk.order().whole.venue_order_id == f"V{newest}"
+    desk.venue.listed_by_order = [listed_fill(f"V{newest}")]
+
+    for _ in range(3):
+        await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+        desk.clock.advance(60 * SECOND)
+
+    assert desk.order().facts.filled_quantity == 4
+
+
 async def test_a_cancel_that_was_sent_before_the_replacement_is_sent_again_to_what_replaced_it(desk: Desk) -> None:
     await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
     await desk.delivery.deliver([ORDER_ID])
