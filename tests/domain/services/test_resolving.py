@@ -3,18 +3,21 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from domain.model.operator_actions import OperatorAction
-from domain.model.order import End, OrderStatus
+from domain.model.order import End, OrderStatus, VenueCount, disagrees
+from domain.model.reports import OrderReplaced
 from domain.model.resolutions import Adopt, AskVenue, Book, Bust, EndAs, Reread, Resolution, ResolveAction
+from domain.model.restatement import Restatement
 from domain.model.values import Side
 from domain.ports.venue import ExternalOrder, UnreadableOrder, VenueOrder, VenueReport
 from domain.ports.venue_outcomes import OutcomeUnknown
 from domain.services.resolving import Resolving
 from domain.services.venue_answers import read_answer
-from tests.support.examples import ORDER_ID, accepted, at, ended, filled, name_of
+from tests.support.examples import ORDER_ID, accepted, at, ended, filled, name_of, restated
 from tests.support.memory_gateway import SECOND, Desk
 from tests.support.resolving import a_booking, asked
 
@@ -107,6 +110,40 @@ async def test_an_end_by_hand_ends_submitting_an_order_in_doubt() -> None:
     sent = await doubtful.attempt(after=3600 * SECOND)
 
     assert (sent, doubtful.order().status, doubtful.row().submit_due_at) == (0, OrderStatus.FAILED, None)
+
+
+async def test_after_a_split_as_much_can_be_booked_as_is_ordered_now(desk: Desk) -> None:
+    await desk.report(restated("40"))
+
+    done = await resolve(desk, a_booking("40"))
+    more = await resolve(desk, a_booking("1", second=400))
+
+    assert done.refusal is None
+    assert desk.order().status is OrderStatus.FILLED
+    assert more.refusal is not None
+    assert "41 of 40" in more.refusal.message
+
+
+@pytest.mark.parametrize("counted_of_first", ["0", "4"])
+async def test_a_booking_of_a_replaced_order_is_of_the_venue_order_that_lacks_it(
+    desk: Desk, counted_of_first: str
+) -> None:
+    of_first, of_second = Decimal(counted_of_first), 10 - Decimal(counted_of_first)
+    terms = Restatement(at=at(3), quantity=of_second, symbol="AAPL", limit_price=None)
+    await desk.report(
+        ended(End.REPLACED, count=VenueCount(at=at(3), quantity=of_first)),
+        OrderReplaced(venue_order_id="V2", replaces="V1", at=at(3), restatement=terms),
+    )
+    forget(desk)
+
+    if of_first:
+        await resolve(desk, a_booking(counted_of_first))
+    done = await resolve(desk, a_booking(str(of_second), second=400))
+
+    assert done.refusal is None
+    assert desk.order().status is OrderStatus.FILLED
+    assert desk.order().quantity == 10
+    assert not disagrees(desk.order().whole)
 
 
 @pytest.mark.parametrize("is_named", [True, False])
