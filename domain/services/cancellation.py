@@ -186,7 +186,8 @@ class CancelDelivery:
         """Send the request, unless the venue shows that it has been sent."""
         facts = row.order.whole
         if facts.venue_order_id is None:
-            return (), self.policy.retry  # Not at the venue yet: its submission comes first, or ends it.
+            # Not at the venue yet: its submission ends it, or comes first, and then the request is due at once.
+            return (), self._growing_pause(row, first=self.policy.retry)
         if not facts.cancel.is_unsent:
             try:
                 found = await self._look_up(row)
