@@ -74,7 +74,8 @@ def make_consumer(
         stream=AlpacaStream(
             settings=alpaca_settings(settings),
             installation=database.installation,
-            clock=utc_now,
+            # Where the venue states no time: by ours, if it is ahead, a bust would hide the fills that follow it.
+            clock=venue.venue_clock,
             telemetry=process.telemetry,
         ),
         recorder=BatchRecorder(
