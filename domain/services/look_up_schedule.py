@@ -51,6 +51,13 @@ class LookUpSchedule(Generic[Key]):
         if len(self._entries) > self.entries_max:
             del self._entries[next(iter(self._entries))]
 
+    def start_over(self, key: Key, *, now: datetime) -> None:
+        """Set the next look-up after one without an answer: after the first pause again, or the order would wait long
+        after an outage. Since when it is looked up in vain stays as it was."""
+        entry = self._entries.get(key)
+        since = now if entry is None else entry.since
+        self._entries[key] = _Entry(since=since, next_at=now + self.first_pause, pause=self.first_pause)
+
     def since(self, key: Key) -> datetime | None:
         """Return when the order was first looked up in vain; None when it was not."""
         entry = self._entries.get(key)

@@ -221,6 +221,18 @@ async def test_a_bust_is_found_after_hours_without_a_stream_in_which_catch_ups_w
     assert reconciliation.fills.suspects.names() == [NAME]
 
 
+async def test_a_missing_fill_is_alerted_of_though_every_other_look_up_fails(desk: Desk) -> None:
+    reconciliation = desk.reconciliation
+    await reconciliation.fills.record_reports([heard(canceled_at_venue(desk, counted=3))])
+
+    for number in range(20):
+        desk.venue.look_up_failures = {NAME: VenueUnreachableError("HTTP 500")} if number % 2 else {}
+        await reconciliation.repair.run()
+        desk.clock.advance(30 * SECOND)
+
+    assert desk.telemetry.said("fills_missing")
+
+
 async def test_an_order_is_repaired_soon_after_the_venue_answers_again(desk: Desk) -> None:
     reconciliation = desk.reconciliation
     await reconciliation.fills.record_reports([heard(canceled_at_venue(desk, counted=3))])
