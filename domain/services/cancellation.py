@@ -27,7 +27,6 @@ from domain.model.operator_actions import ActionKind, Actor, NewAction, order_st
 from domain.model.order import CANCELED_BEFORE_SENDING, End, SubmissionPhase
 from domain.model.reports import CancelRefused, CancelRequested, CancelSent, OrderEnded, Report
 from domain.model.values import Reason, ReasonSource
-from domain.model.venue_chain import filled_at
 from domain.ports.notifications import WakeUps
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.readers import OrderReader
@@ -37,6 +36,7 @@ from domain.ports.venue_outcomes import CancelNotPossible, CancelOutcome, Cancel
 from domain.services.chain_look_up import look_up
 from domain.services.decision import Decision
 from domain.services.recording import VERSION_CONFLICTS_MAX, Recording
+from domain.services.venue_answers import is_filled_and_taken_back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,15 +244,10 @@ class CancelDelivery:
         return [*reports, refused], self.policy.retry
 
     def _refused_as_filled(self, row: LoadedOrder, found: VenueOrder) -> Sequence[CancelRefused]:
-        """Return the refusal, if the venue calls the order filled and has taken back executions of it since.
-
-        Only while what it counts is recorded: then nothing follows that would end the order here.
-        """
-        facts, terms = row.order.facts, found.terms
-        is_filled = not found.is_open and not any(isinstance(report, OrderEnded) for report in found.reports)
-        filled = filled_at(facts, found.venue_order_id)
-        if not is_filled or terms is None or not filled == found.filled_quantity < terms.quantity:
+        """Return the refusal, if the venue calls the order filled and has taken back executions of it since."""
+        if not is_filled_and_taken_back(row.order, found):
             return ()
+        facts = row.order.facts
         return (CancelRefused(reason=FILLED_AND_TAKEN_BACK, request=facts.cancel.requested, at=self.recording.clock()),)
 
     def _sent(self, row: LoadedOrder) -> CancelSent:

@@ -31,6 +31,7 @@ from domain.services.chain_look_up import look_up
 from domain.services.look_up_schedule import LOOK_UPS_PER_PAGE, LookUpPolicy, LookUpSchedule
 from domain.services.lost_orders import LostOrders
 from domain.services.recording import Recording
+from domain.services.taken_back_orders import TakenBackOrders
 from domain.services.venue_answers import reports_of_open
 
 Revision = tuple[str, int]
@@ -61,10 +62,12 @@ class OpenOrders:
     _page: str | None = None
     _listed: set[str] = field(default_factory=set)
     _schedule: LookUpSchedule[Revision] = field(init=False)
+    _taken_back: TakenBackOrders = field(init=False)
     _running: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self._schedule = self.look_ups.new_schedule()
+        self._taken_back = TakenBackOrders(telemetry=self.telemetry)
 
     async def compare(self, *, silent_for: timedelta) -> int:
         """Run once; return the number of changes. Raises VenueUnreachableError and UnavailableError.
@@ -223,6 +226,8 @@ class OpenOrders:
             {name: self._reports_on(rows[name], shown, now=now) for name, shown in same.items()}
         )
         rows = await self.orders.load_reported(same.keys(), [])
+        for name, row in rows.items():
+            self._taken_back.note_shown(row, same[name])
         # A missed last fill, and a missed bust, show only here: no later fill reveals them.
         self.fills.suspects.add_counted(
             {

@@ -23,7 +23,7 @@ from domain.model.venue_chain import chain_of, facts_of, filled_of, key_of
 from domain.ports.order_store import LoadedOrder
 from domain.ports.venue import ExternalOrder, FoundOrder, UnreadableOrder, VenueOrder
 from domain.services.cancellation import was_never_sent
-from domain.services.venue_answers import VenueAnswer, reports_of_open
+from domain.services.venue_answers import VenueAnswer, is_filled_and_taken_back, reports_of_open
 
 ENDED_BY_STATEMENT = "An operator ended the order as the venue's statement says."
 
@@ -163,7 +163,7 @@ def _ended(status: OrderStatus, row: LoadedOrder, *, answer: VenueAnswer | None,
         raise RefusedError("orderId", "The order was never sent: cancel it.")
     if row.lease_until is not None and row.lease_until > now:
         raise RefusedError("orderId", "It is being submitted at this moment. Ask again in a minute.")
-    if answer is not None and answer.order is not None:
+    if answer is not None and answer.order is not None and not is_filled_and_taken_back(order, answer.order):
         raise RefusedError(field, _shown_by_venue(answer.order))
     # The account sees this. Why the operator did it stands in the trail.
     reason = Reason(source=ReasonSource.OPERATOR, code=f"OPERATOR_{status}", message=ENDED_BY_STATEMENT)

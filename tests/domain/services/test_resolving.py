@@ -17,7 +17,7 @@ from domain.ports.venue import ExternalOrder, UnreadableOrder, VenueOrder, Venue
 from domain.ports.venue_outcomes import OutcomeUnknown
 from domain.services.resolving import Resolving
 from domain.services.venue_answers import read_answer
-from tests.support.examples import ORDER_ID, accepted, at, ended, filled, name_of, restated
+from tests.support.examples import ORDER_ID, accepted, at, busted, ended, filled, name_of, restated
 from tests.support.memory_gateway import SECOND, Desk
 from tests.support.resolving import a_booking, asked
 
@@ -255,6 +255,29 @@ async def test_an_order_that_was_never_sent_is_canceled_and_not_ended() -> None:
         assert done.refusal is not None
         assert "never sent" in done.refusal.message
     assert desk.order().status is OrderStatus.PENDING
+
+
+async def test_an_order_that_the_venue_calls_filled_and_took_executions_back_of_can_be_ended(desk: Desk) -> None:
+    desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(10), price=Decimal("12.5"))
+    await desk.reconciliation.catch_up(cause="connect")
+    taken_back = VenueCount(at=at(9), quantity=Decimal(0))
+    await desk.report(replace(busted("E1"), at=at(9), count=taken_back))
+    shown = desk.venue.orders[name_of(ORDER_ID)]
+    desk.venue.orders[name_of(ORDER_ID)] = replace(shown, filled_quantity=Decimal(0))
+    reconciliation = desk.reconciliation
+    for _ in range(3):
+        await reconciliation.compare_open_orders(silent_for=NEVER)
+        desk.clock.advance(60 * SECOND)
+    [said] = desk.telemetry.said("order_taken_back")
+    assert (said["order_id"], said["recorded"]) == (str(ORDER_ID), "0")
+
+    done = await resolve(desk, EndAs(status=OrderStatus.CANCELED))
+    desk.clock.advance(60 * SECOND)
+    await desk.reconciliation.compare_open_orders(silent_for=NEVER)
+
+    assert done.refusal is None
+    assert desk.order().status is OrderStatus.CANCELED
+    assert not await desk.orders.open_at_venue(silent_for=NEVER, limit=9)
 
 
 async def test_while_the_venue_does_not_answer_a_reread_is_refused_and_an_end_is_taken(desk: Desk) -> None:
