@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -31,7 +31,6 @@ def resolving(desk: Desk) -> Resolving:
         recording=desk.recording,
         fills=desk.reconciliation.fills,
         telemetry=desk.telemetry,
-        overlap=10 * SECOND,
     )
 
 
@@ -193,6 +192,21 @@ async def test_an_order_in_doubt_is_adopted_with_its_fills() -> None:
     assert doubtful.kinds() == ["RESOLVED", "FILL"]
     assert doubtful.order().facts.venue_order_id == name
     assert doubtful.order().facts.filled_quantity == 4
+
+
+@pytest.mark.parametrize("submitted_at", [at(0), datetime.min.replace(tzinfo=UTC)])
+async def test_a_reread_reads_the_fills_of_its_order_alone_whenever_that_was_submitted(
+    desk: Desk, submitted_at: datetime
+) -> None:
+    desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(4), price=Decimal("12.5"))
+    shown = desk.venue.orders[name_of(ORDER_ID)]
+    desk.venue.orders[name_of(ORDER_ID)] = replace(shown, submitted_at=submitted_at)
+
+    done = await resolve(desk, Reread())
+
+    assert done.refusal is None
+    assert desk.order().facts.filled_quantity == 4
+    assert (desk.venue.asked[-1], desk.venue.fills_since) == ("fills of V1", [])
 
 
 async def test_another_order_of_the_venue_is_not_adopted_and_nothing_forces_it(desk: Desk) -> None:
