@@ -32,7 +32,7 @@ UNSEALED = """
 SELECT a.id AS account_id, a.sequence AS position, s.sequence, s.hash
 FROM accounts AS a LEFT JOIN sealed_accounts AS s ON s.account_id = a.id
 WHERE a.sequence IS DISTINCT FROM s.sequence AND (a.sequence > 0 OR s.sequence > 0)
-ORDER BY s.sealed_at NULLS FIRST, a.id
+ORDER BY a.id = ANY($2::text[]), s.sealed_at NULLS FIRST, a.id
 LIMIT $1
 """
 # Range by range (OFFSET 0 forbids anything else): each is one scan of the primary key.
@@ -98,8 +98,8 @@ class PostgresAccountSeals(AccountSeals):
         found = {row["account_id"]: ChainHead(row["sequence"], row["hash"]) for row in rows}
         return {account_id: found.get(account_id) or account_genesis(account_id) for account_id in account_ids}
 
-    async def unsealed(self, *, limit: int) -> Sequence[SealedAccount]:
-        return [_account_of(row) for row in await self.database.fetch(UNSEALED, limit)]
+    async def unsealed(self, *, limit: int, last: Collection[str] = ()) -> Sequence[SealedAccount]:
+        return [_account_of(row) for row in await self.database.fetch(UNSEALED, limit, list(last))]
 
     async def changes(self, ranges: Sequence[ChangeRange]) -> Mapping[str, Sequence[ChangeRecord]]:
         rows = await self.database.fetch(

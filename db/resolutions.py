@@ -31,7 +31,7 @@ UPDATE resolutions AS r SET lease_until = now() + $2::interval
 WHERE r.id IN (
     SELECT w.id FROM resolutions AS w
     WHERE w.done_at IS NULL AND (w.lease_until IS NULL OR w.lease_until < now())
-    ORDER BY w.asked_at LIMIT $1::int
+    ORDER BY w.action = 'VENUE_ASKED', w.asked_at LIMIT $1::int
     FOR UPDATE SKIP LOCKED
 )
 RETURNING r.*
@@ -44,6 +44,8 @@ WHERE r.id = $1 AND r.done_at IS NULL
 ANSWER = """
 UPDATE resolutions AS r SET done_at = now(), lease_until = NULL, answer = $2 WHERE r.id = $1 AND r.done_at IS NULL
 """
+
+UNREADABLE = "The worker's release cannot read it. Ask again once all processes have one release."
 
 
 def append_requested(first_parameter: int) -> str:
@@ -82,8 +84,14 @@ class PostgresResolutions(ResolutionRequests, Resolutions):
         return resolution_of(row)
 
     async def take(self, *, limit: int, lease: timedelta) -> Sequence[Resolution]:
-        rows = await self.database.fetch(TAKE, limit, lease)
-        return sorted(map(resolution_of, rows), key=lambda one: one.asked_at)
+        taken = []
+        for row in await self.database.fetch(TAKE, limit, lease):
+            try:
+                taken.append(resolution_of(row))
+            except (KeyError, ValueError, TypeError, ArithmeticError):
+                # Left as it is it would be taken again and again, and the others of its portion with it.
+                await self.refuse(row["id"], Refusal(field="action", message=UNREADABLE))
+        return sorted(taken, key=lambda one: (one.is_question, one.asked_at))
 
     async def complete(self, resolution_id: UUID, *, before: str, after: str) -> None:
         states = [storable(text, max_characters=STATE_MAX_CHARACTERS) for text in (before, after)]

@@ -70,10 +70,13 @@ class BatchRecorder:
         if not tried:
             return
         try:
-            recorded = await self.catch_up.record_reports(tried)
+            results = await record_or_set_aside(
+                tried, self.catch_up.record_reports, ticket=PipelineTicket(), dead_letters=self.dead_letters
+            )
         except TransientError:
             return
-        await self._drop(self.unmatched.settle(tried, in_vain=recorded.unmatched, now=_now()))
+        in_vain = [report for recorded in results for report in recorded.unmatched]
+        await self._drop(self.unmatched.settle(tried, in_vain=in_vain, now=_now()))
 
     async def record_unresolved(self) -> None:
         """Look up whose orders the unresolved reports are about, and record those of ours; store those as dead letters

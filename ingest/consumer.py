@@ -15,7 +15,7 @@ from domain.model.errors import FillwireError, TransientError
 from domain.ports.telemetry import Metric, Telemetry
 from domain.ports.venue import StreamItem, VenueStream
 from domain.services.pipeline import PipelineTicket
-from domain.services.reconciliation import CONNECT, Reconciliation
+from domain.services.reconciliation import CONNECT, UNHEARD, Reconciliation
 from domain.services.task_cancellation import run_cancellable
 from ingest.batch_recorder import BatchRecorder
 from ingest.buffer import Buffer, BufferFullError
@@ -101,7 +101,7 @@ class Consumer:
                 caught_up_at = clock()
             elif clock() - caught_up_at >= self.policy.catch_up_disconnected.total_seconds():
                 # A dead connection may occupy the venue's only connection slot for over a minute.
-                await self._catch_up(cause="unheard")
+                await self._catch_up(cause=UNHEARD)
                 caught_up_at = clock()
             await asyncio.sleep(pause.total_seconds())
             pause = min(pause * 2, self.policy.reconnect_max)

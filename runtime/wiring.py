@@ -142,7 +142,6 @@ def make_resolving(
         recording=reconciliation.recording,
         fills=reconciliation.fills,
         telemetry=process.telemetry,
-        overlap=timedelta(seconds=process.settings.catch_up_overlap_seconds),
     )
 
 

@@ -56,6 +56,7 @@ def execution_of_operator(report: ExecutionBooked | OperatorBusted, executions: 
         received_at=report.booked_at,
         is_booked=True,
         booked_as=report.venue_execution_id,
+        venue_order_id=report.venue_order_id,
     )
 
 

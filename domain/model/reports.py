@@ -191,6 +191,7 @@ class ExecutionBooked:
     """An operator booked an execution that the venue does not list.
 
     `venue_execution_id` is the venue's id for it, where the operator knows that. `at` is when it was executed.
+    `venue_order_id` is the venue order that it is of, if that replaced the first one; None for the first one.
     """
 
     booking_id: UUID
@@ -198,6 +199,7 @@ class ExecutionBooked:
     trade: Trade
     at: datetime
     booked_at: datetime
+    venue_order_id: str | None = None
 
     @property
     def name(self) -> str:

@@ -100,6 +100,11 @@ class Resolution:
     refusal: Refusal | None
     answer: str | None
 
+    @property
+    def is_question(self) -> bool:
+        """Whether it changes nothing."""
+        return isinstance(self.action, AskVenue)
+
 
 def arguments_text(action: ResolveAction) -> str:
     """Return the action's arguments as a JSON object: the same text for the same content."""

@@ -61,8 +61,9 @@ class AccountSeals(Protocol):
     async def heads(self, account_ids: Collection[str]) -> Mapping[str, ChainHead]:
         """Return the head of each account, its genesis for one of which nothing is sealed."""
 
-    async def unsealed(self, *, limit: int) -> Sequence[SealedAccount]:
-        """Return accounts whose sequence is not that of their head, the one that was sealed longest ago first."""
+    async def unsealed(self, *, limit: int, last: Collection[str] = ()) -> Sequence[SealedAccount]:
+        """Return accounts whose sequence is not that of their head, the one that was sealed longest ago first, and
+        those that are to be `last` behind all others."""
 
     async def changes(self, ranges: Sequence[ChangeRange]) -> Mapping[str, Sequence[ChangeRecord]]:
         """Return the stored changes of each range by account, in the order of their sequence."""

@@ -34,7 +34,8 @@ class OrderStored:
 class ExecutionKey:
     """What identifies an execution of an order in a report: the venue's id, or the cumulative quantity after it.
 
-    With `is_amended` every execution of the order is read: another id of the execution may be any of them.
+    With `is_amended` every execution of the order is read: another id of the execution may be any of them, and what the
+    venue counts is compared with the newest one.
     """
 
     venue_client_order_id: str

@@ -26,7 +26,11 @@ class Resolutions(Protocol):
     method raises UnavailableError."""
 
     async def take(self, *, limit: int, lease: timedelta) -> Sequence[Resolution]:
-        """Return requests that are not done, the oldest first, and keep them from others until the lease ends."""
+        """Return requests that are not done, and keep them from others until the lease ends.
+
+        Actions come first, the oldest before the others: a page that asks for many orders must not delay them. One that
+        cannot be read is refused.
+        """
 
     async def find(self, resolution_id: UUID) -> Resolution:
         """Return a request as it stands."""

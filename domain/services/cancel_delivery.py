@@ -12,9 +12,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.model.errors import TransientError, VenueBusyError, VenueUnreachableError
-from domain.model.reports import CancelRefused, CancelSent, OrderEnded, Report
+from domain.model.reports import CancelRefused, CancelSent, Report
 from domain.model.values import Reason, ReasonSource
-from domain.model.venue_chain import filled_at
 from domain.ports.notifications import WakeUps
 from domain.ports.order_store import LoadedOrder, OrderStore
 from domain.ports.telemetry import Metric, Telemetry
@@ -23,6 +22,7 @@ from domain.ports.venue_outcomes import CancelNotPossible, CancelOutcome, Cancel
 from domain.services.chain_look_up import look_up
 from domain.services.decision import Decision
 from domain.services.recording import Recording
+from domain.services.venue_answers import is_filled_and_taken_back
 
 FILLED_AND_TAKEN_BACK = Reason(
     source=ReasonSource.VENUE,
@@ -92,7 +92,8 @@ class CancelDelivery:
         """Send the request, unless the venue shows that it has been sent."""
         facts = row.order.whole
         if facts.venue_order_id is None:
-            return (), self.policy.retry  # Not at the venue yet: its submission comes first, or ends it.
+            # Not at the venue yet: its submission ends it, or comes first, and then the request is due at once.
+            return (), self._growing_pause(row, first=self.policy.retry)
         if not facts.cancel.is_unsent:
             try:
                 found = await self._look_up(row)
@@ -144,15 +145,10 @@ class CancelDelivery:
         return [*reports, refused], self.policy.retry
 
     def _refused_as_filled(self, row: LoadedOrder, found: VenueOrder) -> Sequence[CancelRefused]:
-        """Return the refusal, if the venue calls the order filled and has taken back executions of it since.
-
-        Only while what it counts is recorded: then nothing follows that would end the order here.
-        """
-        facts, terms = row.order.facts, found.terms
-        is_filled = not found.is_open and not any(isinstance(report, OrderEnded) for report in found.reports)
-        filled = filled_at(facts, found.venue_order_id)
-        if not is_filled or terms is None or not filled == found.filled_quantity < terms.quantity:
+        """Return the refusal, if the venue calls the order filled and has taken back executions of it since."""
+        if not is_filled_and_taken_back(row.order, found):
             return ()
+        facts = row.order.facts
         return (CancelRefused(reason=FILLED_AND_TAKEN_BACK, request=facts.cancel.requested, at=self.recording.clock()),)
 
     def _sent(self, row: LoadedOrder) -> CancelSent:

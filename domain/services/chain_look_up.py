@@ -7,7 +7,8 @@ from domain.model.venue_chain import chain_of, is_over
 from domain.ports.venue import ExternalOrder, Venue, VenueOrder
 
 LOOK_UPS_MAX = 10
-"""How many requests one look-up may make. What replaced an order more often is found by the next ones."""
+"""How many requests one look-up may make to follow one venue order to the next. Each that is known is looked up in any
+case: the newest would never be in a longer chain. What replaced an order more often is found by the next look-ups."""
 
 
 async def look_up(venue: Venue, order: Order, *, is_whole: bool = False) -> Sequence[VenueOrder]:
@@ -19,7 +20,7 @@ async def look_up(venue: Venue, order: Order, *, is_whole: bool = False) -> Sequ
     chain = chain_of(order.facts)
     names = [name for name in chain if is_whole or not is_over(order.facts, name)] or [chain[-1]]
     found: list[VenueOrder] = []
-    for _ in range(LOOK_UPS_MAX):
+    for _ in range(len(names) - 1 + LOOK_UPS_MAX):
         name = names.pop(0)
         one = await _find(venue, order, name)
         if one is not None:

@@ -70,9 +70,7 @@ class FillRepair:
                 try:
                     changes += await self._repair(name)
                 except VenueUnreachableError as error:
-                    # Without an answer the pause does not grow, or the order would wait long after an outage.
-                    self._schedule.remove(name)
-                    self._schedule.put_off(name, now=self.clock())
+                    self._schedule.start_over(name, now=self.clock())
                     if isinstance(error, VenueBusyError | VenueNotConnectedError | VenueUnauthorizedError):
                         raise
                     self.telemetry.warning(

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import chain, zip_longest
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from domain.ports.clock_and_ids import Clock
@@ -12,8 +14,6 @@ PUT_OFF_MAX = 20_000
 
 LOOK_UPS_PER_PAGE = 10
 """How many look-ups of single orders the read of a page must be able to save: below, they are made one by one."""
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 Key = TypeVar("Key")
 
@@ -50,6 +50,13 @@ class LookUpSchedule(Generic[Key]):
         self._entries[key] = _Entry(since=since, next_at=now + pause, pause=pause)
         if len(self._entries) > self.entries_max:
             del self._entries[next(iter(self._entries))]
+
+    def start_over(self, key: Key, *, now: datetime) -> None:
+        """Set the next look-up after one without an answer: after the first pause again, or the order would wait long
+        after an outage. Since when it is looked up in vain stays as it was."""
+        entry = self._entries.get(key)
+        since = now if entry is None else entry.since
+        self._entries[key] = _Entry(since=since, next_at=now + self.first_pause, pause=self.first_pause)
 
     def since(self, key: Key) -> datetime | None:
         """Return when the order was first looked up in vain; None when it was not."""
@@ -88,13 +95,19 @@ class LookUpPolicy:
         return LookUpSchedule(first_pause=self.first_pause, pause_max=self.pause_max, entries_max=PUT_OFF_MAX)
 
     def run(self, schedule: LookUpSchedule[Key], keys: Iterable[Key], *, clock: Clock) -> Iterator[Key]:
-        """Yield the orders that this run looks up: those that were never looked up first, then the longest due.
+        """Yield the orders that this run looks up: in turn one that was never looked up, and the longest due.
 
-        In the order of `keys` alone, more orders than one run takes that are due again at the next run would keep all
-        behind them from ever being looked up.
+        If one kind came first, more orders of it than one run takes, at each run, would keep all others from ever being
+        looked up.
         """
         begun_at, count = clock(), 0
-        for key in sorted(keys, key=lambda key: schedule.next_at(key) or _NEVER):
+        wanted = list(keys)
+        new = [key for key in wanted if schedule.next_at(key) is None]
+        again = [(at, key) for key in wanted if (at := schedule.next_at(key)) is not None]
+        again.sort(key=itemgetter(0))
+        for key in chain.from_iterable(zip_longest(new, (key for _, key in again))):
+            if key is None:
+                continue
             now = clock()
             if count == self.per_run_max or now - begun_at > self.run_within:
                 return

@@ -26,6 +26,7 @@ from domain.services.look_up_schedule import LOOK_UPS_PER_PAGE, LookUpPolicy, Lo
 from domain.services.lost_orders import LostOrders
 from domain.services.recording import Recording
 from domain.services.shown_orders import OrdersByName, ShownOrders
+from domain.services.taken_back_orders import TakenBackOrders
 
 Revision = tuple[str, int]
 """An order's venue client order id and its version: a change makes a new look-up due."""
@@ -67,6 +68,7 @@ class OpenOrders:
             telemetry=self.telemetry,
             venue_clock=self.venue_clock,
             lost=self.lost,
+            taken_back=TakenBackOrders(telemetry=self.telemetry),
         )
 
     async def compare(self, *, silent_for: timedelta) -> int:

@@ -11,8 +11,15 @@ an execution the executions are read from the database.
 from collections.abc import Iterable, Mapping
 
 from domain.model.apply_reports import Applied
-from domain.model.order import Order
-from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
+from domain.model.order import Order, VenueCount
+from domain.model.reports import (
+    ExecutionBusted,
+    ExecutionCorrected,
+    FilledQuantityCounted,
+    OrderEnded,
+    OrderFilled,
+    Report,
+)
 from domain.ports.order_store import LoadedOrder
 
 
@@ -57,9 +64,16 @@ def can_apply_without_executions(row: LoadedOrder, reports: Iterable[Report]) ->
                 return False
             if report.cumulative_quantity <= row.filled_up_to:
                 return False
-        elif isinstance(report, ExecutionCorrected | ExecutionBusted):
+        elif isinstance(report, ExecutionCorrected | ExecutionBusted | FilledQuantityCounted) or (
+            isinstance(report, OrderEnded) and not _agrees(row, report.count)
+        ):
             return False
     return True
+
+
+def _agrees(row: LoadedOrder, count: VenueCount | None) -> bool:
+    """Return whether the count is what is recorded: another one may be older than the newest fill."""
+    return count is None or count.quantity == row.order.facts.filled_quantity == row.filled_up_to
 
 
 def as_written(row: LoadedOrder, applied: Applied) -> LoadedOrder:

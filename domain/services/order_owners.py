@@ -20,7 +20,9 @@ from domain.services.look_up_schedule import LookUpPolicy, LookUpSchedule
 
 CACHED_IDS_MAX = 100_000
 LINE_MAX = 20
-"""How many orders are followed that replaced one another."""
+"""How many orders that replaced one another one run looks up; the next one goes on behind them."""
+KNOWN_LINE_MAX = 1_000
+"""How many of those that are known are followed."""
 
 _Value = TypeVar("_Value")
 
@@ -83,6 +85,9 @@ class OrderOwners:
         for report in reports:
             if isinstance(report, OrderReplaced):
                 _cache(self._replaced, report.venue_order_id, report)
+                if self.is_external(report.replaces):
+                    # Others may replace an order all day: the line to its first one would be too long to follow.
+                    _cache(self._external, report.venue_order_id, None)
 
     def note_external(self, names: Iterable[str]) -> None:
         """Note ids of orders that were not placed here and replaced none: then what replaces them is not ours."""
@@ -100,7 +105,7 @@ class OrderOwners:
     def _replaced_by(self, name: str) -> Sequence[str]:
         """Return the ids of the orders that it replaced, the newest first."""
         line = [name]
-        while (report := self._replaced.get(line[-1])) is not None and len(line) <= LINE_MAX:
+        while (report := self._replaced.get(line[-1])) is not None and len(line) <= KNOWN_LINE_MAX:
             line.append(report.replaces)
         return line[1:]
 

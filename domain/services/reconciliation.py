@@ -22,14 +22,17 @@ from domain.services.recording import Recording
 
 CONNECT = "connect"
 """The cause of the catch-up after a connect: what the stream would have sent before was not heard."""
+UNHEARD = "unheard"
+"""The cause of the catch-ups while no stream can be opened."""
 OPEN_ORDERS_LOOKED_AT_MAX = 100
+"""How many orders are read first to find one that is open; more only where all of these are over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationPolicy:
     """How far back the fills are read: `overlap` covers fills that are listed late, `first_look_back` is used when
     there is no position yet. Orders that are over are compared after a connect if they were submitted within
-    `closed_look_back` before the last position."""
+    `closed_look_back` before the last position while there was a stream."""
 
     overlap: timedelta
     first_look_back: timedelta
@@ -74,8 +77,8 @@ class Reconciliation:
         elapsed = asyncio.get_running_loop().time
         began = elapsed()
         position = await self._position()
-        if cause == CONNECT and position is not None:
-            await self._begin_closed_orders(position)
+        if cause == CONNECT:
+            await self._begin_closed_orders(position or self.clock() - self.policy.first_look_back)
         read = await self._read(position)
         # Only an answer tells the venue's time.
         started_at = self.clock() - timedelta(seconds=elapsed() - began)
@@ -125,9 +128,10 @@ class Reconciliation:
             return read.since
         if read.newest_at != self._newest_at or self._newest_read_at is None:
             self._newest_at, self._newest_read_at = read.newest_at, started_at
-        until = min(started_at, read.newest_at)
+        # A fill may be dated before all that is asked for, at the beginning of time even.
+        until = min(started_at, max(read.newest_at, read.since))
         if read.pending_since is not None:
-            return min(until, read.pending_since) - overlap
+            return min(until, max(read.pending_since, read.since)) - overlap
         if read.failure is not None:
             # Without an overlap for what is old, or a list of which one read ends within the overlap would never end.
             return min(until, started_at - overlap)
@@ -137,9 +141,15 @@ class Reconciliation:
 
     async def has_open_orders(self) -> bool:
         """Return whether an order is open at the venue. Raises UnavailableError."""
-        # An order that is over and of which the venue counts another quantity is compared as well: it is silent.
-        rows = await self.orders.open_at_venue(silent_for=timedelta(0), limit=OPEN_ORDERS_LOOKED_AT_MAX)
-        return any(not row.order.status.is_final for row in rows)
+        limit = OPEN_ORDERS_LOOKED_AT_MAX
+        while True:
+            rows = await self.orders.open_at_venue(silent_for=timedelta(0), limit=limit)
+            # An order that is over and of which the venue counts another quantity is compared as well: it is silent.
+            if any(not row.order.status.is_final for row in rows):
+                return True
+            if len(rows) < limit:
+                return False
+            limit *= 10
 
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
         """Record the venue's open orders, then look up orders that are open here only and unchanged for `silent_for`.
@@ -150,7 +160,7 @@ class Reconciliation:
         return await self.open_orders.compare(silent_for=silent_for) + await self.repair.run()
 
     async def compare_closed_orders(self) -> int:
-        """Compare the orders that are over since a connect; return the number of changes.
+        """Compare the orders that are over since a connect, the next pages of them; return the number of changes.
 
         Those that do not add up are left to the repair. It is not part of the catch-up, for which live reports wait.
         Until it has succeeded they remain to be compared, by another leader, too. Raises VenueUnreachableError and

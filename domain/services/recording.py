@@ -18,7 +18,14 @@ from domain.model.errors import VersionConflictError
 from domain.model.fast_fills import apply_plain_fills
 from domain.model.frozen import frozen
 from domain.model.operator_actions import ActionToStore
-from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
+from domain.model.reports import (
+    ExecutionBusted,
+    ExecutionCorrected,
+    FilledQuantityCounted,
+    OrderEnded,
+    OrderFilled,
+    Report,
+)
 from domain.model.values import ZERO
 from domain.ports.clock_and_ids import Clock, NewId
 from domain.ports.ingest_state import Fence
@@ -239,6 +246,11 @@ def execution_keys(reports: ReportsByOrder) -> Iterable[ExecutionKey]:
                     venue_execution_id=report.venue_execution_id,
                     cumulative_quantity=None,
                     is_amended=True,
+                )
+            elif isinstance(report, FilledQuantityCounted) or (isinstance(report, OrderEnded) and report.count):
+                # What the venue counts names no execution, and is compared with the newest of all.
+                yield ExecutionKey(
+                    venue_client_order_id=name, venue_execution_id="", cumulative_quantity=None, is_amended=True
                 )
 
 

@@ -19,10 +19,11 @@ from domain.model.reports import (
 )
 from domain.model.resolutions import Adopt, Book, Bust, EndAs, Refusal, Resolution
 from domain.model.values import ZERO, Reason, ReasonSource, format_decimal
+from domain.model.venue_chain import chain_of, facts_of, filled_of, key_of
 from domain.ports.order_store import LoadedOrder
 from domain.ports.venue import ExternalOrder, FoundOrder, UnreadableOrder, VenueOrder
 from domain.services.cancellation import was_never_sent
-from domain.services.venue_answers import VenueAnswer, reports_of_open
+from domain.services.venue_answers import VenueAnswer, is_filled_and_taken_back, reports_of_open
 
 ENDED_BY_STATEMENT = "An operator ended the order as the venue's statement says."
 
@@ -44,7 +45,7 @@ def reports_of(
             adopted = OrderAdopted(venue_order_id=found.venue_order_id, rank=_rank_of(found), at=now)
             return [adopted, *reports_of_open(found, at=now)]
         case Book():
-            return [_booked(asked.action, asked, row, now=now)]
+            return [_booked(asked.action, asked, row, answer=answer, now=now)]
         case Bust():
             return [OperatorBusted(venue_execution_id=_named_execution(asked.action, row), at=now)]
         case EndAs():
@@ -90,13 +91,16 @@ def _rank_of(found: VenueOrder) -> VenueRank:
     return max((one.rank for one in found.reports if isinstance(one, OrderAccepted)), default=VenueRank.ACCEPTED)
 
 
-def _booked(book: Book, asked: Resolution, row: LoadedOrder, *, now: datetime) -> ExecutionBooked:
+def _booked(
+    book: Book, asked: Resolution, row: LoadedOrder, *, answer: VenueAnswer | None, now: datetime
+) -> ExecutionBooked:
     booked = ExecutionBooked(
         booking_id=asked.id,
         venue_execution_id=book.venue_execution_id,
         trade=book.trade,
         at=book.executed_at,
         booked_at=now,
+        venue_order_id=_lacking(row.order.facts, book.trade.quantity, answer),
     )
     known = ExecutionIndex(row.executions).recorded_like(booked)
     if known is not None:
@@ -104,10 +108,27 @@ def _booked(book: Book, asked: Resolution, row: LoadedOrder, *, now: datetime) -
     if was_never_sent(row):
         raise RefusedError("orderId", "The order was never sent: it cannot have executed.")
     filled = row.order.facts.filled_quantity + book.trade.quantity
-    if filled > row.order.terms.quantity:
-        message = f"With it {format_decimal(filled)} of {format_decimal(row.order.terms.quantity)} would be filled."
+    if filled > row.order.quantity:
+        message = f"With it {format_decimal(filled)} of {format_decimal(row.order.quantity)} would be filled."
         raise RefusedError("action.book.quantity", message)
     return booked
+
+
+def _lacking(facts: Facts, quantity: Decimal, answer: VenueAnswer | None) -> str | None:
+    """Return the venue order of which the venue counts so much more than is recorded, else the newest one.
+
+    None is the first one: a booking that is not of the newest would be taken for a part of what came before it.
+    """
+    if not facts.successors:
+        return None
+    chain = chain_of(facts)
+    counted = {name: count.quantity for name in chain if (count := facts_of(facts, key_of(facts, name)).count)}
+    counted |= {one.venue_order_id: one.filled_quantity for one in (() if answer is None else answer.found)}
+    for name in reversed(chain):
+        key = key_of(facts, name)
+        if name in counted and counted[name] - filled_of(facts, key) >= quantity:
+            return key
+    return key_of(facts, chain[-1])
 
 
 def _is_recorded(known: Execution) -> str:
@@ -132,7 +153,7 @@ def _ended(status: OrderStatus, row: LoadedOrder, *, answer: VenueAnswer | None,
     if order.status.is_final:
         raise RefusedError(field, f"The order is {order.status} already.")
     if status is OrderStatus.FILLED:
-        raise RefusedError(field, _not_filled(order.facts, order.terms.quantity))
+        raise RefusedError(field, _not_filled(order.facts, order.quantity))
     if status.value not in EndedAs.__members__:
         raise RefusedError(field, f"No order ends as {status}. Choose one of {', '.join(EndedAs)}.")
     if status in {OrderStatus.REJECTED, OrderStatus.FAILED} and order.facts.filled_quantity > ZERO:
@@ -142,7 +163,7 @@ def _ended(status: OrderStatus, row: LoadedOrder, *, answer: VenueAnswer | None,
         raise RefusedError("orderId", "The order was never sent: cancel it.")
     if row.lease_until is not None and row.lease_until > now:
         raise RefusedError("orderId", "It is being submitted at this moment. Ask again in a minute.")
-    if answer is not None and answer.order is not None:
+    if answer is not None and answer.order is not None and not is_filled_and_taken_back(order, answer.order):
         raise RefusedError(field, _shown_by_venue(answer.order))
     # The account sees this. Why the operator did it stands in the trail.
     reason = Reason(source=ReasonSource.OPERATOR, code=f"OPERATOR_{status}", message=ENDED_BY_STATEMENT)

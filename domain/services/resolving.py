@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from domain.model.errors import TransientError, VersionConflictError
+from domain.model.errors import TransientError, VenueUnreachableError, VersionConflictError
 from domain.model.operator_actions import RequestedAction, order_state
 from domain.model.order import Order
 from domain.model.reports import Report
@@ -33,14 +34,13 @@ LEASE = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolving:
-    """The use case of applying requests. `overlap` is how far before the order its fills are read."""
+    """The use case of applying requests."""
 
     requests: Resolutions
     venue: Venue
     recording: Recording
     fills: CatchUp
     telemetry: Telemetry
-    overlap: timedelta
 
     async def work(self) -> bool:
         """Apply the requests that wait; return True when there may be more. Raises UnavailableError."""
@@ -132,13 +132,21 @@ class Resolving:
         await self.recording.commit([decision], action=action)
 
     async def _record_fills(self, order: Order, found: VenueOrder) -> None:
-        """Read the fills when the venue has filled more than is recorded. What fails is left to reconciliation."""
+        """Read the order's fills when the venue has filled more than is recorded. What fails is left to the repair.
+
+        By the order's own id: the list of all fills since an old order began takes hours, and all requests wait.
+        """
         rows = await self.recording.orders.load([order.id])
-        if filled_at(rows[order.id].order.facts, found.venue_order_id) < found.filled_quantity:
-            since = min(order.created_at, found.submitted_at) - self.overlap
-            read = await self.fills.record_fills(since=since)
-            if read.failure is not None:
-                self.telemetry.warning("fills_not_read", order_id=str(order.id), error=str(read.failure))
+        if filled_at(rows[order.id].order.facts, found.venue_order_id) >= found.filled_quantity:
+            return
+        try:
+            async with aclosing(self.venue.fills_of(found.venue_order_id)) as pages:
+                async for page in pages:
+                    await self.fills.record_listed(page)
+        except VenueUnreachableError as error:
+            self.telemetry.warning(
+                "fills_not_read", order_id=str(order.id), error=str(error), next="read again by reconciliation"
+            )
 
 
 def _state_after(order: Order, answer: VenueAnswer | None) -> str:

@@ -34,7 +34,8 @@ class Sealing:
         """Seal what is committed; return True when nothing was left over. Raises UnavailableError."""
         if not await self.seals.lead(self.holder, lease=self.lease):
             return True
-        accounts = await self.seals.unsealed(limit=ACCOUNTS_PER_ROUND_MAX)
+        # As nothing more is sealed of a broken account, a thousand of them would be all that is ever found.
+        accounts = await self.seals.unsealed(limit=ACCOUNTS_PER_ROUND_MAX, last=self._reported)
         sound = [account for account in accounts if not self._is_shorter(account)]
         ranges = share_changes(sound, changes_max=self.changes_max)
         heads = {account.account_id: account.head for account in sound}

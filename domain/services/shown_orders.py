@@ -18,6 +18,7 @@ from domain.ports.venue import ExternalOrder, FoundOrder, VenueOrder
 from domain.services.catch_up import CatchUp
 from domain.services.lost_orders import LostOrders
 from domain.services.recording import Recording
+from domain.services.taken_back_orders import TakenBackOrders
 from domain.services.venue_answers import reports_of_open
 
 OrdersByName = dict[str, list[VenueOrder]]
@@ -34,6 +35,7 @@ class ShownOrders:
     telemetry: Telemetry
     venue_clock: Clock
     lost: LostOrders
+    taken_back: TakenBackOrders
 
     async def ours_of(self, orders: Iterable[FoundOrder]) -> OrdersByName:
         """Return those of our orders, by our names for them: also those that replaced one of ours."""
@@ -65,6 +67,8 @@ class ShownOrders:
             {name: self._reports_on(rows[name], shown, now=now) for name, shown in same.items()}
         )
         rows = await self.orders.load_reported(same.keys(), [])
+        for name, row in rows.items():
+            self.taken_back.note_shown(row, same[name])
         # A missed last fill, and a missed bust, show only here: no later fill reveals them.
         differing = {name: row for name, row in rows.items() if _counts_otherwise(row.order.facts, same[name])}
         self.fills.suspects.add_counted(

@@ -11,6 +11,7 @@ from domain.model.operator_actions import moment_text, state
 from domain.model.order import Order, VenueRank
 from domain.model.reports import OrderAccepted, OrderEnded, OrderShownOpen, Report
 from domain.model.values import Terms, format_decimal
+from domain.model.venue_chain import filled_at
 from domain.ports.venue import Venue, VenueOrder
 from domain.services.chain_look_up import look_up
 
@@ -61,6 +62,16 @@ async def ask(venue: Venue, order: Order, *, now: datetime) -> VenueAnswer:
 def reports_of_open(found: VenueOrder, *, at: datetime) -> Sequence[Report]:
     """Return what the venue's order reports; of an open one also that it was shown open then."""
     return [*found.reports, OrderShownOpen(at=at)] if found.is_open else found.reports
+
+
+def is_filled_and_taken_back(order: Order, found: VenueOrder) -> bool:
+    """Return whether the venue calls the order filled, and has taken back executions of it since: it goes on nowhere.
+
+    Only while what it counts is recorded: then nothing follows that would end the order here.
+    """
+    is_filled = not found.is_open and not any(isinstance(report, OrderEnded) for report in found.reports)
+    filled = filled_at(order.facts, found.venue_order_id)
+    return is_filled and found.terms is not None and filled == found.filled_quantity < found.terms.quantity
 
 
 def write_answer(answer: VenueAnswer) -> str:

@@ -98,6 +98,15 @@ ALERTS: Mapping[str, AlertKind] = {
         identity_fields=ORDER,
         shown_fields=ORDER,
     ),
+    "order_taken_back": AlertKind(
+        name="order_taken_back",
+        title="filled order of which the exchange took executions back",
+        summary="The exchange calls the order filled, and has taken executions of it back since: it goes on nowhere "
+        "there, and stays open here.",
+        action="Ask the exchange how it ended, and end it by hand: fillwire orders end. A cancel of it is refused.",
+        identity_fields=ORDER,
+        shown_fields=ORDER,
+    ),
     "venue_order_mismatch": AlertKind(
         name="venue_order_mismatch",
         title="another order under our order's client order id",

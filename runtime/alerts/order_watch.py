@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
-from db.waiting_orders import WaitingOrder
+from db.waiting_orders import FIRST, Place, WaitingOrder
 from domain.ports.telemetry import Telemetry
 from jobs.periodic import repeat
 
@@ -18,13 +18,19 @@ PENDING_TOO_LONG = "order_pending_too_long"
 class WaitingOrders(Protocol):
     """The query that the watch runs."""
 
-    async def waiting(self, *, in_doubt_for: timedelta, pending_for: timedelta, limit: int) -> Sequence[WaitingOrder]:
-        """Return orders in doubt, or not sent yet, for longer than this."""
+    async def waiting(
+        self, *, in_doubt_for: timedelta, pending_for: timedelta, limit: int, after: Place = FIRST
+    ) -> Sequence[WaitingOrder]:
+        """Return orders in doubt, or not sent yet, for longer than this, those behind a place."""
 
 
 @dataclass(slots=True, kw_only=True)
 class OrderWatch:
-    """Logs each order that waits too long once, and again after `again_after` while it does."""
+    """Logs each order that waits too long once, and again after `again_after` while it does.
+
+    A check reads ORDERS_PER_CHECK_MAX orders from `_after` on, where the last one ended: orders that wait during a halt
+    would hide all behind them.
+    """
 
     orders: WaitingOrders
     telemetry: Telemetry
@@ -34,6 +40,7 @@ class OrderWatch:
     pending_for: timedelta
     again_after: timedelta
     _logged_at: dict[tuple[str, UUID], float] = field(default_factory=dict)
+    _after: Place = FIRST
 
     async def run(self) -> None:
         """Check until cancelled."""
@@ -42,8 +49,12 @@ class OrderWatch:
     async def check(self) -> bool:
         """Check once."""
         waiting = await self.orders.waiting(
-            in_doubt_for=self.in_doubt_for, pending_for=self.pending_for, limit=ORDERS_PER_CHECK_MAX
+            in_doubt_for=self.in_doubt_for,
+            pending_for=self.pending_for,
+            limit=ORDERS_PER_CHECK_MAX,
+            after=self._after,
         )
+        self._after = waiting[-1].place if len(waiting) == ORDERS_PER_CHECK_MAX else FIRST
         now = self.clock()
         recent = now - self.again_after.total_seconds()
         self._logged_at = {key: logged_at for key, logged_at in self._logged_at.items() if logged_at > recent}

@@ -116,7 +116,7 @@ def _add_orders(orders: argparse.ArgumentParser) -> None:
     for parser in (show, reread, adopt, book, bust, end):
         parser.add_argument("order", metavar="ORDER", help="its id: ord_… as the API shows it, or the UUID of the log")
         parser.add_argument("--json", action="store_true", help="print JSON")
-    adopt.add_argument("venue_order_id", metavar="VENUE_ORDER_ID", help="the venue's own id of the order")
+    adopt.add_argument("venue_order_id", type=_text, metavar="VENUE_ORDER_ID", help="the venue's own id of the order")
     book.add_argument("--quantity", required=True, metavar="DECIMAL", help="how much was executed")
     book.add_argument("--price", required=True, metavar="DECIMAL", help="the price of one piece")
     book.add_argument("--executed-at", type=_moment, required=True, metavar="TIME", help="when, by the statement; UTC")
@@ -168,6 +168,6 @@ def _moment(text: str) -> datetime:
 
 
 def _text(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("must not be empty")
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError("must be printable characters on one line, and not empty")
     return text

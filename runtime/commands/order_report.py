@@ -14,6 +14,7 @@ from db.order_rows import facts_of
 from domain.model.operator_actions import moment_text
 from domain.model.values import format_decimal
 from domain.services.venue_answers import ShownAnswer
+from runtime.observability.printable import printable
 
 LETTERS_MAX = 20
 COLUMN_CHARACTERS = 50
@@ -94,7 +95,11 @@ def as_json(report: OrderReport, answer: ShownAnswer | None, *, no_answer: str |
 
 
 def as_lines(report: OrderReport, answer: ShownAnswer | None, *, no_answer: str | None) -> Iterable[str]:
-    """Yield the report for people."""
+    """Return the report for people. Texts that the venue chose neither begin a line nor command the terminal."""
+    return map(printable, _lines(report, answer, no_answer=no_answer))
+
+
+def _lines(report: OrderReport, answer: ShownAnswer | None, *, no_answer: str | None) -> Iterable[str]:
     order = report.order
     yield f"ord_{order['id'].hex}  {order['status']}, version {order['version']}, changed {_text(order['updated_at'])}"
     yield from _titled("Asked for", [_pairs(order, TERMS)])
@@ -102,7 +107,9 @@ def as_lines(report: OrderReport, answer: ShownAnswer | None, *, no_answer: str 
     yield from _titled("Attempts", [_pairs(order, ATTEMPTS)])
     yield from _titled("Executions", [_execution_line(row) for row in report.executions])
     yield from _titled("Changes", [_change_line(row) for row in report.changes])
-    yield from _titled("Messages that could not be recorded", [_letter_line(row) for row in report.letters])
+    yield from _titled(
+        "Messages that could not be recorded", [line for row in report.letters for line in _letter_lines(row)]
+    )
     yield from _titled("What operators did", [_action_line(row) for row in report.actions])
     yield from _titled("What was refused, or waits", [_request_line(row) for row in report.requests if _is_open(row)])
 
@@ -162,8 +169,9 @@ def _change_line(row: Row) -> str:
     return f"{row['version']:>4}  {_text(row['at'])}  {row['kind']:<18} {row['status']:<16} {filled}{told}"
 
 
-def _letter_line(row: Row) -> str:
-    return f"{_text(row['last_at'])}  {row['source']}, {row['count']} times: {row['error']}\n    {row['raw'][:2000]}"
+def _letter_lines(row: Row) -> Iterable[str]:
+    yield f"{_text(row['last_at'])}  {row['source']}, {row['count']} times: {row['error']}"
+    yield f"    {row['raw'][:2000]}"
 
 
 def _action_line(row: Row) -> str:

@@ -30,6 +30,7 @@ from domain.services.resolution import ResolutionDesk
 from domain.services.venue_answers import ShownAnswer, read_answer
 from runtime.commands.operating_system_user import actor_of_command
 from runtime.commands.order_report import as_json, as_lines, read_report
+from runtime.observability.printable import printable
 from runtime.processes.lifecycle import EXIT_FAILED, Process, ProcessMain, new_id, run_process
 from runtime.resources.database import DatabaseResources, open_database
 from runtime.wiring import make_resolution_desk
@@ -44,7 +45,7 @@ def run(parsed: argparse.Namespace) -> int:
     with redirect_stdout(sys.stderr):
         code = run_process("orders", _command(parsed, output, refusals), requires=REQUIRES)
     for sentence in refusals:
-        print(sentence, file=sys.stderr)  # noqa: T201 - a command's output
+        print(printable(sentence), file=sys.stderr)  # noqa: T201 - a command's output
     return EXIT_FAILED if refusals else code
 
 

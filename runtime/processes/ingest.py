@@ -7,9 +7,10 @@ from domain.ports.ingest_state import Fence
 from domain.services.order_cache import OrderCache
 from exchange.alpaca.stream import AlpacaStream
 from ingest.leadership import Leadership, LeadershipPolicy
+from runtime.adapters import LimitedVenue, Stores, WiredProcess
 from runtime.ingest_services import make_consumer
 from runtime.observability.health import serve_health
-from runtime.processes.lifecycle import Process, new_id, until_stopped, utc_now
+from runtime.processes.lifecycle import Process, new_id, until_stopped
 from runtime.resources.database import open_database
 from runtime.resources.redis import open_redis
 from runtime.resources.venue import alpaca_settings, open_venue
@@ -18,6 +19,17 @@ from runtime.wiring import make_reconciliation, make_recording
 REQUIRES = ("database_url", "redis_url", "broadcast_key")
 CACHED_ORDERS_MAX = 20_000
 """About 2 KB each."""
+
+
+def make_stream(process: WiredProcess, stores: Stores, venue: LimitedVenue) -> AlpacaStream:
+    """Return the venue's execution stream."""
+    return AlpacaStream(
+        settings=alpaca_settings(process.settings),
+        installation=stores.installation,
+        # Where the venue states no time: by ours, if it is ahead, a bust would hide the fills that follow it.
+        clock=venue.venue_clock,
+        telemetry=process.telemetry,
+    )
 
 
 async def run(process: Process) -> None:
@@ -29,12 +41,7 @@ async def run(process: Process) -> None:
         redis = await stack.enter_async_context(open_redis(process))
         venue = await stack.enter_async_context(open_venue(process, database))
 
-        stream = AlpacaStream(
-            settings=alpaca_settings(settings),
-            installation=database.installation,
-            clock=utc_now,
-            telemetry=process.telemetry,
-        )
+        stream = make_stream(process, database, venue)
 
         async def follow(fence: Fence) -> None:
             cache = OrderCache(orders_max=CACHED_ORDERS_MAX)

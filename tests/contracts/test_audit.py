@@ -156,3 +156,5 @@ async def test_the_account_sealed_longest_ago_comes_first(adapters: Adapters, cl
     found = await adapters.seals.unsealed(limit=limit)
 
     assert [one.account_id for one in found] == ["bob", "carol"][:limit]
+    broken_last = await adapters.seals.unsealed(limit=limit, last={"bob"})
+    assert [one.account_id for one in broken_last] == ["carol", "alice"][:limit]

@@ -127,6 +127,18 @@ async def test_of_two_workers_one_takes_a_request_and_what_is_done_is_taken_no_m
     assert refused.done_at is not None
 
 
+async def test_actions_are_taken_before_questions_that_were_asked_earlier(adapters: Adapters, clerk: Clerk) -> None:
+    order_ids = await clerk.store(3)
+    for order_id in order_ids:
+        await adapters.resolutions.add(asked(order_id, AskVenue()))
+    end = await adapters.resolutions.add(asked(order_ids[2], EndAs(status=OrderStatus.EXPIRED)))
+
+    taken = [await adapters.resolutions.take(limit=2, lease=LEASE) for _ in range(2)]
+
+    assert taken[0][0].id == end.id
+    assert [len(some) for some in taken] == [2, 2]
+
+
 async def test_a_request_whose_worker_died_is_taken_again(adapters: Adapters, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     new = await adapters.resolutions.add(asked(order_id, Reread()))

@@ -7,7 +7,7 @@ import pytest
 
 from db.database import Database
 from db.order_store import PostgresOrderStore
-from db.waiting_orders import WAITING, PostgresWaitingOrders
+from db.waiting_orders import FIRST, WAITING, PostgresWaitingOrders, WaitingOrder
 from domain.model.order import VenueRank
 from domain.model.reports import OrderAccepted, SubmissionInDoubt
 from domain.model.values import Reason, ReasonSource
@@ -41,13 +41,23 @@ async def test_orders_in_doubt_and_pending_are_told_apart_and_placed_ones_left_o
     assert await _found(database, in_doubt_for=LONG, pending_for=NO_TIME) == {pending: False}
 
 
+async def test_all_are_found_portion_by_portion(database: Database, clerk: Clerk) -> None:
+    stored, found, after = await clerk.store(5), list[WaitingOrder](), FIRST
+    waiting = PostgresWaitingOrders(database).waiting
+    while portion := await waiting(in_doubt_for=NO_TIME, pending_for=NO_TIME, limit=2, after=after):
+        found += portion
+        after = portion[-1].place
+
+    assert sorted(order.id for order in found) == sorted(stored)
+
+
 async def test_the_question_reads_only_what_is_still_to_be_placed(database: Database, clerk: Clerk) -> None:
     ids = await clerk.store(600)
     for order_id in ids[:590]:
         await database.fetch("UPDATE orders SET submit_due_at = NULL WHERE id = $1", order_id)
     await database.fetch("ANALYZE orders")
 
-    plan = await database.fetch(f"EXPLAIN {WAITING}", LONG, LONG, 500)
+    plan = await database.fetch(f"EXPLAIN {WAITING}", LONG, LONG, 500, *FIRST)
 
     lines = "\n".join(row["QUERY PLAN"] for row in plan)
     assert "orders_submit_due" in lines

@@ -362,3 +362,24 @@ async def test_catch_ups_that_fail_are_made_at_pauses_that_double() -> None:
         await soon(lambda: len(desk.telemetry.said("catch_up_failed")) >= 8, "eight catch-ups failed")
 
     assert clock() - began_at >= sum(2**number for number in range(6)) / 1000
+
+
+async def test_a_waiting_report_that_cannot_be_applied_stops_neither_ingest_nor_other_waiting_reports() -> None:
+    desk = Desk()
+    first = await placed(desk)
+    second = new_order(client_order_id="intent-2")
+    # The venue gives two orders one execution id.
+    reused = report_of(second, fill(1, quantity=3, cumulative=3))
+    other = report_of(second, fill(2, quantity=4, cumulative=7))
+
+    async with following(desk) as at_work:
+        at_work.stream.live.put_nowait(report_of(first, fill(1, quantity=5, cumulative=5)))
+        for report in (reused, other):
+            at_work.stream.live.put_nowait(report)
+        await soon(lambda: at_work.waiting == 2, "both wait")
+        await desk.orders.store(second)
+        await soon(lambda: at_work.waiting == 0 or at_work.running.done(), "none waits")
+
+        assert not at_work.running.done()
+        assert desk.order(second.id).facts.filled_quantity == 4
+        assert len(at_work.letters.letters) == 1

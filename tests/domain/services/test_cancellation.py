@@ -26,7 +26,7 @@ from domain.ports.venue_outcomes import (
     Unauthorized,
 )
 from domain.services.version_conflicts import VERSION_CONFLICTS_MAX
-from tests.support.examples import ORDER_ID, VENUE_SAYS, busted, ended, filled, name_of
+from tests.support.examples import ORDER_ID, VENUE_SAYS, accepted, busted, ended, filled, name_of
 from tests.support.memory_gateway import SECOND, Desk
 
 OTHER = UUID(int=100)
@@ -313,6 +313,24 @@ async def test_a_request_waits_while_the_order_is_not_at_the_venue(desk: Desk) -
 
     assert not [asked for asked in desk.venue.asked if asked.startswith("cancel")]
     assert desk.row().cancel_due_at == desk.clock() + 2 * SECOND
+
+
+async def test_a_request_for_an_order_that_stays_in_doubt_is_looked_at_ever_less_often_and_sent_once_it_is_placed(
+    desk: Desk,
+) -> None:
+    desk.venue.will_answer(OutcomeUnknown(error="lost"))
+    await desk.attempt()
+    await ask(desk)
+    looked_at = 0
+    for _ in range(1500):
+        looked_at += await desk.delivery.deliver([ORDER_ID])
+        desk.clock.advance(SECOND)
+
+    await desk.report(accepted())
+
+    assert looked_at == 13
+    assert desk.row().cancel_due_at == desk.clock()
+    assert desk.wake_ups.cancels[-1] == (ORDER_ID, timedelta(0))
 
 
 async def test_a_fill_recorded_while_the_request_was_sent_is_not_overwritten(placed: Desk) -> None:

@@ -206,7 +206,7 @@ async def test_a_bust_that_nobody_heard_is_alerted_though_the_process_that_found
     desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
     finding = desk.reconciliation
     await finding.catch_up(cause="connect")
-    await finding.catch_up(cause="connect")
+    desk.clock.advance(SECOND)
     desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(0))
     await finding.compare_closed_orders()
 
@@ -254,6 +254,37 @@ async def test_the_next_leader_compares_the_orders_that_were_over_before_it(desk
     await second.compare_closed_orders()
 
     assert second.fills.suspects.names() == [NAME]
+
+
+async def test_a_bust_is_found_after_hours_without_a_stream_in_which_catch_ups_went_on(desk: Desk) -> None:
+    reconciliation = desk.reconciliation
+    desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
+    await reconciliation.catch_up(cause="connect")
+    await reconciliation.compare_closed_orders()
+    desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(0))
+    for hour in range(5):
+        desk.clock.advance(3600 * SECOND)
+        fill = filled("1", name=f"X{hour}", cumulative="1", venue_order_id="X1")
+        listed = VenueReport(venue_client_order_id=None, venue_order_id="X1", reports=(fill,), at=desk.clock())
+        desk.venue.fill_pages.append([listed])
+        await reconciliation.catch_up(cause="unheard")
+
+    await reconciliation.catch_up(cause="connect")
+    await reconciliation.compare_closed_orders()
+
+    assert reconciliation.fills.suspects.names() == [NAME]
+
+
+async def test_a_missing_fill_is_alerted_of_though_every_other_look_up_fails(desk: Desk) -> None:
+    reconciliation = desk.reconciliation
+    await reconciliation.fills.record_reports([heard(canceled_at_venue(desk, counted=3))])
+
+    for number in range(20):
+        desk.venue.look_up_failures = {NAME: VenueUnreachableError("HTTP 500")} if number % 2 else {}
+        await reconciliation.repair.run()
+        desk.clock.advance(30 * SECOND)
+
+    assert desk.telemetry.said("fills_missing")
 
 
 async def test_an_order_is_repaired_soon_after_the_venue_answers_again(desk: Desk) -> None:

@@ -18,12 +18,26 @@ def test_every_order_is_looked_up_though_older_ones_are_due_again_at_each_run() 
     policy = a_policy(per_run_max=2)
     schedule, looked_up = policy.new_schedule(), set[str]()
 
-    for now in (NOW, NOW + SECOND, NOW + 2 * SECOND):
+    for now in (NOW + second * SECOND for second in range(4)):
         for name in policy.run(schedule, ["a", "b", "c", "d", "e"], clock=partial(_same, now)):
             schedule.put_off(name, now=now)
             looked_up.add(name)
 
     assert looked_up == {"a", "b", "c", "d", "e"}
+
+
+def test_an_order_is_looked_up_again_though_each_run_brings_more_new_ones_than_it_takes() -> None:
+    policy = a_policy(per_run_max=2)
+    schedule, looked_up = policy.new_schedule(), list[str]()
+    schedule.put_off("old", now=NOW - SECOND)
+
+    for now in (NOW + second * SECOND for second in range(3)):
+        new = [f"{now}-{number}" for number in range(4)]
+        for name in policy.run(schedule, [*new, "old"], clock=partial(_same, now)):
+            schedule.put_off(name, now=now)
+            looked_up.append(name)
+
+    assert looked_up.count("old") == 3
 
 
 def test_orders_that_were_never_looked_up_come_in_the_order_in_which_they_are_given() -> None:

@@ -157,3 +157,40 @@ async def test_orders_that_the_list_shows_and_that_stay_behind_are_asked_for_at_
     asked = Counter(desk.venue.asked)
     assert (asked["closed"], asked["find"]) == (1, len(order_ids))
     assert {count for what, count in asked.items() if what.startswith("fills of")} == {1}
+
+
+async def test_orders_that_are_over_are_compared_to_the_last_page_however_many_there_are() -> None:
+    desk, order_ids = await with_orders(30)
+    desk.pages_max, desk.venue.page_rows = 2, 5
+    for order_id in order_ids:
+        desk.venue.fill(name_of(order_id), quantity=Decimal(10), price=Decimal(1))
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="started")
+    oldest = name_of(order_ids[0])
+    busted = replace(desk.venue.orders[oldest], filled_quantity=Decimal(0), submitted_at=desk.clock() - SECOND)
+    desk.venue.orders[oldest] = busted
+
+    await reconciliation.catch_up(cause="connect")
+    for _ in range(3):
+        await reconciliation.compare_closed_orders()
+
+    assert reconciliation.fills.suspects.names() == [oldest]
+    assert await reconciliation.compare_closed_orders() == 0
+    assert desk.venue.asked.count("closed") == 6
+
+
+async def test_a_connect_meanwhile_lets_the_comparison_end_and_begins_another_one() -> None:
+    desk, order_ids = await with_orders(12)
+    desk.pages_max, desk.venue.page_rows = 1, 5
+    end_all(desk, order_ids)
+    reconciliation = desk.reconciliation
+    await reconciliation.catch_up(cause="connect")
+    await reconciliation.catch_up(cause="connect")
+    desk.venue.asked.clear()
+    await reconciliation.compare_closed_orders()
+
+    await reconciliation.catch_up(cause="connect")
+    for _ in range(7):
+        await reconciliation.compare_closed_orders()
+
+    assert desk.venue.asked.count("closed") == 6

@@ -3,19 +3,20 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
 from domain.model.errors import UnavailableError, VenueUnreachableError
-from domain.model.order import End, OrderStatus
+from domain.model.order import End, OrderStatus, VenueCount
 from domain.model.reports import Report
 from domain.model.values import Terms
 from domain.ports.telemetry import Metric
 from domain.ports.venue import ExternalOrder, ListedFill, VenueReport
 from domain.ports.venue_outcomes import OutcomeUnknown
+from domain.services.reconciliation import OPEN_ORDERS_LOOKED_AT_MAX
 from tests.support.examples import ORDER_ID, accepted, an_order, at, ended, filled, name_of, some_terms
 from tests.support.fakes.venue import ScriptedVenue
 from tests.support.memory_gateway import SECOND, Desk
@@ -110,6 +111,35 @@ async def test_fills_within_the_overlap_are_read_again_only_until_it_has_passed(
         desk.clock.advance(5 * SECOND)
 
     assert positions == [at(1) - 10 * SECOND, at(1) - 10 * SECOND, at(1)]
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_a_fill_that_is_dated_at_the_beginning_of_time_stops_no_catch_up(desk: Desk, is_ours: bool) -> None:
+    await desk.reconciliation.catch_up(cause="connect")
+    before = await desk.positions.read("SCRIPTED")
+    oldest = replace(heard(filled("1")), at=datetime.min.replace(tzinfo=UTC))
+    desk.venue.fill_pages = [[oldest if is_ours else replace(oldest, venue_order_id="X1", venue_client_order_id=None)]]
+    desk.venue.look_up_failures["X1"] = VenueUnreachableError("HTTP 500")
+
+    await desk.reconciliation.catch_up(cause="periodic")
+
+    assert await desk.positions.read("SCRIPTED") == before
+
+
+async def test_many_final_orders_that_do_not_add_up_hide_no_open_order() -> None:
+    desk = Desk()
+    for number in range(2 * OPEN_ORDERS_LOOKED_AT_MAX):
+        order_id = UUID(int=1_000 + number)
+        await desk.store(order_id, client_order_id=f"order-{number}")
+        canceled = ended(End.CANCELED, venue_order_id=f"X{number}", count=VenueCount(at=at(1), quantity=Decimal(3)))
+        await desk.report(canceled, order_id=order_id)
+    desk.clock.advance(SECOND)
+    assert not await desk.reconciliation.has_open_orders()
+    await desk.store()
+    await desk.attempt()
+    desk.clock.advance(SECOND)
+
+    assert await desk.reconciliation.has_open_orders()
 
 
 @dataclass(slots=True)

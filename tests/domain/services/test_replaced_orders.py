@@ -13,6 +13,7 @@ from domain.model.restatement import Restatement
 from domain.ports.venue import ExternalOrder, VenueOrder, VenueReport
 from domain.ports.venue_outcomes import CancelNotPossible, CancelTaken
 from domain.services.chain_look_up import LOOK_UPS_MAX, look_up
+from domain.services.order_owners import LINE_MAX
 from tests.support.examples import ORDER_ID, VENUE_SAYS, accepted, at, ended, filled, name_of
 from tests.support.memory_gateway import SECOND, Desk
 
@@ -102,6 +103,37 @@ async def test_what_replaced_an_external_order_is_external_without_a_request(des
     assert desk.venue.asked == []
 
 
+async def test_an_external_order_that_is_replaced_all_day_stays_external_without_a_request(desk: Desk) -> None:
+    fills = desk.reconciliation.fills
+    fills.owners.note_external(["X1"])
+
+    for number in range(2, 5 * LINE_MAX):
+        recorded = await fills.record_reports([told(f"X{number}", f"X{number - 1}")])
+        assert not recorded.unresolved
+
+    assert desk.venue.asked == []
+
+
+async def test_a_long_chain_that_grew_unheard_is_followed_to_our_order_by_one_request_for_each_order(
+    desk: Desk,
+) -> None:
+    newest = 3 * LINE_MAX
+    replace_ours(desk, by="V2")
+    desk.venue.external = [
+        shown(f"V{number}", f"V{number - 1}", replaced_by=f"V{number + 1}") for number in range(2, newest + 1)
+    ]
+    fills = desk.reconciliation.fills
+    recorded = await fills.record_reports([listed_fill(f"V{newest}")])
+
+    for _ in range(3):
+        await fills.owners_of(recorded.unresolved)
+        desk.clock.advance(300 * SECOND)
+    owners = await fills.owners_of(recorded.unresolved)
+
+    assert owners.ours == {f"V{newest}": name_of(ORDER_ID)}
+    assert len(set(desk.venue.asked)) == len(desk.venue.asked) < newest
+
+
 async def test_what_replaced_an_unknown_order_waits_until_a_look_up_tells(desk: Desk) -> None:
     desk.venue.external = [shown("V2", "V1", replaced_by="V3"), ExternalOrder(venue_order_id="X1")]
     fills = desk.reconciliation.fills
@@ -150,6 +182,27 @@ async def test_a_look_up_of_an_endless_chain_ends(desk: Desk) -> None:
     found = await look_up(desk.venue, row)
 
     assert len(found) == LOOK_UPS_MAX
+
+
+async def test_a_fill_of_the_newest_order_of_a_long_chain_is_repaired(desk: Desk) -> None:
+    newest = LOOK_UPS_MAX + 3
+    replace_ours(desk, by="V2")
+    desk.venue.external = [
+        shown(f"V{number}", f"V{number - 1}", replaced_by=f"V{number + 1}") for number in range(2, newest)
+    ]
+    desk.venue.external.append(shown(f"V{newest}", f"V{newest - 1}", filled_quantity="4"))
+    reconciliation = desk.reconciliation
+    for _ in range(3):
+        await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+        desk.clock.advance(60 * SECOND)
+    assert desk.order().whole.venue_order_id == f"V{newest}"
+    desk.venue.listed_by_order = [listed_fill(f"V{newest}")]
+
+    for _ in range(3):
+        await reconciliation.compare_open_orders(silent_for=AT_ONCE)
+        desk.clock.advance(60 * SECOND)
+
+    assert desk.order().facts.filled_quantity == 4
 
 
 async def test_a_cancel_that_was_sent_before_the_replacement_is_sent_again_to_what_replaced_it(desk: Desk) -> None:

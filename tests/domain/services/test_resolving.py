@@ -2,18 +2,21 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from domain.model.operator_actions import OperatorAction
-from domain.model.order import End, OrderStatus
+from domain.model.order import End, OrderStatus, VenueCount, disagrees
+from domain.model.reports import OrderReplaced
 from domain.model.resolutions import Adopt, AskVenue, Book, Bust, EndAs, Reread, Resolution, ResolveAction
+from domain.model.restatement import Restatement
 from domain.model.values import Side
 from domain.ports.venue import ExternalOrder, UnreadableOrder, VenueOrder, VenueReport
 from domain.ports.venue_outcomes import OutcomeUnknown
 from domain.services.venue_answers import read_answer
-from tests.support.examples import ORDER_ID, accepted, at, ended, filled, name_of
+from tests.support.examples import ORDER_ID, accepted, at, busted, ended, filled, name_of, restated
 from tests.support.memory_gateway import SECOND, Desk
 from tests.support.resolving import a_booking, asked
 
@@ -97,6 +100,40 @@ async def test_an_end_by_hand_ends_submitting_an_order_in_doubt() -> None:
     assert (sent, doubtful.order().status, doubtful.row().submit_due_at) == (0, OrderStatus.FAILED, None)
 
 
+async def test_after_a_split_as_much_can_be_booked_as_is_ordered_now(desk: Desk) -> None:
+    await desk.report(restated("40"))
+
+    done = await resolve(desk, a_booking("40"))
+    more = await resolve(desk, a_booking("1", second=400))
+
+    assert done.refusal is None
+    assert desk.order().status is OrderStatus.FILLED
+    assert more.refusal is not None
+    assert "41 of 40" in more.refusal.message
+
+
+@pytest.mark.parametrize("counted_of_first", ["0", "4"])
+async def test_a_booking_of_a_replaced_order_is_of_the_venue_order_that_lacks_it(
+    desk: Desk, counted_of_first: str
+) -> None:
+    of_first, of_second = Decimal(counted_of_first), 10 - Decimal(counted_of_first)
+    terms = Restatement(at=at(3), quantity=of_second, symbol="AAPL", limit_price=None)
+    await desk.report(
+        ended(End.REPLACED, count=VenueCount(at=at(3), quantity=of_first)),
+        OrderReplaced(venue_order_id="V2", replaces="V1", at=at(3), restatement=terms),
+    )
+    forget(desk)
+
+    if of_first:
+        await resolve(desk, a_booking(counted_of_first))
+    done = await resolve(desk, a_booking(str(of_second), second=400))
+
+    assert done.refusal is None
+    assert desk.order().status is OrderStatus.FILLED
+    assert desk.order().quantity == 10
+    assert not disagrees(desk.order().whole)
+
+
 @pytest.mark.parametrize("is_named", [True, False])
 async def test_the_stream_and_a_catch_up_list_a_booked_execution_and_it_counts_once(desk: Desk, is_named: bool) -> None:
     stated = "20261120143100000::E1" if is_named else None
@@ -144,6 +181,21 @@ async def test_an_order_in_doubt_is_adopted_with_its_fills() -> None:
     assert doubtful.kinds() == ["RESOLVED", "FILL"]
     assert doubtful.order().facts.venue_order_id == name
     assert doubtful.order().facts.filled_quantity == 4
+
+
+@pytest.mark.parametrize("submitted_at", [at(0), datetime.min.replace(tzinfo=UTC)])
+async def test_a_reread_reads_the_fills_of_its_order_alone_whenever_that_was_submitted(
+    desk: Desk, submitted_at: datetime
+) -> None:
+    desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(4), price=Decimal("12.5"))
+    shown = desk.venue.orders[name_of(ORDER_ID)]
+    desk.venue.orders[name_of(ORDER_ID)] = replace(shown, submitted_at=submitted_at)
+
+    done = await resolve(desk, Reread())
+
+    assert done.refusal is None
+    assert desk.order().facts.filled_quantity == 4
+    assert (desk.venue.asked[-1], desk.venue.fills_since) == ("fills of V1", [])
 
 
 async def test_another_order_of_the_venue_is_not_adopted_and_nothing_forces_it(desk: Desk) -> None:
@@ -206,6 +258,29 @@ async def test_an_order_that_was_never_sent_is_canceled_and_not_ended() -> None:
         assert done.refusal is not None
         assert "never sent" in done.refusal.message
     assert desk.order().status is OrderStatus.PENDING
+
+
+async def test_an_order_that_the_venue_calls_filled_and_took_executions_back_of_can_be_ended(desk: Desk) -> None:
+    desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(10), price=Decimal("12.5"))
+    await desk.reconciliation.catch_up(cause="connect")
+    taken_back = VenueCount(at=at(9), quantity=Decimal(0))
+    await desk.report(replace(busted("E1"), at=at(9), count=taken_back))
+    shown = desk.venue.orders[name_of(ORDER_ID)]
+    desk.venue.orders[name_of(ORDER_ID)] = replace(shown, filled_quantity=Decimal(0))
+    reconciliation = desk.reconciliation
+    for _ in range(3):
+        await reconciliation.compare_open_orders(silent_for=NEVER)
+        desk.clock.advance(60 * SECOND)
+    [said] = desk.telemetry.said("order_taken_back")
+    assert (said["order_id"], said["recorded"]) == (str(ORDER_ID), "0")
+
+    done = await resolve(desk, EndAs(status=OrderStatus.CANCELED))
+    desk.clock.advance(60 * SECOND)
+    await desk.reconciliation.compare_open_orders(silent_for=NEVER)
+
+    assert done.refusal is None
+    assert desk.order().status is OrderStatus.CANCELED
+    assert not await desk.orders.open_at_venue(silent_for=NEVER, limit=9)
 
 
 async def test_while_the_venue_does_not_answer_a_reread_is_refused_and_an_end_is_taken(desk: Desk) -> None:

@@ -78,6 +78,22 @@ async def test_changes_that_are_gone_before_they_were_sealed_are_an_alert_and_no
     assert {name: heads[-1].sequence for name, heads in seals.sealed.items()} == {"alice": 3, "bob": 3, "carol": 2}
 
 
+async def test_broken_accounts_keep_no_other_from_being_sealed_however_many_they_are(
+    orders: MemoryOrderStore, seals: MemoryAccountSeals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.services.sealing.ACCOUNTS_PER_ROUND_MAX", 3)
+    for number in range(5):
+        await store(orders, f"broken-{number}", 2)
+        del orders.changes[f"broken-{number}"][0]
+    await store(orders, "sound", 2)
+    service = sealing(seals, RecordingTelemetry())
+
+    for _ in range(3):
+        await service.seal()
+
+    assert [head.sequence for head in seals.sealed["sound"]] == [2]
+
+
 async def test_the_lag_counts_from_the_last_round_that_left_nothing_over(
     orders: MemoryOrderStore, seals: MemoryAccountSeals
 ) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from db.waiting_orders import WaitingOrder
-from runtime.alerts.order_watch import OrderWatch
+from db.waiting_orders import FIRST, Place, WaitingOrder
+from runtime.alerts.order_watch import ORDERS_PER_CHECK_MAX, OrderWatch
+from tests.support.fakes.clock import MIDNIGHT
 from tests.support.fakes.telemetry import RecordingTelemetry
 
 LIMIT = timedelta(seconds=120)
@@ -23,9 +24,11 @@ class Waiting:
     def clock(self) -> float:
         return self.seconds
 
-    async def waiting(self, *, in_doubt_for: timedelta, pending_for: timedelta, limit: int) -> Sequence[WaitingOrder]:
+    async def waiting(
+        self, *, in_doubt_for: timedelta, pending_for: timedelta, limit: int, after: Place = FIRST
+    ) -> Sequence[WaitingOrder]:
         assert (in_doubt_for, pending_for) == (LIMIT, LIMIT)
-        return self.orders[:limit]
+        return [order for order in self.orders if order.place > after][:limit]
 
 
 def _watch(waiting: Waiting, telemetry: RecordingTelemetry) -> OrderWatch:
@@ -40,12 +43,13 @@ def _watch(waiting: Waiting, telemetry: RecordingTelemetry) -> OrderWatch:
     )
 
 
-def _order(number: int, *, is_in_doubt: bool) -> WaitingOrder:
+def _order(number: int, *, is_in_doubt: bool, due_at: datetime = MIDNIGHT) -> WaitingOrder:
     return WaitingOrder(
         id=UUID(int=number),
         venue_client_order_id=f"test-{number}",
         is_in_doubt=is_in_doubt,
         age=timedelta(seconds=130),
+        due_at=due_at,
     )
 
 
@@ -85,3 +89,16 @@ async def test_an_order_that_was_pending_and_is_now_in_doubt_is_logged_as_that_t
 
     assert len(telemetry.said("order_pending_too_long")) == 1
     assert len(telemetry.said("order_in_doubt_too_long")) == 1
+
+
+async def test_orders_that_wait_during_a_halt_hide_no_order_in_doubt() -> None:
+    halted = [_order(number, is_in_doubt=False) for number in range(1, 2 * ORDERS_PER_CHECK_MAX + 1)]
+    in_doubt = _order(9_999, is_in_doubt=True, due_at=MIDNIGHT + timedelta(hours=1))
+    waiting, telemetry = Waiting([*halted, in_doubt]), RecordingTelemetry()
+    watch = _watch(waiting, telemetry)
+
+    for _ in range(4):
+        await watch.check()
+
+    assert len(telemetry.said("order_in_doubt_too_long")) == 1
+    assert len(telemetry.said("order_pending_too_long")) == len(halted)

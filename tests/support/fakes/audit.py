@@ -85,14 +85,15 @@ class MemoryAccountSeals:
     async def heads(self, account_ids: Collection[str]) -> Mapping[str, ChainHead]:
         return {account_id: self._head(account_id) for account_id in account_ids}
 
-    async def unsealed(self, *, limit: int) -> Sequence[SealedAccount]:
+    async def unsealed(self, *, limit: int, last: Collection[str] = ()) -> Sequence[SealedAccount]:
         found = [
             SealedAccount(account_id=account_id, sequence=log[-1].sequence, head=self._head(account_id))
             for account_id, log in self.changes_by_account.items()
             if log and log[-1].sequence != self._head(account_id).sequence
         ]
         longest_ago = {account_id: at.timestamp() for account_id, at in self.sealed_at.items()}
-        return sorted(found, key=lambda one: longest_ago.get(one.account_id, 0.0))[:limit]
+        found.sort(key=lambda one: (one.account_id in last, longest_ago.get(one.account_id, 0.0)))
+        return found[:limit]
 
     async def changes(self, ranges: Sequence[ChangeRange]) -> Mapping[str, Sequence[ChangeRecord]]:
         return {

@@ -92,7 +92,8 @@ class MemoryResolutions:
         )
 
     def _waiting(self) -> Sequence[Resolution]:
-        return sorted((one for one in self.stored.values() if one.done_at is None), key=lambda one: one.asked_at)
+        waiting = [one for one in self.stored.values() if one.done_at is None]
+        return sorted(waiting, key=lambda one: (one.is_question, one.asked_at))
 
     def _finish(self, resolution_id: UUID, *, refusal: Refusal | None = None, answer: str | None = None) -> None:
         if not self.is_done(resolution_id):
