@@ -39,8 +39,8 @@ async def open_database(
     """The database at a URL that `db.address` reads. Raise AddressError for one that it cannot.
 
     Nothing is connected until it is used, so this never fails because PostgreSQL is away. `pool_max_connections` are
-    CONNECTIONS_MIN at least. `call_timeout_seconds` bounds a whole call with its wait for a connection; the statement's,
-    lock's and transaction's limits hold at the server, where the role may set shorter ones (`db.session_limits`). With
+    CONNECTIONS_MIN at least. `call_timeout_seconds` bounds a whole call with its wait for a connection;
+    the limits of statements, locks and transactions hold at the server, where the role may set shorter ones. With
     0 for `statement_cache_statements` no statement stays prepared, for a pooler that forgets them (PgBouncer before
     1.21).
     """
