@@ -48,14 +48,22 @@ def create_graphql_routes(
     return routes
 
 
-def below_root_path(application: ASGIApp, root_path: str) -> ASGIApp:
-    """Return the application with every path allowed to begin with `root_path` and to end in a slash.
+def graphql_first(application: ASGIApp, routes: Sequence[BaseRoute], *, root_path: str = "") -> ASGIApp:
+    """The application, but that requests to /graphql go to their route at once: nearly all are, and Starlette's way
+    through its own middleware and the other routes costs a tenth of accepting an order.
 
-    It is served there, not redirected: behind a proxy the process does not know the address that a client sees.
+    Every path may begin with `root_path` and end in a slash. It is served there, not redirected: behind a proxy the
+    process does not know the address that a client sees.
     """
+    endpoint = next(route.app for route in routes if isinstance(route, Route) and route.path == GRAPHQL_PATH)
 
     def called(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        return application({**scope, "path": _own_path(scope["path"], root_path)}, receive, send)
+        path: str = scope["path"]
+        if path != GRAPHQL_PATH and (own := _own_path(path, root_path)) != path:
+            path = own
+            scope = {**scope, "path": path}
+        is_graphql = scope["type"] == "http" and path == GRAPHQL_PATH
+        return endpoint(scope, receive, send) if is_graphql else application(scope, receive, send)
 
     return called
 

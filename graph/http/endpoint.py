@@ -25,6 +25,7 @@ from graph.http.graphiql import GraphiQL
 from graph.http.request import (
     JSON,
     GraphQLRequest,
+    HttpRequest,
     RequestRefusedError,
     bad_request,
     read_query_string,
@@ -62,7 +63,7 @@ class HttpEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            response = await self._respond(Request(scope, receive))
+            response = await self._respond(HttpRequest(scope, receive))
         except ClientDisconnect:
             self._services.telemetry.count(Metric.REQUESTS_ABANDONED)
             return
@@ -71,11 +72,10 @@ class HttpEndpoint:
         else:
             await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
-        # Several of them are one list (RFC 9110, section 5.3).
-        accept = ",".join(request.headers.getlist("accept")) or None
+    async def _respond(self, request: HttpRequest) -> Response:
+        accept = request.headers.get(b"accept") or None
         if request.method in {"GET", "HEAD"} and self._graphiql is not None and "text/html" in (accept or ""):
-            return self._graphiql.page(request)
+            return self._graphiql.page(Request(request.scope))
         media_type = JSON
         try:
             self._check_method(request)
@@ -93,24 +93,24 @@ class HttpEndpoint:
         except Exception as error:  # noqa: BLE001 - the last place where the answer can still be JSON
             return refusal_response(self._unexpected(error), media_type)
 
-    def _check_method(self, request: Request) -> None:
+    def _check_method(self, request: HttpRequest) -> None:
         allowed = METHODS[self._services.settings.get_queries_allowed]
         if request.method not in allowed:
             raise _not_allowed(f"Send operations by {' or '.join(allowed)}.", allowed)
 
-    async def _answer(self, request: Request) -> ExecutionResult:
+    async def _answer(self, request: HttpRequest) -> ExecutionResult:
         bearer = await self._authenticate(request)
         await self._rates.admit_request(bearer.limit_key)
         if request.method == "GET":
-            asked = read_query_string(request)
+            asked = read_query_string(Request(request.scope))
             return await self._execute(asked, bearer, request.scope, OPERATIONS_BY_GET)
         asked = await read_request(request, body_max_bytes=self._services.settings.body_max_bytes)
         # A body may take seconds to arrive, and the token may have been revoked meanwhile.
         return await self._execute(asked, await self._authenticate(request), request.scope, OPERATIONS)
 
-    async def _authenticate(self, request: Request) -> Bearer:
+    async def _authenticate(self, request: HttpRequest) -> Bearer:
         try:
-            return self._tokens.verify(read_bearer(request.headers.get("authorization")))
+            return self._tokens.verify(read_bearer(request.headers.get(b"authorization")))
         except InvalidTokenError:
             await self._rates.slow_unauthenticated()
             raise RequestRefusedError(

@@ -5,7 +5,8 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
 
 from domain.model.frozen import frozen
 from graph.documents.payloads import InvalidPayloadError, check_payload
@@ -13,6 +14,7 @@ from graph.errors import ErrorCode
 
 JSON = "application/json"
 _JSON_PARAMETERS = ("variables", "extensions")
+_READ_HEADERS = frozenset({b"accept", b"authorization", b"content-encoding", b"content-length", b"content-type"})
 
 
 class RequestRefusedError(Exception):
@@ -34,6 +36,43 @@ class RequestRefusedError(Exception):
         super().__init__(message)
 
 
+class HttpRequest:
+    """One request with the headers that are read here; Starlette's own look-up goes through all of them each time.
+
+    `headers` has the first value of each by its name in lower case, and all values of `accept`, since they are one list
+    (RFC 9110, section 5.3).
+    """
+
+    __slots__ = ("headers", "method", "receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.method: str = scope["method"]
+        self.headers: dict[bytes, str] = {}
+        for name, value in scope["headers"]:
+            if name not in _READ_HEADERS:
+                continue
+            if name not in self.headers:
+                self.headers[name] = value.decode("latin-1")
+            elif name == b"accept":
+                self.headers[name] += "," + value.decode("latin-1")
+
+    async def read_body(self, *, max_bytes: int) -> bytes | None:
+        """Return the body, or None as soon as it is longer. Raises ClientDisconnect."""
+        body = b""
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            part: bytes = message.get("body", b"")
+            body = body + part if body else part
+            if len(body) > max_bytes:
+                return None
+            if not message.get("more_body", False):
+                return body
+
+
 @frozen
 class GraphQLRequest:
     """What the client wants to have run: the whole payload, in which the document is, or a name of it."""
@@ -52,13 +91,15 @@ def read_query_string(request: Request) -> GraphQLRequest:
     return _request_from(payload)
 
 
-async def read_request(request: Request, *, body_max_bytes: int) -> GraphQLRequest:
-    """Read a request by POST; raises RequestRefusedError and ClientDisconnect."""
-    _check_content(request.headers.get("content-type", ""), request.headers.get("content-encoding"))
-    announced = request.headers.get("content-length", "")
+async def read_request(request: HttpRequest, *, body_max_bytes: int) -> GraphQLRequest:
+    """Read a request by POST; raises RequestRefusedError."""
+    _check_content(request.headers.get(b"content-type", ""), request.headers.get(b"content-encoding"))
+    announced = request.headers.get(b"content-length", "")
     if announced.isdecimal() and int(announced[:20]) > body_max_bytes:
         raise _too_large(body_max_bytes)
-    body = await _read_body(request, max_bytes=body_max_bytes)
+    body = await request.read_body(max_bytes=body_max_bytes)
+    if body is None:
+        raise _too_large(body_max_bytes)
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -71,18 +112,6 @@ async def read_request(request: Request, *, body_max_bytes: int) -> GraphQLReque
 def bad_request(message: str) -> RequestRefusedError:
     """The refusal of a request that the client has to change."""
     return RequestRefusedError(HTTPStatus.BAD_REQUEST, code=ErrorCode.BAD_REQUEST, message=message)
-
-
-async def _read_body(request: Request, *, max_bytes: int) -> bytes:
-    """Return the body; raise RequestRefusedError as soon as it is longer."""
-    parts: list[bytes] = []
-    left = max_bytes
-    async for part in request.stream():
-        left -= len(part)
-        if left < 0:
-            raise _too_large(max_bytes)
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _check_content(content_type: str, encoding: str | None) -> None:

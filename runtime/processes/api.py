@@ -19,7 +19,7 @@ from domain.ports.telemetry import Metric
 from domain.services.cancellation import Cancellation
 from domain.services.placement import Placement
 from domain.services.revocation_list import READ_EVERY
-from graph.app import below_root_path, create_graphql_routes
+from graph.app import create_graphql_routes, graphql_first
 from graph.auth.token_cache import TokenCache
 from graph.auth.tokens import TokenVerifier
 from graph.context import Services
@@ -93,7 +93,7 @@ async def run(process: Process) -> None:
             # Without it the first clients would be told to try again. While the database is away they are.
             await withdrawal.read_all_revocations()
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
-        application = below_root_path(_without_redirects([*health, *routes]), settings.root_path)
+        application = graphql_first(_without_redirects([*health, *routes]), routes, root_path=settings.root_path)
         await until_stopped(
             process,
             lambda: _serve(process, application, sockets),
