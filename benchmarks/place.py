@@ -1,8 +1,8 @@
 """Place: orders brought to an exchange that answers at once, and to one that takes 500 ms, by one worker.
 
-Many are due at the start and their wake-ups are queued; the time runs until the exchange has all. The limits: at 500 ms
-the slots divided by the latency, at 0 ms the worker's HTTP client alone, from as many tasks, with the same bodies;
-beside it aiohttp alone.
+Many are due at the start and their wake-ups are queued; the time runs until the exchange has all. The limit is the
+worker's HTTP client alone, from as many tasks, with the same bodies; beside it aiohttp alone at 0 ms, and the slots
+divided by the latency at 500.
 """
 
 import time
@@ -65,6 +65,12 @@ async def measure(bench: Bench) -> StageResult:
         async def bare() -> Sample:
             return await post_bare("post", gateway, client, exchange, at_once)
 
+        async def slow_bare() -> Sample:
+            await exchange.order("be_slow", latency_ms=SLOW_MS)
+            sample = await post_bare("post", gateway, client, exchange, waves * SLOTS)
+            await exchange.order("be_slow", latency_ms=0)
+            return sample
+
         async def by_aiohttp() -> Sample:
             return await post_bare("post_by_aiohttp", gateway, client, exchange, at_once)
 
@@ -77,7 +83,7 @@ async def measure(bench: Bench) -> StageResult:
         fast_rounds = await bench.take_turns(
             {f"{OURS}, 0 ms": ours, f"{CLIENT}, 0 ms": bare, f"{AIOHTTP}, 0 ms": by_aiohttp}
         )
-        slow_rounds = await bench.take_turns({f"{OURS}, 500 ms": slow}, warm_up=False)
+        slow_rounds = await bench.take_turns({f"{OURS}, 500 ms": slow, f"{CLIENT}, 500 ms": slow_bare}, warm_up=False)
     result = StageResult()
     result.add(fast_rounds)
     result.add(slow_rounds)
@@ -85,9 +91,17 @@ async def measure(bench: Bench) -> StageResult:
         f"of {CLIENT}, 0 ms", (fast_rounds, f"{OURS}, 0 ms"), (fast_rounds, f"{CLIENT}, 0 ms"), UNIT, at_least=0.5
     )
     result.compare(f"of {AIOHTTP}, 0 ms", (fast_rounds, f"{OURS}, 0 ms"), (fast_rounds, f"{AIOHTTP}, 0 ms"), UNIT)
+    # Slots divided by the latency alone leave no time for reading 128 answers at once, which any client needs.
+    result.compare(
+        f"of {CLIENT}, 500 ms",
+        (slow_rounds, f"{OURS}, 500 ms"),
+        (slow_rounds, f"{CLIENT}, 500 ms"),
+        UNIT,
+        at_least=0.95,
+    )
     limit = SLOTS / (SLOW_MS / 1_000)
     samples = [rate / limit for rate in slow_rounds.samples(f"{OURS}, 500 ms", UNIT)]
-    result.ratios.append(Ratio(name="of slots ÷ latency, 500 ms", samples=samples, target=0.95))
+    result.ratios.append(Ratio(name="of slots ÷ latency, 500 ms", samples=samples))
     return result
 
 

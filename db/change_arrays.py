@@ -2,13 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from db.array_literals import moment_array, plain_array, text_array
-from db.execution_arrays import ExecutionColumns
 from db.fact_json import restatement_as_json
 from domain.model.changes import Change
-from domain.model.executions import Execution
 from domain.model.frozen import frozen
 from domain.model.order import Order
 from domain.model.values import Reason, storable_reason
@@ -53,22 +50,18 @@ def numbered(changes: Sequence[Change]) -> NumberedChanges:
     )
 
 
-def change_columns(
-    numbered_changes: NumberedChanges, executed: Sequence[tuple[Order, Execution]], executions: ExecutionColumns
-) -> Sequence[str]:
-    """Return the columns of changes, in the statement's order.
-
-    `executions` are the columns of `executed`; changes that are the same fills share them.
-    """
+def change_columns(numbered_changes: NumberedChanges) -> Sequence[str]:
+    """Return the columns of changes, in the statement's order."""
     changes = numbered_changes.changes
     orders = [change.order for change in changes]
     facts = [order.whole for order in orders]
     reasons = [_stored_reason(order) for order in orders]
-    shown = _of_fills(executions) if _is_a_fill_each(changes, executed) else _of_changes(changes)
+    executions = [change.execution for change in changes]
+    trades = [execution and execution.trade for execution in executions]
     return (
         plain_array(numbered_changes.account_numbers),
         plain_array(numbered_changes.behind),
-        shown.order_ids,
+        plain_array([order.id.hex for order in orders]),
         plain_array([order.version for order in orders]),
         plain_array([change.kind for change in changes]),
         moment_array([order.updated_at for order in orders]),
@@ -76,65 +69,16 @@ def change_columns(
         plain_array([each.filled_quantity for each in facts]),
         plain_array([each.notional for each in facts]),
         plain_array([reason and reason.source for reason in reasons]),
-        shown.execution_ids,
-        shown.quantities,
-        shown.prices,
-        shown.executed_at,
-        shown.received_at,
-        shown.account_ids,
-        text_array([reason and reason.code for reason in reasons]),
-        text_array([reason and reason.message for reason in reasons]),
+        plain_array([execution and execution.id.hex for execution in executions]),
+        plain_array([trade and trade.quantity for trade in trades]),
+        plain_array([trade and trade.price for trade in trades]),
+        moment_array([None if execution is None else execution.executed_at for execution in executions]),
+        moment_array([None if execution is None else execution.received_at for execution in executions]),
+        text_array([order.account_id for order in orders]),
+        text_array([None if reason is None else reason.code for reason in reasons]),
+        text_array([None if reason is None else reason.message for reason in reasons]),
         text_array([each.venue_order_id for each in facts]),
         text_array([restatement_as_json(each.restatement) for each in facts]),
-    )
-
-
-class _ShownExecutions(NamedTuple):
-    """The columns of changes that tell of their orders' and executions' identity, trade and moments."""
-
-    order_ids: str
-    account_ids: str
-    execution_ids: str
-    quantities: str
-    prices: str
-    executed_at: str
-    received_at: str
-
-
-def _is_a_fill_each(changes: Sequence[Change], executed: Sequence[tuple[Order, Execution]]) -> bool:
-    """Whether the changes tell of the executions one by one, as they were filled: then both have the same columns."""
-    return len(changes) == len(executed) and all(
-        change.execution is execution
-        and execution.is_counted
-        and not execution.is_busted
-        and execution.correction is None
-        for change, (_, execution) in zip(changes, executed, strict=True)
-    )
-
-
-def _of_fills(executions: ExecutionColumns) -> _ShownExecutions:
-    return _ShownExecutions(
-        order_ids=executions.order_ids,
-        account_ids=executions.account_ids,
-        execution_ids=executions.ids,
-        quantities=executions.fill_quantities,
-        prices=executions.fill_prices,
-        executed_at=executions.executed_at,
-        received_at=executions.received_at,
-    )
-
-
-def _of_changes(changes: Sequence[Change]) -> _ShownExecutions:
-    executions = [change.execution for change in changes]
-    trades = [execution and execution.trade for execution in executions]
-    return _ShownExecutions(
-        order_ids=plain_array([change.order.id.hex for change in changes]),
-        account_ids=text_array([change.order.account_id for change in changes]),
-        execution_ids=plain_array([execution and execution.id.hex for execution in executions]),
-        quantities=plain_array([trade and trade.quantity for trade in trades]),
-        prices=plain_array([trade and trade.price for trade in trades]),
-        executed_at=moment_array([None if execution is None else execution.executed_at for execution in executions]),
-        received_at=moment_array([None if execution is None else execution.received_at for execution in executions]),
     )
 
 

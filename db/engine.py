@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import asyncpg
 import orjson
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
@@ -12,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from db.address import read_address
 from db.connector import STATEMENT_CACHE_STATEMENTS, Connector
-from db.database import QUEUE_WAIT_MAX_SECONDS, Database
+from db.database import Database, StatementPool
 from db.session_limits import SessionLimits
 
 CLOSE_TIMEOUT_SECONDS = 2.0
-RESERVED_SHARE = 2
-"""One half of the pool may be reserved for the hot statements; the other half is for all other statements."""
+QUERIES_UNLIMITED = 2**62
+"""A connection is not replaced because of its age."""
+CONNECTIONS_MIN = 2
+"""One for SQLAlchemy's statements, one for all others: each has half of the connections."""
 
 
 @asynccontextmanager
@@ -32,14 +35,14 @@ async def open_database(
     lock_timeout_seconds: float = 1.5,
     idle_in_transaction_timeout_seconds: float = 10.0,
     statement_cache_statements: int = STATEMENT_CACHE_STATEMENTS,
-    queue_wait_max_seconds: float = QUEUE_WAIT_MAX_SECONDS,
 ) -> AsyncIterator[Database]:
     """The database at a URL that `db.address` reads. Raise AddressError for one that it cannot.
 
-    Nothing is connected until it is used, so this never fails because PostgreSQL is away. `call_timeout_seconds` bounds
-    a whole call with its wait for a connection; the statement's, lock's and transaction's limits hold at the server,
-    where the role may set shorter ones (`db.session_limits`). With 0 for `statement_cache_statements` no statement
-    stays prepared, for a pooler that forgets them (PgBouncer before 1.21).
+    Nothing is connected until it is used, so this never fails because PostgreSQL is away. `pool_max_connections` are
+    CONNECTIONS_MIN at least. `call_timeout_seconds` bounds a whole call with its wait for a connection;
+    the limits of statements, locks and transactions hold at the server, where the role may set shorter ones. With
+    0 for `statement_cache_statements` no statement stays prepared, for a pooler that forgets them (PgBouncer before
+    1.21).
     """
     limits = SessionLimits(
         statement_timeout_seconds=statement_timeout_seconds,
@@ -53,12 +56,12 @@ async def open_database(
         first_statement=limits.ensuring,
         statement_cache_statements=statement_cache_statements,
     )
-    engine = _engine(connector, pool_max_connections=pool_max_connections, pool_timeout_seconds=call_timeout_seconds)
+    engine_connections = pool_max_connections // CONNECTIONS_MIN
+    pool_connections = pool_max_connections - engine_connections
+    engine = _engine(connector, pool_max_connections=engine_connections, pool_timeout_seconds=call_timeout_seconds)
+    pool = await _pool(connector, max_connections=pool_connections)
     database = Database(
-        engine,
-        call_timeout_seconds=call_timeout_seconds,
-        reserved_connections_max=pool_max_connections // RESERVED_SHARE,
-        queue_wait_max_seconds=queue_wait_max_seconds,
+        engine, pool, call_timeout_seconds=call_timeout_seconds, queued_reads_max=max(1, pool_connections - 1)
     )
     try:
         yield database
@@ -67,7 +70,29 @@ async def open_database(
         # A server that hangs would never say goodbye; asyncpg cuts the connection when it is not waited for.
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
-                await engine.dispose()
+                await asyncio.gather(pool.close(), engine.dispose())
+
+
+async def _pool(connector: Connector, *, max_connections: int) -> StatementPool:
+    async def connect(*_: object, **_options: object) -> "asyncpg.Connection[asyncpg.Record]":
+        return await connector.connect()
+
+    async def read_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        for kind in ("json", "jsonb"):
+            await connection.set_type_codec(kind, schema="pg_catalog", encoder=str, decoder=orjson.loads, format="text")
+
+    async def leave(_connection: object) -> None:
+        """Reset nothing: every statement is a transaction of its own and changes nothing of its session."""
+
+    return await asyncpg.create_pool(
+        connect=connect,
+        init=read_json,
+        reset=leave,
+        min_size=0,
+        max_size=max_connections,
+        max_queries=QUERIES_UNLIMITED,
+        max_inactive_connection_lifetime=0,
+    )
 
 
 def _engine(connector: Connector, *, pool_max_connections: int, pool_timeout_seconds: float) -> AsyncEngine:

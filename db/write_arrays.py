@@ -24,18 +24,17 @@ def write_arguments(
 ) -> Sequence[object]:
     """Return the arguments of WRITE_FENCED, in order; its variants take the first of them."""
     executed = [(write.order, execution) for write in writes for execution in write.executions]
-    executions = execution_columns(executed)
     *names, venue_order_ids = execution_names([execution for _, execution in executed])
     counts = [write.order.facts.count for write in writes]
     return (
         *_order_columns(writes),
         changes.account_ids,
         changes.counts,
-        *change_columns(changes, executed, executions),
+        *change_columns(changes),
         _FINAL_STATUSES,
         len(writes),
         venue,
-        *executions,
+        *execution_columns(executed),
         plain_array([count and count.quantity for count in counts]),
         moment_array([None if count is None else count.at for count in counts]),
         *names,

@@ -1,6 +1,7 @@
 """What resolvers work with: the services of the process, who is asking, and a batch for instruments."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,7 +22,7 @@ from domain.services.resolution import ResolutionDesk
 from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from graph.auth.bearer import Bearer
-from graph.limits.deadline import Deadline, Deadlines
+from graph.limits.deadline import deadline
 from graph.limits.query_concurrency import QueryConcurrency, QuerySlots
 from graph.settings import GraphSettings
 
@@ -44,7 +45,6 @@ class Services:
     telemetry: Telemetry
     clock: Clock
     settings: GraphSettings
-    deadlines: Deadlines = field(default_factory=Deadlines)
     query_concurrency: QueryConcurrency = field(default_factory=QueryConcurrency)
 
 
@@ -69,11 +69,10 @@ class Context:
             account_ids=frozenset(self.bearer.account_ids),
         )
 
-    def deadline(self, kind: str) -> Deadline:
+    def deadline(self, kind: str) -> AbstractAsyncContextManager[None]:
         """Return the deadline of an operation of that kind, to be entered when it begins."""
         services = self.services
-        seconds = services.settings.operation_timeout_seconds
-        return Deadline(services.deadlines, services.telemetry, seconds=seconds, kind=kind)
+        return deadline(services.telemetry, seconds=services.settings.operation_timeout_seconds, kind=kind)
 
     def query_slots(self, objects: int) -> QuerySlots:
         """Return the slots that a query holds while it runs, by the objects that its answer can hold: an account has a

@@ -112,8 +112,7 @@ class HttpEndpoint:
 
     async def _answer(self, request: HttpRequest) -> ExecutionResult:
         bearer = await self._authenticate(request)
-        if not self._rates.admits_request(bearer.limit_key):
-            await self._rates.refuse_request(bearer.limit_key)
+        await self._rates.admit_request(bearer.limit_key)
         if request.method == "GET":
             asked = read_query_string(Request(request.scope))
             return await self._execute(asked, bearer, request.scope, OPERATIONS_BY_GET)

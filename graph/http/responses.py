@@ -87,32 +87,13 @@ def refusal_response(refusal: RequestRefusedError, media_type: str) -> Response:
 def _json(
     body: Mapping[str, object], media_type: str, status: HTTPStatus, headers: Mapping[str, str] | None = None
 ) -> Response:
-    return JsonResponse(encode_json(body), media_type, status, headers or {})
-
-
-class JsonResponse(Response):
-    """Starlette's response, with the headers that all of ours have written down before."""
-
-    def __init__(self, body: bytes, media_type: str, status: HTTPStatus, headers: Mapping[str, str]) -> None:
-        self.status_code = status
-        self.background = None
-        self.body = body
-        self.raw_headers = [
-            *_HEADERS[media_type],
-            (b"content-length", b"%d" % len(body)),
-            *((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()),
-        ]
-
-
-_HEADERS = {
-    media_type: (
-        # Answers belong to one account: no cache on the way may keep them.
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"content-type", f"{media_type}; charset=utf-8".encode()),
-    )
-    for media_type in (JSON, GRAPHQL_JSON)
-}
+    # Answers belong to one account: no cache on the way may keep them.
+    ours = {
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "content-type": f"{media_type}; charset=utf-8",
+    }
+    return Response(encode_json(body), status, {**ours, **(headers or {})})
 
 
 def read_range(part: str) -> tuple[str, float]:

@@ -43,13 +43,10 @@ class RequestRates:
         self._unauthenticated = TokenBucket(per_second=unauthenticated, burst=unauthenticated, now=monotonic())
         self._delayed = 0
 
-    def admits_request(self, account_id: str) -> bool:
-        """Count a request of the account; False when it is one too many, to be refused."""
-        return self._requests.take(account_id)
-
-    async def refuse_request(self, account_id: str) -> NoReturn:
-        """Raise TooManyRequestsError after the delay."""
-        await self._refuse(account_id, "requests", self._settings.requests_per_second)
+    async def admit_request(self, account_id: str) -> None:
+        """Count a request of the account; raise TooManyRequestsError, delayed, when it is one too many."""
+        if not self._requests.take(account_id):
+            await self._refuse(account_id, "requests", self._settings.requests_per_second)
 
     async def admit_document(self, account_id: str) -> None:
         """Count a document that has to be parsed; raise TooManyRequestsError, delayed, when it is one too many."""

@@ -213,8 +213,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         schema, payload = cast("Schema", self.schema), cast("dict[str, Any]", message["payload"])
         limit_key, rates = cast("Context", self.context).bearer.limit_key, self.view.rates
         try:
-            if not rates.admits_request(limit_key):
-                await rates.refuse_request(limit_key)
+            await rates.admit_request(limit_key)
             document = await schema.documents.resolve(payload, admit_new=partial(rates.admit_document, limit_key))
         except DocumentRefusedError as refusal:
             await self._refuse(message["id"], refusal.errors)

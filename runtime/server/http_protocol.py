@@ -90,7 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
-        framing = tuple([header for header in self.headers if header[0] in FRAMING_NAMES])
+        framing = [header for header in self.headers if header[0] in FRAMING_NAMES]
         fault = fault_in_head(self.parser.get_method(), version, framing)
         if fault is not None:
             self._refuse(fault)

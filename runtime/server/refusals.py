@@ -6,11 +6,8 @@ what the RFC lets a server repair is refused here.
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from http import HTTPStatus
 
-CACHED_HEADS_MAX = 64
-"""Nearly all requests have one of a few hosts and no Transfer-Encoding."""
 FRAMING_NAMES = frozenset({b"host", b"transfer-encoding"})
 VERSIONS = frozenset({"1.0", "1.1"})
 HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
@@ -49,7 +46,6 @@ ONLY_CHUNKED = refusal(
 )
 
 
-@lru_cache(maxsize=CACHED_HEADS_MAX)
 def fault_in_head(method: bytes, version: str, framing: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     """Return the refusal of a head with these of its headers that are in FRAMING_NAMES; None when it may be served.
 

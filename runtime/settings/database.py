@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from db.address import read_address
 from db.connector import STATEMENT_CACHE_STATEMENTS
+from db.engine import CONNECTIONS_MIN
 from db.roles import Role
 from db.session_limits import SessionLimits
 from domain.model.limits import ORDERS_PER_SECOND_MAX
@@ -33,7 +34,9 @@ class DatabaseSettings(SettingsGroup):
     installation_prefix: str | None = Field(
         None, description="Begins the ids of this installation's orders at the exchange; kept in the database"
     )
-    database_pool_connections_max: Count = 10
+    database_pool_connections_max: int = Field(
+        10, ge=CONNECTIONS_MIN, description="Half of them are for statements that SQLAlchemy puts together"
+    )
     database_connect_timeout_seconds: Seconds = Field(
         1.0, description="How long one, or all of several, servers may take"
     )

@@ -100,7 +100,7 @@ async def test_a_call_that_gets_no_connection_is_unavailable_and_what_was_given_
     database_url: str, database: Database
 ) -> None:
     async with open_database(
-        database_url, application_name="small pool", pool_max_connections=1, call_timeout_seconds=0.3
+        database_url, application_name="small pool", pool_max_connections=2, call_timeout_seconds=0.3
     ) as small:
         answers = await asyncio.gather(*(small.fetch("SELECT pg_sleep(4)") for _ in range(3)), return_exceptions=True)
 

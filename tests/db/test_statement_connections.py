@@ -1,4 +1,4 @@
-"""The hot statements keep a connection: it is used again, replaced when it ends, given back at the end."""
+"""Statements share connections: one is used again, replaced when it ends, closed at the end."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import os
 import pytest
 
 from db.database import Database
-from db.engine import RESERVED_SHARE, open_database
+from db.engine import open_database
 from domain.model.errors import UnavailableError
 from tests.support.processes import eventually
 
@@ -24,69 +24,49 @@ async def test_one_after_the_other_use_one_connection(database_url: str) -> None
         assert len({await _pid(database) for _ in range(5)}) == 1
 
 
-async def test_as_many_at_once_as_the_pool_has_are_served(database_url: str) -> None:
+async def test_more_at_once_than_there_are_connections_are_served(database_url: str) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         open_database(
-            database_url, application_name="many", pool_max_connections=RESERVED_SHARE, call_timeout_seconds=1.0
+            database_url, application_name="many", pool_max_connections=4, call_timeout_seconds=1.0
         ) as database,
     ):
-        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(RESERVED_SHARE * 2)))
+        await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(6)))
 
-        assert len(await asyncio.gather(*(_pid(database) for _ in range(RESERVED_SHARE * 2)))) == RESERVED_SHARE * 2
+        assert len(set(await asyncio.gather(*(_pid(database) for _ in range(6))))) == 2
 
 
-async def test_reads_that_take_turns_share_the_kept_connections(database_url: str) -> None:
+async def test_queued_reads_leave_a_connection_to_other_statements(database_url: str) -> None:
+    async with (
+        asyncio.timeout(DEADLINE_SECONDS),
+        open_database(database_url, application_name="queued", pool_max_connections=4) as database,
+    ):
+        reads = [asyncio.create_task(database.fetch_queued("SELECT pg_sleep(0.5)")) for _ in range(2)]
+        await asyncio.sleep(0)
+
+        await _pid(database)
+
+        assert not any(read.done() for read in reads)
+        await asyncio.gather(*reads)
+
+
+async def test_a_queued_read_that_gets_no_turn_in_time_is_unavailable(database_url: str) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         open_database(
-            database_url, application_name="turns", pool_max_connections=RESERVED_SHARE, queue_wait_max_seconds=10.0
+            database_url, application_name="late", pool_max_connections=2, call_timeout_seconds=0.3
         ) as database,
     ):
-        first = await _pid(database)
+        await _pid(database)
 
-        reads = await asyncio.gather(*(database.fetch_queued(PROCESS) for _ in range(20)))
+        outcomes = await asyncio.gather(
+            *(database.fetch_queued("SELECT pg_sleep(0.2)") for _ in range(3)), return_exceptions=True
+        )
 
-        assert {row["pid"] for rows in reads for row in rows} == {first}
-
-
-async def test_a_read_whose_turn_does_not_come_takes_another_connection(database_url: str) -> None:
-    async with (
-        asyncio.timeout(DEADLINE_SECONDS),
-        open_database(database_url, application_name="late", pool_max_connections=RESERVED_SHARE) as database,
-    ):
-        first = await _pid(database)
-        busy = asyncio.create_task(database.fetch("SELECT pg_sleep(1)"))
-        await asyncio.sleep(0)
-
-        assert (await database.fetch_queued(PROCESS))[0]["pid"] != first
-
-        assert not busy.done()
-        await busy
+        assert [isinstance(outcome, UnavailableError) for outcome in outcomes] == [False, True, True]
 
 
-async def test_a_turn_that_comes_as_its_reader_is_cancelled_is_given_to_the_next(database_url: str) -> None:
-    async with (
-        asyncio.timeout(DEADLINE_SECONDS),
-        open_database(database_url, application_name="cancelled", pool_max_connections=RESERVED_SHARE) as database,
-    ):
-        first = await _pid(database)
-
-        async def hold() -> None:
-            await database.fetch("SELECT pg_sleep(0.01)")
-            # The connection was just given to the reader, who has not run since.
-            reader.cancel()
-
-        holding = asyncio.create_task(hold())
-        await asyncio.sleep(0)
-        reader = asyncio.create_task(database.fetch_queued(PROCESS))
-        await asyncio.wait({holding, reader})
-
-        assert reader.cancelled()
-        assert await _pid(database) == first
-
-
-async def test_a_kept_connection_that_the_server_ends_is_replaced(database_url: str, database: Database) -> None:
+async def test_a_connection_that_the_server_ends_is_replaced(database_url: str, database: Database) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         open_database(database_url, application_name=f"ends {os.getpid()}") as other,
@@ -103,7 +83,7 @@ async def test_a_kept_connection_that_the_server_ends_is_replaced(database_url: 
         await eventually(is_replaced, within_seconds=2)
 
 
-async def test_a_kept_connection_whose_call_is_given_up_is_used_no_more(database_url: str) -> None:
+async def test_a_connection_whose_call_is_given_up_is_used_no_more(database_url: str) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         open_database(database_url, application_name="slow", call_timeout_seconds=0.3) as database,

@@ -1,48 +1,50 @@
-"""One timer ends all operations that take too long, and nobody's cancellation is taken for another's."""
+"""An operation that takes too long is ended, and nobody's cancellation is taken for a time-out."""
 
 import asyncio
 import time
 
 import pytest
 
-from graph.limits.deadline import Deadlines
+from domain.ports.telemetry import Metric
+from graph.errors import OperationTimeoutError
+from graph.limits.deadline import deadline
+from tests.support.fakes.telemetry import RecordingTelemetry
 
 SECONDS = 0.05
 
 
-async def bounded(deadlines: Deadlines, ended: asyncio.Event) -> str:
-    term = deadlines.begin(SECONDS)
+async def bounded(ended: asyncio.Event, telemetry: RecordingTelemetry | None = None) -> str:
     try:
-        await ended.wait()
-    except asyncio.CancelledError:
-        if not deadlines.end(term):
-            raise
+        async with deadline(telemetry or RecordingTelemetry(), seconds=SECONDS, kind="query"):
+            await ended.wait()
+    except OperationTimeoutError:
         return "timed out"
-    deadlines.end(term)
     return "ended"
 
 
 async def test_who_ends_in_time_is_left_alone_and_each_of_the_others_is_ended() -> None:
-    deadlines, quick, never = Deadlines(), asyncio.Event(), asyncio.Event()
+    quick, never = asyncio.Event(), asyncio.Event()
     quick.set()
 
-    outcomes = await asyncio.gather(*(bounded(deadlines, never if n % 3 == 0 else quick) for n in range(9)))
+    outcomes = await asyncio.gather(*(bounded(never if n % 3 == 0 else quick) for n in range(9)))
 
     assert outcomes == ["timed out" if n % 3 == 0 else "ended" for n in range(9)]
 
 
-async def test_the_timer_goes_on_for_those_who_began_later() -> None:
-    deadlines, never = Deadlines(), asyncio.Event()
-    first = asyncio.create_task(bounded(deadlines, never))
-    await asyncio.wait([first])
+async def test_an_operation_is_measured_whether_it_ends_or_times_out() -> None:
+    telemetry, quick = RecordingTelemetry(), asyncio.Event()
+    quick.set()
 
-    assert await bounded(deadlines, never) == "timed out"
-    assert first.result() == "timed out"
+    await bounded(quick, telemetry)
+    await bounded(asyncio.Event(), telemetry)
+
+    measured = telemetry.measured[Metric.OPERATION_SECONDS]
+    assert len(measured) == 2
+    assert measured[0] < SECONDS <= measured[1]
 
 
 async def test_a_cancellation_by_the_caller_is_not_taken_for_a_time_out() -> None:
-    deadlines = Deadlines()
-    task = asyncio.create_task(bounded(deadlines, asyncio.Event()))
+    task = asyncio.create_task(bounded(asyncio.Event()))
     await asyncio.sleep(0)
     task.cancel()
 
@@ -51,8 +53,7 @@ async def test_a_cancellation_by_the_caller_is_not_taken_for_a_time_out() -> Non
 
 
 async def test_a_cancellation_at_the_moment_of_the_time_out_stays_one() -> None:
-    deadlines = Deadlines()
-    task = asyncio.create_task(bounded(deadlines, asyncio.Event()))
+    task = asyncio.create_task(bounded(asyncio.Event()))
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_later(SECONDS, task.cancel)
     time.sleep(2 * SECONDS)  # noqa: ASYNC251 - both moments have passed when the loop looks at its timers next
@@ -61,7 +62,7 @@ async def test_a_cancellation_at_the_moment_of_the_time_out_stays_one() -> None:
         await task
 
 
-def test_deadlines_outlive_the_loop_in_which_they_were_used_first() -> None:
-    deadlines = Deadlines()
-
-    assert [asyncio.run(bounded(deadlines, asyncio.Event())) for _ in range(2)] == ["timed out", "timed out"]
+async def test_a_time_out_of_the_operation_itself_is_not_taken_for_the_deadline() -> None:
+    with pytest.raises(TimeoutError, match="its own"):
+        async with deadline(RecordingTelemetry(), seconds=60, kind="query"):
+            raise TimeoutError("its own")
