@@ -1,4 +1,4 @@
-"""What every test may ask for: real servers, a migrated database of its own, an empty Redis."""
+"""Fixtures of all tests: real servers, a migrated database for each test, an emptied Redis."""
 
 import asyncio
 import os
@@ -18,43 +18,43 @@ from tests.support.thoroughness import be_thorough
 if TYPE_CHECKING:
     from db.database import Database
 
-# Two shared cores make the time of one example meaningless. In CI the examples are the same every time, so that a
-# change is judged by what it does; a developer's runs look further, and keep what they find in .hypothesis.
+# On two shared cores the time of one example is not meaningful. In CI the examples are the same in every run, so that
+# results are reproducible; a developer's runs try new ones and store failures in .hypothesis.
 hypothesis.settings.register_profile("developer", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How far the tests look that try many examples, and where a picture of GraphiQL goes."""
+    """Add the options for the number of examples and for the folder of a picture of GraphiQL."""
     parser.addoption("--thorough", action="store_true", help="try two to five times the examples, where they are many")
     parser.addoption("--model-histories", type=int, help="histories of the subscription model")
     parser.addoption("--graphiql-picture", help="the browser's test keeps a picture of the page in this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose how far to look, before the tests are imported."""
+    """Set the number of examples, before the tests are imported."""
     if config.getoption("thorough"):
         be_thorough()
 
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A real PostgreSQL for the whole run, never the one that DATABASE_URL names."""
+    """Start a real PostgreSQL for the whole run, never the one that DATABASE_URL names."""
     with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
-    """A real Valkey for the whole run, never the one that REDIS_URL names."""
+    """Start a real Valkey for the whole run, never the one that REDIS_URL names."""
     with running_valkey(tmp_path_factory.mktemp("valkey")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 async def migrated_template(postgres_server: PostgresServer) -> str:
-    """The URL of a database with Fillwire's tables, migrated once and copied for each test."""
+    """Create a database with Fillwire's tables, migrated once and copied for each test, and return its URL."""
     from tests.support.migrated import migrate  # noqa: PLC0415  # Tests without a database need not wait for these imports.
 
     url = await postgres_server.create_database()
@@ -65,7 +65,7 @@ async def migrated_template(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture
 async def database_url(postgres_server: PostgresServer, migrated_template: str) -> AsyncIterator[str]:
-    """A fresh database with Fillwire's tables, deleted after the test."""
+    """Create a fresh database with Fillwire's tables, deleted after the test."""
     url = await postgres_server.create_database(template=migrated_template)
     yield url
     await postgres_server.drop_database(url)
@@ -73,13 +73,13 @@ async def database_url(postgres_server: PostgresServer, migrated_template: str) 
 
 @pytest.fixture(scope="session")
 async def kept_database_url(postgres_server: PostgresServer, migrated_template: str) -> str:
-    """One migrated database for all tests that ask for `database`."""
+    """Create one migrated database for all tests that use `database`."""
     return await postgres_server.create_database(template=migrated_template)
 
 
 @pytest.fixture
 async def emptied_database_url(kept_database_url: str) -> str:
-    """The kept database, emptied: ten times quicker than a fresh one."""
+    """Return the shared database, emptied: ten times faster than a fresh one."""
     from db.columns import metadata  # noqa: PLC0415  # As above.
 
     connection = await asyncpg.connect(kept_database_url)
@@ -95,7 +95,7 @@ async def emptied_database_url(kept_database_url: str) -> str:
 
 @pytest.fixture
 async def database(emptied_database_url: str) -> AsyncIterator["Database"]:
-    """The emptied database, opened as a process would."""
+    """Open the emptied database as a process would."""
     from db.engine import open_database  # noqa: PLC0415  # As above.
 
     async with open_database(emptied_database_url, application_name="test") as database:
@@ -104,7 +104,7 @@ async def database(emptied_database_url: str) -> AsyncIterator["Database"]:
 
 @pytest.fixture
 async def redis_url(valkey_server: TestServer) -> str:
-    """An emptied Valkey."""
+    """Return the URL of an emptied Valkey."""
     async with Redis.from_url(valkey_server.url) as redis:
         await redis.flushall()
     return valkey_server.url
@@ -112,5 +112,5 @@ async def redis_url(valkey_server: TestServer) -> str:
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """The folder of the locked npm packages."""
+    """Return the folder of the locked npm packages."""
     return install_modules()

@@ -23,7 +23,7 @@ def some_rounds(*, ours: list[float], limit: list[float]) -> Rounds:
 
 
 def with_ratio(*samples: float, is_at_most: bool = False) -> StageResult:
-    """The result of a stage that has one ratio."""
+    """Return the result of a stage that has one ratio."""
     return StageResult(ratios=[Ratio(name="of the limit", samples=samples, target=1.0, is_at_most=is_at_most)])
 
 
@@ -84,7 +84,7 @@ def test_what_has_nothing_of_its_run_beside_it_is_compared_with_its_target_alone
 
 
 def milliseconds(value: float) -> Ratio:
-    """A figure that depends on the machine, and has a target."""
+    """Return a figure that depends on the machine, and has a target."""
     return Ratio(name="p99 ms", samples=[value], target=250, is_at_most=True, is_absolute=True)
 
 

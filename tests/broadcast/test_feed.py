@@ -1,4 +1,4 @@
-"""One subscriber: what it is given first, what then, and when it ends. Hints are handed to the hub by hand."""
+"""One subscriber: what it receives first, what then, and when it ends. The test passes hints to the hub."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a signed message may hold: values that can be calculated with, compared and shown."""
+"""Values that a signed message may contain: usable in calculations, comparable and printable."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ def a_fill() -> RecordedChange:
 
 
 def changed(path: str, value: object) -> Mapping[str, Any]:
-    """The message of a fill in which one value is another."""
+    """Return the message of a fill with one value replaced."""
     message = a_message(a_fill())
     target: Any = message["changes"][0]
     *parents, name = path.split(".")

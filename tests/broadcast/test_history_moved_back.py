@@ -1,4 +1,4 @@
-"""A database restored to an earlier moment: what was delivered is no longer its history, and live streams go on."""
+"""A database restored to an earlier moment: delivered changes are no longer its history, and live streams continue."""
 
 from collections.abc import Collection, Mapping
 
@@ -106,7 +106,7 @@ async def test_a_recorded_message_of_the_lost_history_is_taken_back_when_it_is_p
         await subscriber.until(lambda: subscriber.items[-4:] == new)
 
         assert listening.telemetry.counted(Metric.POSITIONS_AHEAD, cause="delivered") == 2
-        # After a restore a new BROADCAST_KEY keeps such a message from being taken at all.
+        # After a restore a new BROADCAST_KEY prevents such a message from being accepted.
 
 
 async def test_after_a_restore_with_a_new_key_no_message_of_the_lost_history_is_taken() -> None:
@@ -129,7 +129,7 @@ async def test_after_a_restore_with_a_new_key_no_message_of_the_lost_history_is_
 
 async def test_a_change_that_comes_while_positions_are_read_is_no_move_back() -> None:
     class Crossing(ChangeHistory):
-        """Commits and delivers a change behind every read of positions."""
+        """Commits and delivers a change after every read of positions."""
 
         async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
             positions = await super().positions(account_ids)

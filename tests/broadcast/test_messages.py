@@ -1,4 +1,4 @@
-"""The message format: what is written is read back exactly, and nothing else is taken for it."""
+"""The message format: a written message is read back exactly, and other content is refused."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone

@@ -1,7 +1,7 @@
-"""The subscription protocol as a state machine: whatever happens in whatever order, nobody receives anything wrong.
+"""The subscription protocol as a state machine: in any order of events, no subscriber receives anything wrong.
 
-To Hypothesis a history is a few bytes for each step: as rules of its own, with arguments, most of the time went into
-choosing them (measured: 4.7 ms for an example of 25 steps, and 2.5 ms for 30 steps so).
+For Hypothesis a history is a few bytes for each step: as rules with arguments, most of the time was spent on choosing
+them (measured: 4.7 ms for an example of 25 steps, and 2.5 ms for 30 steps with bytes).
 """
 
 import bisect
@@ -69,7 +69,7 @@ def test_no_order_of_steps_makes_a_subscriber_receive_anything_wrong(emphasis: s
 
 
 def _chosen(machine: SubscriptionProtocol, ticket: int, emphasis: Mapping[Step, float]) -> Step:
-    """The step that a byte is a ticket for, among those that may come now. Hypothesis shrinks to 0: the first."""
+    """Return the step selected by a byte, among those possible now. Hypothesis shrinks to 0: the first."""
     possible = {step: weight * emphasis.get(step, 1) for step, (weight, may_come) in STEPS.items() if may_come(machine)}
     tickets = list(itertools.accumulate(possible.values()))
     return list(possible)[bisect.bisect(tickets, ticket * tickets[-1] / TICKETS)]

@@ -1,4 +1,4 @@
-"""Publisher and hub over a real Valkey: delivered, and delivered all the same when the server or the link dies."""
+"""Publisher and hub over a real Valkey: changes are delivered, also when the server or the connection fails."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ async def a_publisher(
 
 @asynccontextmanager
 async def received_on(redis_url: str, account_id: str) -> AsyncIterator[list[Message]]:
-    """What is published on the account's channel, by a plain client of its own."""
+    """Return what is published on the account's channel, read by a separate plain client."""
     messages: list[Message] = []
     subscribed = asyncio.Event()
 
@@ -87,7 +87,7 @@ async def linked(listening: Listening, redis_url: str, *account_ids: str) -> Non
 
 @contextmanager
 def stopped(server: TestServer) -> Iterator[None]:
-    """The server stands still, with its connections open."""
+    """Pause the server, with its connections open."""
     pid = server.pid()
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -98,7 +98,7 @@ def stopped(server: TestServer) -> Iterator[None]:
 
 @pytest.fixture
 def own_valkey(tmp_path: Path) -> Iterator[TestServer]:
-    """A Valkey that a test may kill."""
+    """Start a Valkey that a test may kill."""
     with running_valkey(tmp_path / "valkey") as server:
         yield server
 
@@ -200,7 +200,7 @@ async def test_a_change_just_before_the_shard_is_subscribed_is_read_also_when_th
     redis_url: str,
 ) -> None:
     class Slow(ChangeHistory):
-        """Gives the account's position only when the shard is subscribed and compared; a change came before."""
+        """Returns the account's position only when the shard is subscribed and compared; a change came before."""
 
         async def position(self, account_id: str) -> int:
             position = await super().position(account_id)
@@ -221,7 +221,7 @@ async def test_a_change_just_before_the_shard_is_subscribed_is_read_also_when_th
 
 async def test_a_shard_whose_first_comparison_failed_is_compared_again(redis_url: str) -> None:
     class FailsOnce(ChangeHistory):
-        """Fails the comparison of the shard that was just subscribed; a change came before, and nobody heard of it."""
+        """Fails the comparison of the shard that was just subscribed; a change came before, unpublished."""
 
         async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
             if listening.hub.is_linked and not self.changes.get("demo"):
@@ -386,7 +386,7 @@ async def test_a_password_that_is_wrong_is_a_link_that_does_not_come(redis_url: 
 
 @asynccontextmanager
 async def a_user_who_may_not_subscribe(redis_url: str) -> AsyncIterator[str]:
-    """The URL of one who may ping, and nothing else."""
+    """Return the URL of a user that may only PING."""
     async with Redis.from_url(redis_url) as redis:
         await redis.execute_command("ACL", "SETUSER", "mute", "on", ">secret", "&*", *MAY_PING)  # type: ignore[no-untyped-call] # untyped in the library
         try:
@@ -417,7 +417,7 @@ async def test_a_link_that_may_not_subscribe_is_no_link_and_is_opened_less_and_l
 
     assert isinstance(listening.hub.link_error, NoPermissionError)
     assert not listening.hub.is_linked
-    # It may be linked once, before the first follower asks for a shard.
+    # It may be connected once, before the first follower needs a shard.
     assert len(listening.telemetry.said("hub_linked")) <= 1
     assert 1 <= len(listening.telemetry.said("hub_link_lost")) <= 2
     assert took > 4 * settings.reconnect_delay_seconds

@@ -56,7 +56,7 @@ def test_where_redis_is_and_who_connects_are_taken_from_the_address(url: str, ex
     pool = redis_pool(url, **OURS)
 
     assert expected.items() <= pool.connection_kwargs.items()
-    assert pool.make_connection()  # type: ignore[no-untyped-call] # every option is one that the connection knows
+    assert pool.make_connection()  # type: ignore[no-untyped-call] # every option is one of the connection's
 
 
 @pytest.mark.parametrize("address", ["redis://h/0", "rediss://h/0", "unix:///run/redis.sock"])

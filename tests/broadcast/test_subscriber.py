@@ -1,4 +1,4 @@
-"""One subscriber's buffer: bounded, and never silent about what it does not hold."""
+"""One subscriber's buffer: bounded, and it reports every change that it dropped."""
 
 import pytest
 
@@ -10,13 +10,13 @@ MAX = 3
 
 @pytest.fixture
 def subscriber() -> Subscriber:
-    """A subscriber that buffers three changes."""
+    """Return a subscriber that buffers three changes."""
     return Subscriber(buffer_max_changes=MAX)
 
 
 @pytest.fixture
 def log() -> ChangeHistory:
-    """A log that makes changes."""
+    """Return a log that creates changes."""
     return ChangeHistory()
 
 

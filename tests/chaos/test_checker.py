@@ -1,4 +1,4 @@
-"""The checker finds what is wrong, and only that: hand-made runs, good and bad."""
+"""The checker finds violations, and nothing else: constructed runs, with and without violations."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -344,7 +344,7 @@ def test_an_order_that_is_accepted_in_a_halted_account_is_found(
 
 
 def _found(invariant: int, **changed: Any) -> str:
-    """What is found against that invariant when the good run is changed so."""
+    """Return the violations of that invariant in the good run with this change."""
     return "\n".join(each.what for each in check(good_run(**changed)) if each.invariant == invariant)
 
 

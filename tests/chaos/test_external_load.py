@@ -1,4 +1,4 @@
-"""External orders of the run: every kind, every fate, by seed; and none of them in what is compared."""
+"""External orders of the run: every kind and every end, by seed; none of them is compared."""
 
 from tests.exchange.simulator.client import exchange
 from tools.chaos.external_load import FATES, RESTING_FIRST_ORDERS, plan_external

@@ -1,4 +1,4 @@
-"""The answers of a gateway that the run plays, through the simulator that gives them."""
+"""The answers of a gateway that the run simulates, through the simulator that sends them."""
 
 from contextlib import suppress
 

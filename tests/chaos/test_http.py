@@ -1,4 +1,4 @@
-"""The load's HTTP: connections are kept, and one whose answer is not certain is never used again."""
+"""The load's HTTP client: connections are reused, except after an uncertain answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +13,9 @@ Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def _served(answer: Answer) -> AsyncIterator[tuple[str, list[int]]]:
-    """A server that gives each request's body to `answer`; its address, and how many requests each connection had."""
+    """Run a server that passes each request's body to `answer`; yield its address, and the number of requests of
+    each connection.
+    """
     requests: list[int] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,7 +38,7 @@ async def _served(answer: Answer) -> AsyncIterator[tuple[str, list[int]]]:
 
 
 async def _echo(body: bytes, writer: asyncio.StreamWriter) -> None:
-    # In two pieces: an answer comes as the network likes.
+    # In two parts: an answer may arrive in any segments.
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body[:1])
     await writer.drain()
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""How far subscribers are behind: a change's clock starts when the database has it."""
+"""How far subscribers are behind: a change's delay starts when the database has it."""
 
 from tools.chaos.evidence import Following, Message, Session
 from tools.chaos.lag import Lag

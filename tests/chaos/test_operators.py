@@ -1,4 +1,4 @@
-"""The operator of a run takes back by hand what the exchange took back unheard, where that was alerted."""
+"""The operator of a run busts executions that the exchange busted without an event, where that was alerted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ EVENT = {"kind": "event", "order_id": "v-1", "client_order_id": NAME, "price": "
 
 @dataclass(slots=True)
 class FakeClients:
-    """Takes every request, and notes it."""
+    """Accepts every request, and records it."""
 
     asked: list[Json] = field(default_factory=list)
     urls: Sequence[str] = ("http://api",)
@@ -45,7 +45,9 @@ class FakeClients:
 
 
 def _operator(clients: FakeClients, *, alerts: set[Alert], halted: Sequence[str] = ()) -> Operator:
-    """Return an operator of an order whose correction, x-3 of x-1, was recorded as a fill beside what it corrects."""
+    """Return an operator of an order whose correction, x-3 of x-1, was recorded as a fill in addition to the
+    corrected one.
+    """
     journal = Journal()
     accepted = {"kind": "order", "order_id": "v-1", "client_order_id": NAME, "symbol": "AAPL", "qty": "5"}
     fill = EVENT | {"event": "partial_fill", "execution_id": "x-1", "qty": "2"}

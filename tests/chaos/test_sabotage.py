@@ -1,4 +1,4 @@
-"""The sabotages break what they say, in the product as it is: one that has nothing to break any more fails."""
+"""Each sabotage breaks its rule in the current product: one that no longer finds its code fails."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace

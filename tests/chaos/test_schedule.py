@@ -1,4 +1,4 @@
-"""What is injected follows from the seed, and leaves nothing out."""
+"""The injected faults are determined by the seed, and cover everything."""
 
 from collections import Counter
 from decimal import Decimal

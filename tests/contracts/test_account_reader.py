@@ -1,4 +1,4 @@
-"""AccountReader: the list of accounts, which ids are known, and when each placed its last order."""
+"""AccountReader: the list of accounts, which ids exist, and when each placed its last order."""
 
 from datetime import UTC
 
@@ -19,7 +19,7 @@ ACCOUNTS = ("a%", "a_", "a_b", "aa", "ab", "b", "\u00e9", "B", "a", "\U0001f600"
 
 @pytest.fixture
 def accounts(adapters: Adapters) -> AccountReader:
-    """The reader under test."""
+    """Return the reader under test."""
     return adapters.accounts
 
 

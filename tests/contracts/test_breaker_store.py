@@ -1,4 +1,4 @@
-"""BreakerStore, and what the order store makes of it: nothing is claimed while it is shut, then one order at a time."""
+"""BreakerStore, and its effect on the order store: no claims while the circuit is open, then one order at a time."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ LONG = timedelta(seconds=100)
 
 @pytest.fixture
 def breaker(adapters: Adapters) -> BreakerStore:
-    """The gate under test."""
+    """Return the breaker under test."""
     return adapters.breaker
 
 

@@ -1,4 +1,4 @@
-"""ChangeLog: what a subscriber missed, where accounts stand, and when history is gone."""
+"""ChangeLog: a subscriber's missed changes, positions of accounts, and when history was deleted."""
 
 import pytest
 from uuid_utils.compat import uuid7
@@ -12,7 +12,7 @@ from tests.support.store_driver import Clerk
 
 @pytest.fixture
 def log(adapters: Adapters) -> ChangeLog:
-    """The change log under test."""
+    """Return the change log under test."""
     return adapters.log
 
 

@@ -1,4 +1,4 @@
-"""InstrumentCatalog: saved as they are, seen at once by who saved them, searched by the start of their names."""
+"""InstrumentCatalog: saved unchanged, immediately visible to the same process, searched by the start of their names."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -18,7 +18,7 @@ AIRBUS = replace(APPLE, isin="NL0000235190", symbol="AIR", name="Airbus 100%", c
 
 @pytest.fixture
 def catalog(adapters: Adapters) -> InstrumentCatalog:
-    """The catalog under test."""
+    """Return the catalog under test."""
     return adapters.catalog
 
 

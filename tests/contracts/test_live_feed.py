@@ -1,4 +1,4 @@
-"""LiveFeed: what a subscriber is given first, what then, and when it ends; the hub works from the log alone here."""
+"""LiveFeed: what a subscriber receives first, what then, and when it ends; here the hub works only from the log."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A feed, and who makes what it tells."""
+    """A feed, and the clerk that creates its changes."""
 
     feed: LiveFeed
     clerk: Clerk
@@ -33,7 +33,7 @@ class Live:
 
 @pytest.fixture(params=["memory", "hub over memory", "hub over PostgreSQL"])
 def adapters(request: pytest.FixtureRequest) -> Adapters:
-    """What keeps the orders behind the feed."""
+    """Return the adapters that store the orders behind the feed."""
     if request.param == "hub over PostgreSQL":
         return postgres_adapters(request.getfixturevalue("database"))
     return memory_adapters()
@@ -41,7 +41,7 @@ def adapters(request: pytest.FixtureRequest) -> Adapters:
 
 @pytest.fixture
 async def live(request: pytest.FixtureRequest, adapters: Adapters) -> AsyncIterator[Live]:
-    """The feed under test."""
+    """Return the feed under test."""
     if request.node.callspec.params["adapters"] == "memory":
         assert isinstance(adapters.orders, MemoryOrderStore)
         yield Live(MemoryLiveFeed(adapters.orders), Clerk(adapters.orders))
@@ -131,7 +131,7 @@ async def test_a_sequence_from_the_future_is_of_another_history(live: Live) -> N
 
 
 async def _each(steps: AsyncGenerator[Sequence[Item]]) -> AsyncGenerator[Item]:
-    """The items one by one: how many a step gives is the feed's own affair, but that it gives one."""
+    """Yield the items one by one: a step may return several, but at least one."""
     async with aclosing(steps):
         async for items in steps:
             assert items

@@ -1,4 +1,4 @@
-"""OrderReader: what is visible, pages that stay stable while rows come, histories as they stood."""
+"""OrderReader: what is visible, stable pages while rows are added, histories with the order after each change."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""OrderStore, recording: everything or nothing, against versions and facts that never shrink, exactly."""
+"""OrderStore, recording: everything or nothing, with checks of versions and of facts that only grow, exactly."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -98,7 +98,7 @@ async def test_one_stale_order_among_many_and_nothing_at_all_is_written(store: O
     loaded = await store.load_reported([name_of(one) for one in ids], keys)
     assert {one.order.id for one in loaded.values() if one.order.version > 1} == {ids[31]}
     assert not any(one.executions for one in loaded.values())
-    # The next change of each account comes right behind its last one: no place was used up.
+    # The next change of each account follows its last one directly: no sequence number was skipped.
     sequences = [
         stored.change.sequence
         for account in "abc"

@@ -20,13 +20,13 @@ LIMIT = 40
 
 @pytest.fixture
 def budgets(adapters: Adapters) -> RateBudgetStore:
-    """The store under test."""
+    """Return the store under test."""
     return adapters.budgets
 
 
 @pytest.fixture
 def breaker(adapters: Adapters) -> BreakerStore:
-    """The breaker that has the venue's pause."""
+    """Return the breaker that has the venue's pause."""
     return adapters.breaker
 
 

@@ -1,4 +1,6 @@
-"""ResolutionRequests and Resolutions: asked once, taken by one worker, applied with the order and its action or not."""
+"""ResolutionRequests and Resolutions: stored once, claimed by one worker, applied together with the order and its
+action or not at all.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -38,7 +40,7 @@ ACTIONS: list[ResolveAction] = [
 
 
 async def apply(adapters: Adapters, resolution: Resolution, *reports: Report) -> OrderWrite:
-    """Write the reports as what the request asked for, as a worker does."""
+    """Write the reports as the request's effect, like a worker."""
     row = await adapters.orders.load_whole(resolution.order_id)
     assert row is not None
     applied = apply_reports(row.order, reports, known=row.executions, now=now(), new_id=uuid7)

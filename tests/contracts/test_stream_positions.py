@@ -20,13 +20,13 @@ NO_TIME = timedelta(0)
 
 @pytest.fixture
 def positions(adapters: Adapters) -> StreamPositions:
-    """The positions under test."""
+    """Return the positions under test."""
     return adapters.positions
 
 
 @pytest.fixture
 def leadership(adapters: Adapters) -> LeadershipLease:
-    """The leadership under test, over the same venues."""
+    """Return the leadership under test, over the same venues."""
     return adapters.leadership
 
 
@@ -106,7 +106,7 @@ async def test_who_was_overtaken_writes_nothing_and_moves_no_position(
 async def test_a_lease_that_a_waiting_process_saw_end_is_taken_however_long_the_stores_clock_lets_it_last(
     leadership: LeadershipLease,
 ) -> None:
-    # As after the clock was put back by a day, and the leader died.
+    # As after the clock was set back by a day, and the leader crashed.
     await leadership.acquire("SIM", leader_id=ONE, lease=timedelta(days=1))
     held = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
     assert isinstance(held, HeldLease)

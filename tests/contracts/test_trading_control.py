@@ -34,18 +34,18 @@ ALL_LIMITS = AccountLimits(
 
 @pytest.fixture
 def book(adapters: Adapters) -> LimitBook:
-    """The limits under test."""
+    """Return the limits under test."""
     return adapters.book
 
 
 @pytest.fixture
 def halts(adapters: Adapters) -> TradingHalts:
-    """The halts under test."""
+    """Return the halts under test."""
     return adapters.halts
 
 
 def a_halt(account_id: str | None = None) -> TradingHalt:
-    """A halt that begins now."""
+    """Return a halt that begins now."""
     return TradingHalt(id=uuid7(), account_id=account_id, halted_at=now(), halted_by="olga", halt_reason="fat finger")
 
 
@@ -153,7 +153,7 @@ async def test_no_second_sees_more_orders_than_its_limit_and_the_next_one_takes_
     assert outcomes.count(None) == 5
     assert set(outcomes) == {None, LimitCode.ORDER_RATE}
     async with asyncio.timeout(5):
-        while await _accept(store, 1, limits) != [None]:  # noqa: ASYNC110 - a second goes by; nothing tells when
+        while await _accept(store, 1, limits) != [None]:  # noqa: ASYNC110 - the clock sends no event
             await asyncio.sleep(0.02)
 
 
@@ -265,7 +265,7 @@ def _price(price: str, *, second: int) -> LastPrice:
 async def _accept(
     store: OrderStore, count: int, limits: AccountLimits, *, account_id: str = "alice"
 ) -> list[LimitCode | None]:
-    """Accept so many orders at once; for each the code of its denial, None when it was stored."""
+    """Store that number of orders together; return for each the code of its denial, None when it was stored."""
     orders = [new_order(account_id=account_id, client_order_id=uuid7().hex) for _ in range(count)]
     results = await asyncio.gather(*(store.store(order, limits=limits) for order in orders), return_exceptions=True)
     outcomes: list[LimitCode | None] = []

@@ -1,4 +1,4 @@
-"""What the address of a database means: what libpq understands, and what is refused in one sentence."""
+"""The address of a database: the options of libpq, and an error message for everything else."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ ONE = "postgresql://user:password@db.example/orders"
 
 @pytest.fixture(autouse=True)
 def _nobodys_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No certificates of whoever runs the tests."""
+    """Hide the certificates of the user that runs the tests."""
     monkeypatch.setenv("HOME", str(tmp_path))
 
 

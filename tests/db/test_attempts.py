@@ -1,4 +1,4 @@
-"""How an attempt's end is stored, whatever text the venue gave as its error."""
+"""How an attempt's end is stored, with any error text of the venue."""
 
 from datetime import timedelta
 

@@ -1,4 +1,6 @@
-"""The gate in PostgreSQL: several workers and processes, what people see meanwhile, and what claiming costs."""
+"""The circuit breaker in PostgreSQL: several workers and processes, what is shown meanwhile, and the cost of
+claiming.
+"""
 
 import asyncio
 import re
@@ -25,7 +27,7 @@ WAITING_ORDERS = 3000
 
 @pytest.fixture
 def breaker(database: Database) -> PostgresBreakerStore:
-    """The gate of the store's venue."""
+    """Return the breaker of the store's venue."""
     return PostgresBreakerStore(database, VENUE)
 
 
@@ -131,7 +133,7 @@ async def _placement(reader: PostgresOrderReader, order_id: UUID) -> tuple[datet
 
 
 async def _plan(database: Database, statement: str, *arguments: object) -> str:
-    """The plan and what each of its steps did."""
+    """Return the plan and the work of each of its steps."""
     rows = await database.fetch(f"EXPLAIN (ANALYZE, TIMING OFF) {statement}", *arguments)
     return "\n".join(row["QUERY PLAN"] for row in rows)
 

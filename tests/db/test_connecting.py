@@ -1,4 +1,4 @@
-"""Connecting to the servers of an address: to several in turn, with TLS, and with what libpq's options ask for."""
+"""Connecting to the servers of an address: to several in turn, with TLS, and with libpq's options."""
 
 import asyncio
 import socket
@@ -23,25 +23,25 @@ AT_ONCE_SECONDS = 0.3
 
 
 def elsewhere(url: str, *hosts: str, options: str = "") -> str:
-    """The URL with other hosts."""
+    """Return the URL with other hosts."""
     parts = urlsplit(url)
     login = parts.netloc.rpartition("@")[0]
     return f"postgresql://{login}@{','.join(hosts)}{parts.path}?{options}"
 
 
 def itself(url: str) -> str:
-    """The host and port of the URL."""
+    """Return the host and port of the URL."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def connector(url: str) -> Connector:
-    """What connects to it."""
+    """Return the connector."""
     return Connector(read_address(url), timeout_seconds=SECONDS)
 
 
 @asynccontextmanager
 async def connected(to: Connector) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A connection, closed after its use."""
+    """Open a connection, closed after its use."""
     connection = await to.connect()
     try:
         yield connection

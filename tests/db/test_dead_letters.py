@@ -1,4 +1,4 @@
-"""What ingest could not understand is kept."""
+"""Reports that ingest could not read are stored."""
 
 from db.database import Database
 from db.dead_letters import PostgresDeadLetters

@@ -1,4 +1,4 @@
-"""Due times after the database's clock was put back: nothing waits for as long as that, and nothing is sent twice."""
+"""Due times after the database's clock was set back: no order waits for that time, and none is sent twice."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -35,7 +35,7 @@ TIMES = ("id", "submit_due_at", "lease_until", "cancel_due_at", "maybe_sent_at")
 
 @pytest.fixture
 def due_times(database: Database) -> PostgresDueTimes:
-    """The repair under test."""
+    """Return the repair under test."""
     return PostgresDueTimes(database, VENUE)
 
 
@@ -194,7 +194,7 @@ async def test_the_repair_waits_for_nobody(
 
 @asynccontextmanager
 async def _locked(url: str, order_id: UUID) -> AsyncIterator[None]:
-    """A transaction of somebody else that has locked the order."""
+    """Run a concurrent transaction that has locked the order."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():

@@ -1,4 +1,4 @@
-"""Migrations give the tables of `db.tables`, exactly; run twice or at once they do no harm."""
+"""Migrations create exactly the tables of `db.tables`; repeated or concurrent runs are harmless."""
 
 import asyncio
 import time
@@ -122,7 +122,7 @@ async def test_open_orders_that_there_are_already_are_counted_beside_old_process
         await old.execute("SELECT FROM accounts FOR UPDATE")
         migrating = asyncio.create_task(asyncio.to_thread(upgrade, before))
         await eventually(lambda: _is_waiting(watching), within_seconds=10)
-        # Behind a migration that waits for as long as it takes nobody would get a word in.
+        # No statement would get a lock while a migration waits without a limit.
         async with asyncio.timeout(3):
             await watching.execute("SELECT FROM accounts")
         await holding.rollback()
@@ -220,7 +220,7 @@ async def test_two_databases_get_different_prefixes(postgres_server: PostgresSer
 
 
 def _statements_before_0005() -> Mapping[str, str]:
-    """The statements that name their orders by the id, by what they are for."""
+    """Return the statements that find their orders by the id, by their purpose."""
     text = Path(__file__).with_name("statements_before_0005.sql").read_text()
     parts = [part.partition("\n") for part in text.split("-- name: ")[1:]]
     return {name: statement for name, _, statement in parts}
@@ -244,7 +244,7 @@ async def _is_waiting(connection: asyncpg.Connection) -> bool:
 
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
-    """A connection with a transaction that is committed in the end."""
+    """Open a connection with a transaction that is committed at the end."""
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     async with engine.begin() as connection:
         yield connection

@@ -1,4 +1,4 @@
-"""Store orders: once for each client order id, all that wait in one statement, in the account's sequence."""
+"""Storing orders: once for each client order id, all waiting ones in one statement, in the account's sequence."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""When PostgreSQL is away, hangs or is killed: callers know within two seconds, and its return is noticed."""
+"""PostgreSQL unreachable, hanging or killed: callers fail within two seconds, and its return is detected."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ RECOVERY_SECONDS = 10.0
 
 
 async def test_a_server_that_is_not_there_is_unavailable_at_once() -> None:
-    # A port of the reserved range, where nobody listens.
+    # A port of the reserved range, without a listener.
     url = "postgresql://nobody@127.0.0.1:1/none"
     async with open_database(url, application_name="test") as database, _answering_in_time():
         with pytest.raises(UnavailableError):
@@ -40,7 +40,7 @@ async def test_a_killed_server_is_unavailable_and_its_successor_is_used_at_once(
     await clerk.store(10)
     await postgres_server.server.crash()
 
-    # The connections of the dead server lie in the pool still; nobody may be given one.
+    # The connections of the killed server are still in the pool; no caller may get one.
     stored = await store.store(new_order(client_order_id="after"))
 
     assert stored.change is not None
@@ -105,9 +105,9 @@ async def test_a_call_that_gets_no_connection_is_unavailable_and_what_was_given_
         answers = await asyncio.gather(*(small.fetch("SELECT pg_sleep(4)") for _ in range(3)), return_exceptions=True)
 
         assert [type(answer) for answer in answers] == [UnavailableError] * 3
-        # The connection in the middle of its statement was cut, and another one takes its place.
+        # The connection with a running statement was closed, and another one replaces it.
         await eventually(lambda: _answers(small), within_seconds=RECOVERY_SECONDS)
-        # The server notices too: nothing of the given up statement holds others up.
+        # The server notices too: the canceled statement holds no locks.
         await eventually(lambda: _nobody_sleeps(database), within_seconds=2)
 
 
@@ -141,7 +141,7 @@ async def _nobody_is_called(database: Database, name: str) -> bool:
 
 @asynccontextmanager
 async def _whose_ends_come_late(url: str) -> AsyncIterator[str]:
-    """A way to the server on which all that it says arrives, but not that it has closed a connection."""
+    """Proxy the server, but delay the close of its connections."""
     parts, relays = urlsplit(url), set[asyncio.Task[None]]()
 
     async def forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -183,7 +183,7 @@ async def _answering_in_time() -> AsyncIterator[None]:
 
 @contextmanager
 def _stopped(server: PostgresServer) -> Iterator[None]:
-    """The server accepts connections (its kernel does), and says nothing any more."""
+    """Pause the server: its kernel accepts connections, and it sends nothing."""
     processes = _family(server.server.pid())
     try:
         for process in processes:

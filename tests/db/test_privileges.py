@@ -1,4 +1,4 @@
-"""A process finds out at once that its login is not its own."""
+"""A process detects immediately that its login belongs to another role."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ SERVING = (Role.API, Role.WORKER, Role.INGEST)
 
 @asynccontextmanager
 async def logged_in(url: str) -> AsyncIterator[Database]:
-    """The database of the login."""
+    """Return the database of the login."""
     async with open_database(url, application_name="test", pool_max_connections=2) as database:
         yield database
 

@@ -1,4 +1,4 @@
-"""The roles of an installation: made, given their tables and their grants, by whoever may, and again without harm."""
+"""The roles of an installation: created, with their tables and grants, by any permitted login, and repeatable."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +24,7 @@ ADMIN = "managed_admin"
 
 @pytest.fixture
 async def empty_database(postgres_server: PostgresServer) -> AsyncIterator[str]:
-    """The superuser's URL of a database without tables, whose roles begin with its name."""
+    """Return the superuser's URL of a database without tables, whose roles begin with its name."""
     url = await postgres_server.create_database()
     yield url
     await postgres_server.drop_database(url)
@@ -85,7 +85,7 @@ async def test_an_owner_alone_migrates_and_takes_back_what_was_granted_by_hand(e
 
 
 async def test_settings_that_a_role_has_given_itself_are_taken_back(empty_database: str) -> None:
-    """Every role may: a process that was taken over would leave them behind for all of its kind."""
+    """Every role may: a compromised process could leave them for all of its kind."""
     await asyncio.to_thread(upgrade, empty_database, roles=RoleSetup(passwords=PASSWORDS))
     taken_over = await asyncpg.connect(_login(empty_database, Role.API))
     await taken_over.execute("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
@@ -142,7 +142,7 @@ async def test_who_may_not_make_roles_is_told_to_have_the_script_run_and_then_mi
     monkeypatch.setenv("MIGRATE_DATABASE_URL", owner_url)
     assert show() == 0
     script = capsys.readouterr().out
-    # It asks for each role's password twice.
+    # It prompts for each role's password twice.
     await _run_by_psql(empty_database, script, tmp_path, answers=[PASSWORDS[role] for role in Role for _ in range(2)])
     await asyncio.to_thread(upgrade, owner_url, roles=RoleSetup())
 
@@ -212,7 +212,7 @@ async def _execute(url: str, script: str) -> None:
 
 
 async def _run_by_psql(url: str, script: str, folder: Path, *, answers: Sequence[str]) -> None:
-    """Run the script as a person would, who answers its questions."""
+    """Run the script like a person, with answers to its prompts."""
     (folder / "roles.sql").write_text(script)
     process = await asyncio.create_subprocess_exec(
         str(find_postgres().folder / "psql"),
@@ -220,7 +220,7 @@ async def _run_by_psql(url: str, script: str, folder: Path, *, answers: Sequence
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,  # Without a terminal it asks on its standard streams.
+        start_new_session=True,  # Without a terminal it prompts on its standard streams.
     )
     output, _ = await asyncio.wait_for(
         process.communicate("".join(f"{answer}\n" for answer in answers).encode()), PROGRAM_TIMEOUT_SECONDS

@@ -1,4 +1,4 @@
-"""Verifiers of passwords are those of RFC 7677, and refuse what would have to be normalised."""
+"""Verifiers of passwords match RFC 7677, and passwords that need normalization are refused."""
 
 import base64
 import hashlib

@@ -75,7 +75,7 @@ async def test_a_turn_that_comes_as_its_reader_is_cancelled_is_given_to_the_next
 
         async def hold() -> None:
             await database.fetch("SELECT pg_sleep(0.01)")
-            # The connection was just given to the reader, who has not run since.
+            # The connection was just assigned to the reader, which has not run since.
             reader.cancel()
 
         holding = asyncio.create_task(hold())

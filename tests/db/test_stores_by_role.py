@@ -1,4 +1,4 @@
-"""Every statement of a process runs with the rights of its own role."""
+"""Every statement of a process runs with the privileges of its own role."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -61,7 +61,7 @@ NO_TIME = timedelta(0)
 
 @pytest.fixture
 async def logins(database_url: str) -> AsyncIterator[Mapping[str, Database]]:
-    """The emptied database, opened as each role."""
+    """Open the emptied database as each role."""
     async with AsyncExitStack() as stack:
         yield {
             role: await stack.enter_async_context(
@@ -73,7 +73,7 @@ async def logins(database_url: str) -> AsyncIterator[Mapping[str, Database]]:
 
 @pytest.fixture
 def api(logins: Mapping[str, Database]) -> Clerk:
-    """Stores orders and requests as the API does."""
+    """Return a clerk that stores orders and requests as the API does."""
     store = PostgresOrderStore(logins["api"], venue=VENUE, telemetry=RecordingTelemetry(), requests_only=True)
     return Clerk(store)
 

@@ -20,12 +20,12 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def revocations(database: Database) -> PostgresTokenRevocations:
-    """The adapter under test."""
+    """Return the adapter under test."""
     return PostgresTokenRevocations(database)
 
 
 def revocation(token_id: str, *, lasts: timedelta = DAY) -> Revocation:
-    """A revocation of the token."""
+    """Return a revocation of the token."""
     return Revocation(
         tokens=RevokedTokens(token_id=token_id, expires_at=now() + lasts),
         revoked_at=now(),

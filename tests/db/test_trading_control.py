@@ -1,4 +1,4 @@
-"""Trading control against the real database: a halt and statements under way, several processes, counts, the tape."""
+"""Trading control against the real database: a halt and concurrent statements, several processes, counts, prices."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,13 +48,13 @@ WAITERS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 def a_halt(account_id: str | None = None) -> TradingHalt:
-    """A halt of all accounts, or of one."""
+    """Return a halt of all accounts, or of one."""
     return TradingHalt(id=uuid7(), account_id=account_id, halted_at=now(), halted_by="olga", halt_reason="fat finger")
 
 
 @asynccontextmanager
 async def holding(database_url: str, *account_ids: str) -> AsyncIterator[asyncpg.Connection]:
-    """Another process that holds the rows of accounts: whoever accepts waits in the middle of the statement."""
+    """Run another process that locks the rows of accounts: a storing process waits in the middle of the statement."""
     other = await asyncpg.connect(database_url)
     try:
         async with other.transaction():
@@ -100,7 +100,7 @@ async def test_a_halt_is_answered_only_when_no_statement_from_before_can_store_a
         await eventually(lambda: _waiters(other, 1), within_seconds=5)
         halting = asyncio.create_task(begin_halt(halts, a_halt()))
         await eventually(lambda: _waiters(other, 2), within_seconds=5)
-        # It holds already for whoever comes now, and is not answered yet for the sake of whoever came before.
+        # It applies to new statements already, and is not answered yet because of earlier ones.
         assert await other.fetchval("SELECT count(*) FROM trading_halts") == 1
         answered_too_early = halting.done()
     await halting

@@ -1,4 +1,4 @@
-"""One connection to the venue: whatever comes, in whatever pieces, no answer is taken for another request's."""
+"""One connection to the venue: with any bytes, in any segments, no answer is matched with another request."""
 
 import asyncio
 from contextlib import suppress
@@ -61,7 +61,7 @@ def connected() -> tuple[VenueConnection, Wire]:
 async def asking(
     connection: VenueConnection, *, seconds: float = 5.0, max_bytes: int = 1_000
 ) -> asyncio.Task[HttpAnswer]:
-    """A request that is under way."""
+    """Start a request."""
     until = asyncio.get_running_loop().time() + seconds
     task = asyncio.create_task(connection.exchange(b"GET", until=until, answer_max_bytes=max_bytes))
     await asyncio.sleep(0)
@@ -69,7 +69,7 @@ async def asking(
 
 
 def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
-    """The bytes, cut at these places."""
+    """Return the bytes, cut at these positions."""
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     return [data[start:end] for start, end in pairwise(places)]
 
@@ -100,7 +100,7 @@ def test_bytes_behind_an_answer_never_reach_the_next_request(junk: bytes, cuts: 
         for piece in pieces_of(good + junk, cuts):
             connection.data_received(piece)
         assert await task == ANSWERS[good]
-        # A line's end between two answers is the one thing that HTTP lets pass.
+        # A line end between two answers is allowed by HTTP, and nothing else.
         assert wire.is_cut or not junk.strip(b"\r\n")
 
     asyncio.run(run())

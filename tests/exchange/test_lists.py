@@ -1,4 +1,4 @@
-"""The venue's lists: paged to their end, whatever rows others put on them."""
+"""The venue's lists: paged to their end, with external rows of any kind."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -26,7 +26,9 @@ ACTIVITY: dict[str, object] = {
 
 
 def paged_orders(total: int) -> tuple[list[dict[str, object]], Handler]:
-    """A list of open orders, two of which always share their submission time, and a server that pages through it."""
+    """Return a list of open orders, of which two always share their submission time, and a server that pages
+    through it.
+    """
     orders: list[dict[str, object]] = [
         ORDER | {"id": f"v{n}", "submitted_at": f"2026-01-05T08:00:00.{n // 2:06d}500Z"} for n in range(total)
     ]

@@ -301,7 +301,7 @@ def test_a_cancel_request_that_is_one_too_many_is_sent_again_when_the_venue_says
 
 
 def canceled(status: int, body: bytes = b"", **headers: str) -> CancelOutcome:
-    """What an answer to a cancel request proves."""
+    """Return what an answer to a cancel request proves."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     answer = HttpAnswer(status=status, body=body, headers=named)
     return cancel_outcome(answer, now=NOW, wait_max=timedelta(seconds=60))

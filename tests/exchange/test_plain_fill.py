@@ -1,4 +1,4 @@
-"""The short way of reading a fill gives what the whole way gives, and is taken for what it is meant for."""
+"""The fast parser of a fill has the same result as the general one, and is used for the intended frames."""
 
 from functools import partial
 from typing import Any
@@ -56,7 +56,7 @@ PATHS = [
 
 
 def told(event: str) -> dict[str, Any]:
-    """A frame as the venue sends it."""
+    """Return a frame as the venue sends it."""
     filled = order(filled_qty="6.5", status="partially_filled")
     data = update(event, order=filled, execution_id="e1", qty="4.5", price="12.50")
     return {"stream": "trade_updates", "data": data}
@@ -121,7 +121,7 @@ def test_what_is_no_frame_is_left_to_the_whole_way(content: object) -> None:
 
 
 def put(message: dict[str, Any], path: tuple[str, ...], *values: object) -> None:
-    """Put the value there, or nothing, as far as there still is a place."""
+    """Set or remove the value at that path, as far as the path exists."""
     place: Any = message
     for step in path[:-1]:
         place = place.get(step) if isinstance(place, dict) else None

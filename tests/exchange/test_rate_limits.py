@@ -42,7 +42,7 @@ every_caller = pytest.mark.parametrize(("priority", "call"), CALLS.values(), ids
 
 @dataclass(slots=True)
 class RecordingLimiter:
-    """RateLimiter that remembers; with `held_back` it lets nothing through."""
+    """RateLimiter that records calls; with `held_back` it refuses all."""
 
     held_back: timedelta | None = None
     asked: list[RequestPriority] = field(default_factory=list)
@@ -66,14 +66,14 @@ class RecordingLimiter:
 
 @dataclass(slots=True)
 class Reached:
-    """The venue, what it says to people, and the limiter in front of it."""
+    """The venue, its log events, and the limiter in front of it."""
 
     venue: AlpacaVenue
     limiter: RecordingLimiter
     telemetry: RecordingTelemetry
 
     async def result(self, call: Call) -> object:
-        """What comes of a call: its result or its error."""
+        """Return the outcome of a call: its result or its error."""
         try:
             return await call(self.venue)
         except VenueUnreachableError as error:

@@ -17,7 +17,7 @@ REPLACED_AT_TEXT = "2026-01-05T09:00:00Z"
 
 
 def replacing(**changes: object) -> dict[str, object]:
-    """The order v2, which somebody put in the place of v1."""
+    """Return the order v2, which replaced v1."""
     return order(id="v2", client_order_id="by-hand", replaces="v1", updated_at=AT_TEXT, **changes)
 
 

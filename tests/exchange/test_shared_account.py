@@ -64,7 +64,7 @@ class Account:
         await self.exchange.control("POST", "orders", **fields)
 
     async def script(self, *answers: Mapping[str, object]) -> None:
-        """Set what the exchange answers in the place of its own answers."""
+        """Script the exchange's answers."""
         url = f"{self.exchange.settings.url}/simulator/answers"
         async with self.exchange.session.put(url, json=list(answers), headers=VenueKeys().headers) as response:
             assert response.status == 200, await response.text()

@@ -1,4 +1,4 @@
-"""The adapter against the simulated exchange, through real sockets: the ports Venue and VenueStream kept."""
+"""The adapter against the simulated exchange, through real sockets: the contract of the ports Venue and VenueStream."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence

@@ -27,7 +27,7 @@ controls = st.builds(Frame, st.sampled_from([Opcode.PING, Opcode.PONG]), st.bina
 
 @st.composite
 def in_pieces(draw: st.DrawFn) -> list[Frame]:
-    """A message in pieces, perhaps with a ping between them."""
+    """Return a message in fragments, perhaps with a ping between them."""
     first, *more = draw(st.lists(st.binary(max_size=8), min_size=2, max_size=4))
     between = draw(st.lists(controls, max_size=1))
     pieces = [Frame(Opcode.CONT, piece, fin=piece is more[-1]) for piece in more[:-1]]
@@ -49,7 +49,7 @@ endings = st.sampled_from(
         Frame(Opcode.BINARY, b"x" * (MESSAGE_MAX_BYTES + 1)).serialize(mask=False),
         b"\x82\x85abcd12345",  # Masked, which a server must not.
         b"\xc2\x01x",  # With an extension that was not agreed on.
-        b"\x83\x00",  # An opcode that means nothing.
+        b"\x83\x00",  # An undefined opcode.
         b"\x80\x00",  # A piece of no message.
         b"\x82\x7e\x01",  # Cut off in the middle of a header,
         b"\x82\x05x",  # and of a message.
@@ -97,7 +97,7 @@ class Wire:
 
 @asynccontextmanager
 async def shaken(kind: type[ClientConnection]) -> AsyncIterator[tuple[ClientConnection, Wire, bytes]]:
-    """A connection that has asked, and the answer that it has not read yet."""
+    """Return a connection that has sent the handshake, and the answer that it has not read yet."""
     opening = connect(
         "ws://venue/stream",
         create_connection=kind,
@@ -127,7 +127,9 @@ async def shaken(kind: type[ClientConnection]) -> AsyncIterator[tuple[ClientConn
 
 
 async def heard(kind: type[ClientConnection], chunks: Sequence[bytes]) -> tuple[list[bytes], str, bytes]:
-    """What a connection gives of what comes in these portions behind the handshake, how it ends, and what it sends."""
+    """Return what a connection makes of these portions after the handshake: its messages, its end, and what it
+    sends.
+    """
     async with shaken(kind) as (connection, wire, answer):
         whole = [answer + chunks[0], *chunks[1:]] if chunks else [answer]
         for chunk in whole:
@@ -147,7 +149,7 @@ async def heard(kind: type[ClientConnection], chunks: Sequence[bytes]) -> tuple[
 
 
 def portions(data: bytes, cuts: Sequence[int]) -> list[bytes]:
-    """The data in pieces."""
+    """Return the data in portions."""
     places = sorted({cut % (len(data) + 1) for cut in cuts})
     return [data[begin:end] for begin, end in zip([0, *places], [*places, len(data)], strict=True)]
 
@@ -257,7 +259,7 @@ async def test_a_venue_that_closes_is_answered_and_the_end_is_a_normal_one() -> 
 
 
 def _opcodes(written: bytes) -> list[Opcode]:
-    """The kinds of frames that a client wrote; their masks are drawn by chance."""
+    """Return the kinds of frames that a client wrote; their masks are random."""
     kinds, place = [], 0
     while place < len(written):
         kinds.append(Opcode(written[place] & 0x0F))

@@ -98,7 +98,7 @@ def answering(response: Callable[[], web.Response]) -> Handler:
 
 
 async def drop(request: web.BaseRequest) -> web.StreamResponse:
-    """Take the request and cut the connection without an answer."""
+    """Accept the request and close the connection without an answer."""
     await request.read()
     assert request.transport is not None
     request.transport.abort()
@@ -150,7 +150,7 @@ async def test_a_connection_that_is_not_taken_in_time_proves_that_nothing_was_se
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
         port = deaf.getsockname()[1]
-        # Fill the queue of connections that nobody takes, so that the next one is not even answered.
+        # Fill the accept queue, so that the next connection is not even answered.
         waiting = [socket.socket() for _ in range(4)]
         try:
             for each in waiting:
@@ -295,7 +295,7 @@ async def test_cancelling_a_placement_is_not_swallowed() -> None:
 
 @asynccontextmanager
 async def one_answer_too_many(stray: str) -> AsyncIterator[str]:
-    """A venue that sends its first answer twice: the second time between the next request and that one's answer."""
+    """Run a venue that sends its first answer twice: the second time between the next request and that one's answer."""
     served = list[str]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -308,7 +308,7 @@ async def one_answer_too_many(stray: str) -> AsyncIterator[str]:
                 taken = json.dumps(ORDER | {"client_order_id": order["client_order_id"]})
                 answer = http(taken if served or not stray else stray)
                 writer.write(again)
-                await asyncio.sleep(0.01)  # They travel apart: none looks like bytes behind the other.
+                await asyncio.sleep(0.01)  # They are sent separately: none seems to be bytes after the other.
                 writer.write(answer)
                 again = b"" if served else answer
                 served.append(taken)

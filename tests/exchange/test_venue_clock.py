@@ -1,4 +1,4 @@
-"""A venue whose clock differs from ours: what the stream missed is found all the same, and people are told."""
+"""A venue whose clock differs from ours: missed reports are still found, and the difference is logged."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ SKEW_MAX = 5 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The simulated exchange, whose clock stands beside ours, and what reads it."""
+    """The simulated exchange, whose clock differs from ours, and its consumer."""
 
     exchange: Exchange
     venue: AlpacaVenue

@@ -1,4 +1,4 @@
-"""The venue's JSON and the domain's words for it, right and wrong."""
+"""The venue's JSON and the corresponding domain values, valid and invalid."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress

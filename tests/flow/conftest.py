@@ -1,4 +1,4 @@
-"""One whole system for the tests that disturb nothing; those that do start their own."""
+"""One complete system for tests that do not disturb it; other tests start their own."""
 
 from collections.abc import AsyncIterator
 
@@ -12,7 +12,9 @@ QUICK = {"PLACEMENT_SETTLE_SECONDS": "1"}
 
 @pytest.fixture(scope="session")
 async def migrated_template(postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str) -> str:
-    """The URL of a database with tables and instruments, copied for each system: bringing those in takes a second."""
+    """Create a database with tables and instruments, copied for each system, and return its URL: loading those
+    takes a second.
+    """
     url = await postgres_server.create_database(template=migrated_template)
     async with open_system(database_url=url, redis_url=valkey_server.url) as system:
         await system.sync_instruments()
@@ -21,7 +23,7 @@ async def migrated_template(postgres_server: PostgresServer, valkey_server: Test
 
 @pytest.fixture(scope="module")
 async def module_database_url(postgres_server: PostgresServer, migrated_template: str) -> AsyncIterator[str]:
-    """A fresh database with tables and instruments for all tests of a file."""
+    """Create a fresh database with tables and instruments for all tests of a file."""
     url = await postgres_server.create_database(template=migrated_template)
     yield url
     await postgres_server.drop_database(url)

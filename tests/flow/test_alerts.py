@@ -1,4 +1,4 @@
-"""People are told: an order that failed arrives at their webhook, once."""
+"""Alerts: a failed order is sent to the webhook, once."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -26,7 +26,7 @@ async def webhook() -> AsyncIterator[Webhook]:
 
 @pytest.fixture
 async def alone(database_url: str, redis_url: str, webhook: Webhook) -> AsyncIterator[System]:
-    """A system that tells the webhook, and that a test may harm; two workers run."""
+    """Start a system with the webhook and two workers that a test may stop."""
     settings = {
         **QUICK,
         "ALERT_URLS": webhook.address,
@@ -88,5 +88,5 @@ def _about(webhook: Webhook, title: str) -> list[dict[str, str]]:
 
 
 def _as_in_the_log(order_id: str) -> str:
-    """The id by which the log, and the exchange, know the order that the API calls `ord_…`."""
+    """Convert the API's id `ord_…` to the id in the log and at the exchange."""
     return str(UUID(order_id.removeprefix("ord_")))

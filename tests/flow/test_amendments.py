@@ -1,4 +1,6 @@
-"""What the venue takes back, lists late or leaves out: the system counts what the venue counts, and says so."""
+"""Executions that the venue busts, lists late or omits: the system counts what the venue counts, and reports
+differences.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -25,7 +27,7 @@ FOLLOW = "subscription($id: ID!) { orderStatus(orderId: $id) { order { status fi
 async def system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[System]:
-    """One system for all amendments, whose exchange fills by hand."""
+    """Start one system for all amendments, whose exchange fills on request."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/3"
     async with open_system(database_url=database_url, redis_url=redis_url, settings=SETTINGS) as system:

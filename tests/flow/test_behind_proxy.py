@@ -1,4 +1,4 @@
-"""The API behind nginx, under a path of its own, which the proxy passes on or leaves out."""
+"""The API behind nginx, under a path, which the proxy passes on or strips."""
 
 import re
 from collections.abc import AsyncIterator
@@ -37,13 +37,13 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The API as clients of one server of the proxy see it."""
+    """The API as seen by clients of one server of the proxy."""
 
     system: System
     address: str
 
     async def get(self, path: str, **headers: str) -> tuple[int, str, str]:
-        """The status, the text and where the answer leads to."""
+        """Return the status, the text and the redirect target."""
         url = f"{self.address}{path}"
         async with self.system.session.get(url, headers=headers, allow_redirects=False) as response:
             return response.status, await response.text(), response.headers.get("location", "")
@@ -53,7 +53,7 @@ class Front:
 async def fronts(
     module_database_url: str, valkey_server: TestServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[str, Front]]:
-    """One API on every address of this machine behind both servers of one nginx."""
+    """Run one API on every address of this machine behind both servers of one nginx."""
     program = debian_program("nginx")
     settings = {"ROOT_PATH": ROOT, "HOST": "::", "FILLWIRE_ENV": "development"}
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/3"

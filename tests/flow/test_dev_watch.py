@@ -1,4 +1,6 @@
-"""`./dev watch` as a process against real servers: each change of the account once, over a restart, and clean ends."""
+"""`./dev watch` as a process against real servers: each change of the account once, across a restart, and clean
+ends.
+"""
 
 import asyncio
 import os
@@ -30,7 +32,7 @@ def account() -> str:
 
 @pytest.fixture
 def local(system: System, account: str, tmp_path: Path) -> Path:
-    """What `./dev up` has left in its folder."""
+    """Create the files that `./dev up` writes to its folder."""
     prepare_folder(tmp_path)
     (tmp_path / "token").write_text(token(account))
     (tmp_path / "graphql-url").write_text(f"{system.api_url}/graphql")
@@ -39,7 +41,7 @@ def local(system: System, account: str, tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def watching(local: Path, *arguments: str, **environment: str) -> AsyncIterator[RunningProcess]:
-    """The command, piped, once it follows."""
+    """Start the command, piped, and wait until it follows."""
     settings = {"LOCAL_DIR": str(local), **environment}
     async with running([*WATCH, *arguments], environment=settings) as watch:
         await watch.shows("following", within_seconds=WITHIN_SECONDS)
@@ -47,7 +49,7 @@ async def watching(local: Path, *arguments: str, **environment: str) -> AsyncIte
 
 
 def changes(watch: RunningProcess) -> list[list[str]]:
-    """The columns of each change that it has shown, without the time."""
+    """Return the columns of each printed change, without the time."""
     lines = [line.split() for line in watch.output]
     return [columns[1:] for columns in lines if columns and TIME.fullmatch(columns[0])]
 

@@ -1,5 +1,6 @@
-"""The examples as people run them, each with its own client library: an order whose answer is lost is placed once, and
-followed over a cut connection without missing or repeating a change."""
+"""The examples as people run them, each with its own client library: an order whose answer is lost is placed once,
+and followed over a closed connection without missing or repeating a change.
+"""
 
 import json
 import re
@@ -49,7 +50,7 @@ each_example = pytest.mark.parametrize("example", EXAMPLES, ids=str)
 
 @pytest.fixture(scope="session")
 def installed(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of examples/ with its packages, and with what Relay's compiler makes of it."""
+    """Copy examples/ with its packages, and with the output of Relay's compiler."""
     folder = tmp_path_factory.mktemp("checkout")
     examples = shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("node_modules"))
     shutil.copy(ROOT / "schema.graphql", folder)
@@ -59,7 +60,7 @@ def installed(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 async def compiled(installed: Path) -> Path:
-    """The copy, with what Relay's compiler makes of its operations."""
+    """Return the copy, with its operations compiled by Relay's compiler."""
     compiler = "node_modules/relay-compiler/cli.js"
     async with running([compiler], environment={}, python=need_program("node"), directory=installed) as relay:
         assert await relay.ends(within_seconds=WITHIN_SECONDS) == 0, relay.output
@@ -70,7 +71,7 @@ async def compiled(installed: Path) -> Path:
 async def started(
     example: Example, *arguments: str, folder: Path, url: str, bearer: str
 ) -> AsyncIterator[RunningProcess]:
-    """The example, running as the bearer."""
+    """Start the example with the bearer's token."""
     program, *options = example.program
     async with running(
         [*options, example.file, *arguments],
@@ -82,7 +83,7 @@ async def started(
 
 
 def shown(process: RunningProcess) -> list[tuple[int, str, str]]:
-    """The states that it has shown so far: version, status, filled quantity."""
+    """Return the printed states: version, status, filled quantity."""
     found = map(STATE.fullmatch, process.output)
     return [(int(state[1]), state[2], state[3]) for state in found if state]
 
@@ -109,7 +110,7 @@ async def filled(system: System, order: Json, quantity: str, *, account: str) ->
 
 @pytest.fixture
 async def api_proxy(system: System) -> AsyncIterator[tuple[Proxy, str]]:
-    """The API behind a connection that can be cut."""
+    """Run the API behind a proxy that can close connections."""
     async with proxied(system.api_url) as (proxy, url):
         yield proxy, url
 

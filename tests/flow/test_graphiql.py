@@ -1,5 +1,6 @@
-"""GraphiQL from a whole API process: a page in development that needs nobody else, tried in a browser that reaches
-nobody else; and none in production, unless it is allowed there."""
+"""GraphiQL from a complete API process: in development a page without external resources, tested in a browser
+without network; in production none, unless it is allowed.
+"""
 
 import asyncio
 import base64
@@ -41,7 +42,7 @@ async def development(
     migrated_template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[System]:
-    """A system whose API runs as `./dev up` runs it, with a token for the page."""
+    """Run a system whose API is configured like `./dev up`'s, with a token for the page."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/2"
     token_path = tmp_path_factory.mktemp("graphiql") / "token"
@@ -70,7 +71,7 @@ async def opened(
     development: System,
     tmp_path: Path,
 ) -> AsyncIterator[tuple[Page, Proxy]]:
-    """GraphiQL in a browser that reaches nothing but this machine, over a connection that can be cut."""
+    """GraphiQL in a browser that can reach only this machine, over a connection that can be closed."""
     await development.start("worker", "ingest")
     async with proxied(development.api_url) as (proxy, url), open_page(tmp_path / "browser") as page:
         await page.open(f"{url}/graphql")
@@ -196,19 +197,19 @@ async def test_in_a_browser_without_internet_an_order_is_placed_followed_over_a_
 
 async def _open_tab(page: Page, name: str) -> None:
     await page.value(f"document.querySelectorAll('.graphiql-tab-button')[{TABS.index(name)}].click()")
-    # GraphiQL shows the tab a little before it knows by itself which operation it would run.
+    # GraphiQL renders the tab slightly before it has determined which operation it would run.
     await page.until(f"window.localStorage.getItem('graphiql:operationName') === '{name}'")
 
 
 async def _shown(page: Page, text: str) -> Json:
-    """Wait until the answer holds the text; the answer."""
+    """Wait until the answer contains the text, and return the answer."""
     await page.until(f"{SHOWN}.includes({json.dumps(text)})")
     answer: Json = json.loads(await page.value(SHOWN))
     return answer
 
 
 def _addresses(page: str) -> Iterator[str]:
-    """What the page loads, but for its empty icon."""
+    """Return the URLs that the page loads, except its empty icon."""
     return (address for address in ADDRESS.findall(page) if not address.startswith("data:"))
 
 

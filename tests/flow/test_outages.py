@@ -24,7 +24,7 @@ READY_WITHIN_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A system, and what stands between it and its servers."""
+    """A system, and the proxies between it and its servers."""
 
     system: System
     database: Proxy
@@ -54,7 +54,7 @@ async def kept_served(
 
 @pytest.fixture
 async def served(kept_served: Served) -> AsyncIterator[Served]:
-    """The system, whole before the test and after it."""
+    """Return the system, undisturbed before and after the test."""
     yield kept_served
     for server in (kept_served.database, kept_served.redis):
         await server.restore()
@@ -64,7 +64,7 @@ async def served(kept_served: Served) -> AsyncIterator[Served]:
 
 @pytest.fixture
 def system(served: Served) -> System:
-    """The system alone, for an outage of what it runs itself."""
+    """Return the system without proxies, for an outage of its own processes."""
     return served.system
 
 
@@ -183,7 +183,7 @@ async def _was_claimed(system: System, order_id: str) -> bool:
 
 
 async def _can_be_watched(system: System, order_id: str) -> None:
-    """A subscription opens, and sees a later change, without Redis."""
+    """Assert that a subscription opens, and receives a later change, without Redis."""
     watch = "subscription Watch($id: ID!) { orderStatus(orderId: $id) { kind order { status } } }"
     async with system.socket() as socket:
         watching = await socket.subscribe(watch, {"id": order_id})

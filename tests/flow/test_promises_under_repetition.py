@@ -1,4 +1,4 @@
-"""What a client may do over and over, and what nobody may see."""
+"""Repeated requests of a client, and their invisible effects."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""Refusals and absence need proof: what a gateway answers in place of the exchange ends no order that is live."""
+"""Refusals and absence need proof: a gateway's answer in place of the exchange does not end a live order."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -42,7 +42,7 @@ async def kept_system(
 
 @pytest.fixture
 async def system(kept_system: System) -> AsyncIterator[System]:
-    """The system, whose exchange answers by itself and whose stream is heard when the test is over."""
+    """Return the system, whose exchange answers normally and whose stream is connected when the test ends."""
     yield kept_system
     await kept_system.control("PUT", "answers", [])
     await kept_system.control("PUT", "faults", {"stream": {"drop_rate": 0}})
@@ -164,7 +164,7 @@ async def _is_tried(system: System, order_id: str) -> bool:
 
 
 async def _looked_up_for(system: System, order_id: str) -> bool:
-    """Whether look-ups of the order have been answered with 404 for that long; it must not have ended meanwhile."""
+    """Return whether look-ups of the order have been answered with 404 for that long; it must not have ended before."""
     assert (await system.order(order_id))["status"] in {"PENDING", "IN_DOUBT"}
     times = [
         datetime.fromisoformat(one["at"])

@@ -1,4 +1,6 @@
-"""An order is replaced in the broker's own UI: it goes on under its own id, and its subscriber sees every fill once."""
+"""An order is replaced in the broker's own UI: it continues under its own id, and its subscriber receives every
+fill once.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -33,7 +35,7 @@ CHAIN = """query ($id: ID!) { order(id: $id) {
 async def system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[System]:
-    """One system for all replacements, whose exchange fills by hand."""
+    """Start one system for all replacements, whose exchange fills on request."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/3"
     async with open_system(database_url=database_url, redis_url=redis_url, settings=SETTINGS) as system:
@@ -52,7 +54,7 @@ async def replace(system: System, venue_order_id: str, **change: str) -> str:
     url = f"{system.exchange_url}/v2/orders/{venue_order_id}"
 
     async def done() -> str | None:
-        # One that was just replaced has to be new at first.
+        # One that was just replaced must be `new` first.
         async with system.session.patch(url, json=change, headers=VenueKeys().headers) as response:
             return str((await response.json())["id"]) if response.status == 200 else None
 
@@ -89,7 +91,7 @@ async def test_an_order_that_is_replaced_twice_goes_on_and_shows_every_fill_once
         await following.next()
         await fill(system, first, "10")
         second = await replace(system, first, client_order_id=f"ui-{order_id}", limit_price="231")
-        # As much as of the first one, and to the same total: only the venue order tells them apart.
+        # The same quantity as of the first one, and the same total: only the venue order distinguishes them.
         await fill(system, second, "10")
         await has_filled(system, order_id, "20")
         between = await chain_of(system, order_id)

@@ -1,4 +1,4 @@
-"""A system whose account at the exchange is used by others too: nothing of theirs keeps anything of ours away."""
+"""A system with external orders on its account at the exchange: they do not disturb our orders."""
 
 from collections.abc import AsyncIterator
 
@@ -41,7 +41,7 @@ async def webhook() -> AsyncIterator[Webhook]:
 
 @pytest.fixture
 async def shared(database_url: str, redis_url: str, webhook: Webhook) -> AsyncIterator[System]:
-    """A system of one worker and one ingest, whose alerts go to the webhook."""
+    """Start a system of one worker and one ingest, whose alerts are sent to the webhook."""
     settings = {**QUICK, "ALERT_URLS": webhook.address}
     async with open_system(database_url=database_url, redis_url=redis_url, settings=settings) as system:
         await system.start("api", "worker", "ingest")

@@ -1,4 +1,4 @@
-"""Two ingests: one leads, the other takes over, and an old leader that wakes up does no harm."""
+"""Two ingests: one leads, the other takes over, and an old leader that resumes writes nothing."""
 
 import signal
 import time
@@ -23,7 +23,7 @@ SETTINGS = {
 
 @pytest.fixture
 async def alone(database_url: str, redis_url: str) -> AsyncIterator[System]:
-    """A system with two ingests, of which the first leads."""
+    """Start a system with two ingests, of which the first leads."""
     async with open_system(database_url=database_url, redis_url=redis_url, settings=SETTINGS) as system:
         await system.start("api", "worker", "ingest")
         await leads(system, "ingest", within_seconds=2)
@@ -68,7 +68,7 @@ async def test_a_leader_that_was_paused_past_its_lease_writes_nothing_and_stands
 ) -> None:
     order_id = await alone.placed_id()
     placed = await alone.becomes(order_id, "PLACED")
-    # The report is in the socket's buffer of the paused leader, which finds it before anything else when it wakes up.
+    # The report is in the socket's buffer of the paused leader, which reads it first when it resumes.
     paused = alone.processes["ingest"]
     paused.send(signal.SIGSTOP)
     await alone.control("POST", "fills", {"order_id": placed["venueOrderId"], "qty": "90", "price": "190"})
@@ -82,7 +82,7 @@ async def test_a_leader_that_was_paused_past_its_lease_writes_nothing_and_stands
     assert await alone.metric("reports_recorded_total", head="ingest") <= 1  # The acknowledgement, before the pause.
     assert await alone.metric("ingest_leader", head="ingest-2") == 1
     assert await _versions(database_url) == [1, 2, 3]
-    # The old connection held the venue's place until now.
+    # The old connection occupied the venue's only connection until now.
     await eventually(
         lambda: _is_connected(alone), within_seconds=TAKEOVER_SECONDS, what="the new leader has the stream"
     )

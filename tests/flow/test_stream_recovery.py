@@ -1,4 +1,4 @@
-"""The stream's faults: whatever it does, soon after its end everything here is as it is at the exchange."""
+"""Faults of the stream: soon after the end of each, the stored orders agree with the exchange."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -20,8 +20,8 @@ SETTINGS = {
     "CATCH_UP_UNHEARD_SECONDS": "1",
     "CATCH_UP_PAUSE_SECONDS": "0.3",
     "STREAM_RECONNECT_MAX_SECONDS": "2",
-    # Ingest finds everything by itself: what a worker's reconciler records between the last report and the first check
-    # of a silent stream proves nothing against it before the next fill.
+    # Ingest detects everything itself: records of a worker's reconciler between the last report and the first check of
+    # a silent stream prove nothing about it before the next fill.
     "RECONCILE_EVERY_SECONDS": "3600",
 }
 UNDISTURBED = {"drop_rate": 0, "duplicate_rate": 0, "reorder_rate": 0, "null_rate": 0, "mute": False}

@@ -1,4 +1,4 @@
-"""Limits and halts across whole processes: what one of them sets or halts, holds in all."""
+"""Limits and halts across processes: set in one of them, in force in all."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ MINE = "{ viewer { tradingHalted openOrders limits { maxOpenOrders } } }"
 async def kept_two(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[System]:
-    """Two API processes for all of these tests, and nobody who places."""
+    """Start two API processes for all of these tests, without a worker."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/2"
     async with open_system(database_url=database_url, redis_url=redis_url) as system:
@@ -36,7 +36,7 @@ async def kept_two(
 
 @pytest.fixture
 async def two(kept_two: System) -> AsyncIterator[System]:
-    """Both, where trading is halted for nobody. Each test has an account of its own."""
+    """Return both, with trading not halted. Each test has its own account."""
     yield kept_two
     await operate(kept_two, RESUME, everybody=True)
 
@@ -76,7 +76,7 @@ async def test_a_halt_at_one_process_stops_all_at_once_leaves_cancels_open_and_e
 
     said = Counter(answers)
     assert said[False, "stored"] > 0
-    # Asked for after the halt was answered, wherever: not one was stored.
+    # Sent after the halt was answered, to either process: none was stored.
     assert said[True, "stored"] == 0
     assert (await two.cancel(first, account="stopped"))["__typename"] == "CancelOrderSuccess"
     assert (await two.ask(MINE, account="stopped", head="api"))["viewer"]["tradingHalted"] is True
@@ -180,7 +180,7 @@ async def test_a_rate_is_shared_by_all_processes_also_while_redis_is_away(databa
 
     codes = _codes(results)
     assert set(codes) == {"stored", "ORDER_RATE"}
-    # Twenty at once take a fraction of a second, or a little more on a busy machine.
+    # Twenty concurrent ones take a fraction of a second, or slightly more on a busy machine.
     assert 5 <= codes["stored"] <= 10
     assert later["__typename"] == "PlaceOrderSuccess"
 

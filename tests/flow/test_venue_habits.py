@@ -1,4 +1,4 @@
-"""What a real venue does to orders, against real processes: it forgets, restates, holds cancels, ends the day."""
+"""A venue's own actions on orders, against real processes: it forgets, restates, delays cancels, ends the day."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -40,7 +40,7 @@ async def webhook() -> AsyncIterator[Webhook]:
 async def kept_system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str, webhook: Webhook
 ) -> AsyncIterator[System]:
-    """One system for all of these tests, whose alerts go to the webhook."""
+    """Start one system for all of these tests, whose alerts are sent to the webhook."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/3"
     settings = {**QUICK, "ALERT_URLS": webhook.address}
@@ -51,7 +51,7 @@ async def kept_system(
 
 @pytest.fixture
 async def system(kept_system: System) -> AsyncIterator[System]:
-    """The system, whose exchange cancels at once and whose stream is heard when the test is over."""
+    """Return the system, whose exchange cancels immediately and whose stream is connected when the test ends."""
     yield kept_system
     await kept_system.control("PUT", "matching", {"cancels": "auto"})
     await kept_system.control("PUT", "faults", {"stream": {"mute": False}})

@@ -13,7 +13,7 @@ SOON = timedelta(milliseconds=5)
 
 @pytest.fixture
 async def busy() -> asyncio.Future[None]:
-    """What is under way until a test says that it is over."""
+    """Return an event that is set while work is running."""
     return asyncio.get_running_loop().create_future()
 
 
@@ -24,7 +24,7 @@ def buffer_of(*items: int) -> Buffer[int]:
 
 
 async def taking(buffer: Buffer[int], busy: asyncio.Future[None], *, items_max: int = 5) -> asyncio.Task[list[int]]:
-    """Somebody who waits for a batch."""
+    """Start a task that waits for a batch."""
 
     async def take() -> list[int]:
         return list(await buffer.take(items_max=items_max, within=LONG, busy=busy))

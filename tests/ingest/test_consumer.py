@@ -1,4 +1,4 @@
-"""Following the stream: what is missed is caught up, what repeats changes nothing, what breaks is set aside."""
+"""Following the stream: missed reports are caught up, repeats change nothing, unreadable reports are set aside."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -20,7 +20,7 @@ from tests.support.memory_gateway import Desk
 
 @dataclass(slots=True)
 class HangingVenue(ScriptedVenue):
-    """A venue whose list of fills never comes."""
+    """A venue whose list of fills never arrives."""
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         self.fills_since.append(since)
@@ -30,7 +30,7 @@ class HangingVenue(ScriptedVenue):
 
 @dataclass(slots=True)
 class SlowlyClosedVenue(ScriptedVenue):
-    """A venue whose list of fills never comes, and whose request takes until `may_close` to be given up."""
+    """A venue whose list of fills never arrives, and whose request takes until `may_close` to be canceled."""
 
     is_closing: asyncio.Event = field(default_factory=asyncio.Event)
     may_close: asyncio.Event = field(default_factory=asyncio.Event)

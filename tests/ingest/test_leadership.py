@@ -1,4 +1,4 @@
-"""Leading and standing by: one at a time, at once after a clean stop, and never two that write."""
+"""Leading and standing by: one at a time, immediately after a clean stop, and never two writers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ NEVER = timedelta(hours=1)
 
 @dataclass(slots=True)
 class SometimesAway(MemoryStreamPositions):
-    """Leases of a database that a test takes away."""
+    """Leases of a database that a test disconnects."""
 
     is_away: bool = False
 
@@ -46,7 +46,7 @@ class SometimesAway(MemoryStreamPositions):
 
 @dataclass(slots=True)
 class Ingest:
-    """One process: what it follows and says. `fenced` makes what it writes be refused."""
+    """One process: its stream and log. `fenced` makes its writes fail."""
 
     number: int
     lease: SometimesAway
@@ -199,7 +199,7 @@ async def test_a_leader_that_lives_is_not_followed_while_the_databases_clock_is_
 async def test_an_old_leader_whose_write_is_refused_stands_by() -> None:
     async with _two() as (first, second):
         first.lease.rows[VENUE].lease_until = _now()
-        first.lease.is_away = True  # It is paused, and renews nothing.
+        first.lease.is_away = True  # It is paused, and does not renew.
         taken = await MemoryStreamPositions.acquire(first.lease, VENUE, leader_id=UUID(int=2), lease=NEVER)
         assert isinstance(taken, Fence)
         first.fenced.set()

@@ -1,4 +1,4 @@
-"""A batch that was decided while the one before it was written: it goes no further before that one is dealt with."""
+"""A batch that was decided while the previous one was written: it is not written before that one has finished."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ LEASE = timedelta(seconds=5)
 
 @dataclass(slots=True)
 class Held:
-    """A write that has begun, and goes on, or fails with the error, when the test lets it."""
+    """A write that has begun, and continues, or fails with the error, when released."""
 
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -35,7 +35,7 @@ class Held:
 
 
 async def two_batches_under_way(at_work: Following, first: Order, second: Order) -> Held:
-    """The first order's fill is being written, and the second's is decided behind it."""
+    """Start two batches: the first order's fill is being written, and the second's is decided after it."""
     desk, held = at_work.desk, Held()
     await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") > 0, "the first catch-up")
     desk.orders.interruptions.appendleft(held.wait)

@@ -1,4 +1,4 @@
-"""Reports without a client order id: it is found out beside the stream whose orders they are about."""
+"""Reports without a client order id: their order is looked up concurrently with the stream."""
 
 from domain.model.errors import VenueUnreachableError
 from domain.model.order import OrderStatus
@@ -13,7 +13,7 @@ from tests.support.memory_gateway import Desk
 
 
 def unnamed(number: int, *, venue_order_id: str = "V9", raw: bytes = b"as it came") -> VenueReport:
-    """A fill of one whose order has no client order id."""
+    """Return a fill of an order without a client order id."""
     reports = [fill(number, quantity=1, cumulative=1)]
     return VenueReport(venue_client_order_id=None, venue_order_id=venue_order_id, reports=reports, at=MIDNIGHT, raw=raw)
 

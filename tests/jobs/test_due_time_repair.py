@@ -1,4 +1,4 @@
-"""The loop that repairs due times: it says when the database's clock was put back, and else nothing."""
+"""The loop that repairs due times: it logs when the database's clock was set back, and is silent otherwise."""
 
 from collections import deque
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The queue over a real Valkey: what dead workers and wrong clocks left is forgotten, and nothing else is."""
+"""The queue over a real Valkey: leftovers of dead workers and wrong clocks are deleted, and nothing else."""
 
 import asyncio
 import time
@@ -28,7 +28,9 @@ async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
 
 
 async def _in_work(queue: RedisQueue, *, for_seconds: float, noted: bool = True) -> Job:
-    """A job that a worker took so long ago; `noted` is false when the worker died before it noted that."""
+    """Create a job that a worker started that long ago; `noted` is false when the worker crashed before it recorded
+    that.
+    """
     began = now() - int(for_seconds * MILLISECONDS)
     job = as_job(WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=1)], due_at=0), timeout_seconds=TIMEOUT_SECONDS)
     await queue.enqueue(job)

@@ -1,4 +1,4 @@
-"""The loops of every worker: what no wake-up reached is found all the same."""
+"""The loops of every worker: orders without a wake-up are still found."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Wake-ups over a real Valkey: several orders to a job, later ones later, and never in anybody's way."""
+"""Wake-ups over a real Valkey: several orders to a job, later ones later, and they never block."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -99,7 +99,7 @@ async def test_an_outage_of_redis_is_said_once_and_the_next_one_again(queue: Red
         wake_ups._queue = queue  # noqa: SLF001 - as if Redis were back
         wake_ups.placement_due(_ids(1))
         await wake_ups.flush()
-        wake_ups._queue = open_queue(redis, telemetry=telemetry)  # noqa: SLF001 - and away again
+        wake_ups._queue = open_queue(redis, telemetry=telemetry)  # noqa: SLF001 - disconnect again
         wake_ups.placement_due(_ids(1))
         await wake_ups.flush()
 

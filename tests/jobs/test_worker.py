@@ -1,4 +1,4 @@
-"""The worker over a real Valkey: a wake-up leads to a placement, and a stop cuts nothing in half."""
+"""The worker over a real Valkey: a wake-up causes a submission, and a stop interrupts none."""
 
 import asyncio
 import gc
@@ -141,7 +141,9 @@ async def test_a_stop_that_is_lost_in_the_answer_of_redis_is_heard_the_second_ti
     sweep, is_sweeping = queue.sweep, asyncio.Event()
 
     async def deaf_sweep(lock: int = 60, abort: float = 5.0) -> list[str]:
-        """As asyncio.wait_for before Python 3.12: cancelled in the turn in which it ends, it just ends."""
+        """Behave like asyncio.wait_for before Python 3.12: cancelled in the iteration in which it ends, it returns
+        normally.
+        """
         is_sweeping.set()
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()

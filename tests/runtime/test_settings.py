@@ -1,4 +1,4 @@
-"""The settings: what they take, what they refuse, and what they never show."""
+"""The settings: what they accept, what they refuse, and what they never show."""
 
 import re
 import secrets

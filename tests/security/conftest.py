@@ -29,7 +29,7 @@ async def kept_apis(
 
 @pytest.fixture
 async def apis(kept_apis: TwoApis) -> AsyncIterator[TwoApis]:
-    """Both, with their database before the test and after it. Each test has accounts of its own."""
+    """Return both, with their database before the test and after it. Each test has its own accounts."""
     yield kept_apis
     await kept_apis.database.restore()
     await asyncio.gather(*(kept_apis.becomes(200, mint("nobody"), head=head) for head in HEADS))

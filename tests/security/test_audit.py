@@ -1,4 +1,4 @@
-"""Somebody who can write to the database changes what happened, or what operators did."""
+"""An attacker with write access to the database changes orders, or operators' actions."""
 
 import asyncio
 import sys
@@ -112,7 +112,7 @@ async def findings(
 
 @asynccontextmanager
 async def attacker(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """Connect as one whom no trigger stops."""
+    """Connect as a superuser, for whom triggers do not apply."""
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute("SET session_replication_role = replica")

@@ -1,4 +1,4 @@
-"""A process that was taken over: what its login to PostgreSQL lets it do beyond its work, which is nothing."""
+"""A compromised process: its login to PostgreSQL allows nothing beyond its work."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +13,7 @@ from tests.support.servers import PostgresServer
 from tools.devstack.database_roles import ROLE_PREFIX, role_url
 
 LOGINS = tuple(str(role) for role in PROCESS_ROLES)
-# What PostgreSQL 17 added is refused as a word before.
+# An addition of PostgreSQL 17 is refused as a keyword before.
 TABLE_PRIVILEGES = ("DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 FORBIDDEN = {
     "run a program": "COPY orders TO PROGRAM 'cat'",
@@ -238,7 +238,7 @@ async def test_a_stranger_on_the_server_cannot_enter_the_database(logins: Logins
 
 
 async def _refused(session: asyncpg.Connection, statement: str) -> bool:
-    """Whether PostgreSQL refuses the statement for lack of a privilege, and for nothing else."""
+    """Return whether PostgreSQL refuses the statement because of a missing privilege, and for no other reason."""
     try:
         await session.execute(statement)
     except asyncpg.InsufficientPrivilegeError:

@@ -1,4 +1,6 @@
-"""Whoever can write to Redis writes into the job queue: at most a worker looks at some orders once more."""
+"""An attacker with write access to Redis adds entries to the job queue: at most a worker looks up some orders once
+more.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +38,7 @@ async def queue(redis_url: str, telemetry: RecordingTelemetry) -> AsyncIterator[
 
 
 def a_job(key: str | None = None, **changed: object) -> tuple[str, bytes]:
-    """The id and the content of a job as ours are stored, but for what is changed."""
+    """Return the id and the content of a job in our form, with the given changes."""
     key = key or str(uuid4())
     content = {
         "function": PLACE_ORDERS,
@@ -193,7 +195,7 @@ async def test_an_abort_that_is_written_into_redis_ends_no_submission(
         [job_id] = await redis.lrange(ACTIVE, 0, -1)  # type: ignore[misc] # redis types it as perhaps synchronous
         stored = orjson.loads(await redis.get(job_id))
         await redis.set(job_id, orjson.dumps(stored | {"status": "aborting", "error": "forged"}))
-        # SAQ looks for aborts several times meanwhile.
+        # SAQ checks for aborts several times meanwhile.
         await redis.blpop(["nothing comes here"], timeout=0.5)  # type: ignore[misc] # as above
 
         is_answered.set()

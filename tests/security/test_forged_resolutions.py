@@ -1,4 +1,4 @@
-"""Resolutions of orders: none without an operator's request, and no request is altered by who applies it."""
+"""Resolutions of orders: none without an operator's request, and the applying process cannot change a request."""
 
 from collections.abc import AsyncIterator
 
@@ -24,7 +24,7 @@ VALUES (gen_random_uuid(), gen_random_uuid(), 'olga', 'r', 'ORDER_ENDED', '{}', 
 async def login(
     request: pytest.FixtureRequest, emptied_database_url: str
 ) -> AsyncIterator[tuple[str, asyncpg.Connection]]:
-    """A process's role, and its connection."""
+    """Return a process's role, and its connection."""
     connection = await asyncpg.connect(role_url(emptied_database_url, request.param))
     yield request.param, connection
     await connection.close()

@@ -1,4 +1,4 @@
-"""A login of one process stores a change that cannot be read: it harms its own account alone, and no other process."""
+"""A login of one process stores an unreadable change: only its own account is affected, and no other process."""
 
 import asyncio
 from datetime import timedelta

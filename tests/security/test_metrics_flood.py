@@ -1,4 +1,4 @@
-"""Whoever reaches the probes, which need no token, must not harm those who trade."""
+"""Clients of the probes, which need no token, must not harm trading."""
 
 import asyncio
 import statistics
@@ -27,7 +27,7 @@ async def api(
     migrated_template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[AuditedApi]:
-    """An API as it runs in production."""
+    """Run an API as in production."""
     database_url = await postgres_server.create_database(template=migrated_template)
     await import_instruments(tmp_path_factory.mktemp("instruments"), database_url=database_url)
     async with running_api(database_url=database_url, redis_url=valkey_server.url) as running:
@@ -78,7 +78,7 @@ async def test_connections_that_say_nothing_do_not_keep_probes_away(api: Audited
 
 
 async def place(api: AuditedApi, number: int) -> float:
-    """Place an order; how many seconds its answer took."""
+    """Place an order; return the seconds until its answer."""
     order = {"clientOrderId": f"flood-{number}", "isin": APPLE, "side": "BUY", "type": "MARKET", "quantity": "1"}
     document = f"{PLACE} fragment All on Order {{ id }}"
     began = time.monotonic()

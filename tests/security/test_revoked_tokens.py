@@ -90,7 +90,7 @@ async def test_tokens_of_an_account_from_before_a_moment_are_revoked_and_later_o
     await apis.becomes(401, old, head="api-2", within_seconds=IN_FORCE_SECONDS)
     assert before == {200}
     assert await apis.status(newer, head="api-2") == 200
-    # Nobody can tell how old it is.
+    # Its age is unknown.
     assert await apis.status(undated, head="api-2") == 401
     assert await apis.status(others, head="api-2") == 200
 

@@ -22,7 +22,7 @@ PASSWORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=
 
 
 class _UnprintableError(Exception):
-    """Fails when it is shown."""
+    """Fails in its repr."""
 
     def __str__(self) -> str:
         raise RuntimeError("hidden")

@@ -1,4 +1,4 @@
-"""A web page that its user visits cannot turn the simulated exchange's controls, even though their key is published."""
+"""A web page cannot use the simulated exchange's controls, even though their key is public."""
 
 from collections.abc import AsyncIterator
 
@@ -21,7 +21,7 @@ async def simulator() -> AsyncIterator[Client]:
 
 
 async def status(simulator: Client, method: str, path: str, **headers: str) -> int:
-    """The status of a request with the key, a body of JSON and these headers."""
+    """Return the status of a request with the key, a body of JSON and these headers."""
     sent = {
         **KEYS,
         "Content-Type": "application/json",

@@ -1,4 +1,4 @@
-"""Settings that are unsafe outside of development stop the start in production, each with a sentence that says why."""
+"""Settings that are unsafe outside of development stop the start in production, each with its reason."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""Everything behind the API: the domain's own stories over their ports in memory."""
+"""Everything behind the API: the domain's services over their ports in memory."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ INSTRUMENTS = {instrument.isin: instrument for instrument in (APPLE, SAP, HALTED
 
 @dataclass(kw_only=True)
 class World:
-    """Orders, instruments and the stories that work with them. The clock moves a millisecond with each look."""
+    """Orders, instruments and the services that use them. The clock advances a millisecond with each read."""
 
     settings: GraphSettings = field(default_factory=GraphSettings)
     account_rule: AccountRule = field(default_factory=AccountRule)
@@ -66,7 +66,7 @@ class World:
         self.feed = MemoryLiveFeed(self.orders)
 
     def clear(self) -> None:
-        """Start anew, behind a server that goes on."""
+        """Reset all state, while the server keeps running."""
         self.clock.now, self.new_id.given = START, FIRST_ID
         self.orders.rows.clear()
         self.orders.changes.clear()
@@ -87,18 +87,18 @@ class World:
         self.telemetry.clear()
 
     async def report(self, order_id: UUID, *reports: Report) -> None:
-        """Let the venue's evidence arrive."""
+        """Apply reports of the venue."""
         name = self.orders.rows[order_id].order.venue_client_order_id
         await self._recording().record({name: reports})
 
     async def flood(self, order_id: UUID, *, changes: int) -> None:
-        """Record the order's last change that many times more."""
+        """Record the order's last change that number of times."""
         order = self.orders.rows[order_id].order
         repeated = [Change(kind=ChangeKind.CORRECTED, order=order)] * changes
         await self.orders.write([OrderWrite(order=order, read_version=order.version, changes=repeated)])
 
     def services(self) -> Services:
-        """The services as the runtime would build them."""
+        """Return the services as the runtime would build them."""
         reader, recording = MemoryOrderReader(self.orders), self._recording()
         accounts = MemoryAccountReader(self.orders)
         account_check = AccountCheck(rule=self.account_rule, reader=accounts)

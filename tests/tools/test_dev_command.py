@@ -1,4 +1,4 @@
-"""The script `dev`: understood by old Pythons, helpful, and never content with a half-made environment."""
+"""The script `dev`: parsed by old Pythons, with clear messages, and it repairs an incomplete environment."""
 
 import ast
 import hashlib
@@ -16,7 +16,7 @@ DEV = ROOT / "dev"
 
 @pytest.fixture
 def dev(tmp_path: Path) -> ModuleType:
-    """The script as a module, in a project folder of its own."""
+    """Return the script as a module, in a separate project folder."""
     module = ModuleType("dev")
     module.__file__ = str(tmp_path / "dev")
     exec(compile(DEV.read_text(), str(DEV), "exec"), module.__dict__)  # noqa: S102  # A script without .py cannot be imported.

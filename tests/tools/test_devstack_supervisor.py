@@ -62,7 +62,7 @@ def python(name: str, code: str, *, stop_rank: int = 0, restarts: bool = True, r
 
 
 def farewell(name: str) -> str:
-    """Code that says goodbye when it is asked to stop."""
+    """Return code that prints a message on SIGTERM."""
     return (
         "import signal, sys\n"
         f"signal.signal(signal.SIGTERM, lambda *_: (print('{name} leaves', flush=True), sys.exit()))\n"

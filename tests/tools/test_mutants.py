@@ -1,4 +1,4 @@
-"""`./dev mutants`: every listed fault can be planted, and a trial tells what the tests find from what they do not."""
+"""`./dev mutants`: every listed fault can be planted, and a trial shows whether the tests find it."""
 
 import ast
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_two_faults_of_one_name_are_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A tree with one function and its test."""
+    """Return a tree with one function and its test."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "counting.py").write_text("def following(number: int) -> int:\n    return number + 1\n")
     (tmp_path / "test_counting.py").write_text(

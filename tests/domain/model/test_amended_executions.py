@@ -1,4 +1,4 @@
-"""Busts, corrections and second ids of executions: what the venue takes back, and by which id it does so."""
+"""Busts, corrections and second ids of executions: which id the venue uses to amend them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ def correction(name: str, quantity: int, *, second: int, own_id: str | None = No
 
 
 def filled_after_each_order_of(reports: Sequence[Report]) -> set[Decimal]:
-    """Return the filled quantities that the permutations of the reports give, each report in a batch of its own."""
+    """Return the filled quantities for all permutations of the reports, each report in a separate batch."""
     return {
         Ledger.after(*([one] for one in order), quantity="100").order.facts.filled_quantity
         for order in permutations(reports)
@@ -223,7 +223,9 @@ class Tale:
 
 @st.composite
 def tales(draw: st.DrawFn) -> Tale:
-    """Fills, busts and corrections as a venue makes them: it counts, its clock goes on, and an amendment has an id."""
+    """Generate fills, busts and corrections like a venue: with counts, increasing times, and an id for each
+    amendment.
+    """
     reports: list[Report] = []
     live: dict[str, tuple[str, Decimal]] = {}
     total, ids = Decimal(0), iter(range(100))

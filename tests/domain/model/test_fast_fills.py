@@ -1,4 +1,4 @@
-"""The short way of a plain fill gives what the whole rule gives, and is taken for what it is meant for."""
+"""The fast path of a plain fill has the result of the whole rule, and is used for the intended reports."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -43,7 +43,7 @@ before: st.SearchStrategy[Sequence[Report]] = st.sampled_from(
 
 
 def fills(quantities: Sequence[Trade]) -> list[OrderFilled]:
-    """Fills of which each continues where the one before ended."""
+    """Generate consecutive fills, each continuing from the previous one."""
     totals = accumulate(trade.quantity for trade in quantities)
     return [
         OrderFilled(
@@ -55,7 +55,7 @@ def fills(quantities: Sequence[Trade]) -> list[OrderFilled]:
 
 @st.composite
 def disturbed(draw: st.DrawFn) -> list[Report]:
-    """The same with one of them told otherwise, told twice, left out, or put among other reports."""
+    """Generate the same with one of them changed, repeated, left out, or placed among other reports."""
     reports: list[OrderFilled] = fills(draw(trades))
     place = draw(st.integers(min_value=0, max_value=len(reports) - 1))
     fill = reports[place]
@@ -78,7 +78,7 @@ def disturbed(draw: st.DrawFn) -> list[Report]:
 
 
 def both_ways(order: Order, reports: Sequence[Report]) -> Callable[[], None] | None:
-    """Applies the reports both ways; what compares the outcomes, or None when the short way was not taken."""
+    """Apply the reports both ways; return the outcomes to compare, or None when the fast path was not used."""
     plain = apply_plain_fills(order, reports, now=at(99), new_id=CountingIds())
     if plain is None:
         return None

@@ -1,4 +1,4 @@
-"""Pre-trade limits: which order each of them denies, and what it says."""
+"""Pre-trade limits: which order each of them denies, with which message."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,7 +33,7 @@ ONE_LIMIT: Mapping[str, Callable[[Decimal], AccountLimits]] = {
 
 
 def terms(*, quantity: str | Decimal = "10", price: str | Decimal | None = "100") -> Terms:
-    """A limit order, or a market order without a price."""
+    """Return a limit order, or a market order without a price."""
     limit_price = None if price is None else Decimal(price)
     order_type = OrderType.MARKET if price is None else OrderType.LIMIT
     return replace(some_terms(), quantity=Decimal(quantity), limit_price=limit_price, type=order_type)

@@ -1,4 +1,4 @@
-"""The status table, rule by rule, and what people read beside the status."""
+"""The status table, rule by rule, and the fields that people read with the status."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -181,7 +181,7 @@ def test_an_open_cancel_request_shows_on_every_order_that_lives(facts: Facts) ->
 
 
 def test_an_order_that_was_given_up_has_failed_even_while_a_cancel_is_open() -> None:
-    # Else it would wait for ever for a venue that does not have it to cancel it.
+    # Otherwise it would wait permanently for a cancel by a venue that does not have it.
     assert status_of(Facts(phase=SubmissionPhase.GIVEN_UP, cancel=OPEN_CANCEL)) is OrderStatus.FAILED
 
 
@@ -296,7 +296,7 @@ def test_of_two_wordings_of_one_end_the_same_holds_in_either_order(swapped: bool
     assert order.reason == an_order_told(*reports).reason
 
 
-# --- What is left -----------------------------------------------------------------------------------------------
+# --- Leaves ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

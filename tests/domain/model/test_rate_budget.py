@@ -33,7 +33,7 @@ def wait(budget: RateBudget, priority: RequestPriority, *, now: float = START) -
 def take_all(
     budget: RateBudget, priority: RequestPriority, *, now: float = START, most: int = 10_000
 ) -> tuple[RateBudget, int]:
-    """Take until nothing is left for the class; how many that were."""
+    """Acquire until nothing is left for the class, and return the count."""
     count = 0
     while count < most and not wait(budget, priority, now=now):
         budget, count = budget.taken(priority, now=now), count + 1

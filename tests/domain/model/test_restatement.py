@@ -1,4 +1,4 @@
-"""The venue changes the terms of an order: what is shown and what fills it follows, what was asked for stays."""
+"""The venue changes the terms of an order: the shown terms and fills follow, the original terms remain."""
 
 from collections.abc import Sequence
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The venue replaces an order by another one: the order goes on, and ends, counts and names are per venue order."""
+"""The venue replaces an order by another one: the order continues, and ends, counts and names are per venue order."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -56,12 +56,12 @@ def link(
 
 
 def replaced(name: str = "V1", *, counted: str | None = None) -> OrderEnded:
-    """The venue order ended because another one replaced it."""
+    """Return the end of the venue order by a replacement."""
     return over(End.REPLACED, name, counted=counted)
 
 
 def over(end: End, name: str, *, counted: str | None = None) -> OrderEnded:
-    """The venue order ended so."""
+    """Return the end of the venue order with that status."""
     count = None if counted is None else VenueCount(at=at(5), quantity=Decimal(counted))
     return ended(end, venue_order_id=name, count=count)
 
@@ -90,7 +90,7 @@ def over(end: End, name: str, *, counted: str | None = None) -> OrderEnded:
             "10",
             "0",
         ),
-        # Its word alone fills nothing.
+        # Its status by itself fills nothing.
         ([accepted(), link(quantity="6", completed="6")], OrderStatus.PLACED, "6", "6"),
         # Without a link it is over, as it was.
         ([accepted(), replaced()], OrderStatus.CANCELED, "10", "0"),
@@ -98,7 +98,7 @@ def over(end: End, name: str, *, counted: str | None = None) -> OrderEnded:
         # The end is that of the newest one, once the one before is over.
         ([accepted(), link(quantity="6"), replaced(), over(End.EXPIRED, "V2")], OrderStatus.EXPIRED, "6", "0"),
         ([accepted(), link(quantity="6"), over(End.CANCELED, "V2")], OrderStatus.PLACED, "6", "6"),
-        # Refused: the one before goes on, or ends by itself.
+        # Refused: the previous one continues, or ends.
         ([accepted(), link(quantity="6"), over(End.REJECTED, "V2")], OrderStatus.PLACED, "10", "10"),
         (
             [accepted(), link(quantity="6"), over(End.REJECTED, "V2"), over(End.EXPIRED, "V1")],
@@ -136,7 +136,7 @@ def test_a_replaced_order_goes_on_as_its_newest_venue_order(
 
 
 def in_a_message(report: Report) -> Message:
-    """The report as a message says it: what is about a venue order that replaced another names that."""
+    """Return the report as in a message: one about a venue order that replaced another names that order."""
     about = getattr(report, "venue_order_id", None)
     return [link(), report] if about == "V2" and not isinstance(report, OrderReplaced) else [report]
 
@@ -246,7 +246,7 @@ def test_links_may_come_newest_first() -> None:
 
 @st.composite
 def messages_of_a_chain(draw: st.DrawFn, *, ends_often: bool = False) -> list[Message]:
-    """The messages about up to three venue orders, as the stream and the lists give them.
+    """Generate the messages about up to three venue orders, as sent by the stream and the lists.
 
     With `ends_often` orders end that were also replaced: no venue does that.
     """
@@ -264,7 +264,7 @@ def messages_of_a_chain(draw: st.DrawFn, *, ends_often: bool = False) -> list[Me
         messages.append([*own, accepted(venue_order_id=name)])
         total = Decimal(0)
         for fill in range(draw(st.integers(min_value=0, max_value=3))):
-            # Equal fills and totals in all venue orders: only the venue order tells them apart.
+            # Equal fills and totals in all venue orders: only the venue order distinguishes them.
             total += 1
             told_as = filled("1", name=f"{name}-{fill}", cumulative=str(total), venue_order_id=name)
             messages.append([*own, told_as])
@@ -318,7 +318,7 @@ def test_more_of_a_chains_messages_never_move_an_order_back_but_by_the_table(
 
 
 def assert_adds_up(ledger: Ledger) -> None:
-    """The executions that count are the quantity of the order, and those of each venue order its own."""
+    """Assert that the counted executions sum to the order's quantity, and those of each venue order to its own."""
     order: Order = ledger.order
     own = {name: one.facts.filled_quantity for name, one in order.facts.successors.items()}
     for name, quantity in own.items():

@@ -1,4 +1,4 @@
-"""Attempts that end together are written down as each by itself would be, whatever happens in between."""
+"""Attempts that finish together are recorded with the same results as separately, with any concurrent writes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -39,12 +39,12 @@ RESULTS: Sequence[Callable[[Claim], AttemptResult]] = [
 
 
 async def told_of_a_fill(desk: Desk, order_id: UUID) -> None:
-    """The stream was faster: the write that was decided on is stale."""
+    """Record a fill from the stream first: the decided write has a version conflict."""
     await desk.report(filled("1", name=f"E{order_id}"), order_id=order_id)
 
 
 async def claimed_again(desk: Desk, order_id: UUID) -> None:
-    """The lease is over, and a newer attempt has the order."""
+    """Claim the order again: the lease has ended, and a newer attempt has the order."""
     row = desk.row(order_id)
     row.submit_due_at = row.lease_until = desk.clock()
     assert await desk.orders.claim([order_id], lease=30 * SECOND)
@@ -67,7 +67,7 @@ def state_of(row: OrderRow) -> tuple[object, ...]:
 
 
 async def recorded(choices: Sequence[tuple[int, int]], *, together: bool) -> tuple[object, ...]:
-    """Claim orders, let others be faster with some, then conclude; what came of it."""
+    """Claim orders, change some concurrently, then record the results; return the outcome."""
     desk = Desk()
     for order_id in IDS[: len(choices)]:
         await desk.store(order_id, client_order_id=str(order_id))

@@ -1,4 +1,4 @@
-"""Group commit: alone at once, together while another is under way, and nobody pays for anybody else."""
+"""The batcher: a single call immediately, concurrent calls together, and no call fails because of another."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from tests.support.processes import eventually
 
 @dataclass(slots=True)
 class Shelf:
-    """Stores items when it is let; refuses a batch with a bad one in it."""
+    """Stores items when released; refuses a batch with a bad item."""
 
     batches: list[list[str]] = field(default_factory=list)
     let: asyncio.Event = field(default_factory=asyncio.Event)
@@ -31,13 +31,13 @@ class Shelf:
 
 @pytest.fixture
 def shelf() -> Shelf:
-    """A shelf that waits to be let."""
+    """Return a shelf that waits to be released."""
     return Shelf()
 
 
 @pytest.fixture
 def waiting(shelf: Shelf) -> Batcher[str, str]:
-    """A queue of five in front of the shelf, in batches of three."""
+    """Return a batcher with a queue of five in front of the shelf, in batches of three."""
     return Batcher(shelf.store, batch_max_items=3, queue_max_items=5)
 
 

@@ -1,4 +1,4 @@
-"""Canceling: at once when nothing was sent, by the venue alone otherwise, and never forgotten in between."""
+"""Canceling: immediate when nothing was sent, otherwise only by the venue, and never lost in between."""
 
 import operator
 from dataclasses import replace
@@ -34,7 +34,7 @@ OTHER = UUID(int=100)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one accepted order."""
+    """Return a desk with one stored order."""
     desk = Desk()
     await desk.store()
     return desk
@@ -42,7 +42,7 @@ async def desk() -> Desk:
 
 @pytest.fixture
 async def placed(desk: Desk) -> Desk:
-    """A desk with one order at the venue."""
+    """Return a desk with one order at the venue."""
     await desk.attempt()
     desk.venue.asked.clear()
     return desk
@@ -405,7 +405,7 @@ async def test_a_cancel_that_was_confirmed_before_sending_is_sent_when_the_order
 
 
 async def requests_sent(desk: Desk, *, within_seconds: int) -> list[str]:
-    """Let time pass second by second; return each request with its second, but those of the first delivery."""
+    """Advance the time second by second; return each request with its second, except those of the first delivery."""
     begun_at, requests = desk.clock(), []
     for _ in range(within_seconds):
         desk.venue.asked.clear()
@@ -546,7 +546,7 @@ async def test_a_cancel_of_an_order_whose_last_fills_are_not_recorded_yet_is_not
 
 
 def call_filled(desk: Desk, *, filled_quantity: str) -> None:
-    """Let the venue call the order filled, and count so much of it."""
+    """Report the order as filled by the venue, with that count."""
     order = desk.venue.orders[name_of(ORDER_ID)]
     counted = replace(order, is_open=False, filled_quantity=Decimal(filled_quantity))
     desk.venue.orders[name_of(ORDER_ID)] = counted

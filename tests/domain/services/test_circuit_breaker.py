@@ -1,4 +1,4 @@
-"""The gate in front of the venue: what shuts it, what an order that waits behind it pays, and how it opens again."""
+"""The circuit breaker: what opens it, its cost for a waiting order, and how it closes again."""
 
 import asyncio
 from datetime import timedelta
@@ -27,7 +27,7 @@ IDS = [UUID(int=number) for number in range(100, 110)]
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with ten accepted orders, where three failures open the circuit for five seconds."""
+    """Return a desk with ten stored orders, where three failures open the circuit for five seconds."""
     desk = Desk(circuit_failures=3, max_attempts=5)
     for order_id in IDS:
         await desk.store(order_id, client_order_id=str(order_id))
@@ -35,7 +35,7 @@ async def desk() -> Desk:
 
 
 async def fail(desk: Desk, count: int = 3, *, with_: SubmissionOutcome = REFUSED_CONNECTION) -> None:
-    """So many orders in a row come to nothing."""
+    """Fail that number of orders in a row."""
     desk.venue.will_answer(*[with_] * count)
     for order_id in IDS[:count]:
         await desk.submission.submit([order_id])
@@ -47,7 +47,7 @@ def attempts(desk: Desk) -> int:
 
 
 def reason_code(desk: Desk) -> str | None:
-    """Why the order stands where it stands."""
+    """Return the code of the order's reason."""
     reason = desk.order().reason
     return reason.code if reason else None
 
@@ -284,7 +284,7 @@ async def test_the_gauge_shows_how_it_stands(desk: Desk) -> None:
     assert shown == [0, 2, 1]
 
 
-# --- Orders that have become too old ----------------------------------------------------------------------------
+# --- Orders that are too old -----------------------------------------------------------------------------------
 
 
 async def test_an_order_that_is_too_old_is_not_sent_and_fails() -> None:

@@ -23,7 +23,7 @@ async def claim(claim_budget: ClaimBudget, count: int, entered: list[int], ended
 
 
 async def turns() -> None:
-    """Let whatever can run do so."""
+    """Run all tasks that can run."""
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -46,7 +46,7 @@ async def test_claims_wait_for_room_in_the_order_in_which_they_came() -> None:
         third = list(entered)
         ends[3].set()
 
-    # Two of five are left after the first, so nine more may be claimed; the last one waits for those to end.
+    # Two of five are left after the first, so nine more may be claimed; the last one waits until those end.
     assert (first, second, third) == ([3, 2], [3, 2, 9], [3, 2, 9, 1])
 
 

@@ -17,7 +17,7 @@ NAME = name_of(ORDER_ID)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one order at the venue."""
+    """Return a desk with one order at the venue."""
     desk = Desk()
     await desk.store()
     await desk.attempt()
@@ -170,7 +170,7 @@ async def test_a_filled_order_whose_bust_the_stream_did_not_send_is_compared_aft
 async def test_more_than_was_ordered_is_compared_until_it_is_resolved_whatever_dies_meanwhile(desk: Desk) -> None:
     desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
     await desk.reconciliation.catch_up(cause="connect")
-    # The correction of it to 7 was not heard: the list shows the execution by the correction's id alone.
+    # Its correction to 7 was missed: the list returns the execution only under the correction's id.
     desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(7))
     corrected = filled("7", name="C1", cumulative="7", venue_order_id="V1")
     await desk.reconciliation.fills.record_reports([heard(corrected)])

@@ -1,4 +1,4 @@
-"""One look at the halts serves many orders, and none is sent on a look that is too old."""
+"""One read of the halts serves many orders, and no order is sent with a result that is too old."""
 
 import asyncio
 from collections.abc import Collection
@@ -19,7 +19,7 @@ ALL = TradingHalt(id=ORDER_ID, account_id=None, halted_at=MIDNIGHT, halted_by="o
 
 
 class CountedHalts(MemoryTradingHalts):
-    """Counts the looks; each waits until it is let go, and tells what it saw when it began."""
+    """Counts the reads; each waits until it is released, and returns what it read when it began."""
 
     looks = 0
     may_end: asyncio.Event
@@ -41,14 +41,14 @@ async def halts() -> CountedHalts:
 
 @pytest.fixture
 async def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds by which the loop's clock stands, for a test to change."""
+    """Return the offset of the loop's clock in seconds, for a test to change."""
     passed = [0.0]
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: passed[0])
     return passed
 
 
 async def begun(count: int, seen: HaltCache) -> list[asyncio.Task[bool]]:
-    """So many who have asked and wait."""
+    """Start that number of callers, and return their tasks."""
     asking = [asyncio.create_task(seen.is_halted("alice", seen_at=LONG_AGO)) for _ in range(count)]
     for _ in range(3):
         await asyncio.sleep(0)
@@ -91,7 +91,7 @@ async def test_a_look_that_began_too_long_before_the_question_is_not_its_answer(
     passed[0] = 10 * HALT_CACHE_SECONDS
     halts.may_end.set()
 
-    # The early one asked before the halt, and its look is as good as one that the database answered late.
+    # The early caller came before the halt, and its read is equivalent to one that the database answered late.
     assert [await early[0], await late[0]] == [False, True]
 
 
@@ -141,7 +141,7 @@ async def test_who_asks_at_the_very_moment_when_a_look_ends_too_old_looks_anew(
     passed[0] = 10 * HALT_CACHE_SECONDS
     halts.may_end.set()
 
-    # It runs right behind the end of the look, and before anybody has heard of that.
+    # It runs directly after the end of the read, before any caller has resumed.
     late = await begun(1, seen)
 
     assert [await early[0], await late[0]] == [False, False]

@@ -1,4 +1,4 @@
-"""An order that the venue accepted and does not know any more: told once, looked up ever less often, not concluded."""
+"""An order that the venue accepted and no longer has: reported once, looked up at growing intervals, not ended."""
 
 from datetime import timedelta
 

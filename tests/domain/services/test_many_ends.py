@@ -1,4 +1,4 @@
-"""Many orders that end in one moment, unheard, as at the close: few requests, whatever the number of orders."""
+"""Many orders that end at the same time without a report, as at the close: few requests for any number of orders."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace

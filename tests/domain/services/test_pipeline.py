@@ -1,4 +1,4 @@
-"""Recording batch behind batch, with what was written last at hand: the orders come out as if each had been read."""
+"""The pipeline of recording with cached orders: the results are the same as when each order is read."""
 
 import asyncio
 import weakref
@@ -28,7 +28,7 @@ def a_desk(*, keeps: int = 10) -> Desk:
 
 
 async def two_desks() -> tuple[Desk, Desk]:
-    """One that has at hand what it wrote last, a fill of 1, and one that works on the same orders."""
+    """Return one desk that has cached its last write, a fill of 1, and one that works on the same orders."""
     desk = a_desk()
     await desk.store()
     await desk.report(accepted(), filled("1", cumulative="1"))
@@ -38,7 +38,9 @@ async def two_desks() -> tuple[Desk, Desk]:
 
 
 def while_somebody_else_writes(other: Desk, *reports: Report, failure: Exception | None = None) -> Interruption:
-    """What comes between a decision and its write: the other desk's reports, and then perhaps a failure."""
+    """Return concurrent actions between a decision and its write: the other desk's reports, and then perhaps a
+    failure.
+    """
 
     async def interrupt() -> None:
         await other.report(*reports)
@@ -49,7 +51,7 @@ def while_somebody_else_writes(other: Desk, *reports: Report, failure: Exception
 
 
 async def in_a_line(desk: Desk, batches: Batches, *, order_id: UUID = ORDER_ID) -> None:
-    """Record the batches as ingest does, each decided while those before it may still have to be written."""
+    """Record the batches as ingest does, each decided while earlier ones may still have to be written."""
 
     async def record(reports: Sequence[Report], ticket: PipelineTicket) -> None:
         while True:
@@ -87,7 +89,7 @@ def test_orders_come_out_as_if_each_batch_had_been_read_decided_and_written_alon
             raise UnavailableError
 
         async def rival() -> None:
-            # Repeats harmlessly: what the rival writes is what the last batch says anyway.
+            # Repeats harmlessly: the other desk writes the same as the last batch.
             await line_without_keeping.report(*story.batches[-1])
 
         async def nothing() -> None:

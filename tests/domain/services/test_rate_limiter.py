@@ -1,4 +1,4 @@
-"""One limit for all processes: who waits, who is held back, and what a venue without a limit costs."""
+"""One limit for all processes: which request waits, which is held back, and the cost of a venue without a limit."""
 
 import asyncio
 from collections import Counter
@@ -44,11 +44,11 @@ class Processes:
         self.limiter = self.another()
 
     def seconds(self) -> float:
-        """The database's clock."""
+        """Return the database's clock."""
         return EPOCH + self.loop.time()
 
     def another(self) -> SharedRateLimiter:
-        """The limiter of one more process."""
+        """Return the limiter of one more process."""
         policy = RateLimitPolicy(window_seconds=WINDOW_SECONDS, shares=SHARES, waits=WAITS)
         return SharedRateLimiter(self.store, self.breaker, policy=policy, telemetry=self.telemetry)
 
@@ -60,7 +60,7 @@ class Processes:
             self.loop.close()
 
     async def take(self, priority: RequestPriority, *, most: int = 1_000) -> int:
-        """Make requests of the class one after the other until one is held back; how many were made."""
+        """Make requests of the class sequentially until one is held back; return their number."""
         for count in range(most):
             try:
                 await self.limiter.acquire(priority)
@@ -71,7 +71,7 @@ class Processes:
 
 @pytest.fixture
 def processes() -> Processes:
-    """A venue that announces a limit of 20 requests a minute."""
+    """Return the limiters for a venue that announces a limit of 20 requests a minute."""
     processes = Processes()
     processes.store.budget, processes.store.version = RateBudget(limit=LIMIT), 1
     return processes
@@ -252,7 +252,7 @@ def test_what_other_programs_take_with_the_same_key_is_not_there_for_us(processe
         processes.limiter.observe(RateAnnouncement(limit=LIMIT, remaining=3, reset=60, resets_in_seconds=30))
         return await processes.take(SUBMIT), await processes.take(CANCEL)
 
-    assert processes.run(work) == (0, 2)  # One is kept for a kill.
+    assert processes.run(work) == (0, 2)  # One is reserved for a kill.
 
 
 def test_an_announcement_is_as_old_as_it_is_when_it_is_stored(processes: Processes) -> None:

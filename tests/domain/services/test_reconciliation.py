@@ -1,4 +1,4 @@
-"""Catching up: what the stream missed is found at the venue, asked for from the right moment, within limits."""
+"""Catching up: missed reports are found at the venue, from the right start time, within limits."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -26,7 +26,7 @@ OTHER_ID = UUID(int=0xDEF)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one order at the venue."""
+    """Return a desk with one order at the venue."""
     desk = Desk()
     await desk.store()
     await desk.attempt()
@@ -40,7 +40,7 @@ def heard(*reports: Report, venue_order_id: str = "V1", order_id: UUID | None = 
 
 
 def close_unheard(desk: Desk, order_id: UUID, end: End) -> None:
-    """End the order in the venue's book, and tell nobody."""
+    """End the order in the venue's book, without a report."""
     order = desk.venue.orders[name_of(order_id)]
     desk.venue.orders[name_of(order_id)] = replace(order, is_open=False, reports=[*order.reports, ended(end)])
 
@@ -114,7 +114,7 @@ async def test_fills_within_the_overlap_are_read_again_only_until_it_has_passed(
 
 @dataclass(slots=True)
 class TimedVenue(ScriptedVenue):
-    """A venue that returns only the fills after the time that is asked for."""
+    """A venue that returns only the fills after the requested time."""
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         for page in self.fill_pages:

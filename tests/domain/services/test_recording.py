@@ -1,4 +1,4 @@
-"""Recording: what the venue says is written once, told once, and decided again when somebody else wrote first."""
+"""Recording: the venue's reports are written once, published once, and decided again after a concurrent write."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -35,7 +35,7 @@ OTHER = UUID(int=100)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one accepted order."""
+    """Return a desk with one stored order."""
     desk = Desk()
     await desk.store()
     return desk
@@ -158,7 +158,7 @@ async def test_endless_stale_writes_are_a_bug_and_say_so(desk: Desk) -> None:
 
 
 async def test_a_report_of_an_order_that_fifteen_others_write_first_is_recorded(desk: Desk) -> None:
-    # An order that fills quickly has as many writers as processes that hear of it.
+    # An order that fills fast has as many writers as processes that receive its reports.
     for number in range(15):
 
         async def another_fill(number: int = number) -> None:
@@ -223,7 +223,7 @@ async def test_without_the_database_nothing_is_published_and_a_repeat_is_safe(de
     assert desk.kinds() == ["FILL"]
 
 
-# --- What looks wrong -------------------------------------------------------------------------------------------
+# --- Anomalies -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

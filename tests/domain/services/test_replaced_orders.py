@@ -21,7 +21,7 @@ AT_ONCE = timedelta(0)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one order at the venue, V1."""
+    """Return a desk with one order at the venue, V1."""
     desk = Desk()
     await desk.store()
     await desk.attempt()
@@ -37,7 +37,7 @@ def link(name: str, replaces: str) -> OrderReplaced:
 
 
 def told(name: str, replaces: str, *reports: Report) -> VenueReport:
-    """A message about an order that was not placed here and replaced another one."""
+    """Return a message about an order that was not placed here and replaced another one."""
     return VenueReport(
         venue_client_order_id=None,
         venue_order_id=name,
@@ -47,13 +47,13 @@ def told(name: str, replaces: str, *reports: Report) -> VenueReport:
 
 
 def listed_fill(name: str, *, execution: str = "E9", quantity: str = "4") -> VenueReport:
-    """A row of the list of fills, which names its order by the venue's id alone."""
+    """Return a row of the list of fills, which names its order only by the venue's id."""
     fill = filled(quantity, name=execution, cumulative=quantity, venue_order_id=name)
     return VenueReport(venue_client_order_id=None, venue_order_id=name, reports=(fill,), at=at(4))
 
 
 def shown(name: str, replaces: str, *, replaced_by: str | None = None, filled_quantity: str = "0") -> ExternalOrder:
-    """The venue's order as a look-up shows it."""
+    """Return the venue's order as a look-up does."""
     reports: Sequence[Report] = (link(name, replaces), accepted(venue_order_id=name))
     if replaced_by is not None:
         follows = OrderReplaced(venue_order_id=replaced_by, replaces=name, at=at(3))
@@ -73,7 +73,7 @@ def shown(name: str, replaces: str, *, replaced_by: str | None = None, filled_qu
 
 
 def replace_ours(desk: Desk, *, by: str) -> None:
-    """Our order was replaced at the venue, and nobody heard it."""
+    """Replace our order at the venue, without a report."""
     ours = desk.venue.orders[name_of(ORDER_ID)]
     follows = OrderReplaced(venue_order_id=by, replaces="V1", at=at(3))
     reports = [*ours.reports, follows, ended(End.REPLACED, venue_order_id="V1")]

@@ -1,4 +1,4 @@
-"""Terms that the venue has changed are found by comparing, too, when the stream did not tell them."""
+"""Terms that the venue has changed are also found by comparing, when the stream did not report them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,7 @@ async def desk() -> Desk:
 
 
 def change_at_venue(desk: Desk, terms: Terms | None, *, second: int = 5, is_open: bool = True) -> None:
-    """Give the order other terms in the venue's book."""
+    """Change the order's terms in the venue's book."""
     order = desk.venue.orders[name_of(ORDER_ID)]
     desk.venue.orders[name_of(ORDER_ID)] = replace(order, terms=terms, updated_at=at(second), is_open=is_open)
 

@@ -1,4 +1,4 @@
-"""Sealing: everything committed is sealed once, evenly, and what was removed is told."""
+"""Sealing: everything committed is sealed once, evenly, and removed changes are reported."""
 
 from datetime import timedelta
 from uuid import UUID

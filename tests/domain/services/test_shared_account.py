@@ -1,4 +1,4 @@
-"""Reconciliation on an account that others use too: what is not ours, or cannot be read, stops nothing of ours."""
+"""Reconciliation on an account with external orders: external and unreadable orders do not affect ours."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ UNREADABLE = VenueUnreachableError("the venue's order cannot be read")
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one order at the venue."""
+    """Return a desk with one order at the venue."""
     desk = Desk()
     await desk.store()
     await desk.attempt()
@@ -39,7 +39,7 @@ async def desk() -> Desk:
 
 
 async def with_orders(count: int, *, look_ups_max: int = 10) -> tuple[Desk, Sequence[UUID]]:
-    """A desk with orders at the venue, all of which ended without a report."""
+    """Return a desk with orders at the venue, all of which ended without a report."""
     desk = Desk(look_ups_max=look_ups_max)
     order_ids = [UUID(int=number) for number in range(100, 100 + count)]
     for number, order_id in enumerate(order_ids):
@@ -52,7 +52,7 @@ async def with_orders(count: int, *, look_ups_max: int = 10) -> tuple[Desk, Sequ
 
 
 def close_unheard(desk: Desk, order_id: UUID) -> None:
-    """End the order in the venue's book, and tell nobody."""
+    """End the order in the venue's book, without a report."""
     order = desk.venue.orders[name_of(order_id)]
     desk.venue.orders[name_of(order_id)] = replace(order, is_open=False, reports=[*order.reports, ended(End.EXPIRED)])
 

@@ -1,4 +1,4 @@
-"""Placing: what each answer of the venue leads to, and that nothing is sent twice, lost or made up on the way."""
+"""Submitting: the result of each answer of the venue; nothing is sent twice, lost or invented."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -56,14 +56,14 @@ LOST_ANSWER = OutcomeUnknown(error="read timed out")
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one accepted order."""
+    """Return a desk with one stored order."""
     desk = Desk()
     await desk.store()
     return desk
 
 
 def reason_of(desk: Desk) -> Reason:
-    """Why the order stands where it stands; there must be a reason."""
+    """Return the order's reason; there must be one."""
     reason = desk.order().reason
     assert reason is not None
     return reason
@@ -729,7 +729,7 @@ async def test_nothing_is_sent_when_the_lease_ran_low_while_waiting_for_a_slot(
 async def test_nothing_is_sent_when_the_lease_ran_low_while_the_claim_was_under_way(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The process stood still between the claim's commit and its answer.
+    # The process was paused between the claim's commit and its answer.
     time = MonotonicTime.of_the_loop(monkeypatch)
 
     class SlowStore(MemoryOrderStore):
@@ -747,7 +747,7 @@ async def test_nothing_is_sent_when_the_lease_ran_low_while_the_claim_was_under_
 
 @dataclass(slots=True)
 class MonotonicTime:
-    """The loop's own clock, which goes on by as many seconds as a test says."""
+    """The loop's own clock, advanced by a test."""
 
     passed: float = 0.0
 

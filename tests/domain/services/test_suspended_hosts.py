@@ -21,7 +21,7 @@ LEASE = 30 * SECOND
 
 @dataclass(slots=True)
 class SuspendedStore(MemoryOrderStore):
-    """A store whose answer to a claim comes after the host was suspended, by the store's clock for `suspended`.
+    """A store whose answer to a claim arrives after the host was suspended for `suspended`, by the store's clock.
 
     `asked` are the claims that were checked; `someone_else` claims meanwhile; `is_away` fails each check.
     """
@@ -33,7 +33,7 @@ class SuspendedStore(MemoryOrderStore):
     passed_seconds: float = 0.0
 
     def host_clock(self) -> float:
-        """A clock of the host that may go on during a suspend."""
+        """Return a clock of the host that may continue during a suspend."""
         return 1000.0 + self.passed_seconds
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
@@ -63,7 +63,7 @@ class Suspension:
 
 @pytest.fixture
 async def suspension() -> Suspension:
-    """A desk with one order, whose store's answers come late."""
+    """Return a desk with one order, whose store's answers arrive late."""
     desk = Desk()
     await desk.store()
     store = SuspendedStore(desk.clock, rows=desk.orders.rows, changes=desk.orders.changes)

@@ -1,4 +1,4 @@
-"""A token bucket: a burst at once, and then as many as come with the time."""
+"""A token bucket: first a burst, then the rate."""
 
 from hypothesis import given
 from hypothesis import strategies as st

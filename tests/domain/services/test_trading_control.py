@@ -1,4 +1,4 @@
-"""Halts and limits in the stories: what placing and submitting make of them, and what people are told."""
+"""Halts and limits in the services: their effect on placing and submitting, and the log events."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -45,7 +45,7 @@ def desk() -> Desk:
 
 @pytest.fixture
 def control(desk: Desk) -> TradingControl:
-    """The operators' side of the desk."""
+    """Return the operators' service of the desk."""
     return TradingControl(
         halts=desk.orders.halts,
         book=desk.orders.book,
@@ -139,7 +139,7 @@ async def test_in_a_halt_what_may_have_been_sent_is_looked_up_and_never_sent_aga
     desk: Desk, control: TradingControl
 ) -> None:
     await desk.store()
-    await desk.orders.claim([ORDER_ID], lease=SECOND)  # By a worker that died.
+    await desk.orders.claim([ORDER_ID], lease=SECOND)  # By a worker that crashed.
     await control.halt(None, actor=OLGA, reason="fat finger")
 
     for _ in range(4):

@@ -18,7 +18,7 @@ SECONDS = st.integers(0, 5_000_000).map(lambda micros: timedelta(microseconds=mi
 
 @dataclass(slots=True)
 class Host:
-    """A host whose wall clock is ahead of true time by `ahead`, and the venue, which is right."""
+    """A host whose wall clock is ahead of the correct time by `ahead`, and a venue with the correct time."""
 
     ahead: timedelta = timedelta(0)
     true: datetime = MIDNIGHT
@@ -35,7 +35,7 @@ class Host:
         )
 
     def ask(self, *, there: timedelta = timedelta(0), back: timedelta = timedelta(0)) -> None:
-        """Make a request that takes so long in each direction, if a measurement is due."""
+        """Make a request with that latency in each direction, if a measurement is due."""
         asked_at = self.clock.begin()
         assert asked_at is not None
         self.true += there

@@ -1,4 +1,4 @@
-"""The controls read and change the exchange, and the journal is the truth."""
+"""The controls read and change the exchange, and the journal is complete."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""External orders look on the wire as a real broker's do; forgotten orders are unknown to it."""
+"""External orders have a real broker's form on the wire; forgotten orders are unknown to the exchange."""
 
 import pytest
 
@@ -12,7 +12,7 @@ async def _external(client: Client, **fields: object) -> Json:
 
 
 async def _row(client: Client, order_id: str) -> Json | None:
-    """The order's row in the list of all orders, or None."""
+    """Return the order's row in the list of all orders, or None."""
     _, rows = await client.call("GET", "/v2/orders", status="all")
     return next((row for row in rows if row["id"] == order_id), None)
 

@@ -1,4 +1,4 @@
-"""The habits of the venue: it amends executions, restates, renames and forgets orders by itself, by seed."""
+"""The venue's own actions: it amends executions, restates, renames and forgets orders, determined by a seed."""
 
 from contextlib import suppress
 

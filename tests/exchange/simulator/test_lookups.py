@@ -1,4 +1,4 @@
-"""Orders, activities, assets and the account can be looked up as at the broker."""
+"""Orders, activities, assets and the account can be looked up as with the broker."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ async def _ids(client: Client, **query: str) -> list[str]:
 
 
 async def _three_orders(client: Client) -> list[dict[str, Any]]:
-    """A sale of Microsoft, then a canceled and an open purchase of Apple."""
+    """Create a sale of Microsoft, then a canceled and an open purchase of Apple."""
     orders = [
         await client.placed(client_order_id="a", symbol="MSFT", side="sell"),
         await client.placed(client_order_id="b"),

@@ -1,4 +1,4 @@
-"""What goes wrong with a placement: nothing was executed, or everything was and the client does not know."""
+"""Faults of a submission: nothing was executed, or everything was and the client is not informed."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""An exchange with a journal file forgets nothing by a restart."""
+"""An exchange with a journal file keeps its state across a restart."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,7 +44,9 @@ async def _make_history(client: Client) -> None:
 
 
 async def _make_external_history(client: Client) -> None:
-    """External orders of unknown kinds, filled, in a bracket, forgotten; the fill of a forgotten one was busted."""
+    """Create external orders of unknown kinds, filled, in a bracket, forgotten; the fill of a forgotten one was
+    busted.
+    """
     await client.call("PUT", "/simulator/identity", {"check": False})
     terms = {"side": "sell", "qty": "2", "time_in_force": "gtc"}
     exits = {"take_profit": {"limit_price": "150"}, "stop_loss": {"stop_price": "250"}}

@@ -1,4 +1,4 @@
-"""What is due runs in its order, and stands still while the exchange is down."""
+"""Due actions run in order, and are suspended while the exchange is down."""
 
 import asyncio
 from functools import partial

@@ -17,7 +17,7 @@ def _free_port() -> int:
 
 
 async def _status(url: str) -> int:
-    """The status of the health check, as soon as the exchange answers."""
+    """Return the status of the health check, as soon as the exchange answers."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(DEADLINE_SECONDS):
         while True:
             try:
@@ -39,5 +39,5 @@ async def test_a_cancelled_exchange_frees_its_port() -> None:
 
     with socket.create_server(("127.0.0.1", port)):
         pass
-    # The exchange sets objects aside for the collector in its own process; this one is shared with other tests.
+    # The exchange freezes objects for the collector in its own process; this one is shared with other tests.
     gc.unfreeze()

@@ -1,4 +1,4 @@
-"""The execution stream: who may listen, and what is told."""
+"""The execution stream: who may connect, and its events."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ FRAME_TYPES: list[tuple[Frames, aiohttp.WSMsgType]] = [
 
 
 async def _reconnected(client: Client) -> Listener:
-    """A new connection, as soon as the exchange has noticed the end of the one before."""
+    """Return a new connection, as soon as the exchange has detected the end of the previous one."""
     while True:
         try:
             return await Listener.connect(client)
@@ -113,7 +113,7 @@ async def test_listen_sets_the_list_so_an_empty_one_ends_the_updates() -> None:
 
 async def test_a_message_that_makes_no_sense_is_answered_and_the_connection_lives() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
-        await listener._websocket.send_str("hello")  # noqa: SLF001  # Below what the client helper can say.
+        await listener._websocket.send_str("hello")  # noqa: SLF001  # Below the client helper's interface.
         assert (await listener.hear())["stream"] == "error"
 
         await client.placed()

@@ -1,4 +1,4 @@
-"""What the stream does wrong is in the journal, and nothing else is wrong."""
+"""Faults of the stream are in the journal, and there are no others."""
 
 from tests.exchange.simulator.client import AT_ONCE, Listener, exchange
 

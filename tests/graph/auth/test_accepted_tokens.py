@@ -48,7 +48,7 @@ def verified() -> Verified:
 
 
 async def accepting(verified: Verified, *, store: MemoryTokenRevocations | None = None) -> AcceptedTokens:
-    """The rules over it, with an hour as the longest life, and revocations that were read."""
+    """Return the rules over it, with an hour as the longest lifetime, and revocations that were read."""
     revocations = RevocationList(
         store or MemoryTokenRevocations(), clock=verified.clock, telemetry=RecordingTelemetry()
     )
@@ -71,7 +71,7 @@ async def test_a_token_without_iat_lives_from_the_moment_at_which_it_was_seen_fi
 
     assert not at_first
     assert not is_accepted(tokens, "t-1")
-    # Another one, which was not seen before, ends within an hour: nobody can tell that it has lived longer.
+    # Another new one expires within an hour: its age is unknown.
     assert is_accepted(tokens, "t-2")
     assert tokens.verify("t-2").issued_at == verified.clock.now
 

@@ -32,7 +32,7 @@ THUMBPRINT = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
 def number(value: int) -> str:
-    """The number as a JWK writes it down."""
+    """Return the number as encoded in a JWK."""
     return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8)).rstrip(b"=").decode()
 
 

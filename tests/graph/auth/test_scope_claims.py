@@ -1,4 +1,4 @@
-"""Scopes in the claims of several issuers: their union, and nothing from what cannot be read."""
+"""Scopes in the claims of several issuers: their union, and none from unreadable claims."""
 
 import pytest
 from hypothesis import given

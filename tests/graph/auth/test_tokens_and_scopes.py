@@ -1,4 +1,4 @@
-"""Tokens: which are valid. Scopes: what each allows, and that nothing is done without."""
+"""Tokens: which are valid. Scopes: what each allows, and what is refused without it."""
 
 import json
 from contextlib import suppress
@@ -229,7 +229,7 @@ def test_no_header_of_a_token_raises_anything_else(
     issuer: TokenIssuer, key_set_tokens: KeySetTokens, header: dict[str, object]
 ) -> None:
     _, payload, _ = issuer.token("first").split(".")
-    forged = "A" * 86  # A signature that can be decoded: else nothing would be looked at.
+    forged = "A" * 86  # A decodable signature: otherwise the rest would not be checked.
     encoded = jwt.utils.base64url_encode(json.dumps({"alg": "ES256", "kid": "first"} | header).encode()).decode()
 
     with pytest.raises(InvalidTokenError):

@@ -1,4 +1,4 @@
-"""The cost of a document: as many objects as its answer can hold, and never fewer than it does hold."""
+"""The cost of a document: the number of objects that its answer could contain, never fewer than it does contain."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -130,7 +130,7 @@ def test_every_list_of_objects_is_a_page_or_follows_a_list_of_ids_or_is_one_of_f
         if isinstance(get_nullable_type(one.type), GraphQLList) and is_composite_type(get_named_type(one.type))
     }
 
-    # A list that is added here must be short for ever (UNPAGED_LIST_MAX_ROWS, LONGER_LISTS); others want pages.
+    # A list that is added here must stay short permanently (UNPAGED_LIST_MAX_ROWS, LONGER_LISTS); others need pages.
     assert unpaged == {
         "Query.nodes",
         "InvalidInput.issues",

@@ -1,4 +1,4 @@
-"""Documents: what they may ask for, and that each is read once."""
+"""Documents: what they may select, and that each is parsed once."""
 
 import pytest
 from graphql import GraphQLError, GraphQLSyntaxError, Lexer, Source, TokenKind, get_introspection_query, parse
@@ -25,13 +25,13 @@ def aliases(count: int) -> str:
 
 
 def fragments(length: int) -> str:
-    """A chain of fragments that doubles with each link."""
+    """Return a chain of fragments that doubles with each link."""
     links = [f"fragment f{n} on Query {{ ...f{n + 1} a{n}: __typename ...f{n + 1} }}" for n in range(length)]
     return " ".join(["{ ...f0 }", *links, f"fragment f{length} on Query {{ __typename }}"])
 
 
 def chain(length: int) -> str:
-    """A chain of fragments with nothing in it."""
+    """Return a chain of empty fragments."""
     links = [f"fragment f{n} on Query {{ ...f{n + 1} }}" for n in range(length)]
     return " ".join(["{ ...f0 }", *links, f"fragment f{length} on Query {{ __typename }}"])
 
@@ -101,7 +101,7 @@ def test_brackets_are_counted_where_the_parser_sees_them(text: str, max_nesting:
             depth += (token.kind in OPENING) - (token.kind in CLOSING)
             deepest = max(deepest, depth)
     except GraphQLSyntaxError:
-        # What stands behind the mistake is nobody's business; before it, as above.
+        # Text after the error is not disclosed; before it, as above.
         assume(deepest > max_nesting)
 
     assert is_nested_beyond(max_nesting, text) is (deepest > max_nesting)

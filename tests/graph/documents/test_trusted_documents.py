@@ -1,4 +1,4 @@
-"""Documents by name: registered by their hash, or those of a manifest only."""
+"""Documents by name: registered by their hash, or only those of a manifest."""
 
 import hashlib
 import json
@@ -66,7 +66,7 @@ async def test_a_hash_is_not_found_then_registered_with_its_text_then_enough(aut
 
     assert unknown.status == 200
     (error,) = (await unknown.json())["errors"]
-    # Apollo's clients look for this very message or this very code.
+    # Apollo's clients check for exactly this message or this code.
     assert error == {"message": "PersistedQueryNotFound", "extensions": {"code": "PERSISTED_QUERY_NOT_FOUND"}}
     assert registered == known
     assert "errors" not in known

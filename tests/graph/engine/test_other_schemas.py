@@ -59,7 +59,7 @@ class Cat(Named):
 
 
 class Kitten(Cat):
-    """A class of its own, and no type of the schema."""
+    """A separate class, and no type of the schema."""
 
 
 @strawberry.type

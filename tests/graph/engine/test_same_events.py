@@ -159,7 +159,7 @@ async def _two_streams(
 
 
 async def _next(results: AsyncIterator[Any], at_least: int) -> Sequence[RenderedEvent]:
-    """The next events, in however many results they come."""
+    """Return the next events, in any number of results."""
     received: list[RenderedEvent] = []
     while len(received) < at_least:
         received += (await anext(results)).events
@@ -180,7 +180,7 @@ async def _received(schema: Schema, request: Request, scenario: Scenario) -> tup
     await let_things_happen(world)
     await _quiet()
     world.feed.failure = UnavailableError("the feed ends")
-    world.feed._wake()  # noqa: SLF001 - nothing else happens any more
+    world.feed._wake()  # noqa: SLF001 - no other task is running
     await _quiet()
     assert listening.done()
     await listening
@@ -189,7 +189,7 @@ async def _received(schema: Schema, request: Request, scenario: Scenario) -> tup
 
 
 async def _quiet() -> None:
-    """Let every task come to where it waits: everything here is in memory."""
+    """Run every task until it waits: everything here is in memory."""
     for _ in range(60):
         await asyncio.sleep(0)
 

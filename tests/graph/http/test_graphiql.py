@@ -16,7 +16,7 @@ HTML = {"accept": "text/html,application/xhtml+xml"}
 
 @pytest.fixture
 async def development(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
-    """A development server whose GraphiQL is installed, with stand-ins for the libraries."""
+    """Run a development server whose GraphiQL is installed, with stand-ins for the libraries."""
     (tmp_path / "graphiql").mkdir()
     for name in graphiql.LIBRARIES:
         (tmp_path / "graphiql" / name).write_text("library")

@@ -1,5 +1,6 @@
-"""What an honest client waits for while another account keeps the process busy: turns of the one thread, counted on a
-clock that goes on by what the queries take and by nothing else."""
+"""How long a regular client waits while another account keeps the process busy, measured on a clock that advances
+only by the cost of the queries.
+"""
 
 import asyncio
 from collections import Counter
@@ -41,7 +42,7 @@ class Process:
 
 
 async def slow_read(clock: CountedTime, *, attack: Mapping[int, float]) -> float:
-    """How long the slowest one in a hundred of an honest client's reads takes, in seconds."""
+    """Return the p99 of a regular client's reads, in seconds."""
     process, waits = Process(clock), list[float]()
 
     async def ask_in_circles(objects: int, busy_seconds: float) -> None:

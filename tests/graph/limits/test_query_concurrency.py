@@ -1,4 +1,4 @@
-"""An account's queries wait for each other, and nobody else for them."""
+"""An account's queries wait for each other, and those of other accounts do not."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Who asks too often is refused, late, and nobody else notices."""
+"""Clients that send too many requests are refused, with a delay, and others are not affected."""
 
 import asyncio
 

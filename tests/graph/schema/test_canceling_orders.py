@@ -1,4 +1,4 @@
-"""Canceling: what comes back, and each way in which it cannot be done."""
+"""Canceling: the answer, and each reason why it can fail."""
 
 import pytest
 

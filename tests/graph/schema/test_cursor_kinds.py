@@ -1,4 +1,4 @@
-"""A cursor belongs to one kind of list."""
+"""A cursor is valid for one kind of list."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Cursors: they come back as what they were, and nothing else is taken for one."""
+"""Cursors: they decode to their values, and other text is not accepted."""
 
 import base64
 from collections.abc import Callable

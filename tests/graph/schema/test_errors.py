@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw: masked for the client, logged once, and to be found by their id."""
+"""Unexpected errors: masked for the client, logged once, and identified by their id."""
 
 import pytest
 
@@ -32,7 +32,7 @@ async def test_an_unexpected_error_before_any_resolver_is_a_500_with_its_id(
     def fail(*_: object) -> None:
         raise failure
 
-    # No request is known to end here, so the last net is tried by a failure between the layers.
+    # No known request ends here, so the last handler is tested by a failure between the layers.
     monkeypatch.setattr("graph.http.endpoint.context_for", fail)
     response = await api.post({"query": ORDERS})
 
@@ -116,7 +116,7 @@ async def test_a_subscription_that_cannot_begin_in_time_fails_and_does_not_compl
             await socket.subscribe("subscription { orderUpdates { kind } }")
             message = await socket.receive()
 
-    # A client takes `next` with errors and `complete` for a stream that is over, and follows nothing any more.
+    # A client treats `next` with errors and `complete` as the end of the stream, and stops following.
     assert message["type"] == "error"
     assert message["payload"][0]["extensions"] == {"code": "TIMED_OUT"}
 

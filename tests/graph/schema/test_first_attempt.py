@@ -1,4 +1,4 @@
-"""waitMs: the answer comes with the first attempt's outcome, or in time without it, and never as an error."""
+"""waitMs: the answer contains the first attempt's outcome, or is sent in time without it, and is never an error."""
 
 import asyncio
 

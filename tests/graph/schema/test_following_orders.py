@@ -1,4 +1,4 @@
-"""Subscriptions: the snapshot, then each change once and in order, from where the client asks."""
+"""Subscriptions: the snapshot, then each change once and in order, from the client's position."""
 
 from contextlib import AsyncExitStack
 

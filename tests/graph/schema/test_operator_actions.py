@@ -1,4 +1,4 @@
-"""The audit trail over GraphQL: what is in it of whom, who may read it, and the head of an account's chain."""
+"""The audit trail over GraphQL: its content, who may read it, and the head of an account's chain."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Placing orders: what is stored, what is refused and with which code, and what a repeat gives."""
+"""Placing orders: what is stored, what is refused with which code, and the answer to a repeat."""
 
 from dataclasses import replace
 

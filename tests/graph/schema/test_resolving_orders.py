@@ -1,4 +1,4 @@
-"""Resolving orders over GraphQL: who may, what can be asked for, and what is answered while no worker runs."""
+"""Resolving orders over GraphQL: who may, the possible requests, and the answer while no worker runs."""
 
 import pytest
 

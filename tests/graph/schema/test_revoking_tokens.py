@@ -1,4 +1,4 @@
-"""Revoking tokens over GraphQL: who may, and what is answered."""
+"""Revoking tokens over GraphQL: who may, and the answer."""
 
 import pytest
 

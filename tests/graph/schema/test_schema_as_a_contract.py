@@ -1,4 +1,4 @@
-"""The schema as front ends hold it: every part of it is described, and nothing that was released breaks."""
+"""The schema as a contract for front ends: every part of it is described, and no change breaks a release."""
 
 from pathlib import Path
 

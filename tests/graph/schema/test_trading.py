@@ -1,4 +1,4 @@
-"""Limits and halts over GraphQL: who may, what is answered, what an account sees of them."""
+"""Limits and halts over GraphQL: who may, the answers, and what an account can read of them."""
 
 from decimal import Decimal
 

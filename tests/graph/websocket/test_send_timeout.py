@@ -1,4 +1,4 @@
-"""A bound on waiting: whatever the work does, it is as if it had been awaited under a time-out from its beginning."""
+"""A time limit on waiting: in every case it is equivalent to awaiting the work under a time-out from its beginning."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

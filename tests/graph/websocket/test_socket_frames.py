@@ -188,7 +188,7 @@ async def test_a_mutation_that_is_completed_before_its_answer_stays_unanswered(a
 
         answers = [await socket.receive(), *await socket.messages_until_closed()]
 
-    # It may have been answered before the complete was read; then the answer comes whole, and before the pong.
+    # It may have been answered before the complete was read; then the answer is complete, and precedes the pong.
     kinds = [answer["type"] for answer in answers]
     assert kinds in (["pong"], ["next", "complete", "pong"])
 

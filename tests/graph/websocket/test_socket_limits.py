@@ -1,4 +1,4 @@
-"""How many sockets there may be, and who has to go when there are more: honest clients are served all the same."""
+"""How many sockets are allowed, and which is closed above the limit: regular clients are still served."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -109,7 +109,7 @@ async def test_a_flood_costs_its_own_socket_only(seconds: float) -> None:
 async def open_sockets(
     stack: AsyncExitStack, settings: GraphSettings, *, accounts: tuple[str, ...]
 ) -> tuple[Api, list[RawSocket]]:
-    """The API with these settings, and an introduced socket for each account."""
+    """Run the API with these settings, and an authenticated socket for each account."""
     api = await stack.enter_async_context(running_api(World(settings=settings)))
     sockets = [await stack.enter_async_context(raw_socket(api.port)) for _ in accounts]
     for socket, account in zip(sockets, accounts, strict=True):
@@ -118,7 +118,7 @@ async def open_sockets(
 
 
 async def is_served(socket: RawSocket) -> None:
-    """Ask something, and get the answer."""
+    """Send a query, and receive the answer."""
     await socket.send(subscribe(VIEWER, key="served"))
     assert (await socket.receive())["type"] == "next"
     assert await socket.receive() == {"id": "served", "type": "complete"}

@@ -1,4 +1,4 @@
-"""graphql-transport-ws frame by frame: what is let in, what closes the socket and with which code."""
+"""graphql-transport-ws frame by frame: what is accepted, and what closes the socket with which code."""
 
 from contextlib import suppress
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Alerts through a real webhook: each sent once, bursts as one, no delay by a dead channel, no secret in the log."""
+"""Alerts through a real webhook: each sent once, bursts as one, no delay by a failing channel, no secret in the log."""
 
 import asyncio
 import secrets
@@ -41,7 +41,7 @@ async def webhook() -> AsyncIterator[Webhook]:
 async def _alerts(
     *addresses: str, redis_url: str | None = None, gather_seconds: float = 0.05, **settings: object
 ) -> AsyncIterator[ProcessTelemetry]:
-    """The telemetry of a process that sends alerts to these addresses."""
+    """Return the telemetry of a process that sends alerts to these addresses."""
     telemetry = ProcessTelemetry(Metrics(), get_logger())
     given = {**QUICK, "alert_urls": ",".join(addresses), "redis_url": redis_url, "broadcast_key": KEY, **settings}
     async with open_alerts(
@@ -190,7 +190,7 @@ async def test_a_dead_and_a_silent_channel_neither_slow_the_work_nor_the_other_c
 
 
 async def _longest_pause_of_the_loop() -> float:
-    """Until cancelled: the longest time that the event loop was held up, in seconds."""
+    """Measure until cancelled: the longest blocking of the event loop, in seconds."""
     longest, before = 0.0, time.perf_counter()
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The watch over orders that wait: each is logged once, and again after a while."""
+"""The watch of waiting orders: each is logged once, and again after a while."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What `audit` answers to a cron job: by its exit code tampering is told from an outage, and from a typing error."""
+"""Exit codes of `audit` for a cron job: tampering is distinguished from an outage, and from a typing error."""
 
 import asyncio
 import os
@@ -20,14 +20,14 @@ OUTPUT_CLOSED = 141
 
 @pytest.fixture
 async def traded(database: Database, emptied_database_url: str) -> str:
-    """The URL of a database in which alice has orders."""
+    """Return the URL of a database in which alice has orders."""
     await Clerk(make_store(database)).store(3, accounts=("alice",))
     return emptied_database_url
 
 
 @pytest.fixture
 async def cut(traded: str) -> str:
-    """The same, with a change that was deleted behind our back."""
+    """Return the same, with a deleted change."""
     connection = await asyncpg.connect(traded)
     await connection.execute("DELETE FROM order_changes WHERE account_id = 'alice' AND sequence = 3")
     await connection.close()

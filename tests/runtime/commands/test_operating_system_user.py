@@ -1,4 +1,4 @@
-"""Who an action at the command line is put down to: the user of the operating system, whatever an option says."""
+"""The actor of an action at the command line: the user of the operating system, with any option."""
 
 import os
 import pwd

@@ -1,4 +1,4 @@
-"""/readyz: many who ask at once, and again and again, cost one check of each part."""
+"""/readyz: many concurrent and repeated requests cost one check of each part."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from tests.support.fakes.telemetry import RecordingTelemetry
 
 
 class Part:
-    """A part that is asked how it is, and the seconds that a test lets pass."""
+    """A part with a health check, and a clock that a test advances."""
 
     def __init__(self) -> None:
         self.asked = 0

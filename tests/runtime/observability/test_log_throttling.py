@@ -34,7 +34,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
 
 
 class Watch:
-    """Seconds that only a test lets pass."""
+    """A clock that only a test advances."""
 
     now = 0.0
 

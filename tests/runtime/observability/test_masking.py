@@ -1,4 +1,4 @@
-"""Secrets are masked in every form in which a text may hold them, and nothing else is."""
+"""Secrets are masked in every form in which a text may contain them, and nothing else is."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The text of /metrics: whoever asks, it is made once in a while, and other work goes on meanwhile."""
+"""The text of /metrics: it is rendered once in an interval for all requests, and other work continues meanwhile."""
 
 import asyncio
 

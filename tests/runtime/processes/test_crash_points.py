@@ -1,4 +1,4 @@
-"""Crash points: nothing at all when unset, and an immediate end when set."""
+"""Crash points: no effect when unset, and an immediate end when set."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""What a process says when it cannot start: a sentence with what to do, an exit code, and no traceback."""
+"""Errors of a process that cannot start: a message with the fix, an exit code, and no traceback."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ PROCESSES = ("api", "worker", "ingest")
 
 @asynccontextmanager
 async def ended(name: str, environment: Mapping[str, str], *, is_cold: bool = False) -> AsyncIterator[RunningProcess]:
-    """The process after its end."""
+    """Return the process after its end."""
     given = {"TOKEN_SECRET": TOKEN_SECRET, "BROADCAST_KEY": BROADCAST_KEY}
     settings = given | {"LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
     async with running(["-m", "runtime", name], environment=settings, is_cold=is_cold) as process:
@@ -31,7 +31,7 @@ async def ended(name: str, environment: Mapping[str, str], *, is_cold: bool = Fa
 
 
 async def says(name: str, environment: Mapping[str, str], *words: str, is_cold: bool = False) -> int:
-    """Run it to its end, look for the words in its last line, and give its exit code."""
+    """Run it to its end, find the words in its last line, and return its exit code."""
     async with ended(name, environment, is_cold=is_cold) as process:
         pass
     text = "\n".join(process.output)
@@ -42,13 +42,13 @@ async def says(name: str, environment: Mapping[str, str], *words: str, is_cold: 
 
 
 def with_login(url: str, login: str) -> str:
-    """The URL with another user and password."""
+    """Return the URL with another user and password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
 
 
 def with_name(url: str, name: str) -> str:
-    """The URL of another database of the same server."""
+    """Return the URL of another database of the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 

@@ -1,4 +1,4 @@
-"""The issuer's keys over HTTP: read again when it is time or a token names a new one, and kept whatever is answered."""
+"""The issuer's keys over HTTP: read again at intervals or when a token names a new one, and kept after any failure."""
 
 from pathlib import Path
 

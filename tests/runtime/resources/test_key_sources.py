@@ -1,4 +1,4 @@
-"""Where the issuer's keys come from: a file, an address, discovery; in bounded time, and from nowhere else."""
+"""Sources of the issuer's keys: a file, an address, discovery; in bounded time, and no other source."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An answer that is known whole goes out by one write, and to the byte as uvicorn writes it by two."""
+"""A complete answer is sent by one write, with exactly the bytes that uvicorn writes in two."""
 
 import asyncio
 import logging
@@ -28,14 +28,14 @@ OTHERS = st.sampled_from(
 
 
 class Wire(asyncio.Transport):
-    """Takes what is written."""
+    """Collects written bytes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
         self.is_closed = False
 
-    def write(self, data: bytes) -> None:  # type: ignore[override]  # bytes are all that is written here
+    def write(self, data: bytes) -> None:  # type: ignore[override]  # only bytes are written here
         self.writes.append(data)
 
     def close(self) -> None:
@@ -45,10 +45,10 @@ class Wire(asyncio.Transport):
 async def answered(
     kind: type[RequestResponseCycle], messages: list[dict[str, Any]], *, method: str, keep_alive: bool
 ) -> tuple[list[bytes], tuple[object, ...]]:
-    """What is written of these messages, and what is left behind."""
+    """Return the bytes written for these messages, and the remaining state."""
     wire, told = Wire(), list[str]()
     cycle = RequestResponseCycle(
-        scope={"type": "http", "method": method},  # type: ignore[typeddict-item]  # no more of it is used
+        scope={"type": "http", "method": method},  # type: ignore[typeddict-item]  # no other key is used
         transport=wire,
         flow=FlowControl(wire),
         logger=logging.getLogger("test"),

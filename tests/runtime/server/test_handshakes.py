@@ -1,4 +1,4 @@
-"""Websockets are opened at a pace: one after the other, those of different peers by turns."""
+"""Websockets are opened at a limited rate: sequentially, alternating between clients."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ PER_SECOND = 50
 
 
 class Hall:
-    """Notes who was let in, and when."""
+    """Records who was admitted, and when."""
 
     def __init__(self) -> None:
         self.entered: list[str] = []
@@ -21,12 +21,12 @@ class Hall:
         self._changed = asyncio.Event()
 
     def enter(self, *names: str) -> None:
-        """Ask to be let in; the name's first letter is the peer's address."""
+        """Wait for admission; the name's first letter is the client's address."""
         for name in names:
             self.handshakes.schedule(name[0], self.opening(name))
 
     def opening(self, name: str) -> Callable[[], bool]:
-        """What lets it in. Who has gone is written in capitals."""
+        """Return the admission. Disconnected clients are in capitals."""
 
         def open_() -> bool:
             self.entered.append(name)
@@ -37,7 +37,7 @@ class Hall:
         return open_
 
     async def are_all_in(self, count: int) -> None:
-        """Wait until so many have been let in."""
+        """Wait until that number has been admitted."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while len(self.entered) < count:
                 self._changed.clear()

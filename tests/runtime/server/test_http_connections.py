@@ -1,4 +1,4 @@
-"""HTTP connections: whoever sends nothing, too slowly, or does not read holds no place for long."""
+"""HTTP connections: a client that sends nothing, sends too slowly, or does not read is disconnected soon."""
 
 import asyncio
 import errno
@@ -87,7 +87,7 @@ async def test_who_does_not_read_the_answer_is_cut_and_leaves_nothing_in_the_ker
         narrow.connect(("127.0.0.1", site.port))
         narrow.sendall(b"GET /large HTTP/1.1\r\nhost: fillwire\r\n\r\n")
 
-        # A reset comes at once, even to who has not read; an end would come behind the unread bytes.
+        # A reset arrives immediately, even at a client that has not read; a FIN would come after the unread bytes.
         await eventually(lambda: has_been_reset(narrow), within_seconds=DEADLINE_SECONDS)
         narrow.close()
 
@@ -182,7 +182,7 @@ def test_a_connection_that_has_ended_already_can_be_cut() -> None:
 
 
 class EndedTransport(asyncio.Transport):
-    """As uvloop's is: its socket says ValueError once it has ended."""
+    """Like uvloop's: its socket raises ValueError after its end."""
 
     is_aborted = False
 
@@ -238,7 +238,7 @@ async def test_who_reads_slowly_and_steadily_gets_the_whole_answer() -> None:
                 read = 0
                 while read < LONG_BYTES:
                     read += len(await loop.sock_recv(narrow, 40_000))
-                    await asyncio.sleep(0.01)  # The pace of the peer.
+                    await asyncio.sleep(0.01)  # The client's rate.
 
 
 def has_been_reset(connection: socket.socket) -> bool:
@@ -248,7 +248,7 @@ def has_been_reset(connection: socket.socket) -> bool:
 
 @dataclass(kw_only=True)
 class Site:
-    """A server's port and what its pages do. `held` counts the requests that wait for `released`."""
+    """A server's port and the behavior of its pages. `held` counts the requests that wait for `released`."""
 
     port: int = 0
     held: int = 0
@@ -257,13 +257,13 @@ class Site:
     _opened: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def connect(self) -> Streams:
-        """A connection, cut with the site."""
+        """Open a connection, closed with the site."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         self._opened.append(writer)
         return reader, writer
 
     def routes(self) -> Sequence[Route]:
-        """The pages."""
+        """Return the pages."""
         return [
             Route("/", self._answer, methods=["GET", "POST"]),
             Route("/held", self._hold),
@@ -276,7 +276,7 @@ class Site:
         self.refused += 1
 
     async def close(self) -> None:
-        """Cut every connection, and let go what is held: the server would wait for it."""
+        """Close every connection, and release waiting requests: the server would wait for them."""
         self.released.set()
         for writer in self._opened:
             writer.transport.abort()
@@ -301,7 +301,7 @@ class Site:
 
 @asynccontextmanager
 async def running(limits: HttpLimits) -> AsyncIterator[Site]:
-    """A server with these limits."""
+    """Run a server with these limits."""
     site = Site()
     async with serving(Starlette(routes=site.routes()), limits=limits, refused=site.refuse) as (site.port, _):
         try:
@@ -311,27 +311,27 @@ async def running(limits: HttpLimits) -> AsyncIterator[Site]:
 
 
 async def upgrading(site: Site) -> Streams:
-    """A connection that asks to become a websocket. The site has none: it is answered 403 when its turn comes."""
+    """Open a connection that requests a websocket. The site has none: it is answered 403 when it is handled."""
     reader, writer = await site.connect()
     writer.write(UPGRADE)
     return reader, writer
 
 
 async def head_of(streams: Streams) -> int:
-    """The status of the answer to a handshake."""
+    """Return the status of the answer to a handshake."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         return int((await streams[0].readuntil(b"\r\n\r\n")).split(b" ")[1])
 
 
 async def answer(streams: Streams) -> int:
-    """Ask, and give the status of the answer."""
+    """Send a request, and return the status of the answer."""
     reader, writer = streams
     writer.write(ASK)
     return await status(reader)
 
 
 async def status(reader: asyncio.StreamReader) -> int:
-    """The status of the next answer, its body read."""
+    """Return the status of the next answer, with its body read."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = next(line for line in head.splitlines() if line.startswith("content-length:"))

@@ -1,4 +1,4 @@
-"""A text that is framed once for all sockets goes out as every other text does, and stays where another would stay."""
+"""A text that is framed once for all sockets is sent like every other text, and buffered like it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -78,7 +78,7 @@ async def test_nothing_is_sent_to_a_peer_that_has_said_goodbye(send: Tell) -> No
             while True:
                 await send(websocket, SharedText("news"))
                 await asyncio.sleep(0)
-        except Exception as error:  # the test looks at it
+        except Exception as error:  # the test reads it
             met.put_nowait(type(error).__name__)
             raise
 
@@ -111,14 +111,14 @@ async def test_nothing_is_sent_behind_our_own_goodbye(content: dict[str, object]
 
 
 async def rest_of(peer: RawSocket) -> bytes:
-    """Whatever still comes until the connection ends."""
+    """Return everything until the connection ends."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         return await peer.reader.read()
 
 
 @asynccontextmanager
 async def serving(talk: Talk) -> AsyncIterator[int]:
-    """A websocket at /ws that talks so once it is accepted; gives its port."""
+    """Serve a websocket at /ws with that conversation after its acceptance; yield its port."""
 
     async def accept(websocket: WebSocket) -> None:
         await websocket.accept()

@@ -1,4 +1,4 @@
-"""Websockets whose peer does not read, does not answer, or does not go: their connections end all the same."""
+"""Websockets whose client does not read, does not answer, or does not close: their connections end anyway."""
 
 import asyncio
 import gc
@@ -42,7 +42,7 @@ async def test_a_peer_that_only_pings_and_reads_nothing_is_cut() -> None:
     async with serving() as (port, ended):
         narrow = await connected(port)
 
-        # The pongs fill every buffer on the way, and the application, which sends nothing, has no deadline to miss.
+        # The pongs fill every buffer in between, and the application, which sends nothing, has no deadline to miss.
         with narrow, pytest.raises(ConnectionResetError):
             await asyncio.wait_for(flood(narrow, frame(b"x" * 125, opcode=PING) * 1_000), DEADLINE_SECONDS)
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
@@ -106,7 +106,7 @@ async def test_a_peer_that_floods_and_goes_leaves_nothing_behind() -> None:
 
 async def test_a_socket_that_has_ended_is_gone_without_the_garbage_collector() -> None:
     gc.collect()
-    others = connections()  # Held, so that no new one takes the place of an old one in memory.
+    others = connections()  # Referenced, so that no new one gets the address of an old one.
     gc.disable()
     try:
         async with serving() as (port, ended):
@@ -119,13 +119,13 @@ async def test_a_socket_that_has_ended_is_gone_without_the_garbage_collector() -
 
 
 def connections() -> Sequence[object]:
-    """All that are still somewhere in memory."""
+    """Return all connections that are still in memory."""
     return [one for one in gc.get_objects() if isinstance(one, HttpProtocol | WebSocketProtocol)]
 
 
 @asynccontextmanager
 async def serving(limits: WebSocketLimits | None = None) -> AsyncIterator[tuple[int, asyncio.Event]]:
-    """A websocket that only listens; gives its port, and what is set once a conversation has ended."""
+    """Serve a websocket that only receives; yield its port, and an event that is set when a conversation has ended."""
     ended = asyncio.Event()
 
     async def listen(websocket: WebSocket) -> None:
@@ -160,7 +160,7 @@ async def serving(limits: WebSocketLimits | None = None) -> AsyncIterator[tuple[
 
 
 async def connected(port: int) -> socket.socket:
-    """A connection that takes little, after its handshake."""
+    """Return a connection with a small window, after its handshake."""
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     narrow.setblocking(False)

@@ -1,4 +1,4 @@
-"""Secrets in files: what is read, what is refused, and that nothing of the content is shown."""
+"""Secrets in files: what is read, what is refused, and that the content is never shown."""
 
 import os
 from pathlib import Path
