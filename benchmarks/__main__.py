@@ -1,4 +1,4 @@
-"""`./dev bench`: runs the stages, prints their tables, writes JSON and a picture, compares with the kept ratios."""
+"""`./dev bench`: runs the stages, prints their tables, writes JSON and a chart, and compares with the stored ratios."""
 
 import argparse
 import asyncio
@@ -40,7 +40,7 @@ SHORT_ROUNDS, SHORT_SECONDS = 3, 0.6
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the arguments say; 1 when a ratio has become worse than the kept one."""
+    """Run the selected stages; return 1 when a ratio has become worse than the stored one."""
     options = _parser().parse_args(arguments)
     return asyncio.run(run(options))
 
@@ -84,7 +84,7 @@ async def measure(bench: Bench, name: str) -> StageResult:
 async def _confirmed(
     bench: Bench, name: str, results: dict[str, StageResult], *, form: str
 ) -> Sequence[expected.Worse]:
-    """What is worse twice in a row: once may be a neighbour on the machine."""
+    """Return the ratios that are worse twice in a row: once may be other load on the machine."""
     first = list(expected.compare(name, results[name], form=form))
     if not first:
         return ()

@@ -1,6 +1,6 @@
 """Accept: placeOrder over HTTP, durable and with its token checked, at 1, 32 and 256 clients.
 
-The floors: (a) Starlette alone, giving back the same bytes; (b) plain Strawberry whose resolver stores nothing; (c) our
+The floors: (a) Starlette alone, returning the same bytes; (b) plain Strawberry whose resolver stores nothing; (c) our
 own API with one transaction a request instead of group commit. The peers: (d) FastAPI, SQLAlchemy and Celery on Redis;
 (e) Mercurius with its JIT and pg, one insert a request. Neither checks a token.
 """
@@ -62,7 +62,7 @@ async def measure(bench: Bench) -> StageResult:
             rounds = await bench.take_turns(contenders)
             result.add(rounds)
             for limit in list(servers)[1:]:
-                # One client at a time has nobody to share a commit with.
+                # A single client has no other commit to share.
                 is_aimed_at = not (limit == UNGROUPED and clients == 1)
                 result.compare(
                     f"{'of' if limit == BARE else 'times'} {limit}, {clients}",
@@ -75,7 +75,7 @@ async def measure(bench: Bench) -> StageResult:
 
 
 async def start_servers(gateway: Gateway) -> dict[str, Server]:
-    """The contenders, each serving on a port of its own."""
+    """Start the contenders, each serving on its own port."""
     api = await gateway.start("api")
     answer = await one_answer(api)
     return {
@@ -87,7 +87,7 @@ async def start_servers(gateway: Gateway) -> dict[str, Server]:
 
 
 async def start_peers(gateway: Gateway, result: StageResult) -> dict[str, Server]:
-    """The peers whose packages can be had here; of the others the result says why."""
+    """Start the peers whose packages are available here; for the others the result has the reason."""
     servers: dict[str, Server] = {}
     try:
         folder, port = PEERS / "fastapi_celery", free_port()
@@ -114,7 +114,7 @@ async def place(
     contender: str = OURS,
     rate: float | None = None,
 ) -> Sample:
-    """Place orders for a while from so many clients at once, at the rate when one is given."""
+    """Place orders for a while from that number of clients, at the rate when one is given."""
     is_rest = contender == CELERY
     load = HttpLoad(
         port=server.port,
@@ -145,12 +145,12 @@ def place_requests(accounts: Sequence[str] = (), *, limit_price: str = LIMIT_PRI
 
 
 def rest_request() -> str:
-    """The same order for a REST interface."""
+    """Return the same order for a REST interface."""
     return post("/orders", orjson.dumps(ORDER).decode())
 
 
 async def one_answer(server: Server) -> str:
-    """The body of the product's own answer to one order."""
+    """Return the body of the product's own answer to one order."""
     raw = place_requests()[0].replace(ID_PLACEHOLDER, token_hex(12))
     head, _, body = raw.partition("\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])

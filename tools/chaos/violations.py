@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One finding. `subject` is what to look for in the history: an id of an order, an account, a subscriber."""
+    """One finding. `subject` is the id to search for in the history: of an order, an account, a subscriber."""
 
     invariant: int
     what: str

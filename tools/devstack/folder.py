@@ -1,4 +1,4 @@
-"""The local data folder: who may read it, who uses it, and the secrets kept in it."""
+"""The local data folder: its permissions, its lock, and its secrets."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ LOCK_NAME = "fillwire.lock"  # Also marks a folder that may be deleted.
 
 
 def prepare_folder(path: Path) -> None:
-    """Create the folder, or use an earlier run's; raise LocalStackError when it holds other files."""
+    """Create the folder, or use an earlier run's; raise LocalStackError when it contains other files."""
     if path.is_dir() and any(path.iterdir()) and not (path / LOCK_NAME).exists():
         raise LocalStackError(f"{path} holds files that are not ours. Choose another folder: LOCAL_DIR=…")
     try:
@@ -65,7 +65,7 @@ def stored_secret(path: Path) -> str:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file that only its owner can read, completely or not at all."""
     _written_beside(path, text).replace(path)
 
 
