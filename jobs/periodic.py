@@ -16,7 +16,7 @@ FAILURE_REPEATED_AFTER_SECONDS = 10.0
 async def repeat(
     step: Callable[[], Coroutine[Any, Any, bool]], *, every: timedelta, name: str, telemetry: Telemetry
 ) -> None:
-    """Run the step every `every` until cancelled; run it again at once when it returns True.
+    """Run the step every `every` until cancelled; run it again immediately when it returns True.
 
     A transient failure is logged when it begins, again each FAILURE_REPEATED_AFTER_SECONDS, and when it ends.
     """
@@ -33,7 +33,7 @@ async def repeat(
                 logged_at = now
                 telemetry.warning("loop_failing", loop=name, error=str(error), next="tried again until it succeeds")
             failing = True
-        except Exception as error:  # noqa: BLE001 - what repairs others must survive an error of its own
+        except Exception as error:  # noqa: BLE001 - a repairing loop must survive its own errors
             more = False
             telemetry.error("loop_error", loop=name, error=repr(error), next="goes on; report this with the log")
         if not more:

@@ -1,4 +1,4 @@
-"""The resolver: it applies what operators ask for when machines cannot resolve an order."""
+"""The resolver: it applies operators' requests for orders that cannot be resolved automatically."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,5 +19,5 @@ class Resolver:
     telemetry: Telemetry
 
     async def run(self) -> None:
-        """Look for requests until cancelled."""
+        """Apply requests until cancelled."""
         await repeat(self.resolving.work, every=LOOKS_EVERY, name="resolutions", telemetry=self.telemetry)

@@ -1,7 +1,7 @@
-"""Wakes workers: gathers what is due in this process and enqueues it, several orders to a job.
+"""Wakes workers: collects the orders that become due in this process and enqueues them, several orders to a job.
 
-A caller never waits for Redis. While one enqueue is under way, and for a moment after it, the next wake-ups gather.
-When Redis is down they are counted and dropped, since the sweeper finds the orders in the database.
+A caller never waits for Redis. During an enqueue, and for a moment after it, the next wake-ups are collected. When
+Redis is down they are counted and dropped, since the sweeper finds the orders in the database.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class SaqWakeUps:
         self._denied_at: float | None = None
 
     def is_denied(self) -> bool:
-        """Return whether Redis lately let this process enqueue nothing, though it may write otherwise."""
+        """Return whether Redis recently denied this process to enqueue, although it accepts other writes."""
         return self._denied_at is not None and time.monotonic() - self._denied_at < DENIED_SECONDS
 
     def placement_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
@@ -74,7 +74,7 @@ class SaqWakeUps:
         try:
             async with asyncio.timeout(self._enqueue_timeout_seconds):
                 await asyncio.gather(*(self._enqueue(wake_up) for wake_up in wake_ups))
-        except Exception as error:  # noqa: BLE001 - a wake-up that is lost must not end the process, whatever the client raises
+        except Exception as error:  # noqa: BLE001 - a lost wake-up must not end the process, with any error of the client
             self._note_failure(error, orders=sum(len(wake_up.order_ids) for wake_up in wake_ups))
         else:
             self._is_failing, self._denied_at = False, None

@@ -1,4 +1,4 @@
-"""Wires the services of the domain over what a process has opened (see `runtime.resources`)."""
+"""Wires the services of the domain with the resources of a process (see `runtime.resources`)."""
 
 import asyncio
 import random
@@ -109,7 +109,7 @@ def make_token_revocation(process: Process, database: DatabaseResources) -> Toke
 
 
 def make_resolution_desk(database: DatabaseResources) -> ResolutionDesk:
-    """Return the operators' service that asks for orders to be resolved."""
+    """Return the operators' service that requests resolutions of orders."""
     return ResolutionDesk(requests=database.resolutions, clock=utc_now, new_id=new_id)
 
 

@@ -1,7 +1,7 @@
 """The table of alerts: the log event, what happened, and what to do.
 
-The services of the domain only log events (`domain.ports.telemetry`). A message holds only an event's `shown_fields`:
-our own order ids and kinds, never an error's text, which may repeat what an account or a venue wrote.
+The services of the domain only log events (`domain.ports.telemetry`). A message contains only an event's
+`shown_fields`: our own order ids and kinds, never an error's text, which may contain text of an account or a venue.
 """
 
 from collections.abc import Mapping

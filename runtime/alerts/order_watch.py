@@ -1,4 +1,4 @@
-"""Watches for what no event reports: orders that are not sent to the exchange, or whose outcome stays unknown."""
+"""Watches for problems without an event: orders that are not sent to the exchange, or whose outcome stays unknown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -7,7 +7,7 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-Actions = argparse._SubParsersAction  # noqa: SLF001 - argparse gives the class no public name
+Actions = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for the class
 
 DECIMAL_LIMITS = {
     "max-quantity": "the largest quantity of one order",

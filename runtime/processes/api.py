@@ -90,7 +90,7 @@ async def run(process: Process) -> None:
         withdrawal = TokenWithdrawal(accepted=accepted, cache=tokens, sockets=sockets)
         token_keys.held.on_change(withdrawal.keys_changed)
         with suppress(UnavailableError):
-            # Without it the first clients would be told to try again. While the database is away they are.
+            # Without it the first clients would be asked to retry. While the database is unreachable they are.
             await withdrawal.read_all_revocations()
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
         application = graphql_first(_without_redirects([*health, *routes]), routes, root_path=settings.root_path)
@@ -213,13 +213,13 @@ def websocket_limits(settings: Settings) -> WebSocketLimits:
         message_max_bytes=settings.socket_message_max_bytes,
         frames_per_second=settings.socket_messages_per_second_max,
         frames_burst=settings.socket_messages_burst_max,
-        # Later than the API's own deadline, which knows the socket and says so in the log.
+        # Later than the API's own deadline, which has the socket and logs it.
         stalled_seconds=settings.subscriber_send_timeout_seconds + CLOSE_SECONDS,
     )
 
 
 def _without_redirects(routes: Sequence[BaseRoute]) -> Starlette:
-    """Return an application that does not redirect to an address of its own making, which no proxy would know."""
+    """Return an application that does not redirect to an address that it built itself, which no proxy would know."""
     application = Starlette(routes=routes)
     application.router.redirect_slashes = False
     return application

@@ -1,7 +1,7 @@
-"""uvicorn's request-response cycle, with a single write for a response that is known whole.
+"""uvicorn's request-response cycle, with a single write for a complete response.
 
-uvicorn writes head and body apart, by a system call each, and checks every header each time: together a tenth of
-storing an order. Any unusual response is left to uvicorn.
+uvicorn writes head and body separately, with a system call each, and checks every header each time: together a tenth of
+storing an order. Any unusual response is sent by uvicorn.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ UNUSUAL_HEADERS = frozenset({b"connection", b"transfer-encoding"})
 
 
 class AnswerCycle(RequestResponseCycle):
-    """One request and its response, whose head is held back until the first part of the body."""
+    """One request and its response, whose head is buffered until the first part of the body."""
 
     _head: HTTPResponseStartEvent | None = None
 

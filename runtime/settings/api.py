@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from runtime.settings.group import Count, Seconds, SettingsGroup
 
-# Neither the parts . and .. nor an empty one, which browsers would take out.
+# Neither the segments . and .. nor an empty one, which browsers would remove.
 _ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", re.ASCII)
 
 
@@ -70,7 +70,7 @@ class WebSocketSettings(SettingsGroup):
 
 
 class DocumentSettings(SettingsGroup):
-    """What a GraphQL document may ask for, which documents are cached, and which ones are run."""
+    """Limits of a GraphQL document, which documents are cached, and which ones are executed."""
 
     documents_new_per_second_max: Count = Field(
         5, description="Documents never seen before, of an account, in one API process; more get 429"

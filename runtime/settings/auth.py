@@ -85,14 +85,14 @@ class AuthSettings(SettingsGroup):
 
     @property
     def are_token_keys_discovered(self) -> bool:
-        """Whether the keys are those that the issuer's configuration names: nothing but TOKEN_ISSUER says where."""
+        """Whether the keys are found through the issuer's configuration: only TOKEN_ISSUER is set."""
         others = (self.token_secret, self.token_secret_previous, self.token_jwks_file, self.token_jwks_url)
         return self.token_issuer is not None and not any(others)
 
     def token_problems(self) -> Sequence[str]:
-        """Return a sentence for each reason why these settings do not say whose tokens are valid.
+        """Return a sentence for each reason why these settings do not define whose tokens are valid.
 
-        Only an API asks: a worker or an ingest verifies no token, and goes on without.
+        Only an API checks: a worker or an ingest verifies no token, and starts without.
         """
         secrets = [name for name in ("TOKEN_SECRET", "TOKEN_SECRET_PREVIOUS") if getattr(self, name.lower())]
         issuers = [name for name in ("TOKEN_JWKS_FILE", "TOKEN_JWKS_URL") if getattr(self, name.lower())]

@@ -27,8 +27,9 @@ class SubmissionSettings(SettingsGroup):
 
     @property
     def placement_lease(self) -> timedelta:
-        """How long an attempt holds its order: twice what one look-up, one send and one more look-up can take, since
-        nothing is sent any more in a lease's second half."""
+        """Return how long an attempt claims its order: twice the longest time of one look-up, one send and one more
+        look-up, since nothing is sent in a lease's second half.
+        """
         return timedelta(seconds=2 * 3 * self.placement_timeout_seconds)
 
 
