@@ -1,9 +1,9 @@
-"""websockets' client connection, from which all that came with one read can be taken together.
+"""websockets' client connection, with all messages of one read available together.
 
-The library parses each frame by a coroutine in Python and hands on message after message, each by a wake-up: 7 µs of an
-execution. Nearly all that a venue sends are plain frames, one after the other in what was read: those are cut out here.
-Whatever else comes (the handshake, pings, closes, pieces of messages, what is too long or breaks the protocol) is the
-library's, which answers, fails and ends the connection as ever. See docs/decisions/0020.
+The library parses each frame in a Python coroutine and passes on each message by waking a task: 7 µs of an execution.
+Nearly all frames of a venue are plain ones, consecutive in the received bytes: those are extracted here. Everything
+else (the handshake, pings, closes, fragments, oversized messages, protocol errors) is passed to the library, which
+answers, fails and ends the connection as usual. See docs/decisions/0020.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _HEADER_BYTES, _LONG_HEADER_BYTES = 2, 4
 
 
 def cut_plain(data: bytes, start: int, *, message_max_bytes: int) -> tuple[list[bytes], int]:
-    """The messages of the plain frames that stand whole in the data from that place on, and the place behind them.
+    """Return the messages of the complete plain frames in the data from that position on, and the position after them.
 
     A plain frame is a whole message, without a mask or an extension, of at most 65 535 bytes.
     """
@@ -48,7 +48,7 @@ def cut_plain(data: bytes, start: int, *, message_max_bytes: int) -> tuple[list[
 
 
 def control_end(data: bytes, start: int) -> int | None:
-    """Where the control frame that begins there ends; None when no whole one stands there."""
+    """Return the end of the control frame that begins there; None when it is not complete."""
     if start + _HEADER_BYTES > len(data) or data[start] not in _CONTROL or data[start + 1] >= _TWO_BYTES_LENGTH:
         return None
     end = start + _HEADER_BYTES + data[start + 1]
@@ -56,7 +56,7 @@ def control_end(data: bytes, start: int) -> int | None:
 
 
 def may_become_whole(data: bytes, start: int, *, message_max_bytes: int) -> bool:
-    """Whether what stands there can still be the beginning of a plain frame, or of a control frame."""
+    """Return whether the data there can be the beginning of a plain frame, or of a control frame."""
     head = data[start : start + _LONG_HEADER_BYTES]
     if not head or len(head) == 1:
         return not head or head[0] in _PLAIN | _CONTROL
@@ -70,7 +70,7 @@ def may_become_whole(data: bytes, start: int, *, message_max_bytes: int) -> bool
 
 
 class StreamConnection(ClientConnection):
-    """A connection that is read by `next_messages` alone, by one task. Messages are bytes, text ones too."""
+    """A connection that is read only by `next_messages`, by one task. Messages are bytes, text ones too."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -85,7 +85,7 @@ class StreamConnection(ClientConnection):
         self._news: asyncio.Future[None] | None = None
 
     async def next_messages(self, at_most: int) -> Sequence[bytes]:
-        """Wait for a message, then take what there is. Raises ConnectionClosed when the connection is over."""
+        """Wait for a message, then return all available ones. Raises ConnectionClosed when the connection has ended."""
         while not self._messages:
             if self._is_left_to_library:
                 message = await self.recv()
@@ -101,7 +101,7 @@ class StreamConnection(ClientConnection):
         return taken
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come."""
+        """Process received bytes."""
         if self._is_in_handshake:
             data = self._behind_handshake(data)
         elif not self._is_left_to_library:
@@ -111,13 +111,13 @@ class StreamConnection(ClientConnection):
         self._tell()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See that whoever waits learns it from the library, once everything that came is taken."""
+        """Let the library report the end to waiting tasks, once all received messages have been read."""
         self._is_left_to_library = True
         super().connection_lost(exc)
         self._tell()
 
     def _behind_handshake(self, data: bytes) -> bytes:
-        """What came behind the venue's answer to the handshake; everything before is given to the library."""
+        """Return the bytes after the venue's answer to the handshake; earlier bytes are passed to the library."""
         end = (self._begun + data).find(END_OF_HANDSHAKE)
         if end < 0:
             self._begun = (self._begun + data)[1 - len(END_OF_HANDSHAKE) :]
@@ -144,7 +144,7 @@ class StreamConnection(ClientConnection):
                 self._begun = data[place:]
                 break
             else:
-                # For good: a piece of a message is followed by others.
+                # Permanently: a fragment of a message is followed by others.
                 self._is_left_to_library = True
         if self._is_left_to_library and place < len(data):
             super().data_received(data[place:])
@@ -158,7 +158,7 @@ class StreamConnection(ClientConnection):
     def _resume_reading(self) -> None:
         if self._is_paused and len(self._messages) * RESUMED_BELOW_SHARE <= (self.max_queue_high or 0):
             self._is_paused = False
-            # The library may have paused for what was left to it, and goes on by itself.
+            # The library may have paused for its own bytes, and resumes by itself.
             if not self.recv_messages.paused:
                 self.transport.resume_reading()
 
