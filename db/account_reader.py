@@ -1,4 +1,4 @@
-"""Reading accounts: their list, which ids are known, and when each placed its last order."""
+"""Reading accounts: their list, which ids exist, and when each placed its last order."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from domain.services.batcher import Batcher
 LOOKUP_BATCH_MAX_ACCOUNTS = 256
 LOOKUP_QUEUE_MAX_CALLS = 4_096
 
-# A halt or limits may be older than the rule that the id breaks now, and an operator has to be able to end them.
+# A halt or limits may be older than the rule that the id violates now, and an operator must be able to end them.
 KNOWN = """
 SELECT k.id FROM unnest($1::text[]) AS k (id)
 WHERE EXISTS (SELECT FROM accounts AS a WHERE a.id = k.id)
@@ -35,11 +35,11 @@ _BY_ID: Keyset[str] = Keyset(columns=(accounts.c.id,), values=lambda key: (liter
 
 
 class PostgresAccountReader(AccountReader):
-    """Accounts in PostgreSQL. Each call is one statement, but pages, which look beyond their keys as well."""
+    """Accounts in PostgreSQL. Each call is one statement, except pages, which also read beyond their keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # Concurrent calls share one query: a list of accounts asks for each of its rows.
+        # Concurrent calls share one query: a list of accounts calls it for each of its rows.
         self._last_orders: Batcher[str, datetime | None] = Batcher(
             self._look_up, batch_max_items=LOOKUP_BATCH_MAX_ACCOUNTS, queue_max_items=LOOKUP_QUEUE_MAX_CALLS
         )
@@ -47,7 +47,7 @@ class PostgresAccountReader(AccountReader):
     async def page(self, request: PageRequest[str], *, search: str | None) -> Page[str]:
         rows = select(accounts.c.id)
         if search:
-            # A range, so that the primary key serves it whatever the search holds.
+            # A range, so that the primary key is used for any search.
             rows = rows.where(accounts.c.id >= search, accounts.c.id < search + BEHIND_EVERY_ID)
         return await read_page(self._database, rows, request, keyset=_BY_ID, item_of=lambda row: str(row["id"]))
 

@@ -1,7 +1,7 @@
-"""Columns as the texts of PostgreSQL's arrays, which a statement casts and takes apart.
+"""Columns as the texts of PostgreSQL arrays, which a statement casts and unnests.
 
-Encoded by the driver, element by element, the columns of a batch would cost more than all the rest of recording it.
-What holds nothing but NULL is sent empty: `unnest` fills up the columns that are shorter than the others.
+Encoded by the driver, element by element, the columns of a batch would cost more than the rest of recording it. A
+column with only NULLs is sent empty: `unnest` pads columns that are shorter than the others.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ import orjson
 
 
 def plain_array(column: Sequence[object]) -> str:
-    """A column whose values need no quotes: numbers, ids, names of ours."""
+    """Return a column whose values need no quotes: numbers, ids, our own names."""
     if not column:
         return "{}"
     first = column[0]
     # As in most columns: what a fill does not touch. Equal decimals may be written differently.
     if not isinstance(first, Decimal) and column.count(first) == len(column):
         return "{}" if first is None else "{" + ",".join([str(first)] * len(column)) + "}"
-    # Looked for in the texts: whether a decimal is None it finds out slowly.
+    # Searched in the texts: comparing a Decimal with None is slow.
     texts = list(map(str, column))
     if "None" in texts:
         texts = ["NULL" if value is None else str(value) for value in column]
@@ -28,14 +28,14 @@ def plain_array(column: Sequence[object]) -> str:
 
 
 def moment_array(column: Sequence[datetime | None]) -> str:
-    """A column of moments. JSON writes them as PostgreSQL reads them, at a tenth of what `str` takes."""
+    """Return a column of times. JSON writes them in PostgreSQL's format, at a tenth of the cost of `str`."""
     if column.count(None) == len(column):
         return "{}"
     return "{" + orjson.dumps(column).decode()[1:-1] + "}"
 
 
 def text_array(column: Sequence[Any]) -> str:
-    """A column of others' texts, which may be anything."""
+    """Return a column of external texts with any content."""
     if column.count(None) == len(column):
         return "{}"
     if None not in column:

@@ -18,8 +18,8 @@ from domain.model.values import Reason, storable_reason
 class NumberedChanges:
     """Changes in their order, and each one's place among its account's changes of one write.
 
-    `account_ids` are sorted, `counts` says how many changes each has. For each change `account_numbers` counts its
-    account from 1 in that order, and `behind` says how many of the account follow.
+    `account_ids` are sorted, `counts` is the number of changes of each. For each change `account_numbers` counts its
+    account from 1 in that order, and `behind` is how many of the account follow.
     """
 
     changes: Sequence[Change]
@@ -34,7 +34,7 @@ class NumberedChanges:
 
 
 def numbered(changes: Sequence[Change]) -> NumberedChanges:
-    """The changes in their order, with their places."""
+    """Return the changes in their order, with their positions."""
     accounts = [change.order.account_id for change in changes]
     counts = Counter(accounts)
     account_ids = sorted(counts)
@@ -90,7 +90,7 @@ def change_columns(
 
 
 class _ShownExecutions(NamedTuple):
-    """The columns of changes that tell of their orders' and executions' identity, trade and moments."""
+    """The columns of changes that contain their orders' and executions' identity, trade and times."""
 
     order_ids: str
     account_ids: str
@@ -102,7 +102,7 @@ class _ShownExecutions(NamedTuple):
 
 
 def _is_a_fill_each(changes: Sequence[Change], executed: Sequence[tuple[Order, Execution]]) -> bool:
-    """Whether the changes tell of the executions one by one, as they were filled: then both have the same columns."""
+    """Return whether each change is the fill of one execution: then both have the same columns."""
     return len(changes) == len(executed) and all(
         change.execution is execution
         and execution.is_counted

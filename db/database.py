@@ -1,4 +1,5 @@
-"""Calls to PostgreSQL: one statement each, committed as it ends, under a deadline that holds even if the server hangs.
+"""Calls to PostgreSQL: one statement each, committed as it ends, under a deadline that applies even if the server
+hangs.
 
 Here, and only here, serialization failures and deadlocks are retried, and failures become the domain's
 UnavailableError.
@@ -37,7 +38,7 @@ class Row(Protocol):
     """One row of an answer: its columns by name."""
 
     def __getitem__(self, column: str, /) -> Any:  # noqa: ANN401 - a column may hold anything
-        """The column's value."""
+        """Return the column's value."""
 
 
 class Database:
@@ -54,13 +55,13 @@ class Database:
     async def fetch(self, statement: str, *arguments: object) -> Sequence[Row]:
         """Run one statement with `$1` parameters by asyncpg's own prepared statement, and commit.
 
-        For the hot statements. A reserved connection is used in the caller's own task and without the pool, which takes
+        For the hot statements. A reserved connection is used in the caller's own task and without the pool, which costs
         three times the processor time of the smallest statement.
         """
         return await self._fetch_by(self._reserved.take(), statement, arguments, ends_at=self._deadline())
 
     async def fetch_queued(self, statement: str, *arguments: object) -> Sequence[Row]:
-        """Run a read of many rows, which costs this process more than the server, as `fetch` does.
+        """Run a read of many rows, which costs this process more than the server, like `fetch`.
 
         It waits for a reserved connection for up to QUEUE_WAIT_MAX_SECONDS: more concurrent reads than reserved
         connections would not be faster, and the pool costs more.
@@ -74,9 +75,9 @@ class Database:
         return await self._call(partial(self._select, statement), ends_at=self._deadline())
 
     async def require_room(self) -> None:
-        """Raise UnavailableError while the server's disk is full, of which only a statement that wrote could tell.
+        """Raise UnavailableError while the server's disk is full, which only a writing statement would detect.
 
-        Then, and only then, the server is asked to write a temporary file.
+        Then, and only then, the server is tested by writing a temporary file.
         """
         if self._disk_was_full:
             await self._call(self._write_temporarily, ends_at=self._deadline())
@@ -156,7 +157,7 @@ class Database:
         closing.add_done_callback(partial(_finished, self._closings))
 
     async def _call(self, run: Callable[[], Awaitable[Result]], *, ends_at: float) -> Result:
-        # A task of its own: returning a hung server's connection takes seconds, and the caller must not wait for that.
+        # A separate task: returning a hung server's connection takes seconds, and the caller must not wait for that.
         call = asyncio.create_task(self._repeated(run))
         self._calls.add(call)
         call.add_done_callback(partial(_finished, self._calls))
@@ -164,7 +165,7 @@ class Database:
         try:
             await asyncio.wait({call}, timeout=max(left, 0.0))
         finally:
-            # Also when the caller itself is cancelled. To cancel a call that has ended does nothing.
+            # Also when the caller itself is cancelled. Canceling a finished call has no effect.
             in_time = call.done()
             call.cancel()
         if not in_time:
@@ -189,12 +190,12 @@ class Database:
             except Exception as error:
                 if not is_worth_repeating(error):
                     raise
-            await asyncio.sleep(random.uniform(0, REPEAT_DELAY_MAX_SECONDS))  # noqa: S311 - spreads rivals, hides nothing
+            await asyncio.sleep(random.uniform(0, REPEAT_DELAY_MAX_SECONDS))  # noqa: S311 - spreads retries, not a secret
         return await run()
 
 
 def _finished(running: set[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
     running.discard(task)
     if not task.cancelled():
-        # Marks the error as retrieved, for a task that nobody awaits any more.
+        # Marks the error as retrieved, for a task that is no longer awaited.
         task.exception()

@@ -36,8 +36,9 @@ WRITE_QUEUE_MAX_ORDERS = 4_096
 
 
 class PostgresOrderStore(OrderStore):
-    """Orders in PostgreSQL. `venue` is the name under which its executions are stored; `max_orders_per_second` holds
-    for accounts whose limits name no other. With `requests_only` reports of the venue cannot be written."""
+    """Orders in PostgreSQL. `venue` is the name under which its executions are stored; `max_orders_per_second`
+    applies to accounts whose limits set no other. With `requests_only` reports of the venue cannot be written.
+    """
 
     def __init__(
         self,
@@ -131,8 +132,8 @@ class PostgresOrderStore(OrderStore):
     ) -> Sequence[Sequence[RecordedChange] | VersionConflictError]:
         """Write single orders of several callers, such as attempts that end at the same time, by one statement.
 
-        A version conflict of one fails the statement for all: then each half is written by itself, until the
-        conflicting write is alone.
+        A version conflict of one fails the statement for all: then each half is written separately, until the
+        conflicting write is isolated.
         """
         by_order: dict[UUID, list[RecordedChange]] = {write.order.id: [] for write in writes}
         try:

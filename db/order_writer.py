@@ -1,4 +1,4 @@
-"""Reads of orders without a lock, and the writes of what was decided on them: all in one statement, or nothing."""
+"""Reads of orders without a lock, and the writes of decisions about them: all in one statement, or nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ FROM orders AS o
 """  # noqa: S608 - our own columns
 LOAD = f"{_ORDERS} WHERE o.id = ANY($1::uuid[])"
 LOAD_REPORTED = f"{_ORDERS} WHERE o.venue_client_order_id = ANY($1::text::text[])"
-# Key by key (OFFSET 0 forbids anything else): as a plain join the planner, when its figures for a young table are old,
+# Key by key (OFFSET 0 prevents anything else): as a plain join the planner, with outdated statistics of a new table,
 # reads all executions of the venue for each key: at 200 keys that was most of the time.
 LOAD_EXECUTIONS = """
 SELECT e.*
@@ -91,8 +91,9 @@ JOIN executions AS e ON e.venue = $1 AND e.venue_execution_id = k.venue_executio
 
 @dataclass(frozen=True, slots=True)
 class OrderWriter:
-    """The reader and writer of orders whose executions come from one venue. With `requests_only` it writes nothing but
-    requests of clients, by a statement that needs no right to write what the venue reports."""
+    """The reader and writer of orders whose executions come from one venue. With `requests_only` it writes only
+    requests of clients, by a statement that needs no privilege to write the venue's reports.
+    """
 
     database: Database
     venue: str
@@ -172,7 +173,7 @@ class OrderWriter:
     def _variant(
         self, writes: Sequence[OrderWrite], fence: Fence | None, action: ActionToStore | None
     ) -> tuple[str, int | None]:
-        """Return the statement for these writes, and how many of their arguments it takes; None for all."""
+        """Return the statement for these writes, and the number of its arguments; None for all."""
         if isinstance(action, RequestedAction):
             if fence is not None or self.requests_only:
                 raise ValueError("only a worker applies requests of operators")

@@ -1,7 +1,7 @@
 """Connections reserved for the hot statements.
 
 Checking a connection of SQLAlchemy's pool out and in again costs more than the smallest statement itself. So a few are
-checked out once, and stay checked out for as long as they work.
+checked out once, and stay checked out while they work.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class FetchingConnection:
 
     @classmethod
     async def of(cls, pooled: AsyncConnection) -> "FetchingConnection":
-        """Return the driver's connection behind one that is checked out."""
+        """Return the driver's connection of a checked out one."""
         driver = (await pooled.get_raw_connection()).driver_connection
         assert driver is not None  # noqa: S101 - the pool has just connected it
         return cls(pooled, driver)
@@ -33,7 +33,7 @@ class FetchingConnection:
         try:
             return await self.driver.fetch(statement, *arguments)
         except asyncpg.ReadOnlySQLTransactionError:
-            # After a fail-over this is no longer the primary; the next connection finds out which server is.
+            # After a fail-over this is no longer the primary; the next connection finds the primary.
             self.driver.terminate()
             raise
         except asyncpg.PostgresError:
@@ -46,9 +46,9 @@ class FetchingConnection:
 
 @dataclass(slots=True)
 class StatementConnections:
-    """At most `connections_max` connections; the one that was used last is used next, since its caches are warm.
+    """At most `connections_max` connections; the most recently used one is used next, since its caches are warm.
 
-    `close_connection` is called with each that is closed and must go back to the pool.
+    `close_connection` is called with each that is closed and must be returned to the pool.
     """
 
     connections_max: int
@@ -58,7 +58,7 @@ class StatementConnections:
     _waiting: deque[asyncio.Future[FetchingConnection | None]] = field(default_factory=deque)
 
     def take(self) -> FetchingConnection | None:
-        """Return an idle connection that is still open, or None. asyncpg knows of its end: no round trip."""
+        """Return an idle connection that is still open, or None. asyncpg detects its end: no round trip."""
         while self._idle:
             connection = self._idle.pop()
             if not connection.driver.is_closed():
@@ -80,7 +80,7 @@ class StatementConnections:
         """Return a future of the next connection that is released, or of None when none is in that time.
 
         Return None instead when more connections may be reserved. A caller that stops waiting must release the
-        connection that the future may hold by then.
+        connection that the future may have received.
         """
         if self._count < self.connections_max:
             return None

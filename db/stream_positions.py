@@ -13,11 +13,11 @@ INSERT INTO stream_positions AS p (venue, moment) VALUES ($1, $2)
 ON CONFLICT (venue) DO UPDATE SET moment = excluded.moment
 WHERE (p.moment IS NULL OR p.moment < excluded.moment) AND ($3::bigint IS NULL OR p.epoch = $3::bigint)
 """
-# Standby processes call this often. An UPDATE whose condition does not hold locks nothing, so it delays no batch of the
-# leader; one whose condition holds waits for the batch that is being written, and every later one finds the new epoch.
-# A process may acquire its own lease again: it does when the answer to an earlier call was lost. $4 and $5 are the
-# lease that the caller has seen unrenewed for as long as it lasts, by a clock that nobody sets: it is over although
-# `now()`, which may have been put back, is before its end.
+# Standby processes call this often. An UPDATE whose condition is false locks nothing, so it delays no batch of the
+# leader; one whose condition is true waits for the batch that is being written, and every later one finds the new
+# epoch. A process may acquire its own lease again: it does when the answer to an earlier call was lost. $4 and $5 are
+# the lease that the caller has seen unrenewed for its whole duration, by a monotonic clock: it has ended although
+# `now()`, which may have been set back, is before its end.
 ACQUIRE = """
 WITH taken AS (
     UPDATE stream_positions AS p SET epoch = p.epoch + 1, leader_id = $2, lease_until = now() + $3::interval

@@ -1,7 +1,7 @@
 """Recording of finished attempts: each result is written under its attempt's number.
 
 Attempts that finish at about the same time are recorded together, by one statement. An older attempt that resumes late
-writes nothing: a newer one has the order.
+writes nothing: a newer one has the claim.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +47,7 @@ class AttemptRecorder:
             try:
                 await self._write(left, rows)
             except VersionConflictError:
-                # A concurrent write changed one of them. Reading all again costs no more than finding out which.
+                # A concurrent write changed one of them. Reading all again costs no more than finding the changed one.
                 rows = await self.orders.load([each.claim.order.id for each in left])
                 continue
             return [None] * len(finished)

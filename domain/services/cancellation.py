@@ -1,9 +1,9 @@
 """Cancellation of orders: store the request, then deliver it to the venue until the venue has answered.
 
-An order that was never sent is canceled at once, here. One that may be at the venue is canceled by the venue alone:
+An order that was never sent is canceled here immediately. One that may be at the venue is canceled only by the venue:
 until it reports that, the order is PENDING_CANCEL and can still fill. Canceling twice is harmless, so an unanswered
-request is sent again, and so is one of which the venue's status shows nothing: it was lost. While that status is that a
-cancellation is pending, as for hours outside the trading day, no request is sent again.
+request is sent again, and so is one that the venue's status does not show: it was lost. While that status is pending,
+as for hours outside the trading day, no request is sent again.
 """
 
 import asyncio
@@ -129,9 +129,9 @@ uncanceled for a minute after a gateway's outage."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPolicy:
-    """Times of delivering cancel requests. `confirm_within` is how long the stream may take to report the result.
+    """Times of delivering cancel requests. `confirm_within` is the longest time until the stream reports the result.
 
-    While the venue answers and the order stays as it is, pauses grow up to `pause_max`.
+    While the venue answers and the order is unchanged, pauses grow up to `pause_max`.
     """
 
     retry: timedelta
@@ -178,7 +178,7 @@ class CancelDelivery:
             async with self.slots:
                 reports, again_in = await self._make_request(row)
             await self._record(row, reports, again_in=again_in)
-        except Exception as error:  # noqa: BLE001 - whatever happens to one order must not cancel the others' requests
+        except Exception as error:  # noqa: BLE001 - an error of one order must not block the others' requests
             log = self.telemetry.warning if isinstance(error, TransientError) else self.telemetry.error
             log("cancel_not_recorded", order_id=str(row.order.id), error=repr(error), next="sent again when due")
 
@@ -186,7 +186,7 @@ class CancelDelivery:
         """Send the request, unless the venue shows that it has been sent."""
         facts = row.order.whole
         if facts.venue_order_id is None:
-            return (), self.policy.retry  # Not at the venue yet: its submission comes first, or ends it.
+            return (), self.policy.retry  # Not at the venue yet: it is submitted or ended first.
         if not facts.cancel.is_unsent:
             try:
                 found = await self._look_up(row)
@@ -206,7 +206,7 @@ class CancelDelivery:
     async def _result_of(self, row: LoadedOrder, outcome: CancelOutcome) -> Step:
         match outcome:
             case CancelTaken():
-                # The first one that is taken is looked at soon, however long the venue did not answer before.
+                # The first accepted one is looked up soon, regardless of earlier failures of the venue.
                 is_first = row.order.facts.cancel.is_unsent
                 pause = self.policy.confirm_within if is_first else self._pause_after_sending(row)
                 return [self._sent(row)], pause
@@ -224,7 +224,7 @@ class CancelDelivery:
                 return await self._result_of_refusal(row, reason)
 
     async def _result_of_refusal(self, row: LoadedOrder, reason: Reason) -> Step:
-        """Look the order up: only one that is open, and not being canceled, has kept its life by the refusal."""
+        """Look up the order: only one that is open, and not being canceled, stays live after the refusal."""
         try:
             found = await self._look_up(row)
         except VenueUnreachableError:
@@ -243,9 +243,9 @@ class CancelDelivery:
         return [*reports, refused], self.policy.retry
 
     def _refused_as_filled(self, row: LoadedOrder, found: VenueOrder) -> Sequence[CancelRefused]:
-        """Return the refusal, if the venue calls the order filled and has taken back executions of it since.
+        """Return the refusal, if the venue reports the order as filled and has busted executions of it since.
 
-        Only while what it counts is recorded: then nothing follows that would end the order here.
+        Only while its count is recorded: then no report follows that would end the order here.
         """
         facts, terms = row.order.facts, found.terms
         is_filled = not found.is_open and not any(isinstance(report, OrderEnded) for report in found.reports)
@@ -269,7 +269,7 @@ class CancelDelivery:
         return min(max(unchanged_for, first), max(self.policy.pause_max, first))
 
     async def _look_up(self, row: LoadedOrder) -> Sequence[VenueOrder]:
-        """Look the order up; return nothing when the venue does not have it. Raises VenueUnreachableError."""
+        """Look up the order; return nothing when the venue does not have it. Raises VenueUnreachableError."""
         try:
             return await look_up(self.venue, row.order)
         except VenueUnreachableError as error:

@@ -1,7 +1,8 @@
-"""Comparison of our open orders with the venue's list, which others fill too, and look-ups of those that it lacks.
+"""Comparison of our open orders with the venue's list, which includes external ones, and look-ups of those that it
+lacks.
 
-Hundreds of orders end in one moment, at the close. So where many are lacking the venue's list of closed orders is read
-first, 500 to a request, and only what that does not show is looked up.
+Hundreds of orders end at the same time, at the close. So where many are missing the venue's list of closed orders is
+read first, 500 to a request, and only orders missing there are looked up.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ class OpenOrders:
     """Compares in runs. One run reads at most `pages_max` pages of the list; the next one continues there.
 
     `_listed` are our orders on the pages read so far. Orders are looked up when the last page has been read. A second
-    run at the same time waits for the first. `overlap` is by how much our clock and the venue's may differ.
+    run at the same time waits for the first. `overlap` is the allowed difference between our clock and the venue's.
     """
 
     venue: Venue
@@ -69,7 +70,7 @@ class OpenOrders:
     async def compare(self, *, silent_for: timedelta) -> int:
         """Run once; return the number of changes. Raises VenueUnreachableError and UnavailableError.
 
-        Orders are looked up that are open here only and unchanged for `silent_for`.
+        Orders that are open only here and unchanged for `silent_for` are looked up.
         """
         async with self._running:
             changes, is_complete = await self._record_list()
@@ -104,7 +105,7 @@ class OpenOrders:
             except (VenueBusyError, VenueNotConnectedError):
                 raise
             except VenueUnreachableError:
-                # The next run starts at the first page: perhaps it is this page that the venue does not take.
+                # The next run starts at the first page: perhaps the venue does not accept this page.
                 self._page = None
                 raise
             changes += await self._record_page(page.orders)
@@ -123,7 +124,7 @@ class OpenOrders:
         return await self._record(found)
 
     async def _ours_of(self, orders: Iterable[FoundOrder]) -> OrdersByName:
-        """Return those of our orders, by our names for them: also those that replaced one of ours."""
+        """Return those of our orders, by our names for them: also replacements of ours."""
         ours: OrdersByName = {}
         replacing: list[VenueOrder] = []
         for order in orders:
@@ -139,7 +140,7 @@ class OpenOrders:
         return ours
 
     async def _look_up_unlisted(self, silent_for: timedelta) -> int:
-        # At most so many of the rows are listed or not due, so they cannot hide those that closed without a report.
+        # At most that number of the rows are listed or not due, so they cannot hide those that closed without a report.
         limit = len(self._listed) + len(self._schedule) + self.look_ups.per_run_max * LOOK_UPS_PER_PAGE
         rows = await self.orders.open_at_venue(silent_for=silent_for, limit=limit)
         unlisted = {
@@ -157,9 +158,9 @@ class OpenOrders:
         return changes
 
     async def _record_closed(self, unlisted: Mapping[Revision, LoadedOrder]) -> int:
-        """Record those of the orders that the venue's list of closed orders shows; return the number of changes.
+        """Record the orders in the venue's list of closed orders; return the number of changes.
 
-        The list is read as far as it can save look-ups. What it shows is not looked up before its pause has passed.
+        The list is read only while that saves look-ups. Orders in it are not looked up before their pause has passed.
         """
         now = self.clock()
         due = {key[0]: key for key in unlisted if self._schedule.is_due(key, now=now)}
@@ -187,7 +188,7 @@ class OpenOrders:
     async def _look_up(
         self, orders: Mapping[Revision, LoadedOrder]
     ) -> tuple[OrdersByName, VenueUnreachableError | None]:
-        """Look orders up within the bounds of one run; return those found, and an error that concerns all look-ups."""
+        """Look up orders within the bounds of one run; return those found, and an error that concerns all look-ups."""
         found: OrdersByName = {}
         for order in self.look_ups.run(self._schedule, orders, clock=self.clock):
             self._schedule.put_off(order, now=self.clock())
@@ -209,7 +210,7 @@ class OpenOrders:
         return found, None
 
     async def _record(self, orders: OrdersByName) -> int:
-        """Record what the venue shows of our orders; suspect those of which it counts another quantity as filled."""
+        """Record the venue's state of our orders; suspect those with another filled quantity there."""
         ours = {name: shown for name, shown in orders.items() if shown}
         self.lost.note_shown(ours)
         rows = await self.orders.load_reported(ours.keys(), []) if ours else {}
@@ -233,7 +234,9 @@ class OpenOrders:
         return len(recorded.changes)
 
     def _reports_on(self, row: LoadedOrder, shown: Sequence[VenueOrder], *, now: datetime) -> Sequence[Report]:
-        """Return what the venue shows of our order. An operator's end holds until it shows the order open."""
+        """Return the venue's reports of our order. An operator's end applies until a look-up returns the order as
+        open.
+        """
         reports: list[Report] = []
         for found in shown:
             reports += self.fills.owners.links_to(found.venue_order_id)
@@ -258,7 +261,7 @@ class OpenOrders:
 
 
 def _counted(facts: Facts, found: Sequence[VenueOrder]) -> Decimal:
-    """Return what the venue counts as filled of the order: of its venue orders that are not shown, what is recorded."""
+    """Return the venue's filled quantity of the order: for its venue orders that are not returned, the recorded one."""
     counted = facts.filled_quantity
     for one in found:
         difference = EXACT.subtract(one.filled_quantity, filled_at(facts, one.venue_order_id))
@@ -267,11 +270,11 @@ def _counted(facts: Facts, found: Sequence[VenueOrder]) -> Decimal:
 
 
 def _restatement(row: LoadedOrder, found: VenueOrder) -> Sequence[OrderRestated]:
-    """Return the report that the venue has changed the terms, if it shows others than are recorded.
+    """Return the report that the venue has changed the terms, if they differ from the recorded ones.
 
-    Only of an order that is linked: of any other it is the terms that say whether it is ours.
+    Only for a linked order: for any other the terms decide whether it is ours.
     """
-    # Those of the first venue order: what replaced it states its own.
+    # Those of the first venue order: its replacement has its own.
     restated, theirs = row.order.facts.restatement, found.terms
     ours = row.order.terms if restated is None else restated.applied_to(row.order.terms)
     if theirs is None or row.order.facts.venue_order_id != found.venue_order_id:

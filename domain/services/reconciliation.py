@@ -1,8 +1,8 @@
-"""Reconciliation with the venue: what the stream missed is read, and our open orders are compared with the venue's.
+"""Reconciliation with the venue: missed reports are read, and our open orders are compared with the venue's.
 
-The stream has no sequence numbers and no replay. So after every connect, and whenever something looks missed, the fills
-since the last position are recorded (`domain.services.catch_up`), and the end of every order that closed meanwhile
-(`domain.services.open_orders`). Others use the account too: of an external order only the ids are read.
+The stream has no sequence numbers and no replay. So after every connect, and whenever a report may be missing, the
+fills since the last position are recorded (`domain.services.catch_up`), and the end of every order that closed
+meanwhile (`domain.services.open_orders`). Of an external order on the account only the ids are read.
 """
 
 import asyncio
@@ -38,9 +38,10 @@ class ReconciliationPolicy:
 
 @dataclass(slots=True, kw_only=True)
 class Reconciliation:
-    """The use case of reconciliation. `clock` is the venue's, as far as it is known: positions and the look-backs are
-    compared with its fills and orders. `_newest_at` is when the newest fill was executed, `_newest_read_at` since when
-    no read has found a newer one; `_closed_since` is from when on orders that are over are to be compared."""
+    """The use case of reconciliation. `clock` is the venue's, as far as it is known: positions and start times are
+    compared with its fills and orders. `_newest_at` is when the newest fill was executed, `_newest_read_at` since
+    when no read has found a newer one; `_closed_since` is the start time for comparing ended orders.
+    """
 
     venue: Venue
     orders: OrderStore
@@ -74,7 +75,7 @@ class Reconciliation:
         if cause == CONNECT and position is not None and self._closed_since is None:
             self._closed_since = position - self.policy.closed_look_back
         read = await self._read(position)
-        # Only an answer tells the venue's time.
+        # Only an answer has the venue's time.
         started_at = self.clock() - timedelta(seconds=elapsed() - began)
         recorded_until = self._recorded_until(read, started_at=started_at)
         if read.failure is not None:
@@ -85,13 +86,12 @@ class Reconciliation:
         return changes
 
     async def _position(self) -> datetime | None:
-        """Return the last position; one in the venue's future was stored by a wrong clock, and tells nothing of what
-        comes from now on."""
+        """Return the last position; one in the venue's future was stored by a wrong clock, and is useless."""
         position: datetime | None = await self.positions.read(self.venue.name)
         return None if position is None else min(position, self.clock())
 
     async def _read(self, position: datetime | None) -> FillsRead:
-        """Record the fills since the position; without one, as far back as the policy says."""
+        """Record the fills since the position; without one, since the policy's start time."""
         if position is not None:
             return await self.fills.record_fills(since=position)
         read = await self.fills.record_fills(since=self.clock() - self.policy.first_look_back)
@@ -114,7 +114,7 @@ class Reconciliation:
         if read.pending_since is not None:
             return min(until, read.pending_since) - overlap
         if read.failure is not None:
-            # Without an overlap for what is old, or a list of which one read ends within the overlap would never end.
+            # Without an overlap for old fills, or a list whose read ends within the overlap would never end.
             return min(until, started_at - overlap)
         # No fill before the newest one is listed later than that.
         is_settled = started_at - self._newest_read_at >= overlap
@@ -122,12 +122,12 @@ class Reconciliation:
 
     async def has_open_orders(self) -> bool:
         """Return whether an order is open at the venue. Raises UnavailableError."""
-        # An order that is over and of which the venue counts another quantity is compared as well: it is silent.
+        # An ended order of which the venue counts another quantity is compared as well: it is silent.
         rows = await self.orders.open_at_venue(silent_for=timedelta(0), limit=OPEN_ORDERS_LOOKED_AT_MAX)
         return any(not row.order.status.is_final for row in rows)
 
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
-        """Record the venue's open orders, then look up orders that are open here only and unchanged for `silent_for`.
+        """Record the venue's open orders, then look up orders that are open only here and unchanged for `silent_for`.
 
         Orders that do not add up are repaired. Return the number of changes. Raises VenueUnreachableError and
         UnavailableError.
@@ -135,7 +135,7 @@ class Reconciliation:
         return await self.open_orders.compare(silent_for=silent_for) + await self.repair.run()
 
     async def compare_closed_orders(self) -> int:
-        """Compare the orders that are over since a connect; return the number of changes.
+        """Compare the orders that ended since a connect; return the number of changes.
 
         Those that do not add up are left to the repair. It is not part of the catch-up, for which live reports wait.
         Until it has succeeded they remain to be compared. Raises VenueUnreachableError and UnavailableError.

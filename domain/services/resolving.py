@@ -42,7 +42,7 @@ class Resolving:
     overlap: timedelta
 
     async def work(self) -> bool:
-        """Apply the requests that wait; return True when there may be more. Raises UnavailableError."""
+        """Apply waiting requests; return True when there may be more. Raises UnavailableError."""
         taken = await self.requests.take(limit=TAKEN_AT_ONCE_MAX, lease=LEASE)
         for one in taken:
             await self._apply_or_log(one)
@@ -56,7 +56,7 @@ class Resolving:
             await self.requests.refuse(asked.id, error.refusal)
         except TransientError as error:
             self.telemetry.warning("resolution_postponed", **_named(asked), error=str(error), next="tried again")
-        except Exception as error:  # noqa: BLE001 - one request must not keep the others from being applied
+        except Exception as error:  # noqa: BLE001 - one request must not block the others
             self.telemetry.error("resolution_failed", **_named(asked), error=repr(error), next="refused")
             await self.requests.refuse(asked.id, Refusal(field="", message="It could not be applied: see the log."))
 
@@ -107,7 +107,7 @@ class Resolving:
     async def _commit(
         self, asked: Resolution, row: LoadedOrder, *, answer: VenueAnswer | None, found: VenueOrder | None
     ) -> None:
-        """Write what the operator decided; read and decide again while others change the order."""
+        """Write the operator's decision; read and decide again after concurrent changes of the order."""
         for _ in range(VERSION_CONFLICTS_MAX):
             now = self.recording.clock()
             reports = reports_of(asked, row, answer=answer, found=found, now=now)
@@ -132,7 +132,7 @@ class Resolving:
         await self.recording.commit([decision], action=action)
 
     async def _record_fills(self, order: Order, found: VenueOrder) -> None:
-        """Read the fills when the venue has filled more than is recorded. What fails is left to reconciliation."""
+        """Read the fills when the venue's count is above the recorded quantity. Failures are left to reconciliation."""
         rows = await self.recording.orders.load([order.id])
         if filled_at(rows[order.id].order.facts, found.venue_order_id) < found.filled_quantity:
             since = min(order.created_at, found.submitted_at) - self.overlap
