@@ -86,7 +86,7 @@ class HttpEndpoint:
                 await self._rates.delay_refusal()
             return refusal_response(refusal, media_type)
         except ClientDisconnect:
-            # Nobody is left to answer, and nothing is wrong here.
+            # The client has disconnected, which is not an error.
             raise
         except TooManyRequestsError as refusal:
             return refusal_response(_too_many_requests(refusal), media_type)

@@ -1,7 +1,7 @@
-"""The deadline of an operation, and how long operations take.
+"""The deadline of an operation, and the measurement of durations.
 
-All operations of a process have the same time, so they end in the order in which they began, and one timer does for
-all. A timer for each costs several microseconds of every operation.
+All operations of a process have the same time-out, so they expire in the order in which they began, and one timer is
+enough. A timer for each costs several microseconds of every operation.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from graph.errors import OperationTimeoutError
 
 
 class Term:
-    """The time of one task. Past it the task is cancelled; whoever began the term says so instead."""
+    """The time-out of one task. At its end the task is cancelled; the code that began the term raises the time-out."""
 
     __slots__ = ("_cancelling", "_task", "ends_at", "has_expired")
 
@@ -27,7 +27,7 @@ class Term:
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody waits for its end any more."""
+        """Return whether the term has ended."""
         return self._task is None
 
     def expire(self) -> None:
@@ -37,7 +37,7 @@ class Term:
             self._task.cancel()
 
     def end(self) -> bool:
-        """End it. Return whether the task was cancelled by this term, and by nobody else."""
+        """End it. Return whether the task was cancelled only by this term."""
         task, self._task = self._task, None
         return self.has_expired and task is not None and task.uncancel() <= self._cancelling
 
@@ -65,7 +65,7 @@ class Deadlines:
         return term
 
     def end(self, term: Term) -> bool:
-        """End a term. Return whether it had expired, and its task was cancelled by it alone."""
+        """End a term. Return whether it had expired, and its task was cancelled only by it."""
         has_expired = term.end()
         while self._terms and self._terms[0].is_over:
             self._terms.popleft()
@@ -82,7 +82,7 @@ class Deadlines:
 
 
 class Deadline:
-    """Ends what takes longer than `seconds`, by OperationTimeoutError, and measures it under its kind."""
+    """Ends operations that take longer than `seconds`, with OperationTimeoutError, and measures them by their kind."""
 
     __slots__ = ("_deadlines", "_kind", "_seconds", "_started", "_telemetry", "_term")
 

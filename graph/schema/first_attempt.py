@@ -13,7 +13,7 @@ STORED_READ_TIMEOUT_SECONDS = 1.0
 
 
 async def wait_for_first_attempt(order: OrderSnapshot, *, wait: timedelta, services: Services) -> OrderSnapshot:
-    """The order once it is no longer PENDING, or as it stands when the time is up or the feed fails."""
+    """Return the order once it is no longer PENDING, or the current one when the time is up or the feed fails."""
     if order.status is not OrderStatus.PENDING:
         return order
     try:
@@ -21,7 +21,7 @@ async def wait_for_first_attempt(order: OrderSnapshot, *, wait: timedelta, servi
             return await _follow(order, services)
     except TimeoutError:
         pass
-    except Exception as error:  # noqa: BLE001 - whatever the feed does, the order is stored and can be shown
+    except Exception as error:  # noqa: BLE001 - with any error of the feed, the order is stored and can be returned
         services.telemetry.warning("wait_failed", order_id=str(order.id), error=repr(error), next="answer as stored")
     return await _as_stored(order, services)
 

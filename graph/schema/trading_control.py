@@ -55,7 +55,7 @@ class TradingMutation:
     async def halt_trading(
         self,
         info: Info,
-        input: HaltTradingInput,  # noqa: A002 - the contract's word
+        input: HaltTradingInput,  # noqa: A002 - the contract's name
     ) -> HaltTradingResult:
         actor, reason = _operator(info, Scope.OPERATOR_HALT), checked_reason(input.reason, is_required=True)
         account_id = _whom(input.account_id, everybody=input.everybody)
@@ -76,7 +76,7 @@ class TradingMutation:
     async def resume_trading(
         self,
         info: Info,
-        input: ResumeTradingInput,  # noqa: A002 - the contract's word
+        input: ResumeTradingInput,  # noqa: A002 - the contract's name
     ) -> ResumeTradingResult:
         actor, reason = _operator(info, Scope.OPERATOR_HALT), checked_reason(input.reason, is_required=True)
         account_id = _whom(input.account_id, everybody=input.everybody)
@@ -94,7 +94,7 @@ class TradingMutation:
     async def set_account_limits(
         self,
         info: Info,
-        input: SetAccountLimitsInput,  # noqa: A002 - the contract's word
+        input: SetAccountLimitsInput,  # noqa: A002 - the contract's name
     ) -> SetAccountLimitsResult:
         actor, reason = _operator(info, Scope.OPERATOR_LIMITS), checked_reason(input.reason, is_required=False)
         decimals = input.decimals()
@@ -126,7 +126,7 @@ class TradingMutation:
     async def clear_account_limits(
         self,
         info: Info,
-        input: ClearAccountLimitsInput,  # noqa: A002 - the contract's word
+        input: ClearAccountLimitsInput,  # noqa: A002 - the contract's name
     ) -> ClearAccountLimitsResult:
         actor, reason = _operator(info, Scope.OPERATOR_LIMITS), checked_reason(input.reason, is_required=False)
         account_id = _whom(input.account_id, everybody=input.everybody)
@@ -208,15 +208,15 @@ async def _limits(context: Context, account_id: str | None) -> AccountLimits:
 
 
 def _operator(info: Info, scope: Scope) -> Actor:
-    """Who asks; raises FORBIDDEN when the token lacks the scope."""
+    """Return the operator; raise FORBIDDEN when the token lacks the scope."""
     info.context.bearer.require(scope)
     return info.context.actor
 
 
 def _whom(asked: strawberry.ID | None, *, everybody: bool) -> str | None:
-    """The account that is meant, None for all of them; raises BAD_USER_INPUT unless one of both is said.
+    """Return the named account, None for all of them; raise BAD_USER_INPUT unless exactly one of both is given.
 
-    Whoever has lost the account's id on the way must not stop, let go or limit everybody.
+    A lost account id must not halt, resume or limit all accounts.
     """
     account_id = given_account(asked)
     if (account_id is None) is not everybody:

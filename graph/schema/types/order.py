@@ -1,4 +1,4 @@
-"""An order as clients see it. Its instrument, executions and history are read only when they are asked for."""
+"""An order in public form. Its instrument, executions and history are read only on demand."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -113,7 +113,7 @@ class Order(Node):
 
 
 def order_from(order: OrderSnapshot) -> Order:
-    """The order as clients see it."""
+    """Return the order in public form."""
     terms = order.current_terms
     return Order(
         id=order_node_id(order.id),
@@ -148,7 +148,7 @@ def _counted_otherwise(order: OrderSnapshot) -> Decimal | None:
 
 
 def change_beside(order: Order, change: RecordedChange) -> OrderChange:
-    """The change as `change_from` shows it, beside its order: what both show is not worked out a second time."""
+    """Return the change like `change_from`, together with its order: shared values are not computed twice."""
     return OrderChange(
         kind=change.kind,
         version=order.version,

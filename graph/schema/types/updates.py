@@ -26,7 +26,7 @@ class OrderStreamUpdate:
 
 
 def order_update_from(item: OrderSnapshot | UpToDate | RecordedChange) -> OrderUpdate | None:
-    """One message of `orderStatus`; None when the client has seen everything so far."""
+    """Return one message of `orderStatus`; None when the client has received everything so far."""
     if isinstance(item, UpToDate):
         return None
     if isinstance(item, OrderSnapshot):

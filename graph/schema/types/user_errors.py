@@ -1,4 +1,4 @@
-"""Expected failures as members of the result unions. Each implements UserError and keeps its code for ever."""
+"""Expected failures as members of the result unions. Each implements UserError and keeps its code permanently."""
 
 from typing import Self
 
@@ -40,7 +40,7 @@ class InvalidOrder(UserFailure):
 
     @classmethod
     def of(cls, error: errors.InvalidOrderError) -> Self:
-        """The failure; its path is that of the first issue."""
+        """Return the failure; its path is that of the first issue."""
         issues = _issues(error)
         return cls(code="INVALID_ORDER", message=str(error), path=issues[0].path if issues else None, issues=issues)
 
@@ -51,7 +51,7 @@ class InvalidInput(UserFailure):
 
     @classmethod
     def of(cls, error: errors.InvalidInputError) -> Self:
-        """The failure; its path is that of the first issue."""
+        """Return the failure; its path is that of the first issue."""
         issues = _issues(error)
         return cls(code="INVALID_INPUT", message=str(error), path=issues[0].path if issues else None, issues=issues)
 
@@ -62,7 +62,7 @@ class ClientOrderIdConflict(UserFailure):
 
     @classmethod
     def of(cls, error: errors.ClientOrderIdConflictError) -> Self:
-        """The failure, with the order that has the id."""
+        """Return the failure, with the order that has the id."""
         return cls(
             code="CLIENT_ORDER_ID_CONFLICT",
             message=str(error),
@@ -75,7 +75,7 @@ class ClientOrderIdConflict(UserFailure):
 class ClientRequestIdConflict(UserFailure):
     @classmethod
     def of(cls, error: errors.ClientRequestIdConflictError) -> Self:
-        """The failure, at the id."""
+        """Return the failure, with the path of the id."""
         return cls(code="CLIENT_REQUEST_ID_CONFLICT", message=str(error), path=["input", "clientRequestId"])
 
 
@@ -87,7 +87,7 @@ class ClientRequestIdConflict(UserFailure):
 class OrderDenied(UserFailure):
     @classmethod
     def of(cls, error: errors.OrderDeniedError) -> Self:
-        """The failure, under the code of the limit."""
+        """Return the failure, with the code of the limit."""
         return cls(code=error.code, message=str(error), path=None)
 
 
@@ -97,7 +97,7 @@ class Unavailable(UserFailure):
 
     @classmethod
     def of(cls, error: errors.UnavailableError) -> Self:
-        """The failure, with how long to wait."""
+        """Return the failure, with the time to wait."""
         return cls(code="UNAVAILABLE", message=error.message, path=None, retry_after_ms=error.retry_after_ms)
 
 
@@ -105,7 +105,7 @@ class Unavailable(UserFailure):
 class OrderNotFound(UserFailure):
     @classmethod
     def of(cls, error: errors.OrderNotFoundError) -> Self:
-        """The failure; an order of another account reads the same."""
+        """Return the failure; it is the same for an order of another account."""
         return cls(code="ORDER_NOT_FOUND", message=str(error), path=list(ORDER_ID_PATH))
 
 
@@ -115,7 +115,7 @@ class NotCancelable(UserFailure):
 
     @classmethod
     def of(cls, error: errors.NotCancelableError) -> Self:
-        """The failure, with the order as it ended."""
+        """Return the failure, with the ended order."""
         return cls(code="NOT_CANCELABLE", message=str(error), path=list(ORDER_ID_PATH), order=order_from(error.order))
 
 
