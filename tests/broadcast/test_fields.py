@@ -80,9 +80,7 @@ decimals = st.decimals(allow_nan=True, allow_infinity=True) | st.sampled_from(
 
 
 @given(notional=decimals, filled=decimals, price=decimals)
-def test_whatever_numbers_are_read_an_order_with_them_can_be_shown(
-    notional: Decimal, filled: Decimal, price: Decimal
-) -> None:
+def test_an_order_with_any_accepted_numbers_can_be_shown(notional: Decimal, filled: Decimal, price: Decimal) -> None:
     message = changed("order.notional", str(notional))
     message["changes"][0]["order"]["filled_quantity"] = str(filled)
     message["changes"][0]["execution"]["price"] = str(price)

@@ -158,7 +158,7 @@ async def test_every_subscriber_sees_each_change_once_and_in_order(seed: int) ->
     position=st.integers(0, 5),
     start_after=st.integers(0, 20),
 )
-def test_an_account_stream_hands_out_the_longest_run_that_it_can_and_knows_what_is_missing(
+def test_an_account_stream_passes_on_the_longest_run_and_knows_the_missing_changes(
     deliveries: list[int], position: int, start_after: int
 ) -> None:
     log = ChangeHistory()

@@ -185,7 +185,7 @@ async def test_a_full_buffer_drops_what_is_newest_and_counts_it(redis_url: str) 
         assert telemetry.counted(Metric.PUBLISHES_FAILED) == 4
 
 
-async def test_a_publisher_goes_on_when_redis_is_back(own_valkey: TestServer) -> None:
+async def test_a_publisher_resumes_with_redis(own_valkey: TestServer) -> None:
     log = ChangeHistory()
     async with a_publisher(own_valkey.url) as (publisher, telemetry):
         with stopped(own_valkey):
@@ -196,7 +196,7 @@ async def test_a_publisher_goes_on_when_redis_is_back(own_valkey: TestServer) ->
         await eventually(lambda: telemetry.counted(Metric.CHANGES_PUBLISHED) == 1, within_seconds=WITHIN_SECONDS)
 
 
-async def test_a_change_just_before_the_shard_is_subscribed_is_read_also_when_the_position_comes_later(
+async def test_a_change_just_before_the_shard_is_subscribed_is_read_also_when_the_position_is_read_later(
     redis_url: str,
 ) -> None:
     class Slow(ChangeHistory):
@@ -320,7 +320,7 @@ async def test_a_server_that_is_killed_and_started_again_loses_no_change(own_val
         assert subscriber.items[1:] == log.changes["demo"]
 
 
-async def test_a_server_that_stands_still_is_found_by_its_silence(own_valkey: TestServer) -> None:
+async def test_a_paused_server_is_detected_by_its_silence(own_valkey: TestServer) -> None:
     log = ChangeHistory()
     async with (
         a_feed(log, settings=LINKED_ONLY, redis_url=own_valkey.url) as listening,
@@ -357,7 +357,7 @@ async def test_shards_are_subscribed_with_the_first_listener_and_left_after_the_
             await again.has(2)
 
 
-async def test_a_closed_hub_leaves_no_connection_behind(redis_url: str) -> None:
+async def test_a_closed_hub_leaves_no_connection_open(redis_url: str) -> None:
     async with a_feed(ChangeHistory(), redis_url=redis_url) as listening, following(listening):
         await linked(listening, redis_url, "demo")
 
@@ -369,7 +369,7 @@ async def test_a_closed_hub_leaves_no_connection_behind(redis_url: str) -> None:
         await eventually(is_alone, within_seconds=WITHIN_SECONDS)
 
 
-async def test_a_password_that_is_wrong_is_a_link_that_does_not_come(redis_url: str) -> None:
+async def test_a_password_that_is_wrong_is_a_link_that_does_not_open(redis_url: str) -> None:
     wrong = redis_url.replace("redis://:", "redis://:wrong")
     with pytest.raises(RedisError):
         async with Redis.from_url(wrong) as redis:

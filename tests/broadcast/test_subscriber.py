@@ -20,7 +20,7 @@ def log() -> ChangeHistory:
     return ChangeHistory()
 
 
-def test_a_full_buffer_is_given_up_with_the_next_change_and_not_before(
+def test_a_full_buffer_is_dropped_with_the_next_change_and_not_before(
     subscriber: Subscriber, log: ChangeHistory
 ) -> None:
     for _ in range(MAX):
@@ -46,7 +46,7 @@ def test_a_later_cause_of_falling_behind_counts(subscriber: Subscriber) -> None:
     assert subscriber.behind is Cause.MOVED_BACK
 
 
-def test_changes_that_come_while_it_is_behind_are_left_to_the_catch_up(
+def test_changes_that_arrive_while_it_is_behind_are_left_to_the_catch_up(
     subscriber: Subscriber, log: ChangeHistory
 ) -> None:
     subscriber.fall_behind(Cause.GAP)

@@ -49,7 +49,7 @@ async def _post(connections: Connections, url: str, body: bytes = b"{}", *, time
     return await connections.post(url, "/graphql", body, token="t", timeout_seconds=timeout_seconds)
 
 
-async def test_requests_one_after_the_other_share_a_connection_and_those_at_once_do_not() -> None:
+async def test_sequential_requests_share_a_connection_and_concurrent_ones_do_not() -> None:
     connections = Connections()
     async with _served(_echo) as (url, requests):
         assert await _post(connections, url, b'"first"') == b'"first"'
@@ -81,7 +81,7 @@ async def test_a_connection_that_ends_before_its_answer_is_an_error_and_the_next
     assert requests == [1, 1]
 
 
-async def test_the_late_answer_to_a_request_that_timed_out_reaches_nobody() -> None:
+async def test_the_late_answer_to_a_request_that_timed_out_reaches_no_other() -> None:
     may_answer = asyncio.Event()
 
     async def late(body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -98,7 +98,7 @@ async def test_the_late_answer_to_a_request_that_timed_out_reaches_nobody() -> N
         connections.close()
 
 
-async def test_an_answer_that_does_not_tell_its_length_is_not_understood() -> None:
+async def test_an_answer_without_a_length_is_not_understood() -> None:
     async def endless(_body: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 503 Busy\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")
 

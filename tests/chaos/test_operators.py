@@ -77,7 +77,7 @@ def _recorded(execution_id: str, quantity: int) -> StoredExecution:
     )
 
 
-async def test_what_the_exchange_has_no_more_is_taken_back_once_and_nothing_else() -> None:
+async def test_only_executions_missing_at_the_exchange_are_busted_once() -> None:
     clients = FakeClients()
     operator = _operator(clients, alerts={("fills_excess", str(ORDER), "v-1")})
 
@@ -98,7 +98,7 @@ async def test_an_order_that_the_exchange_has_under_other_terms_is_adopted() -> 
     assert [asked["action"] for asked in clients.asked] == [{"adoptVenueOrderId": "v-1"}]
 
 
-async def test_a_halt_that_began_after_its_end_was_asked_for_is_ended() -> None:
+async def test_a_halt_that_began_after_the_request_to_resume_is_ended() -> None:
     clients = FakeClients()
 
     await _operator(clients, alerts=set(), halted=["account-7"]).resolve()

@@ -20,7 +20,7 @@ print(round(time.time() - right()), round(utc_now().timestamp() - right()), runt
 
 
 @pytest.mark.parametrize(("put_off", "shown"), [("_put_off(-90)", "-90 -90 True"), ("_put_off(40)", "40 40 True")])
-def test_a_process_asks_a_clock_that_is_off_whichever_it_asks(put_off: str, shown: str) -> None:
+def test_a_process_reads_a_skewed_clock_through_every_function(put_off: str, shown: str) -> None:
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     command = [sys.executable, "-c", SHOW.format(put_off=put_off)]
 

@@ -50,7 +50,7 @@ async def live(request: pytest.FixtureRequest, adapters: Adapters) -> AsyncItera
         yield Live(listening.feed, Clerk(adapters.orders))
 
 
-async def test_an_order_is_shown_as_it_stands_and_then_change_by_change_until_it_is_final(live: Live) -> None:
+async def test_an_order_is_sent_as_a_snapshot_and_then_change_by_change_until_it_is_final(live: Live) -> None:
     (order_id,) = await live.clerk.store(1)
     async with aclosing(_each(live.feed.order(order_id, account_id="alice", after_version=None))) as items:
         (first,) = await _take(items, 1)
@@ -61,7 +61,7 @@ async def test_an_order_is_shown_as_it_stands_and_then_change_by_change_until_it
     assert rest == list(recorded)
 
 
-async def test_a_version_that_was_seen_is_followed_by_what_came_since(live: Live) -> None:
+async def test_a_version_that_was_seen_is_followed_by_the_later_changes(live: Live) -> None:
     (order_id,) = await live.clerk.store(1)
     recorded = await live.clerk.record({order_id: [accepted(), filled("40"), ended(End.CANCELED)]})
 
@@ -85,7 +85,7 @@ async def test_a_final_order_that_was_seen_has_nothing_more_to_tell(live: Live) 
     assert await _all(_each(live.feed.order(order_id, account_id="alice", after_version=2))) == []
 
 
-async def test_a_version_from_the_future_gives_the_order_as_it_stands(live: Live) -> None:
+async def test_a_version_from_the_future_returns_the_current_order(live: Live) -> None:
     (order_id,) = await live.clerk.store(1)
     async with aclosing(_each(live.feed.order(order_id, account_id="alice", after_version=7))) as items:
         (first,) = await _take(items, 1)
@@ -101,7 +101,7 @@ async def test_an_unknown_order_and_another_accounts_order_are_not_found(live: L
             await _all(_each(live.feed.order(asked, account_id=account_id, after_version=None)))
 
 
-async def test_an_account_is_given_where_it_stands_and_then_every_change_of_its_orders(live: Live) -> None:
+async def test_an_account_gets_its_position_and_then_every_change_of_its_orders(live: Live) -> None:
     first, second, foreign = await live.clerk.store(3, accounts=("alice", "alice", "other"))
     async with aclosing(_each(live.feed.account("alice", after=None))) as items:
         opening = await _take(items, 1)
@@ -115,7 +115,7 @@ async def test_an_account_is_given_where_it_stands_and_then_every_change_of_its_
         assert await _take(items, 2) == recorded
 
 
-async def test_an_account_is_given_everything_since_a_sequence(live: Live) -> None:
+async def test_an_account_gets_everything_since_a_sequence(live: Live) -> None:
     (order_id,) = await live.clerk.store(1)
     recorded = await live.clerk.record({order_id: [accepted(), filled("40")]})
 

@@ -92,7 +92,7 @@ async def test_a_reader_beyond_a_restored_database_starts_again(revocations: Tok
     assert changes.position < 4711
 
 
-async def test_of_many_at_once_a_reader_that_follows_misses_none(revocations: TokenRevocations) -> None:
+async def test_of_many_concurrent_ones_a_reader_that_follows_misses_none(revocations: TokenRevocations) -> None:
     names = {f"t-{number}" for number in range(60)}
     writing = [asyncio.create_task(store_revocation(revocations, revocation(token_id=name))) for name in sorted(names)]
     seen: list[str | None] = []

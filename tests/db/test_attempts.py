@@ -10,7 +10,7 @@ from tests.support.store_driver import Clerk
 LEASE = timedelta(seconds=30)
 
 
-async def test_an_attempt_that_failed_is_due_again_and_may_be_handed_back(
+async def test_an_attempt_that_failed_is_due_again_and_may_be_uncounted(
     store: PostgresOrderStore, clerk: Clerk, database: Database
 ) -> None:
     (order_id,) = await clerk.store(1)

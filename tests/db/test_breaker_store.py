@@ -49,7 +49,7 @@ async def test_of_many_workers_of_two_processes_one_probes(
     assert [claim.is_probe for claim in claims] == [True]
 
 
-async def test_another_venues_gate_holds_nothing_up(
+async def test_another_venues_breaker_delays_nothing(
     database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.store(2)
@@ -87,7 +87,7 @@ async def test_people_see_when_a_waiting_order_is_tried_at_the_earliest_and_why(
     assert held[1] == "too many requests"
 
 
-async def test_once_the_gate_opens_they_see_the_orders_own_time_again(
+async def test_once_the_circuit_closes_they_see_the_orders_own_time_again(
     database: Database, breaker: PostgresBreakerStore, clerk: Clerk
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -100,7 +100,7 @@ async def test_once_the_gate_opens_they_see_the_orders_own_time_again(
     assert await _placement(reader, order_id) == before
 
 
-async def test_behind_a_shut_gate_not_one_order_is_looked_at(
+async def test_behind_an_open_circuit_no_order_is_read(
     database: Database, breaker: PostgresBreakerStore, clerk: Clerk
 ) -> None:
     ids = await clerk.store(WAITING_ORDERS)

@@ -67,7 +67,7 @@ async def test_a_server_that_swallows_packets_costs_its_share_of_the_time_once(
     assert time.monotonic() - began < AT_ONCE_SECONDS
 
 
-async def test_each_server_of_an_address_where_nobody_answers_is_named_within_the_time(kept_database_url: str) -> None:
+async def test_each_server_of_an_address_that_does_not_answer_is_named_within_the_time(kept_database_url: str) -> None:
     with swallowing_port() as port:
         gone = free_port()
         to = connector(elsewhere(kept_database_url, f"localhost:{port}", f"127.0.0.1:{gone}"))
@@ -79,7 +79,7 @@ async def test_each_server_of_an_address_where_nobody_answers_is_named_within_th
     assert time.monotonic() - began < SECONDS + AT_ONCE_SECONDS
 
 
-async def test_a_time_for_one_server_is_kept(kept_database_url: str) -> None:
+async def test_a_time_for_one_server_is_observed(kept_database_url: str) -> None:
     with swallowing_port() as port:
         address = read_address(elsewhere(kept_database_url, f"127.0.0.1:{port}", options="connect_timeout=1"))
         began = time.monotonic()
@@ -91,7 +91,7 @@ async def test_a_time_for_one_server_is_kept(kept_database_url: str) -> None:
 
 
 @pytest.mark.parametrize("attribute", ["any", "read-write", "primary", "prefer-standby"])
-async def test_a_primary_is_found_for_whoever_wants_or_takes_one(kept_database_url: str, attribute: str) -> None:
+async def test_a_primary_is_found_for_primary_and_prefer_primary(kept_database_url: str, attribute: str) -> None:
     hosts = (f"127.0.0.1:{free_port()}", itself(kept_database_url))
     to = connector(elsewhere(kept_database_url, *hosts, options=f"target_session_attrs={attribute}"))
 
@@ -121,7 +121,7 @@ async def test_options_that_the_server_does_not_know_are_its_refusal(kept_databa
         await connector(elsewhere(kept_database_url, itself(kept_database_url), options=options)).connect()
 
 
-async def test_keep_alives_are_those_of_the_address(kept_database_url: str) -> None:
+async def test_keep_alives_are_set_by_the_address(kept_database_url: str) -> None:
     options = "keepalives=1&keepalives_idle=7&keepalives_interval=3&keepalives_count=2&tcp_user_timeout=9000"
 
     async with connected(connector(elsewhere(kept_database_url, itself(kept_database_url), options=options))) as there:

@@ -97,7 +97,7 @@ async def test_a_batch_waits_for_a_takeover_and_then_writes_nothing(
     assert order.order.version == writes[0].read_version
 
 
-async def test_who_asks_for_a_lease_that_is_not_over_holds_up_nobody(
+async def test_a_caller_for_a_valid_lease_delays_no_other(
     database_url: str, lease: PostgresLeadershipLease, old_leader: Fence
 ) -> None:
     assert await lease.renew(old_leader, lease=LEASE)
@@ -106,7 +106,7 @@ async def test_who_asks_for_a_lease_that_is_not_over_holds_up_nobody(
         assert isinstance(await lease.acquire(VENUE, leader_id=NEW, lease=LEASE), HeldLease)
 
 
-async def test_only_one_of_many_that_ask_at_once_leads(lease: PostgresLeadershipLease) -> None:
+async def test_only_one_of_many_concurrent_callers_leads(lease: PostgresLeadershipLease) -> None:
     fences = await asyncio.gather(
         *(lease.acquire(VENUE, leader_id=UUID(int=number), lease=LEASE) for number in range(1, 9))
     )

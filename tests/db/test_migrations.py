@@ -65,7 +65,7 @@ WHERE id = $1
 OUTSIDE = ["alembic_version", "alembic_version_pkc"]
 
 
-async def test_migrating_gives_the_tables_that_the_code_describes(
+async def test_migrating_creates_the_tables_of_the_code(
     postgres_server: PostgresServer, migrated_template: str
 ) -> None:
     described = await postgres_server.create_database()
@@ -95,7 +95,9 @@ async def test_migrating_again_is_quick_and_changes_nothing(migrated_template: s
     assert await _catalog(migrated_template) == before
 
 
-async def test_several_processes_may_migrate_at_once(postgres_server: PostgresServer, migrated_template: str) -> None:
+async def test_several_processes_may_migrate_concurrently(
+    postgres_server: PostgresServer, migrated_template: str
+) -> None:
     fresh = await postgres_server.create_database()
 
     await asyncio.gather(*(asyncio.to_thread(upgrade, fresh) for _ in range(4)))
@@ -104,7 +106,7 @@ async def test_several_processes_may_migrate_at_once(postgres_server: PostgresSe
     await postgres_server.drop_database(fresh)
 
 
-async def test_open_orders_that_there_are_already_are_counted_beside_old_processes_that_hold_accounts(
+async def test_existing_open_orders_are_counted_while_old_processes_lock_accounts(
     postgres_server: PostgresServer,
 ) -> None:
     before = await postgres_server.create_database()

@@ -26,7 +26,7 @@ ANSWER_SECONDS = 2.0
 RECOVERY_SECONDS = 10.0
 
 
-async def test_a_server_that_is_not_there_is_unavailable_at_once() -> None:
+async def test_a_server_that_is_not_there_is_unavailable_immediately() -> None:
     # A port of the reserved range, without a listener.
     url = "postgresql://nobody@127.0.0.1:1/none"
     async with open_database(url, application_name="test") as database, _answering_in_time():
@@ -34,7 +34,7 @@ async def test_a_server_that_is_not_there_is_unavailable_at_once() -> None:
             await make_store(database).store(new_order())
 
 
-async def test_a_killed_server_is_unavailable_and_its_successor_is_used_at_once(
+async def test_a_killed_server_is_unavailable_and_its_successor_is_used_immediately(
     postgres_server: PostgresServer, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     await clerk.store(10)
@@ -63,7 +63,7 @@ async def test_a_server_that_hangs_is_unavailable_in_time_and_then_recovers(
     await eventually(lambda: _is_back(store), within_seconds=RECOVERY_SECONDS)
 
 
-async def test_a_caller_that_is_cancelled_while_the_server_hangs_is_let_go_at_once(
+async def test_a_caller_that_is_cancelled_while_the_server_hangs_returns_immediately(
     postgres_server: PostgresServer, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -78,7 +78,7 @@ async def test_a_caller_that_is_cancelled_while_the_server_hangs_is_let_go_at_on
     assert call.cancelled()
 
 
-async def test_a_lock_that_somebody_keeps_makes_a_write_unavailable_in_time(
+async def test_a_lock_held_by_another_transaction_makes_a_write_unavailable_in_time(
     database_url: str, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -96,7 +96,7 @@ async def test_a_lock_that_somebody_keeps_makes_a_write_unavailable_in_time(
     assert await store.oldest_due() is not None
 
 
-async def test_a_call_that_gets_no_connection_is_unavailable_and_what_was_given_up_ends(
+async def test_a_call_that_gets_no_connection_is_unavailable_and_the_canceled_call_ends(
     database_url: str, database: Database
 ) -> None:
     async with open_database(
@@ -111,7 +111,7 @@ async def test_a_call_that_gets_no_connection_is_unavailable_and_what_was_given_
         await eventually(lambda: _nobody_sleeps(database), within_seconds=2)
 
 
-async def test_a_connection_on_which_the_server_has_said_its_last_words_is_unavailable_and_used_no_more(
+async def test_a_connection_on_which_the_server_has_sent_its_last_message_is_unavailable_and_not_reused(
     database_url: str, database: Database
 ) -> None:
     async with _whose_ends_come_late(database_url) as url, open_database(url, application_name="idle") as idle:

@@ -32,7 +32,7 @@ async def test_a_role_has_all_that_its_process_needs(kept_database_url: str, rol
 
 @pytest.mark.parametrize("needed", SERVING)
 @pytest.mark.parametrize("given", PROCESS_ROLES)
-async def test_the_role_of_another_process_is_told(kept_database_url: str, needed: Role, given: Role) -> None:
+async def test_the_role_of_another_process_is_reported(kept_database_url: str, needed: Role, given: Role) -> None:
     if given is needed:
         return
     async with logged_in(role_url(kept_database_url, given)) as database:

@@ -96,7 +96,7 @@ async def test_an_order_that_ends_without_a_change_disturbs_no_other_accounts_nu
     assert (change.order.account_id, change.sequence) == ("bob", 2)
 
 
-async def test_a_stale_order_fails_alone(clerk: Clerk) -> None:
+async def test_a_conflicting_order_fails_without_the_others(clerk: Clerk) -> None:
     writes = await _placings(clerk)
     stale = writes[ORDERS // 2].order.id
     await clerk.record({stale: [filled("1")]})

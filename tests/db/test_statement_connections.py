@@ -24,7 +24,7 @@ async def test_one_after_the_other_use_one_connection(database_url: str) -> None
         assert len({await _pid(database) for _ in range(5)}) == 1
 
 
-async def test_as_many_at_once_as_the_pool_has_are_served(database_url: str) -> None:
+async def test_the_pools_number_of_concurrent_calls_is_served(database_url: str) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         open_database(
@@ -36,7 +36,7 @@ async def test_as_many_at_once_as_the_pool_has_are_served(database_url: str) -> 
         assert len(await asyncio.gather(*(_pid(database) for _ in range(RESERVED_SHARE * 2)))) == RESERVED_SHARE * 2
 
 
-async def test_reads_that_take_turns_share_the_kept_connections(
+async def test_sequential_reads_share_the_reserved_connections(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.database.QUEUE_WAIT_MAX_SECONDS", 10.0)
@@ -51,7 +51,7 @@ async def test_reads_that_take_turns_share_the_kept_connections(
         assert {row["pid"] for rows in reads for row in rows} == {first}
 
 
-async def test_a_read_whose_turn_does_not_come_takes_another_connection(database_url: str) -> None:
+async def test_a_read_that_waits_too_long_takes_another_connection(database_url: str) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         open_database(database_url, application_name="late", pool_max_connections=RESERVED_SHARE) as database,
@@ -66,7 +66,7 @@ async def test_a_read_whose_turn_does_not_come_takes_another_connection(database
         await busy
 
 
-async def test_a_turn_that_comes_as_its_reader_is_cancelled_is_given_to_the_next(database_url: str) -> None:
+async def test_a_connection_assigned_while_its_reader_is_cancelled_passes_to_the_next(database_url: str) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         open_database(database_url, application_name="cancelled", pool_max_connections=RESERVED_SHARE) as database,
@@ -87,7 +87,7 @@ async def test_a_turn_that_comes_as_its_reader_is_cancelled_is_given_to_the_next
         assert await _pid(database) == first
 
 
-async def test_a_kept_connection_that_the_server_ends_is_replaced(database_url: str, database: Database) -> None:
+async def test_a_reused_connection_that_the_server_ends_is_replaced(database_url: str, database: Database) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         open_database(database_url, application_name=f"ends {os.getpid()}") as other,
@@ -104,7 +104,7 @@ async def test_a_kept_connection_that_the_server_ends_is_replaced(database_url: 
         await eventually(is_replaced, within_seconds=2)
 
 
-async def test_a_kept_connection_whose_call_is_given_up_is_used_no_more(database_url: str) -> None:
+async def test_a_reserved_connection_whose_call_is_canceled_is_not_reused(database_url: str) -> None:
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         open_database(database_url, application_name="slow", call_timeout_seconds=0.3) as database,

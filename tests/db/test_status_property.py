@@ -88,7 +88,7 @@ reports: st.SearchStrategy[Report] = st.one_of(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(batches=st.lists(st.lists(reports, max_size=4), min_size=1, max_size=REPORTS_MAX // 4))
-async def test_the_stored_status_is_always_what_the_facts_give(
+async def test_the_stored_status_is_always_derived_from_the_facts(
     database: Database, batches: Sequence[Sequence[Report]]
 ) -> None:
     clerk = Clerk(make_store(database))

@@ -227,7 +227,7 @@ async def test_a_key_at_two_processes_does_not_deadlock_where_only_one_of_the_ac
         assert limited.change is not None
 
 
-async def test_an_order_judged_by_old_limits_is_not_stored_beside_one_judged_by_the_new(
+async def test_an_order_checked_by_old_limits_is_not_stored_with_one_checked_by_new_limits(
     database: Database, store: PostgresOrderStore
 ) -> None:
     book = PostgresLimitBook(database, cache_seconds=5)
@@ -293,7 +293,7 @@ async def test_a_halt_waits_for_claims_that_began_before_it_and_its_end_for_none
     assert [claim.order.id for claim in await claiming] == [order_id]
 
 
-async def test_an_order_that_waits_for_the_end_of_a_halt_says_so(database: Database, clerk: Clerk) -> None:
+async def test_an_order_that_waits_for_the_end_of_a_halt_shows_it(database: Database, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     await begin_halt(PostgresTradingHalts(database), a_halt())
 
@@ -306,7 +306,7 @@ async def test_an_order_that_waits_for_the_end_of_a_halt_says_so(database: Datab
     assert "halted" in order.placement.last_error
 
 
-async def test_open_orders_can_be_counted_anew(database: Database, clerk: Clerk) -> None:
+async def test_open_orders_can_be_recounted(database: Database, clerk: Clerk) -> None:
     await clerk.store(6, accounts=["alice", "bob"])
     book = PostgresLimitBook(database, cache_seconds=5)
     await database.fetch("UPDATE accounts SET open_orders = 99 WHERE id = 'alice'")
@@ -316,7 +316,7 @@ async def test_open_orders_can_be_counted_anew(database: Database, clerk: Clerk)
     assert await book.open_orders("alice") == 3
 
 
-async def test_the_second_of_two_recounts_finds_nothing_left_to_mend(database_url: str, clerk: Clerk) -> None:
+async def test_the_second_of_two_recounts_finds_nothing_left_to_fix(database_url: str, clerk: Clerk) -> None:
     await clerk.store(2)
     async with open_database(database_url, application_name="1") as database:
         book = PostgresLimitBook(database, cache_seconds=5)
@@ -329,7 +329,7 @@ async def test_the_second_of_two_recounts_finds_nothing_left_to_mend(database_ur
         assert await book.open_orders("alice") == 2
 
 
-async def test_open_orders_can_be_counted_anew_while_they_never_stop_coming(database: Database, clerk: Clerk) -> None:
+async def test_open_orders_can_be_recounted_under_constant_load(database: Database, clerk: Clerk) -> None:
     await clerk.store(1)
     book = PostgresLimitBook(database, cache_seconds=5)
     await database.fetch("UPDATE accounts SET open_orders = 99")
@@ -354,7 +354,7 @@ async def test_open_orders_can_be_counted_anew_while_they_never_stop_coming(data
     assert await book.open_orders("alice") == 1 + placed
 
 
-async def test_whatever_became_of_an_order_it_is_counted_anew_as_it_was_counted(
+async def test_an_order_in_any_state_is_recounted_as_it_was_counted(
     database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.store(9)
@@ -377,7 +377,7 @@ async def test_whatever_became_of_an_order_it_is_counted_anew_as_it_was_counted(
     assert await book.open_orders("alice") == 6
 
 
-async def test_a_number_below_zero_and_moments_of_the_future_let_pass_no_more_and_no_less_than_the_limit(
+async def test_a_number_below_zero_and_moments_of_the_future_allow_exactly_the_limit(
     database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     await clerk.store(1)

@@ -100,7 +100,7 @@ def as_columns(rows: Sequence[tuple[Any, ...]]) -> Sequence[str]:
 @example(rows=[(UUID(int=1), Decimal("1E-18"), *[None] * 7), (UUID(int=2), Decimal("1.0"), *[None] * 7)])
 @example(rows=[(UUID(int=1), Decimal("1.00"), *[None] * 7), (UUID(int=2), Decimal("1.0"), *[None] * 7)])
 @example(rows=[(UUID(int=1), Decimal("1E+3"), *[None] * 7), (UUID(int=2), Decimal("-0E-18"), *[None] * 7)])
-async def test_whatever_goes_in_comes_back(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
+async def test_any_value_is_read_back_unchanged(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
     found = await database.fetch(READ_BACK, *as_columns(rows))
 
     assert [tuple(one[name] for name in NAMES) for one in found] == rows
@@ -120,7 +120,7 @@ def _digits(number: Decimal | None) -> str | None:
 @settings(max_examples=CASES // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(texts, min_size=5, max_size=5))
 @example(texts=["'}'; DROP TABLE orders; --", '"}"', "NULL", "\\", '",NULL,"'])
-async def test_texts_of_a_venue_are_stored_as_they_came(clerk: Clerk, database: Database, texts: Sequence[str]) -> None:
+async def test_texts_of_a_venue_are_stored_unchanged(clerk: Clerk, database: Database, texts: Sequence[str]) -> None:
     # Ids are never empty, and each execution has its own.
     venue_order_id, name, other_name = texts[0] or "V", f"1{texts[1]}", f"2{texts[2]}"
     reason = Reason(source=ReasonSource.VENUE, code=texts[3] or "C", message=texts[4])

@@ -122,7 +122,7 @@ async def test_a_whole_page_of_closed_orders_of_one_moment_is_paged_by_ids_witho
     assert len(found) == 1203
 
 
-async def test_a_list_without_an_end_is_given_up() -> None:
+async def test_an_endless_list_is_abandoned() -> None:
     endless = answering(lambda: web.json_response([ORDER | {"id": f"v{n}"} for n in range(500)]))
 
     async with serving(endless) as url, reaching(settings(url)) as venue:
@@ -131,7 +131,7 @@ async def test_a_list_without_an_end_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("row", [ORDER | {"qty": "ten"}, {"id": None}, {}, None, 7, "order", [ORDER]])
-async def test_a_row_that_cannot_be_read_does_not_hide_the_others_and_is_told(row: object) -> None:
+async def test_a_row_that_cannot_be_read_does_not_hide_the_others_and_is_logged(row: object) -> None:
     rows = [row, ORDER | {"id": "v2"}]
     telemetry = RecordingTelemetry()
 

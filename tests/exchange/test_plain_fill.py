@@ -67,7 +67,7 @@ def told(event: str) -> dict[str, Any]:
     disturbed=st.dictionaries(st.sampled_from(PATHS), ODD | JSON, max_size=2),
     left_out=st.sets(st.sampled_from(PATHS), max_size=1),
 )
-def test_it_gives_what_the_whole_way_gives(
+def test_it_has_the_result_of_the_general_parser(
     event: str, disturbed: dict[tuple[str, ...], object], left_out: set[tuple[str, ...]]
 ) -> None:
     message = told(event)
@@ -86,7 +86,7 @@ def test_it_gives_what_the_whole_way_gives(
 
 
 @pytest.mark.parametrize("event", ["fill", "partial_fill"])
-def test_a_fill_as_the_venue_tells_it_takes_the_short_way(event: str) -> None:
+def test_a_fill_in_the_venues_usual_form_uses_the_fast_path(event: str) -> None:
     plain = plain_fill(told(event), raw=RAW)
 
     assert isinstance(plain, VenueReport)

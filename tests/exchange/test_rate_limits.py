@@ -93,7 +93,7 @@ async def reaching(handler: Handler, *, held_back: timedelta | None = None) -> A
 
 
 @every_caller
-async def test_every_caller_asks_first_and_takes_in_the_limit_that_comes_with_the_answer(
+async def test_every_caller_acquires_first_and_stores_the_limit_in_the_answer(
     priority: RequestPriority, call: Call
 ) -> None:
     async with reaching(answering(lambda: web.json_response(ORDER, headers=LIMITED))) as reached:
@@ -109,7 +109,7 @@ async def test_every_caller_asks_first_and_takes_in_the_limit_that_comes_with_th
 @pytest.mark.parametrize(
     "headers", [{"Retry-After": "9"}, {**LIMITED, "X-RateLimit-Reset": str(int(NOW.timestamp()) + 9)}]
 )
-async def test_a_429_to_any_caller_pauses_all_for_as_long_as_the_venue_asks(
+async def test_a_429_to_any_caller_pauses_all_for_the_requested_time(
     priority: RequestPriority, call: Call, headers: dict[str, str]
 ) -> None:
     async with reaching(answering(lambda: web.Response(status=429, headers=headers))) as reached:
@@ -159,7 +159,7 @@ async def test_a_request_that_is_held_back_is_not_made(priority: RequestPriority
         (403, b"<html>403 Forbidden</html>"),
     ],
 )
-async def test_a_401_or_a_403_without_a_code_to_any_caller_is_told_to_people(
+async def test_a_401_or_a_403_without_a_code_to_any_caller_is_alerted(
     priority: RequestPriority, call: Call, status: int, body: bytes
 ) -> None:
     async with reaching(answering(lambda: web.Response(status=status, body=body))) as reached:
@@ -172,7 +172,7 @@ async def test_a_401_or_a_403_without_a_code_to_any_caller_is_told_to_people(
 
 @every_caller
 @pytest.mark.parametrize("status", [200, 403, 404, 422, 500, 503])
-async def test_any_other_answer_says_nothing_about_the_key(
+async def test_any_other_answer_proves_nothing_about_the_key(
     priority: RequestPriority,  # noqa: ARG001 - of the table
     call: Call,
     status: int,
@@ -197,7 +197,7 @@ async def test_any_other_answer_says_nothing_about_the_key(
         (502, LIMITED, []),
     ],
 )
-async def test_only_the_venue_itself_can_say_what_the_limit_is_or_that_there_is_none_and_not_a_gateway(
+async def test_only_the_venue_itself_announces_a_limit_or_its_absence_and_not_a_gateway(
     status: int, headers: dict[str, str], announced: list[RateAnnouncement | None]
 ) -> None:
     async with reaching(answering(lambda: web.json_response(ORDER, status=status, headers=headers))) as reached:

@@ -48,7 +48,7 @@ def test_our_order_names_the_one_that_replaced_it_in_front_of_its_end() -> None:
     assert found.reports[1] == OrderReplaced(venue_order_id="v2", replaces="v1", at=REPLACED_AT)
 
 
-def test_the_event_of_a_replacement_says_by_what() -> None:
+def test_the_event_of_a_replacement_names_it() -> None:
     told = parse_trade_update(
         update("replaced", order=order(status="replaced", replaced_by="v2", replaced_at=REPLACED_AT_TEXT))
     )
@@ -71,7 +71,7 @@ def test_the_event_of_a_replacement_says_by_what() -> None:
         ),
     ],
 )
-def test_an_event_of_what_replaced_an_order_is_read_and_names_none_of_ours(
+def test_an_event_of_a_replacement_is_read_and_names_no_order_of_ours(
     event: str, changes: dict[str, object], more: dict[str, object], report: type[Report]
 ) -> None:
     told = parse_trade_update({**update(event, order=replacing(**changes)), **more})
@@ -82,7 +82,7 @@ def test_an_event_of_what_replaced_an_order_is_read_and_names_none_of_ours(
     assert told.reports[0] == link()
 
 
-def test_what_the_venue_calls_filled_says_what_it_counted() -> None:
+def test_an_order_reported_as_filled_has_the_venues_count() -> None:
     found = parse_found_order(replacing(status="filled", filled_qty="6"))
 
     assert isinstance(found, ExternalOrder)

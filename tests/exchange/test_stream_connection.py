@@ -166,7 +166,7 @@ def portions(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     behind=[],
     cuts=[],
 )
-def test_it_hears_what_the_library_hears(
+def test_it_receives_what_the_library_receives(
     frames: Sequence[Frame], ending: bytes, behind: Sequence[Frame], cuts: Sequence[int]
 ) -> None:
     data = b"".join(frame.serialize(mask=False) for frame in frames) + ending
@@ -183,7 +183,7 @@ def test_it_hears_what_the_library_hears(
 
 
 @given(data=st.binary(max_size=60), cuts=st.lists(st.integers(0, 60), max_size=3))
-def test_whatever_comes_it_hears_what_the_library_hears(data: bytes, cuts: Sequence[int]) -> None:
+def test_for_any_bytes_it_receives_what_the_library_receives(data: bytes, cuts: Sequence[int]) -> None:
     async def compare() -> None:
         chunks = portions(data, cuts)
         ours, libraries = await heard(StreamConnection, chunks), await heard(ClientConnection, chunks)
@@ -203,7 +203,7 @@ async def test_an_answer_to_the_handshake_in_pieces_is_an_answer(size: int) -> N
         assert await connection.next_messages(5) == (b"first",)
 
 
-async def test_who_waits_is_told_of_messages_and_of_the_end() -> None:
+async def test_a_waiting_reader_is_woken_by_messages_and_by_the_end() -> None:
     async with shaken(StreamConnection) as (connection, _, answer):
         assert isinstance(connection, StreamConnection)
         connection.data_received(answer)
@@ -220,7 +220,7 @@ async def test_who_waits_is_told_of_messages_and_of_the_end() -> None:
             await waiting
 
 
-async def test_reading_pauses_while_more_waits_than_may_and_goes_on_when_a_quarter_is_left() -> None:
+async def test_reading_pauses_above_the_bound_and_resumes_when_a_quarter_is_left() -> None:
     async with shaken(StreamConnection) as (connection, wire, answer):
         assert isinstance(connection, StreamConnection)
         connection.data_received(answer)

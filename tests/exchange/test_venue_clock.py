@@ -46,7 +46,7 @@ async def beside(*, venue_ahead_seconds: float) -> AsyncIterator[Beside]:
 
 
 @pytest.mark.parametrize("venue_ahead_seconds", [-86_400, -7_200, -90, 0, 90, 7_200])
-async def test_a_fill_that_was_missed_while_disconnected_is_found_whatever_our_clock_shows(
+async def test_a_fill_that_was_missed_while_disconnected_is_found_for_any_time_of_our_clock(
     venue_ahead_seconds: float,
 ) -> None:
     async with beside(venue_ahead_seconds=venue_ahead_seconds) as at_work:

@@ -37,7 +37,7 @@ async def alone(database_url: str, redis_url: str, webhook: Webhook) -> AsyncIte
         yield system
 
 
-async def test_an_order_that_failed_is_told_once_with_what_to_do(alone: System, webhook: Webhook) -> None:
+async def test_an_order_that_failed_is_alerted_once_with_the_action(alone: System, webhook: Webhook) -> None:
     await alone.start("api", "worker", "worker-2")
     await alone.control("PUT", "faults", {"down": True})
 
@@ -52,9 +52,7 @@ async def test_an_order_that_failed_is_told_once_with_what_to_do(alone: System, 
     assert "place a new order" in message["message"]
 
 
-async def test_an_order_that_no_worker_brings_to_the_exchange_is_told_by_one_of_them(
-    alone: System, webhook: Webhook
-) -> None:
+async def test_an_order_that_no_worker_submits_is_logged_by_one_of_them(alone: System, webhook: Webhook) -> None:
     alone.environment["EXCHANGE_URL"] = f"http://127.0.0.1:{free_port()}"
     await alone.start("api", "worker", "worker-2")
 
@@ -68,7 +66,7 @@ async def test_an_order_that_no_worker_brings_to_the_exchange_is_told_by_one_of_
     assert _as_in_the_log(order_id) in message["message"]
 
 
-async def test_a_key_that_the_exchange_refuses_is_told_by_one_worker_and_the_order_waits(
+async def test_a_key_that_the_exchange_refuses_is_logged_by_one_worker_and_the_order_waits(
     alone: System, webhook: Webhook
 ) -> None:
     alone.environment["EXCHANGE_KEY"] = "revoked"

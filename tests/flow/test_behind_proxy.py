@@ -98,7 +98,7 @@ async def test_a_page_and_its_files_are_found_under_the_path(front: Front) -> No
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/graphql/"])
-async def test_questions_are_answered_and_orders_followed_under_the_path(front: Front, path: str) -> None:
+async def test_queries_are_answered_and_orders_followed_under_the_path(front: Front, path: str) -> None:
     headers = {"authorization": f"Bearer {token('demo')}"}
     url = f"{front.address}{path}"
 
@@ -111,7 +111,7 @@ async def test_questions_are_answered_and_orders_followed_under_the_path(front: 
 
 
 @pytest.mark.parametrize("path", ["/healthz/", "/readyz", "/readyz/"])
-async def test_health_is_told_with_and_without_a_slash_at_the_end(front: Front, path: str) -> None:
+async def test_health_is_served_with_and_without_a_slash_at_the_end(front: Front, path: str) -> None:
     assert (await front.get(path))[0] == 200
 
 

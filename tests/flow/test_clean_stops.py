@@ -50,7 +50,7 @@ def ended_well(process: RunningProcess) -> bool:
     return process.exit_code == 0
 
 
-async def test_a_stopping_api_sends_its_sockets_on_one_by_one_and_answers_what_it_was_asked(alone: System) -> None:
+async def test_a_stopping_api_closes_its_sockets_one_by_one_and_answers_its_requests(alone: System) -> None:
     await alone.start("api", "worker", "ingest")
     await alone.control("PUT", "faults", {"latency_ms": 1_000})
     leavers = [asyncio.create_task(_until_closed(alone)) for _ in range(SOCKETS)]

@@ -109,7 +109,7 @@ async def test_what_happens_while_the_api_restarts_follows_once_and_in_order(
     ]
 
 
-async def test_another_account_is_followed_with_a_token_of_its_own(system: System, local: Path, account: str) -> None:
+async def test_another_account_is_followed_with_its_own_token(system: System, local: Path, account: str) -> None:
     other = account + "x"
     async with watching(local, "--account", other, TOKEN_SECRET=TOKEN_SECRET) as watch:
         await placed(system, "others", other)
@@ -169,7 +169,7 @@ async def test_a_terminal_shows_colours_and_one_with_no_color_set_does_not(
 
 
 @pytest.mark.parametrize("has_run", [False, True])
-async def test_when_nothing_runs_one_sentence_says_what_to_do(local: Path, *, has_run: bool) -> None:
+async def test_when_nothing_runs_one_message_has_the_fix(local: Path, *, has_run: bool) -> None:
     (local / "graphql-url").unlink()
     if has_run:
         (local / "graphql-url").write_text(f"http://127.0.0.1:{free_port()}/graphql")

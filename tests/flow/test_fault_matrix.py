@@ -307,7 +307,7 @@ async def test_a_worker_killed_while_it_sends_leaves_one_order_whether_it_arrive
         (422, 42210000, "market is closed for good"),
     ],
 )
-async def test_a_refusal_in_the_venues_own_words_is_final(floor: Floor, status: int, code: int, message: str) -> None:
+async def test_a_refusal_by_the_venue_itself_is_final(floor: Floor, status: int, code: int, message: str) -> None:
     floor.gateway.acts.append(answers(status, json.dumps({"code": code, "message": message})))
     placements = floor.gateway.placements
 
@@ -317,7 +317,7 @@ async def test_a_refusal_in_the_venues_own_words_is_final(floor: Floor, status: 
     assert floor.gateway.placements == placements + 1
 
 
-async def test_a_wrong_key_leaves_the_order_waiting_without_cost_until_it_is_mended(floor: Floor) -> None:
+async def test_a_wrong_key_leaves_the_order_waiting_without_cost_until_it_is_fixed(floor: Floor) -> None:
     floor.gateway.key = "wrong"
     order_id = await floor.system.placed_id()
     await floor.is_tried(order_id)
@@ -409,7 +409,7 @@ async def test_an_order_that_is_rejected_later_by_the_stream_is_rejected(floor: 
     assert await floor.at_exchange(order_id) == 1
 
 
-async def test_an_exchange_that_is_down_for_many_orders_is_left_alone_until_it_is_back(floor: Floor) -> None:
+async def test_an_exchange_that_is_down_for_many_orders_gets_no_requests_until_it_is_up(floor: Floor) -> None:
     await floor.faults(down=True)
     order_ids = await asyncio.gather(*(floor.system.placed_id() for _ in range(60)))
     worker = floor.system.processes["worker"]

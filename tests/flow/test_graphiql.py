@@ -102,7 +102,7 @@ async def test_a_browser_gets_a_page_whose_files_its_policy_allows_and_whose_tok
         assert (await response.json())["data"]["viewer"]["accountId"] == "demo"
 
 
-async def test_installed_it_asks_nobody_else_and_otherwise_one_cdn(development: System) -> None:
+async def test_installed_it_uses_no_other_host_and_otherwise_one_cdn(development: System) -> None:
     async with development.session.get(f"{development.api_url}/graphql", headers=HTML) as response:
         page, policy = await response.text(), response.headers["content-security-policy"]
 
@@ -139,7 +139,7 @@ async def test_allowed_in_production_it_is_shown_with_introspection_and_without_
         assert await system.ask("{ __schema { queryType { name } } }") == {"__schema": {"queryType": {"name": "Query"}}}
 
 
-def test_the_cdn_is_asked_for_the_versions_that_set_up_installs() -> None:
+def test_the_cdn_has_the_versions_that_the_installer_uses() -> None:
     locked = json.loads((ROOT / "tools/graphiql/package.json").read_text())["dependencies"]
 
     asked = {path.split("/dist/" if path.startswith("@") else "/")[0] for path in LIBRARIES.values()}
@@ -154,7 +154,7 @@ def test_the_page_names_the_hash_of_every_installed_file() -> None:
     assert hashes == {name: _hash(STATIC_PATH / "graphiql" / name) for name in LIBRARIES}
 
 
-async def test_in_a_browser_without_internet_an_order_is_placed_followed_over_a_cut_connection_and_canceled(
+async def test_in_a_browser_without_internet_an_order_is_placed_followed_over_a_closed_connection_and_canceled(
     opened: tuple[Page, Proxy], development: System, pytestconfig: pytest.Config
 ) -> None:
     page, proxy = opened

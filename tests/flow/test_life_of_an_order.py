@@ -97,7 +97,7 @@ async def test_waiting_for_the_first_attempt_answers_with_the_placed_order(syste
     assert result["order"]["placement"]["attempts"] == 1
 
 
-async def test_a_placed_order_is_canceled_by_the_exchange_and_says_why(system: System) -> None:
+async def test_a_placed_order_is_canceled_by_the_exchange_with_a_reason(system: System) -> None:
     order_id = await system.placed_id()
     await system.becomes(order_id, "PLACED")
 
@@ -176,7 +176,7 @@ async def _accepted(system: System, venue_order_id: str) -> int:
     return [one["client_order_id"] for one in orders].count(name)
 
 
-async def test_a_client_that_has_seen_everything_is_told_only_what_comes_next(system: System) -> None:
+async def test_a_client_that_has_seen_everything_receives_only_later_changes(system: System) -> None:
     order_id = await system.placed_id()
     await system.becomes(order_id, "PLACED")
 

@@ -89,7 +89,7 @@ async def test_an_order_waits_for_an_exchange_that_is_gone_and_is_placed_when_it
     assert placed["placement"]["attempts"] == 1
 
 
-async def test_an_exchange_that_stays_down_makes_an_order_fail_and_say_why(system: System) -> None:
+async def test_an_exchange_that_stays_down_makes_an_order_fail_with_a_reason(system: System) -> None:
     failed_before = await system.metric("orders_failed_total", head="worker")
     await system.control("PUT", "faults", {"down": True})
 

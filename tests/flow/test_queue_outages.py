@@ -115,7 +115,9 @@ async def worked(module_database_url: str, valkey_server: TestServer) -> AsyncIt
 
 
 @pytest.mark.parametrize("trouble", ["unreachable", "read only", "out of memory", "denied"])
-async def test_a_worker_waits_for_a_redis_that_fails_says_why_and_goes_on(worked: Worked, trouble: str) -> None:
+async def test_a_worker_waits_for_a_redis_that_fails_logs_the_reason_and_continues(
+    worked: Worked, trouble: str
+) -> None:
     await worked.becomes("ok")
     begun = len(worked.output)
     async with worked.failing(trouble):

@@ -26,7 +26,7 @@ async def alone(database_url: str, redis_url: str) -> AsyncIterator[System]:
         yield system
 
 
-async def test_an_exchange_that_is_away_is_told_when_it_begins_while_it_lasts_and_when_it_ends(alone: System) -> None:
+async def test_an_outage_of_the_exchange_is_logged_at_its_start_meanwhile_and_at_its_end(alone: System) -> None:
     await alone.control("PUT", "faults", {"down": True})
     log = alone.processes["worker"].output
 

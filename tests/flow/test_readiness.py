@@ -94,7 +94,7 @@ async def test_each_part_has_its_reason_which_is_logged_in_full_once(probed: Pro
     assert len(await probed.logs("ready_again", "part=database")) == 1
 
 
-async def test_the_api_tells_its_health_on_a_port_of_its_own_and_nowhere_else(probed: Probed) -> None:
+async def test_the_api_serves_its_health_only_on_a_separate_port(probed: Probed) -> None:
     address = probed.system.probes_url("api")
 
     for path in ("/healthz", "/metrics", "/readyz"):
@@ -114,7 +114,7 @@ async def test_a_database_that_does_not_answer_in_time_is_busy(probed: Probed) -
     await probed.becomes(503, {"database": "busy", "redis": "ok"})
 
 
-async def test_a_database_that_is_read_only_says_so_and_its_refusals_are_counted_and_logged(probed: Probed) -> None:
+async def test_a_read_only_database_is_reported_and_its_refusals_are_counted_and_logged(probed: Probed) -> None:
     async with _read_only(probed.database_url):
         await probed.becomes(503, {"database": "read only", "redis": "ok"})
         refused = await probed.system.place()

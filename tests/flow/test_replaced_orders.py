@@ -84,7 +84,7 @@ def fills_in(updates: Sequence[Json]) -> list[str]:
     return [change["execution"]["quantity"] for change in changes if change is not None and change["execution"]]
 
 
-async def test_an_order_that_is_replaced_twice_goes_on_and_shows_every_fill_once(system: System) -> None:
+async def test_an_order_that_is_replaced_twice_continues_and_has_every_fill_once(system: System) -> None:
     order_id, first = await placed(system)
     async with system.socket() as socket:
         following = await socket.subscribe(FOLLOW, {"id": order_id})
@@ -137,7 +137,7 @@ async def test_a_chain_that_grew_while_ingest_was_down_is_found(system: System, 
     assert (await system.becomes(order_id, "FILLED"))["filledQuantity"] == "100"
 
 
-async def test_a_cancel_goes_to_the_newest_venue_order(system: System) -> None:
+async def test_a_cancel_is_sent_to_the_newest_venue_order(system: System) -> None:
     order_id, first = await placed(system)
     second = await replace(system, first)
 
@@ -151,7 +151,7 @@ async def test_a_cancel_goes_to_the_newest_venue_order(system: System) -> None:
     ]
 
 
-async def test_an_order_that_somebody_else_replaced_is_still_none_of_ours(system: System) -> None:
+async def test_an_order_that_another_client_replaced_is_still_external(system: System) -> None:
     before = len(await system.journal("order"))
     external = await system.control(
         "POST", "orders", {"symbol": "AAPL", "side": "buy", "qty": "5", "type": "limit", "limit_price": "1"}

@@ -55,7 +55,7 @@ async def place_external(system: System, *, fill: bool) -> None:
         await system.control("POST", "orders", body)
 
 
-async def test_fills_and_ends_that_the_stream_missed_are_recorded_beside_external_orders_of_every_kind(
+async def test_fills_and_ends_that_the_stream_missed_are_recorded_together_with_external_orders_of_every_kind(
     shared: System, webhook: Webhook
 ) -> None:
     filled, ended = [await shared.placed_id() for _ in range(2)]
@@ -79,7 +79,7 @@ async def _reads_external(system: System) -> bool:
     return await system.metric("reports_external_total", head="ingest") > 0
 
 
-async def test_catch_ups_that_go_on_failing_are_told(shared: System, webhook: Webhook) -> None:
+async def test_catch_ups_that_still_fail_are_logged(shared: System, webhook: Webhook) -> None:
     await shared.control(
         "PUT",
         "answers",

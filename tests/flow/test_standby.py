@@ -40,7 +40,7 @@ async def leads(system: System, head: str, *, within_seconds: float) -> None:
     await eventually(is_leader, within_seconds=within_seconds, what=f"{head} leads")
 
 
-async def test_a_leader_that_is_killed_is_followed_within_ten_seconds_and_nothing_is_missed(alone: System) -> None:
+async def test_a_leader_that_is_killed_is_replaced_within_ten_seconds_and_nothing_is_missed(alone: System) -> None:
     order_id = await alone.placed_id()
     placed = await alone.becomes(order_id, "PLACED")
     assert await alone.metric("ingest_leader", head="ingest-2") == 0
@@ -55,7 +55,7 @@ async def test_a_leader_that_is_killed_is_followed_within_ten_seconds_and_nothin
     assert await alone.metric("ingest_leader", head="ingest-2") == 1
 
 
-async def test_a_leader_that_stops_hands_over_at_once(alone: System) -> None:
+async def test_a_leader_that_stops_releases_its_lease_immediately(alone: System) -> None:
     await alone.end("ingest")
 
     await leads(alone, "ingest-2", within_seconds=LEASE_SECONDS / 2)

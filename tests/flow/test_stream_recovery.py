@@ -70,7 +70,7 @@ async def test_a_stream_that_disturbs_its_events_leaves_nothing_wrong(
     await exchange.becomes_right(within_seconds=RIGHT_WITHIN_SECONDS)
 
 
-async def test_a_mute_stream_is_found_by_its_silence_and_left(exchange: Exchange) -> None:
+async def test_a_silent_stream_is_detected_and_closed(exchange: Exchange) -> None:
     await exchange.system.control("PUT", "matching", {"mode": "manual"})
     first, *rest = await exchange.place(ORDERS)
     reconnects = await _reconnects(exchange)
@@ -87,7 +87,7 @@ async def test_a_mute_stream_is_found_by_its_silence_and_left(exchange: Exchange
 
 
 @pytest.mark.parametrize("hold_slot_seconds", [0, 3], ids=["cut", "held slot"])
-async def test_a_stream_that_is_cut_is_followed_again_and_caught_up(
+async def test_a_disconnected_stream_is_followed_again_and_caught_up(
     exchange: Exchange, hold_slot_seconds: float
 ) -> None:
     placing = asyncio.create_task(exchange.place(ORDERS))

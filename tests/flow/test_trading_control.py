@@ -57,7 +57,9 @@ async def run(system: System, *arguments: str) -> tuple[int, str]:
         return code, "\n".join(command.output)
 
 
-async def test_a_halt_at_one_process_stops_all_at_once_leaves_cancels_open_and_ends_when_resumed(two: System) -> None:
+async def test_a_halt_at_one_process_stops_all_immediately_leaves_cancels_open_and_ends_when_resumed(
+    two: System,
+) -> None:
     first = await two.placed_id(account="stopped", head="api")
     stopped = asyncio.Event()
     answers: list[tuple[bool, str]] = []
@@ -132,7 +134,9 @@ async def test_a_halt_from_the_command_line_holds_in_running_processes(two: Syst
     assert (await two.place(account="unknown"))["__typename"] == "PlaceOrderSuccess"
 
 
-async def test_an_account_whose_id_is_older_than_the_rule_is_halted_alone_from_the_command_line(two: System) -> None:
+async def test_an_account_whose_id_is_older_than_the_rule_is_halted_by_itself_from_the_command_line(
+    two: System,
+) -> None:
     old = " old d\u00e9sk "
     with pytest.raises(AssertionError, match="ACCOUNT_PATTERN"):
         await two.place(account=old)
@@ -151,7 +155,9 @@ async def test_an_account_whose_id_is_older_than_the_rule_is_halted_alone_from_t
     assert during == ["TRADING_HALTED", None]
 
 
-async def test_a_hundred_orders_at_once_at_two_processes_are_ten_where_ten_may_be_open(two: System) -> None:
+async def test_of_a_hundred_concurrent_orders_at_two_processes_ten_are_stored_where_ten_may_be_open(
+    two: System,
+) -> None:
     limits = {"accountId": "limited", "maxOpenOrders": 10}
     denied_before = await _denied(two)
     assert await operate(two, SET, input=limits) == "SetAccountLimitsSuccess"

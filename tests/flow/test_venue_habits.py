@@ -57,7 +57,7 @@ async def system(kept_system: System) -> AsyncIterator[System]:
     await kept_system.control("PUT", "faults", {"stream": {"mute": False}})
 
 
-async def test_an_order_that_the_venue_forgot_is_told_and_stays_as_it_is(system: System, webhook: Webhook) -> None:
+async def test_an_order_that_the_venue_forgot_is_logged_and_unchanged(system: System, webhook: Webhook) -> None:
     order_id = await system.placed_id()
     venue_order_id = (await system.becomes(order_id, "PLACED"))["venueOrderId"]
     await system.control("DELETE", f"orders/{venue_order_id}")
@@ -96,7 +96,7 @@ async def test_cancels_that_the_venue_leaves_pending_are_sent_once(system: Syste
     assert sorted(sent) == sorted(paths)
 
 
-async def test_orders_that_end_with_the_day_while_nobody_listens_are_read_by_page(system: System) -> None:
+async def test_orders_that_end_with_the_day_without_a_connection_are_read_by_page(system: System) -> None:
     order_ids = await asyncio.gather(*(system.placed_id() for _ in range(MANY_ORDERS)))
     await asyncio.gather(*(system.becomes(order_id, "PLACED") for order_id in order_ids))
     names = {await system.venue_client_order_id(order_id) for order_id in order_ids}

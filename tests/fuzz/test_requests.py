@@ -119,7 +119,7 @@ RunStory = Callable[[Callable[[FuzzClient], None]], Awaitable[None]]
 
 
 @pytest.mark.timeout(3_600)
-async def test_no_request_breaks_the_api_or_stores_an_order_without_saying_so(fuzz_by: RunStory) -> None:
+async def test_no_request_breaks_the_api_or_stores_an_order_without_an_acknowledgement(fuzz_by: RunStory) -> None:
     def story(client: FuzzClient) -> None:
         @fuzz
         @given(method=METHODS, headers=HEADERS, content_type=CONTENT_TYPES, body=bodies(), payload=PAYLOADS)

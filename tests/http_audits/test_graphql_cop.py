@@ -62,7 +62,7 @@ async def test_nothing_is_run_by_get(production: AuditedApi, document: str) -> N
     assert answer["errors"][0]["extensions"]["code"] == "METHOD_NOT_ALLOWED"
 
 
-async def test_a_form_that_a_foreign_page_could_send_is_refused(production: AuditedApi) -> None:
+async def test_a_form_that_another_site_could_send_is_refused(production: AuditedApi) -> None:
     status, _ = await production.post(b"query=query+cop+{__typename}", content_type="application/x-www-form-urlencoded")
 
     assert status == 415

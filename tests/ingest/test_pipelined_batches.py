@@ -52,7 +52,7 @@ def written(desk: Desk, *, since: int) -> list[UUID]:
     return [write.order.id for writes in desk.orders.writes[since:] for write in writes]
 
 
-async def test_the_first_goes_at_once_and_what_comes_meanwhile_goes_together() -> None:
+async def test_the_first_is_sent_immediately_and_later_ones_together() -> None:
     desk, held = Desk(cache=OrderCache(orders_max=10)), Held()
     order = await placed(desk)
 
@@ -91,7 +91,7 @@ async def test_it_waits_until_a_write_that_fails_is_written_at_last() -> None:
     assert [change.order.id for change in desk.publisher.changes[published:]] == [first.id, second.id]
 
 
-async def test_a_failure_alone_does_not_let_it_go() -> None:
+async def test_a_failure_by_itself_does_not_release_it() -> None:
     desk = Desk(cache=OrderCache(orders_max=10))
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes, published = len(desk.orders.writes), len(desk.publisher.changes)
@@ -108,7 +108,7 @@ async def test_a_failure_alone_does_not_let_it_go() -> None:
     assert desk.publisher.changes[published:] == []
 
 
-async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None:
+async def test_a_batch_in_between_that_writes_nothing_does_not_let_later_ones_pass() -> None:
     desk, held = Desk(cache=OrderCache(orders_max=10)), Held()
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes = len(desk.orders.writes)
@@ -129,7 +129,7 @@ async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None
     assert written(desk, since=writes) == [first.id, second.id]
 
 
-async def test_it_is_not_written_when_another_process_leads_by_then() -> None:
+async def test_it_is_not_written_when_another_process_leads() -> None:
     desk = Desk(cache=OrderCache(orders_max=10))
     fence = await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
     assert isinstance(fence, Fence)

@@ -70,7 +70,7 @@ async def test_a_loop_pauses_after_an_unexpected_error() -> None:
     assert len(steps) == 1
 
 
-async def test_a_step_that_goes_on_failing_is_logged_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_step_that_still_fails_is_logged_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(periodic, "FAILURE_REPEATED_AFTER_SECONDS", 0.005)
     telemetry = RecordingTelemetry()
 

@@ -40,7 +40,7 @@ async def _in_work(queue: RedisQueue, *, for_seconds: float, noted: bool = True)
     return taken
 
 
-async def test_the_jobs_of_a_dead_worker_are_forgotten_at_once_and_leave_no_key(queue: RedisQueue) -> None:
+async def test_the_jobs_of_a_dead_worker_are_deleted_immediately_and_leave_no_key(queue: RedisQueue) -> None:
     for number in range(DEAD_JOBS):
         await _in_work(queue, for_seconds=TIMEOUT_SECONDS + 1, noted=number > 0)
 
@@ -53,7 +53,7 @@ async def test_the_jobs_of_a_dead_worker_are_forgotten_at_once_and_leave_no_key(
     assert await queue.count("incomplete") == 0
 
 
-async def test_a_job_that_a_worker_is_busy_with_is_left_alone(queue: RedisQueue) -> None:
+async def test_a_job_that_a_worker_is_running_is_not_touched(queue: RedisQueue) -> None:
     running = await _in_work(queue, for_seconds=1)
     just_taken = await _in_work(queue, for_seconds=1, noted=False)
 

@@ -60,7 +60,7 @@ def test_an_outage_is_logged_once_for_each_reason_and_ends_for_all_that_met_it()
     assert outage.reason == "denied"
 
 
-async def test_one_task_at_a_time_tries_what_fails_and_all_go_on_when_it_works() -> None:
+async def test_one_task_at_a_time_retries_and_all_continue_when_it_works() -> None:
     outage = QueueOutage(RecordingTelemetry())
     outage.note_failure("take", OSError())
     tried: list[float] = []

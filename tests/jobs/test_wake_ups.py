@@ -64,7 +64,7 @@ async def test_a_later_attempt_is_scheduled_and_not_queued(queue: RedisQueue) ->
     assert await queue.count("incomplete") == 1
 
 
-async def test_saq_is_told_to_leave_the_retries_to_the_database(queue: RedisQueue) -> None:
+async def test_saq_is_configured_without_retries(queue: RedisQueue) -> None:
     wake_ups = _wake_ups(queue)
 
     wake_ups.cancel_due(_ids(1))
@@ -87,7 +87,7 @@ async def test_a_wake_up_is_counted_and_dropped_while_redis_is_down() -> None:
     assert telemetry.said("wake_up_failed")[0]["orders"] == 3
 
 
-async def test_an_outage_of_redis_is_said_once_and_the_next_one_again(queue: RedisQueue) -> None:
+async def test_an_outage_of_redis_is_logged_once_and_the_next_one_again(queue: RedisQueue) -> None:
     telemetry = RecordingTelemetry()
 
     async with Redis.from_url(NOBODY_LISTENS, socket_connect_timeout=0.2) as redis:

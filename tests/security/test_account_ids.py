@@ -75,7 +75,7 @@ async def store_old_order(api: Api, account: str) -> str:
 
 @settings(max_examples=60)
 @given(account=ids)
-async def test_an_account_that_can_trade_is_halted_alone_and_one_that_cannot_is_no_account(
+async def test_an_account_that_can_trade_is_halted_by_itself_and_one_that_cannot_is_no_account(
     running: Api, account: str
 ) -> None:
     running.world.clear()
@@ -93,7 +93,9 @@ async def test_an_account_that_can_trade_is_halted_alone_and_one_that_cannot_is_
 
 
 @pytest.mark.parametrize("account", OLD)
-async def test_an_account_from_before_the_rule_reads_trades_cancels_and_is_halted_alone(api: Api, account: str) -> None:
+async def test_an_account_from_before_the_rule_reads_trades_cancels_and_is_halted_by_itself(
+    api: Api, account: str
+) -> None:
     order_id = await store_old_order(api, account)
     bearer = token(account)
 

@@ -113,7 +113,7 @@ async def test_reads_show_exactly_the_accounts_that_the_token_names(api: Api) ->
     assert found == [{"accountId": "bob"}, {}, {"error": "FORBIDDEN"}, {"error": "FORBIDDEN"}]
 
 
-async def test_a_cancel_reaches_the_orders_of_the_tokens_accounts_alone(api: Api) -> None:
+async def test_a_cancel_reaches_the_orders_of_the_tokens_accounts_only(api: Api) -> None:
     ids = [
         (await place(api, "one", account, bearer=naming(account)))["order"]["id"]
         for account in ("alice", "bob", "carol")

@@ -125,7 +125,7 @@ async def logins(postgres_server: PostgresServer, migrated_template: str) -> Asy
 
 
 @pytest.mark.parametrize("role", LOGINS)
-async def test_a_role_is_refused_whatever_is_not_its_work(logins: Logins, role: str) -> None:
+async def test_a_role_is_refused_everything_else(logins: Logins, role: str) -> None:
     session = logins.by_role[role]
     names = {
         "database": await logins.superuser.fetchval("SELECT current_database()"),
@@ -225,7 +225,7 @@ async def test_the_lock_of_a_claim_ends_no_halt(logins: Logins) -> None:
         await logins.by_role["worker"].execute("UPDATE trading_halts SET resume_reason = 'over'")
 
 
-async def test_a_stranger_on_the_server_cannot_enter_the_database(logins: Logins) -> None:
+async def test_a_user_without_a_role_cannot_connect_to_the_database(logins: Logins) -> None:
     await logins.superuser.execute("CREATE ROLE stranger")
 
     entered = await logins.superuser.fetchval(

@@ -80,7 +80,7 @@ def forged_jobs() -> dict[str, tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("name", forged_jobs())
-async def test_a_forged_job_is_forgotten_and_what_comes_after_it_is_run(
+async def test_a_forged_job_is_deleted_and_the_next_one_is_run(
     name: str, queue: WakeUpQueue, telemetry: RecordingTelemetry
 ) -> None:
     job_id, content = forged_jobs()[name]
@@ -101,7 +101,7 @@ async def test_a_forged_job_is_forgotten_and_what_comes_after_it_is_run(
 
 
 @pytest.mark.parametrize("name", forged_jobs())
-async def test_a_forged_job_in_work_is_swept_with_the_dead_ones(name: str, queue: WakeUpQueue) -> None:
+async def test_a_forged_job_in_work_is_swept_with_those_of_dead_workers(name: str, queue: WakeUpQueue) -> None:
     job_id, content = forged_jobs()[name]
     dead_id, dead = a_job(status="active", started=1)
     for one, stored in ((job_id, content), (dead_id, dead)):
@@ -124,7 +124,7 @@ async def test_ids_that_are_no_text_and_keys_of_another_type_stop_no_sweep(queue
 
 
 @pytest.mark.parametrize("key", [QUEUED, ACTIVE, INCOMPLETE])
-async def test_a_queue_that_somebody_has_overwritten_is_made_again(key: str, queue: WakeUpQueue) -> None:
+async def test_an_overwritten_queue_is_recreated(key: str, queue: WakeUpQueue) -> None:
     await queue.redis.set(key, "no list")
 
     await queue.sweep()
@@ -133,7 +133,7 @@ async def test_a_queue_that_somebody_has_overwritten_is_made_again(key: str, que
     assert await queue.dequeue(timeout=1.0) is not None
 
 
-async def test_a_flood_of_forged_jobs_does_not_keep_a_worker_from_the_real_one(redis_url: str) -> None:
+async def test_a_flood_of_forged_jobs_does_not_block_a_worker_from_the_real_one(redis_url: str) -> None:
     desk = Desk()
     order = new_order()
     await desk.orders.store(order)
@@ -156,7 +156,7 @@ async def test_a_flood_of_forged_jobs_does_not_keep_a_worker_from_the_real_one(r
         assert await queue.count("queued") == 0
 
 
-async def test_a_job_that_names_an_order_which_nobody_placed_submits_nothing(redis_url: str) -> None:
+async def test_a_job_that_names_an_order_that_was_not_placed_submits_nothing(redis_url: str) -> None:
     desk = Desk()
     async with Redis.from_url(redis_url, socket_timeout=10.0) as redis:
         queue = open_queue(redis, telemetry=desk.telemetry)

@@ -204,7 +204,7 @@ def encode_for(channel: bytes, log: ChangeHistory) -> Message:
     return SIGNER.seal(channel=channel, account_id="demo", newest=content["newest"], changes=content["changes"])
 
 
-async def test_messages_of_accounts_that_nobody_follows_are_not_verified(redis_url: str) -> None:
+async def test_messages_of_accounts_without_subscribers_are_not_verified(redis_url: str) -> None:
     log = log_with(1)
     neighbour = next(name for name in map(str, range(10_000)) if shard_of(name) == shard_of("demo"))
     content = a_message(ChangeHistory().append(a_snapshot(2, account_id=neighbour)))
@@ -250,7 +250,7 @@ async def test_a_signed_message_that_cannot_be_read_leads_to_the_database_and_en
         assert listening.telemetry.counted(Metric.MESSAGES_REFUSED, cause="content") == 1
 
 
-async def test_a_signed_position_ahead_of_the_database_is_counted_and_read_once_however_often_it_comes(
+async def test_a_signed_position_ahead_of_the_database_is_counted_and_read_once_for_any_number_of_repeats(
     redis_url: str,
 ) -> None:
     log = log_with(1)

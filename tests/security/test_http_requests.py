@@ -165,7 +165,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sent", REFUSED.values(), ids=REFUSED)
-async def test_a_request_that_can_be_delimited_in_two_ways_is_refused_and_nothing_behind_it_is_read(
+async def test_a_request_that_can_be_delimited_in_two_ways_is_refused_and_nothing_after_it_is_read(
     api: Api, sent: bytes
 ) -> None:
     async with connected(api) as streams:
@@ -215,7 +215,7 @@ CUT_OFF = {
 
 @pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("sent", CUT_OFF.values(), ids=CUT_OFF)
-async def test_a_client_that_goes_in_the_midst_of_a_body_is_counted_and_is_no_error(
+async def test_a_client_that_disconnects_within_a_body_is_counted_and_is_no_error(
     api: Api, sent: bytes, is_reset: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with connected(api) as (_, writer):
@@ -240,7 +240,7 @@ GONE = {
 }
 
 
-async def test_clients_that_go_at_any_other_moment_are_no_error_either(
+async def test_clients_that_disconnect_at_any_other_time_are_no_error_either(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await api.answer(QUERY) == DATA

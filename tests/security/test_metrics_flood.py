@@ -42,7 +42,7 @@ async def test_in_production_the_public_port_has_no_probes(api: AuditedApi, path
         assert probes.status == 200
 
 
-async def test_fifty_clients_that_ask_for_metrics_neither_slow_orders_down_nor_get_more_than_their_pace(
+async def test_fifty_clients_that_read_metrics_neither_slow_orders_down_nor_exceed_their_rate(
     api: AuditedApi,
 ) -> None:
     statuses: Counter[int] = Counter()
@@ -67,7 +67,7 @@ async def test_fifty_clients_that_ask_for_metrics_neither_slow_orders_down_nor_g
     assert statistics.median(seconds) < MEDIAN_MAX_SECONDS
 
 
-async def test_connections_that_say_nothing_do_not_keep_probes_away(api: AuditedApi) -> None:
+async def test_silent_connections_do_not_block_probes(api: AuditedApi) -> None:
     port = int(api.probes_url.rpartition(":")[2])
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CLIENTS + 5)]
 

@@ -220,7 +220,7 @@ async def test_a_login_does_not_do_what_another_process_does(user: str, command:
             await redis.execute_command(*command)  # type: ignore[no-untyped-call] # untyped there
 
 
-async def test_nobody_is_let_in_without_a_name_or_with_the_password_of_another(valkey: TestServer) -> None:
+async def test_no_login_without_a_name_or_with_another_password(valkey: TestServer) -> None:
     other = url_of(valkey, "api").replace("api:", "worker:")
     for url in (valkey.url, other):
         with pytest.raises(AuthenticationError):

@@ -140,7 +140,7 @@ async def test_without_the_database_what_was_revoked_stays_so_and_a_new_revocati
     assert [await apis.status(token) for token in (stolen, valid)] == [401, 200]
 
 
-async def test_a_process_that_starts_without_the_database_lets_nobody_in_before_it_knows_what_is_revoked(
+async def test_a_process_that_starts_without_the_database_accepts_no_token_before_it_has_read_the_revocations(
     apis: TwoApis,
 ) -> None:
     stolen, valid = mint(jti="stolen long ago"), mint()

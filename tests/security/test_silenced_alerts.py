@@ -62,7 +62,7 @@ async def test_another_process_learns_which_cases_were_named_and_when_the_next_m
 @pytest.mark.parametrize(
     "written", ["1", "", ":", "::", "x" * 100, f"{10**30}:{'0' * 64}", f"{10**13}::{'0' * 64}", "x" * 10_000_000]
 )
-async def test_a_key_that_none_of_ours_has_written_silences_no_alert(redis: Redis, written: str) -> None:
+async def test_a_key_that_fillwire_did_not_write_suppresses_no_alert(redis: Redis, written: str) -> None:
     await redis.set(KEY, written)
 
     await assert_is_sent_once(redis)
@@ -91,7 +91,7 @@ async def test_a_value_whose_deadline_or_cases_were_changed_silences_no_alert(re
         await redis.delete(KEY)
 
 
-async def test_a_value_of_ours_silences_until_its_deadline_and_no_longer(redis: Redis) -> None:
+async def test_a_value_of_ours_suppresses_until_its_deadline(redis: Redis) -> None:
     deadline = NOW + KEY_LIFE_OF_REPEAT * REPEAT_SECONDS
     await redis.set(KEY, await value_of(redis))
 

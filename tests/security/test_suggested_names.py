@@ -77,7 +77,7 @@ async def test_no_error_over_a_websocket_suggests_a_name(production: Api, is_in_
 @pytest.mark.parametrize(
     "document", ["{ viewer { accountIds } }", "{ viewer }", "{ viewer @includ(if: true) { accountId } }", "{ vewer }"]
 )
-async def test_the_mistake_itself_is_still_told(production: Api, document: str) -> None:
+async def test_the_error_itself_is_still_reported(production: Api, document: str) -> None:
     error = await production.error(document)
 
     assert re.search(r"'?@?(accountIds|viewer|includ|vewer)'?", error["message"])

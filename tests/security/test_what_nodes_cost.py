@@ -90,7 +90,7 @@ async def stored(database: CountingDatabase) -> dict[str, list[str]]:
     }
 
 
-async def test_nodes_take_one_statement_for_each_kind_however_many_ids_there_are(emptied_database_url: str) -> None:
+async def test_nodes_take_one_statement_for_each_kind_for_any_number_of_ids(emptied_database_url: str) -> None:
     async with counting_database(emptied_database_url) as database:
         ids = await stored(database)
         assert len(ids["executions"]) == ORDERS * FILLS == SETTINGS.page_max_rows

@@ -34,7 +34,7 @@ def test_an_old_python_can_parse_it() -> None:
     assert ast.parse(DEV.read_text(), feature_version=(3, 8)).body
 
 
-def test_it_needs_the_standard_library_alone() -> None:
+def test_it_needs_only_the_standard_library() -> None:
     imported = {
         name.partition(".")[0]
         for node in ast.walk(ast.parse(DEV.read_text()))

@@ -72,7 +72,7 @@ async def begin(stop: list[asyncio.Task[None]], folder: Path, *, apis: int = 1, 
     return task
 
 
-async def test_up_starts_all_in_order_tells_where_and_stops_all_in_order(
+async def test_up_starts_all_in_order_prints_addresses_and_stops_all_in_order(
     tmp_path: Path, screen: Screen, stop: list[asyncio.Task[None]]
 ) -> None:
     port = int(os.environ["PORT"])

@@ -24,7 +24,7 @@ def _no_wheels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
 
-def test_the_locked_wheels_come_before_what_is_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_locked_wheels_precede_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("postgres", "initdb", "valkey-server"):
         executable(tmp_path / name)
     monkeypatch.setenv("PATH", str(tmp_path))

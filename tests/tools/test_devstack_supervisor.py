@@ -84,7 +84,7 @@ async def test_a_start_returns_when_the_program_is_ready(lines: Lines, tmp_path:
         assert command_of(supervisor.pid("api"))
 
 
-async def test_each_line_is_passed_on_behind_the_name_of_who_wrote_it(lines: Lines) -> None:
+async def test_each_line_is_prefixed_with_the_name_of_its_writer(lines: Lines) -> None:
     code = "import sys; print('one'); print('two', file=sys.stderr); sys.stdout.write('x' * 200_000 + '\\nlast')"
 
     async with supervision(lines.write) as supervisor:
@@ -100,7 +100,7 @@ async def test_a_run_that_fails_is_an_error_that_names_the_program(lines: Lines)
             await supervisor.run(python("migrate", "raise SystemExit(3)", restarts=False))
 
 
-async def test_a_program_that_dies_is_started_again(lines: Lines) -> None:
+async def test_a_program_that_ends_is_restarted(lines: Lines) -> None:
     async with supervision(lines.write) as supervisor:
         await supervisor.start(python("ingest", farewell("ingest")))
         first = supervisor.pid("ingest")
@@ -128,9 +128,7 @@ async def test_the_fourth_death_within_a_minute_stops_everything(lines: Lines) -
     assert len([line for line in lines.of("worker") if "restarting" in line]) == 3
 
 
-async def test_deaths_that_lie_more_than_a_minute_apart_are_forgiven(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_crashes_more_than_a_minute_apart_are_tolerated(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "DEATHS_WINDOW_SECONDS", 0.0)
 
     async with supervision(lines.write) as supervisor:

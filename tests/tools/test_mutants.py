@@ -21,7 +21,7 @@ def test_each_fault_can_be_planted_in_its_file_and_leaves_it_readable(mutant: Mu
 
 
 @by_name
-def test_each_fault_says_what_it_does_and_which_tests_find_it(mutant: Mutant) -> None:
+def test_each_fault_has_its_effect_and_its_tests(mutant: Mutant) -> None:
     assert mutant.fault.endswith(".")
     assert mutant.tests
     for test in mutant.tests:
@@ -85,7 +85,7 @@ def tree(tmp_path: Path) -> Path:
         ("while True: pass", 2, Verdict.TIMED_OUT),
     ],
 )
-def test_a_trial_tells_what_became_of_the_fault_and_takes_it_out_again(
+def test_a_trial_returns_the_outcome_of_the_fault_and_removes_it(
     tree: Path, becomes: str, seconds: float, verdict: Verdict
 ) -> None:
     source = (tree / "counting.py").read_text()

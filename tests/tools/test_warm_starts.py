@@ -8,7 +8,7 @@ from tools.devstack.ports import free_port
 REFUSED = {"DATABASE_URL": "postgresql://user@127.0.0.1/name", "REDIS_URL": "redis://127.0.0.1/0"}
 
 
-async def test_a_forked_process_says_and_returns_what_a_started_one_does() -> None:
+async def test_a_forked_process_has_the_output_and_exit_code_of_a_started_one() -> None:
     told = []
     for is_cold in (False, True):
         async with running(["-m", "runtime", "worker"], environment=REFUSED, is_cold=is_cold) as process:
@@ -19,7 +19,7 @@ async def test_a_forked_process_says_and_returns_what_a_started_one_does() -> No
     assert warm_code == 2
 
 
-async def test_a_forked_process_can_be_killed_and_asked_to_stop() -> None:
+async def test_a_forked_process_can_be_killed_and_terminated() -> None:
     codes = []
     for number in (signal.SIGKILL, signal.SIGTERM):
         port = free_port()

@@ -51,7 +51,7 @@ def filled_after_each_order_of(reports: Sequence[Report]) -> set[Decimal]:
     }
 
 
-def test_an_equal_fill_right_after_a_bust_is_another_fill_in_whatever_order_they_arrive() -> None:
+def test_an_equal_fill_right_after_a_bust_is_another_fill_in_any_order() -> None:
     reports: list[Report] = [
         fill("E1", 33, total=33, second=0),
         fill("E2", 33, total=66, second=1),
@@ -168,7 +168,7 @@ def test_a_fill_that_is_listed_as_it_was_corrected_contradicts_nothing() -> None
     assert not applied.contradicted
 
 
-def test_a_bust_of_an_execution_that_was_never_seen_is_kept_and_an_anomaly() -> None:
+def test_a_bust_of_an_execution_that_was_never_seen_is_stored_and_an_anomaly() -> None:
     applied = told(an_order(quantity="100"), bust("E9", second=1))
 
     assert applied.anomalies == [Anomaly.UNKNOWN_EXECUTION_AMENDED]
@@ -183,7 +183,7 @@ def test_an_end_that_counts_more_than_is_known_shows_a_missed_fill() -> None:
     assert not told_more(ledger, fill("E1", 33, total=33, second=0)).anomalies[1:]
 
 
-def test_a_count_below_what_is_known_shows_a_missed_amendment() -> None:
+def test_a_count_below_the_recorded_one_shows_a_missed_amendment() -> None:
     end = replace(ended(End.CANCELED), count=VenueCount(at=at(4), quantity=Decimal(0)))
 
     assert Anomaly.MISSED_AMENDMENT in told(an_order(), filled("5"), end).anomalies
@@ -199,7 +199,7 @@ def test_a_bust_of_a_filled_order_counts_nothing_and_agrees_with_the_venue(own_i
     assert not applied.anomalies
 
 
-def test_an_order_that_fills_up_after_a_correction_agrees_with_the_venue_in_whatever_order_they_arrive() -> None:
+def test_an_order_that_fills_up_after_a_correction_agrees_with_the_venue_in_any_order() -> None:
     count = VenueCount(at=at(2), quantity=Decimal(25))
     reports: list[Report] = [
         fill("E1", 50, total=50, second=1),
@@ -258,7 +258,7 @@ def tales(draw: st.DrawFn) -> Tale:
 
 @settings(max_examples=400, deadline=None)
 @given(tales(), st.data())
-def test_whatever_order_the_reports_arrive_in_we_count_what_the_venue_counts(tale: Tale, data: st.DataObject) -> None:
+def test_in_any_order_of_reports_we_count_what_the_venue_counts(tale: Tale, data: st.DataObject) -> None:
     repeats = data.draw(st.lists(st.sampled_from(tale.reports), max_size=3))
     shuffled = data.draw(st.permutations([*tale.reports, *repeats]))
 

@@ -95,7 +95,7 @@ def both_ways(order: Order, reports: Sequence[Report]) -> Callable[[], None] | N
 
 
 @given(before=before, reports=disturbed(), quantity=decimals)
-def test_the_short_way_gives_what_the_whole_rule_gives(
+def test_the_fast_path_has_the_result_of_the_whole_rule(
     before: Sequence[Report], reports: Sequence[Report], quantity: Decimal
 ) -> None:
     order = told(an_order(quantity=str(quantity)), *before).order

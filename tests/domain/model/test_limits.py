@@ -118,7 +118,7 @@ def test_each_limit_is_exact(quantity: Decimal, price: Decimal, last: Decimal, m
 
 
 @given(quantity=SIZES, price=st.none() | SIZES, last=st.none() | SIZES, low=SIZES, high=SIZES)
-def test_what_a_tighter_limit_lets_pass_a_wider_one_lets_pass(
+def test_terms_within_a_tighter_limit_are_within_a_wider_one(
     quantity: Decimal, price: Decimal | None, last: Decimal | None, low: Decimal, high: Decimal
 ) -> None:
     low, high = sorted((low, high))
@@ -146,7 +146,7 @@ def test_one_more_order_passes_while_fewer_than_the_limit_are_under_way(under_wa
         assert f"{most} orders per second. Try again in 0.250 s" in denied_rate.message
 
 
-def test_a_halt_says_whom_it_concerns_and_that_cancels_are_open() -> None:
+def test_a_halt_is_logged_with_its_account_and_that_cancels_are_open() -> None:
     assert "all accounts" in deny_halted(everywhere=True).message
     assert "this account" in deny_halted(everywhere=False).message
     assert "can be canceled" in deny_halted(everywhere=False).message

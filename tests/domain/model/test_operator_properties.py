@@ -128,7 +128,7 @@ def venues_sums(story: Story) -> tuple[Decimal, Decimal]:
 
 @settings(max_examples=150, deadline=None)
 @given(stories())
-def test_once_the_venue_has_listed_everything_the_sums_are_the_venues_whatever_operators_booked(story: Story) -> None:
+def test_once_the_venue_has_listed_everything_the_sums_are_the_venues_for_any_bookings(story: Story) -> None:
     ledger = Ledger()
 
     for batch in story.interleaved:

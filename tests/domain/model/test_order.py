@@ -69,12 +69,12 @@ def test_an_order_that_an_answer_refused_is_rejected_with_the_venues_reason() ->
     assert is_submission_over(order.facts)
 
 
-def test_a_refusal_and_giving_up_give_the_same_order_in_either_order() -> None:
+def test_a_refusal_and_giving_up_have_the_same_result_in_either_order() -> None:
     assert an_order_told(refused(), given_up()).facts == an_order_told(given_up(), refused()).facts
     assert an_order_told(refused(), given_up()).status is OrderStatus.REJECTED
 
 
-def test_a_refusal_of_an_order_that_may_be_there_is_kept_and_decides_nothing() -> None:
+def test_a_refusal_of_an_order_that_may_exist_is_stored_and_decides_nothing() -> None:
     order = an_order_told(became_unknown(refusal=VENUE_REFUSES))
 
     assert order.status is OrderStatus.IN_DOUBT
@@ -83,7 +83,7 @@ def test_a_refusal_of_an_order_that_may_be_there_is_kept_and_decides_nothing() -
     assert not is_submission_over(order.facts)
 
 
-def test_the_kept_refusal_is_the_reason_once_it_decides() -> None:
+def test_the_stored_refusal_is_the_reason_once_it_decides() -> None:
     order = an_order_told(became_unknown(refusal=VENUE_REFUSES), refused(VENUE_SAYS))
 
     assert order.reason == VENUE_REFUSES
@@ -101,7 +101,7 @@ LIVE = [accepted(rank=VenueRank.ACCEPTED), accepted(), filled("1"), busted(), co
     ],
 )
 @pytest.mark.parametrize("evidence", LIVE)
-def test_evidence_of_life_revives_an_order_by_a_change_of_its_own(
+def test_a_report_of_a_live_order_revives_it_by_a_separate_change(
     belief: Report, status: OrderStatus, evidence: Report
 ) -> None:
     believed = an_order_told(belief)
@@ -157,7 +157,7 @@ def test_an_order_that_the_venue_shows_for_the_first_time_is_not_revived() -> No
 
 @pytest.mark.parametrize("phase", SubmissionPhase)
 @pytest.mark.parametrize("rank", [VenueRank.ACCEPTED, VenueRank.WORKING])
-def test_what_the_venue_has_is_placed_whatever_we_believed(phase: SubmissionPhase, rank: VenueRank) -> None:
+def test_an_order_at_the_venue_is_placed_in_any_earlier_status(phase: SubmissionPhase, rank: VenueRank) -> None:
     assert status_of(Facts(phase=phase, rank=rank)) is OrderStatus.PLACED
 
 
@@ -176,7 +176,7 @@ def test_a_part_filled_order_is_partially_filled_even_before_the_acknowledgement
         Facts(cancel=OPEN_CANCEL, rank=VenueRank.WORKING, phase=SubmissionPhase.GIVEN_UP),
     ],
 )
-def test_an_open_cancel_request_shows_on_every_order_that_lives(facts: Facts) -> None:
+def test_an_open_cancel_request_shows_on_every_live_order(facts: Facts) -> None:
     assert status_of(facts) is OrderStatus.PENDING_CANCEL
 
 
@@ -224,7 +224,7 @@ def test_a_rejection_after_a_fill_cancels_what_was_left() -> None:
 
 @pytest.mark.parametrize("filled_quantity", [Decimal(10), Decimal("10.000"), Decimal(11)])
 @pytest.mark.parametrize("end", [None, *End])
-def test_what_is_filled_is_filled_whatever_else_is_known(end: End | None, filled_quantity: Decimal) -> None:
+def test_a_filled_order_is_filled_with_any_other_facts(end: End | None, filled_quantity: Decimal) -> None:
     ends = frozenset() if end is None else frozenset({end})
     facts = Facts(filled_quantity=filled_quantity, ends=ends, cancel=OPEN_CANCEL, phase=SubmissionPhase.GIVEN_UP)
 
@@ -248,7 +248,7 @@ def test_five_statuses_are_final() -> None:
         an_order_told(busted()),
     ],
 )
-def test_placing_is_over_once_there_is_any_evidence_or_we_gave_up(order: Order) -> None:
+def test_placing_has_ended_once_the_venue_reports_the_order_or_we_gave_up(order: Order) -> None:
     assert is_submission_over(order.facts)
 
 
@@ -282,12 +282,12 @@ def test_placing_is_not_over_while_an_order_waits_or_is_in_doubt() -> None:
         (an_order_told(became_unknown(), accepted()), None),
     ],
 )
-def test_the_reason_is_the_one_behind_the_status(order: Order, reason: Reason | None) -> None:
+def test_the_reason_belongs_to_the_status(order: Order, reason: Reason | None) -> None:
     assert order.reason == reason
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_of_two_wordings_of_one_end_the_same_holds_in_either_order(swapped: bool) -> None:
+def test_of_two_reasons_of_one_end_the_same_one_counts_in_either_order(swapped: bool) -> None:
     other = Reason(source=ReasonSource.VENUE, code="A", message="Another wording.")
     reports = [ended(End.EXPIRED), ended(End.EXPIRED, reason=other)]
 
@@ -323,7 +323,7 @@ def test_the_average_price_weighs_each_fill_by_its_quantity() -> None:
 
 
 @pytest.mark.parametrize("text", ["x" * 5_000, "a\x00b", "\ud800", ""])
-def test_a_repeated_end_whose_reason_is_not_kept_as_it_came_changes_nothing(text: str) -> None:
+def test_a_repeated_end_whose_reason_is_stored_in_another_form_changes_nothing(text: str) -> None:
     reason = Reason(source=ReasonSource.VENUE, code=text, message=text)
     stored = an_order_told(accepted(), ended(End.REJECTED, reason=reason))
 

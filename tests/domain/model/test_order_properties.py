@@ -231,7 +231,7 @@ def expected_trades(reports: Sequence[Report]) -> dict[str, Trade]:
 
 @settings(max_examples=examples(150, thorough=1000), deadline=None)
 @given(stories())
-def test_any_permutation_with_repeats_of_the_reports_gives_the_same_order(story: Story) -> None:
+def test_any_permutation_with_repeats_of_the_reports_has_the_same_result(story: Story) -> None:
     straight = Ledger.after(story.ours, story.reports)
 
     shuffled = Ledger.after(story.ours, *story.batches)
@@ -310,7 +310,7 @@ def test_a_fill_that_counts_differently_under_the_same_total_is_another_fill() -
     assert ledger.order.facts.filled_quantity == Decimal(6)
 
 
-def test_an_equal_trade_that_comes_to_the_same_total_after_a_bust_is_another_fill() -> None:
+def test_an_equal_trade_that_reaches_the_same_total_after_a_bust_is_another_fill() -> None:
     fill = filled("5", cumulative="5")
     again = replace(fill, venue_execution_id="E2", at=at(60))
     reports: list[Report] = [fill, busted("E1"), again, fill]
@@ -319,7 +319,7 @@ def test_an_equal_trade_that_comes_to_the_same_total_after_a_bust_is_another_fil
     assert {order.facts.filled_quantity for order in orders} == {Decimal(5)}
 
 
-def test_a_fill_heard_after_its_bust_is_still_known_by_its_total() -> None:
+def test_a_fill_reported_after_its_bust_is_still_known_by_its_total() -> None:
     ledger = Ledger.after([busted("E1")], [filled("5", cumulative="5")])
 
     ledger.apply([filled("5", name="R1", cumulative="5")])

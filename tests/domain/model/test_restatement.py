@@ -42,7 +42,7 @@ def test_the_restated_quantity_decides_the_status(reports: Sequence[Report], sta
     assert {order.leaves_quantity for order in orders} == {Decimal(leaves)}
 
 
-def test_what_was_asked_for_stays_and_the_current_terms_are_shown() -> None:
+def test_the_original_terms_stay_and_the_current_ones_are_shown() -> None:
     order = an_order_told(accepted(), restated("40", symbol="META", limit_price="3"))
 
     shown = snapshot(order, placement=PlacementState())
@@ -52,11 +52,11 @@ def test_what_was_asked_for_stays_and_the_current_terms_are_shown() -> None:
     assert (shown.current_terms.limit_price, shown.leaves_quantity) == (Decimal(3), Decimal(40))
 
 
-def test_a_restatement_without_a_price_keeps_that_which_was_asked_for() -> None:
+def test_a_restatement_without_a_price_keeps_the_original_one() -> None:
     assert an_order_told(restated("40")).current_terms.limit_price == some_terms().limit_price
 
 
-def test_of_several_restatements_the_latest_holds_whatever_their_order() -> None:
+def test_of_several_restatements_the_latest_counts_in_any_order() -> None:
     reports = [
         restated("40", second=2),
         restated("20", second=3),

@@ -122,7 +122,7 @@ def over(end: End, name: str, *, counted: str | None = None) -> OrderEnded:
         ),
     ],
 )
-def test_a_replaced_order_goes_on_as_its_newest_venue_order(
+def test_a_replaced_order_continues_as_its_newest_venue_order(
     reports: Sequence[Report], status: OrderStatus, quantity: str, leaves: str
 ) -> None:
     messages = [in_a_message(report) for report in reports]
@@ -173,7 +173,7 @@ def test_equal_fills_with_equal_totals_of_two_venue_orders_both_count() -> None:
     assert not second.anomalies
 
 
-def test_an_amendment_of_one_venue_order_lies_between_no_fills_of_another() -> None:
+def test_an_amendment_of_one_venue_order_is_between_no_fills_of_another() -> None:
     fill = filled("3", name="E1", cumulative="3", venue_order_id="V1")
     again = replace(fill, venue_execution_id="R1", at=at(60))
     other = filled("2", name="E2", cumulative="2", venue_order_id="V2")
@@ -216,7 +216,7 @@ def test_a_gap_in_the_fills_of_the_newest_venue_order_is_a_missed_fill() -> None
     assert list(applied.anomalies) == [Anomaly.MISSED_FILL]
 
 
-def test_no_change_says_that_the_order_ended_while_it_goes_on() -> None:
+def test_no_change_ends_an_order_that_continues() -> None:
     ledger = Ledger.after(
         [accepted()],
         [link(quantity="6")],
@@ -237,7 +237,7 @@ def test_a_venue_order_that_replaced_one_since_overrules_an_operators_end() -> N
     assert order.status is OrderStatus.PLACED
 
 
-def test_links_may_come_newest_first() -> None:
+def test_links_may_arrive_newest_first() -> None:
     order = an_order_told(accepted(), link("V3", "V2", quantity="3", second=6), link(quantity="6"), replaced("V2"))
 
     assert order.whole.venue_order_id == "V3"
@@ -291,7 +291,7 @@ def test_a_replacement_that_the_venue_calls_filled_with_everything_taken_back_is
 
 @settings(max_examples=200, deadline=None)
 @given(messages_of_a_chain(ends_often=True), st.data())
-def test_any_permutation_with_repeats_of_a_chains_messages_gives_the_same_order(
+def test_any_permutation_with_repeats_of_a_chains_messages_has_the_same_result(
     messages: list[Message], data: st.DataObject
 ) -> None:
     repeats = data.draw(st.lists(st.sampled_from(messages), max_size=4))

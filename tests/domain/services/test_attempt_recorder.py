@@ -101,7 +101,7 @@ def test_together_is_as_one_by_one(choices: list[tuple[int, int]]) -> None:
     assert as_one == one_by_one
 
 
-async def test_all_of_them_are_one_write_and_a_second_one_where_somebody_was_faster() -> None:
+async def test_all_of_them_are_one_write_and_a_second_one_after_a_concurrent_write() -> None:
     desk = Desk()
     for order_id in IDS:
         await desk.store(order_id, client_order_id=str(order_id))

@@ -41,7 +41,9 @@ def waiting(shelf: Shelf) -> Batcher[str, str]:
     return Batcher(shelf.store, batch_max_items=3, queue_max_items=5)
 
 
-async def test_the_first_goes_at_once_and_the_others_gather(shelf: Shelf, waiting: Batcher[str, str]) -> None:
+async def test_the_first_is_sent_immediately_and_the_others_are_collected(
+    shelf: Shelf, waiting: Batcher[str, str]
+) -> None:
     first = asyncio.create_task(waiting.submit("a"))
     await eventually(lambda: shelf.batches, within_seconds=1)
     others = [asyncio.create_task(waiting.submit(item)) for item in "bcde"]
@@ -54,9 +56,7 @@ async def test_the_first_goes_at_once_and_the_others_gather(shelf: Shelf, waitin
     assert results == ["A", "B", "C", "D", "E"]
 
 
-async def test_one_that_comes_just_as_the_last_batch_ends_is_not_stranded(
-    shelf: Shelf, waiting: Batcher[str, str]
-) -> None:
+async def test_one_submitted_as_the_last_batch_ends_is_flushed(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     shelf.let.set()
 
     async with asyncio.timeout(5):
@@ -65,7 +65,7 @@ async def test_one_that_comes_just_as_the_last_batch_ends_is_not_stranded(
             assert (one, other) == (f"A{number}", f"B{number}")
 
 
-async def test_a_full_queue_refuses_at_once(shelf: Shelf, waiting: Batcher[str, str]) -> None:
+async def test_a_full_queue_refuses_immediately(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     first = asyncio.create_task(waiting.submit("a"))
     await eventually(lambda: shelf.batches, within_seconds=1)
     others = [asyncio.create_task(waiting.submit(item)) for item in "bcdef"]
@@ -78,7 +78,7 @@ async def test_a_full_queue_refuses_at_once(shelf: Shelf, waiting: Batcher[str, 
     await asyncio.gather(first, *others)
 
 
-async def test_one_that_cannot_be_stored_fails_alone(shelf: Shelf, waiting: Batcher[str, str]) -> None:
+async def test_one_that_cannot_be_stored_fails_without_the_others(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     shelf.let.set()
 
     results = await asyncio.gather(*map(waiting.submit, ("a", "bad", "b")), return_exceptions=True)
@@ -88,7 +88,9 @@ async def test_one_that_cannot_be_stored_fails_alone(shelf: Shelf, waiting: Batc
     assert results[2] == "B"
 
 
-async def test_when_the_database_is_away_all_are_told_after_one_try(shelf: Shelf, waiting: Batcher[str, str]) -> None:
+async def test_when_the_database_is_unreachable_all_fail_after_one_try(
+    shelf: Shelf, waiting: Batcher[str, str]
+) -> None:
     shelf.failure = UnavailableError()
     shelf.let.set()
 
@@ -114,9 +116,7 @@ async def test_a_cancelled_caller_disturbs_no_other(shelf: Shelf, waiting: Batch
     assert shelf.batches == [["a", "b"], ["d"]]
 
 
-async def test_who_waits_behind_a_database_that_hangs_is_told_with_the_first(
-    shelf: Shelf, waiting: Batcher[str, str]
-) -> None:
+async def test_waiting_callers_of_a_hung_database_fail_with_the_first(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     shelf.failure = UnavailableError()
     first = asyncio.create_task(waiting.submit("a"))
     await eventually(lambda: shelf.batches, within_seconds=1)

@@ -45,7 +45,7 @@ def filled_quantity(desk: Desk) -> Decimal:
     return row.order.facts.filled_quantity
 
 
-async def test_one_batch_is_decided_while_one_is_written_and_no_more(desk: Desk) -> None:
+async def test_one_batch_is_decided_while_one_is_written_and_no_third(desk: Desk) -> None:
     begun, let_go = asyncio.Event(), asyncio.Event()
 
     async def held() -> None:

@@ -28,7 +28,7 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_claims_wait_for_room_in_the_order_in_which_they_came() -> None:
+async def test_claims_wait_for_capacity_in_their_order_of_arrival() -> None:
     claim_budget, entered = ClaimBudget(orders_max=4), list[int]()
     ends = [asyncio.Event() for _ in range(4)]
 
@@ -66,7 +66,7 @@ async def test_what_was_not_claimed_or_has_begun_makes_room() -> None:
     assert (before, entered) == ([], [1])
 
 
-async def test_one_who_is_cancelled_while_waiting_or_claiming_keeps_nothing() -> None:
+async def test_a_caller_cancelled_while_waiting_or_claiming_releases_its_share() -> None:
     claim_budget, entered, never = ClaimBudget(orders_max=1), list[int](), asyncio.Event()
     holding = asyncio.create_task(claim(claim_budget, 5, entered, never))
     waiting = asyncio.create_task(claim(claim_budget, 6, entered, never))
@@ -98,7 +98,7 @@ async def test_a_job_that_finds_no_room_leaves_its_orders_to_the_sweeper_and_tak
     assert desk.order().status is OrderStatus.PLACED
 
 
-async def test_there_is_no_room_as_long_as_nobody_gives_back() -> None:
+async def test_there_is_no_capacity_until_a_release() -> None:
     claim_budget = ClaimBudget(orders_max=1)
 
     async with claim_budget.reserve(1, within=PATIENCE):
@@ -110,7 +110,7 @@ async def test_there_is_no_room_as_long_as_nobody_gives_back() -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 5, 30])
-async def test_however_many_jobs_come_at_once_few_orders_are_claimed_before_they_are_sent(jobs: int) -> None:
+async def test_for_any_number_of_concurrent_jobs_few_orders_are_claimed_before_they_are_sent(jobs: int) -> None:
     desk, ahead_of_slots = Desk(), [0]
     ids = [UUID(int=number) for number in range(1, 1 + 3 * jobs)]
     for order_id in ids:

@@ -63,7 +63,7 @@ async def test_what_was_seen_a_moment_ago_is_believed(halts: CountedHalts, passe
     assert halts.looks == 0
 
 
-async def test_one_look_serves_all_who_ask_until_it_is_too_old(halts: CountedHalts, passed: list[float]) -> None:
+async def test_one_read_serves_all_callers_until_it_is_too_old(halts: CountedHalts, passed: list[float]) -> None:
     seen = HaltCache(halts)
     halts.may_end.clear()
     asking = await begun(5, seen)
@@ -95,7 +95,7 @@ async def test_a_look_that_began_too_long_before_the_question_is_not_its_answer(
     assert [await early[0], await late[0]] == [False, True]
 
 
-async def test_an_accounts_own_halt_stops_nobody_else(halts: CountedHalts) -> None:
+async def test_an_accounts_own_halt_stops_no_other(halts: CountedHalts) -> None:
     await begin_halt(
         halts, TradingHalt(id=ORDER_ID, account_id="alice", halted_at=MIDNIGHT, halted_by="o", halt_reason="r")
     )
@@ -120,7 +120,7 @@ async def test_a_look_that_fails_fails_for_all_who_waited_and_the_next_one_looks
     assert not await seen.is_halted("alice", seen_at=LONG_AGO)
 
 
-async def test_one_who_is_cancelled_takes_the_look_from_nobody(halts: CountedHalts) -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_shared_read(halts: CountedHalts) -> None:
     seen = HaltCache(halts)
     halts.may_end.clear()
     first, second = await begun(2, seen)
@@ -132,7 +132,7 @@ async def test_one_who_is_cancelled_takes_the_look_from_nobody(halts: CountedHal
 
 
 @pytest.mark.timeout(20)
-async def test_who_asks_at_the_very_moment_when_a_look_ends_too_old_looks_anew(
+async def test_a_caller_at_the_end_of_a_read_that_is_too_old_reads_again(
     halts: CountedHalts, passed: list[float]
 ) -> None:
     seen = HaltCache(halts)

@@ -72,7 +72,7 @@ async def in_a_line(desk: Desk, batches: Batches, *, order_id: UUID = ORDER_ID) 
 
 @settings(max_examples=200, deadline=None)
 @given(story=stories(), troubles=st.lists(st.sampled_from(["nothing", "away", "rival"]), max_size=8))
-def test_orders_come_out_as_if_each_batch_had_been_read_decided_and_written_alone(
+def test_orders_are_the_same_as_if_each_batch_had_been_read_decided_and_written_separately(
     story: Story, troubles: Sequence[str]
 ) -> None:
     async def both() -> None:
@@ -155,7 +155,7 @@ async def test_a_known_name_under_a_new_total_is_known_when_the_order_was_read()
     assert desk.order().facts.filled_quantity == 1
 
 
-async def test_a_bust_that_somebody_else_kept_quietly_is_seen() -> None:
+async def test_a_bust_that_a_concurrent_writer_stored_without_a_version_is_seen() -> None:
     desk = a_desk()
     other = Desk(new_id=desk.new_id)
     await desk.store()
@@ -169,7 +169,7 @@ async def test_a_bust_that_somebody_else_kept_quietly_is_seen() -> None:
     assert desk.row().executions["E1"].is_busted
 
 
-async def test_what_was_expected_and_did_not_come_true_is_decided_again() -> None:
+async def test_a_batch_on_a_wrong_prediction_is_decided_again() -> None:
     desk, other = await two_desks()
 
     desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=UnavailableError()))
@@ -194,7 +194,7 @@ async def test_a_version_that_is_as_expected_over_other_facts_is_not_built_upon(
     assert desk.row().executions["E2"].is_busted
 
 
-async def test_only_so_many_orders_are_kept() -> None:
+async def test_a_bounded_number_of_orders_is_cached() -> None:
     desk = a_desk(keeps=1)
     other = UUID(int=100)
     await desk.store()
@@ -207,7 +207,7 @@ async def test_only_so_many_orders_are_kept() -> None:
     assert desk.cache.get(name_of(other)) is not None
 
 
-async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
+async def test_no_write_is_based_on_an_abandoned_batch() -> None:
     desk, other = await two_desks()
 
     failure = ValueError("a report that cannot be recorded")

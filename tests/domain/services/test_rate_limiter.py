@@ -162,7 +162,7 @@ def test_no_interleaving_of_processes_makes_more_requests_in_a_window_than_the_l
         assert by_class[priority] >= 2 * reserve
 
 
-def test_of_those_who_ask_at_once_the_urgent_go_first(processes: Processes) -> None:
+def test_of_concurrent_callers_the_urgent_are_first(processes: Processes) -> None:
     made = list[RequestPriority]()
 
     async def ask(priority: RequestPriority) -> None:
@@ -180,7 +180,7 @@ def test_of_those_who_ask_at_once_the_urgent_go_first(processes: Processes) -> N
     assert at_once[SUBMIT] > at_once[LOOK_UP] == reserves_of(LIMIT, SHARES)[LOOK_UP]
 
 
-def test_a_catch_up_waits_until_the_window_is_over_and_then_goes_on(processes: Processes) -> None:
+def test_a_catch_up_waits_until_the_window_ends_and_then_continues(processes: Processes) -> None:
     async def work() -> float:
         await processes.take(CATCH_UP, most=7)
         await processes.limiter.acquire(CATCH_UP)
@@ -209,7 +209,7 @@ def test_a_submission_that_would_wait_too_long_is_held_back_and_the_process_know
     assert processes.telemetry.counted(Metric.RATE_LIMIT_HELD_BACK, priority="submit") == 2
 
 
-def test_a_pause_that_one_caller_is_asked_for_holds_for_every_class_and_process_and_the_urgent_go_first(
+def test_a_pause_requested_of_one_caller_applies_to_every_class_and_process_and_the_urgent_go_first(
     processes: Processes,
 ) -> None:
     other, made = processes.another(), list[tuple[RequestPriority, float]]()
@@ -275,7 +275,7 @@ def test_of_two_answers_the_one_that_leaves_less_counts(processes: Processes) ->
     assert processes.run(work) == 1
 
 
-def test_a_limit_that_is_announced_no_more_is_forgotten_after_a_while(processes: Processes) -> None:
+def test_a_limit_that_is_no_longer_announced_is_dropped_after_a_while(processes: Processes) -> None:
     async def work() -> None:
         await processes.take(SUBMIT)
         processes.limiter.observe(None)

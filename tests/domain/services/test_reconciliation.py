@@ -45,7 +45,7 @@ def close_unheard(desk: Desk, order_id: UUID, end: End) -> None:
     desk.venue.orders[name_of(order_id)] = replace(order, is_open=False, reports=[*order.reports, ended(end)])
 
 
-async def test_a_catch_up_records_the_fills_and_the_ends_that_nobody_heard(desk: Desk) -> None:
+async def test_a_catch_up_records_the_fills_and_the_ends_that_the_stream_missed(desk: Desk) -> None:
     desk.venue.fill_pages = [[heard(filled("1", cumulative="1"))], [heard(filled("2", name="E2", cumulative="3"))]]
     close_unheard(desk, ORDER_ID, End.EXPIRED)
 
@@ -67,7 +67,7 @@ async def test_a_catch_up_of_what_is_known_changes_nothing(desk: Desk) -> None:
     assert not desk.publisher.commits
 
 
-async def test_a_fill_that_is_stored_is_left_out_and_what_else_its_answer_tells_is_recorded(desk: Desk) -> None:
+async def test_a_fill_that_is_stored_is_left_out_and_the_rest_of_its_answer_is_recorded(desk: Desk) -> None:
     first = filled("1", cumulative="1", venue_order_id="V1")
     second = filled("2", name="E2", cumulative="3", venue_order_id="V1")
     desk.venue.fill_pages = [[heard(first)]]
@@ -84,7 +84,7 @@ async def test_a_fill_that_is_stored_is_left_out_and_what_else_its_answer_tells_
     assert reads_of_the_known == 0
 
 
-async def test_the_first_catch_up_looks_back_as_far_as_it_is_told_and_the_next_overlaps_with_the_newest_fill(
+async def test_the_first_catch_up_starts_at_the_configured_time_and_the_next_overlaps_with_the_newest_fill(
     desk: Desk,
 ) -> None:
     start = desk.clock()
@@ -161,9 +161,7 @@ async def test_a_list_that_broke_off_is_read_again_with_the_overlap_although_our
     assert venue_now - 11 * SECOND < position <= venue_now - 10 * SECOND
 
 
-async def test_the_position_is_that_of_the_reads_beginning_however_long_it_takes(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_position_is_that_of_the_start_of_the_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     loop, began = asyncio.get_running_loop(), desk.clock()
     real = loop.time
     monkeypatch.setattr(loop, "time", lambda: real() + (desk.clock() - began).total_seconds())
@@ -193,9 +191,7 @@ async def test_a_position_in_the_venues_future_hides_no_fill_and_no_end(desk: De
 
 
 @pytest.mark.parametrize("error", [VenueUnreachableError, UnavailableError])
-async def test_a_catch_up_that_failed_is_asked_for_again_from_the_same_moment(
-    desk: Desk, error: type[Exception]
-) -> None:
+async def test_a_catch_up_that_failed_is_repeated_from_the_same_time(desk: Desk, error: type[Exception]) -> None:
     await desk.reconciliation.catch_up(cause="started")
     position = await desk.positions.read("SCRIPTED")
     desk.clock.advance(60 * SECOND)
@@ -234,7 +230,7 @@ async def test_a_fill_before_the_acknowledgement_is_traced_through_the_venue() -
     assert desk.order().status is OrderStatus.PARTIALLY_FILLED
 
 
-async def test_fills_of_unknown_orders_are_told_and_do_no_harm(desk: Desk) -> None:
+async def test_fills_of_unknown_orders_are_logged_and_harmless(desk: Desk) -> None:
     desk.venue.keep(name_of(UUID(int=1)), some_terms())
     unknown = [
         heard(filled("1"), venue_order_id="never heard of"),
@@ -251,7 +247,7 @@ async def test_fills_of_unknown_orders_are_told_and_do_no_harm(desk: Desk) -> No
     assert unknown_names == {name_of(UUID(int=1)), name_of(UUID(int=2))}
 
 
-async def test_a_report_whose_order_must_be_looked_up_is_given_back_without_a_request(desk: Desk) -> None:
+async def test_a_report_whose_order_must_be_looked_up_is_returned_without_a_request(desk: Desk) -> None:
     unresolved = heard(filled("1"), venue_order_id="V9")
 
     recorded = await desk.reconciliation.fills.record_reports([unresolved, heard(filled("1"), order_id=ORDER_ID)])
@@ -261,7 +257,7 @@ async def test_a_report_whose_order_must_be_looked_up_is_given_back_without_a_re
     assert desk.venue.asked == []
 
 
-async def test_reports_of_external_orders_are_counted_once_however_often_the_batch_is_tried(desk: Desk) -> None:
+async def test_reports_of_external_orders_are_counted_once_for_any_number_of_tries(desk: Desk) -> None:
     external = heard(accepted(), venue_order_id="V9")
     desk.venue.external = [ExternalOrder(venue_order_id="V9")]
     reconciliation = desk.reconciliation
@@ -278,7 +274,7 @@ async def test_reports_of_external_orders_are_counted_once_however_often_the_bat
     assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1
 
 
-async def test_a_missed_fill_is_told_to_who_reads_the_stream(desk: Desk) -> None:
+async def test_a_missed_fill_is_reported_to_the_reader_of_the_stream(desk: Desk) -> None:
     behind = await desk.reconciliation.fills.record_reports([heard(filled("1", cumulative="5"))])
     complete = await desk.reconciliation.fills.record_reports([heard(filled("4", name="E0", cumulative="4"))])
 
@@ -289,7 +285,7 @@ async def test_a_missed_fill_is_told_to_who_reads_the_stream(desk: Desk) -> None
 # --- Comparing open orders --------------------------------------------------------------------------------------
 
 
-async def test_an_order_that_closed_unheard_is_looked_up_and_ended(desk: Desk) -> None:
+async def test_an_order_that_closed_without_a_report_is_looked_up_and_ended(desk: Desk) -> None:
     close_unheard(desk, ORDER_ID, End.CANCELED)
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
@@ -304,7 +300,7 @@ async def test_an_order_that_is_open_on_both_sides_is_not_looked_up(desk: Desk) 
     assert desk.venue.asked == []
 
 
-async def test_an_order_that_was_heard_of_just_now_is_not_looked_up(desk: Desk) -> None:
+async def test_an_order_that_was_just_reported_is_not_looked_up(desk: Desk) -> None:
     close_unheard(desk, ORDER_ID, End.CANCELED)
 
     await desk.reconciliation.compare_open_orders(silent_for=SECOND)
@@ -331,7 +327,7 @@ async def test_an_order_that_the_venue_does_not_find_stays_as_it_is(desk: Desk) 
     assert desk.order().status is OrderStatus.PLACED
 
 
-async def test_orders_that_rest_for_long_do_not_hide_one_that_closed_unheard() -> None:
+async def test_long_open_orders_do_not_hide_one_that_closed_without_a_report() -> None:
     desk = Desk(look_ups_max=3)
     resting = [UUID(int=number) for number in range(100, 110)]
     for number, order_id in enumerate(resting):
@@ -362,7 +358,7 @@ async def test_one_run_makes_no_more_look_ups_than_allowed() -> None:
     assert desk.venue.asked == ["find"] * 3
 
 
-async def test_a_last_fill_that_nobody_heard_is_found_by_comparing_the_quantities(desk: Desk) -> None:
+async def test_a_last_fill_that_the_stream_missed_is_found_by_comparing_the_quantities(desk: Desk) -> None:
     desk.venue.orders[name_of(ORDER_ID)] = replace(desk.venue.orders[name_of(ORDER_ID)], filled_quantity=Decimal(3))
     desk.venue.fill_pages = [[heard(filled("3", cumulative="3"))]]
 
@@ -399,7 +395,7 @@ async def test_an_order_that_is_linked_is_followed_when_the_venue_changes_its_te
     assert desk.order().status is OrderStatus.EXPIRED
 
 
-async def test_an_unknown_order_of_ours_is_logged_once_however_it_is_seen(desk: Desk) -> None:
+async def test_an_unknown_order_of_ours_is_logged_once_for_any_source(desk: Desk) -> None:
     desk.venue.keep(name_of(OTHER_ID), some_terms())
     reconciliation = desk.reconciliation
 

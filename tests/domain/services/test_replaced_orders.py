@@ -117,7 +117,7 @@ async def test_what_replaced_an_unknown_order_waits_until_a_look_up_tells(desk: 
     assert desk.order().facts.filled_quantity == 4
 
 
-async def test_a_chain_that_grew_unheard_is_followed_by_one_comparison(desk: Desk) -> None:
+async def test_a_chain_that_grew_without_a_report_is_followed_by_one_comparison(desk: Desk) -> None:
     replace_ours(desk, by="V2")
     desk.venue.external = [shown("V2", "V1", replaced_by="V3"), shown("V3", "V2", filled_quantity="4")]
     desk.venue.fill_pages = [[listed_fill("V3")]]
@@ -128,7 +128,7 @@ async def test_a_chain_that_grew_unheard_is_followed_by_one_comparison(desk: Des
     assert desk.order().facts.filled_quantity == 4
 
 
-async def test_without_what_replaced_it_the_order_is_over_and_evidence_revives_it(desk: Desk) -> None:
+async def test_without_its_replacement_the_order_has_ended_and_a_report_revives_it(desk: Desk) -> None:
     ours = desk.venue.orders[name_of(ORDER_ID)]
     over = replace(ours, is_open=False, reports=[*ours.reports, ended(End.REPLACED, venue_order_id="V1")])
     desk.venue.orders[name_of(ORDER_ID)] = over
@@ -167,7 +167,7 @@ async def test_a_cancel_that_was_sent_before_the_replacement_is_sent_again_to_wh
     assert [one for one in desk.venue.asked if one.startswith("cancel")] == ["cancel V1", "cancel V2"]
 
 
-async def test_a_cancel_that_is_refused_since_the_order_was_replaced_goes_on_to_what_replaced_it(desk: Desk) -> None:
+async def test_a_cancel_that_is_refused_since_the_order_was_replaced_is_sent_to_its_replacement(desk: Desk) -> None:
     replace_ours(desk, by="V2")
     desk.venue.external = [shown("V2", "V1")]
     desk.venue.cancel_answers.extend([CancelNotPossible(reason=VENUE_SAYS), CancelTaken()])

@@ -38,7 +38,7 @@ async def store(orders: MemoryOrderStore, account_id: str, count: int) -> None:
         await orders.store(new_order(account_id=account_id, client_order_id=f"{account_id}-{number}", at=now()))
 
 
-async def test_a_long_history_is_sealed_bit_by_bit_and_delays_nobody(
+async def test_a_long_history_is_sealed_in_parts_without_delaying_others(
     orders: MemoryOrderStore, seals: MemoryAccountSeals
 ) -> None:
     telemetry = RecordingTelemetry()
@@ -98,7 +98,7 @@ async def test_the_lag_counts_from_the_last_round_that_left_nothing_over(
     assert lags == [1.0, 2.0, 1.0, 1.0]
 
 
-def test_room_that_short_histories_leave_is_given_to_long_ones_evenly() -> None:
+def test_capacity_left_by_short_histories_is_divided_evenly_among_long_ones() -> None:
     accounts = [
         SealedAccount(account_id=name, sequence=count, head=account_genesis(name))
         for name, count in (("huge", 200), ("big", 100), ("small", 1), ("middle", 5))

@@ -72,7 +72,7 @@ def test_no_order_of_steps_loses_an_order_or_places_it_twice(emphasis: str, draw
 
 
 @pytest.mark.parametrize("first", range(0, HISTORIES, HISTORIES_PER_TEST))
-def test_whatever_happens_no_order_is_lost_or_placed_twice(first: int) -> None:
+def test_in_any_history_no_order_is_lost_or_placed_twice(first: int) -> None:
     for seed in range(first, first + HISTORIES_PER_TEST):
         chance = random.Random(seed)
         weights = [weight * chance.choice(FACTORS) for weight, _ in STEPS.values()]

@@ -120,7 +120,7 @@ async def test_a_claim_whose_order_another_worker_sent_meanwhile_is_not_sent(sus
     assert suspension.desk.venue.asked[asked:] == []
 
 
-async def test_nothing_is_sent_while_the_store_cannot_tell_whether_an_old_claim_holds(suspension: Suspension) -> None:
+async def test_nothing_is_sent_while_the_store_cannot_confirm_an_old_claim(suspension: Suspension) -> None:
     suspension.store.seen, suspension.store.is_away = LEASE / 3, True
 
     await suspension.submission.submit([ORDER_ID])
@@ -130,7 +130,7 @@ async def test_nothing_is_sent_while_the_store_cannot_tell_whether_an_old_claim_
     assert suspension.desk.row().submit_due_at is not None
 
 
-def test_the_clocks_of_this_host_go_on() -> None:
+def test_the_clocks_of_this_host_advance() -> None:
     before = [clock() for clock in OTHER_CLOCKS]
 
     assert len(before) >= 1

@@ -62,7 +62,7 @@ def test_a_slow_answer_never_shows_a_difference_that_there_is_not(
     assert abs(host.skew - ahead) <= (there + back + SECOND).total_seconds()
 
 
-def test_clocks_in_step_differ_by_nothing_however_slow_the_answers_are() -> None:
+def test_synchronized_clocks_have_no_difference_for_any_latency() -> None:
     host = Host()
 
     for _ in range(4):
@@ -74,7 +74,7 @@ def test_clocks_in_step_differ_by_nothing_however_slow_the_answers_are() -> None
 
 
 @pytest.mark.parametrize("ahead", [-3600, -8, 8, 3600])
-def test_a_clock_that_is_off_is_told_once_and_again_when_it_is_right(ahead: float) -> None:
+def test_a_wrong_clock_is_logged_once_and_again_when_it_is_right(ahead: float) -> None:
     host = Host(ahead=timedelta(seconds=ahead))
     for _ in range(5):
         host.ask()
@@ -113,7 +113,7 @@ def test_one_answer_from_a_cache_counts_for_nothing() -> None:
     assert host.clock() == host.true
 
 
-def test_a_venue_whose_clock_was_set_is_followed_after_half_of_the_answers_that_count() -> None:
+def test_a_venue_whose_clock_was_set_is_followed_after_half_of_the_counted_answers() -> None:
     host = Host()
     for _ in range(SAMPLES_MAX):
         host.ask()

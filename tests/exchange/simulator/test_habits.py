@@ -24,7 +24,7 @@ async def _until_event(client: Client, wanted: str) -> Json:
                 return event
 
 
-async def test_an_execution_is_busted_by_itself_and_an_external_one_is_left_alone() -> None:
+async def test_an_execution_is_busted_by_itself_and_an_external_one_is_not_affected() -> None:
     async with exchange() as client:
         await _habits(client, bust_rate=1)
         await client.call("POST", "/simulator/orders", {"symbol": "AAPL", "qty": "5", "side": "buy", "fill": True})
@@ -50,7 +50,7 @@ async def test_a_correction_is_amended_again_by_its_own_id() -> None:
     assert amendments[1]["previous_execution_id"] == corrected["execution_id"]
 
 
-async def test_an_omitted_execution_is_listed_by_its_order_alone() -> None:
+async def test_an_omitted_execution_is_listed_only_by_its_order() -> None:
     async with exchange() as client:
         await _habits(client, omit_rate=1)
         order = await client.placed()
@@ -86,7 +86,7 @@ async def test_an_order_that_rests_is_forgotten_unless_its_answer_was_lost() -> 
     assert lost == 200
 
 
-async def test_an_order_fills_in_part_before_its_cancel_and_the_stream_does_not_tell_it() -> None:
+async def test_an_order_fills_in_part_before_its_cancel_without_a_report_on_the_stream() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         await _habits(client, fill_before_cancel_rate=1)
         order = await client.placed()

@@ -11,7 +11,7 @@ from tests.exchange.simulator.test_restoring import started
 LIMIT = {"type": "limit", "limit_price": "100", "time_in_force": "gtc"}
 
 
-async def test_a_restated_order_shows_its_new_terms_and_the_stream_tells_them() -> None:
+async def test_a_restated_order_has_its_new_terms_and_the_stream_reports_them() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         order = await client.placed(**LIMIT)
         await listener.update()

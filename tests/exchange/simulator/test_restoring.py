@@ -93,7 +93,7 @@ async def test_external_forgotten_and_doubled_orders_are_the_same_after_a_restar
     assert (forgotten[0], taken[0]) == (404, 422)
 
 
-async def test_a_restored_external_order_is_still_filled_by_the_controls_alone(tmp_path: Path) -> None:
+async def test_a_restored_external_order_is_still_filled_only_by_the_controls(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     fields = {"symbol": "AAPL", "side": "buy", "qty": "1", "time_in_force": "gtc"}
 
@@ -143,7 +143,7 @@ async def test_orders_executions_positions_and_the_journal_are_the_same_after_a_
     assert taken[0] == 422
 
 
-async def test_an_open_order_goes_on_after_a_restart(tmp_path: Path) -> None:
+async def test_an_open_order_continues_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
 
     async with started(path) as client:

@@ -63,7 +63,7 @@ def is_accepted(tokens: AcceptedTokens, text: str = "t-1") -> bool:
         return False
 
 
-async def test_a_token_without_iat_lives_from_the_moment_at_which_it_was_seen_first(verified: Verified) -> None:
+async def test_a_token_without_iat_has_a_lifetime_from_its_first_use(verified: Verified) -> None:
     tokens = await accepting(verified)
     verified.issued_at, verified.expires_at = None, MIDNIGHT + 1.5 * HOUR
     at_first = is_accepted(tokens)
@@ -138,7 +138,7 @@ def test_a_token_of_a_shared_secret_names_the_secret_and_shows_nothing_of_it() -
     assert SECRET not in str(key_id)
 
 
-def test_a_token_says_its_id_and_when_it_was_issued() -> None:
+def test_a_token_has_its_id_and_its_time_of_issue() -> None:
     bearer = HmacTokens(secret=SECRET).verify(token(jti="t-1", iat=1_700_000_000))
     without = HmacTokens(secret=SECRET).verify(token(jti=""))
 

@@ -265,7 +265,7 @@ def test_every_root_field_has_a_case() -> None:
     )
 
 
-def test_every_kind_of_node_is_tried_by_its_id_or_belongs_to_nobody() -> None:
+def test_every_kind_of_node_is_tested_by_its_id_or_has_no_owner() -> None:
     node = SCHEMA.type_map["Node"]
     assert is_abstract_type(node)
 
@@ -279,7 +279,7 @@ def test_every_kind_of_node_is_tried_by_its_id_or_belongs_to_nobody() -> None:
     }
 
 
-async def test_a_halt_is_a_node_for_operators_alone(api: Api) -> None:
+async def test_a_halt_is_a_node_for_operators_only(api: Api) -> None:
     operator = token("desk", scopes=[Scope.OPERATOR])
     halt = """mutation { haltTrading(input: { accountId: "alice", reason: "a test" }) {
         ... on HaltTradingSuccess { halt { id } }
@@ -312,7 +312,7 @@ async def test_its_own_account_is_shown_the_order_by_the_very_same_operation(
 
 
 @each_case
-async def test_an_operator_is_shown_every_account_but_where_the_own_one_is_asked_for(
+async def test_an_operator_reads_every_account_except_for_fields_of_its_own(
     api: Api, case: Case, hers: dict[str, str]
 ) -> None:
     scopes = [Scope.OPERATOR, *([case.scope] if case.changes and case.scope else [])]
@@ -334,7 +334,7 @@ async def test_a_token_of_several_accounts_is_shown_nothing_of_any_other(
 
 
 @each_case
-async def test_a_token_of_several_accounts_is_shown_each_of_them_where_it_need_not_say_which(
+async def test_a_token_of_several_accounts_reads_all_of_them_where_none_has_to_be_named(
     by_claim: tuple[Api, dict[str, str]], case: Case
 ) -> None:
     api, hers = by_claim
@@ -346,7 +346,7 @@ async def test_a_token_of_several_accounts_is_shown_each_of_them_where_it_need_n
 
 
 @each_scoped_case
-async def test_without_its_scope_a_field_is_forbidden_and_with_it_alone_it_is_not(
+async def test_without_its_scope_a_field_is_forbidden_and_with_only_it_it_is_allowed(
     api: Api, case: Case, hers: dict[str, str]
 ) -> None:
     assert case.scope is not None
@@ -396,7 +396,7 @@ async def test_a_cursor_of_another_account_shows_nothing_of_it(api: Api) -> None
     assert answer["data"]["orders"]["nodes"] == []
 
 
-async def test_following_a_foreign_order_is_refused_as_following_none(api: Api) -> None:
+async def test_following_an_order_of_another_account_is_refused_like_an_unknown_one(api: Api) -> None:
     order_id = await placed_id(api)
     document = "subscription ($id: ID!) { orderStatus(orderId: $id) { kind } }"
 

@@ -188,14 +188,14 @@ def test_a_key_set_verifies_by_key_id_and_never_by_the_token_s_algorithm(
         assert not isinstance(refused.value, UnknownKeyError)
 
 
-def test_only_a_token_that_names_an_unknown_key_is_a_reason_to_ask_the_issuer(
+def test_only_a_token_that_names_an_unknown_key_causes_a_read_of_the_issuer(
     issuer: TokenIssuer, key_set_tokens: KeySetTokens
 ) -> None:
     with pytest.raises(UnknownKeyError):
         key_set_tokens.verify(issuer.token("second", key=new_key()))
 
 
-def test_a_key_that_left_the_set_verifies_no_more(issuer: TokenIssuer) -> None:
+def test_a_key_removed_from_the_set_no_longer_verifies(issuer: TokenIssuer) -> None:
     held = KeySetHolder(parse_key_set(issuer.public_keys()))
     tokens = KeySetTokens(keys=held)
     signed_before = issuer.token("first")

@@ -112,7 +112,7 @@ def test_each_operation_has_its_own_cost_and_its_own_defaults() -> None:
     assert (objects(document, operation="A"), objects(document, operation="B")) == (4, 32)
 
 
-def test_a_chain_of_fragments_is_worked_out_in_its_length_not_in_what_it_stands_for() -> None:
+def test_a_chain_of_fragments_is_worked_out_by_its_length_not_its_expansion() -> None:
     links = [f"fragment f{n} on Query {{ ...f{n + 1} ...f{n + 1} }}" for n in range(40)]
     document = (
         "query ($n: Int) { ...f0 } " + " ".join(links) + "fragment f40 on Query { orders(first: $n) { nodes { id } } }"
@@ -193,9 +193,7 @@ async def world() -> World:
 
 @settings(max_examples=200)
 @given(data=st.data())
-async def test_no_answer_holds_more_objects_than_its_document_was_said_to_cost(
-    world: World, data: st.DataObject
-) -> None:
+async def test_no_answer_has_more_objects_than_its_documents_cost(world: World, data: st.DataObject) -> None:
     document, variables = data.draw(selections(CORE, ids_in(world)))
     bearer = Bearer(
         subject="alice",

@@ -54,7 +54,7 @@ def test_depth_and_aliases_are_counted_as_they_are_run(document: str, depth: int
     assert (measured.depth, measured.aliases) == (depth, count)
 
 
-def test_a_chain_of_fragments_is_measured_in_its_length_not_in_what_it_stands_for() -> None:
+def test_a_chain_of_fragments_is_measured_by_its_length_not_its_expansion() -> None:
     assert measure(parse(fragments(50)), max_nesting=60).aliases == 2**50 - 1
 
 
@@ -78,7 +78,7 @@ def test_a_chain_of_fragments_is_measured_in_its_length_not_in_what_it_stands_fo
         ("mutation { " + " ".join(f"o{n}: placeOrder" for n in range(11)) + " }", "11 times placeOrder", 10),
     ],
 )
-async def test_a_document_that_asks_for_too_much_is_refused_with_the_limit(
+async def test_a_document_above_a_limit_is_refused_with_the_limit(
     api: Api, document: str, found: str, limit: int
 ) -> None:
     for _ in range(2):
@@ -155,7 +155,7 @@ def test_documents_are_dropped_by_number_and_by_length_the_oldest_first() -> Non
     assert len(cache) == 1
 
 
-def test_a_document_longer_than_the_whole_cache_is_read_and_not_kept() -> None:
+def test_a_document_longer_than_the_whole_cache_is_read_and_not_cached() -> None:
     cache = DocumentCache(SETTINGS)
 
     cache.read("{ __typename }" + " " * 300, SCHEMA)

@@ -131,7 +131,7 @@ async def test_without_compiled_operations_nothing_is_rendered_ahead() -> None:
     await events.aclose()
 
 
-async def test_only_the_newest_results_are_kept_for_others() -> None:
+async def test_only_the_newest_results_are_cached_for_others() -> None:
     world, context = await world_of(Scenario())
     shared = SharedResults(max_results=2)
     operation = COMPILING.compiled_operation(DOCUMENTS.read(UPDATES, CORE), None)

@@ -22,7 +22,7 @@ async def bounded(deadlines: Deadlines, ended: asyncio.Event) -> str:
     return "ended"
 
 
-async def test_who_ends_in_time_is_left_alone_and_each_of_the_others_is_ended() -> None:
+async def test_operations_that_end_in_time_are_not_affected_and_each_of_the_others_is_ended() -> None:
     deadlines, quick, never = Deadlines(), asyncio.Event(), asyncio.Event()
     quick.set()
 
@@ -31,7 +31,7 @@ async def test_who_ends_in_time_is_left_alone_and_each_of_the_others_is_ended() 
     assert outcomes == ["timed out" if n % 3 == 0 else "ended" for n in range(9)]
 
 
-async def test_the_timer_goes_on_for_those_who_began_later() -> None:
+async def test_the_timer_still_runs_for_later_ones() -> None:
     deadlines, never = Deadlines(), asyncio.Event()
     first = asyncio.create_task(bounded(deadlines, never))
     await asyncio.wait([first])

@@ -70,7 +70,7 @@ async def slow_read(clock: CountedTime, *, attack: Mapping[int, float]) -> float
 
 
 @pytest.mark.parametrize("attack", [SMALL, LARGE], ids=["ten orders", "a hundred executions"])
-def test_while_an_account_asks_in_circles_the_reads_of_others_take_less_than_twice_as_long(
+def test_while_an_account_sends_queries_continuously_the_reads_of_others_take_less_than_twice_as_long(
     attack: Mapping[int, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quiet = run_counted(partial(slow_read, attack={}), monkeypatch)

@@ -32,7 +32,7 @@ READ_BY_STRAWBERRY = (
     queries=st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, AT_ONCE + 2)), min_size=1, max_size=12),
     deeds=st.lists(st.tuples(st.sampled_from(["end", "cancel"]), st.integers(0, 11)), max_size=24),
 )
-def test_no_more_slots_are_held_than_there_are_and_the_other_queries_follow_in_their_order(
+def test_no_more_slots_are_used_than_exist_and_the_other_queries_follow_in_their_order(
     queries: list[tuple[str, int]], deeds: list[tuple[str, int]]
 ) -> None:
     asyncio.run(_run_and_end(queries, deeds))
@@ -75,7 +75,7 @@ async def _run_and_end(queries: list[tuple[str, int]], deeds: list[tuple[str, in
     await eventually(lambda: len(concurrency) == 0, within_seconds=5)
 
 
-async def test_a_slot_that_is_handed_over_as_its_caller_is_cancelled_goes_to_the_next_query() -> None:
+async def test_a_slot_that_is_assigned_while_its_caller_is_cancelled_passes_to_the_next_query() -> None:
     concurrency = QueryConcurrency()
 
     async def work() -> str:
@@ -92,7 +92,7 @@ async def test_a_slot_that_is_handed_over_as_its_caller_is_cancelled_goes_to_the
     assert len(concurrency) == 0
 
 
-async def test_a_costly_query_runs_alone_for_its_account_and_small_ones_beside_each_other() -> None:
+async def test_a_costly_query_runs_by_itself_for_its_account_and_small_ones_concurrently() -> None:
     concurrency, ends, running = QueryConcurrency(), asyncio.Event(), list[tuple[str, int]]()
 
     async def hold(account_id: str, count: int) -> None:
@@ -109,7 +109,7 @@ async def test_a_costly_query_runs_alone_for_its_account_and_small_ones_beside_e
     assert running[4:] == [("alice", 50), ("alice", 1)]
 
 
-async def test_a_query_that_was_cancelled_lets_those_behind_it_have_the_slots_that_it_waited_for() -> None:
+async def test_a_query_that_was_cancelled_passes_its_slots_to_later_ones() -> None:
     concurrency = QueryConcurrency()
 
     async def work(count: int) -> str:
@@ -152,7 +152,7 @@ def test_slots_rest_as_long_as_they_were_held_while_others_of_the_account_wait(
     assert begun == pytest.approx({"bob": held_seconds, "alice": held_seconds + rest_seconds})
 
 
-def test_a_client_that_asks_one_after_the_other_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_with_sequential_queries_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(clock: CountedTime) -> int:
         concurrency = QueryConcurrency()
         for number in range(5):
@@ -199,7 +199,7 @@ async def test_an_account_that_queries_over_many_connections_makes_no_other_acco
 
 @pytest.mark.parametrize("written_by", ["orders(first: $n) { nodes { id } }", "orders(first: $n) { edges { cursor } }"])
 @pytest.mark.parametrize("is_compiled", [True, False])
-async def test_a_long_page_runs_alone_for_its_account_however_it_is_run(
+async def test_a_long_page_runs_by_itself_for_its_account_in_either_engine(
     written_by: str, *, is_compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_end, reading = asyncio.Event(), list[int]()

@@ -72,7 +72,7 @@ async def test_what_clients_do_wrong_is_not_logged(api: Api) -> None:
     assert api.world.telemetry.events == []
 
 
-async def test_a_database_that_does_not_answer_is_said_so(api: Api) -> None:
+async def test_a_database_that_does_not_answer_is_reported(api: Api) -> None:
     api.world.orders.failure = UnavailableError()
 
     error = await api.error(ORDERS)

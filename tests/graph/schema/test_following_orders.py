@@ -62,7 +62,7 @@ async def test_an_order_is_followed_from_its_snapshot_to_its_end(api: Api) -> No
     assert api.world.feed.open_feeds == 0
 
 
-async def test_missed_changes_come_instead_of_the_snapshot(api: Api) -> None:
+async def test_missed_changes_are_sent_instead_of_the_snapshot(api: Api) -> None:
     order_id = await placed_id(api)
     await api.world.report(key_of(order_id), accepted(), filled("4"))
     async with api.conversation() as socket:
@@ -73,7 +73,7 @@ async def test_missed_changes_come_instead_of_the_snapshot(api: Api) -> None:
     assert [(update["kind"], update["order"]["version"]) for update in missed] == [("CHANGE", 2), ("CHANGE", 3)]
 
 
-async def test_a_final_order_gives_its_snapshot_and_completes(api: Api) -> None:
+async def test_a_final_order_sends_its_snapshot_and_completes(api: Api) -> None:
     order_id = await placed_id(api)
     await api.world.report(key_of(order_id), filled("10"))
     async with api.conversation() as socket:
@@ -141,7 +141,7 @@ def _fields(instrument: object) -> Json:
     return {name: getattr(instrument, name) for name in instrument.__dataclass_fields__}  # type: ignore[attr-defined]  # a dataclass
 
 
-async def test_a_stream_opens_at_once_for_a_client_that_has_seen_everything() -> None:
+async def test_a_stream_opens_immediately_for_a_client_that_has_seen_everything() -> None:
     async with running_api(World(settings=GraphSettings(operation_timeout_seconds=0.05))) as api:
         order_id = await placed_id(api)
         async with api.conversation() as socket:

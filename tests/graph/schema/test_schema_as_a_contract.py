@@ -26,7 +26,7 @@ def test_every_type_field_argument_and_value_is_described() -> None:
     assert [place for place, part, _ in parts(schema) if not part.description] == []
 
 
-def test_no_description_is_of_what_is_not_there_or_has_words_of_its_own() -> None:
+def test_no_description_is_unused_or_duplicated() -> None:
     shown = {place: part.description for place, part, _ in parts(build_schema(schema_text()))}
 
     assert [place for place, words in WORDS.items() if shown.get(place) != words] == []
@@ -54,7 +54,7 @@ def test_the_last_release_is_the_highest_version_not_the_last_name(tmp_path: Pat
         ("input OrderFilter { status: Status }", "input OrderFilter { status: Status! }", "OrderFilter.status"),
     ],
 )
-def test_what_breaks_a_client_is_said_with_what_to_do(tmp_path: Path, was: str, becomes: str, said: str) -> None:
+def test_a_breaking_change_is_reported_with_the_fix(tmp_path: Path, was: str, becomes: str, said: str) -> None:
     write(tmp_path, version="1.0.0", schema=RELEASED)
     assert was in RELEASED
     (tmp_path / "schema.graphql").write_text(RELEASED.replace(was, becomes))
@@ -77,7 +77,7 @@ def test_an_added_value_or_union_member_has_to_be_named_in_the_changelog(tmp_pat
     assert list(find_problems(tmp_path)) == []
 
 
-def test_what_is_only_added_needs_no_word(tmp_path: Path) -> None:
+def test_additions_need_no_report(tmp_path: Path) -> None:
     write(tmp_path, version="1.0.0", schema=RELEASED)
     added = RELEASED.replace("side: String", "side: String price: Int").replace("{ status", "{ side: String status")
     (tmp_path / "schema.graphql").write_text(added)

@@ -38,7 +38,7 @@ class Peer:
 
 
 @pytest.mark.skipif(not COMPILED_OPERATIONS, reason="Strawberry's own results are sent one by one")
-async def test_a_server_that_can_is_given_all_changes_at_once_and_any_other_one_by_one() -> None:
+async def test_a_supporting_server_gets_all_changes_together_and_any_other_one_by_one() -> None:
     together, alone = await _sends({SHARED_TEXTS: {}}), await _sends({})
 
     assert [len(texts) for texts in together] == [CHANGES]

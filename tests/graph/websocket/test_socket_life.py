@@ -129,7 +129,7 @@ async def test_the_bearer_of_a_token_without_a_scope_may_connect_and_is_refused_
     assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "FORBIDDEN")
 
 
-async def test_an_expiry_that_is_far_away_keeps_no_socket_from_opening(api: Api) -> None:
+async def test_an_expiry_that_is_far_away_does_not_prevent_a_socket_from_opening(api: Api) -> None:
     async with api.conversation(token(ttl=timedelta(days=36_500))) as socket:
         await socket.subscribe("{ viewer { accountId } }")
 

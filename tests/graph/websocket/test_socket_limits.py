@@ -20,7 +20,7 @@ UPGRADE = {
 }
 
 
-async def test_a_process_with_all_its_sockets_refuses_more_and_says_so_while_the_others_are_served() -> None:
+async def test_a_process_with_all_its_sockets_refuses_more_with_a_reason_while_the_others_are_served() -> None:
     async with AsyncExitStack() as stack:
         api, sockets = await open_sockets(stack, GraphSettings(sockets_max=2), accounts=("alice", "bob"))
 
@@ -45,7 +45,7 @@ async def test_a_socket_that_has_gone_makes_room_for_another() -> None:
             await is_served(another)
 
 
-async def test_an_account_with_all_its_sockets_gets_1013_and_others_are_let_in() -> None:
+async def test_an_account_with_all_its_sockets_gets_1013_and_others_are_accepted() -> None:
     async with AsyncExitStack() as stack:
         settings = GraphSettings(sockets_per_account=2)
         api, sockets = await open_sockets(stack, settings, accounts=("alice", "alice"))
@@ -71,7 +71,7 @@ async def test_an_account_may_open_a_socket_again_when_one_of_its_own_has_gone()
             await is_served(another)
 
 
-async def test_sockets_that_only_connect_cannot_keep_an_honest_client_out() -> None:
+async def test_sockets_that_only_connect_cannot_block_a_regular_client() -> None:
     async with AsyncExitStack() as stack:
         settings = GraphSettings(sockets_waiting_max=3)
         api, _ = await open_sockets(stack, settings, accounts=())

@@ -56,7 +56,7 @@ async def test_an_answer_holds_for_a_second(part: Part, readiness: Readiness) ->
     assert part.asked == 2
 
 
-async def test_who_asks_and_goes_away_takes_the_answer_from_nobody(part: Part, readiness: Readiness) -> None:
+async def test_a_cancelled_caller_does_not_affect_others(part: Part, readiness: Readiness) -> None:
     part.may_answer.clear()
     gone, waiting = asyncio.create_task(readiness.states()), asyncio.create_task(readiness.states())
     await asyncio.sleep(0)

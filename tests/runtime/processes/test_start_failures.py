@@ -53,20 +53,22 @@ def with_name(url: str, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-async def test_a_process_without_a_key_to_sign_and_verify_says_how_to_make_one(name: str) -> None:
+async def test_a_process_without_a_key_to_sign_and_verify_explains_how_to_create_one(name: str) -> None:
     environment = {"DATABASE_URL": "postgresql://user@127.0.0.1/name", "REDIS_URL": "redis://127.0.0.1/0"}
 
     words = ("BROADCAST_KEY is not set", "openssl rand -hex 32")
     assert await says(name, environment | {"BROADCAST_KEY": ""}, *words, is_cold=True) == BAD_SETTINGS
 
 
-async def test_migrating_without_a_database_says_that_it_cannot_be_reached() -> None:
+async def test_migrating_without_a_database_reports_that_it_cannot_be_reached() -> None:
     url = f"postgresql://user:password@127.0.0.1:{free_port()}/name"
 
     assert await says("migrate", {"DATABASE_URL": url}, "PostgreSQL cannot be reached", "Start it") == FAILED
 
 
-async def test_migrating_with_a_wrong_password_says_that_the_login_is_refused(postgres_server: PostgresServer) -> None:
+async def test_migrating_with_a_wrong_password_reports_that_the_login_is_refused(
+    postgres_server: PostgresServer,
+) -> None:
     url = with_login(postgres_server.url, "fillwire:another-password")
 
     async with ended("migrate", {"DATABASE_URL": url}) as process:
@@ -77,7 +79,7 @@ async def test_migrating_with_a_wrong_password_says_that_the_login_is_refused(po
 
 
 @pytest.mark.parametrize("name", ["migrate", "api"])
-async def test_a_host_that_nobody_knows_is_named(name: str, redis_url: str) -> None:
+async def test_an_unknown_host_is_named(name: str, redis_url: str) -> None:
     environment = {
         "DATABASE_URL": "postgresql://user:password@no-such-host.invalid/name?sslmode=require",
         "REDIS_URL": redis_url,
@@ -187,7 +189,7 @@ async def test_a_process_with_a_name_of_no_database_does_not_start(
         ("exchange", "EXCHANGE_PORT"),
     ],
 )
-async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
+async def test_a_port_in_use_is_reported_with_its_setting(
     name: str, setting: str, kept_database_url: str, valkey_server: TestServer
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
@@ -203,7 +205,7 @@ async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
     assert process.exit_code == BAD_SETTINGS
 
 
-async def test_an_address_for_the_probes_that_is_not_ours_is_told_with_its_setting(
+async def test_an_address_for_the_probes_that_is_not_local_is_reported_with_its_setting(
     kept_database_url: str, valkey_server: TestServer
 ) -> None:
     environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url}

@@ -49,7 +49,7 @@ async def test_a_process_with_the_role_of_another_is_not_ready(
     assert f"ends with _{name}" in line
 
 
-async def test_a_redis_user_that_is_refused_is_told_from_a_redis_that_is_away(redis_url: str) -> None:
+async def test_a_redis_user_that_is_refused_is_distinguished_from_an_unreachable_redis(redis_url: str) -> None:
     server = redis_url.rpartition("@")[2]
     async with Redis.from_url(redis_url) as redis:
         await redis.execute_command(
@@ -84,7 +84,7 @@ async def test_a_redis_user_that_is_refused_is_told_from_a_redis_that_is_away(re
         ("instruments import {file}", "api"),
     ],
 )
-async def test_a_command_with_the_role_of_a_process_says_whose_it_needs(
+async def test_a_command_with_the_role_of_a_process_names_the_role_that_it_needs(
     command: str, given: str, kept_database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "instruments.csv"

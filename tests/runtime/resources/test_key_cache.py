@@ -34,7 +34,7 @@ def test_what_was_written_is_read_again(cache: KeyCache) -> None:
     assert list(cache.path.parent.iterdir()) == [cache.path]
 
 
-def test_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it(cache: KeyCache) -> None:
+def test_a_file_that_cannot_be_replaced_stays_and_no_other_file_is_left(cache: KeyCache) -> None:
     cache.path.mkdir()
 
     with pytest.raises(OSError):  # noqa: PT011 - its text is the operating system's

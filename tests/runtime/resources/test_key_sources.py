@@ -27,7 +27,7 @@ async def test_an_answer_that_is_not_200_is_no_key_set(issuer: TokenIssuer, keys
     assert accepts(keys, issuer.token("first"))
 
 
-async def test_an_issuer_that_does_not_answer_is_given_up_in_time(
+async def test_an_issuer_that_does_not_answer_times_out(
     issuer: TokenIssuer, keys: IssuerKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime.resources.jwks, "READ_TIMEOUT_SECONDS", 0.1)
@@ -59,7 +59,7 @@ async def test_a_file_is_read_again_as_an_address_is(
     assert await state(keys) == "stale"
 
 
-async def test_the_keys_are_found_by_the_issuer_alone(
+async def test_the_keys_are_found_by_issuer_discovery(
     issuer: TokenIssuer, session: aiohttp.ClientSession, telemetry: RecordingTelemetry
 ) -> None:
     keys = keys_from(discovered_source(session, issuer.address), issuer, telemetry)
@@ -78,7 +78,7 @@ async def test_the_keys_are_found_by_the_issuer_alone(
         {"jwks_uri": ["http://127.0.0.1"]},
     ],
 )
-async def test_a_configuration_of_another_issuer_or_without_address_gives_no_keys(
+async def test_a_configuration_of_another_issuer_or_without_address_has_no_keys(
     issuer: TokenIssuer,
     session: aiohttp.ClientSession,
     telemetry: RecordingTelemetry,

@@ -44,7 +44,7 @@ class Hall:
                 await self._changed.wait()
 
 
-async def test_the_first_one_is_opened_at_once_and_the_others_at_the_pace() -> None:
+async def test_the_first_one_is_opened_immediately_and_the_others_at_the_rate() -> None:
     hall = Hall()
 
     hall.enter("a1", "a2", "a3")
@@ -55,7 +55,7 @@ async def test_the_first_one_is_opened_at_once_and_the_others_at_the_pace() -> N
     assert hall.moments[2] - hall.moments[0] >= 2 / PER_SECOND - 0.002
 
 
-async def test_a_peer_with_many_does_not_keep_the_others_waiting() -> None:
+async def test_a_peer_with_many_does_not_delay_the_others() -> None:
     hall = Hall()
 
     hall.enter("a1", "a2", "a3", "a4", "b1", "c1")
@@ -65,7 +65,7 @@ async def test_a_peer_with_many_does_not_keep_the_others_waiting() -> None:
 
 
 @pytest.mark.parametrize("peers", ["ABCD", "AAAA"])
-async def test_who_has_gone_meanwhile_costs_no_turn(peers: str) -> None:
+async def test_a_disconnected_client_is_skipped(peers: str) -> None:
     hall = Hall()
     hall.enter("a1", *(f"{peer}{number}" for number, peer in enumerate(peers)), "e1")
 
@@ -76,7 +76,7 @@ async def test_who_has_gone_meanwhile_costs_no_turn(peers: str) -> None:
     assert entered_at - hall.moments[0] < (len(peers) + 1) / PER_SECOND
 
 
-async def test_after_a_while_without_any_the_next_one_is_opened_at_once_again() -> None:
+async def test_after_a_while_without_any_the_next_one_is_opened_immediately_again() -> None:
     hall = Hall()
     hall.enter("a1", "a2")
     await hall.are_all_in(2)
@@ -91,7 +91,7 @@ async def test_after_a_while_without_any_the_next_one_is_opened_at_once_again() 
     assert hall.entered[-1] == "b1"
 
 
-async def test_one_that_fails_in_its_turn_is_told_and_those_behind_it_are_opened() -> None:
+async def test_one_that_fails_is_logged_and_the_next_ones_are_opened() -> None:
     hall, told = Hall(), list[object]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
     failure = RuntimeError("it fails")
@@ -108,7 +108,7 @@ async def test_one_that_fails_in_its_turn_is_told_and_those_behind_it_are_opened
     assert told == [failure]
 
 
-async def test_one_that_fails_at_once_tells_who_entered_it() -> None:
+async def test_one_that_fails_immediately_raises_in_its_caller() -> None:
     hall = Hall()
 
     def fail() -> bool:

@@ -32,7 +32,7 @@ ASK = b"GET / HTTP/1.1\r\nhost: fillwire\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def test_who_sends_nothing_makes_room_for_who_asks() -> None:
+async def test_a_silent_connection_makes_room_for_a_request() -> None:
     async with running(HttpLimits(connections_max=3)) as site:
         idle = [await site.connect() for _ in range(3)]
 
@@ -41,7 +41,7 @@ async def test_who_sends_nothing_makes_room_for_who_asks() -> None:
         assert await answer(idle[2]) == 200
 
 
-async def test_when_every_connection_is_served_one_more_is_told_to_try_again() -> None:
+async def test_when_every_connection_is_served_one_more_is_asked_to_retry() -> None:
     async with running(HttpLimits(connections_max=2)) as site:
         busy = [await site.connect() for _ in range(2)]
         for number, (_, writer) in enumerate(busy, start=1):
@@ -72,7 +72,7 @@ async def test_a_connection_is_used_again_and_cut_when_its_next_request_stays_aw
         assert await is_cut(streams)
 
 
-async def test_requests_sent_behind_each_other_are_all_answered() -> None:
+async def test_pipelined_requests_are_all_answered() -> None:
     async with running(HttpLimits(connections_max=10)) as site:
         reader, writer = await site.connect()
         writer.write(ASK * 3)
@@ -117,7 +117,7 @@ async def test_each_request_has_a_head_of_its_own() -> None:
         assert [await status(reader) for _ in range(3)] == [200, 200, 200]
 
 
-async def test_who_sends_more_requests_behind_each_other_than_may_wait_is_cut() -> None:
+async def test_a_client_with_too_many_pipelined_requests_is_disconnected() -> None:
     async with running(HttpLimits(connections_max=10)) as site:
         reader, writer = await site.connect()
         writer.write(ASK * (PIPELINED_MAX + 2))
@@ -125,7 +125,7 @@ async def test_who_sends_more_requests_behind_each_other_than_may_wait_is_cut() 
         assert await is_cut((reader, writer))
 
 
-async def test_an_upgrade_behind_a_request_that_is_not_answered_yet_ends_the_connection() -> None:
+async def test_an_upgrade_after_a_request_that_is_not_answered_yet_ends_the_connection() -> None:
     async with running(HttpLimits(connections_max=10, request_seconds=0.2)) as site:
         reader, writer = await site.connect()
         writer.write(
@@ -136,7 +136,7 @@ async def test_an_upgrade_behind_a_request_that_is_not_answered_yet_ends_the_con
         assert await is_cut((reader, writer))
 
 
-async def test_a_websocket_waits_for_its_turn_while_requests_are_served() -> None:
+async def test_a_websocket_waits_to_be_opened_while_requests_are_served() -> None:
     async with running(HttpLimits(connections_max=10, upgrades_per_second=4)) as site:
         first, second, third = [await upgrading(site) for _ in range(3)]
         assert await head_of(first) == 403
@@ -147,7 +147,7 @@ async def test_a_websocket_waits_for_its_turn_while_requests_are_served() -> Non
         assert await head_of(second) == 403
 
 
-async def test_a_websocket_whose_turn_does_not_come_in_time_is_cut() -> None:
+async def test_a_websocket_not_opened_in_time_is_closed() -> None:
     async with running(HttpLimits(connections_max=10, upgrades_per_second=1, request_seconds=0.3)) as site:
         first, second = [await upgrading(site) for _ in range(2)]
         assert await head_of(first) == 403
@@ -155,7 +155,7 @@ async def test_a_websocket_whose_turn_does_not_come_in_time_is_cut() -> None:
         assert await is_cut(second)
 
 
-async def test_a_websocket_that_fails_to_be_opened_in_its_turn_is_told_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_websocket_that_fails_while_waiting_is_logged_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     failure, told = RuntimeError("it fails"), list[object]()
 
     def fail(_: HttpToolsProtocol) -> None:
@@ -207,7 +207,7 @@ async def test_a_connection_in_use_may_be_idle_longer_than_a_request_may_take() 
         assert await answer(streams) == 200
 
 
-async def test_an_idle_connection_ends_after_the_time_that_it_is_kept() -> None:
+async def test_an_idle_connection_ends_after_the_keep_alive_time() -> None:
     async with running(HttpLimits(connections_max=10, keep_alive_seconds=0.2)) as site:
         streams = await site.connect()
         assert await answer(streams) == 200
@@ -215,7 +215,7 @@ async def test_an_idle_connection_ends_after_the_time_that_it_is_kept() -> None:
         assert await is_cut(streams)
 
 
-async def test_empty_lines_between_requests_do_not_keep_a_connection() -> None:
+async def test_empty_lines_between_requests_do_not_keep_a_connection_open() -> None:
     async with running(HttpLimits(connections_max=10, request_seconds=0.2, keep_alive_seconds=1.0)) as site:
         streams = await site.connect()
         assert await answer(streams) == 200

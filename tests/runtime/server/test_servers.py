@@ -71,7 +71,7 @@ async def test_idle_connections_make_room() -> None:
             writer.transport.abort()
 
 
-async def test_a_stopping_server_accepts_no_more() -> None:
+async def test_a_stopping_server_stops_accepting() -> None:
     async with serving(SITE, limits=LIMITS) as (port, task):
         assert await ask(port)
         task.cancel()

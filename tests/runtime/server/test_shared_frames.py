@@ -53,7 +53,7 @@ async def test_every_socket_gets_the_frame_that_a_plain_text_has(text: str) -> N
     assert shared.frame is not None
 
 
-async def test_texts_that_go_out_together_come_as_messages_of_their_own_in_order() -> None:
+async def test_texts_sent_together_arrive_as_separate_messages_in_order() -> None:
     shared = [SharedText(text) for text in TEXTS]
 
     async def talk(websocket: WebSocket) -> None:
@@ -68,7 +68,7 @@ async def test_texts_that_go_out_together_come_as_messages_of_their_own_in_order
 
 
 @pytest.mark.parametrize("send", [send_plain, send_shared])
-async def test_nothing_is_sent_to_a_peer_that_has_said_goodbye(send: Tell) -> None:
+async def test_nothing_is_sent_to_a_client_that_has_sent_a_close_frame(send: Tell) -> None:
     met: asyncio.Queue[str] = asyncio.Queue()
     may_send = asyncio.Event()
 
@@ -92,7 +92,7 @@ async def test_nothing_is_sent_to_a_peer_that_has_said_goodbye(send: Tell) -> No
 
 
 @pytest.mark.parametrize("content", [{"text": "news"}, {"texts": [SharedText("news")]}])
-async def test_nothing_is_sent_behind_our_own_goodbye(content: dict[str, object]) -> None:
+async def test_nothing_is_sent_after_our_own_close_frame(content: dict[str, object]) -> None:
     met: asyncio.Queue[str] = asyncio.Queue()
 
     async def talk(websocket: WebSocket) -> None:

@@ -60,7 +60,7 @@ async def test_a_peer_that_answers_no_ping_is_closed_with_1011_and_its_connectio
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 
-async def test_a_peer_that_goes_on_talking_after_it_was_closed_is_cut() -> None:
+async def test_a_client_that_still_sends_after_the_close_is_disconnected() -> None:
     async with serving() as (port, ended), raw_socket(port, path="/ws") as peer:
         await peer.send(frame(b"x" * 2 * LIMITS.message_max_bytes))
         assert (await peer.next_frame()).opcode == CLOSE
@@ -85,7 +85,7 @@ async def test_an_upgrade_that_is_no_handshake_is_answered_with_400_and_its_conn
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-async def test_a_flood_is_told_late_and_what_it_brought_is_dropped() -> None:
+async def test_a_flood_is_answered_late_and_its_messages_are_dropped() -> None:
     loop = asyncio.get_running_loop()
     async with serving(FEW) as (port, ended), raw_socket(port, path="/ws") as peer:
         began = loop.time()
@@ -96,7 +96,7 @@ async def test_a_flood_is_told_late_and_what_it_brought_is_dropped() -> None:
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 
-async def test_a_peer_that_floods_and_goes_leaves_nothing_behind() -> None:
+async def test_a_peer_that_floods_and_disconnects_leaves_no_resources() -> None:
     async with serving(FEW) as (port, ended):
         async with raw_socket(port, path="/ws") as peer:
             await peer.send(frame(b"x") * (FEW.frames_burst + 1))
