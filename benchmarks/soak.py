@@ -68,7 +68,7 @@ async def measure(bench: Bench) -> StageResult:
                 "p50 ms": placed["p50 ms"],
                 "p99 ms": placed["p99 ms"],
                 "read p99 ms": read["p99 ms"],
-                HEARD: await frames_heard(following) / placing.seconds,
+                HEARD: await frames_received(following) / placing.seconds,
             }
             rounds.note(RUN, {**sample, **await held(gateway, servers)})
     result = StageResult()
@@ -100,7 +100,7 @@ def loads(accounts: Sequence[str], *, port: int, seconds: float) -> tuple[HttpLo
     return placing, pages
 
 
-async def frames_heard(following: Driver) -> int:
+async def frames_received(following: Driver) -> int:
     """Return the number of frames since the last reset. Raises LoadFailedError when a socket was lost, or none
     arrived.
     """

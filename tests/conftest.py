@@ -72,17 +72,17 @@ async def database_url(postgres_server: PostgresServer, migrated_template: str) 
 
 
 @pytest.fixture(scope="session")
-async def kept_database_url(postgres_server: PostgresServer, migrated_template: str) -> str:
+async def shared_database_url(postgres_server: PostgresServer, migrated_template: str) -> str:
     """Create one migrated database for all tests that use `database`."""
     return await postgres_server.create_database(template=migrated_template)
 
 
 @pytest.fixture
-async def emptied_database_url(kept_database_url: str) -> str:
+async def emptied_database_url(shared_database_url: str) -> str:
     """Return the shared database, emptied: ten times faster than a fresh one."""
     from db.columns import metadata  # noqa: PLC0415  # As above.
 
-    connection = await asyncpg.connect(kept_database_url)
+    connection = await asyncpg.connect(shared_database_url)
     try:
         emptied = (table.name for table in metadata.sorted_tables if table.name != "installation")
         # As a replica, so that the trigger of the audit trail, which is append-only, does not fire.
@@ -90,7 +90,7 @@ async def emptied_database_url(kept_database_url: str) -> str:
         await connection.execute(f"TRUNCATE {', '.join(emptied)}")
     finally:
         await connection.close()
-    return kept_database_url
+    return shared_database_url
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class RevokeTokens:
 
 def find_issues(asked: RevokeTokens, *, now: datetime) -> Sequence[InputIssue]:
     """Return everything that is wrong with the command."""
-    issues = [*_whom_issues(asked)]
+    issues = [*_account_issues(asked)]
     if asked.issued_before is not None:
         if asked.account_id is None:
             issues.append(_issue("issuedBefore", IssueCode.NOT_ALLOWED, "It belongs to accountId."))
@@ -75,7 +75,7 @@ def is_printable(text: str, *, max_characters: int) -> bool:
     return 1 <= len(text) <= max_characters and text.isprintable()
 
 
-def _whom_issues(asked: RevokeTokens) -> Sequence[InputIssue]:
+def _account_issues(asked: RevokeTokens) -> Sequence[InputIssue]:
     if asked.token_id is None and asked.account_id is None:
         return [_issue(name, IssueCode.REQUIRED, _ONE_OF_BOTH) for name in ("tokenId", "accountId")]
     if asked.token_id is not None and asked.account_id is not None:

@@ -88,7 +88,7 @@ class SharedRateLimiter:
             return
         self._unannounced_since = None
         self._unlimited_until = 0.0
-        if self._news is None or not _says_more(self._news[0], announcement):
+        if self._news is None or not _is_newer(self._news[0], announcement):
             self._news = announcement, asyncio.get_running_loop().time()
 
     async def pause(self, *, wait: timedelta, error: str) -> None:
@@ -190,7 +190,7 @@ def _paused_for(priority: RequestPriority, stored: StoredBudget) -> float:
     return max(stored.paused_until + priority * RESUME_STEP_SECONDS - stored.now, 0.0)
 
 
-def _says_more(one: RateAnnouncement, other: RateAnnouncement) -> bool:
+def _is_newer(one: RateAnnouncement, other: RateAnnouncement) -> bool:
     """Return whether the first is of a later window, or of the same with less left."""
     if one.reset != other.reset or one.remaining is None or other.remaining is None:
         return one.reset > other.reset

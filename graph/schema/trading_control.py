@@ -58,7 +58,7 @@ class TradingMutation:
         input: HaltTradingInput,  # noqa: A002 - the contract's name
     ) -> HaltTradingResult:
         actor, reason = _operator(info, Scope.OPERATOR_HALT), checked_reason(input.reason, is_required=True)
-        account_id = _whom(input.account_id, everybody=input.everybody)
+        account_id = _account_or_all(input.account_id, everybody=input.everybody)
         try:
             halt = await info.context.services.control.halt(account_id, actor=actor, reason=reason)
         except errors.TransientError:
@@ -79,7 +79,7 @@ class TradingMutation:
         input: ResumeTradingInput,  # noqa: A002 - the contract's name
     ) -> ResumeTradingResult:
         actor, reason = _operator(info, Scope.OPERATOR_HALT), checked_reason(input.reason, is_required=True)
-        account_id = _whom(input.account_id, everybody=input.everybody)
+        account_id = _account_or_all(input.account_id, everybody=input.everybody)
         try:
             halt = await info.context.services.control.resume(account_id, actor=actor, reason=reason)
         except errors.NotHaltedError as error:
@@ -103,7 +103,7 @@ class TradingMutation:
         if malformed:
             return InvalidLimits.of(malformed, code=IssueCode.BAD_FORMAT)
         asked = limits.AccountLimits(
-            account_id=_whom(input.account_id, everybody=input.everybody),
+            account_id=_account_or_all(input.account_id, everybody=input.everybody),
             max_open_orders=given(input.max_open_orders),
             max_orders_per_second=given(input.max_orders_per_second),
             max_quantity=values["max_quantity"],
@@ -129,7 +129,7 @@ class TradingMutation:
         input: ClearAccountLimitsInput,  # noqa: A002 - the contract's name
     ) -> ClearAccountLimitsResult:
         actor, reason = _operator(info, Scope.OPERATOR_LIMITS), checked_reason(input.reason, is_required=False)
-        account_id = _whom(input.account_id, everybody=input.everybody)
+        account_id = _account_or_all(input.account_id, everybody=input.everybody)
         try:
             await info.context.services.control.clear_limits(account_id, actor=actor, reason=reason)
             found = await _limits(info.context, account_id)
@@ -213,7 +213,7 @@ def _operator(info: Info, scope: Scope) -> Actor:
     return info.context.actor
 
 
-def _whom(asked: strawberry.ID | None, *, everybody: bool) -> str | None:
+def _account_or_all(asked: strawberry.ID | None, *, everybody: bool) -> str | None:
     """Return the named account, None for all of them; raise BAD_USER_INPUT unless exactly one of both is given.
 
     A lost account id must not halt, resume or limit all accounts.

@@ -143,7 +143,7 @@ class SubscriptionProtocol:
         """Disconnect a client."""
         self._run(self._close(self.readers.pop(place % len(self.readers))))
 
-    def take_or_give_back_the_database(self, _a: int, _b: int) -> None:
+    def disconnect_or_restore_the_database(self, _a: int, _b: int) -> None:
         """Only when everybody's subscription is open: opening one fails then, and raises."""
         self.log.is_down = not self.log.is_down
 

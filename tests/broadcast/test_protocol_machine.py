@@ -33,7 +33,7 @@ STEPS: Mapping[Step, tuple[float, Callable[[Machine], object]]] = {
     Machine.follow_order: (2, Machine.may_follow),
     Machine.stall_or_go_on: (2, lambda machine: machine.readers),
     Machine.leave: (1, lambda machine: machine.readers),
-    Machine.take_or_give_back_the_database: (1, Machine.is_everybody_open),
+    Machine.disconnect_or_restore_the_database: (1, Machine.is_everybody_open),
     Machine.forget_old_changes: (1, lambda _: True),
     Machine.compare: (1, lambda _: True),
 }
@@ -43,7 +43,7 @@ EMPHASES: Mapping[str, Mapping[Step, float]] = {
     "nothing": {},
     "hints that are lost": {Machine.lose_hints: 5, Machine.compare: 3},
     "slow readers of a pruned history": {Machine.stall_or_go_on: 3, Machine.forget_old_changes: 4},
-    "a database that comes and goes": {Machine.take_or_give_back_the_database: 5, Machine.let_run: 2},
+    "a database that comes and goes": {Machine.disconnect_or_restore_the_database: 5, Machine.let_run: 2},
 }
 """By what the weights of some steps are multiplied, so that histories are about different things."""
 

@@ -55,7 +55,7 @@ CHANGES = (
 )
 
 
-def told(sequence: int) -> Message:
+def message_of(sequence: int) -> Message:
     """Return the message of an account's stream about that change."""
     stored = CHANGES[sequence - 1]
     return Message(
@@ -173,9 +173,9 @@ def good_run(**changed: Any) -> Evidence:
         ],
         followings=[
             account_following(
-                Session(after=None, messages=[checkpoint(1), told(2), told(3)]),
+                Session(after=None, messages=[checkpoint(1), message_of(2), message_of(3)]),
                 Session(after=3),
-                Session(after=3, messages=[checkpoint(3), told(4), told(5), told(6)]),
+                Session(after=3, messages=[checkpoint(3), message_of(4), message_of(5), message_of(6)]),
             ),
             Following(
                 subscriber=1,
@@ -207,6 +207,6 @@ def good_run(**changed: Any) -> Evidence:
 
 
 def _of_order(sequence: int, *, kind: str = "CHANGE") -> Message:
-    message = told(sequence)
+    message = message_of(sequence)
     assert message.version is not None
     return replace(message, kind=kind, place=message.version)

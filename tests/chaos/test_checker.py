@@ -22,13 +22,13 @@ from tests.chaos.histories import (
     change,
     checkpoint,
     good_run,
+    message_of,
     order_a,
     order_b,
     place_answer,
     placing_step,
     position,
     takeover,
-    told,
     venue_order,
 )
 from tools.chaos.checker import check
@@ -160,22 +160,24 @@ def test_an_ended_order_is_live_again_only_by_a_change_of_the_kind_revived(
     before: str, after: str, kind: str, *, is_right: bool
 ) -> None:
     steps = [change(5, A, 3, before, FIVE), change(6, A, 4, after, FIVE, kind=kind)]
-    told = _found(4, changes=[*CHANGES[:4], *steps], orders=[order_a(status=after, derived_status=after), order_b()])
+    message_of = _found(
+        4, changes=[*CHANGES[:4], *steps], orders=[order_a(status=after, derived_status=after), order_b()]
+    )
 
-    assert told == ("" if is_right else f"from {before} to {after} by {kind}")
+    assert message_of == ("" if is_right else f"from {before} to {after} by {kind}")
 
 
 @pytest.mark.parametrize(
     ("messages", "what"),
     [
-        ([checkpoint(3), told(4), told(6)], "changes 5 to 5 were missed"),
-        ([checkpoint(3), told(4), told(4), told(5), told(6)], "change 4 came again"),
-        ([checkpoint(3), told(5), told(4), told(6)], "change 4 came again, or late"),
-        ([checkpoint(3), told(4), told(5)], "ended at 5, and the database is at 6"),
-        ([told(4), told(5), told(6)], "came first, without a snapshot or checkpoint"),
-        ([checkpoint(5), told(6), Message(kind="RESET", place=6)], "RESET"),
-        ([checkpoint(5), replace(told(6), status="PLACED")], "change 6 is another one"),
-        ([checkpoint(5), told(6), replace(told(6), place=7)], "change 7 is not in the database"),
+        ([checkpoint(3), message_of(4), message_of(6)], "changes 5 to 5 were missed"),
+        ([checkpoint(3), message_of(4), message_of(4), message_of(5), message_of(6)], "change 4 came again"),
+        ([checkpoint(3), message_of(5), message_of(4), message_of(6)], "change 4 came again, or late"),
+        ([checkpoint(3), message_of(4), message_of(5)], "ended at 5, and the database is at 6"),
+        ([message_of(4), message_of(5), message_of(6)], "came first, without a snapshot or checkpoint"),
+        ([checkpoint(5), message_of(6), Message(kind="RESET", place=6)], "RESET"),
+        ([checkpoint(5), replace(message_of(6), status="PLACED")], "change 6 is another one"),
+        ([checkpoint(5), message_of(6), replace(message_of(6), place=7)], "change 7 is not in the database"),
     ],
 )
 def test_a_change_that_a_subscriber_missed_or_saw_wrongly_is_found(messages: list[Message], what: str) -> None:
@@ -183,8 +185,8 @@ def test_a_change_that_a_subscriber_missed_or_saw_wrongly_is_found(messages: lis
 
 
 def test_a_stream_that_resumes_at_another_position_is_found() -> None:
-    first = Session(after=None, messages=[checkpoint(3), told(4)])
-    resumed = Session(after=4, messages=[checkpoint(5), told(6)])
+    first = Session(after=None, messages=[checkpoint(3), message_of(4)])
+    resumed = Session(after=4, messages=[checkpoint(5), message_of(6)])
 
     assert "a checkpoint at 5 after 4" in _found(5, followings=[account_following(first, resumed)])
 
@@ -374,7 +376,7 @@ def test_a_rejection_may_have_another_text_after_a_completed_stream_but_not_anot
         change(5, A, 3, "REJECTED", ZERO, kind="REJECTED"),
         change(6, A, 4, status, ZERO, kind=status),
     ]
-    told_rejected = replace(told(5), status="REJECTED", filled_quantity=ZERO, kind="CHANGE", place=3)
+    told_rejected = replace(message_of(5), status="REJECTED", filled_quantity=ZERO, kind="CHANGE", place=3)
     session = Session(after=None, messages=[replace(told_rejected, kind="SNAPSHOT")], completed=True)
     following = Following(subscriber=1, account_id=ACCOUNT, order_id=A, sessions=[session])
 

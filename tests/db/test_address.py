@@ -11,7 +11,7 @@ ONE = "postgresql://user:password@db.example/orders"
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hide the certificates of the user that runs the tests."""
     monkeypatch.setenv("HOME", str(tmp_path))
 

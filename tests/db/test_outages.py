@@ -108,7 +108,7 @@ async def test_a_call_that_gets_no_connection_is_unavailable_and_the_canceled_ca
         # The connection with a running statement was closed, and another one replaces it.
         await eventually(lambda: _answers(small), within_seconds=RECOVERY_SECONDS)
         # The server notices too: the canceled statement holds no locks.
-        await eventually(lambda: _nobody_sleeps(database), within_seconds=2)
+        await eventually(lambda: _no_sleep(database), within_seconds=2)
 
 
 async def test_a_connection_on_which_the_server_has_sent_its_last_message_is_unavailable_and_not_reused(
@@ -117,7 +117,7 @@ async def test_a_connection_on_which_the_server_has_sent_its_last_message_is_una
     async with _whose_ends_come_late(database_url) as url, open_database(url, application_name="idle") as idle:
         await idle.fetch("SELECT 1")
         await database.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'idle'")
-        await eventually(lambda: _nobody_is_called(database, "idle"), within_seconds=2)
+        await eventually(lambda: _no_call(database, "idle"), within_seconds=2)
 
         with pytest.raises(UnavailableError):
             await idle.fetch("SELECT 1")
@@ -131,11 +131,11 @@ async def _is_back(store: PostgresOrderStore) -> bool:
         return False
 
 
-async def _nobody_sleeps(database: Database) -> bool:
+async def _no_sleep(database: Database) -> bool:
     return not await database.fetch("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
 
 
-async def _nobody_is_called(database: Database, name: str) -> bool:
+async def _no_call(database: Database, name: str) -> bool:
     return not await database.fetch("SELECT FROM pg_stat_activity WHERE application_name = $1", name)
 
 

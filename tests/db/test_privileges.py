@@ -25,17 +25,17 @@ async def logged_in(url: str) -> AsyncIterator[Database]:
 
 
 @pytest.mark.parametrize("role", PROCESS_ROLES)
-async def test_a_role_has_all_that_its_process_needs(kept_database_url: str, role: Role) -> None:
-    async with logged_in(role_url(kept_database_url, role)) as database:
+async def test_a_role_has_all_that_its_process_needs(shared_database_url: str, role: Role) -> None:
+    async with logged_in(role_url(shared_database_url, role)) as database:
         await require_privileges(database, role)
 
 
 @pytest.mark.parametrize("needed", SERVING)
 @pytest.mark.parametrize("given", PROCESS_ROLES)
-async def test_the_role_of_another_process_is_reported(kept_database_url: str, needed: Role, given: Role) -> None:
+async def test_the_role_of_another_process_is_reported(shared_database_url: str, needed: Role, given: Role) -> None:
     if given is needed:
         return
-    async with logged_in(role_url(kept_database_url, given)) as database:
+    async with logged_in(role_url(shared_database_url, given)) as database:
         with pytest.raises(DatabaseNotReadyError) as told:
             await require_privileges(database, needed)
 
@@ -45,8 +45,8 @@ async def test_the_role_of_another_process_is_reported(kept_database_url: str, n
 
 
 @pytest.mark.parametrize("role", PROCESS_ROLES)
-async def test_a_superuser_may_do_everything(kept_database_url: str, role: Role) -> None:
-    async with logged_in(kept_database_url) as database:
+async def test_a_superuser_may_do_everything(shared_database_url: str, role: Role) -> None:
+    async with logged_in(shared_database_url) as database:
         await require_privileges(database, role)
 
 

@@ -55,7 +55,7 @@ PATHS = [
 ]
 
 
-def told(event: str) -> dict[str, Any]:
+def frame_of(event: str) -> dict[str, Any]:
     """Return a frame as the venue sends it."""
     filled = order(filled_qty="6.5", status="partially_filled")
     data = update(event, order=filled, execution_id="e1", qty="4.5", price="12.50")
@@ -70,7 +70,7 @@ def told(event: str) -> dict[str, Any]:
 def test_it_has_the_result_of_the_general_parser(
     event: str, disturbed: dict[tuple[str, ...], object], left_out: set[tuple[str, ...]]
 ) -> None:
-    message = told(event)
+    message = frame_of(event)
     for path, value in disturbed.items():
         put(message, path, value)
     for path in left_out:
@@ -87,10 +87,10 @@ def test_it_has_the_result_of_the_general_parser(
 
 @pytest.mark.parametrize("event", ["fill", "partial_fill"])
 def test_a_fill_in_the_venues_usual_form_uses_the_fast_path(event: str) -> None:
-    plain = plain_fill(told(event), raw=RAW)
+    plain = plain_fill(frame_of(event), raw=RAW)
 
     assert isinstance(plain, VenueReport)
-    assert plain == parse_message(told(event), raw=RAW)
+    assert plain == parse_message(frame_of(event), raw=RAW)
     assert plain.raw == RAW
 
 
@@ -99,7 +99,7 @@ def test_a_fill_in_the_venues_usual_form_uses_the_fast_path(event: str) -> None:
 )
 @pytest.mark.parametrize("path", PATHS)
 def test_each_field_is_taken_only_as_the_whole_way_takes_it(path: tuple[str, ...], value: object) -> None:
-    message = told("fill")
+    message = frame_of("fill")
     put(message, path, value)
 
     plain = plain_fill(message, raw=RAW)
@@ -108,7 +108,7 @@ def test_each_field_is_taken_only_as_the_whole_way_takes_it(path: tuple[str, ...
 
 
 def test_a_fill_of_an_external_order_is_left_to_the_whole_way() -> None:
-    message = told("fill")
+    message = frame_of("fill")
     put(message, ("data", "order", "client_order_id"), "by-hand")
 
     assert plain_fill(message, raw=RAW) is None

@@ -95,7 +95,7 @@ class Floor:
 
 
 @pytest.fixture(scope="module")
-async def kept_floor(
+async def shared_floor(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[Floor]:
     """One system for all rows."""
@@ -114,13 +114,13 @@ async def kept_floor(
 
 
 @pytest.fixture
-async def floor(kept_floor: Floor) -> AsyncIterator[Floor]:
+async def floor(shared_floor: Floor) -> AsyncIterator[Floor]:
     """Return the system without any fault."""
-    yield kept_floor
-    kept_floor.gateway.acts.clear()
-    kept_floor.gateway.key = kept_floor.gateway.resets_in_seconds = None
-    await kept_floor.link.restore()
-    await kept_floor.faults(**NO_FAULTS)
+    yield shared_floor
+    shared_floor.gateway.acts.clear()
+    shared_floor.gateway.key = shared_floor.gateway.resets_in_seconds = None
+    await shared_floor.link.restore()
+    await shared_floor.faults(**NO_FAULTS)
 
 
 # --- What each answer to a placement proves ---------------------------------------------------------------------

@@ -37,7 +37,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-async def kept_served(
+async def shared_served(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[Served]:
     """One system for all outages; its API, worker and ingest run."""
@@ -53,13 +53,13 @@ async def kept_served(
 
 
 @pytest.fixture
-async def served(kept_served: Served) -> AsyncIterator[Served]:
+async def served(shared_served: Served) -> AsyncIterator[Served]:
     """Return the system, undisturbed before and after the test."""
-    yield kept_served
-    for server in (kept_served.database, kept_served.redis):
+    yield shared_served
+    for server in (shared_served.database, shared_served.redis):
         await server.restore()
-    await kept_served.system.calm_exchange()
-    await eventually(kept_served.is_whole, within_seconds=READY_WITHIN_SECONDS, what="the outage is over")
+    await shared_served.system.calm_exchange()
+    await eventually(shared_served.is_whole, within_seconds=READY_WITHIN_SECONDS, what="the outage is over")
 
 
 @pytest.fixture

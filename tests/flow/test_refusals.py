@@ -29,7 +29,7 @@ KINDS = "query Kinds($id: ID!) { order(id: $id) { history(first: 50) { nodes { k
 
 
 @pytest.fixture(scope="module")
-async def kept_system(
+async def shared_system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[System]:
     """One system for all of these tests."""
@@ -41,11 +41,11 @@ async def kept_system(
 
 
 @pytest.fixture
-async def system(kept_system: System) -> AsyncIterator[System]:
+async def system(shared_system: System) -> AsyncIterator[System]:
     """Return the system, whose exchange answers normally and whose stream is connected when the test ends."""
-    yield kept_system
-    await kept_system.control("PUT", "answers", [])
-    await kept_system.control("PUT", "faults", {"stream": {"drop_rate": 0}})
+    yield shared_system
+    await shared_system.control("PUT", "answers", [])
+    await shared_system.control("PUT", "faults", {"stream": {"drop_rate": 0}})
 
 
 @pytest.mark.parametrize("path", ["/v2/*", "/v2/orders:by_client_order_id"], ids=["every path", "look-ups"])

@@ -23,7 +23,7 @@ MINE = "{ viewer { tradingHalted openOrders limits { maxOpenOrders } } }"
 
 
 @pytest.fixture(scope="module")
-async def kept_two(
+async def shared_two(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[System]:
     """Start two API processes for all of these tests, without a worker."""
@@ -35,10 +35,10 @@ async def kept_two(
 
 
 @pytest.fixture
-async def two(kept_two: System) -> AsyncIterator[System]:
+async def two(shared_two: System) -> AsyncIterator[System]:
     """Return both, with trading not halted. Each test has its own account."""
-    yield kept_two
-    await operate(kept_two, RESUME, everybody=True)
+    yield shared_two
+    await operate(shared_two, RESUME, everybody=True)
 
 
 async def operate(system: System, query: str, *, head: str = "api", **variables: object) -> str:

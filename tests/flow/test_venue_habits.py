@@ -37,7 +37,7 @@ async def webhook() -> AsyncIterator[Webhook]:
 
 
 @pytest.fixture(scope="module")
-async def kept_system(
+async def shared_system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str, webhook: Webhook
 ) -> AsyncIterator[System]:
     """Start one system for all of these tests, whose alerts are sent to the webhook."""
@@ -50,11 +50,11 @@ async def kept_system(
 
 
 @pytest.fixture
-async def system(kept_system: System) -> AsyncIterator[System]:
+async def system(shared_system: System) -> AsyncIterator[System]:
     """Return the system, whose exchange cancels immediately and whose stream is connected when the test ends."""
-    yield kept_system
-    await kept_system.control("PUT", "matching", {"cancels": "auto"})
-    await kept_system.control("PUT", "faults", {"stream": {"mute": False}})
+    yield shared_system
+    await shared_system.control("PUT", "matching", {"cancels": "auto"})
+    await shared_system.control("PUT", "faults", {"stream": {"mute": False}})
 
 
 async def test_an_order_that_the_venue_forgot_is_logged_and_unchanged(system: System, webhook: Webhook) -> None:

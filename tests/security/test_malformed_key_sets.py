@@ -64,8 +64,8 @@ async def issuer() -> AsyncIterator[TokenIssuer]:
 
 
 @pytest.fixture
-def servers(kept_database_url: str, redis_url: str) -> Mapping[str, str]:
-    return {"database_url": kept_database_url, "redis_url": redis_url}
+def servers(shared_database_url: str, redis_url: str) -> Mapping[str, str]:
+    return {"database_url": shared_database_url, "redis_url": redis_url}
 
 
 async def test_a_malformed_key_set_ends_no_api_and_no_restart(

@@ -30,9 +30,9 @@ class Rotation:
 
 
 @pytest.fixture(scope="module")
-async def kept_rotation(kept_apis: TwoApis) -> AsyncIterator[Rotation]:
+async def shared_rotation(shared_apis: TwoApis) -> AsyncIterator[Rotation]:
     """One more API process over the same database, for all of these tests."""
-    issuer, beside = TokenIssuer(), kept_apis.system
+    issuer, beside = TokenIssuer(), shared_apis.system
     settings = {
         "TOKEN_SECRET": "",
         "TOKEN_JWKS_URL": issuer.keys_url,
@@ -49,16 +49,16 @@ async def kept_rotation(kept_apis: TwoApis) -> AsyncIterator[Rotation]:
             probe_ports={"api": free_port()},
         )
         await system.start("api")
-        yield Rotation(api=replace(kept_apis, system=system), issuer=issuer)
+        yield Rotation(api=replace(shared_apis, system=system), issuer=issuer)
 
 
 @pytest.fixture
-async def rotation(kept_rotation: Rotation) -> Rotation:
+async def rotation(shared_rotation: Rotation) -> Rotation:
     """Return the process, when it knows two new keys, `old` and `new`."""
-    kept_rotation.issuer.keys = {"old": new_key(), "new": new_key()}
+    shared_rotation.issuer.keys = {"old": new_key(), "new": new_key()}
     for key_id in ("old", "new"):
-        await kept_rotation.api.becomes(200, kept_rotation.token(key_id))
-    return kept_rotation
+        await shared_rotation.api.becomes(200, shared_rotation.token(key_id))
+    return shared_rotation
 
 
 async def test_sockets_of_a_key_that_is_gone_place_nothing_more_and_are_closed_within_a_second(

@@ -111,15 +111,15 @@ def new_order(
     return an_order(order_id=uuid7(), account_id=account_id, client_order_id=client_order_id, at=at, quantity=quantity)
 
 
-def told(order: Order, *reports: Report, known: Iterable[Execution] = ()) -> Applied:
+def after_reports(order: Order, *reports: Report, known: Iterable[Execution] = ()) -> Applied:
     """Return the order after all the reports."""
     ids = count(1)
     return apply_reports(order, reports, known=known, now=at(99), new_id=lambda: UUID(int=next(ids)))
 
 
-def an_order_told(*reports: Report, quantity: str = "10") -> Order:
+def an_order_after_reports(*reports: Report, quantity: str = "10") -> Order:
     """Return a new order after the reports."""
-    return told(an_order(quantity=quantity), *reports).order
+    return after_reports(an_order(quantity=quantity), *reports).order
 
 
 def accepted(*, rank: VenueRank = VenueRank.WORKING, venue_order_id: str = "V1") -> OrderAccepted:

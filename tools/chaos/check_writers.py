@@ -24,12 +24,12 @@ def _check_attempts(evidence: Evidence) -> Iterator[Violation]:
         if what is not None:
             yield Violation(invariant=6, what=what, subject=step.order_id)
         claimant = claimants.get((step.order_id, step.attempt), "nobody")
-        if _is_end_without_evidence(step) and claimant != step.writer:
+        if _is_end_without_report(step) and claimant != step.writer:
             what = f"attempt {step.attempt} of {claimant} was ended by {step.writer}"
             yield Violation(invariant=6, what=what, subject=step.order_id)
 
 
-def _is_end_without_evidence(step: PlacingStep) -> bool:
+def _is_end_without_report(step: PlacingStep) -> bool:
     """Return whether the step ends a leased attempt without a report of the venue, which only the process that made
     it may do.
     """

@@ -165,7 +165,7 @@ class Load:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _live(self, plan: Plan) -> None:
-        order_id = await self._place_until_told(plan)
+        order_id = await self._place_until_answered(plan)
         if order_id is None:
             return
         if plan.is_repeated:
@@ -174,7 +174,7 @@ class Load:
             await asyncio.sleep(plan.cancel_after)
             await self._cancel(plan, order_id)
 
-    async def _place_until_told(self, plan: Plan) -> str | None:
+    async def _place_until_answered(self, plan: Plan) -> str | None:
         """Return the node id of the order once it is acknowledged; None when the client gives up or is refused."""
         first = plan.random.randrange(len(self.clients.urls))
         for number in range(TRIES_MAX):

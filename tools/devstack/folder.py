@@ -57,7 +57,7 @@ def delete_folder(path: Path) -> bool:
 def stored_secret(path: Path) -> str:
     """Return the secret in the file, created at random the first time; concurrent callers get the same one."""
     if not path.exists():
-        new = _written_beside(path, secrets.token_urlsafe(SECRET_BYTES))
+        new = _written_together(path, secrets.token_urlsafe(SECRET_BYTES))
         with suppress(FileExistsError):
             path.hardlink_to(new)
         new.unlink()
@@ -66,10 +66,10 @@ def stored_secret(path: Path) -> str:
 
 def write_secret(path: Path, text: str) -> None:
     """Write a file that only its owner can read, completely or not at all."""
-    _written_beside(path, text).replace(path)
+    _written_together(path, text).replace(path)
 
 
-def _written_beside(path: Path, text: str) -> Path:
+def _written_together(path: Path, text: str) -> Path:
     new = path.with_name(f"{path.name}.{secrets.token_hex(SUFFIX_BYTES)}")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE), "w", encoding="utf-8") as file:
         file.write(f"{text}\n")

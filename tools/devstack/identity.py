@@ -18,7 +18,7 @@ from tools.devstack.installations import POSTGRES_MIN_MAJOR, PostgresPrograms
 from tools.devstack.launch import NOBODY_ID
 from tools.devstack.running import Identity, run_to_end
 
-NOBODY_PARENT = Path("/var/tmp")  # noqa: S108  # Used through `_own_by_nobody`, which refuses what another user made.
+NOBODY_PARENT = Path("/var/tmp")  # noqa: S108  # Used through `_chown_to_nobody`, which refuses what another user made.
 DIGEST_CHARACTERS = 16
 WHEEL_DEPTH = 2  # The programs are in <package>/pginstall18/bin, their libraries in <package>.libs next to the package.
 
@@ -44,7 +44,7 @@ async def choose_home(programs: PostgresPrograms, folder: Path) -> Home:
         except LocalStackError:
             # Forbidden here, or the folders are unreachable: the alternative raises its own error.
             pass
-    _own_by_nobody(other)
+    _chown_to_nobody(other)
     return await _home(_readable_copy(programs, other), Identity.NOBODY, other)
 
 
@@ -69,7 +69,7 @@ async def _home(programs: PostgresPrograms, identity: Identity, folder: Path) ->
     return Home(programs=programs, identity=identity, folder=folder, major=major)
 
 
-def _own_by_nobody(folder: Path) -> None:
+def _chown_to_nobody(folder: Path) -> None:
     folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
     status = folder.lstat()
     if folder.is_symlink() or status.st_uid not in {0, NOBODY_ID}:

@@ -89,18 +89,18 @@ async def _lines(folder: Path, account: str | None) -> AsyncIterator[str]:
                 async for data in session.subscribe(GraphQLRequest(FOLLOW, variable_values={"after": after})):
                     update = data["orderUpdates"]
                     if after is None:
-                        _say(f"following {account or DEMO_ACCOUNT} at {url}; Ctrl-C ends this")
+                        _print_status(f"following {account or DEMO_ACCOUNT} at {url}; Ctrl-C ends this")
                     after, pause = update["cursor"], PAUSE_SECONDS
                     if update["kind"] == "CHANGE":
                         yield _line(update["order"], update["change"], paint)
                     elif update["kind"] == "RESET":
-                        _say("some changes are no longer kept and were left out")
+                        _print_status("some changes are no longer kept and were left out")
         except NO_ANSWER as error:
             _refuse_token(error)
             if after is None:
                 raise LocalStackError(f"nothing answers at {url}. {START}") from error
             if pause == PAUSE_SECONDS:
-                _say("the connection is lost; waiting for the API")
+                _print_status("the connection is lost; waiting for the API")
         except TransportQueryError as error:
             _refuse_unless_repeatable(error)
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # A pause, not a secret.
@@ -171,7 +171,7 @@ def _discard_output() -> None:
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # Used until the process ends.
 
 
-def _say(sentence: str) -> None:
+def _print_status(sentence: str) -> None:
     """Write a status line to stderr, so that piped lines are changes only."""
     with suppress(BrokenPipeError):
         print(f"dev: {sentence}", file=sys.stderr, flush=True)

@@ -147,7 +147,7 @@ def _counted_otherwise(order: OrderSnapshot) -> Decimal | None:
     return counted if order.status.is_final and counted != order.filled_quantity else None
 
 
-def change_beside(order: Order, change: RecordedChange) -> OrderChange:
+def change_with_order(order: Order, change: RecordedChange) -> OrderChange:
     """Return the change like `change_from`, together with its order: shared values are not computed twice."""
     return OrderChange(
         kind=change.kind,

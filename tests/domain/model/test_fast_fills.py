@@ -16,6 +16,7 @@ from domain.model.order import End, Order, OrderStatus
 from domain.model.reports import OrderFilled, Report
 from tests.support.examples import (
     accepted,
+    after_reports,
     an_order,
     at,
     cancel_asked,
@@ -23,7 +24,6 @@ from tests.support.examples import (
     cancel_sent,
     ended,
     restated,
-    told,
 )
 from tests.support.fakes.clock import CountingIds
 
@@ -98,7 +98,7 @@ def both_ways(order: Order, reports: Sequence[Report]) -> Callable[[], None] | N
 def test_the_fast_path_has_the_result_of_the_whole_rule(
     before: Sequence[Report], reports: Sequence[Report], quantity: Decimal
 ) -> None:
-    order = told(an_order(quantity=str(quantity)), *before).order
+    order = after_reports(an_order(quantity=str(quantity)), *before).order
 
     compare = both_ways(order, reports)
 
@@ -109,7 +109,7 @@ def test_the_fast_path_has_the_result_of_the_whole_rule(
 @given(quantities=trades, rest=st.just(Decimal(0)) | decimals)
 def test_fills_in_a_row_take_the_short_way(quantities: Sequence[Trade], rest: Decimal) -> None:
     total = sum((trade.quantity for trade in quantities), start=rest)
-    order = told(an_order(quantity=str(total)), accepted()).order
+    order = after_reports(an_order(quantity=str(total)), accepted()).order
 
     compare = both_ways(order, fills(quantities))
 
@@ -118,7 +118,7 @@ def test_fills_in_a_row_take_the_short_way(quantities: Sequence[Trade], rest: De
 
 
 def test_the_last_fill_ends_the_order() -> None:
-    order = told(an_order(quantity="3"), accepted()).order
+    order = after_reports(an_order(quantity="3"), accepted()).order
     applied = apply_plain_fills(
         order, fills([Trade(quantity=Decimal(3), price=Decimal(1))]), now=at(99), new_id=lambda: UUID(int=1)
     )
@@ -128,7 +128,7 @@ def test_the_last_fill_ends_the_order() -> None:
 
 
 def test_two_fills_of_one_name_are_left_to_the_whole_rule() -> None:
-    order = told(an_order(quantity="10"), accepted()).order
+    order = after_reports(an_order(quantity="10"), accepted()).order
     first, second = fills([Trade(quantity=Decimal(1), price=Decimal(1)), Trade(quantity=Decimal(2), price=Decimal(1))])
     again = replace(second, venue_execution_id=first.venue_execution_id)
 

@@ -18,15 +18,15 @@ from domain.model.restatement import Restatement
 from tests.domain.model.test_order_properties import Ledger, allowed_back
 from tests.support.examples import (
     accepted,
+    after_reports,
     an_order,
-    an_order_told,
+    an_order_after_reports,
     at,
     cancel_asked,
     cancel_sent,
     ended,
     ended_by_operator,
     filled,
-    told,
 )
 
 Message = Sequence[Report]
@@ -158,9 +158,11 @@ def test_a_replacement_that_becomes_known_after_the_end_revives_the_order() -> N
 
 def test_equal_fills_with_equal_totals_of_two_venue_orders_both_count() -> None:
     order = an_order()
-    first = told(order, filled("3", name="E1", cumulative="3", venue_order_id="V1"), link(quantity="7"), replaced())
+    first = after_reports(
+        order, filled("3", name="E1", cumulative="3", venue_order_id="V1"), link(quantity="7"), replaced()
+    )
 
-    second = told(
+    second = after_reports(
         first.order,
         filled("3", name="E2", cumulative="3", venue_order_id="V2"),
         # The same by the name of REST.
@@ -179,7 +181,7 @@ def test_an_amendment_of_one_venue_order_is_between_no_fills_of_another() -> Non
     other = filled("2", name="E2", cumulative="2", venue_order_id="V2")
     busts = ExecutionBusted(venue_execution_id="E2", at=at(30), venue_order_id="V2")
 
-    order = an_order_told(fill, link(quantity="7"), other, busts, again)
+    order = an_order_after_reports(fill, link(quantity="7"), other, busts, again)
 
     assert order.facts.filled_quantity == 3
 
@@ -199,14 +201,14 @@ def test_what_the_venue_counts_is_compared_by_venue_order(
         over(End.CANCELED, "V2", counted=counted_second),
     ]
 
-    applied = told(an_order(), *reports)
+    applied = after_reports(an_order(), *reports)
 
     assert applied.order.status is OrderStatus.CANCELED
     assert list(applied.anomalies) == anomalies
 
 
 def test_a_gap_in_the_fills_of_the_newest_venue_order_is_a_missed_fill() -> None:
-    applied = told(
+    applied = after_reports(
         an_order(),
         filled("4", name="E1", cumulative="4", venue_order_id="V1"),
         link(quantity="6"),
@@ -232,13 +234,15 @@ def test_no_change_ends_an_order_that_continues() -> None:
 
 
 def test_a_venue_order_that_replaced_one_since_overrules_an_operators_end() -> None:
-    order = an_order_told(accepted(), ended_by_operator("CANCELED"), link(quantity="6", second=8))
+    order = an_order_after_reports(accepted(), ended_by_operator("CANCELED"), link(quantity="6", second=8))
 
     assert order.status is OrderStatus.PLACED
 
 
 def test_links_may_arrive_newest_first() -> None:
-    order = an_order_told(accepted(), link("V3", "V2", quantity="3", second=6), link(quantity="6"), replaced("V2"))
+    order = an_order_after_reports(
+        accepted(), link("V3", "V2", quantity="3", second=6), link(quantity="6"), replaced("V2")
+    )
 
     assert order.whole.venue_order_id == "V3"
     assert order.quantity == 3
@@ -330,7 +334,7 @@ def assert_adds_up(ledger: Ledger) -> None:
 def test_the_first_time_of_a_replacement_holds() -> None:
     times: list[datetime] = []
     for reports in permutations([link(second=4), link(quantity="6", second=7)]):
-        order = an_order_told(accepted(), *reports)
+        order = an_order_after_reports(accepted(), *reports)
         times.append(order.facts.successors["V2"].linked_at)
 
     assert times == [at(4), at(4)]

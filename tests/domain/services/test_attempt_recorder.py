@@ -38,7 +38,7 @@ RESULTS: Sequence[Callable[[Claim], AttemptResult]] = [
 """What an attempt may find out."""
 
 
-async def told_of_a_fill(desk: Desk, order_id: UUID) -> None:
+async def fill_reported(desk: Desk, order_id: UUID) -> None:
     """Record a fill from the stream first: the decided write has a version conflict."""
     await desk.report(filled("1", name=f"E{order_id}"), order_id=order_id)
 
@@ -50,7 +50,7 @@ async def claimed_again(desk: Desk, order_id: UUID) -> None:
     assert await desk.orders.claim([order_id], lease=30 * SECOND)
 
 
-MEANWHILE = [None, None, told_of_a_fill, claimed_again]
+MEANWHILE = [None, None, fill_reported, claimed_again]
 
 
 def state_of(row: OrderRow) -> tuple[object, ...]:
@@ -107,7 +107,7 @@ async def test_all_of_them_are_one_write_and_a_second_one_after_a_concurrent_wri
         await desk.store(order_id, client_order_id=str(order_id))
     claims = await desk.orders.claim(IDS, lease=30 * SECOND)
     attempts = [FinishedAttempt(claim=claim, result=RESULTS[0](claim)) for claim in claims]
-    await told_of_a_fill(desk, IDS[2])
+    await fill_reported(desk, IDS[2])
     before = len(desk.orders.writes)
 
     await desk.attempt_recorder.record(attempts)

@@ -37,7 +37,7 @@ async def two_desks() -> tuple[Desk, Desk]:
     return desk, other
 
 
-def while_somebody_else_writes(other: Desk, *reports: Report, failure: Exception | None = None) -> Interruption:
+def while_concurrent_write(other: Desk, *reports: Report, failure: Exception | None = None) -> Interruption:
     """Return concurrent actions between a decision and its write: the other desk's reports, and then perhaps a
     failure.
     """
@@ -172,7 +172,7 @@ async def test_a_bust_that_a_concurrent_writer_stored_without_a_version_is_seen(
 async def test_a_batch_on_a_wrong_prediction_is_decided_again() -> None:
     desk, other = await two_desks()
 
-    desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=UnavailableError()))
+    desk.orders.interruptions.append(while_concurrent_write(other, cancel_asked(), failure=UnavailableError()))
 
     await in_a_line(desk, [[filled("1", name="E2", cumulative="2")], [filled("1", name="E3", cumulative="3")]])
 
@@ -185,7 +185,7 @@ async def test_a_batch_on_a_wrong_prediction_is_decided_again() -> None:
 async def test_a_version_that_is_as_expected_over_other_facts_is_not_built_upon() -> None:
     desk, other = await two_desks()
 
-    desk.orders.interruptions.append(while_somebody_else_writes(other, busted("E2"), cancel_asked()))
+    desk.orders.interruptions.append(while_concurrent_write(other, busted("E2"), cancel_asked()))
 
     await in_a_line(desk, [[filled("1", name="E2", cumulative="2")], [filled("1", name="E3", cumulative="3")]])
 
@@ -211,7 +211,7 @@ async def test_no_write_is_based_on_an_abandoned_batch() -> None:
     desk, other = await two_desks()
 
     failure = ValueError("a report that cannot be recorded")
-    desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=failure))
+    desk.orders.interruptions.append(while_concurrent_write(other, cancel_asked(), failure=failure))
     given_up = PipelineTicket()
     behind = given_up.next_ticket()
 

@@ -39,7 +39,7 @@ def heard(*reports: Report, venue_order_id: str = "V1", order_id: UUID | None = 
     return VenueReport(venue_client_order_id=name, venue_order_id=venue_order_id, reports=reports, at=at(1))
 
 
-def close_unheard(desk: Desk, order_id: UUID, end: End) -> None:
+def close_without_report(desk: Desk, order_id: UUID, end: End) -> None:
     """End the order in the venue's book, without a report."""
     order = desk.venue.orders[name_of(order_id)]
     desk.venue.orders[name_of(order_id)] = replace(order, is_open=False, reports=[*order.reports, ended(end)])
@@ -47,7 +47,7 @@ def close_unheard(desk: Desk, order_id: UUID, end: End) -> None:
 
 async def test_a_catch_up_records_the_fills_and_the_ends_that_the_stream_missed(desk: Desk) -> None:
     desk.venue.fill_pages = [[heard(filled("1", cumulative="1"))], [heard(filled("2", name="E2", cumulative="3"))]]
-    close_unheard(desk, ORDER_ID, End.EXPIRED)
+    close_without_report(desk, ORDER_ID, End.EXPIRED)
 
     await desk.reconciliation.catch_up(cause="connected")
 
@@ -131,7 +131,7 @@ async def test_a_missed_fill_of_an_order_that_ended_is_found_at_a_venue_whose_cl
     await desk.cancellation.request(ORDER_ID, account_ids=None)
     await desk.delivery.deliver([ORDER_ID])
     desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(3), price=Decimal(1))
-    close_unheard(desk, ORDER_ID, End.CANCELED)
+    close_without_report(desk, ORDER_ID, End.CANCELED)
     desk.clock.advance(11 * SECOND)
     await desk.delivery.deliver([ORDER_ID])
     assert desk.order().status is OrderStatus.CANCELED
@@ -286,7 +286,7 @@ async def test_a_missed_fill_is_reported_to_the_reader_of_the_stream(desk: Desk)
 
 
 async def test_an_order_that_closed_without_a_report_is_looked_up_and_ended(desk: Desk) -> None:
-    close_unheard(desk, ORDER_ID, End.CANCELED)
+    close_without_report(desk, ORDER_ID, End.CANCELED)
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
@@ -301,7 +301,7 @@ async def test_an_order_that_is_open_on_both_sides_is_not_looked_up(desk: Desk) 
 
 
 async def test_an_order_that_was_just_reported_is_not_looked_up(desk: Desk) -> None:
-    close_unheard(desk, ORDER_ID, End.CANCELED)
+    close_without_report(desk, ORDER_ID, End.CANCELED)
 
     await desk.reconciliation.compare_open_orders(silent_for=SECOND)
 
@@ -336,7 +336,7 @@ async def test_long_open_orders_do_not_hide_one_that_closed_without_a_report() -
     desk.clock.advance(60 * SECOND)
     await desk.store()
     await desk.attempt()
-    close_unheard(desk, ORDER_ID, End.EXPIRED)
+    close_without_report(desk, ORDER_ID, End.EXPIRED)
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
@@ -351,7 +351,7 @@ async def test_one_run_makes_no_more_look_ups_than_allowed() -> None:
     await desk.submission.submit(many)
     desk.venue.asked.clear()
     for order_id in many:
-        close_unheard(desk, order_id, End.EXPIRED)
+        close_without_report(desk, order_id, End.EXPIRED)
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
@@ -388,7 +388,7 @@ async def test_an_order_that_is_linked_is_followed_when_the_venue_changes_its_te
 ) -> None:
     name = name_of(ORDER_ID)
     desk.venue.orders[name] = replace(desk.venue.orders[name], terms=terms)
-    close_unheard(desk, ORDER_ID, End.EXPIRED)
+    close_without_report(desk, ORDER_ID, End.EXPIRED)
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 

@@ -102,10 +102,10 @@ async def test_an_invisible_fact_is_stored_without_a_new_version(desk: Desk) -> 
 
 
 async def test_a_stale_write_is_decided_again_on_what_is_there_now(desk: Desk) -> None:
-    async def somebody_else_writes() -> None:
+    async def concurrent_write() -> None:
         await desk.report(filled("4"), filled("1", name="E3"))
 
-    desk.orders.interruptions.append(somebody_else_writes)
+    desk.orders.interruptions.append(concurrent_write)
 
     recorded = await desk.report(filled("4"), filled("5", name="E2"))
 
@@ -190,10 +190,10 @@ async def test_an_order_that_has_ended_is_read_again_since_its_reasons_may_have_
 async def test_one_stale_order_makes_the_whole_batch_wait_and_nothing_is_half_written(desk: Desk) -> None:
     await desk.store(OTHER, client_order_id="other")
 
-    async def somebody_else_writes() -> None:
+    async def concurrent_write() -> None:
         await desk.report(accepted(), order_id=OTHER)
 
-    desk.orders.interruptions.append(somebody_else_writes)
+    desk.orders.interruptions.append(concurrent_write)
 
     await desk.recording.record(
         {name_of(ORDER_ID): [filled("1")], name_of(OTHER): [filled("2", name="E2", venue_order_id="V1")]}

@@ -36,7 +36,7 @@ def link(name: str, replaces: str) -> OrderReplaced:
     )
 
 
-def told(name: str, replaces: str, *reports: Report) -> VenueReport:
+def message_of(name: str, replaces: str, *reports: Report) -> VenueReport:
     """Return a message about an order that was not placed here and replaced another one."""
     return VenueReport(
         venue_client_order_id=None,
@@ -82,7 +82,7 @@ def replace_ours(desk: Desk, *, by: str) -> None:
 
 async def test_what_replaced_our_order_is_ours_without_a_request(desk: Desk) -> None:
     recorded = await desk.reconciliation.fills.record_reports(
-        [told("V2", "V1", filled("4", venue_order_id="V2")), told("V3", "V2"), listed_fill("V3")]
+        [message_of("V2", "V1", filled("4", venue_order_id="V2")), message_of("V3", "V2"), listed_fill("V3")]
     )
 
     assert not recorded.unresolved
@@ -95,7 +95,7 @@ async def test_what_replaced_an_external_order_is_external_without_a_request(des
     fills = desk.reconciliation.fills
     fills.owners.note_external(["X1"])
 
-    recorded = await fills.record_reports([told("X2", "X1"), told("X3", "X2"), listed_fill("X3")])
+    recorded = await fills.record_reports([message_of("X2", "X1"), message_of("X3", "X2"), listed_fill("X3")])
 
     assert not recorded.unresolved
     assert not recorded.changes
@@ -105,7 +105,7 @@ async def test_what_replaced_an_external_order_is_external_without_a_request(des
 async def test_what_replaced_an_unknown_order_waits_until_a_look_up_tells(desk: Desk) -> None:
     desk.venue.external = [shown("V2", "V1", replaced_by="V3"), ExternalOrder(venue_order_id="X1")]
     fills = desk.reconciliation.fills
-    reports = [told("V3", "V2", filled("4", venue_order_id="V3")), told("X2", "X1")]
+    reports = [message_of("V3", "V2", filled("4", venue_order_id="V3")), message_of("X2", "X1")]
 
     recorded = await fills.record_reports(reports)
     owners = await fills.owners_of(recorded.unresolved)
@@ -135,7 +135,7 @@ async def test_without_its_replacement_the_order_has_ended_and_a_report_revives_
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
     before = desk.order().status
 
-    await desk.reconciliation.fills.record_reports([told("V2", "V1")])
+    await desk.reconciliation.fills.record_reports([message_of("V2", "V1")])
 
     assert (before, desk.order().status) == (OrderStatus.CANCELED, OrderStatus.PLACED)
 

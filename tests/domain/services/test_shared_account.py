@@ -46,12 +46,12 @@ async def with_orders(count: int, *, look_ups_max: int = 10) -> tuple[Desk, Sequ
         await desk.store(order_id, client_order_id=f"order-{number}")
     await desk.submission.submit(order_ids)
     for order_id in order_ids:
-        close_unheard(desk, order_id)
+        close_without_report(desk, order_id)
     desk.venue.asked.clear()
     return desk, order_ids
 
 
-def close_unheard(desk: Desk, order_id: UUID) -> None:
+def close_without_report(desk: Desk, order_id: UUID) -> None:
     """End the order in the venue's book, without a report."""
     order = desk.venue.orders[name_of(order_id)]
     desk.venue.orders[name_of(order_id)] = replace(order, is_open=False, reports=[*order.reports, ended(End.EXPIRED)])
@@ -308,7 +308,7 @@ class FewPages(ScriptedVenue):
 
 async def test_a_run_that_the_rate_limit_ends_is_continued_where_it_stopped(desk: Desk) -> None:
     desk.venue = FewPages(desk.clock, orders=desk.venue.orders, page_rows=2, external=external_orders(10))
-    close_unheard(desk, ORDER_ID)
+    close_without_report(desk, ORDER_ID)
     reconciliation = desk.reconciliation
     with pytest.raises(VenueBusyError):
         await reconciliation.compare_open_orders(silent_for=AT_ONCE)

@@ -157,7 +157,7 @@ class PromptRequests:
         return await self._stored.find(resolution_id)
 
 
-async def let_things_happen(world: World) -> None:
+async def make_changes(world: World) -> None:
     """Generate changes of several orders, new and old."""
     world.orders.failure = None
     for order_id in list(world.orders.rows):

@@ -55,14 +55,14 @@ async def _run_and_end(queries: list[tuple[str, int]], deeds: list[tuple[str, in
                 held[account] -= min(count, AT_ONCE)
 
     tasks = [asyncio.create_task(work(number)) for number in range(len(queries))]
-    await _let_all_go_on(tasks)
+    await _resume_all(tasks)
     for deed, index in deeds:
         number = index % len(accounts)
         if deed == "end":
             ends[number].set()
         else:
             tasks[number].cancel()
-        await _let_all_go_on(tasks)
+        await _resume_all(tasks)
     for end in ends:
         end.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
@@ -84,7 +84,7 @@ async def test_a_slot_that_is_assigned_while_its_caller_is_cancelled_passes_to_t
 
     async with concurrency.slots("alice", at_once=1):
         canceled, waiting = (asyncio.create_task(work()) for _ in range(2))
-        await _let_all_go_on([canceled, waiting])
+        await _resume_all([canceled, waiting])
     canceled.cancel()
 
     assert await asyncio.wait_for(waiting, 5) == "done"
@@ -118,7 +118,7 @@ async def test_a_query_that_was_cancelled_passes_its_slots_to_later_ones() -> No
 
     async with concurrency.slots("alice", at_once=AT_ONCE):
         costly, small = (asyncio.create_task(work(count)) for count in (AT_ONCE, 1))
-        await _let_all_go_on([costly, small])
+        await _resume_all([costly, small])
         assert not small.done()
         costly.cancel()
 
@@ -164,7 +164,7 @@ def test_a_client_with_sequential_queries_never_waits(monkeypatch: pytest.Monkey
     assert run_counted(work, monkeypatch) == 0
 
 
-async def _let_all_go_on(tasks: Sequence[asyncio.Task[Any]]) -> None:
+async def _resume_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for _ in tasks:
         await asyncio.sleep(0)
 

@@ -100,17 +100,17 @@ async def test_an_unknown_host_is_named(name: str, redis_url: str) -> None:
     ],
 )
 async def test_an_option_that_cannot_be_fulfilled_ends_a_process_with_a_sentence(
-    name: str, options: str, words: tuple[str, ...], kept_database_url: str, redis_url: str
+    name: str, options: str, words: tuple[str, ...], shared_database_url: str, redis_url: str
 ) -> None:
-    environment = {"DATABASE_URL": f"{kept_database_url}?{options}", "REDIS_URL": redis_url}
+    environment = {"DATABASE_URL": f"{shared_database_url}?{options}", "REDIS_URL": redis_url}
 
     assert await says(name, environment, *words) == BAD_SETTINGS
 
 
 async def test_a_variable_of_libpq_that_cannot_be_used_ends_a_process_with_a_sentence(
-    kept_database_url: str, redis_url: str
+    shared_database_url: str, redis_url: str
 ) -> None:
-    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": redis_url, "PGTARGETSESSIONATTRS": "fastest"}
+    environment = {"DATABASE_URL": shared_database_url, "REDIS_URL": redis_url, "PGTARGETSESSIONATTRS": "fastest"}
 
     assert await says("ingest", environment, "DATABASE_URL", "PG…", "target_session_attrs") == BAD_SETTINGS
 
@@ -154,10 +154,10 @@ async def test_a_process_over_older_tables_names_the_command_that_renews_them(
 
 @pytest.mark.parametrize("name", PROCESSES)
 async def test_a_process_with_another_prefix_than_the_stored_one_does_not_start(
-    name: str, kept_database_url: str, valkey_server: TestServer
+    name: str, shared_database_url: str, valkey_server: TestServer
 ) -> None:
     environment = {
-        "DATABASE_URL": kept_database_url,
+        "DATABASE_URL": shared_database_url,
         "REDIS_URL": valkey_server.url,
         "INSTALLATION_PREFIX": "another",
     }
@@ -165,8 +165,8 @@ async def test_a_process_with_another_prefix_than_the_stored_one_does_not_start(
     assert await says(name, environment, "INSTALLATION_PREFIX is another", "python -m runtime migrate") == BAD_SETTINGS
 
 
-async def test_a_prefix_that_cannot_begin_an_id_is_refused(kept_database_url: str, redis_url: str) -> None:
-    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": redis_url, "INSTALLATION_PREFIX": "with-a-dash"}
+async def test_a_prefix_that_cannot_begin_an_id_is_refused(shared_database_url: str, redis_url: str) -> None:
+    environment = {"DATABASE_URL": shared_database_url, "REDIS_URL": redis_url, "INSTALLATION_PREFIX": "with-a-dash"}
 
     assert await says("worker", environment, "INSTALLATION_PREFIX", "2 to 15 characters") == BAD_SETTINGS
 
@@ -190,11 +190,11 @@ async def test_a_process_with_a_name_of_no_database_does_not_start(
     ],
 )
 async def test_a_port_in_use_is_reported_with_its_setting(
-    name: str, setting: str, kept_database_url: str, valkey_server: TestServer
+    name: str, setting: str, shared_database_url: str, valkey_server: TestServer
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
-        environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url, setting: port}
+        environment = {"DATABASE_URL": shared_database_url, "REDIS_URL": valkey_server.url, setting: port}
 
         async with ended(name, environment) as process:
             text = "\n".join(process.output)
@@ -206,9 +206,9 @@ async def test_a_port_in_use_is_reported_with_its_setting(
 
 
 async def test_an_address_for_the_probes_that_is_not_local_is_reported_with_its_setting(
-    kept_database_url: str, valkey_server: TestServer
+    shared_database_url: str, valkey_server: TestServer
 ) -> None:
-    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url}
+    environment = {"DATABASE_URL": shared_database_url, "REDIS_URL": valkey_server.url}
     elsewhere = {"METRICS_PORT": str(free_port()), "METRICS_HOST": "203.0.113.1"}
 
     assert (

@@ -8,7 +8,7 @@ WAITING_MAX = 3
 
 
 @contextmanager
-def swallowing_port() -> Iterator[int]:
+def dropping_port() -> Iterator[int]:
     """Return a port at which a connection is neither made nor refused: the kernel drops the packets of new ones."""
     with ExitStack() as stack:
         listening = stack.enter_context(closing(socket.socket()))
