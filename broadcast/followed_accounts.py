@@ -53,7 +53,7 @@ class FollowedAccounts:
             self._emptied_at[shard] = self._clock()
 
     def is_current(self, stream: AccountStream) -> bool:
-        """Return whether somebody still follows this very stream."""
+        """Return whether this stream is still followed."""
         return self._streams.get(stream.account_id) is stream
 
     def wanted_shards(self) -> frozenset[int]:

@@ -218,7 +218,7 @@ class ChangeHub:
             account_id=stream.account_id,
             delivered=stream.position,
             stored=position,
-            next="subscribers are reset and go on after the stored position",
+            next="subscribers are reset and continue after the stored position",
         )
         stream.move_back(position)
 

@@ -66,4 +66,6 @@ class RetryingChangeLog:
     def _note_failure(self, error: UnavailableError) -> None:
         if not self._is_failing:
             self._is_failing = True
-            self._telemetry.warning("change_log_unavailable", error=str(error), next="subscribers wait; asked again")
+            self._telemetry.warning(
+                "change_log_unavailable", error=str(error), next="subscribers wait; the read is retried"
+            )

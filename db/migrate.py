@@ -24,8 +24,9 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 LOCK_TIMEOUT_SECONDS = 60
 HEAD = "head"
 INSUFFICIENT_PRIVILEGE = "42501"
-BY_SOMEBODY_ELSE = (
-    "Have the script of `python -m runtime migrate --print-roles` run by somebody who may, then migrate as the owner."
+BY_ANOTHER_USER = (
+    "Have the script of `python -m runtime migrate --print-roles` run by a user with CREATEROLE, "
+    "then migrate as the owner."
 )
 _LOCK_KEY = 0x46_49_4C_4C  # "FILL"
 
@@ -92,11 +93,11 @@ async def _become_owner(connection: AsyncConnection, roles: RoleSetup) -> Mappin
         except DBAPIError as error:
             if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
                 raise
-            raise RolesError(f"{user.name} may not make the roles: {error.orig}. {BY_SOMEBODY_ELSE}") from error
+            raise RolesError(f"{user.name} may not make the roles: {error.orig}. {BY_ANOTHER_USER}") from error
     existing = set(await connection.scalars(text(EXISTING), {"names": list(names.values())}))
     if missing := [name for name in names.values() if name not in existing]:
         raise RolesError(
-            f"{user.name} may not create roles, and these are missing: {', '.join(missing)}. {BY_SOMEBODY_ELSE}"
+            f"{user.name} may not create roles, and these are missing: {', '.join(missing)}. {BY_ANOTHER_USER}"
         )
     await connection.exec_driver_sql(f"SET LOCAL ROLE {quoted(names[Role.OWNER])}")
     return names

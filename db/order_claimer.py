@@ -157,7 +157,7 @@ class OrderClaimer:
                 found.append(item_of(row))
             except (KeyError, ValueError, TypeError, ArithmeticError) as error:
                 self.telemetry.error(
-                    "order_unreadable", order_id=str(row["id"]), error=repr(error), next="left out; the others go on"
+                    "order_unreadable", order_id=str(row["id"]), error=repr(error), next="left out; the others continue"
                 )
         return found
 

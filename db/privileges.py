@@ -20,7 +20,7 @@ ALLOWED_TO_ALL_WHO_WORK = "alembic_version"
 INSUFFICIENT_PRIVILEGE = "42501"
 
 _OTHER_ROLE = (
-    "Let DATABASE_URL name the role that ends with _{role}, or run `python -m runtime migrate` to grant what it lacks."
+    "Set DATABASE_URL to the role that ends with _{role}, or run `python -m runtime migrate` to grant what it lacks."
 )
 
 MISSING = """

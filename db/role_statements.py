@@ -33,7 +33,7 @@ def role_names(prefix: str) -> Mapping[Role, str]:
     """Return the roles' names: `PREFIX_api` and so on. Raises RolesError for a prefix that cannot begin them."""
     names = {role: f"{prefix}_{role}" for role in Role}
     if not prefix.replace("_", "").isalnum() or not prefix.isascii() or len(max(names.values())) > NAME_MAX_CHARACTERS:
-        raise RolesError(f"Roles cannot begin with {prefix!r}: set DATABASE_ROLE_PREFIX, letters, digits and _ alone.")
+        raise RolesError(f"Roles cannot begin with {prefix!r}: set DATABASE_ROLE_PREFIX, only letters, digits and _.")
     return names
 
 

@@ -82,7 +82,7 @@ class PostgresTradingHalts(TradingHalts):
         # Also for an earlier halt: the process that began that one may have crashed before this wait.
         await self.database.fetch(WAIT)
         rows = await self.database.fetch(OPEN_HALT, account_id)
-        # Resumed by somebody else in this very moment: then it is this one that ended.
+        # Resumed by a concurrent action: then that one ended it.
         return _halt_of(rows[0]) if rows else halt
 
     async def resume(self, halt_id: UUID, *, by: str, reason: str, action: NewAction) -> TradingHalt | None:

@@ -90,7 +90,7 @@ class Leadership:
         try:
             return await self.lease.acquire(self.venue, leader_id=self.leader_id, lease=self.policy.lease, ended=ended)
         except TransientError as error:
-            self.telemetry.warning("leadership_unknown", error=str(error), next="asked again")
+            self.telemetry.warning("leadership_unknown", error=str(error), next="retried")
             return None
 
     async def _lead(self, fence: Fence, lease_ends: float) -> None:

@@ -35,7 +35,7 @@ async def repeat(
             failing = True
         except Exception as error:  # noqa: BLE001 - a repairing loop must survive its own errors
             more = False
-            telemetry.error("loop_error", loop=name, error=repr(error), next="goes on; report this with the log")
+            telemetry.error("loop_error", loop=name, error=repr(error), next="continues; report this with the log")
         if not more:
             await asyncio.sleep(every.total_seconds())
 

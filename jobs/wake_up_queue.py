@@ -160,7 +160,7 @@ class WakeUpQueue(RedisQueue):
             await pipe.execute()
 
     async def _delete_wrong_types(self) -> None:
-        """Delete a list or a set of the queue that somebody has put something else in place of."""
+        """Delete a list or a set of the queue that was replaced by another type."""
         async with self.redis.pipeline(transaction=False) as pipe:
             for key in self._types:
                 pipe.type(key)

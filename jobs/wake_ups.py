@@ -20,7 +20,7 @@ from jobs.stored_job import CANCEL_ORDERS, ORDERS_PER_JOB_MAX, PLACE_ORDERS
 
 WAITING_ORDERS_MAX = 10_000
 DENIED_SECONDS = 30.0
-"""How long it is told that Redis denies to enqueue: only the next order finds out whether it still does."""
+"""How long it is reported that Redis denies to enqueue: only the next order finds out whether it still does."""
 PAUSE_SECONDS = 0.005
 """Between two enqueues: a job costs SAQ and Redis the same for one order as for fifty, and the first one waits for
 nothing."""

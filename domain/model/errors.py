@@ -254,4 +254,4 @@ class HistoryGoneError(FillwireError):
     """The requested changes are no longer stored."""
 
     def __init__(self) -> None:
-        super().__init__("the changes asked for are no longer kept")
+        super().__init__("the requested changes are no longer stored")

@@ -146,7 +146,7 @@ class AttemptPolicy:
 
         Such an attempt does not count: an order that the venue reports to have is never given up for its attempts.
         """
-        claimed = self.unknown(claim, f"the venue has it, and cannot be asked: {error}", may_have_been_sent=True)
+        claimed = self.unknown(claim, f"the venue has it, and the look-up failed: {error}", may_have_been_sent=True)
         sign = VenueSign.NOTHING if isinstance(error, VenueBusyError) else claimed.sign
         return replace(claimed, counts=False, sign=sign)
 

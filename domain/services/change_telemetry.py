@@ -31,7 +31,7 @@ def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
                 "order_revived",
                 order_id=str(order.id),
                 status=order.status,
-                next="it is followed again and can be canceled; tell the account, which saw it end",
+                next="it is followed again and can be canceled; notify the account, for which it had ended",
             )
         case ChangeKind.RESTATED:
             terms = order.current_terms

@@ -31,7 +31,7 @@ class DeadLetterKeeper:
             return
         self.telemetry.count(Metric.REPORTS_UNREADABLE)
         self.telemetry.error(
-            "dead_letter", source=self.source, error=error, next="stored raw in dead_letters; the rest goes on"
+            "dead_letter", source=self.source, error=error, next="stored raw in dead_letters; the rest is recorded"
         )
         try:
             await self.dead_letters.add(source=self.source, error=error, raw=raw)

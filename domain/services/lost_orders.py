@@ -48,7 +48,7 @@ class LostOrders:
             venue_client_order_id=order.venue_client_order_id,
             venue_order_id=order.facts.venue_order_id,
             status=order.status,
-            next="it stays as it is and is looked up ever less often; ask the venue, then resolve it by hand",
+            next="it is unchanged and looked up at growing intervals; ask the venue, then resolve it by hand",
         )
 
     def note_shown(self, venue_client_order_ids: Iterable[str]) -> None:

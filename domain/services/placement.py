@@ -103,7 +103,7 @@ class Placement:
                 "order_refused",
                 cause=error.reason.value,
                 sqlstate=error.sqlstate,
-                next="the client is told to try again",
+                next="the client is asked to retry",
             )
             raise
 

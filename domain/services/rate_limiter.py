@@ -97,7 +97,7 @@ class SharedRateLimiter:
         try:
             update = await self._breaker.pause(wait=wait, error=error)
         except TransientError as failure:
-            self._telemetry.warning("pause_not_stored", error=str(failure), next="the venue will ask for it again")
+            self._telemetry.warning("pause_not_stored", error=str(failure), next="the venue will request it again")
             return
         if update.is_new:
             self._telemetry.count(Metric.VENUE_PAUSES)

@@ -81,7 +81,7 @@ class Sealing:
     def _is_shorter(self, account: SealedAccount) -> bool:
         if account.sequence >= account.head.sequence:
             return False
-        found = "the account's position is behind its seal"
+        found = "the account's position is below its seal"
         self._report(account.account_id, found, sealed=account.head.sequence, position=account.sequence)
         return True
 

@@ -196,7 +196,7 @@ class Submission:
             ):
                 return None
         except TransientError as error:
-            unknown = f"whether trading is halted cannot be told: {error}"
+            unknown = f"it is unknown whether trading is halted: {error}"
             return self.attempt_policy.not_checked(claim, outcome="halt_unknown", error=unknown)
         return self.attempt_policy.halted(claim)
 
@@ -214,7 +214,7 @@ class Submission:
         try:
             is_held = await self.orders.holds_claim(claim, within=lease * SENDING_SHARE_OF_LEASE)
         except TransientError as error:
-            unknown = f"whether the claim still holds cannot be told: {error}"
+            unknown = f"it is unknown whether the claim is still valid: {error}"
             return self.attempt_policy.not_checked(claim, outcome="claim_unknown", error=unknown)
         return None if is_held else TOO_LATE
 

@@ -13,7 +13,7 @@ from domain.ports.telemetry import Metric, Telemetry
 
 SAMPLES_MAX = 9
 SAMPLES_MIN = 3
-"""How many answers must agree before people are told."""
+"""How many answers must agree before an alert."""
 MEASURED_EVERY = timedelta(seconds=1)
 SHOWN_RESOLUTION = timedelta(seconds=1)
 NO_TIME = timedelta(0)

@@ -112,7 +112,7 @@ def decimal(data: Json, key: str) -> Decimal:
     # digits.
     number = Decimal(written).normalize(EXACT)
     _, digits, exponent = number.as_tuple()
-    assert isinstance(exponent, int), "the pattern lets only finite numbers pass"  # noqa: S101 - only a bug could break it
+    assert isinstance(exponent, int), "the pattern matches only finite numbers"  # noqa: S101 - only a bug could break it
     if -exponent > DECIMAL_DIGITS or len(digits) + exponent > DECIMAL_DIGITS:
         raise WireError(f"{key} has more than {DECIMAL_DIGITS} digits on one side of the point")
     return number

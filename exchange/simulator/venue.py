@@ -76,7 +76,7 @@ class SimulatedVenue:
     def place(
         self, terms: OrderTerms, *, answer: PlacementAnswer = PlacementAnswer.GIVEN, is_rejected_later: bool = False
     ) -> Order:
-        """Accept an order. `answer` is what the client will be told, for the journal.
+        """Accept an order. `answer` is the answer to the client, for the journal.
 
         Raises:
             VenueRefusalError: the client order id was used before, or the order is worth more than the account.

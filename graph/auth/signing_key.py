@@ -75,7 +75,7 @@ def read_signing_key(entry: object) -> SigningKey:
 def _check_purpose(entry: Mapping[str, Any]) -> None:
     """Raise UnusableKeyError for a key that is not published to verify signatures (RFC 7517, sections 4.2, 4.3)."""
     if not PRIVATE_MEMBERS.isdisjoint(entry):
-        raise UnusableKeyError("a private or symmetric key: whoever reads it can make tokens")
+        raise UnusableKeyError("a private or symmetric key: anyone who reads it can make tokens")
     if entry.get("use", "sig") != "sig":
         raise UnusableKeyError("not for signatures")
     operations = entry.get("key_ops", ["verify"])

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         return 0
     drift = find_drift(SCHEMA_PATH)
     if drift:
-        sys.stderr.write(drift + "Write it anew with: python -m graph.schema.export > schema.graphql\n")
+        sys.stderr.write(drift + "Update it with: python -m graph.schema.export > schema.graphql\n")
     return 1 if drift else 0
 
 

@@ -54,7 +54,7 @@ class AlertDeduplicator:
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.set(key, value, nx=True, px=self._life_ms)
         pipeline.getrange(key, 0, VALUE_MAX_BYTES)
-        is_set, found = await pipeline.execute(raise_on_error=False)  # a key that somebody made a list is an error
+        is_set, found = await pipeline.execute(raise_on_error=False)  # a key with the type of a list is an error
         other = None if is_set is True else self._read(key, found, now)
         if is_set is not True and other is None:
             await self._redis.set(key, value, px=self._life_ms)

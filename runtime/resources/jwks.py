@@ -121,7 +121,7 @@ class IssuerKeys:
                 "token_keys_not_refreshed", error=failure, read_at=self._read_at, next="the known keys stay in force"
             )
         else:
-            self._telemetry.error("token_keys_missing", error=failure, next="read again; clients are told to try again")
+            self._telemetry.error("token_keys_missing", error=failure, next="read again; clients are asked to retry")
         self._report()
 
     def _report(self) -> None:

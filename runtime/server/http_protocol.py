@@ -209,7 +209,7 @@ class HttpProtocol(HttpToolsProtocol):
         raise httptools.HttpParserError
 
     def _answer_refusal(self, refusal: bytes) -> None:
-        """Send the refusal, read no more requests, and end the connection when its client stops sending."""
+        """Send the refusal, stop reading requests, and end the connection when its client stops sending."""
         self._refusal = refusal
         self._all.count_malformed()
         own = self.cycle if self._is_arriving and self._is_head_read else None

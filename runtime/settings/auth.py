@@ -25,12 +25,12 @@ class AuthSettings(SettingsGroup):
 
     token_secret: SecretStr | None = Field(None, description="HS256 secret of the tokens, 32 bytes or more")
     token_secret_previous: SecretStr | None = Field(
-        None, description="Secret that is accepted beside TOKEN_SECRET, while tokens of both are about"
+        None, description="Secret that is accepted in addition to TOKEN_SECRET, while there are tokens of both"
     )
     token_jwks_file: str | None = Field(None, description="File with the JWKS of the tokens' issuer")
     token_jwks_url: str | None = Field(None, description="Address of the JWKS of the tokens' issuer")
     token_jwks_cache_file: str | None = Field(
-        None, description="File that keeps the issuer's last usable keys, for a start while the issuer is away"
+        None, description="File that stores the issuer's last usable keys, for a start while the issuer is unreachable"
     )
     token_jwks_refresh_seconds: Seconds = Field(
         60, description="Pause between two reads of the issuer's keys; unknown keys cause one more at most"

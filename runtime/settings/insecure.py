@@ -81,7 +81,7 @@ _ROLE_PASSWORDS = tuple(
         processes=MIGRATE,
         is_unsafe=_is_guessable(f"database_{role}_password"),
         wrong=_GUESSABLE,
-        danger="whoever guesses it and reaches PostgreSQL can do what that role can",
+        danger="anyone who guesses it and reaches PostgreSQL has that role's privileges",
         fix=_AT_RANDOM,
     )
     for role in Role
@@ -165,7 +165,7 @@ RISKS: Sequence[Risk] = (
         processes=API,
         is_unsafe=_is_guessable("token_secret"),
         wrong=_GUESSABLE,
-        danger="whoever guesses it signs tokens of every account",
+        danger="anyone who guesses it can sign tokens of every account",
         fix=_AT_RANDOM,
     ),
     Risk(
@@ -174,7 +174,7 @@ RISKS: Sequence[Risk] = (
         processes=API,
         is_unsafe=_is_guessable("token_secret_previous"),
         wrong=_GUESSABLE,
-        danger="whoever guesses it signs tokens of every account",
+        danger="anyone who guesses it can sign tokens of every account",
         fix="unset it, and withdraw the tokens that it signed",
     ),
     Risk(
@@ -183,7 +183,7 @@ RISKS: Sequence[Risk] = (
         processes=REDIS_CLIENTS,
         is_unsafe=lambda settings, _: any(map(is_guessable, settings.broadcast_keys)),
         wrong=_GUESSABLE,
-        danger="whoever guesses it and reaches Redis shows subscribers what never happened",
+        danger="anyone who guesses it and reaches Redis can send subscribers false changes",
         fix=_AT_RANDOM,
     ),
     Risk(

@@ -144,7 +144,9 @@ class SubscriptionProtocol:
         self._run(self._close(self.readers.pop(place % len(self.readers))))
 
     def disconnect_or_restore_the_database(self, _a: int, _b: int) -> None:
-        """Only when everybody's subscription is open: opening one fails then, and raises."""
+        """Disconnect or restore the database, only when every subscription is open: opening one fails then, and
+        raises.
+        """
         self.log.is_down = not self.log.is_down
 
     def forget_old_changes(self, which: int, kept: int) -> None:

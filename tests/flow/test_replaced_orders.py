@@ -50,7 +50,7 @@ async def placed(system: System) -> tuple[str, str]:
 
 
 async def replace(system: System, venue_order_id: str, **change: str) -> str:
-    """Replace the order as somebody does in the broker's own UI; return the id of the new one."""
+    """Replace the order as in the broker's own UI; return the id of the new one."""
     url = f"{system.exchange_url}/v2/orders/{venue_order_id}"
 
     async def done() -> str | None:

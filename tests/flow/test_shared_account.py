@@ -70,7 +70,7 @@ async def test_fills_and_ends_that_the_stream_missed_are_recorded_together_with_
     await shared.becomes(filled, "FILLED")
     await shared.becomes(ended, "EXPIRED")
     assert await shared.metric("reports_unreadable_total", head="ingest") == 0
-    # A worker may record ours first, order by order; ingest reads everybody's in its list.
+    # A worker may record ours first, order by order; ingest reads all orders in its list.
     await eventually(lambda: _reads_external(shared), within_seconds=WITHIN_SECONDS, what="external fills are read")
     assert not [title for title in webhook.titles() if "dead letter" in title or "unreadable" in title]
 

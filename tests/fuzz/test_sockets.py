@@ -147,7 +147,7 @@ def check_messages(messages: Sequence[Json]) -> None:
 
 
 async def check_honest(api: Api) -> None:
-    """Somebody else is served."""
+    """Assert that another client is served."""
     async with raw_socket(api.port) as socket:
         await socket.introduce()
         await socket.send(subscribe("{ viewer { accountId } }"))

@@ -77,7 +77,7 @@ class PostgresServer:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     async def drop_database(self, url: str) -> None:
-        """Delete the database at the URL, also when somebody is still connected to it."""
+        """Delete the database at the URL, also with open connections."""
         await self._execute(f'DROP DATABASE "{_database(url)}" WITH (FORCE)')
 
     async def _execute(self, statement: str) -> None:

@@ -66,7 +66,7 @@ class Clerk:
         return writes
 
     async def record(self, reports: Mapping[UUID, Sequence[Report]]) -> Sequence[RecordedChange]:
-        """Apply the reports and write, reading again for as long as somebody else was faster."""
+        """Apply the reports and write; read again after each concurrent write."""
         for _ in range(READS_MAX):
             try:
                 return await self.orders.write(await self.decide(reports))

@@ -42,7 +42,7 @@ class Kind(StrEnum):
     VALKEY_PAUSED = "Valkey paused"
     POSTGRES_RESTARTED = "PostgreSQL restarted in immediate mode"
     SESSIONS_ENDED = "PostgreSQL's connections terminated"
-    VENUE_AMBIGUOUS = "exchange accepts and does not say so"
+    VENUE_AMBIGUOUS = "exchange accepts without an answer"
     VENUE_ERRORS = "exchange answers 5xx"
     VENUE_SLOW = "exchange slower than the time-out"
     VENUE_DOWN = "exchange down"

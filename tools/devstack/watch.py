@@ -94,7 +94,7 @@ async def _lines(folder: Path, account: str | None) -> AsyncIterator[str]:
                     if update["kind"] == "CHANGE":
                         yield _line(update["order"], update["change"], paint)
                     elif update["kind"] == "RESET":
-                        _print_status("some changes are no longer kept and were left out")
+                        _print_status("some changes are no longer stored and were left out")
         except NO_ANSWER as error:
             _refuse_token(error)
             if after is None:

@@ -85,7 +85,7 @@ def _reason(errors: str) -> str:
     """Return npm's first line with the error; hints and log paths follow it."""
     lines = [line.removeprefix("npm error").strip() for line in errors.splitlines()]
     said = [line for line in lines if line and not line.startswith(("code ", "errno ", "syscall "))]
-    return (said or ["it did not say why"])[0].rstrip(".")
+    return (said or ["without a reason"])[0].rstrip(".")
 
 
 def _put_into_place(modules: Path) -> None:

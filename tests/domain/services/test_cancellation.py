@@ -343,7 +343,7 @@ async def test_one_orders_bug_does_not_hold_up_the_others_requests(placed: Desk)
 
 
 def close_at_venue(desk: Desk, end: OrderEnded) -> None:
-    """End the order in the venue's book, unheard."""
+    """End the order in the venue's book, without a report."""
     order = desk.venue.orders[name_of(ORDER_ID)]
     desk.venue.orders[name_of(ORDER_ID)] = replace(order, is_open=False, reports=[*order.reports, end])
 

@@ -183,7 +183,7 @@ async def test_a_renamed_listing_does_not_turn_a_repeat_into_a_conflict(desk: De
 async def test_a_stored_order_is_replayed_even_if_it_would_not_be_accepted_today(
     desk: Desk, instrument: Instrument | None
 ) -> None:
-    # Otherwise a client whose answer was lost would be told that the order was not stored, while it is live.
+    # Otherwise a client whose answer was lost would get the answer that the order was not stored, while it is live.
     first = await desk.placement.place(COMMAND)
     desk.catalog.instruments = {} if instrument is None else {ISIN: instrument}
 

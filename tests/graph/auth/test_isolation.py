@@ -226,7 +226,7 @@ async def api(unlimited: Api) -> Api:
 
 @pytest.fixture
 async def hers(api: Api) -> dict[str, str]:
-    """Alice's order with an execution, and one of everybody else's, so that their lists are not empty."""
+    """Create Alice's order with an execution, and one of each other account, so that their lists are not empty."""
     return await fill_book(api, token)
 
 
