@@ -37,7 +37,7 @@ from exchange.alpaca.unknown_values import count_unknown_values
 EARLY_FRAMES_MAX = 10_000
 """Reports that may come between `listen` and its answer; more means that the answer will not come."""
 READ_AT_ONCE_MAX = 32
-"""Some tenths of a millisecond: whoever works beside the reader waits no longer."""
+"""Some tenths of a millisecond: other tasks of the loop wait no longer."""
 
 
 class AlpacaStream:

@@ -160,9 +160,9 @@ async def _telling_wrong_role(role: Role) -> AsyncIterator[None]:
     try:
         yield
     except Exception as error:
-        if (told := wrong_role(error, role)) is None:
+        if (reported := wrong_role(error, role)) is None:
             raise
-        raise told from error
+        raise reported from error
 
 
 async def _require_usable(database: Database, role: Role | None) -> None:

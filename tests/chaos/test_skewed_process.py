@@ -24,6 +24,8 @@ def test_a_process_reads_a_skewed_clock_through_every_function(put_off: str, sho
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     command = [sys.executable, "-c", SHOW.format(put_off=put_off)]
 
-    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=30)
+    reported = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=30
+    )
 
-    assert told.stdout.split("\n")[0] == shown
+    assert reported.stdout.split("\n")[0] == shown

@@ -201,16 +201,16 @@ async def test_halting_twice_is_one_halt_and_resuming_stores_operator_action_and
     everybody = await begin_halt(halts, a_halt())
 
     ended = await end_halt(halts, "alice", by="otto", reason="mended")
-    anew = await begin_halt(halts, a_halt("alice"))
+    second = await begin_halt(halts, a_halt("alice"))
 
     assert again == first
     assert ended is not None
     assert (ended.id, ended.halted_by, ended.halt_reason) == (first.id, "olga", "fat finger")
     assert (ended.resumed_by, ended.resume_reason) == ("otto", "mended")
     assert ended.resumed_at is not None
-    assert anew.id not in (first.id, everybody.id)
+    assert second.id not in (first.id, everybody.id)
     assert await end_halt(halts, "bob", by="otto", reason="a mistake") is None
-    assert {halt.id for halt in await halts.open_halts()} == {everybody.id, anew.id}
+    assert {halt.id for halt in await halts.open_halts()} == {everybody.id, second.id}
 
 
 async def test_the_trail_shows_every_halt_the_newest_first(halts: TradingHalts) -> None:

@@ -36,12 +36,12 @@ async def test_the_role_of_another_process_is_reported(shared_database_url: str,
     if given is needed:
         return
     async with logged_in(role_url(shared_database_url, given)) as database:
-        with pytest.raises(DatabaseNotReadyError) as told:
+        with pytest.raises(DatabaseNotReadyError) as reported:
             await require_privileges(database, needed)
 
-    assert told.value.trouble is Trouble.WRONG_ROLE
-    assert f"fillwire_{given} of DATABASE_URL" in str(told.value)
-    assert f"ends with _{needed}" in str(told.value)
+    assert reported.value.trouble is Trouble.WRONG_ROLE
+    assert f"fillwire_{given} of DATABASE_URL" in str(reported.value)
+    assert f"ends with _{needed}" in str(reported.value)
 
 
 @pytest.mark.parametrize("role", PROCESS_ROLES)

@@ -115,17 +115,17 @@ async def test_a_429_to_any_caller_pauses_all_for_the_requested_time(
     async with reaching(answering(lambda: web.Response(status=429, headers=headers))) as reached:
         result = await reached.result(call)
 
-    told = timedelta(seconds=9)
-    assert reached.limiter.pauses == [told]
+    reported = timedelta(seconds=9)
+    assert reached.limiter.pauses == [reported]
     match priority:
         case RequestPriority.SUBMIT:
             is_venues = "X-RateLimit-Reset" in headers
-            unknown = OutcomeUnknown(error="HTTP 429", retry_after=told)
-            assert result == (RateLimited(retry_after=told) if is_venues else unknown)
+            unknown = OutcomeUnknown(error="HTTP 429", retry_after=reported)
+            assert result == (RateLimited(retry_after=reported) if is_venues else unknown)
         case RequestPriority.CANCEL:
-            assert result == CancelPostponed(error="HTTP 429", retry_after=told)
+            assert result == CancelPostponed(error="HTTP 429", retry_after=reported)
         case _:
-            assert getattr(result, "retry_after", None) == told
+            assert getattr(result, "retry_after", None) == reported
 
 
 @pytest.mark.parametrize(("priority", "call"), [one for one in CALLS.values() if one[0] is not RequestPriority.SUBMIT])
@@ -165,8 +165,8 @@ async def test_a_401_or_a_403_without_a_code_to_any_caller_is_alerted(
     async with reaching(answering(lambda: web.Response(status=status, body=body))) as reached:
         result = await reached.result(call)
 
-    (told,) = reached.telemetry.said("venue_unauthorized")
-    assert f"HTTP {status}" in str(told["error"])
+    (reported,) = reached.telemetry.said("venue_unauthorized")
+    assert f"HTTP {status}" in str(reported["error"])
     assert priority is not RequestPriority.CANCEL or isinstance(result, CancelUnknown)
 
 

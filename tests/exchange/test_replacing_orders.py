@@ -49,13 +49,13 @@ def test_our_order_names_the_one_that_replaced_it_in_front_of_its_end() -> None:
 
 
 def test_the_event_of_a_replacement_names_it() -> None:
-    told = parse_trade_update(
+    reported = parse_trade_update(
         update("replaced", order=order(status="replaced", replaced_by="v2", replaced_at=REPLACED_AT_TEXT))
     )
 
-    assert isinstance(told, VenueReport)
-    assert types_of(told.reports) == [OrderReplaced, OrderEnded]
-    assert told.venue_client_order_id == NAME
+    assert isinstance(reported, VenueReport)
+    assert types_of(reported.reports) == [OrderReplaced, OrderEnded]
+    assert reported.venue_client_order_id == NAME
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_the_event_of_a_replacement_names_it() -> None:
 def test_an_event_of_a_replacement_is_read_and_names_no_order_of_ours(
     event: str, changes: dict[str, object], more: dict[str, object], report: type[Report]
 ) -> None:
-    told = parse_trade_update({**update(event, order=replacing(**changes)), **more})
+    reported = parse_trade_update({**update(event, order=replacing(**changes)), **more})
 
-    assert isinstance(told, VenueReport)
-    assert (told.venue_client_order_id, told.venue_order_id) == (None, "v2")
-    assert types_of(told.reports) == [OrderReplaced, report]
-    assert told.reports[0] == link()
+    assert isinstance(reported, VenueReport)
+    assert (reported.venue_client_order_id, reported.venue_order_id) == (None, "v2")
+    assert types_of(reported.reports) == [OrderReplaced, report]
+    assert reported.reports[0] == link()
 
 
 def test_an_order_reported_as_filled_has_the_venues_count() -> None:
@@ -109,5 +109,5 @@ def test_one_that_cannot_be_read_raises_nothing_and_is_not_taken_for_plainly_ext
     unreadable = {**replacing(status="new"), **changes}
 
     assert parse_found_order(unreadable) == ExternalOrder(venue_order_id="v2", is_unreadable_replacement=True)
-    told = parse_trade_update(update("new", order=unreadable))
-    assert told == ExternalReport(venue_order_id="v2", is_unreadable_replacement=True)
+    reported = parse_trade_update(update("new", order=unreadable))
+    assert reported == ExternalReport(venue_order_id="v2", is_unreadable_replacement=True)

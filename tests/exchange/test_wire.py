@@ -77,9 +77,9 @@ def update(event: str, **changes: object) -> dict[str, object]:
 
 
 def only_report(event: str, **changes: object) -> object:
-    told = parse_trade_update(update(event, **changes))
-    assert isinstance(told, VenueReport)
-    [report] = told.reports
+    reported = parse_trade_update(update(event, **changes))
+    assert isinstance(reported, VenueReport)
+    [report] = reported.reports
     return report
 
 
@@ -245,10 +245,10 @@ def test_of_an_external_order_only_the_id_is_read(changes: dict[str, object]) ->
     external = order(client_order_id="by-hand", **changes)
 
     found = parse_found_order(external)
-    told = parse_trade_update({"event": 7, "order": external, "timestamp": "now"})
+    reported = parse_trade_update({"event": 7, "order": external, "timestamp": "now"})
 
     assert isinstance(found, ExternalOrder)
-    assert told == ExternalReport(venue_order_id=found.venue_order_id)
+    assert reported == ExternalReport(venue_order_id=found.venue_order_id)
 
 
 @pytest.mark.parametrize("client_order_id", EXTERNAL_IDS)
@@ -261,12 +261,12 @@ def test_an_order_with_a_client_order_id_that_is_never_sent_is_external(client_o
 
 def test_values_of_our_order_that_are_in_no_document_are_stored_as_text() -> None:
     found = parse_order(order(status="s" * 100, order_class="future"), venue_client_order_id=NAME)
-    told = parse_trade_update(update("an event of next year"))
+    reported = parse_trade_update(update("an event of next year"))
 
     assert found.unknown_values == (("status", "s" * 64), ("order_class", "future"))
     assert found.is_open
-    assert isinstance(told, VenueReport)
-    assert told.unknown_values == (("event", "an event of next year"),)
+    assert isinstance(reported, VenueReport)
+    assert reported.unknown_values == (("event", "an event of next year"),)
 
 
 @pytest.mark.parametrize(
@@ -293,11 +293,11 @@ def test_a_fill_has_this_execution_and_the_cumulative_quantity(event: str) -> No
 
 
 def test_an_end_has_the_venues_own_reason_if_any() -> None:
-    told, untold = only_report("canceled", reason="CORPORATE_ACTION"), only_report("expired")
+    reported, untold = only_report("canceled", reason="CORPORATE_ACTION"), only_report("expired")
 
-    assert isinstance(told, OrderEnded)
+    assert isinstance(reported, OrderEnded)
     assert isinstance(untold, OrderEnded)
-    assert (told.end, told.reason.message) == (End.CANCELED, "CORPORATE_ACTION")
+    assert (reported.end, reported.reason.message) == (End.CANCELED, "CORPORATE_ACTION")
     assert (untold.end, untold.reason.code) == (End.EXPIRED, "VENUE_EXPIRED")
 
 
@@ -358,10 +358,10 @@ def test_a_restatement_has_the_current_terms() -> None:
 
 @pytest.mark.parametrize("changes", [{"qty": None}, {"type": "stop"}, {"time_in_force": "opg"}])
 def test_a_restatement_to_a_kind_that_is_never_sent_is_ignored(changes: dict[str, object]) -> None:
-    told = parse_trade_update(update("restated", order=order(**changes)))
+    reported = parse_trade_update(update("restated", order=order(**changes)))
 
-    assert isinstance(told, VenueReport)
-    assert told.reports == ()
+    assert isinstance(reported, VenueReport)
+    assert reported.reports == ()
 
 
 @pytest.mark.parametrize("quantity", ["0", "-1", "ten"])
@@ -403,13 +403,13 @@ def test_an_event_without_a_time_has_that_of_its_orders_last_change(event: str, 
     changed_at = "2026-01-05T08:00:02.345678Z"
     fields = {"execution_id": "e9", "previous_execution_id": "e8", "qty": "2", "price": "3"}
 
-    told = parse_trade_update(
+    reported = parse_trade_update(
         update(event, timestamp=timestamp, order=order(filled_qty="2", updated_at=changed_at), **fields)
     )
 
-    assert isinstance(told, VenueReport)
-    assert told.at == datetime(2026, 1, 5, 8, 0, 2, 345678, tzinfo=UTC)
-    assert all(report.at == told.at for report in told.reports)
+    assert isinstance(reported, VenueReport)
+    assert reported.at == datetime(2026, 1, 5, 8, 0, 2, 345678, tzinfo=UTC)
+    assert all(report.at == reported.at for report in reported.reports)
 
 
 @pytest.mark.parametrize("updated_at", NO_TIMES)
@@ -417,10 +417,10 @@ def test_an_event_that_states_no_time_at_all_has_the_time_of_its_arrival(updated
     data = update("canceled", order=order(updated_at=updated_at))
     del data["timestamp"]
 
-    told = parse_trade_update(data)
+    reported = parse_trade_update(data)
 
-    assert isinstance(told, VenueReport)
-    assert [report.at for report in told.reports] == [ARRIVED_AT]
+    assert isinstance(reported, VenueReport)
+    assert [report.at for report in reported.reports] == [ARRIVED_AT]
 
 
 def activity(**changes: object) -> dict[str, object]:

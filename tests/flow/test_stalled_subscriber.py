@@ -62,10 +62,10 @@ async def test_a_subscriber_that_never_reads_is_cut_off_and_all_it_held_is_freed
         await eventually(lambda: not _holds(alone, port), within_seconds=5, what="the connection itself is gone")
         stalling.connection.transport.abort()
         await alone.placed_id()
-        told = (await listening.next())["orderUpdates"]
+        reported = (await listening.next())["orderUpdates"]
 
     assert cut_off_after >= SEND_TIMEOUT_SECONDS
-    assert told["kind"] == "CHANGE"
+    assert reported["kind"] == "CHANGE"
     assert (await alone.end("api")).exit_code == 0
 
 

@@ -94,11 +94,11 @@ async def test_in_development_names_are_suggested() -> None:
 
 async def refuse_without_suggestion(api: Api, mistake: Mistake) -> None:
     errors = (await api.answer(mistake.document, mistake.variables))["errors"]
-    told = " ".join(error["message"] for error in errors)
+    reported = " ".join(error["message"] for error in errors)
     sent = words(f"{mistake.document} {mistake.variables}")
-    assert SUGGESTS not in told.lower(), mistake
-    quoted = words(" ".join(re.findall(r"'([^']*)'", told)))  # Some words of a message are names, too: "type".
-    assert not (mistake.meant - sent) & quoted, told
+    assert SUGGESTS not in reported.lower(), mistake
+    quoted = words(" ".join(re.findall(r"'([^']*)'", reported)))  # Some words of a message are names, too: "type".
+    assert not (mistake.meant - sent) & quoted, reported
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -80,12 +80,12 @@ class WarmServer:
     def read(self) -> None:
         """Read the server's messages, until it ends."""
         while message := self.connection.recv(MESSAGE_MAX_BYTES):
-            told = json.loads(message)
-            if "request" in told:
-                end = self._ends[told["pid"]] = Future[int]()
-                self._started.pop(told["request"]).set_result((told["pid"], end))
+            reported = json.loads(message)
+            if "request" in reported:
+                end = self._ends[reported["pid"]] = Future[int]()
+                self._started.pop(reported["request"]).set_result((reported["pid"], end))
             else:
-                self._ends.pop(told["pid"]).set_result(told["code"])
+                self._ends.pop(reported["pid"]).set_result(reported["code"])
 
 
 _servers: list[WarmServer] = []

@@ -9,12 +9,12 @@ REFUSED = {"DATABASE_URL": "postgresql://user@127.0.0.1/name", "REDIS_URL": "red
 
 
 async def test_a_forked_process_has_the_output_and_exit_code_of_a_started_one() -> None:
-    told = []
+    reported = []
     for is_cold in (False, True):
         async with running(["-m", "runtime", "worker"], environment=REFUSED, is_cold=is_cold) as process:
-            told.append((await process.ends(within_seconds=20), process))
+            reported.append((await process.ends(within_seconds=20), process))
 
-    (warm_code, warm), (cold_code, cold) = told
+    (warm_code, warm), (cold_code, cold) = reported
     assert (warm_code, warm.output) == (cold_code, cold.output)
     assert warm_code == 2
 

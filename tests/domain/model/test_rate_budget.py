@@ -98,10 +98,10 @@ def test_a_single_caller_that_waits_the_returned_time_gets_its_request(
         now += pause
         budget, _ = take_all(budget, each, now=now, most=3)
 
-    told = wait(budget, priority, now=now)
+    reported = wait(budget, priority, now=now)
 
-    assert told <= COUNTED_SECONDS
-    assert wait(budget, priority, now=now + told) == 0
+    assert reported <= COUNTED_SECONDS
+    assert wait(budget, priority, now=now + reported) == 0
 
 
 @given(shares=st.lists(st.floats(0, 1), min_size=5, max_size=5), limit=st.integers(1, 1000))
@@ -162,9 +162,9 @@ def test_an_announcement_lowers_the_rest_of_its_window_and_a_later_window_starts
     first = RateAnnouncement(limit=200, remaining=50, reset=60, resets_in_seconds=30)
     budget = RateBudget(limit=200).announced(first, now=START).taken(SUBMIT, now=START)
 
-    told = RateAnnouncement(limit=200, remaining=remaining, reset=reset, resets_in_seconds=30)
+    reported = RateAnnouncement(limit=200, remaining=remaining, reset=reset, resets_in_seconds=30)
 
-    assert budget.announced(told, now=START).left(now=START) == left
+    assert budget.announced(reported, now=START).left(now=START) == left
 
 
 def test_a_lower_limit_applies_immediately() -> None:
@@ -184,8 +184,8 @@ def test_a_database_clock_that_is_set_back_delays_nothing_for_long() -> None:
 
 @pytest.mark.parametrize("priority", RequestPriority)
 def test_an_announcement_before_the_database_clock_was_set_back_delays_nothing(priority: RequestPriority) -> None:
-    told = RateAnnouncement(limit=200, remaining=0, reset=START + 30, resets_in_seconds=30)
-    budget = RateBudget(limit=200).announced(told, now=START)
+    reported = RateAnnouncement(limit=200, remaining=0, reset=START + 30, resets_in_seconds=30)
+    budget = RateBudget(limit=200).announced(reported, now=START)
 
     assert wait(budget, priority, now=START - 3_600) == 0
     assert wait(budget, priority, now=START) == 30
@@ -201,9 +201,9 @@ def test_use_by_others_counts_again_after_a_reset_far_in_the_future_was_dropped(
 
 
 def test_an_announced_window_lasts_no_longer_than_the_windows_of_the_limit() -> None:
-    told = RateAnnouncement(limit=200, remaining=0, reset=START + 600, resets_in_seconds=600)
+    reported = RateAnnouncement(limit=200, remaining=0, reset=START + 600, resets_in_seconds=600)
 
-    assert wait(RateBudget(limit=200).announced(told, now=START), KILL) == WINDOW_SECONDS
+    assert wait(RateBudget(limit=200).announced(reported, now=START), KILL) == WINDOW_SECONDS
 
 
 def test_only_the_counted_slots_are_kept() -> None:

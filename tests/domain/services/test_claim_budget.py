@@ -12,11 +12,11 @@ from domain.services.claim_budget import BudgetExhaustedError, ClaimBudget
 from tests.support.examples import ORDER_ID
 from tests.support.memory_gateway import Desk
 
-PATIENCE = timedelta(seconds=5)
+WAIT_MAX = timedelta(seconds=5)
 
 
 async def claim(claim_budget: ClaimBudget, count: int, entered: list[int], ended: asyncio.Event) -> None:
-    async with claim_budget.reserve(count, within=PATIENCE) as reservation:
+    async with claim_budget.reserve(count, within=WAIT_MAX) as reservation:
         entered.append(count)
         reservation.reduce_to(count)
         await ended.wait()
@@ -55,7 +55,7 @@ async def test_what_was_not_claimed_or_has_begun_makes_room() -> None:
     may_end = asyncio.Event()
     may_end.set()
 
-    async with claim_budget.reserve(3, within=PATIENCE) as reservation:
+    async with claim_budget.reserve(3, within=WAIT_MAX) as reservation:
         waiting = asyncio.create_task(claim(claim_budget, 1, entered, may_end))
         reservation.reduce_to(1)
         await turns()
@@ -89,7 +89,7 @@ async def test_a_job_that_finds_no_room_leaves_its_orders_to_the_sweeper_and_tak
     lease = replace(submission.attempt_policy.policy, lease=timedelta(milliseconds=100))
     submission = replace(submission, attempt_policy=replace(submission.attempt_policy, policy=lease))
 
-    async with submission.claim_budget.reserve(9, within=PATIENCE):
+    async with submission.claim_budget.reserve(9, within=WAIT_MAX):
         assert await submission.submit([ORDER_ID]) == 0
         assert await submission.sweep(limit=1, overdue_by=timedelta(0)) == 0
     assert desk.row().lease_until is None
@@ -101,11 +101,11 @@ async def test_a_job_that_finds_no_room_leaves_its_orders_to_the_sweeper_and_tak
 async def test_there_is_no_capacity_until_a_release() -> None:
     claim_budget = ClaimBudget(orders_max=1)
 
-    async with claim_budget.reserve(1, within=PATIENCE):
+    async with claim_budget.reserve(1, within=WAIT_MAX):
         with pytest.raises(BudgetExhaustedError):
             async with claim_budget.reserve(1, within=timedelta(0)):
                 pass
-    async with claim_budget.reserve(1, within=PATIENCE):
+    async with claim_budget.reserve(1, within=WAIT_MAX):
         pass
 
 

@@ -202,10 +202,10 @@ def test_a_submission_that_would_wait_too_long_is_held_back_and_the_process_know
         await asyncio.sleep(caught.value.retry_after.total_seconds())
         return caught.value.retry_after, held, processes.limiter.held_for(SUBMIT)
 
-    told, held, later = processes.run(work)
+    reported, held, later = processes.run(work)
 
-    assert 60 <= told.total_seconds() <= 70
-    assert (held, later) == (told, timedelta(0))
+    assert 60 <= reported.total_seconds() <= 70
+    assert (held, later) == (reported, timedelta(0))
     assert processes.telemetry.counted(Metric.RATE_LIMIT_HELD_BACK, priority="submit") == 2
 
 
@@ -268,8 +268,8 @@ def test_an_announcement_is_as_old_as_it_is_when_it_is_stored(processes: Process
 def test_of_two_answers_the_one_that_leaves_less_counts(processes: Processes) -> None:
     async def work() -> int:
         for reset, remaining in ((60, 9), (60, 2), (60, 5), (0, 19)):
-            told = RateAnnouncement(limit=LIMIT, remaining=remaining, reset=reset, resets_in_seconds=30)
-            processes.limiter.observe(told)
+            reported = RateAnnouncement(limit=LIMIT, remaining=remaining, reset=reset, resets_in_seconds=30)
+            processes.limiter.observe(reported)
         return await processes.take(CANCEL)
 
     assert processes.run(work) == 1

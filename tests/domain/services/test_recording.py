@@ -273,8 +273,8 @@ async def test_an_order_that_is_live_again_is_alerted_once(desk: Desk, before: R
     await desk.report(report)
     await desk.report(report, accepted())
 
-    (told,) = desk.telemetry.said("order_revived")
-    assert told["order_id"] == str(ORDER_ID)
+    (reported,) = desk.telemetry.said("order_revived")
+    assert reported["order_id"] == str(ORDER_ID)
     assert desk.telemetry.counted(Metric.ORDERS_REVIVED) == 1
     assert desk.kinds().count("REVIVED") == 1
 

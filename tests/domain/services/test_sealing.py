@@ -72,8 +72,8 @@ async def test_changes_that_are_gone_before_they_were_sealed_are_an_alert_and_no
     for _ in range(3):
         await service.seal()
 
-    told = [(said["account"], said["found"]) for said in telemetry.said("audit_trail_broken")]
-    assert told == [("alice", "the account's position is below its seal"), ("dora", "changes are missing")]
+    observed = [(said["account"], said["found"]) for said in telemetry.said("audit_trail_broken")]
+    assert observed == [("alice", "the account's position is below its seal"), ("dora", "changes are missing")]
     assert "audit_trail_broken" in ALERTS
     assert {name: heads[-1].sequence for name, heads in seals.sealed.items()} == {"alice": 3, "bob": 3, "carol": 2}
 

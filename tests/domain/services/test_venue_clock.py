@@ -78,13 +78,13 @@ def test_a_wrong_clock_is_logged_once_and_again_when_it_is_right(ahead: float) -
     host = Host(ahead=timedelta(seconds=ahead))
     for _ in range(5):
         host.ask()
-    told = len(host.telemetry.said("clock_skewed"))
+    reported = len(host.telemetry.said("clock_skewed"))
 
     host.ahead = timedelta(0)
     for _ in range(5):
         host.ask()
 
-    assert (told, len(host.telemetry.said("clock_skewed")), len(host.telemetry.said("clock_in_step"))) == (1, 1, 1)
+    assert (reported, len(host.telemetry.said("clock_skewed")), len(host.telemetry.said("clock_in_step"))) == (1, 1, 1)
     assert abs(host.skew) <= 1
 
 

@@ -92,11 +92,11 @@ async def test_an_order_fills_in_part_before_its_cancel_without_a_report_on_the_
         order = await client.placed()
         assert (await listener.update())["event"] == "new"
         await client.call("DELETE", f"/v2/orders/{order['id']}")
-        told = await listener.update()
+        reported = await listener.update()
         fill = await _until_event(client, "partial_fill")
 
     assert fill["withheld"] == ["dropped"]
-    assert (told["event"], told["order"]["filled_qty"]) == ("canceled", "5")
+    assert (reported["event"], reported["order"]["filled_qty"]) == ("canceled", "5")
 
 
 async def test_what_was_drawn_is_not_done_once_there_are_no_habits() -> None:
@@ -117,11 +117,11 @@ async def test_an_event_lacks_its_time_and_the_order_has_one() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         await client.set_faults(stream={"no_timestamp_rate": 1})
         await client.placed()
-        told = await listener.update()
+        reported = await listener.update()
         (event,) = await client.events()
 
-    assert "timestamp" not in told
-    assert told["order"]["updated_at"] == event["at"]
+    assert "timestamp" not in reported
+    assert reported["order"]["updated_at"] == event["at"]
     assert event["disturbed"] == ["no_timestamp"]
 
 

@@ -55,8 +55,8 @@ async def test_ends_have_their_own_times() -> None:
         await client.call("POST", "/simulator/close")
         updates = await listener.updates(6)
 
-    told = [(update["event"], update["order"]["status"]) for update in updates]
-    assert told == [
+    reported = [(update["event"], update["order"]["status"]) for update in updates]
+    assert reported == [
         ("new", "new"),
         ("new", "new"),
         ("canceled", "canceled"),

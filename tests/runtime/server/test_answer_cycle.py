@@ -46,7 +46,7 @@ async def answered(
     kind: type[RequestResponseCycle], messages: list[dict[str, Any]], *, method: str, keep_alive: bool
 ) -> tuple[list[bytes], tuple[object, ...]]:
     """Return the bytes written for these messages, and the remaining state."""
-    wire, told = Wire(), list[str]()
+    wire, reported = Wire(), list[str]()
     cycle = RequestResponseCycle(
         scope={"type": "http", "method": method},  # type: ignore[typeddict-item]  # no other key is used
         transport=wire,
@@ -58,7 +58,7 @@ async def answered(
         message_event=asyncio.Event(),
         expect_100_continue=False,
         keep_alive=keep_alive,
-        on_response=lambda: told.append("complete"),
+        on_response=lambda: reported.append("complete"),
     )
     cycle.__class__ = kind
     error = ""
@@ -67,7 +67,7 @@ async def answered(
             await cycle.send(message)  # type: ignore[arg-type]  # wrong ones too
     except RuntimeError as raised:
         error = str(raised)
-    state = (cycle.response_complete, cycle.keep_alive, cycle.message_event.is_set(), wire.is_closed, told, error)
+    state = (cycle.response_complete, cycle.keep_alive, cycle.message_event.is_set(), wire.is_closed, reported, error)
     return wire.writes, state
 
 

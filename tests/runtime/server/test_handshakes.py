@@ -92,8 +92,8 @@ async def test_after_a_while_without_any_the_next_one_is_opened_immediately_agai
 
 
 async def test_one_that_fails_is_logged_and_the_next_ones_are_opened() -> None:
-    hall, told = Hall(), list[object]()
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
+    hall, reported = Hall(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context.get("exception")))
     failure = RuntimeError("it fails")
 
     def fail() -> bool:
@@ -105,7 +105,7 @@ async def test_one_that_fails_is_logged_and_the_next_ones_are_opened() -> None:
     await hall.are_all_in(3)
 
     assert hall.entered == ["a1", "c1", "d1"]
-    assert told == [failure]
+    assert reported == [failure]
 
 
 async def test_one_that_fails_immediately_raises_in_its_caller() -> None:

@@ -156,19 +156,19 @@ async def test_a_websocket_not_opened_in_time_is_closed() -> None:
 
 
 async def test_a_websocket_that_fails_while_waiting_is_logged_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    failure, told = RuntimeError("it fails"), list[object]()
+    failure, reported = RuntimeError("it fails"), list[object]()
 
     def fail(_: HttpToolsProtocol) -> None:
         raise failure
 
     async with running(HttpLimits(connections_max=10, upgrades_per_second=4)) as site:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context.get("exception")))
         first, second = [await upgrading(site) for _ in range(2)]
         assert await head_of(first) == 403
         monkeypatch.setattr(HttpToolsProtocol, "handle_websocket_upgrade", fail)
 
         assert await is_cut(second)
-        assert told == [failure]
+        assert reported == [failure]
 
 
 def test_a_connection_that_has_ended_already_can_be_cut() -> None:

@@ -62,9 +62,9 @@ async def test_texts_sent_together_arrive_as_separate_messages_in_order() -> Non
         await websocket.send_text("the end")
 
     async with serving(talk) as port, raw_socket(port, path="/ws") as peer:
-        told = [(await peer.next_frame()).payload.decode() for _ in range(2 * len(TEXTS) + 1)]
+        reported = [(await peer.next_frame()).payload.decode() for _ in range(2 * len(TEXTS) + 1)]
 
-    assert told == [*TEXTS, *reversed(TEXTS), "the end"]
+    assert reported == [*TEXTS, *reversed(TEXTS), "the end"]
 
 
 @pytest.mark.parametrize("send", [send_plain, send_shared])
